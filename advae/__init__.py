@@ -1,0 +1,1 @@
+"""What an autoencoder in front of a classifier is worth against adversarial examples."""

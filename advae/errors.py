@@ -1,0 +1,58 @@
+"""The errors that a user can cause or meet, each with the exit code of the command-line contract."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class AdvaeError(Exception):
+    """Base of everything that the library raises on purpose; the command line prints one line and exits."""
+
+    exit_code = 1
+
+
+class UsageError(AdvaeError):
+    """An unknown or impossible value, or a combination that does not fit."""
+
+    exit_code = 2
+
+
+class BudgetError(UsageError):
+    """A perturbation budget that is not a number in [0, 1]."""
+
+
+class NotFoundError(AdvaeError):
+    """No such registry entry, or a reference that fits several."""
+
+    exit_code = 3
+
+
+class CorruptError(AdvaeError):
+    """A registry entry that is damaged, or that this version refuses to read."""
+
+    exit_code = 4
+
+
+class DiskError(AdvaeError):
+    """The disk is full, read-only, or not ours to write on."""
+
+    exit_code = 5
+
+
+class DatasetError(AdvaeError):
+    """A dataset that is missing, truncated, oversized or otherwise not what it claims to be."""
+
+    exit_code = 6
+
+
+class DivergedError(AdvaeError):
+    """A training whose loss stopped being a finite number."""
+
+    exit_code = 8
+
+
+def unknown(what: str, got: str, allowed: Iterable[str]) -> str:
+    """Return the line for a name that is not in a table: what was got, the nearest name, and all that is allowed."""
+    names = sorted(allowed)
+    nearest = difflib.get_close_matches(got.lower(), names, n=1, cutoff=0.5)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ";"
+    return f"unknown {what} {got!r}{hint} ({', '.join(names)})"

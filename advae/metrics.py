@@ -1,0 +1,55 @@
+"""Numbers that are read off labels, predictions and perturbations; numpy only."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from advae.records import FloatArray, IntArray
+
+Z_95 = 1.959963984540054
+"""The 97.5 % point of the standard normal distribution: two-sided 95 %."""
+
+
+def wilson_interval(successes: int, n: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval for a rate of ``successes`` out of ``n``; (0, 1) where n is 0.
+
+    Wilson 1927, doi:10.1080/01621459.1927.10502953; unlike the normal interval it stays in [0, 1] and holds near 0.
+    """
+    if n == 0:
+        return 0.0, 1.0
+    rate, z2 = successes / n, Z_95**2
+    centre = rate + z2 / (2 * n)
+    margin = Z_95 * math.sqrt(rate * (1 - rate) / n + z2 / (4 * n * n))
+    low, high = (centre - margin) / (1 + z2 / n), (centre + margin) / (1 + z2 / n)
+    # Rounding leaves 1e-17 where the interval ends at 0 or 1 exactly.
+    return (0.0 if successes == 0 else low), (1.0 if successes == n else high)
+
+
+def accuracy(labels: IntArray, predictions: IntArray) -> tuple[float, tuple[float, float]]:
+    """Return the share of equal entries and its Wilson 95 % interval. labels, predictions: int (n,), n > 0."""
+    correct = int((labels == predictions).sum())
+    return correct / len(labels), wilson_interval(correct, len(labels))
+
+
+def confusion_matrix(labels: IntArray, predictions: IntArray, classes: int) -> IntArray:
+    """Return counts, int64 (classes, classes): rows are the true class, columns the predicted one."""
+    import numpy as np
+
+    flat = np.bincount(labels * classes + predictions, minlength=classes * classes)
+    return flat.reshape(classes, classes).astype(np.int64)
+
+
+def perturbation_norms(x: FloatArray, x_adv: FloatArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the L-infinity and the L2 norm of x_adv - x for each sample, taken in float64.
+
+    x, x_adv: float32 (n, d). Returns two float64 (n,), in units of x.
+    """
+    import numpy as np
+
+    delta = x_adv.astype(np.float64) - x
+    return np.abs(delta).max(axis=1, initial=0.0), np.sqrt(np.square(delta).sum(axis=1))

@@ -1,0 +1,333 @@
+"""What crosses modules or is stored on disk: datasets in memory, recipes, metrics and manifests, JSON both ways.
+
+A recipe says all that decides a result, so that its digest can be the result's identity.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.float32]
+    IntArray = NDArray[np.int64]
+
+SCHEMA = 1
+"""Version of everything below as it lies on disk; raised when an older program could not read it."""
+
+ID_DIGITS = 12
+
+Kind = Literal["ae", "clf", "run"]
+Scalar = bool | int | float | str
+
+
+class Record(BaseModel):
+    """A typed value that never changes, refuses fields it does not know and numbers that are not finite."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+# ---------------------------------------------------------------- datasets
+
+
+class DatasetRef(Record):
+    """What a recipe keeps of a dataset: enough to find it again and to rebuild a network without it.
+
+    digest: SHA-256 over the decoded arrays; side: images are side x side pixels; classes: one name per label.
+    """
+
+    name: str
+    digest: str
+    side: int
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images and labels in memory.
+
+    x_train, x_test: float32 (n, side * side) in [0, 1]; y_train, y_test: int64 (n,), 0 <= y < len(ref.classes).
+    source: where it was read from, None for the bundled one.
+    """
+
+    ref: DatasetRef
+    x_train: FloatArray
+    y_train: IntArray
+    x_test: FloatArray
+    y_test: IntArray
+    source: str | None = None
+
+
+# ---------------------------------------------------------------- recipes
+
+
+Activations = tuple[str, str, str, str]
+"""Of the first hidden layer, the code, the second hidden layer and the output."""
+
+LayerSize = Annotated[int, Field(ge=1, le=65_536)]
+Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Rescale = Literal["intensity", "none"]
+
+
+class NetworkOptions(Record):
+    """Shape and training of the paper's five-layer stack d - hidden - code - hidden - d."""
+
+    hidden: LayerSize
+    code: LayerSize
+    activations: Activations
+    epochs: Count
+    batch_size: Count
+    learning_rate: Rate
+
+
+class LogisticOptions(Record):
+    """Options of scikit-learn's LogisticRegression; C in its unit, for pixels in [0, 1]."""
+
+    C: Rate
+    intercept: bool
+    max_iter: Count
+
+
+class AutoencoderRecipe(Record):
+    """options: what only this type of autoencoder has, by name (``rho``, ``noise_level``, ...)."""
+
+    kind: Literal["ae"] = "ae"
+    type: str
+    dataset: DatasetRef
+    network: NetworkOptions
+    loss: str
+    rescale: Rescale
+    options: dict[str, Scalar]
+    seed: Seed
+    recipe_rev: int
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        return ()
+
+
+class ClassifierRecipe(Record):
+    """autoencoder: id of the purifier that the classifier was trained behind, or None."""
+
+    kind: Literal["clf"] = "clf"
+    model: str
+    dataset: DatasetRef
+    autoencoder: str | None
+    options: NetworkOptions | LogisticOptions
+    seed: Seed
+    recipe_rev: int
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        return (self.autoencoder,) if self.autoencoder else ()
+
+
+class RunRecipe(Record):
+    """One attack under one threat model at one or several eps.
+
+    eps: L-infinity radii in units of x. step_size: None stands for eps / steps. limit: the first ``limit`` test
+    images, None for all. clip: False is the paper's protocol, neither projected nor clipped. twin: the undefended
+    classifier that an oblivious attacker uses. Options that a method does not have are None.
+    """
+
+    kind: Literal["run"] = "run"
+    method: str
+    threat: str
+    norm: Literal["linf"] = "linf"
+    classifier: str
+    twin: str | None
+    dataset: DatasetRef
+    eps: tuple[float, ...]
+    target: int | None
+    steps: int | None
+    step_size: float | None
+    loss: str | None
+    clip: bool
+    limit: int | None
+    save_adversarial: bool
+    seed: Seed
+    recipe_rev: int
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        return (self.classifier, self.twin) if self.twin else (self.classifier,)
+
+
+Recipe = Annotated[AutoencoderRecipe | ClassifierRecipe | RunRecipe, Field(discriminator="kind")]
+
+
+# ---------------------------------------------------------------- requests: recipes before defaults are filled in
+
+
+class NetworkRequest(Record):
+    """NetworkOptions in which None stands for the default of the kind, the image's side and the dataset's size."""
+
+    hidden: LayerSize | None = None
+    code: LayerSize | None = None
+    activations: Activations | None = None
+    epochs: Count = 35
+    batch_size: Count | None = None
+    learning_rate: Rate = 1e-3
+
+
+class AutoencoderRequest(Record):
+    """What the user asked of ``train-ae``."""
+
+    type: str
+    network: NetworkRequest = NetworkRequest()
+    loss: str | None = None
+    rescale: Rescale | None = None
+    options: dict[str, Scalar] = Field(default_factory=dict)
+    seed: Seed = 0
+
+
+class ClassifierRequest(Record):
+    """What the user asked of ``train-clf``; network is for ``nn``, logistic for ``lr``."""
+
+    model: str
+    network: NetworkRequest | None = None
+    logistic: LogisticOptions | None = None
+    seed: Seed = 0
+
+
+class AttackRequest(Record):
+    """What the user asked of ``attack``, for one method under one threat; None stands for the method's default."""
+
+    method: str
+    threat: str
+    eps: tuple[float, ...]
+    target: int | None = None
+    steps: Count | None = None
+    step_size: Rate | None = None
+    loss: str | None = None
+    clip: bool = True
+    limit: Count | None = None
+    save_adversarial: bool = False
+    seed: Seed = 0
+
+
+# ---------------------------------------------------------------- metrics
+
+
+class History(Record):
+    """Mean loss per epoch, on the training images and on the held-out part of them."""
+
+    loss: tuple[float, ...]
+    validation_loss: tuple[float, ...]
+    seconds: float
+
+
+class AutoencoderMetrics(Record):
+    """test_mse: mean squared error of purified test images per pixel; output_range: of purified training images."""
+
+    kind: Literal["ae"] = "ae"
+    history: History
+    test_mse: float
+    output_range: tuple[float, float]
+
+
+class ClassifierMetrics(Record):
+    """Clean accuracy through the purifier; ``converged`` and ``iterations`` for logistic regression only.
+
+    classes_predicted: how many classes occur among the test predictions; 1 says that the classifier collapsed.
+    """
+
+    kind: Literal["clf"] = "clf"
+    train_accuracy: float
+    test_accuracy: float
+    test_accuracy_interval: tuple[float, float]
+    n_test: int
+    history: History | None = None
+    converged: bool | None = None
+    iterations: int | None = None
+    classes_predicted: int | None = None
+
+
+class EpsResult(Record):
+    """What one attack at one eps did, measured by the scorer on what it was handed.
+
+    attack_success_rate: over initially correct samples, None where there are none. target_hit_rate: over samples that
+    are not of their target's class, None for untargeted attacks. linf_max, l2_mean: of x_adv - x, in units of x.
+    zero_gradient_fraction: share of samples for which the attacker's first gradient is zero or not finite.
+    within_budget: False when the perturbation was neither projected nor clipped and left the budget or the range.
+    targets: class of the true label -> class aimed at, for attacks whose targets come from the data.
+    """
+
+    eps: float
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    attack_success_rate: float | None
+    target_hit_rate: float | None
+    linf_max: float
+    l2_mean: float
+    zero_gradient_fraction: float
+    within_budget: bool
+    targets: tuple[int, ...] | None = None
+
+
+class RunMetrics(Record):
+    """Accuracies with their Wilson 95 % intervals, all on the same n samples."""
+
+    kind: Literal["run"] = "run"
+    n: int
+    clean_accuracy: float
+    clean_accuracy_interval: tuple[float, float]
+    results: tuple[EpsResult, ...]
+
+
+Metrics = Annotated[AutoencoderMetrics | ClassifierMetrics | RunMetrics, Field(discriminator="kind")]
+
+
+# ---------------------------------------------------------------- manifests
+
+
+class Artifact(Record):
+    """One file of an entry: its SHA-256 and its size in bytes."""
+
+    sha256: str
+    size: int
+
+
+class Manifest(Record):
+    """All that is known of a registry entry without opening its arrays.
+
+    artifacts: file name -> digest and size; source: path of a dataset that only the user's disk has; created: UTC,
+    ISO 8601; versions: of Python and the libraries that made it.
+    """
+
+    schema_version: int = SCHEMA
+    id: str
+    recipe: Recipe
+    metrics: Metrics
+    artifacts: dict[str, Artifact]
+    source: str | None
+    versions: dict[str, str]
+    created: str
+
+    @property
+    def kind(self) -> Kind:
+        return self.recipe.kind
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        return self.recipe.parents
+
+
+def canonical_json(value: Any) -> str:
+    """Return JSON that is equal for equal values: sorted keys, no spaces, floats as Python writes them."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def entry_id(recipe: AutoencoderRecipe | ClassifierRecipe | RunRecipe) -> str:
+    """Return the id that a recipe stands for: its kind and the first 12 hex digits of its SHA-256."""
+    digest = hashlib.sha256(canonical_json(recipe.model_dump(mode="json")).encode()).hexdigest()
+    return f"{recipe.kind}-{digest[:ID_DIGITS]}"
