@@ -1,0 +1,42 @@
+"""The quiet door to TensorFlow: its start-up chatter never reaches the user."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def start_tensorflow() -> None:
+    """Import TensorFlow and Keras and start their devices, silently.
+
+    Their libraries write to file descriptor 2 whatever the log level says, so the descriptor itself is led away, and
+    what was written is shown only if the import fails. A second call does nothing.
+    """
+    if "tensorflow" in sys.modules:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    with _stderr_kept_aside():
+        import keras  # noqa: F401
+        import tensorflow as tf
+
+        # The devices and XLA each write a line when first used: use them here.
+        tf.function(lambda x: x + 1.0, jit_compile=True)(tf.zeros(()))
+
+
+@contextmanager
+def _stderr_kept_aside() -> Iterator[None]:
+    sys.stderr.flush()
+    original = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            aside.seek(0)
+            os.write(original, aside.read())
+            raise
+        finally:
+            os.dup2(original, 2)
+            os.close(original)

@@ -1,0 +1,78 @@
+"""The dense layers that autoencoders and the neural classifier are built from, seeded one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from advae.errors import CorruptError, UsageError, unknown
+from advae.records import Activations, Dataset, NetworkOptions, NetworkRequest
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Arrays = dict[str, np.ndarray[Any, Any]]
+
+Tensor = Any
+"""A TensorFlow tensor; the library has no usable types."""
+
+ACTIVATIONS = ("relu", "sigmoid", "tanh", "elu", "softplus", "exponential", "linear")
+
+
+def default_hidden_size(side: int) -> int:
+    """Return the paper's width of the hidden layers: 9/14 of the pixels, 504 for 28 x 28."""
+    return round(side * side * 9 / 14)
+
+
+def default_batch_size(n: int) -> int:
+    """Return 256, or for small datasets what gives an epoch about 200 steps: too few, and 35 epochs teach nothing."""
+    return min(256, max(16, n // 200))
+
+
+def fill_in(request: NetworkRequest, dataset: Dataset, *, code: int, activations: Activations) -> NetworkOptions:
+    """Return a network request with its defaults filled in. Raises UsageError for an unknown activation."""
+    for name in request.activations or ():
+        if name not in ACTIVATIONS:
+            raise UsageError(unknown("activation", name, ACTIVATIONS))
+    return NetworkOptions(
+        hidden=request.hidden or default_hidden_size(dataset.ref.side),
+        code=request.code or code,
+        activations=request.activations or activations,
+        epochs=request.epochs,
+        batch_size=request.batch_size or default_batch_size(len(dataset.x_train)),
+        learning_rate=request.learning_rate,
+    )
+
+
+def dense_stack(inputs: int, sizes: Sequence[int], activations: Sequence[str], *, seed: int) -> Any:
+    """Return an untrained keras.Sequential (n, inputs) -> (n, sizes[-1]) of dense layers, Glorot uniform, zero bias.
+
+    seed: every layer's initializer is seeded from it and its position, so nothing global is seeded.
+    """
+    import keras
+    import numpy as np
+
+    # Keras takes seeds below 2 ** 31, and layers of one network must not share one.
+    seeds = np.random.SeedSequence(seed).generate_state(len(sizes)) >> 1
+    layers = [
+        keras.layers.Dense(
+            size, activation=activation, kernel_initializer=keras.initializers.GlorotUniform(seed=int(seeds[position]))
+        )
+        for position, (size, activation) in enumerate(zip(sizes, activations, strict=True))
+    ]
+    return keras.Sequential([keras.Input((inputs,)), *layers])
+
+
+def collect_weights(networks: Sequence[Any]) -> Arrays:
+    """Return the weights of networks as arrays named by network and position, ``0.0``, ``0.1``, ..."""
+    return {f"{n}.{w}": array for n, network in enumerate(networks) for w, array in enumerate(network.get_weights())}
+
+
+def put_weights(networks: Sequence[Any], arrays: Arrays) -> None:
+    """Set the weights that ``collect_weights`` returned. Raises CorruptError where names or shapes do not fit."""
+    for n, network in enumerate(networks):
+        expected = [(f"{n}.{w}", weight.shape) for w, weight in enumerate(network.weights)]
+        for name, shape in expected:
+            if name not in arrays or arrays[name].shape != tuple(shape) or arrays[name].dtype != "float32":
+                raise CorruptError(f"the stored weights do not fit the recipe: {name} should be float32 {tuple(shape)}")
+        network.set_weights([arrays[name] for name, _ in expected])
