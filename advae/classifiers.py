@@ -1,0 +1,188 @@
+"""The classifiers that are defended: the paper's network and logistic regression, and the table CLASSIFIERS."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from advae import networks
+from advae.errors import CorruptError, DivergedError, UsageError, unknown
+from advae.networks import Tensor
+from advae.records import (
+    ClassifierRecipe,
+    ClassifierRequest,
+    Dataset,
+    History,
+    LogisticOptions,
+    NetworkOptions,
+    NetworkRequest,
+)
+from advae.training import OnEpoch, train
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from advae.networks import Arrays
+    from advae.records import FloatArray, IntArray
+
+RECIPE_REV = 1
+"""Raised when the same recipe would give another classifier than before."""
+
+Logits = Callable[[Tensor], Tensor]
+"""x, float32 (n, d) -> logits, float32 (n, classes)."""
+
+PAPER_LOGISTIC = LogisticOptions(C=255.0**2, intercept=False, max_iter=100)
+"""C = 1 on pixels 0..255, as the paper has it, is C = 255 ** 2 on pixels in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained classifier: its arrays, and what its training had to say."""
+
+    arrays: Arrays
+    history: History | None = None
+    converged: bool | None = None
+    iterations: int | None = None
+
+
+@dataclass(frozen=True)
+class ClassifierKind:
+    """A row of CLASSIFIERS.
+
+    options: fills in a request; fit: (recipe, x, y, on_epoch) -> Fitted; restore: (recipe, arrays) -> logits function.
+    """
+
+    summary: str
+    options: Callable[[ClassifierRequest, Dataset], NetworkOptions | LogisticOptions]
+    fit: Callable[[ClassifierRecipe, FloatArray, IntArray, OnEpoch], Fitted]
+    restore: Callable[[ClassifierRecipe, Arrays], Logits]
+
+
+# ---------------------------------------------------------------- nn: the paper's stack, then one logit a class
+
+
+def _fill_in_network(request: ClassifierRequest, dataset: Dataset) -> NetworkOptions:
+    if request.logistic is not None:
+        raise UsageError("--C, --intercept and --max-iter do not fit --model nn; they are for lr")
+    activations = ("relu", "relu", "exponential", "softplus")
+    return networks.fill_in(
+        request.network or NetworkRequest(), dataset, code=dataset.ref.side, activations=activations
+    )
+
+
+def _build_network(recipe: ClassifierRecipe) -> Any:
+    options, pixels = recipe.options, recipe.dataset.side**2
+    if not isinstance(options, NetworkOptions):
+        raise CorruptError(f"the recipe of a {recipe.model} classifier has no network options")
+    sizes = (options.hidden, options.code, options.hidden, pixels, len(recipe.dataset.classes))
+    return networks.dense_stack(pixels, sizes, (*options.activations, "linear"), seed=recipe.seed), options
+
+
+def fit_network(recipe: ClassifierRecipe, x: FloatArray, y: IntArray, on_epoch: OnEpoch) -> Fitted:
+    """Return the network trained with cross-entropy. x: (n, d) in [0, 1]; y: (n,). Raises DivergedError."""
+    import tensorflow as tf
+
+    network, options = _build_network(recipe)
+
+    def loss(batch: tuple[Tensor, ...], weights: Tensor, seed: Tensor) -> Tensor:
+        images, labels = batch
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, network(images))
+        return tf.reduce_sum(losses * weights) / tf.reduce_sum(weights)
+
+    data = (x, y.astype("int32"))
+    history = train(loss, (network,), data, options=options, seed=recipe.seed, on_epoch=on_epoch)
+    return Fitted(networks.collect_weights((network,)), history=history)
+
+
+def restore_network(recipe: ClassifierRecipe, arrays: Arrays) -> Logits:
+    """Return the network's logits function. Raises CorruptError where the weights do not fit."""
+    network, _ = _build_network(recipe)
+    networks.put_weights((network,), arrays)
+    return lambda x: network(x)
+
+
+# ---------------------------------------------------------------- lr: multinomial logistic regression
+
+
+def _fill_in_logistic(request: ClassifierRequest, dataset: Dataset) -> LogisticOptions:
+    if request.network is not None:
+        raise UsageError(
+            "--epochs, --batch-size and the network's other options do not fit --model lr; they are for nn"
+        )
+    return request.logistic or PAPER_LOGISTIC
+
+
+def fit_logistic(recipe: ClassifierRecipe, x: FloatArray, y: IntArray, on_epoch: OnEpoch) -> Fitted:
+    """Return scikit-learn's LogisticRegression fitted on x, (n, d) in [0, 1], and y, (n,).
+
+    ``converged`` says what scikit-learn's warning would: with the paper's C, lbfgs is still moving after 100 steps.
+    Raises DivergedError where a coefficient is not finite.
+    """
+    import numpy as np
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    options = recipe.options
+    if not isinstance(options, LogisticOptions):
+        raise CorruptError(f"the recipe of a {recipe.model} classifier has no logistic options")
+    model = LogisticRegression(C=options.C, fit_intercept=options.intercept, max_iter=options.max_iter)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(x, y)
+    for warning in caught:
+        if not issubclass(warning.category, ConvergenceWarning):
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    if not np.isfinite(model.coef_).all():
+        raise DivergedError("logistic regression diverged: a coefficient is not finite, nothing was stored")
+    converged = not any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
+    intercept = np.broadcast_to(model.intercept_, len(model.coef_))
+    arrays = {"coef": model.coef_, "intercept": intercept, "classes": model.classes_}
+    return Fitted(arrays, converged=converged, iterations=int(model.n_iter_.max()))
+
+
+def restore_logistic(recipe: ClassifierRecipe, arrays: Arrays) -> Logits:
+    """Return W x + b from coef and intercept, for two classes [0, z]. Raises CorruptError where shapes do not fit."""
+    import numpy as np
+    import tensorflow as tf
+
+    classes, pixels = len(recipe.dataset.classes), recipe.dataset.side**2
+    rows = classes if classes > 2 else 1
+    shapes = {name: array.shape for name, array in arrays.items()}
+    if shapes != {"coef": (rows, pixels), "intercept": (rows,), "classes": (classes,)}:
+        raise CorruptError(f"the stored coefficients do not fit {classes} classes of {pixels} pixels: {shapes}")
+    if list(arrays["classes"]) != list(range(classes)):
+        raise CorruptError("the stored classes are not 0, 1, 2, ...")
+    weights = tf.constant(arrays["coef"].T.astype(np.float32))
+    bias = tf.constant(arrays["intercept"].astype(np.float32))
+
+    def logits(x: Tensor) -> Tensor:
+        scores = x @ weights + bias
+        return scores if classes > 2 else tf.concat([tf.zeros_like(scores), scores], axis=-1)
+
+    return logits
+
+
+# ---------------------------------------------------------------- the table
+
+CLASSIFIERS: dict[str, ClassifierKind] = {
+    "lr": ClassifierKind(
+        "multinomial logistic regression (scikit-learn)", _fill_in_logistic, fit_logistic, restore_logistic
+    ),
+    "nn": ClassifierKind("the paper's five-layer network", _fill_in_network, fit_network, restore_network),
+}
+
+
+def make_recipe(request: ClassifierRequest, dataset: Dataset, autoencoder: str | None) -> ClassifierRecipe:
+    """Return the request with every default filled in. Raises UsageError for what does not exist or does not fit."""
+    if request.model not in CLASSIFIERS:
+        raise UsageError(unknown("classifier", request.model, CLASSIFIERS))
+    return ClassifierRecipe(
+        model=request.model,
+        dataset=dataset.ref,
+        autoencoder=autoencoder,
+        options=CLASSIFIERS[request.model].options(request, dataset),
+        seed=request.seed,
+        recipe_rev=RECIPE_REV,
+    )
