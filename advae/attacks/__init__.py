@@ -1,0 +1,102 @@
+"""The attacks and the table ATTACKS. An attack receives functions, never models; it proposes, the evaluation judges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from advae.attacks.gradient import bim, fgsm, loss_gradient
+from advae.attacks.linear import linear_direction, linear_step, natural_targets, non_natural_targets, paper_step
+from advae.attacks.losses import LOSSES
+from advae.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    from advae.records import IntArray
+
+Tensor = Any
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What an attack is to reach on a batch.
+
+    logits: (x, draw) -> (n, classes), what the attacker differentiates; labels: int64 (n,), the classes to leave, or
+    to reach where ``targeted``; loss: (labels, logits) -> (n,); lower, upper: the valid range of x.
+    """
+
+    logits: Callable[[Tensor, Tensor], Tensor]
+    labels: Tensor
+    targeted: bool
+    loss: Callable[[Tensor, Tensor], Tensor] | None
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True)
+class Attack:
+    """A row of ATTACKS.
+
+    run: (goal, x, eps=, and where ``iterative`` also step_size=, steps=) -> proposed x_adv; gradient: (goal, x) -> the
+    first gradient that it follows; unclipped: the paper's form of ``run``, for ``--no-clip``. target: default of
+    attacks on one class; choose_targets: reads a target for each class off the confusion matrix after the attack
+    ``targets_from``, at the same eps on the same samples.
+    """
+
+    summary: str
+    run: Callable[..., Tensor]
+    gradient: Callable[[Goal, Tensor], Tensor] = loss_gradient
+    iterative: bool = False
+    unclipped: Callable[..., Tensor] | None = None
+    target: int | None = None
+    choose_targets: Callable[[IntArray], tuple[int, ...]] | None = None
+    targets_from: str = "non-targeted"
+    linear_only: bool = False
+    uses_loss: bool = True
+
+    @property
+    def targeted(self) -> bool:
+        """Whether the attack aims at a class."""
+        return self.target is not None or self.choose_targets is not None
+
+
+def _linear(summary: str, **row: Any) -> Attack:
+    return Attack(
+        summary, linear_step, linear_direction, unclipped=paper_step, linear_only=True, uses_loss=False, **row
+    )
+
+
+ATTACKS: dict[str, Attack] = {
+    "fgsm": Attack("one signed-gradient step", fgsm),
+    "tfgsm": Attack("one signed-gradient step towards a class", fgsm, target=5),
+    "bim": Attack("repeated signed-gradient steps, projected", bim, iterative=True),
+    "non-targeted": _linear("one step away from the true class (lr)"),
+    "natural": _linear("towards the class each class is mistaken for most often (lr)", choose_targets=natural_targets),
+    "non-natural": _linear(
+        "towards the class each class is mistaken for least often (lr)", choose_targets=non_natural_targets
+    ),
+    "one-target": _linear("towards one class (lr)", target=7),
+}
+
+DEFAULT_LOSS = "scaled"
+DEFAULT_STEPS = 10
+
+
+def find_attack(name: str, *, model: str) -> Attack:
+    """Return a row of ATTACKS for a classifier of kind ``model``. Raises UsageError where it does not fit."""
+    if name not in ATTACKS:
+        raise UsageError(unknown("attack", name, ATTACKS))
+    attack = ATTACKS[name]
+    if attack.linear_only and model != "lr":
+        fitting = ", ".join(sorted(other for other, row in ATTACKS.items() if not row.linear_only))
+        raise UsageError(
+            f"attack {name!r} is for logistic regression, this classifier is {model!r}; use one of {fitting}"
+        )
+    return attack
+
+
+def find_loss(name: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return a row of LOSSES. Raises UsageError."""
+    if name not in LOSSES:
+        raise UsageError(unknown("attack loss", name, LOSSES))
+    return LOSSES[name]

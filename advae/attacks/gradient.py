@@ -1,0 +1,65 @@
+"""Gradient-sign attacks on any differentiable pipeline, through CleverHans: FGSM, targeted FGSM, BIM.
+
+Each is traced into its caller's graph, with eps, step size and step count as tensors.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from advae.attacks import Goal
+
+Tensor = Any
+
+
+def fgsm(goal: Goal, x: Tensor, *, eps: Tensor) -> Tensor:
+    """Return x moved by one signed-gradient step of size eps, clipped to the valid range.
+
+    x: float32 (n, d); eps: float32 scalar, L-infinity radius in units of x. Targeted where the goal is.
+    Goodfellow et al. 2015, arXiv:1412.6572, section 4; Kurakin et al. 2017, arXiv:1611.01236, for the targeted form.
+    """
+    return _step(goal, x, eps, draw=0)
+
+
+def bim(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor) -> Tensor:
+    """Return x after ``steps`` signed-gradient steps, each followed by projection into the eps-ball and the range.
+
+    CleverHans' projected_gradient_descent without random start, in its order of operations; its own loop compares
+    eps in Python and cannot be compiled with eps as a tensor. Kurakin et al. 2017, arXiv:1607.02533.
+    """
+    import numpy as np
+    import tensorflow as tf
+    from cleverhans.tf2.utils import clip_eta
+
+    x_adv = x
+    for i in tf.range(steps):
+        moved = _step(goal, x_adv, step_size, draw=i)
+        x_adv = tf.clip_by_value(x + clip_eta(moved - x, np.inf, eps), goal.lower, goal.upper)
+    return x_adv
+
+
+def loss_gradient(goal: Goal, x: Tensor) -> Tensor:
+    """Return the gradient at x that ``fgsm`` and the first step of ``bim`` take the sign of, float32 (n, d)."""
+    from cleverhans.tf2.utils import compute_gradient
+
+    return compute_gradient(lambda images: goal.logits(images, 0), goal.loss, x, goal.labels, goal.targeted)
+
+
+def _step(goal: Goal, x: Tensor, size: Tensor, *, draw: Tensor) -> Tensor:
+    import numpy as np
+    from cleverhans.tf2.attacks.fast_gradient_method import fast_gradient_method
+
+    # CleverHans 4.0's own range check raises with NumPy 2; the evaluation checks ranges instead.
+    return fast_gradient_method(
+        lambda images: goal.logits(images, draw),
+        x,
+        size,
+        np.inf,
+        loss_fn=goal.loss,
+        clip_min=goal.lower,
+        clip_max=goal.upper,
+        y=goal.labels,
+        targeted=goal.targeted,
+        sanity_checks=False,
+    )

@@ -1,0 +1,73 @@
+"""The paper's one-step attacks on logistic regression (sections 5.2.1 and 6), through any purifier in front of it.
+
+With weights W (K x d), p = softmax(W x + b), one-hot t of the true class and f of the target:
+
+    non-targeted  g = sum_k (1 - t_k) (w_k - sum_c p_c w_c)
+    targeted      g = sum_k f_k (w_k - sum_c p_c w_c)
+
+Since w_k - sum_c p_c w_c is the gradient of log p_k, g is the gradient of sum_k a_k log p_k with a = 1 - t or f. Taken
+through a purifier it becomes the vector-Jacobian product that the whole pipeline asks for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from advae.attacks import Goal
+    from advae.records import IntArray
+
+Tensor = Any
+
+
+def linear_direction(goal: Goal, x: Tensor) -> Tensor:
+    """Return g at x, float32 (n, d)."""
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        logits = goal.logits(x, 0)
+        marked = tf.one_hot(goal.labels, logits.shape[-1])
+        log_p = tf.nn.log_softmax(logits)
+        objective = tf.reduce_sum((marked if goal.targeted else 1.0 - marked) * log_p)
+    return tape.gradient(objective, x)
+
+
+def linear_step(goal: Goal, x: Tensor, *, eps: Tensor) -> Tensor:
+    """Return x + eps * g / max |g|: the largest change of a pixel is eps."""
+    import tensorflow as tf
+
+    g = linear_direction(goal, x)
+    return x + eps * tf.math.divide_no_nan(g, tf.reduce_max(tf.abs(g), axis=-1, keepdims=True))
+
+
+def paper_step(goal: Goal, x: Tensor, *, eps: Tensor) -> Tensor:
+    """Return x + eps * g / max g, the paper's own scale.
+
+    Its maximum is taken without absolute value, so that a pixel with negative g may change by more than eps.
+    """
+    import tensorflow as tf
+
+    g = linear_direction(goal, x)
+    return x + eps * tf.math.divide_no_nan(g, tf.reduce_max(g, axis=-1, keepdims=True))
+
+
+def natural_targets(confusion: IntArray) -> tuple[int, ...]:
+    """Return for each class the one it is mistaken for most often, ties to the lowest label.
+
+    confusion: int64 (K, K) after the non-targeted attack, rows = true class.
+    """
+    import numpy as np
+
+    mistakes = confusion.copy()
+    np.fill_diagonal(mistakes, -1)
+    return tuple(int(target) for target in mistakes.argmax(axis=1))
+
+
+def non_natural_targets(confusion: IntArray) -> tuple[int, ...]:
+    """Return for each class the one it is mistaken for least often, itself excluded, ties to the lowest label."""
+    import numpy as np
+
+    mistakes = confusion.copy()
+    np.fill_diagonal(mistakes, np.iinfo(mistakes.dtype).max)
+    return tuple(int(target) for target in mistakes.argmin(axis=1))

@@ -1,0 +1,45 @@
+"""Trained pipelines, brought back from the registry."""
+
+from __future__ import annotations
+
+from advae.autoencoders import Purifier, restore_purifier
+from advae.classifiers import CLASSIFIERS, Logits
+from advae.errors import CorruptError
+from advae.records import AutoencoderMetrics, AutoencoderRecipe, ClassifierRecipe, Manifest
+from advae.registry import Registry
+from advae.threats import Pipeline
+
+WEIGHTS = "weights.npz"
+"""The artifact that holds the arrays of an autoencoder or a classifier."""
+
+
+def load_purifier(registry: Registry, manifest: Manifest) -> Purifier:
+    """Return the purifier of an ``ae`` entry. Raises CorruptError where its weights cannot be read or do not fit."""
+    if not isinstance(manifest.recipe, AutoencoderRecipe):
+        raise CorruptError(f"{manifest.id} is not an autoencoder")
+    return restore_purifier(manifest.recipe, registry.read_arrays(manifest, WEIGHTS))
+
+
+def load_logits(registry: Registry, manifest: Manifest) -> Logits:
+    """Return the bare classifier of a ``clf`` entry, without its purifier. Raises CorruptError likewise."""
+    if not isinstance(manifest.recipe, ClassifierRecipe):
+        raise CorruptError(f"{manifest.id} is not a classifier")
+    restore = CLASSIFIERS[manifest.recipe.model].restore
+    return restore(manifest.recipe, registry.read_arrays(manifest, WEIGHTS))
+
+
+def load_pipeline(registry: Registry, classifier: Manifest, twin: Manifest | None = None) -> Pipeline:
+    """Return the classifier behind its purifier, and beside its undefended twin where one is named."""
+    purifier = registry.manifest(classifier.parents[0]) if classifier.parents else None
+    return Pipeline(
+        classify=load_logits(registry, classifier),
+        purify=load_purifier(registry, purifier) if purifier else None,
+        twin=load_logits(registry, twin) if twin else None,
+        unit_range=purifier is None or has_unit_range(purifier),
+    )
+
+
+def has_unit_range(purifier: Manifest) -> bool:
+    """Whether all purified training images lay in [0, 1]; a raw output (``--rescale none``) need not."""
+    metrics = purifier.metrics
+    return isinstance(metrics, AutoencoderMetrics) and metrics.output_range[0] >= 0 and metrics.output_range[1] <= 1
