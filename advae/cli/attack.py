@@ -1,0 +1,110 @@
+"""``advae attack``: attack a classifier, print what is left."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import typer
+
+from advae.attacks import DEFAULT_LOSS, DEFAULT_STEPS
+from advae.attacks.losses import LOSSES
+from advae.cli.options import (
+    SESSION,
+    DataDirOption,
+    DatasetOption,
+    ForceOption,
+    MethodOption,
+    SeedOption,
+    ThreatOption,
+    complete_names,
+    complete_refs,
+    grouped,
+    parse_eps,
+    split_names,
+)
+from advae.cli.outcome import describe_run, tabulate_runs
+from advae.cli.session import Session
+from advae.errors import UsageError
+from advae.records import AttackRequest, ClassifierRecipe, RunRecipe
+from advae.workflows import attack as run_attacks
+
+
+@grouped(session=SESSION)
+def attack(
+    method: MethodOption,
+    eps: Annotated[
+        str,
+        typer.Option(
+            "--eps", metavar="E[,E...]", help="L-infinity radius in [0, 1]; 0.3 or 50/255; several with commas."
+        ),
+    ],
+    session: Session,
+    clf: Annotated[
+        str | None,
+        typer.Option(
+            "--clf",
+            metavar="REF",
+            help="The classifier; default: the newest, of --dataset where that is given.",
+            autocompletion=complete_refs("clf"),
+        ),
+    ] = None,
+    threat: ThreatOption = "adaptive",
+    dataset: DatasetOption = None,
+    data_dir: DataDirOption = None,
+    target: Annotated[
+        int | None, typer.Option("--target", min=0, help="Class to reach; default 5 for tfgsm, 7 for one-target.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help=f"Of bim; default {DEFAULT_STEPS}.")] = None,
+    step_size: Annotated[float | None, typer.Option("--step-size", help="Of bim; default eps / steps.")] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            "--loss",
+            metavar="LOSS",
+            autocompletion=complete_names(LOSSES),
+            help=f"{', '.join(LOSSES)}; default {DEFAULT_LOSS}, which cannot saturate in float32 as ce does.",
+        ),
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N test images.")] = None,
+    no_clip: Annotated[
+        bool,
+        typer.Option("--no-clip", help="The paper's protocol (linear attacks): not projected, not clipped, not valid."),
+    ] = False,
+    save_adversarial: Annotated[
+        bool, typer.Option("--save-adversarial", help="Store the adversarial images with the run.")
+    ] = False,
+    seed: SeedOption = 0,
+    force: ForceOption = False,
+) -> None:
+    """Attack a classifier; prints the run's id, or with --json its numbers."""
+    if step_size is not None and not 0 < step_size < math.inf:
+        raise UsageError(f"bad --step-size {step_size}: a number above 0")
+    requests = [
+        AttackRequest(
+            method=one_method,
+            threat=one_threat,
+            eps=parse_eps(eps),
+            target=target,
+            steps=steps,
+            step_size=step_size,
+            loss=loss,
+            clip=not no_clip,
+            limit=limit,
+            save_adversarial=save_adversarial,
+            seed=seed,
+        )
+        for one_method in split_names(method)
+        for one_threat in split_names(threat)
+    ]
+    with session.workspace(f"attack {method}", data_dir=data_dir, force=force) as workspace:
+        made = run_attacks(workspace, clf, dataset, requests)
+    recipe = made[0].manifest.recipe
+    classifier = session.registry.manifest(recipe.classifier).recipe if isinstance(recipe, RunRecipe) else None
+    if not isinstance(classifier, ClassifierRecipe):
+        raise TypeError(f"{made[0].manifest.id} does not name a classifier")
+    session.tell(tabulate_runs(made, classifier))
+    documents = [describe_run(one, classifier.autoencoder) for one in made]
+    session.put(
+        documents[0] if len(documents) == 1 else {"runs": documents}, "\n".join(one.manifest.id for one in made)
+    )

@@ -1,0 +1,61 @@
+"""``advae data``: the datasets, where they are, and how to get them."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from rich.progress import Progress
+
+from advae.cli.options import SESSION, DataDirOption, complete_names, grouped
+from advae.cli.session import Session
+from advae.datasets import DATASETS, fetch_dataset, find_dataset, verify_dataset
+
+app = typer.Typer(help="Find, fetch and check the datasets.", no_args_is_help=True)
+
+NameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help=f"{', '.join(DATASETS)}.", autocompletion=complete_names(DATASETS))
+]
+
+
+@app.command("ls")
+@grouped(session=SESSION)
+def list_datasets(session: Session, data_dir: DataDirOption = None) -> None:
+    """List the datasets and where they would be read from."""
+    rows: list[dict[str, Any]] = []
+    for name in DATASETS:
+        found = find_dataset(name, data_dir=data_dir)
+        where = str(found.path) if found.path else found.origin
+        rows.append({"name": name, "where": where, "train": found.train, "test": found.test, "problem": found.problem})
+    lines = [f"{row['name']}\t{row['where'] or 'not found'}\t{row['train'] or 0}\t{row['test'] or 0}" for row in rows]
+    session.put(rows, "\n".join(lines))
+    for row in rows:
+        if row["problem"]:
+            session.tell(row["problem"])
+
+
+@app.command("fetch")
+@grouped(session=SESSION)
+def fetch(name: NameArgument, session: Session) -> None:
+    """Download a dataset into advae's cache, checked by SHA-256; prints the folder."""
+    with Progress(console=session.console, disable=session.quiet or not sys.stderr.isatty(), transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def on_progress(file: str, done: int, total: int | None) -> None:
+            task = tasks.setdefault(file, None)
+            if task is None:
+                task = tasks[file] = bar.add_task(file)
+            bar.update(task, completed=done, total=total)
+
+        folder = fetch_dataset(name, on_progress=on_progress)
+    session.put({"name": name, "path": str(folder)}, str(folder))
+
+
+@app.command("verify")
+@grouped(session=SESSION)
+def verify(name: NameArgument, session: Session, data_dir: DataDirOption = None) -> None:
+    """Check a dataset against the published one; prints its digest."""
+    source, digest = verify_dataset(name, data_dir=data_dir)
+    session.tell(f"{name} in {source or 'scikit-learn'} is what was published")
+    session.put({"name": name, "where": source, "digest": digest}, digest)

@@ -1,0 +1,70 @@
+"""``advae predict``: classify the images of a .npy file, purifier included."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from advae.cli.options import SESSION, complete_names, complete_refs, grouped
+from advae.cli.session import Session
+from advae.errors import UsageError, unknown
+from advae.records import Manifest
+from advae.workflows import Prediction
+from advae.workflows import predict as predict_images
+
+FORMATS = ("json", "csv")
+
+
+@grouped(session=SESSION)
+def predict(
+    source: Annotated[Path, typer.Argument(metavar="IN.npy", help="Images, uint8 or float in [0, 1].")],
+    session: Session,
+    clf: Annotated[
+        str, typer.Option("--clf", metavar="REF", help="The classifier.", autocompletion=complete_refs("clf"))
+    ],
+    format_: Annotated[
+        str, typer.Option("--format", metavar="F", help="json or csv.", autocompletion=complete_names(FORMATS))
+    ] = "json",
+) -> None:
+    """Classify images; prints label and probabilities of each, as JSON or CSV."""
+    if format_ not in FORMATS:
+        raise UsageError(unknown("format", format_, FORMATS))
+    if session.as_json and format_ != "json":
+        raise UsageError("--json does not fit --format csv")
+    with session.workspace("predict") as workspace:
+        manifest, predictions = predict_images(workspace, clf, source)
+        # Nothing is printed before the first batch has been read, so that bad input leaves stdout empty.
+        (_put_csv if format_ == "csv" else _put_json)(manifest, predictions)
+
+
+def _put_csv(manifest: Manifest, predictions: Iterator[Prediction]) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    header: list[str] | None = ["label", *(f"p_{name}" for name in manifest.recipe.dataset.classes)]
+    for batch in predictions:
+        if header:
+            writer.writerow(header)
+            header = None
+        writer.writerows(
+            [label, *row] for label, row in zip(batch.labels.tolist(), batch.probabilities.tolist(), strict=True)
+        )
+
+
+def _put_json(manifest: Manifest, predictions: Iterator[Prediction]) -> None:
+    """Print one document, a line a prediction, without holding them all."""
+    head = {
+        "classifier": manifest.id,
+        "autoencoder": manifest.parents[0] if manifest.parents else None,
+        "classes": manifest.recipe.dataset.classes,
+    }
+    before = json.dumps(head)[:-1] + ', "predictions": [\n'
+    for batch in predictions:
+        for label, row in zip(batch.labels.tolist(), batch.probabilities.tolist(), strict=True):
+            sys.stdout.write(before + json.dumps({"label": label, "probabilities": row}, allow_nan=False))
+            before = ",\n"
+    sys.stdout.write("\n]}\n")

@@ -1,0 +1,28 @@
+"""``advae purify``: put a trained autoencoder to work on a .npy file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from advae.cli.options import SESSION, complete_refs, grouped
+from advae.cli.session import Session
+from advae.workflows import purify as purify_images
+
+
+@grouped(session=SESSION)
+def purify(
+    source: Annotated[Path, typer.Argument(metavar="IN.npy", help="Images, uint8 or float in [0, 1].")],
+    target: Annotated[Path, typer.Argument(metavar="OUT.npy", help="The same shape, float32.")],
+    session: Session,
+    ae: Annotated[
+        str, typer.Option("--ae", metavar="REF", help="The autoencoder.", autocompletion=complete_refs("ae"))
+    ],
+) -> None:
+    """Purify images; prints the path of the result."""
+    with session.workspace("purify") as workspace:
+        count = purify_images(workspace, ae, source, target)
+    session.tell(f"{count} images purified")
+    session.put({"autoencoder": session.registry.resolve_id(ae, "ae"), "n": count, "path": str(target)}, str(target))

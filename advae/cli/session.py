@@ -1,0 +1,91 @@
+"""What every command shares: where the registry is, and how to speak. stdout is data, stderr is for people."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from advae.registry import Registry
+from advae.training import Epoch
+
+if TYPE_CHECKING:
+    from advae.workflows import Workspace
+
+
+def default_home() -> Path:
+    """Return the platform's folder for user data."""
+    from platformdirs import user_data_path
+
+    return user_data_path("advae", appauthor=False)
+
+
+@dataclass(frozen=True)
+class Session:
+    """One call of the command line: its registry, its way of printing."""
+
+    home: Path
+    quiet: bool
+    verbose: bool
+    color: bool
+    as_json: bool
+
+    @property
+    def registry(self) -> Registry:
+        return Registry(self.home)
+
+    @property
+    def console(self) -> Console:
+        """The console for people, on stderr."""
+        # A file has no width of its own; rich would take 80 and break every table.
+        width = None if sys.stderr.isatty() else 120
+        return Console(stderr=True, no_color=not self.color, highlight=False, soft_wrap=True, width=width)
+
+    def tell(self, message: RenderableType) -> None:
+        """Show people a line or a table, unless they asked for quiet."""
+        if not self.quiet:
+            self.console.print(message, markup=False) if isinstance(message, str) else self.console.print(message)
+
+    def detail(self, message: str) -> None:
+        """Show a line to those who asked for more with ``-v``."""
+        if self.verbose:
+            self.tell(message)
+
+    def put(self, document: Any, line: str) -> None:
+        """Print the answer: the JSON document with ``--json``, else the line."""
+        text = json.dumps(document, indent=2, allow_nan=False) if self.as_json else line
+        if text:
+            sys.stdout.write(text + "\n")
+
+    @contextmanager
+    def workspace(self, what: str, *, data_dir: Path | None = None, force: bool = False) -> Iterator[Workspace]:
+        """Give a workspace whose progress is drawn as a bar: with a terminal, and without ``-q``."""
+        from advae.workflows import Workspace
+
+        shown = self.console.is_terminal and not self.quiet
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self.console, disable=not shown, transient=True) as progress:
+            task = progress.add_task(what, total=None, note="")
+
+            def on_epoch(epoch: Epoch) -> None:
+                note = f"loss {epoch.loss:.4g}, validation {epoch.validation_loss:.4g}"
+                progress.update(task, total=epoch.epochs, completed=epoch.number, note=note)
+                self.detail(f"epoch {epoch.number}/{epoch.epochs}: {note}, {epoch.seconds:.1f} s")
+
+            def on_batch(done: int, total: int) -> None:
+                progress.update(task, total=total, completed=done)
+
+            yield Workspace(self.registry, data_dir, force, on_epoch, on_batch, self.tell)

@@ -1,0 +1,74 @@
+"""``advae train-ae``: train an autoencoder, print its id."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, cast, get_args
+
+import typer
+
+from advae.autoencoders import LOSSES
+from advae.cli.options import (
+    NETWORK,
+    OWN_OPTIONS,
+    SESSION,
+    DataDirOption,
+    DatasetOption,
+    ForceOption,
+    SeedOption,
+    TagOption,
+    TypeOption,
+    complete_names,
+    grouped,
+)
+from advae.cli.outcome import put_trained
+from advae.cli.session import Session
+from advae.errors import UsageError, unknown
+from advae.records import AutoencoderRequest, NetworkRequest, Rescale
+from advae.workflows import DEFAULT_DATASET, train_autoencoder
+
+RESCALES = get_args(Rescale)
+
+
+@grouped(network=NETWORK, own=OWN_OPTIONS, session=SESSION)
+def train_ae(
+    type_: TypeOption,
+    session: Session,
+    network: NetworkRequest | None,
+    own: dict[str, Any],
+    dataset: DatasetOption = DEFAULT_DATASET,
+    data_dir: DataDirOption = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            "--loss",
+            metavar="LOSS",
+            help=f"{', '.join(LOSSES)}. Default: the kind's.",
+            autocompletion=complete_names(LOSSES),
+        ),
+    ] = None,
+    rescale: Annotated[
+        str | None,
+        typer.Option(
+            "--rescale",
+            metavar="HOW",
+            help="intensity: to the input's total, clipped to [0, 1]; none: the raw output. Default: the kind's.",
+            autocompletion=complete_names(RESCALES),
+        ),
+    ] = None,
+    seed: SeedOption = 0,
+    tag: TagOption = None,
+    force: ForceOption = False,
+) -> None:
+    """Train an autoencoder that purifies images; prints its id."""
+    if rescale not in (None, *RESCALES):
+        raise UsageError(unknown("rescaling", str(rescale), RESCALES))
+    request = AutoencoderRequest(
+        type=type_,
+        network=network or NetworkRequest(),
+        loss=loss,
+        rescale=cast("Rescale | None", rescale),
+        options=own,
+        seed=seed,
+    )
+    with session.workspace(f"train {type_}", data_dir=data_dir, force=force) as workspace:
+        put_trained(session, lambda: train_autoencoder(workspace, dataset or DEFAULT_DATASET, request), tag)

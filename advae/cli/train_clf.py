@@ -1,0 +1,77 @@
+"""``advae train-clf``: train a classifier, behind an autoencoder or without one, print its id."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from advae.classifiers import PAPER_LOGISTIC
+from advae.cli.options import (
+    NETWORK,
+    SESSION,
+    DataDirOption,
+    DatasetOption,
+    ForceOption,
+    ModelOption,
+    SeedOption,
+    TagOption,
+    complete_refs,
+    grouped,
+)
+from advae.cli.outcome import put_trained
+from advae.cli.session import Session
+from advae.errors import UsageError
+from advae.records import ClassifierRequest, LogisticOptions, NetworkRequest
+from advae.workflows import train_classifier
+
+_LOGISTIC = "Logistic regression"
+
+
+@grouped(network=NETWORK, session=SESSION)
+def train_clf(
+    model: ModelOption,
+    session: Session,
+    network: NetworkRequest | None,
+    ae: Annotated[
+        str | None,
+        typer.Option(
+            "--ae",
+            metavar="REF",
+            help="Train on, and classify, what this autoencoder makes of the images.",
+            autocompletion=complete_refs("ae"),
+        ),
+    ] = None,
+    dataset: DatasetOption = None,
+    data_dir: DataDirOption = None,
+    c: Annotated[
+        float | None,
+        typer.Option(
+            "--C", help="Inverse regularisation for pixels in [0, 1]; default 255^2.", rich_help_panel=_LOGISTIC
+        ),
+    ] = None,
+    intercept: Annotated[
+        bool | None, typer.Option("--intercept/--no-intercept", help="Default: none.", rich_help_panel=_LOGISTIC)
+    ] = None,
+    max_iter: Annotated[
+        int | None, typer.Option("--max-iter", min=1, help="Of lbfgs; default 100.", rich_help_panel=_LOGISTIC)
+    ] = None,
+    seed: SeedOption = 0,
+    tag: TagOption = None,
+    force: ForceOption = False,
+) -> None:
+    """Train a classifier; prints its id. The dataset is the autoencoder's, or digits."""
+    request = ClassifierRequest(
+        model=model, network=network, logistic=_build_logistic(c, intercept, max_iter), seed=seed
+    )
+    with session.workspace(f"train {model}", data_dir=data_dir, force=force) as workspace:
+        put_trained(session, lambda: train_classifier(workspace, dataset, request, ae), tag)
+
+
+def _build_logistic(c: float | None, intercept: bool | None, max_iter: int | None) -> LogisticOptions | None:
+    """Return the logistic regression that the options ask for, None where none was given. Raises UsageError."""
+    given = {"C": c, "intercept": intercept, "max_iter": max_iter}
+    given = {name: value for name, value in given.items() if value is not None}
+    if c is not None and not 0 < c < float("inf"):
+        raise UsageError(f"bad --C {c}: a number above 0")
+    return PAPER_LOGISTIC.model_copy(update=given) if given else None

@@ -1,0 +1,20 @@
+"""What the commands do: look an entry up by its recipe, compute it where it is missing, publish it."""
+
+from advae.workflows.applying import Prediction, predict, purify
+from advae.workflows.attacking import attack
+from advae.workflows.reporting import choose_runs
+from advae.workflows.training import train_autoencoder, train_classifier
+from advae.workflows.workspace import DEFAULT_DATASET, Made, Workspace
+
+__all__ = [
+    "DEFAULT_DATASET",
+    "Made",
+    "Prediction",
+    "Workspace",
+    "attack",
+    "choose_runs",
+    "predict",
+    "purify",
+    "train_autoencoder",
+    "train_classifier",
+]

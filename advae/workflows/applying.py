@@ -1,0 +1,57 @@
+"""Put a trained purifier or pipeline to work on a .npy file of images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from advae import images
+from advae.backend import start_tensorflow
+from advae.batching import compile_batched
+from advae.pipelines import load_pipeline, load_purifier
+from advae.records import Manifest
+from advae.workflows.workspace import Workspace
+
+if TYPE_CHECKING:
+    from advae.records import FloatArray, IntArray
+
+
+def purify(workspace: Workspace, ae_ref: str, source: Path, target: Path) -> int:
+    """Write the purified images of a .npy file to another, float32 of the same shape, and return how many."""
+    manifest = workspace.registry.resolve(ae_ref, "ae")
+    stored = images.open_images(source, manifest.recipe.dataset.side)
+    start_tensorflow()
+    purifier = compile_batched(load_purifier(workspace.registry, manifest))
+    with images.write_images(target, stored.shape) as purified:
+        for rows, x in images.stream_images(stored, source):
+            purified[rows] = purifier(x, draw=rows.start).reshape(purified[rows].shape)
+            workspace.on_batch(rows.stop, len(stored))
+    return len(stored)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A batch of predictions: labels int64 (n,), probabilities float32 (n, classes), softmax of the logits."""
+
+    labels: IntArray
+    probabilities: FloatArray
+
+
+def predict(workspace: Workspace, clf_ref: str, source: Path) -> tuple[Manifest, Iterator[Prediction]]:
+    """Return the classifier and a stream of its predictions for the images of a .npy file, purifier included."""
+    manifest = workspace.registry.resolve(clf_ref, "clf")
+    stored = images.open_images(source, manifest.recipe.dataset.side)
+    start_tensorflow()
+    defend = compile_batched(load_pipeline(workspace.registry, manifest).defend)
+
+    def stream() -> Iterator[Prediction]:
+        from scipy.special import softmax
+
+        for rows, x in images.stream_images(stored, source):
+            logits = defend(x, draw=rows.start)
+            workspace.on_batch(rows.stop, len(stored))
+            yield Prediction(logits.argmax(axis=1), softmax(logits, axis=1))
+
+    return manifest, stream()

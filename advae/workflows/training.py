@@ -1,0 +1,92 @@
+"""Train an autoencoder, or a classifier behind one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from advae import autoencoders, classifiers, metrics
+from advae.batching import apply
+from advae.datasets import load_dataset
+from advae.pipelines import WEIGHTS, load_purifier
+from advae.records import AutoencoderMetrics, AutoencoderRequest, ClassifierMetrics, ClassifierRequest, Manifest
+from advae.workflows.workspace import Content, Made, Workspace, load_dataset_of, make_entry
+
+if TYPE_CHECKING:
+    from advae.records import FloatArray, IntArray
+
+
+def train_autoencoder(workspace: Workspace, dataset_name: str, request: AutoencoderRequest) -> Made:
+    """Return the autoencoder that the request describes, trained on the dataset's training images."""
+    dataset = load_dataset(dataset_name, data_dir=workspace.data_dir)
+    recipe = autoencoders.make_recipe(request, dataset)
+
+    def compute() -> Content:
+        arrays, history = autoencoders.fit_autoencoder(recipe, dataset.x_train, workspace.on_epoch)
+        purify = autoencoders.restore_purifier(recipe, arrays)
+        outputs = apply(purify, dataset.x_train)
+        error = apply(purify, dataset.x_test) - dataset.x_test
+        return AutoencoderMetrics(
+            history=history,
+            test_mse=float((error**2).mean()),
+            output_range=(float(outputs.min()), float(outputs.max())),
+        ), {WEIGHTS: arrays}
+
+    return make_entry(workspace, recipe, compute, dataset.source)
+
+
+def train_classifier(
+    workspace: Workspace, dataset_name: str | None, request: ClassifierRequest, ae_ref: str | None
+) -> Made:
+    """Return the classifier that the request describes, trained on images as its purifier leaves them.
+
+    dataset_name: None for the purifier's own, or the default where there is none. Raises UsageError where the two do
+    not fit.
+    """
+    purifier = workspace.registry.resolve(ae_ref, "ae") if ae_ref else None
+    dataset = load_dataset_of(workspace, purifier, dataset_name)
+    recipe = classifiers.make_recipe(request, dataset, purifier.id if purifier else None)
+
+    def compute() -> Content:
+        train, test = dataset.x_train, dataset.x_test
+        if purifier:
+            purify = load_purifier(workspace.registry, purifier)
+            train, test = apply(purify, train), apply(purify, test)
+        kind = classifiers.CLASSIFIERS[recipe.model]
+        fitted = kind.fit(recipe, train, dataset.y_train, workspace.on_epoch)
+        logits = kind.restore(recipe, fitted.arrays)
+
+        def decide(x: FloatArray) -> IntArray:
+            decided: IntArray = apply(lambda batch, draw: logits(batch), x).argmax(axis=1)
+            return decided
+
+        predictions = decide(test)
+        accuracy, interval = metrics.accuracy(dataset.y_test, predictions)
+        return ClassifierMetrics(
+            train_accuracy=metrics.accuracy(dataset.y_train, decide(train))[0],
+            test_accuracy=accuracy,
+            test_accuracy_interval=interval,
+            n_test=len(test),
+            history=fitted.history,
+            converged=fitted.converged,
+            iterations=fitted.iterations,
+            classes_predicted=len(set(predictions.tolist())),
+        ), {WEIGHTS: fitted.arrays}
+
+    made = make_entry(workspace, recipe, compute, dataset.source)
+    _tell_of_trouble(workspace, made.manifest)
+    return made
+
+
+def _tell_of_trouble(workspace: Workspace, manifest: Manifest) -> None:
+    found = manifest.metrics
+    if not isinstance(found, ClassifierMetrics):
+        return
+    if found.classes_predicted == 1:
+        workspace.tell(
+            f"{manifest.id}: collapsed, it predicts one class for every test image; try another --seed or --activations"
+        )
+    if found.converged is False:
+        workspace.tell(
+            f"{manifest.id}: lbfgs had not converged after {found.iterations} iterations, as in the paper's protocol; "
+            "--max-iter lets it go on"
+        )
