@@ -1,0 +1,31 @@
+"""Where images come from: scikit-learn's digits, IDX files of MNIST and Fashion-MNIST, and one's own .npz.
+
+Files are not trusted: sizes that a header claims are checked before memory is taken, and nothing is unpickled.
+Only ``fetch_dataset`` uses the network. To add a dataset, add one row to ``DATASETS`` in table.py.
+"""
+
+from advae.datasets.decoded import Decoded
+from advae.datasets.fetch import Progress, fetch_dataset
+from advae.datasets.idx import IdxFile, read_idx
+from advae.datasets.load import Verified, load_dataset, verify_dataset
+from advae.datasets.npz import NPZ_KEYS, read_npz
+from advae.datasets.search import FoundDataset, Origin, find_dataset
+from advae.datasets.table import DATASETS, DatasetRow
+
+__all__ = [
+    "DATASETS",
+    "NPZ_KEYS",
+    "DatasetRow",
+    "Decoded",
+    "FoundDataset",
+    "IdxFile",
+    "Origin",
+    "Progress",
+    "Verified",
+    "fetch_dataset",
+    "find_dataset",
+    "load_dataset",
+    "read_idx",
+    "read_npz",
+    "verify_dataset",
+]

@@ -1,0 +1,52 @@
+"""The four arrays that every file format is read into, and the words for their sizes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from advae.errors import DatasetError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from advae.records import IntArray
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A dataset as its files hold it.
+
+    x_train, x_test: (n, side, side), uint8 or float in [0, 1]; y_train, y_test: int64 (n,).
+    """
+
+    x_train: NDArray[Any]
+    y_train: IntArray
+    x_test: NDArray[Any]
+    y_test: IntArray
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over dtype, shape and little-endian bytes of the four arrays, hex."""
+        import numpy as np
+
+        sha = hashlib.sha256()
+        for array in (self.x_train, self.y_train, self.x_test, self.y_test):
+            plain = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+            sha.update(f"{plain.dtype.str}{plain.shape}".encode())
+            sha.update(plain.data)
+        return sha.hexdigest()
+
+
+def check_counts(where: str, images: NDArray[Any], labels: NDArray[Any]) -> None:
+    """Raise DatasetError unless there is one label for an image."""
+    if len(images) != len(labels):
+        raise DatasetError(f"{where}: {len(labels)} labels for {len(images)} images")
+
+
+def show_shape(shape: Sequence[int]) -> str:
+    """Return ``20 x 28 x 28``; ``none`` for the shape of a scalar."""
+    return " x ".join(str(n) for n in shape) or "none"

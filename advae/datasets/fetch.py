@@ -1,0 +1,128 @@
+"""Downloads, each published in the cache under its name only once its SHA-256 is right."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import zlib
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import IO
+
+from advae.datasets.idx import IdxFile
+from advae.datasets.reading import explain
+from advae.datasets.search import choose_cache
+from advae.datasets.table import find_row
+from advae.errors import DatasetError, DiskError, UsageError
+
+Progress = Callable[[str, int, int], None]
+"""Called with a file's name, the bytes that were unpacked so far, and how many there will be."""
+
+GZIP_WBITS = 31
+
+CHUNK_BYTES = 1 << 14
+"""Read at once from a mirror; deflate makes at most 1,032 times as much of it."""
+
+MIRROR_TIMEOUT = 30.0
+
+
+def fetch_dataset(
+    name: str,
+    *,
+    cache_dir: Path | None = None,
+    mirrors: Sequence[str] | None = None,
+    on_progress: Progress | None = None,
+) -> Path:
+    """Return the cache folder that holds the published files, downloading those that are not there intact.
+
+    mirrors: base URLs in the order to try, default the table's. A file appears under its name only once its SHA-256
+    is right. Raises UsageError if the name is unknown or needs no files; DatasetError if no mirror has a good copy;
+    DiskError if the cache cannot be written.
+    """
+    row = find_row(name)
+    if row is None or not row.files:
+        reason = "comes with the installation" if row else "is a file of one's own"
+        raise UsageError(f"{name} {reason}, there is nothing to fetch")
+    folder = choose_cache(row, cache_dir)
+    for file in row.files:
+        if not _is_intact(folder / file.name, file):
+            _fetch_file(file, folder, row.mirrors if mirrors is None else mirrors, on_progress)
+    return folder
+
+
+def _is_intact(path: Path, file: IdxFile) -> bool:
+    """Say whether a file is there and right; one that cannot be read is neither, and will be replaced."""
+    try:
+        with path.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            return size == file.size and hashlib.file_digest(stream, "sha256").hexdigest() == file.sha256
+    except OSError:
+        return False
+
+
+def _fetch_file(file: IdxFile, folder: Path, mirrors: Sequence[str], on_progress: Progress | None) -> None:
+    reason = "no mirror is known"
+    for mirror in mirrors:
+        try:
+            return _download(f"{mirror.rstrip('/')}/{file.name}.gz", file, folder / file.name, on_progress)
+        except DatasetError as error:
+            reason = str(error)
+    raise DatasetError(f"{file.name} could not be fetched from {', '.join(mirrors) or 'anywhere'}; last: {reason}")
+
+
+def _download(url: str, file: IdxFile, target: Path, on_progress: Progress | None) -> None:
+    """Publish the unpacked file as ``target``. Raises DatasetError for a bad mirror, DiskError for a bad disk."""
+    sha, done = hashlib.sha256(), 0
+    with _publish(target) as handle, closing(_stream(url, file.size + CHUNK_BYTES)) as chunks:
+        for chunk in chunks:
+            done += len(chunk)
+            if done > file.size:
+                raise DatasetError(f"{url}: unpacks to more than {file.size} bytes")
+            sha.update(chunk)
+            handle.write(chunk)
+            if on_progress:
+                on_progress(file.name, done, file.size)
+        if sha.hexdigest() != file.sha256:
+            raise DatasetError(f"{url}: SHA-256 {sha.hexdigest()} of {done} bytes, expected {file.sha256}")
+
+
+@contextmanager
+def _publish(target: Path) -> Iterator[IO[bytes]]:
+    """Give a file that becomes ``target`` at the end, and is removed if anything goes wrong before it."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as folder:
+            draft = Path(folder) / target.name
+            with draft.open("wb") as handle:
+                yield handle
+                handle.flush()
+                os.fsync(handle.fileno())
+            draft.replace(target)
+    except OSError as error:
+        raise DiskError(f"{target}: cannot be written: {explain(error)}") from error
+
+
+def _stream(url: str, limit: int) -> Generator[bytes]:
+    """Yield the unpacked bytes of a .gz, as they come. Raises DatasetError, also after ``limit`` packed bytes.
+
+    That limit is on what is received because a gzip stream may go on for ever and unpack to nothing.
+    """
+    from http.client import HTTPException
+    from urllib.error import HTTPError
+    from urllib.request import urlopen
+
+    received, inflater = 0, zlib.decompressobj(wbits=GZIP_WBITS)
+    try:
+        with urlopen(url, timeout=MIRROR_TIMEOUT) as response:
+            while not inflater.eof:
+                packed = response.read(CHUNK_BYTES)
+                received += len(packed)
+                if not packed or received > limit:
+                    raise DatasetError(f"{url}: {'ends early' if not packed else f'sends more than {limit} bytes'}")
+                yield inflater.decompress(packed)
+    except (OSError, HTTPException, ValueError, zlib.error) as error:
+        if isinstance(error, HTTPError):
+            error.close()  # It is an open response.
+        raise DatasetError(f"{url}: {explain(error)}") from error

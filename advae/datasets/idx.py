@@ -1,0 +1,127 @@
+"""IDX, the format in which MNIST and its drop-in replacements are published: four files, gzip-compressed or not.
+
+http://yann.lecun.com/exdb/mnist/, "the IDX file format".
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import math
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from advae.datasets.decoded import Decoded, check_counts, show_shape
+from advae.datasets.reading import exists, refuse_unreadable
+from advae.errors import DatasetError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+GZIP_MAGIC = b"\x1f\x8b"
+IDX_UINT8 = 0x0800
+"""Magic number of an IDX file of unsigned bytes, to which the number of axes is added."""
+
+
+@dataclass(frozen=True)
+class IdxFile:
+    """One published IDX file of unsigned bytes. sha256: of the unpacked file, because mirrors compress differently."""
+
+    name: str
+    shape: tuple[int, ...]
+    sha256: str
+
+    @property
+    def size(self) -> int:
+        """Bytes of the unpacked file."""
+        return 4 + 4 * len(self.shape) + math.prod(self.shape)
+
+
+def read_idx(path: Path, *, limit: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Return the array in an IDX file of unsigned bytes, gzip-compressed or not.
+
+    limit: the shape expected; the first axis may be shorter, but not empty. Reads no more than that and one byte.
+    Raises DatasetError if the file cannot be read, is truncated, has bytes after its array, or another shape or type.
+    """
+    import numpy as np
+
+    with _open_idx(path) as stream:
+        shape = _read_header(stream, path, limit)
+        size = math.prod(shape)
+        data = stream.read(size + 1)
+    if len(data) != size:
+        got = f"only {len(data)}" if len(data) < size else "more"
+        raise DatasetError(f"{path}: the header claims {size} bytes of data, got {got}")
+    return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+def read_idx_folder(folder: Path, files: Sequence[IdxFile], *, classes: int) -> Decoded:
+    """Return what a folder's four files hold: training images and labels, test images and labels.
+
+    Raises DatasetError if a file is missing or damaged, or if labels fit neither their images nor ``classes``.
+    """
+    import numpy as np
+
+    paths = _find_all(folder, files)
+    arrays = [read_idx(path, limit=file.shape) for path, file in zip(paths, files, strict=True)]
+    for images, labels, path in zip(arrays[::2], arrays[1::2], paths[1::2], strict=True):
+        check_counts(str(path), images, labels)
+        if labels.max() >= classes:
+            raise DatasetError(f"{path}: label {labels.max()}, expected 0 to {classes - 1}")
+    x_train, y_train, x_test, y_test = arrays
+    return Decoded(x_train, y_train.astype(np.int64), x_test, y_test.astype(np.int64))
+
+
+def count_idx_folder(folder: Path, files: Sequence[IdxFile]) -> tuple[int, int]:
+    """Return how many training and test images the files claim to hold. Raises DatasetError for a bad header."""
+    counts = []
+    for path, file in zip(_find_all(folder, files), files, strict=True):
+        with _open_idx(path) as stream:
+            counts.append(_read_header(stream, path, file.shape)[0])
+    return counts[0], counts[2]
+
+
+def find_idx(folder: Path, file: IdxFile) -> Path | None:
+    """Return where in a folder the file is, plain or .gz."""
+    return next((path for path in (folder / file.name, folder / f"{file.name}.gz") if exists(path)), None)
+
+
+def _find_all(folder: Path, files: Sequence[IdxFile]) -> list[Path]:
+    paths = []
+    for file in files:
+        path = find_idx(folder, file)
+        if path is None:
+            raise DatasetError(f"{folder}: no {file.name}, neither plain nor .gz")
+        paths.append(path)
+    return paths
+
+
+@contextmanager
+def _open_idx(path: Path) -> Iterator[io.BufferedIOBase]:
+    """Give the unpacked bytes. Told by content, because browsers unpack a download and leave .gz in its name."""
+    with refuse_unreadable(path), path.open("rb") as packed:
+        if packed.peek(2)[:2] != GZIP_MAGIC:
+            yield packed
+            return
+        with gzip.GzipFile(fileobj=packed) as unpacked:
+            yield unpacked
+
+
+def _read_header(stream: io.BufferedIOBase, path: Path, limit: tuple[int, ...]) -> tuple[int, ...]:
+    size = 4 + 4 * len(limit)
+    header = stream.read(size)
+    if len(header) < size:
+        raise DatasetError(f"{path}: the header has {len(header)} bytes, expected {size}")
+    magic, *shape = struct.unpack(f">{1 + len(limit)}I", header)
+    if magic != IDX_UINT8 + len(limit):
+        raise DatasetError(f"{path}: magic number {magic:#010x}, expected {IDX_UINT8 + len(limit):#010x}")
+    if tuple(shape[1:]) != limit[1:]:
+        raise DatasetError(f"{path}: images of {show_shape(shape[1:])} pixels, expected {show_shape(limit[1:])}")
+    if not 1 <= shape[0] <= limit[0]:
+        raise DatasetError(f"{path}: the header claims {shape[0]} items, expected 1 to {limit[0]}")
+    return tuple(shape)

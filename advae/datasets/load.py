@@ -1,0 +1,99 @@
+"""From a name to images in memory, and whether they are the published ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from advae.datasets.decoded import Decoded
+from advae.datasets.idx import read_idx_folder
+from advae.datasets.npz import read_npz
+from advae.datasets.search import describe_missing, locate
+from advae.datasets.table import DatasetRow, find_row
+from advae.errors import DatasetError
+from advae.records import Dataset, DatasetRef
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from advae.records import FloatArray
+
+
+class Verified(NamedTuple):
+    """Where a dataset was read from (None for a bundled one), and the digest of its decoded arrays."""
+
+    source: str | None
+    digest: str
+
+
+def load_dataset(name: str, *, data_dir: Path | None = None, cache_dir: Path | None = None) -> Dataset:
+    """Return a dataset of the table, or the one in the .npz file that ``name`` is the path of. Never downloads.
+
+    Files of the table's datasets are looked for in ``data_dir``, then in ``cache_dir`` (default: the user's cache
+    folder), then where Keras keeps its own. They may hold fewer images than the published ones.
+    Raises UsageError if the name is unknown; DatasetError if files are missing or not what they claim to be.
+    """
+    row = find_row(name)
+    if row is None:
+        path = Path(name).absolute()
+        decoded = read_npz(path)
+        classes = tuple(str(label) for label in range(int(decoded.y_train.max()) + 1))
+        return _assemble(path.stem, classes, decoded, path)
+    if row.read_bundled:
+        return _assemble(name, row.classes, row.read_bundled(), None)
+    decoded, path = _read_files(row, data_dir, cache_dir)
+    return _assemble(name, row.classes, decoded, path)
+
+
+def verify_dataset(name: str, *, data_dir: Path | None = None, cache_dir: Path | None = None) -> Verified:
+    """Return where a dataset was read from and its digest, after comparing that with the published one.
+
+    An .npz has no published digest: what is verified is that it can be read.
+    Raises UsageError and DatasetError as ``load_dataset`` does; DatasetError if the digests differ.
+    """
+    row, dataset = find_row(name), load_dataset(name, data_dir=data_dir, cache_dir=cache_dir)
+    source, digest = dataset.source, dataset.ref.digest
+    if row and digest != row.digest:
+        counts = f"{len(dataset.x_train)} + {len(dataset.x_test)} images"
+        where = source or "the bundled copy"
+        raise DatasetError(f"{where}: not the published {name}: {counts} with digest {digest}, expected {row.digest}")
+    return Verified(source, digest)
+
+
+def _read_files(row: DatasetRow, data_dir: Path | None, cache_dir: Path | None) -> tuple[Decoded, Path]:
+    origin, path = locate(row, data_dir, cache_dir)
+    try:
+        npz = path.suffix == ".npz"
+        decoded = read_npz(path) if npz else read_idx_folder(path, row.files, classes=len(row.classes))
+        # Nobody chose Keras' copy, so only the published dataset will do.
+        if origin == "keras" and decoded.digest != row.digest:
+            raise DatasetError(f"{path}: digest {decoded.digest}, expected {row.digest}")
+    except DatasetError as error:
+        if origin == "cache":
+            raise DatasetError(f"{error}; to repair it, run: advae data fetch {row.name}") from error
+        if origin == "keras":
+            # Not ours to repair: to us it is as if it were not there.
+            raise describe_missing(row, data_dir, cache_dir, f" (left aside: {error})") from error
+        raise
+    return decoded, path
+
+
+def _assemble(name: str, classes: tuple[str, ...], decoded: Decoded, source: Path | None) -> Dataset:
+    return Dataset(
+        ref=DatasetRef(name=name, digest=decoded.digest, side=decoded.x_train.shape[1], classes=classes),
+        x_train=_flatten(decoded.x_train),
+        y_train=decoded.y_train,
+        x_test=_flatten(decoded.x_test),
+        y_test=decoded.y_test,
+        source=str(source.absolute()) if source else None,
+    )
+
+
+def _flatten(images: NDArray[Any]) -> FloatArray:
+    """Return float32 (n, side * side) in [0, 1]. images: (n, side, side), uint8 or float in [0, 1]."""
+    import numpy as np
+
+    flat: FloatArray = images.reshape(len(images), -1).astype(np.float32)
+    if images.dtype == np.uint8:
+        flat /= np.float32(255)
+    return flat

@@ -1,0 +1,33 @@
+"""Failures of a file or a server, told in one line."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from advae.errors import DatasetError
+
+READ_ERRORS = (OSError, EOFError, zlib.error)
+
+
+@contextmanager
+def refuse_unreadable(path: Path, errors: tuple[type[Exception], ...] = READ_ERRORS) -> Iterator[None]:
+    """Raise DatasetError, which names the file, for any of ``errors``."""
+    try:
+        yield
+    except errors as error:
+        raise DatasetError(f"{path}: cannot be read: {explain(error)}") from error
+
+
+def exists(path: Path) -> bool:
+    """Return whether there is such a file or folder. Raises DatasetError if that is not ours to know."""
+    with refuse_unreadable(path):
+        return path.exists()
+
+
+def explain(error: Exception) -> str:
+    """Return the reason on one line, without the control characters that a file or a server may have put there."""
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

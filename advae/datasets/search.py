@@ -1,0 +1,95 @@
+"""Where a dataset's files are: the data folder, our cache, then Keras' own."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from advae.datasets.idx import count_idx_folder, find_idx
+from advae.datasets.npz import count_npz
+from advae.datasets.reading import exists, refuse_unreadable
+from advae.datasets.table import DatasetRow, find_row
+from advae.errors import DatasetError
+
+Origin = Literal["bundled", "data-dir", "cache", "keras", "file"]
+
+
+@dataclass(frozen=True)
+class FoundDataset:
+    """Where a dataset would be read from, as far as headers tell.
+
+    path: a folder or an .npz, None for a bundled dataset. train, test: numbers of images. problem: why it cannot be
+    read, in which case what is not known is None.
+    """
+
+    name: str
+    origin: Origin | None = None
+    path: str | None = None
+    train: int | None = None
+    test: int | None = None
+    problem: str | None = None
+
+
+def find_dataset(name: str, *, data_dir: Path | None = None, cache_dir: Path | None = None) -> FoundDataset:
+    """Return where ``load_dataset`` would look first, from file headers alone; Keras' copy is shown unchecked.
+
+    A dataset that is missing or unreadable has its ``problem`` told. Raises UsageError if the name is unknown.
+    """
+    row = find_row(name)
+    if row and row.read_bundled:
+        return FoundDataset(name, "bundled", None, *row.counts)
+    origin, path = None, None
+    try:
+        origin, path = locate(row, data_dir, cache_dir) if row else ("file", Path(name))
+        train, test = count_npz(path) if row is None or path.suffix == ".npz" else count_idx_folder(path, row.files)
+    except DatasetError as error:
+        return FoundDataset(name, origin, str(path.absolute()) if path else None, problem=str(error))
+    return FoundDataset(name, origin, str(path.absolute()), train, test)
+
+
+def locate(row: DatasetRow, data_dir: Path | None, cache_dir: Path | None) -> tuple[Origin, Path]:
+    """Return the first place that has the dataset; of it, nothing was read.
+
+    Half a dataset in ``data_dir`` is taken, and so will be an error; half of one in the cache is a fetch that was
+    interrupted. Raises DatasetError if ``data_dir`` is no folder, or if there is no place.
+    """
+    if data_dir:
+        _require_folder(data_dir)
+    for origin, path in _list_places(row, data_dir, cache_dir).items():
+        if all(find_idx(path, file) for file in row.files) if origin == "cache" else exists(path):
+            return origin, path
+    raise describe_missing(row, data_dir, cache_dir)
+
+
+def describe_missing(row: DatasetRow, data_dir: Path | None, cache_dir: Path | None, note: str = "") -> DatasetError:
+    """Return the error that says where was looked and what to do. note: why Keras' copy will not do."""
+    places = _list_places(row, data_dir, cache_dir)
+    notes = {"cache": " (incomplete)" if exists(places["cache"]) else "", "keras": note}
+    searched = ", ".join(f"{path}{notes.get(origin, '')}" for origin, path in places.items())
+    return DatasetError(
+        f"{row.name} not found in {searched}; point --data-dir or ADVAE_DATA_DIR at a folder that has "
+        f"{row.folder}/, or run: advae data fetch {row.name}"
+    )
+
+
+def choose_cache(row: DatasetRow, cache_dir: Path | None) -> Path:
+    """Return the folder that fetched files are kept in. cache_dir: default the user's cache folder."""
+    from platformdirs import user_cache_dir
+
+    return (cache_dir or Path(user_cache_dir("advae")) / "datasets") / row.folder
+
+
+def _list_places(row: DatasetRow, data_dir: Path | None, cache_dir: Path | None) -> dict[Origin, Path]:
+    """Return the places in the order in which they are searched."""
+    places: dict[Origin, Path] = {"data-dir": data_dir / row.folder} if data_dir else {}
+    # Unlike Path.home, expanduser does not raise for a user without a home, as containers have them.
+    keras = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")  # noqa: PTH111
+    return {**places, "cache": choose_cache(row, cache_dir), "keras": Path(keras) / "datasets" / row.keras}
+
+
+def _require_folder(data_dir: Path) -> None:
+    with refuse_unreadable(data_dir):
+        if not data_dir.is_dir():
+            raise DatasetError(f"data folder {data_dir} {'is not a folder' if data_dir.exists() else 'does not exist'}")

@@ -1,0 +1,119 @@
+"""The table DATASETS: what has a name, what is known of it, and what reads it where it needs no files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from advae.datasets.decoded import Decoded
+from advae.datasets.idx import IdxFile
+from advae.errors import UsageError, unknown
+
+
+@dataclass(frozen=True)
+class DatasetRow:
+    """A dataset with a name.
+
+    counts: published number of training and test images; digest: of the published arrays once decoded.
+    A bundled dataset has ``read_bundled`` and nothing after it; the others have ``files``: training images and labels,
+    then test images and labels. mirrors: base URLs of ``<file>.gz``; keras: where Keras keeps its copy.
+    """
+
+    name: str
+    summary: str
+    classes: tuple[str, ...]
+    side: int
+    counts: tuple[int, int]
+    digest: str
+    read_bundled: Callable[[], Decoded] | None = None
+    folder: str = ""
+    files: tuple[IdxFile, ...] = ()
+    mirrors: tuple[str, ...] = ()
+    keras: str = ""
+
+
+def _read_digits() -> Decoded:
+    """Return scikit-learn's 8 x 8 digits, gray levels 0 to 16 mapped to [0, 1], split by a fixed seed."""
+    import numpy as np
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    digits = load_digits()
+    x, y = (digits.images / 16).astype(np.float32), digits.target.astype(np.int64)
+    x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=0.2, stratify=y, random_state=0)
+    return Decoded(x_train, y_train, x_test, y_test)
+
+
+def _name_mnist_files(*sha256: str) -> tuple[IdxFile, ...]:
+    """Return the four files that MNIST and its drop-in replacements share. sha256: one for each, in that order."""
+    return (
+        IdxFile("train-images-idx3-ubyte", (60_000, 28, 28), sha256[0]),
+        IdxFile("train-labels-idx1-ubyte", (60_000,), sha256[1]),
+        IdxFile("t10k-images-idx3-ubyte", (10_000, 28, 28), sha256[2]),
+        IdxFile("t10k-labels-idx1-ubyte", (10_000,), sha256[3]),
+    )
+
+
+_ROWS = (
+    DatasetRow(
+        name="digits",
+        summary="8 x 8 handwritten digits, bundled with scikit-learn",
+        classes=tuple("0123456789"),
+        side=8,
+        counts=(1_437, 360),
+        digest="91f4c162168de633fae5ed22c94ec04e34b069875ae13f7c7e67a2e4359f1bb3",
+        read_bundled=_read_digits,
+    ),
+    DatasetRow(
+        name="mnist",
+        summary="28 x 28 handwritten digits (LeCun, Cortes and Burges)",
+        classes=tuple("0123456789"),
+        side=28,
+        counts=(60_000, 10_000),
+        digest="c9c899568825c0192b158204e056115690ebe9e01a8a467321a8e34a416b7a26",
+        folder="mnist",
+        files=_name_mnist_files(
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        ),
+        mirrors=(
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        ),
+        keras="mnist.npz",
+    ),
+    DatasetRow(
+        name="fashion-mnist",
+        summary="28 x 28 articles of clothing (Zalando)",
+        classes=(
+            *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+            *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+        ),
+        side=28,
+        counts=(60_000, 10_000),
+        digest="050f7be9e1fdbb830bcf90ae3e83424b0016c046a7122ee06248af6d72d5ccda",
+        folder="fashion_mnist",
+        files=_name_mnist_files(
+            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        ),
+        mirrors=(
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+            "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+        ),
+        keras="fashion-mnist",
+    ),
+)
+
+DATASETS: dict[str, DatasetRow] = {row.name: row for row in _ROWS}
+
+
+def find_row(name: str) -> DatasetRow | None:
+    """Return the row of a name, None for a path that ends in .npz. Raises UsageError for anything else."""
+    if name not in DATASETS and not name.lower().endswith(".npz"):
+        raise UsageError(unknown("dataset", name, DATASETS) + ", or a path that ends in .npz")
+    return DATASETS.get(name)

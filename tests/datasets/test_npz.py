@@ -1,0 +1,236 @@
+"""One's own images: what is read, what is refused and in which words."""
+
+from __future__ import annotations
+
+import io
+import struct
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from advae.datasets import NPZ_KEYS, find_dataset, load_dataset, verify_dataset
+
+from .samples import (
+    FUZZ,
+    MUTATIONS,
+    SIDE,
+    TEST,
+    TRAIN,
+    Arrays,
+    load_line,
+    load_or_refuse,
+    make_images,
+    make_labels,
+    make_own,
+    mutate,
+    patch,
+    save_npz,
+)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_own_images(tmp_path: Path, save: Callable[..., None]) -> None:
+    path = tmp_path / "shapes.npz"
+    save(path, **make_own())
+    data = load_dataset(str(path))
+    assert (data.x_train.shape, data.x_train.dtype, data.y_test.dtype) == ((TRAIN, 25), np.float32, np.int64)
+    assert (data.ref.name, data.ref.side, data.ref.classes) == ("shapes", 5, tuple("0123456789"))
+    assert data.source == str(path)
+    assert np.array_equal(data.x_train, make_images(TRAIN, 5).reshape(TRAIN, -1).astype(np.float32) / np.float32(255))
+    found = find_dataset(str(path))
+    assert (found.origin, found.path, found.train, found.test) == ("file", str(path), TRAIN, TEST)
+    assert verify_dataset(str(path)) == (str(path), data.ref.digest)
+
+
+@pytest.mark.parametrize("dtype", ["<f2", "<f4", ">f4", "<f8"])
+def test_own_images_in_floats(tmp_path: Path, dtype: str) -> None:
+    arrays = make_own()
+    x = (arrays["x_train"] / 255).astype(dtype)
+    path = save_npz(tmp_path / "a.npz", {**arrays, "x_train": np.asfortranarray(x), "y_train": make_labels(TRAIN) * 1})
+    assert np.array_equal(load_dataset(str(path)).x_train, x.reshape(TRAIN, -1).astype(np.float32))
+
+
+def test_trailing_channel_is_dropped(tmp_path: Path) -> None:
+    arrays = make_own()
+    flat = load_dataset(str(save_npz(tmp_path / "a.npz", arrays)))
+    channel = {**arrays, "x_train": arrays["x_train"][..., None], "x_test": arrays["x_test"][..., None]}
+    deep = load_dataset(str(save_npz(tmp_path / "b.npz", channel)))
+    assert flat.ref.digest == deep.ref.digest
+
+
+def unit(n: int, value: float) -> np.ndarray[Any, Any]:
+    images = np.zeros((n, 5, 5), np.float32)
+    images[-1, -1, -1] = value
+    return images
+
+
+NPZ_DAMAGE: dict[str, tuple[Arrays, str]] = {
+    "flat": ({"x_train": np.zeros((TRAIN, 25), np.uint8)}, "x_train has shape 20 x 25, expected n x side x side"),
+    "oblong": ({"x_test": np.zeros((TEST, 5, 4), np.uint8)}, "x_test has shape 10 x 5 x 4"),
+    "colour": ({"x_train": np.zeros((TRAIN, 5, 5, 3), np.uint8)}, "x_train has shape 20 x 5 x 5 x 3"),
+    "sides": ({"x_test": np.zeros((TEST, 6, 6), np.uint8)}, "5 x 5 and 6 x 6 pixels, expected the same"),
+    "no image": ({"x_train": np.zeros((0, 5, 5), np.uint8)}, "x_train is empty: its shape is 0 x 5 x 5"),
+    "no pixel": ({"x_train": np.zeros((TRAIN, 0, 0), np.uint8)}, "x_train is empty"),
+    "scalar": ({"x_train": np.uint8(3)}, "x_train has shape none, expected"),
+    "int images": ({"x_train": np.zeros((TRAIN, 5, 5), np.int16)}, "x_train holds int16 values, expected uint8"),
+    "bool images": ({"x_train": np.zeros((TRAIN, 5, 5), bool)}, "x_train holds bool values, expected numbers"),
+    "complex": ({"x_train": np.zeros((TRAIN, 5, 5), complex)}, "x_train holds complex128 values"),
+    "0 to 255": ({"x_train": unit(TRAIN, 255)}, "x_train ranges from 0 to 255, expected float in [0, 1]"),
+    "negative": ({"x_test": unit(TEST, -1e-6)}, "x_test ranges from -1e-06 to 0"),
+    "nan": ({"x_train": unit(TRAIN, np.nan)}, "x_train ranges from nan to nan"),
+    "inf": ({"x_train": unit(TRAIN, np.inf)}, "x_train ranges from 0 to inf"),
+    "too few labels": ({"y_train": make_labels(19)}, "y_train: 19 labels for 20 images"),
+    "float labels": ({"y_test": np.zeros(TEST)}, "y_test holds 10 float64 values, expected n integers"),
+    "one-hot": ({"y_test": np.eye(10, dtype=np.int64)}, "y_test holds 10 x 10 int64 values, expected n integers"),
+    "label -1": ({"y_test": make_labels(TEST).astype(np.int8) - 1}, "y_test has label -1, expected 0 or more"),
+    "from 1": ({"y_train": make_labels(TRAIN) + 1}, "no example of label 0"),
+    "only in test": ({"y_test": make_labels(TEST) + 1}, "no example of label 10, expected each of 0 to 10"),
+    "huge label": (
+        {"y_test": np.full(TEST, 2**64 - 1, np.uint64)},
+        "no example of label 10, expected each of 0 to 18446744073709551615",
+    ),
+    "one class": (
+        {"y_train": np.zeros(TRAIN, np.uint8), "y_test": np.zeros(TEST, np.uint8)},
+        "all labels are 0, expected at least 2 classes",
+    ),
+    "strings": ({"y_train": np.full(TRAIN, "cat")}, "y_train holds <U3 values, expected numbers"),
+    "structured": ({"y_train": np.zeros(TRAIN, [("a", "u1")])}, "y_train holds"),
+}
+
+
+@pytest.mark.parametrize("case", NPZ_DAMAGE)
+def test_npz_rule(tmp_path: Path, case: str) -> None:
+    changed, expected = NPZ_DAMAGE[case]
+    path = save_npz(tmp_path / "own.npz", {**make_own(), **changed})
+    line = load_line(path)
+    assert expected in line
+    assert str(path) in line
+
+
+class Canary:
+    """Unpickling it writes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_objects_are_not_unpickled(tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    objects = np.empty(TRAIN, object)
+    objects[:] = [Canary(canary)] * TRAIN
+    path = save_npz(tmp_path / "own.npz", {**make_own(), "y_train": objects})
+    assert "y_train holds object values, expected numbers" in load_line(path)
+    assert find_dataset(str(save_npz(tmp_path / "b.npz", {**make_own(), "x_train": objects}))).problem
+    assert not canary.exists()
+
+
+def write_members(path: Path, members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for key, data in members.items():
+            archive.writestr(f"{key}.npy", data)
+    return path
+
+
+def encode_npy(shape: tuple[int, ...], payload: bytes, descr: str = "|u1") -> bytes:
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": descr, "fortran_order": False, "shape": shape})
+    return stream.getvalue() + payload
+
+
+def make_members() -> dict[str, bytes]:
+    return {key: encode_npy(array.shape, array.tobytes()) for key, array in make_own().items()}
+
+
+NPY_DAMAGE: dict[str, tuple[bytes, str]] = {
+    "claims a lot": (encode_npy((1 << 40, 28, 28), bytes(99)), "x_train claims 1099511627776 x 28 x 28 uint8 values"),
+    "overflows": (encode_npy((1 << 62, 4, 1), b""), "x_train claims"),
+    "negative": (encode_npy((-20, -5, 5), bytes(500)), "x_train is empty"),
+    "cut": (encode_npy((TRAIN, 5, 5), bytes(499)), "got 499 bytes for them"),
+    "trailing": (encode_npy((TRAIN, 5, 5), bytes(501)), "got 501 bytes for them"),
+    "no header": (b"", "cannot be read"),
+    "no magic": (bytes(200), "cannot be read"),
+    "nested": (b"\x93NUMPY\x01\x00" + struct.pack("<H", 9_000) + b"-" * 8_999 + b"1", "cannot be read"),
+    "version 9": (encode_npy((TRAIN, 5, 5), bytes(500)).replace(b"NUMPY\x01", b"NUMPY\x09"), "cannot be read"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Reading `.npy`")
+@pytest.mark.parametrize("case", NPY_DAMAGE)
+def test_damaged_member(tmp_path: Path, case: str) -> None:
+    member, expected = NPY_DAMAGE[case]
+    path = write_members(tmp_path / "own.npz", {**make_members(), "x_train": member})
+    assert expected in load_line(path)
+
+
+def test_npz_that_is_no_archive(tmp_path: Path) -> None:
+    own = save_npz(tmp_path / "own.npz", make_own()).read_bytes()
+    path = tmp_path / "damaged.npz"
+    for data in (b"", b"text", own[: len(own) // 2], own[:-30]):
+        path.write_bytes(data)
+        assert "cannot be read: File is not a zip file" in load_line(path)
+    path.write_bytes(patch(own, own.index(b"NUMPY") if b"NUMPY" in own else 200, b"\xff" * 40))
+    assert str(path) in load_line(path)
+    assert "No such file" in load_line(tmp_path / "none.npz")
+    (tmp_path / "folder.npz").mkdir()
+    assert "Is a directory" in load_line(tmp_path / "folder.npz")
+
+
+def test_npz_payload_is_checked(tmp_path: Path) -> None:
+    path = write_members(tmp_path / "own.npz", make_members(), zipfile.ZIP_STORED)
+    data = path.read_bytes()
+    path.write_bytes(patch(data, data.index(b"NUMPY") + 200, b"\x01\x02\x03"))
+    assert "Bad CRC-32" in load_line(path)
+
+
+def test_npz_names_missing_keys(tmp_path: Path) -> None:
+    path = save_npz(tmp_path / "own.npz", {"x_train": np.zeros(3), "y_train": np.zeros(3)})
+    assert "no x_test, y_test; expected x_train, y_train, x_test, y_test" in load_line(path)
+
+
+def test_npz_packed_by_lzma_is_refused(tmp_path: Path) -> None:
+    path = write_members(tmp_path / "own.npz", make_members(), zipfile.ZIP_LZMA)
+    assert "expected stored or deflated" in load_line(path)
+
+
+def test_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    shape = (120_000, SIDE, SIDE)
+    bomb = encode_npy(shape, bytes(np.prod(shape)))
+    path = write_members(tmp_path / "own.npz", {**make_members(), "x_train": bomb})
+    del bomb
+    tracemalloc.start()
+    try:
+        assert "claim to unpack to" in load_line(path)
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.filterwarnings("ignore")
+@FUZZ
+@given(
+    data=st.one_of(st.binary(max_size=200), MUTATIONS),
+    stored=st.booleans(),
+    inside=st.sampled_from(["", *NPZ_KEYS]),
+)
+def test_random_npz(tmp_path: Path, data: bytes | list[tuple[int, bytes]], stored: bool, inside: str) -> None:
+    members = make_members()
+    if inside:
+        members[inside] = (
+            data if isinstance(data, bytes) else mutate(members[inside][:200], data) + members[inside][200:]
+        )
+    kind = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
+    path = write_members(tmp_path / "random.npz", members, kind)
+    if not inside:
+        path.write_bytes(data if isinstance(data, bytes) else mutate(path.read_bytes(), data))
+    load_or_refuse(lambda: load_dataset(str(path)))
+    assert find_dataset(str(path)).origin == "file"
