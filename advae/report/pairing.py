@@ -1,0 +1,73 @@
+"""Which run without an autoencoder a run with one is to be compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from advae.errors import CorruptError, NotFoundError
+from advae.records import Manifest, RunRecipe
+from advae.report.runs import Run, open_run
+
+if TYPE_CHECKING:
+    from advae.registry import Registry
+
+
+class CounterpartFinder:
+    """Finds the run of the same attack on the same samples of the same kind of classifier without autoencoder."""
+
+    def __init__(self, registry: Registry, opened: Iterable[Run]) -> None:
+        self._registry = registry
+        self._opened = {run.id: run for run in opened}
+        self._undefended = [manifest for manifest in registry.entries("run") if self._is_undefended(manifest)]
+
+    def find(self, run: Run, eps: float) -> Run | None:
+        """Return the fitting run whose options are nearest, the newest of equals; None where none fits.
+
+        The threat model is not compared: without an autoencoder there is only one, and it is the counterpart of all.
+        """
+        fitting = (manifest for manifest in self._undefended if _is_same_attack(run.recipe, manifest.recipe, eps))
+        candidates = [other for manifest in fitting if _is_comparable(run, other := self._open(manifest))]
+        # ``max`` keeps the first of equals, and the registry lists the newest first.
+        return max(candidates, key=lambda other: _rate_likeness(run, other), default=None)
+
+    def _is_undefended(self, manifest: Manifest) -> bool:
+        """Whether a run's classifier has no purifier; a run whose classifier cannot be read is no counterpart."""
+        recipe = manifest.recipe
+        try:
+            classifier = self._registry.manifest(recipe.classifier) if isinstance(recipe, RunRecipe) else None
+        except (NotFoundError, CorruptError):
+            return False
+        return classifier is not None and not classifier.parents
+
+    def _open(self, manifest: Manifest) -> Run:
+        if manifest.id not in self._opened:
+            self._opened[manifest.id] = open_run(self._registry, manifest)
+        return self._opened[manifest.id]
+
+
+def has_same_options(run: Run, other: Run) -> bool:
+    """Whether two runs of one method used the same steps, step size and loss."""
+    mine, theirs = ((r.recipe.steps, r.recipe.step_size, r.recipe.loss) for r in (run, other))
+    return mine == theirs
+
+
+def _is_same_attack(mine: RunRecipe, other: object, eps: float) -> bool:
+    if not isinstance(other, RunRecipe) or eps not in other.eps:
+        return False
+    ours, theirs = ((r.dataset.digest, r.method, r.norm, r.target, r.clip) for r in (mine, other))
+    return ours == theirs
+
+
+def _is_comparable(run: Run, other: Run) -> bool:
+    """Whether the classifiers are of one kind and the very same samples were attacked, in the same order."""
+    import numpy as np
+
+    same_model = run.classifier_recipe.model == other.classifier_recipe.model
+    return same_model and np.array_equal(run.outcomes["sample_ids"], other.outcomes["sample_ids"])
+
+
+def _rate_likeness(run: Run, other: Run) -> tuple[bool, bool, bool]:
+    """Return the sort key of counterparts: equal attack options count most, then training options, then the seed."""
+    mine, theirs = run.classifier_recipe, other.classifier_recipe
+    return has_same_options(run, other), mine.options == theirs.options, mine.seed == theirs.seed

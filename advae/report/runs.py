@@ -1,0 +1,167 @@
+"""One run as the report needs it: its record, its parents and its arrays, checked against each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from advae.errors import CorruptError, UsageError
+from advae.records import (
+    AutoencoderMetrics,
+    AutoencoderRecipe,
+    ClassifierMetrics,
+    ClassifierRecipe,
+    EpsResult,
+    History,
+    Manifest,
+    RunMetrics,
+    RunRecipe,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from advae.registry import Registry
+
+    Arrays = dict[str, np.ndarray[Any, Any]]
+
+T = TypeVar("T")
+
+OUTCOMES = "outcomes.npz"
+SAMPLES = "samples.npz"
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share in [0, 1] with its Wilson 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run with all that the report needs of it and of its parents.
+
+    outcomes, samples: the arrays of ``outcomes.npz`` and ``samples.npz``. twin: the classifier that an oblivious
+    attacker used, None where it had none or the registry has lost it.
+    """
+
+    manifest: Manifest
+    recipe: RunRecipe
+    metrics: RunMetrics
+    classifier: Manifest
+    classifier_recipe: ClassifierRecipe
+    autoencoder: Manifest | None
+    autoencoder_recipe: AutoencoderRecipe | None
+    twin: Manifest | None
+    outcomes: Arrays = field(repr=False)
+    samples: Arrays = field(repr=False)
+
+    @property
+    def id(self) -> str:
+        return self.manifest.id
+
+    @property
+    def defended(self) -> bool:
+        return self.autoencoder is not None
+
+    @property
+    def autoencoder_type(self) -> str:
+        return self.autoencoder_recipe.type if self.autoencoder_recipe else "none"
+
+    @property
+    def clean(self) -> Rate:
+        return Rate(self.metrics.clean_accuracy, *self.metrics.clean_accuracy_interval)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one run found at one of its eps."""
+
+    run: Run
+    index: int
+
+    @property
+    def result(self) -> EpsResult:
+        return self.run.metrics.results[self.index]
+
+    @property
+    def attacked(self) -> Rate:
+        return Rate(self.result.accuracy, *self.result.accuracy_interval)
+
+
+def open_run(registry: Registry, manifest: Manifest) -> Run:
+    """Return a run with its parents and arrays.
+
+    Raises UsageError for an entry that is no run, CorruptError where its arrays do not fit its recipe, and what the
+    registry raises.
+    """
+    recipe, metrics = _expect(RunRecipe, manifest.recipe, manifest), _expect(RunMetrics, manifest.metrics, manifest)
+    classifier = registry.manifest(recipe.classifier)
+    classifier_recipe = _expect(ClassifierRecipe, classifier.recipe, classifier)
+    purifier = registry.manifest(classifier_recipe.autoencoder) if classifier_recipe.autoencoder else None
+    run = Run(
+        manifest=manifest,
+        recipe=recipe,
+        metrics=metrics,
+        classifier=classifier,
+        classifier_recipe=classifier_recipe,
+        autoencoder=purifier,
+        autoencoder_recipe=_expect(AutoencoderRecipe, purifier.recipe, purifier) if purifier else None,
+        twin=registry.find(recipe.twin) if recipe.twin else None,
+        outcomes=registry.read_arrays(manifest, OUTCOMES),
+        samples=registry.read_arrays(manifest, SAMPLES),
+    )
+    _check_arrays(run)
+    return run
+
+
+def read_history(entry: Manifest) -> History | None:
+    """Return the training history of an autoencoder or a classifier, None where it has none (logistic regression)."""
+    metrics = entry.metrics
+    return metrics.history if isinstance(metrics, AutoencoderMetrics | ClassifierMetrics) else None
+
+
+def read_raw_range(run: Run) -> tuple[float, float] | None:
+    """Return the range of the run's purified data where it leaves [0, 1], as a raw reconstruction may; else None."""
+    metrics = run.autoencoder.metrics if run.autoencoder else None
+    reach = metrics.output_range if isinstance(metrics, AutoencoderMetrics) else (0.0, 1.0)
+    return None if reach[0] >= 0 and reach[1] <= 1 else reach
+
+
+def _expect(kind: type[T], value: object, entry: Manifest) -> T:
+    if not isinstance(value, kind):
+        raise UsageError(f"{entry.id} is not what a report needs here: got {type(value).__name__}, not {kind.__name__}")
+    return value
+
+
+def _check_arrays(run: Run) -> None:
+    """Raise CorruptError unless the arrays have the shapes and classes that the recipe promises.
+
+    The registry vouches for the bytes only, and a figure drawn from arrays of another shape would be wrong in silence.
+    """
+    eps, n, classes = len(run.recipe.eps), run.metrics.n, len(run.recipe.dataset.classes)
+    m, d = len(run.samples.get("ids", ())), run.recipe.dataset.side**2
+    shapes = {
+        OUTCOMES: {"sample_ids": (n,), "labels": (n,), "clean_predictions": (n,), "predictions": (eps, n)},
+        SAMPLES: {"labels": (m,), "x": (m, d), "start": (m, d), "x_adv": (eps, m, d), "seen": (eps, m, d)}
+        | {"ids": (m,), "predictions": (eps, m)},
+    }
+    for name, arrays in ((OUTCOMES, run.outcomes), (SAMPLES, run.samples)):
+        for key, shape in shapes[name].items():
+            if key not in arrays or arrays[key].shape != shape:
+                raise _misfit(run, name, f"{key} should have shape {shape}")
+            if key in ("labels", "clean_predictions", "predictions") and not _are_classes(arrays[key], classes):
+                raise _misfit(run, name, f"{key} should lie in 0..{classes - 1}")
+    if [result.eps for result in run.metrics.results] != list(run.recipe.eps):
+        raise CorruptError(f"{run.id} has results at other eps than its recipe; `advae attack ... --force` replaces it")
+
+
+def _are_classes(values: np.ndarray[Any, Any], classes: int) -> bool:
+    return values.dtype.kind in "iu" and (not values.size or (int(values.min()) >= 0 and int(values.max()) < classes))
+
+
+def _misfit(run: Run, name: str, what: str) -> CorruptError:
+    return CorruptError(f"{name} of {run.id} does not fit its recipe: {what}; `advae attack ... --force` replaces it")

@@ -1,0 +1,96 @@
+"""Confusion matrices and classification reports of the stored predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from advae.metrics import accuracy, confusion_matrix
+from advae.report.comparison import Comparison
+from advae.report.runs import Rate, Run
+from advae.report.wording import format_eps, format_rate, show_name
+
+if TYPE_CHECKING:
+    from advae.records import IntArray
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Accuracy, confusion matrix (rows = true class) and scikit-learn's report of one set of predictions.
+
+    eps: None for the clean images. report: as ``classification_report(output_dict=True)`` gives it, the classes by
+    their number.
+    """
+
+    eps: float | None
+    rate: Rate
+    matrix: tuple[tuple[int, ...], ...]
+    report: dict[str, Any]
+
+    @property
+    def title(self) -> str:
+        what = "Clean" if self.eps is None else f"Attacked, eps {format_eps(self.eps)}"
+        return f"{what}: {format_rate(self.rate)} correct"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What every format of the report is made from: the comparison, and each run's scores by its id."""
+
+    comparison: Comparison
+    scores: Mapping[str, tuple[Scores, ...]]
+
+
+MAX_CELLS = 60_000
+"""Cells of confusion matrices that a page can hold and stay light; report.json has them all."""
+
+
+def select_shown(findings: Findings) -> dict[str, tuple[Scores, ...]]:
+    """Return the scores that a page shows of each run: all, else clean and largest eps only, else none."""
+    choices = (
+        findings.scores,
+        {id_: (scores[0], max(scores[1:], key=lambda one: one.eps or 0.0)) for id_, scores in findings.scores.items()},
+    )
+    for choice in choices:
+        if sum(len(one.matrix) ** 2 for scores in choice.values() for one in scores) <= MAX_CELLS:
+            return dict(choice)
+    return dict.fromkeys(findings.scores, ())
+
+
+def score_runs(comparison: Comparison) -> Findings:
+    """Return a comparison with the scores of its runs."""
+    return Findings(comparison, {run.id: score_run(run) for run in comparison.runs})
+
+
+def score_run(run: Run) -> tuple[Scores, ...]:
+    """Return the scores of a run's clean predictions, then those under attack at each eps."""
+    predictions = zip(
+        (None, *run.recipe.eps), (run.outcomes["clean_predictions"], *run.outcomes["predictions"]), strict=True
+    )
+    return tuple(_score_predictions(run, eps, predicted) for eps, predicted in predictions)
+
+
+def _score_predictions(run: Run, eps: float | None, predictions: IntArray) -> Scores:
+    from sklearn.metrics import classification_report
+
+    labels, classes = run.outcomes["labels"], len(run.recipe.dataset.classes)
+    matrix = confusion_matrix(labels, predictions, classes)
+    # Classes go by number: a class that a user named "accuracy" must not overwrite scikit-learn's own key.
+    report = classification_report(labels, predictions, labels=range(classes), output_dict=True, zero_division=0)
+    share, interval = accuracy(labels, predictions)
+    return Scores(eps, Rate(share, *interval), tuple(tuple(row) for row in matrix.tolist()), report)
+
+
+REPORT_COLUMNS = ("precision", "recall", "F1", "support")
+
+
+def tabulate_report(run: Run, scores: Scores) -> list[tuple[str, ...]]:
+    """Return scikit-learn's classification report as rows of text: each class, then the averages."""
+    names = {str(label): show_name(name) for label, name in enumerate(run.recipe.dataset.classes)}
+    names |= {"macro avg": "macro average", "weighted avg": "weighted average"}
+    rows = [(name, scores.report[key]) for key, name in names.items()]
+    return [
+        (name, *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1-score")), f"{row['support']:.0f}")
+        for name, row in rows
+    ]

@@ -1,0 +1,168 @@
+"""The accuracy table: its columns for every format, and its short form for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from advae.report.comparison import Comparison, Row
+from advae.report.notes import NOT_ESTABLISHED, NOT_VALID
+from advae.report.runs import Measured
+from advae.report.wording import (
+    NOT_RUN,
+    format_eps,
+    format_rate,
+    format_share,
+    name_attack,
+    name_autoencoder,
+    name_pipeline,
+    show_name,
+)
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the accuracy table. text: for people; value: what it sorts by, None where there is no number."""
+
+    title: str
+    text: Callable[[Row], str]
+    value: Callable[[Row], float | str | None]
+    explanation: str
+
+
+def _read_clean(side: Measured | None) -> float | None:
+    return side.run.metrics.clean_accuracy if side else None
+
+
+def _read_attacked(side: Measured | None) -> float | None:
+    return side.result.accuracy if side else None
+
+
+def _write_clean(side: Measured | None) -> str:
+    return format_rate(side.run.clean if side else None)
+
+
+def _write_attacked(side: Measured | None) -> str:
+    mark = "" if side is None or side.result.within_budget else " not valid"
+    return format_rate(side.attacked if side else None) + mark
+
+
+def _name_column(title: str, read: Callable[[Row], str], explanation: str) -> Column:
+    return Column(title, read, read, explanation)
+
+
+COLUMNS = (
+    _name_column("dataset", lambda row: show_name(row.run.recipe.dataset.name), "what the images are"),
+    _name_column("classifier", lambda row: row.run.classifier_recipe.model, "nn: network; lr: logistic regression"),
+    _name_column("autoencoder", lambda row: name_autoencoder(row.run), "kind of the purifier in front"),
+    _name_column("attack", lambda row: name_attack(row.run), "method, and the class it aims at"),
+    _name_column("threat", lambda row: row.run.recipe.threat, "what the attacker knows: see the threat models"),
+    Column("eps", lambda row: format_eps(row.eps), lambda row: row.eps, "L-infinity budget, as a share and of 255"),
+    Column(
+        "clean, without",
+        lambda row: _write_clean(row.undefended),
+        lambda row: _read_clean(row.undefended),
+        "accuracy on the unchanged images without the autoencoder, with its 95 % interval",
+    ),
+    Column(
+        "clean, with",
+        lambda row: _write_clean(row.defended),
+        lambda row: _read_clean(row.defended),
+        "accuracy on the unchanged images behind the autoencoder, with its 95 % interval",
+    ),
+    Column(
+        "attacked, without",
+        lambda row: _write_attacked(row.undefended),
+        lambda row: _read_attacked(row.undefended),
+        "accuracy under attack without the autoencoder, with its 95 % interval",
+    ),
+    Column(
+        "attacked, with",
+        lambda row: _write_attacked(row.defended),
+        lambda row: _read_attacked(row.defended),
+        "accuracy under attack behind the autoencoder, with its 95 % interval",
+    ),
+    _name_column("notes", lambda row: "; ".join(row.notes) or "none", "what to know before believing the row"),
+    Column(
+        "success",
+        lambda row: format_share(row.own.result.attack_success_rate),
+        lambda row: row.own.result.attack_success_rate,
+        "share of the correctly classified samples that the attack turned",
+    ),
+    Column(
+        "target hit",
+        lambda row: format_share(row.own.result.target_hit_rate),
+        lambda row: row.own.result.target_hit_rate,
+        "share that ended in the class aimed at; n/a for an untargeted attack",
+    ),
+    Column(
+        "linf max",
+        lambda row: f"{row.own.result.linf_max:.3g}",
+        lambda row: row.own.result.linf_max,
+        "largest change of any pixel, measured on the result",
+    ),
+    Column(
+        "zero gradients",
+        lambda row: format_share(row.own.result.zero_gradient_fraction),
+        lambda row: row.own.result.zero_gradient_fraction,
+        "share of samples whose first gradient is zero or not finite",
+    ),
+    Column("n", lambda row: str(row.run.metrics.n), lambda row: row.run.metrics.n, "number of test images"),
+    _name_column("run", lambda row: row.run.id, "the id that `advae registry show` takes"),
+)
+
+
+def is_valid(row: Row) -> bool:
+    """Whether both sides of a row stayed inside the budget."""
+    return all(side.result.within_budget for side in (row.own, row.undefended) if side)
+
+
+# ---------------------------------------------------------------- the terminal
+
+
+def build_terminal_table(comparison: Comparison) -> Table:
+    """Return the accuracy table in the few columns that a terminal has room for."""
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = comparison.table_rows
+    table = Table(title="Accuracy with and without the autoencoder", title_justify="left", caption_justify="left")
+    for title in ("dataset", "pipeline", "attack", "threat", "eps"):
+        table.add_column(title)
+    for title in ("clean\nwithout", "\nwith", "attacked\nwithout", "\nwith"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in rows:
+        # Text, not markup: names come from users' files, and one like [red] must stay what it is.
+        table.add_row(*(Text(cell) for cell in _list_terminal_cells(row)))
+    table.caption = Text("\n".join(_list_warnings(comparison)))
+    return table
+
+
+def _list_terminal_cells(row: Row) -> tuple[str, ...]:
+    run, sides = row.run, (row.undefended, row.defended)
+    return (
+        show_name(run.recipe.dataset.name),
+        f"{name_autoencoder(run)} + {run.classifier_recipe.model}" if run.defended else run.classifier_recipe.model,
+        name_attack(run),
+        run.recipe.threat,
+        format_eps(row.eps),
+        *(format_share(side.run.metrics.clean_accuracy) if side else NOT_RUN for side in sides),
+        *(_mark_share(side) if side else NOT_RUN for side in sides),
+    )
+
+
+def _list_warnings(comparison: Comparison) -> Iterator[str]:
+    """Yield what must be known before the terminal's table is believed, a line each."""
+    if not all(is_valid(row) for row in comparison.table_rows):
+        yield f"* {NOT_VALID}"
+    for pipeline in comparison.pipelines:
+        if pipeline.first.defended and not pipeline.established:
+            yield f"{NOT_ESTABLISHED}: no valid adaptive run of {name_pipeline(pipeline.first)}, {pipeline.id}"
+
+
+def _mark_share(side: Measured) -> str:
+    return format_share(side.result.accuracy) + ("" if side.result.within_budget else "*")

@@ -1,0 +1,29 @@
+"""The page's templates, read from beside this file, with everything that enters them escaped."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def render_template(name: str, **context: Any) -> str:
+    """Return a template filled in. Strings are escaped; only markup that we made ourselves goes in as markup."""
+    return _load_templates().get_template(name).render(**context)
+
+
+@cache
+def _load_templates() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )

@@ -1,0 +1,66 @@
+"""How numbers and names are written for people, the same in every format."""
+
+from __future__ import annotations
+
+from advae.records import DatasetRef
+from advae.report.runs import Rate, Run, read_raw_range
+
+NOT_RUN = "NOT RUN"
+"""Stands where a number was not measured: never a blank, never a guess."""
+
+NOT_APPLICABLE = "n/a"
+"""Stands where a number has no meaning, as the target hit rate of an untargeted attack."""
+
+NBSP = "\N{NO-BREAK SPACE}"
+
+
+def show_name(name: str) -> str:
+    """Return a name from a user's file with what cannot be printed replaced; escaping is the format's business."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)
+
+
+def show_class(dataset: DatasetRef, label: int) -> str:
+    """Return the name of a class, and its number where the name says something else."""
+    name = show_name(dataset.classes[label])
+    return name if name == str(label) else f"{name} ({label})"
+
+
+def format_eps(eps: float) -> str:
+    """Return eps in both scales, ``0.196 (50/255)``."""
+    return f"{eps:.3g}{NBSP}({round(eps * 255, 2):g}/255)"
+
+
+def format_share(value: float | None) -> str:
+    """Return a share of [0, 1] as a percentage with one decimal."""
+    return NOT_APPLICABLE if value is None else f"{100 * value:.1f}{NBSP}%"
+
+
+def format_rate(rate: Rate | None) -> str:
+    """Return a rate with its interval, ``97.3 % [96.9, 97.6]``."""
+    if rate is None:
+        return NOT_RUN
+    return f"{format_share(rate.value)} [{100 * rate.low:.1f},{NBSP}{100 * rate.high:.1f}]"
+
+
+def name_autoencoder(run: Run) -> str:
+    """Return the purifier's kind, and that its output is raw where it leaves [0, 1]: that is another pipeline."""
+    return f"{run.autoencoder_type}{', raw output' if read_raw_range(run) else ''}"
+
+
+def name_pipeline(run: Run) -> str:
+    """Return the name of what was attacked: dataset, classifier and what stands in front of it."""
+    front = f"behind autoencoder ({name_autoencoder(run)})" if run.defended else "without autoencoder"
+    return f"{show_name(run.recipe.dataset.name)}: {run.classifier_recipe.model} {front}"
+
+
+def name_attack(run: Run) -> str:
+    """Return the attack's method with what sets it apart: its target class and the paper's unclipped protocol."""
+    recipe = run.recipe
+    target = f" to class {show_class(recipe.dataset, recipe.target)}" if recipe.target is not None else ""
+    return f"{recipe.method}{target}{'' if recipe.clip else ', not clipped'}"
+
+
+def describe_run(run: Run) -> str:
+    """Return a caption's sentence: what was attacked, how, on how many samples, and the id to find it by."""
+    facts = f"n = {run.metrics.n}, seed {run.recipe.seed}, {run.id}"
+    return f"{name_pipeline(run)}; attack {name_attack(run)}, threat model {run.recipe.threat}, {facts}"

@@ -1,0 +1,143 @@
+"""Synthetic registry entries for the report's tests: consistent with their arrays, and made without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from advae.metrics import accuracy
+from advae.records import (
+    AutoencoderMetrics,
+    AutoencoderRecipe,
+    ClassifierMetrics,
+    ClassifierRecipe,
+    DatasetRef,
+    EpsResult,
+    History,
+    Manifest,
+    NetworkOptions,
+    RunMetrics,
+    RunRecipe,
+)
+from advae.registry import Registry
+
+SIDE = 8
+DIGITS = DatasetRef(name="digits", digest="d" * 64, side=SIDE, classes=tuple("0123456789"))
+NETWORK = NetworkOptions(
+    hidden=41, code=8, activations=("relu", "relu", "exponential", "softplus"), epochs=5, batch_size=32,
+    learning_rate=0.001,
+)  # fmt: skip
+HISTORY = History(loss=(2.0, 0.9, 0.3, 0.1, 0.05), validation_loss=(1.9, 0.8, 0.35, 0.2, 0.18), seconds=1.0)
+
+
+def load_images(n: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return real 8 x 8 digits: float32 (n, 64) in [0, 1] and int64 (n,)."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    return (digits.data[:n] / 16).astype(np.float32), digits.target[:n].astype(np.int64)
+
+
+class Lab:
+    """A registry under a temporary home with short ways to publish what a report reads."""
+
+    def __init__(self, home: Path, dataset: DatasetRef = DIGITS) -> None:
+        self.registry = Registry(home)
+        self.dataset = dataset
+
+    def add_autoencoder(self, type_: str = "vanilla", **changes: Any) -> Manifest:
+        recipe = AutoencoderRecipe(
+            type=type_, dataset=self.dataset, network=NETWORK, loss="categorical_crossentropy",
+            rescale=changes.get("rescale", "intensity"), options={}, seed=changes.get("seed", 0), recipe_rev=1,
+        )  # fmt: skip
+        metrics = AutoencoderMetrics(history=HISTORY, test_mse=0.01, output_range=changes.get("reach", (0.0, 1.0)))
+        return self.registry.publish(recipe, metrics, {})
+
+    def add_classifier(self, autoencoder: Manifest | None = None, *, model: str = "nn", seed: int = 0) -> Manifest:
+        recipe = ClassifierRecipe(
+            model=model, dataset=self.dataset, autoencoder=autoencoder.id if autoencoder else None, options=NETWORK,
+            seed=seed, recipe_rev=1,
+        )  # fmt: skip
+        metrics = ClassifierMetrics(
+            train_accuracy=1.0, test_accuracy=0.95, test_accuracy_interval=(0.9, 0.99), n_test=100, history=HISTORY
+        )
+        return self.registry.publish(recipe, metrics, {})
+
+    def add_run(
+        self,
+        classifier: Manifest,
+        *,
+        eps: Sequence[float] = (0.1, 0.3),
+        keep: Sequence[float] = (0.6, 0.2),
+        n: int = 100,
+        valid: bool = True,
+        first_id: int = 0,
+        clean: float = 0.95,
+        **changes: Any,
+    ) -> Manifest:
+        """Publish a run.
+
+        keep: the share of samples that survives each eps; clean: clean accuracy; changes: fields of the recipe.
+        """
+        fields: dict[str, Any] = {
+            "method": "bim", "threat": "adaptive", "classifier": classifier.id, "twin": None, "dataset": self.dataset,
+            "eps": tuple(eps), "target": None, "steps": 10, "step_size": None, "loss": "scaled", "clip": valid,
+            "limit": n, "save_adversarial": False, "seed": 0, "recipe_rev": 1,
+        }  # fmt: skip
+        recipe = RunRecipe(**(fields | changes))
+        outcomes, samples = _attack(recipe, keep, n, first_id, clean)
+        arrays = {"outcomes.npz": outcomes, "samples.npz": samples}
+        return self.registry.publish(recipe, _measure(recipe, outcomes, valid), arrays)
+
+
+def _attack(
+    recipe: RunRecipe, keep: Sequence[float], n: int, first_id: int, accuracy_: float
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    rng = np.random.default_rng(recipe.seed + 7)
+    x, labels = load_images(n)
+    classes = len(recipe.dataset.classes)
+    labels = labels % classes
+    wrong = (labels + rng.integers(1, max(classes, 2), n)) % classes
+    clean = np.where(rng.random(n) < accuracy_, labels, wrong)
+    order = rng.random(n)
+    predictions = np.stack([np.where(order < share, clean, wrong) for share in keep])
+    signs = rng.choice([-1.0, 1.0], x.shape)
+    x_adv = np.stack([np.clip(x + eps * signs, 0, 1) for eps in recipe.eps]).astype(np.float32)
+    chosen = np.array([int(np.argmax(labels == label)) for label in range(classes) if (labels == label).any()])
+    seen = x_adv if recipe.threat in ("encoded", "plain") else (0.8 * x_adv + 0.1).astype(np.float32)
+    ids = np.arange(n, dtype=np.int64) + first_id
+    outcomes = {
+        "sample_ids": ids, "labels": labels, "clean_predictions": clean, "predictions": predictions,
+        "linf": np.abs(x_adv - x).max(axis=2), "l2": np.linalg.norm(x_adv - x, axis=2),
+        "zero_gradient": np.zeros(n, dtype=bool),
+    }  # fmt: skip
+    samples = {
+        "ids": ids[chosen], "labels": labels[chosen], "x": x[chosen], "start": x[chosen],
+        "x_adv": x_adv[:, chosen], "seen": seen[:, chosen], "predictions": predictions[:, chosen],
+    }  # fmt: skip
+    if recipe.threat == "encoded":
+        samples["start"] = samples["x"] * 2
+    return outcomes, samples
+
+
+def _measure(recipe: RunRecipe, outcomes: dict[str, Any], valid: bool) -> RunMetrics:
+    labels = outcomes["labels"]
+    clean, interval = accuracy(labels, outcomes["clean_predictions"])
+    results = tuple(
+        EpsResult(
+            eps=eps,
+            accuracy=accuracy(labels, predictions)[0],
+            accuracy_interval=accuracy(labels, predictions)[1],
+            attack_success_rate=0.5,
+            target_hit_rate=None if recipe.target is None else 0.25,
+            linf_max=float(eps if valid else 1.8 * eps),
+            l2_mean=1.0,
+            zero_gradient_fraction=0.0,
+            within_budget=valid,
+        )
+        for eps, predictions in zip(recipe.eps, outcomes["predictions"], strict=True)
+    )
+    return RunMetrics(n=len(labels), clean_accuracy=clean, clean_accuracy_interval=interval, results=results)
