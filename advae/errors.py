@@ -53,6 +53,7 @@ class DivergedError(AdvaeError):
 def unknown(what: str, got: str, allowed: Iterable[str]) -> str:
     """Return the line for a name that is not in a table: what was got, the nearest name, and all that is allowed."""
     names = sorted(allowed)
-    nearest = difflib.get_close_matches(got.lower(), names, n=1, cutoff=0.5)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ";"
+    begun = [name for name in names if got and name.startswith(got.lower())]
+    nearest = begun or difflib.get_close_matches(got.lower(), names, n=1, cutoff=0.5)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
     return f"unknown {what} {got!r}{hint} ({', '.join(names)})"

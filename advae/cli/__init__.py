@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from typer.exceptions import Abort, TyperException
 
-from advae.cli.app import app
+from advae.cli.app import build_app
 from advae.errors import AdvaeError
 
 USAGE, INTERRUPTED, DEFECT = 2, 130, 1
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        code = app(arguments, prog_name="advae", standalone_mode=False)
+        code = build_app(_find_words(arguments))(arguments, prog_name="advae", standalone_mode=False)
         sys.stdout.flush()
     except AdvaeError as error:
         return _say(str(error), error.exit_code)
@@ -44,6 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if code == INTERRUPTED:
         return _say("interrupted, nothing was stored", INTERRUPTED)
     return code if isinstance(code, int) else 0
+
+
+def _find_words(arguments: list[str]) -> list[str]:
+    """Return the words of the line: the arguments, or while a shell completes, what has been typed after ``advae``."""
+    typed = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS")
+    return typed.split()[1:] if typed and "_ADVAE_COMPLETE" in os.environ else arguments
 
 
 def _say(message: str, code: int) -> int:

@@ -2,19 +2,60 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import typer
 
-from advae.cli import attack, data, predict, purify, registry, report, train_ae, train_clf
+ABOUT = "What is an autoencoder in front of your classifier worth against adversarial examples?"
 
-app = typer.Typer(
-    name="advae",
-    help="What is an autoencoder in front of your classifier worth against adversarial examples?",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-)
+
+@dataclass(frozen=True)
+class Command:
+    """A row of COMMANDS. module: of advae.cli; attribute: its function, or the Typer app of a group of commands."""
+
+    module: str
+    attribute: str
+    summary: str
+
+
+COMMANDS: dict[str, Command] = {
+    "train-ae": Command("train_ae", "train_ae", "Train an autoencoder that purifies images; prints its id."),
+    "train-clf": Command("train_clf", "train_clf", "Train a classifier, behind an autoencoder or not; prints its id."),
+    "attack": Command("attack", "attack", "Attack a classifier; prints the run's id, or with --json its numbers."),
+    "report": Command("report", "report", "Write a report on runs; prints the path of its page."),
+    "purify": Command("purify", "purify", "Purify the images of a .npy file; prints the path of the result."),
+    "predict": Command("predict", "predict", "Classify the images of a .npy file; prints JSON or CSV."),
+    "registry": Command("registry", "app", "List, show, name and remove what is stored."),
+    "data": Command("data", "app", "Find, fetch and check the datasets."),
+}
+
+
+def build_app(words: Sequence[str] | None = None) -> typer.Typer:
+    """Return the application, with every command, or with only the one that the line's words name.
+
+    The others are then there by name and summary alone: `advae --help` imports none of them, and a command imports
+    only itself.
+    """
+    app = typer.Typer(name="advae", help=ABOUT, no_args_is_help=True, pretty_exceptions_enable=False)
+    app.callback()(_describe)
+    named = None if words is None else next((word for word in words if not word.startswith("-")), "")
+    for name, command in COMMANDS.items():
+        if named not in (None, name):
+            app.command(name, help=command.summary)(_stand_in)
+            continue
+        found: Any = getattr(importlib.import_module(f"advae.cli.{command.module}"), command.attribute)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name, help=command.summary)
+        else:
+            app.command(name, help=command.summary)(found)
+    return app
+
+
+def _stand_in() -> None:
+    """Stand for a command that the line does not name."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -25,20 +66,9 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
-def describe(
+def _describe(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """What is an autoencoder in front of your classifier worth against adversarial examples?"""
-
-
-app.command("train-ae")(train_ae.train_ae)
-app.command("train-clf")(train_clf.train_clf)
-app.command("attack")(attack.attack)
-app.command("report")(report.report)
-app.command("purify")(purify.purify)
-app.command("predict")(predict.predict)
-app.add_typer(registry.app, name="registry")
-app.add_typer(data.app, name="data")
+    pass

@@ -12,7 +12,7 @@ from advae.cli.options import SESSION, DataDirOption, complete_names, grouped
 from advae.cli.session import Session
 from advae.datasets import DATASETS, fetch_dataset, find_dataset, verify_dataset
 
-app = typer.Typer(help="Find, fetch and check the datasets.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help=f"{', '.join(DATASETS)}.", autocompletion=complete_names(DATASETS))

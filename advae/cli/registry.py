@@ -23,7 +23,7 @@ from advae.records import (
 )
 from advae.registry import KINDS, Registry
 
-app = typer.Typer(help="List, show, name and remove what is stored.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 RefArgument = Annotated[str, typer.Argument(metavar="REF", autocompletion=complete_refs())]
 

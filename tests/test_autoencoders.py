@@ -1,0 +1,208 @@
+"""Every kind of autoencoder keeps one contract; losses and noises against closed forms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from advae import autoencoders
+from advae.autoencoders import AUTOENCODERS, LOSSES, NOISES, fit_autoencoder, make_recipe, restore_purifier
+from advae.batching import apply
+from advae.errors import CorruptError, UsageError
+from advae.records import AutoencoderRequest, Dataset, NetworkRequest
+
+QUICK = NetworkRequest(epochs=2, batch_size=64)
+
+
+FITTED: dict[str, tuple[Any, Any, Any]] = {}
+
+
+def fit(dataset: Dataset, request: AutoencoderRequest) -> tuple[Any, Any, Any]:
+    """Return (recipe, arrays, history), trained once for all tests."""
+    key = request.model_dump_json()
+    if key not in FITTED:
+        FITTED[key] = fit_anew(dataset, request)
+    return FITTED[key]
+
+
+def fit_anew(dataset: Dataset, request: AutoencoderRequest) -> tuple[Any, Any, Any]:
+    recipe = make_recipe(request, dataset)
+    arrays, history = fit_autoencoder(recipe, dataset.x_train, lambda epoch: None)
+    return recipe, arrays, history
+
+
+@pytest.mark.parametrize("kind", AUTOENCODERS)
+def test_every_kind_keeps_its_contract(kind: str, digits: Dataset) -> None:
+    """Same recipe, same bits; shapes; range; restored from arrays alone; the history is stored; the loss falls."""
+    request = AutoencoderRequest(type=kind, network=QUICK)
+    recipe, arrays, history = fit(digits, request)
+    _, again, history_again = fit_anew(digits, request)
+    assert {name: array.tobytes() for name, array in arrays.items()} == {n: a.tobytes() for n, a in again.items()}
+    assert history.loss == history_again.loss
+    assert len(history.loss) == len(history.validation_loss) == 2
+    assert history.loss[1] < history.loss[0]
+    purify = restore_purifier(recipe, arrays)
+    x = digits.x_test
+    purified = apply(purify, x)
+    assert purified.shape == x.shape
+    assert purified.dtype == np.float32
+    assert purified.min() >= 0
+    assert purified.max() <= 1
+    np.testing.assert_array_equal(purified, apply(restore_purifier(recipe, arrays), x))
+
+
+def test_another_seed_gives_another_autoencoder(digits: Dataset) -> None:
+    requests = [AutoencoderRequest(type="vanilla", network=QUICK, seed=seed) for seed in (0, 1)]
+    assert not np.array_equal(*(fit(digits, request)[1]["0.0"] for request in requests))
+
+
+def test_the_papers_layers_are_the_defaults(digits: Dataset) -> None:
+    recipe = make_recipe(AutoencoderRequest(type="vanilla"), digits)
+    assert (recipe.network.hidden, recipe.network.code) == (41, 8)
+    assert recipe.network.activations == ("relu", "relu", "exponential", "softplus")
+    assert recipe.loss == "categorical-crossentropy"
+    assert recipe.rescale == "intensity"
+    variational = make_recipe(AutoencoderRequest(type="variational"), digits)
+    assert (variational.network.code, variational.loss, variational.rescale) == (2, "binary-crossentropy", "none")
+    assert make_recipe(AutoencoderRequest(type="sparse"), digits).network.activations[1] == "sigmoid"
+    l1 = make_recipe(AutoencoderRequest(type="sparse", options={"penalty": "l1"}), digits)
+    assert l1.network.activations[1] == "relu"
+
+
+def test_an_overcomplete_sparse_code_trains(digits: Dataset) -> None:
+    request = AutoencoderRequest(type="sparse", network=NetworkRequest(epochs=1, code=100), options={"penalty": "l1"})
+    _, arrays, _ = fit(digits, request)
+    assert arrays["0.2"].shape == (41, 100)
+
+
+def test_raw_output_has_a_range_of_its_own_and_its_rescaled_twin_the_inputs_intensity(digits: Dataset) -> None:
+    purified = {}
+    for rescale in ("none", "intensity"):
+        recipe, arrays, _ = fit(digits, AutoencoderRequest(type="vanilla", network=QUICK, rescale=rescale))
+        purified[rescale] = apply(restore_purifier(recipe, arrays), digits.x_test)
+    raw, scaled = purified["none"], purified["intensity"]
+    expected = raw * digits.x_test.sum(1, keepdims=True) / raw.sum(1, keepdims=True)
+    np.testing.assert_allclose(scaled, np.clip(expected, 0, 1), atol=1e-5)
+
+
+def test_rescaling_keeps_the_intensity_and_leaves_zero_zero() -> None:
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    x = rng.random((4, 9)).astype("f4")
+    x[0] = 0
+    made = rng.uniform(5, 6, (4, 9)).astype("f4")
+    scaled = autoencoders.rescale_to_intensity(tf.constant(x), tf.constant(made)).numpy()
+    np.testing.assert_allclose(scaled.sum(1), x.sum(1), rtol=1e-5)
+    assert (scaled[0] == 0).all()
+    from_nothing = autoencoders.rescale_to_intensity(tf.constant(x), tf.zeros((4, 9))).numpy()
+    assert (from_nothing == 0).all()
+
+
+def test_gaussian_kl_equals_its_integral() -> None:
+    """KL(N(m, s^2) || N(0, 1)) by quadrature, one dimension at a time, since it adds over dimensions."""
+    rng = np.random.default_rng(1)
+    mean, log_variance = rng.normal(size=(3, 2)).astype("f4"), rng.normal(size=(3, 2)).astype("f4")
+    closed = autoencoders.gaussian_kl(mean, log_variance).numpy()
+    z = np.linspace(-40, 40, 400_001)
+    for row in range(3):
+        total = 0.0
+        for m, v in zip(mean[row], np.exp(log_variance[row]), strict=True):
+            log_q = -0.5 * np.log(2 * np.pi * v) - (z - m) ** 2 / (2 * v)
+            log_p = -0.5 * np.log(2 * np.pi) - z**2 / 2
+            total += np.trapezoid(np.exp(log_q) * (log_q - log_p), z)
+        assert closed[row] == pytest.approx(total, rel=1e-4)
+
+
+def test_kl_sparsity_is_zero_at_rho_and_equals_its_formula_elsewhere() -> None:
+    rho = 0.05
+    at = np.full(7, rho, "f4")
+    assert float(autoencoders.kl_sparsity(at, rho)) == pytest.approx(0, abs=1e-6)
+    rho_hat = np.array([0.2, 0.01, 0.9], "f4")
+    expected = sum(rho * np.log(rho / r) + (1 - rho) * np.log((1 - rho) / (1 - r)) for r in rho_hat.astype("f8"))
+    assert float(autoencoders.kl_sparsity(rho_hat, rho)) == pytest.approx(expected, rel=1e-5)
+    assert np.isfinite(float(autoencoders.kl_sparsity(np.array([0.0, 1.0], "f4"), rho)))
+
+
+def test_noises_have_their_level_and_stay_in_range() -> None:
+    import tensorflow as tf
+
+    x = tf.fill((500, 100), 0.5)
+    seed = tf.constant([1, 2])
+    noisy = {name: noise(x, 0.2, seed).numpy() for name, noise in NOISES.items()}
+    assert all(((array >= 0) & (array <= 1)).all() for array in noisy.values())
+    assert (noisy["gaussian"] - 0.5).std() == pytest.approx(0.2, rel=0.05)
+    assert (noisy["masking"] == 0).mean() == pytest.approx(0.2, rel=0.05)
+    assert (noisy["salt-and-pepper"] == 0).mean() == pytest.approx(0.1, rel=0.07)
+    assert (noisy["salt-and-pepper"] == 1).mean() == pytest.approx(0.1, rel=0.07)
+    for name, noise in NOISES.items():
+        assert not np.array_equal(noisy[name], noise(x, 0.2, tf.constant([1, 3])).numpy())
+
+
+def test_losses_are_per_image_and_summed_over_pixels() -> None:
+    rng = np.random.default_rng(2)
+    x, made = rng.random((5, 12)), rng.uniform(0.05, 0.95, (5, 12))
+    x, made = x.astype("f4"), made.astype("f4")
+    share = made / made.sum(1, keepdims=True)
+    expected = {
+        "categorical-crossentropy": -(x * np.log(share)).sum(1),
+        "binary-crossentropy": -(x * np.log(made) + (1 - x) * np.log(1 - made)).sum(1),
+        "squared-error": ((x - made) ** 2).sum(1),
+    }
+    assert expected.keys() == LOSSES.keys()
+    for name, values in expected.items():
+        np.testing.assert_allclose(LOSSES[name](x, made), values, rtol=1e-4)
+    # The paper's loss does not see the scale of a reconstruction: the reason for --rescale.
+    name = "categorical-crossentropy"
+    np.testing.assert_allclose(LOSSES[name](x, 10 * made), LOSSES[name](x, made), rtol=1e-4)
+
+
+def test_a_sampling_purifier_differs_from_draw_to_draw_and_repeats_itself(digits: Dataset) -> None:
+    import tensorflow as tf
+
+    request = AutoencoderRequest(type="variational", network=QUICK, options={"sample": True})
+    recipe, arrays, _ = fit(digits, request)
+    purify = restore_purifier(recipe, arrays)
+    x = tf.constant(digits.x_test[:5])
+    first, second, again = (purify(x, tf.constant(draw)).numpy() for draw in (0, 1, 0))
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(first, again)
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (AutoencoderRequest(type="spare"), "did you mean 'sparse'"),
+        (AutoencoderRequest(type="vanilla", options={"rho": 0.1}), "--rho does not fit --type vanilla"),
+        (AutoencoderRequest(type="sparse", options={"rho": 1.5}), "bad --rho"),
+        (AutoencoderRequest(type="sparse", options={"penalty": "l3"}), "unknown penalty"),
+        (AutoencoderRequest(type="sparse", options={"sparsity_weight": -1.0}), "bad --sparsity-weight"),
+        (AutoencoderRequest(type="denoising", options={"noise": "gausian"}), "did you mean 'gaussian'"),
+        (AutoencoderRequest(type="denoising", options={"noise_level": 2.0}), "bad --noise-level"),
+        (AutoencoderRequest(type="variational", options={"kl_weight": -1.0}), "bad --kl-weight"),
+        (AutoencoderRequest(type="vanilla", loss="mse"), "unknown loss"),
+        (
+            AutoencoderRequest(type="vanilla", network=NetworkRequest(activations=("relu", "relu", "exp", "softplus"))),
+            "did you mean 'exponential'",
+        ),
+    ],
+)
+def test_what_does_not_exist_or_fit_is_a_usage_error(
+    request_: AutoencoderRequest, message: str, digits: Dataset
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        make_recipe(request_, digits)
+
+
+@pytest.mark.parametrize("kind", AUTOENCODERS)
+def test_weights_of_another_shape_are_refused(kind: str, digits: Dataset) -> None:
+    recipe, arrays, _ = fit(digits, AutoencoderRequest(type=kind, network=QUICK))
+    for damaged in (
+        {name: array for name, array in arrays.items() if name != "0.0"},
+        arrays | {"0.0": arrays["0.0"][:-1]},
+        arrays | {"1.0": arrays["1.0"].astype("f8")},
+    ):
+        with pytest.raises(CorruptError, match="do not fit the recipe"):
+            restore_purifier(recipe, damaged)

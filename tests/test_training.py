@@ -1,0 +1,87 @@
+"""The shared loop: padded batches, held-out images, divergence, one trace."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from advae.errors import DivergedError
+from advae.networks import dense_stack
+from advae.records import NetworkOptions
+from advae.training import Epoch, train
+
+
+def make_options(**changes: Any) -> NetworkOptions:
+    activations = ("relu", "relu", "relu", "relu")
+    defaults = {"hidden": 4, "code": 2, "epochs": 3, "batch_size": 32, "learning_rate": 1e-3}
+    return NetworkOptions(activations=activations, **(defaults | changes))
+
+
+def fit_mean(x: Any, options: NetworkOptions, seed: int = 0) -> tuple[Any, list[Epoch], list[int]]:
+    """Train one dense layer to reproduce x, and count how often its loss is traced."""
+    import tensorflow as tf
+
+    network = dense_stack(x.shape[1], (x.shape[1],), ("linear",), seed=seed)
+    epochs: list[Epoch] = []
+    traces = []
+
+    def loss(batch: Any, weights: Any, seed: Any) -> Any:
+        traces.append(1)
+        errors = tf.reduce_mean(tf.square(network(batch[0]) - batch[0]), axis=-1)
+        return tf.reduce_sum(errors * weights) / tf.reduce_sum(weights)
+
+    history = train(loss, (network,), (x,), options=options, seed=seed, on_epoch=epochs.append)
+    return (network, history), epochs, traces
+
+
+def test_history_and_progress_say_the_same_and_the_loss_falls() -> None:
+    x = np.random.default_rng(0).random((200, 6)).astype("f4")
+    (_, history), epochs, traces = fit_mean(x, make_options(epochs=5, learning_rate=0.05))
+    assert [epoch.loss for epoch in epochs] == list(history.loss)
+    assert [epoch.number for epoch in epochs] == [1, 2, 3, 4, 5]
+    assert history.loss[-1] < history.loss[0]
+    # One trace to train, one to measure: epochs, and the short last batch, add none.
+    assert len(traces) == 2
+
+
+@pytest.mark.parametrize("n", [21, 32, 33, 64, 97])
+def test_the_short_last_batch_counts_by_its_size(n: int) -> None:
+    """At a vanishing learning rate the epoch's loss is the mean over all trained-on images, whatever the batch."""
+    x = np.random.default_rng(n).random((n, 5)).astype("f4")
+    losses = [
+        fit_mean(x, make_options(epochs=1, learning_rate=1e-12, batch_size=size))[0][1].loss[0] for size in (7, 32, 500)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert losses[0] == pytest.approx(losses[2], rel=1e-5)
+
+
+def test_held_out_images_are_a_twentieth_and_not_trained_on() -> None:
+    """An image seen only in validation must not move the weights."""
+    rng = np.random.default_rng(5)
+    x = rng.random((100, 4)).astype("f4")
+    held_out = np.random.default_rng([0, 0]).permutation(100)[:5]
+    changed = x.copy()
+    changed[held_out] += 100
+    (first, history), _, _ = fit_mean(x, make_options())
+    (second, other), _, _ = fit_mean(changed, make_options())
+    np.testing.assert_array_equal(first.get_weights()[0], second.get_weights()[0])
+    assert history.loss == other.loss
+    assert history.validation_loss != other.validation_loss
+
+
+def test_divergence_names_the_epoch() -> None:
+    x = np.full((100, 4), 1e30, "f4")
+    with pytest.raises(DivergedError, match="in epoch 1 of 3"):
+        fit_mean(x, make_options())
+    assert DivergedError.exit_code == 8
+
+
+def test_same_seed_same_bits_and_another_seed_another_order() -> None:
+    x = np.random.default_rng(6).random((120, 4)).astype("f4")
+    weights = [fit_mean(x, make_options(), seed)[0][0].get_weights()[0] for seed in (1, 1, 2)]
+    np.testing.assert_array_equal(weights[0], weights[1])
+    assert not np.array_equal(weights[0], weights[2])
+    assert not math.isnan(weights[0].sum())
