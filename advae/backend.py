@@ -1,5 +1,6 @@
 """The quiet door to TensorFlow: its start-up chatter never reaches the user."""
 
+import logging
 import os
 import sys
 import tempfile
@@ -21,6 +22,8 @@ def start_tensorflow() -> None:
         import keras  # noqa: F401
         import tensorflow as tf
 
+        # It warns of retracing when one process trains or attacks several models, which is what we do.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
         # The devices and XLA each write a line when first used: use them here.
         tf.function(lambda x: x + 1.0, jit_compile=True)(tf.zeros(()))
 

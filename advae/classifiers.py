@@ -92,7 +92,8 @@ def fit_network(recipe: ClassifierRecipe, x: FloatArray, y: IntArray, on_epoch: 
         return tf.reduce_sum(losses * weights) / tf.reduce_sum(weights)
 
     data = (x, y.astype("int32"))
-    history = train(loss, (network,), data, options=options, seed=recipe.seed, on_epoch=on_epoch)
+    # At a constant rate the accuracy after the last epoch jumps by half a point from seed to seed.
+    history = train(loss, (network,), data, options=options, seed=recipe.seed, on_epoch=on_epoch, decay=True)
     return Fitted(networks.collect_weights((network,)), history=history)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator
+import secrets
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
+from advae.arrayfiles import DAMAGED, explain, map_array
 from advae.batching import BATCH
 from advae.errors import DatasetError, DiskError
 
@@ -26,14 +26,11 @@ def open_images(path: Path, side: int) -> np.ndarray[Any, Any]:
     import numpy as np
 
     try:
-        images = np.load(path, mmap_mode="r", allow_pickle=False)
+        images = map_array(path)
     except FileNotFoundError:
         raise DatasetError(f"{path} does not exist") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise DatasetError(f"{path} is not a readable .npy file: {error}") from None
-    if not isinstance(images, np.ndarray):
-        images.close()
-        raise DatasetError(f"{path} is an .npz archive; a .npy file of images is expected")
+    except DAMAGED as error:
+        raise DatasetError(f"{path} is not a readable .npy file: {explain(error)}") from None
     shapes = [(side, side), (side, side, 1), (side * side,)]
     if images.ndim == 0 or images.shape[1:] not in shapes or len(images) == 0:
         allowed = ", ".join(str(("n", *shape)).replace("'", "") for shape in shapes)
@@ -60,25 +57,25 @@ def stream_images(images: np.ndarray[Any, Any], path: Path) -> Iterator[tuple[sl
 
 
 @contextmanager
-def write_images(path: Path, shape: tuple[int, ...]) -> Iterator[np.ndarray[Any, Any]]:
-    """Give a float32 array of ``shape`` to fill; it becomes the .npy file ``path`` by one rename when all went well.
+def write_images(path: Path, shape: tuple[int, ...]) -> Iterator[Callable[[FloatArray], None]]:
+    """Give a function that appends images; together they become the .npy file ``path`` by one rename.
 
-    Raises DiskError, leaving neither a partial nor a temporary file.
+    shape: of the whole float32 array. Raises DiskError, leaving neither a partial nor a temporary file.
     """
-    import numpy as np
+    from numpy.lib import format as npy
 
-    temporary = None
+    # Written in order rather than mapped: on a full disk a mapped file ends the process instead of raising.
+    draft = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
-        yield array
-        array.flush()
-        del array
-        temporary.replace(path)
+        with draft.open("xb") as stream:
+            npy.write_array_header_2_0(stream, {"descr": "<f4", "fortran_order": False, "shape": shape})
+            yield lambda batch: _append(stream, batch)
+        draft.replace(path)
     except OSError as error:
         raise DiskError(f"cannot write {path}: {error.strerror or error}") from None
     finally:
-        if temporary:
-            temporary.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
+
+
+def _append(stream: IO[bytes], batch: FloatArray) -> None:
+    stream.write(batch.astype("<f4").tobytes())

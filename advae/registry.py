@@ -16,11 +16,10 @@ import json
 import os
 import platform
 import re
+import secrets
 import shutil
-import tempfile
-import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -28,6 +27,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import ValidationError
 
+from advae.arrayfiles import DAMAGED, explain, read_stored_arrays
 from advae.errors import CorruptError, DiskError, NotFoundError, UsageError
 from advae.records import SCHEMA, Artifact, Kind, Manifest, canonical_json, entry_id
 
@@ -44,6 +44,7 @@ MADE_BY = {"ae": "advae train-ae", "clf": "advae train-clf", "run": "advae attac
 """The command that makes an entry of each kind, for error lines."""
 
 VERSIONED = ("advae", "tensorflow", "keras", "cleverhans", "scikit-learn", "numpy")
+UPGRADE = f"this advae reads up to {SCHEMA}; upgrade advae"
 TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 ID = re.compile(r"(ae|clf|run)-[0-9a-f]{12}")
 
@@ -68,8 +69,9 @@ class Registry:
         try:
             stored = json.loads(path.read_bytes())
             claimed = stored.pop("sha256")
-            manifest = Manifest.model_validate(stored)
-        except FileNotFoundError:
+            newer = stored["schema_version"] > SCHEMA
+            manifest = None if newer else Manifest.model_validate(stored)
+        except (FileNotFoundError, NotADirectoryError):
             if path.parent.is_dir():
                 raise CorruptError(f"{path} is missing; {_repair(id_)}") from None
             raise NotFoundError(f"no entry {id_} in {self.home}") from None
@@ -77,6 +79,8 @@ class Registry:
             raise CorruptError(f"{path} cannot be read: {error.strerror}; {_repair(id_)}") from None
         except (ValueError, RecursionError, KeyError, TypeError, AttributeError, ValidationError):
             raise CorruptError(f"{path} is not a manifest that this version reads; {_repair(id_)}") from None
+        if manifest is None:
+            raise CorruptError(f"{path} has schema {stored['schema_version']}, {UPGRADE}")
         if claimed != _digest_of(stored) or manifest.id != id_ or entry_id(manifest.recipe) != id_:
             raise CorruptError(f"{path} does not match its own digest; {_repair(id_)}")
         return manifest
@@ -92,7 +96,7 @@ class Registry:
         """Return all ids of a kind, sorted; none where there is no home yet."""
         try:
             names = sorted(entry.name for entry in self.entries_dir.iterdir())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
             raise DiskError(f"{self.entries_dir} cannot be read: {error.strerror}") from None
@@ -119,8 +123,6 @@ class Registry:
 
         Raises CorruptError, naming the file and the repair.
         """
-        import numpy as np
-
         path = self.entries_dir / manifest.id / name
         expected = manifest.artifacts.get(name)
         if expected is None:
@@ -129,10 +131,9 @@ class Registry:
             found = Artifact(sha256=_hash_file(path), size=path.stat().st_size)
             if found != expected:
                 raise CorruptError(f"{path} is not what was stored ({found.size} bytes); {_repair(manifest.id)}")
-            with np.load(path, allow_pickle=False) as arrays:
-                return {key: arrays[key] for key in arrays.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise CorruptError(f"{path} cannot be read: {error}; {_repair(manifest.id)}") from None
+            return read_stored_arrays(path)
+        except DAMAGED as error:
+            raise CorruptError(f"{path} cannot be read: {explain(error)}; {_repair(manifest.id)}") from None
 
     def size(self, manifest: Manifest) -> int:
         """Return the bytes that an entry's artifacts take on disk."""
@@ -189,8 +190,9 @@ class Registry:
         found = [path for path in paths if path.is_file()]
         if not found:
             raise NotFoundError(f"no tag {alias!r} in {self.home}")
-        ids = [path.read_text().strip() for path in found]
+        ids = [id_ for kind in KINDS if (id_ := self._read_ref(kind, alias))]
         with self._writing():
+            self._ready_tmp()
             for path in found:
                 path.unlink(missing_ok=True)
         return ids
@@ -204,8 +206,8 @@ class Registry:
 
     def check_writable(self) -> None:
         """Raise DiskError where an entry could not be published, before hours are spent on making it."""
-        with self._writing(), tempfile.TemporaryDirectory(dir=self._ready_tmp()):
-            pass
+        with self._writing():
+            self._make_draft("check").rmdir()
 
     def publish(
         self,
@@ -223,7 +225,7 @@ class Registry:
         """
         id_ = entry_id(recipe)
         with self._writing():
-            draft = Path(tempfile.mkdtemp(prefix=f"{id_}-", dir=self._ready_tmp()))
+            draft = self._make_draft(id_)
             try:
                 for name, content in arrays.items():
                     _write_npz(draft / name, content)
@@ -245,40 +247,58 @@ class Registry:
 
     def remove(self, manifest_id: str) -> None:
         """Remove an entry and the references to it. Raises UsageError while another entry depends on it."""
+        if manifest_id not in self.ids():
+            raise NotFoundError(f"no entry {manifest_id} in {self.home}")
         dependants = [entry.id for entry in self.entries() if manifest_id in entry.parents]
         if dependants:
             raise UsageError(f"{manifest_id} is needed by {', '.join(dependants)}; remove those first")
         with self._writing():
+            aside = self._make_draft("aside")
             for kind in KINDS:
                 folder = self.home / "refs" / kind
                 for path in folder.iterdir() if folder.is_dir() else ():
                     if self._read_ref(kind, path.name) == manifest_id:
                         path.unlink(missing_ok=True)
-            self._move_aside(manifest_id)
+            try:
+                (self.entries_dir / manifest_id).rename(aside / manifest_id)
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)
 
     # ------------------------------------------------------------ inside
 
     def _reveal(self, draft: Path, manifest: Manifest, *, replace: bool) -> Manifest:
-        """Rename a finished draft into place; give way to an equal entry that is already there."""
+        """Rename a finished draft into place; give way to an equal entry that is there, or put it aside first."""
         target = self.entries_dir / manifest.id
-        if replace and target.exists():
-            self._move_aside(manifest.id)
+        aside = self._make_draft("aside") / manifest.id
         try:
-            draft.rename(target)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-            return self.manifest(manifest.id)
-        _sync_folder(self.entries_dir)
-        return manifest
-
-    def _move_aside(self, id_: str) -> None:
-        """Take an entry out of sight by one rename, then delete it."""
-        aside = Path(tempfile.mkdtemp(prefix="aside-", dir=self._ready_tmp()))
-        try:
-            (self.entries_dir / id_).rename(aside / id_)
+            while True:
+                if replace:
+                    with suppress(FileNotFoundError):
+                        target.rename(aside)
+                try:
+                    draft.rename(target)
+                except OSError as error:
+                    if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                        raise
+                    if not replace:
+                        return self.manifest(manifest.id)
+                    # Another process has put its own in place since: that one is replaced too.
+                    shutil.rmtree(aside, ignore_errors=True)
+                else:
+                    _sync_folder(self.entries_dir)
+                    return manifest
+        except OSError:
+            if aside.exists() and not target.exists():
+                aside.rename(target)
+            raise
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(aside.parent, ignore_errors=True)
+
+    def _make_draft(self, what: str) -> Path:
+        """Return a new folder in tmp/, as open to others as the umask says."""
+        draft = self._ready_tmp() / f"{what}-{secrets.token_hex(8)}"
+        draft.mkdir()
+        return draft
 
     def _ready_tmp(self) -> Path:
         self._refuse_newer_schema()
@@ -286,16 +306,22 @@ class Registry:
             folder.mkdir(parents=True, exist_ok=True)
         version = self.home / "VERSION"
         if not version.exists():
-            version.write_text(f"{SCHEMA}\n")
+            draft = self.tmp_dir / f"version-{secrets.token_hex(8)}"
+            try:
+                _write_synced(draft, f"{SCHEMA}\n".encode())
+                draft.replace(version)
+            finally:
+                draft.unlink(missing_ok=True)
         return self.tmp_dir
 
     def _refuse_newer_schema(self) -> None:
         try:
-            text = (self.home / "VERSION").read_text().strip()
+            with (self.home / "VERSION").open("rb") as stream:
+                content = stream.read(20).strip()
         except OSError:
             return
-        if not text.isdigit() or int(text) > SCHEMA:
-            raise CorruptError(f"{self.home} has schema {text[:20]!r}, this advae reads up to {SCHEMA}; upgrade advae")
+        if not (content.isdigit() and int(content) <= SCHEMA):
+            raise CorruptError(f"{self.home / 'VERSION'} says schema {content.decode(errors='replace')!r}, {UPGRADE}")
 
     def _read_ref(self, kind: Kind, alias: str) -> str | None:
         if not TAG.fullmatch(alias):
@@ -308,16 +334,15 @@ class Registry:
 
     def _write_ref(self, kind: Kind, alias: str, id_: str) -> None:
         with self._writing():
+            draft = self._make_draft("ref")
             folder = self.home / "refs" / kind
-            folder.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self._ready_tmp())
-            os.close(handle)
             try:
-                _write_synced(Path(name), f"{id_}\n".encode())
-                Path(name).replace(folder / alias)
+                folder.mkdir(parents=True, exist_ok=True)
+                _write_synced(draft / alias, f"{id_}\n".encode())
+                (draft / alias).replace(folder / alias)
                 _sync_folder(folder)
             finally:
-                Path(name).unlink(missing_ok=True)
+                shutil.rmtree(draft, ignore_errors=True)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -375,7 +400,7 @@ def _write_npz(path: Path, arrays: Arrays) -> None:
     import numpy as np
 
     with path.open("wb") as stream:
-        np.savez(stream, **arrays)  # type: ignore[arg-type]
+        np.savez(stream, allow_pickle=False, **arrays)
         stream.flush()
         os.fsync(stream.fileno())
 

@@ -47,8 +47,11 @@ def train(
     options: NetworkOptions,
     seed: int,
     on_epoch: OnEpoch,
+    decay: bool = False,
 ) -> History:
-    """Train networks in place with Adam, its rate falling to 0 along a half cosine, and return the loss history.
+    """Train networks in place with Adam and return the loss history.
+
+    decay: let the learning rate fall to 0 along a half cosine over the training.
 
     data: arrays of equal length n; a twentieth, drawn by ``seed``, is held out for validation. An epoch is one call
     of one XLA program that loops over the batches, so that Python is met once an epoch; the last, short batch is
@@ -61,8 +64,8 @@ def train(
     variables = [variable for network in networks for variable in network.trainable_variables]
     kept, held_out = _split(len(data[0]), seed)
     steps = options.epochs * math.ceil(len(kept) / options.batch_size)
-    # At a constant rate the accuracy after the last epoch jumps by half a point from seed to seed.
-    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(options.learning_rate, steps))
+    schedule = keras.optimizers.schedules.CosineDecay(options.learning_rate, steps)
+    optimizer = keras.optimizers.Adam(schedule if decay else options.learning_rate)
     optimizer.build(variables)
     tensors = tuple(tf.constant(array) for array in data)
     run_epoch = _compile_pass(_descend(loss, variables, optimizer), tensors, options.batch_size)

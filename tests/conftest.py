@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,35 @@ def digits() -> Dataset:
     from advae.datasets import load_dataset
 
     return load_dataset("digits")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A registry with a small pipeline of each kind, trained once for all tests that only read it, and its ids."""
+
+    home: Path
+    ae: str
+    nn: str
+    nn_behind: str
+    lr: str
+    lr_behind: str
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    from tests.cli import succeed
+
+    home = tmp_path_factory.mktemp("trained")
+    ae = succeed("train-ae", "--type", "vanilla", "--epochs", 8, "--home", home, "-q").id
+
+    def train(*options: str) -> str:
+        return succeed("train-clf", *options, "--home", home, "-q").id
+
+    return Trained(
+        home,
+        ae,
+        nn=train("--model", "nn", "--epochs", "8"),
+        nn_behind=train("--model", "nn", "--epochs", "8", "--ae", ae),
+        lr=train("--model", "lr"),
+        lr_behind=train("--model", "lr", "--ae", ae),
+    )

@@ -94,8 +94,8 @@ def attack(
             save_adversarial=save_adversarial,
             seed=seed,
         )
-        for one_method in split_names(method)
-        for one_threat in split_names(threat)
+        for one_method in split_names("--method", method)
+        for one_threat in split_names("--threat", threat)
     ]
     with session.workspace(f"attack {method}", data_dir=data_dir, force=force) as workspace:
         made = run_attacks(workspace, clf, dataset, requests)

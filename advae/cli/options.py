@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import typer
-from typer.models import OptionInfo
 
 from advae.attacks import ATTACKS
 from advae.autoencoders import AUTOENCODERS
 from advae.classifiers import CLASSIFIERS
 from advae.cli.session import Session, default_home
 from advae.datasets import DATASETS
-from advae.errors import BudgetError, UsageError
+from advae.errors import AdvaeError, BudgetError, UsageError
 from advae.networks import ACTIVATIONS
 from advae.records import Kind, NetworkRequest
 from advae.registry import KINDS, LATEST, Registry
@@ -42,8 +42,12 @@ def complete_refs(*kinds: Kind) -> Callable[[typer.Context, str], list[str]]:
 
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
         registry = Registry(Path(ctx.params.get("home") or default_home()))
-        ids = [id_ for kind in kinds or KINDS for id_ in registry.ids(kind)]
-        tags = [tag for id_, names in registry.tags().items() if id_ in ids for tag in names]
+        try:
+            ids = [id_ for kind in kinds or KINDS for id_ in registry.ids(kind)]
+            tags = [tag for id_, names in registry.tags().items() if id_ in ids for tag in names]
+        except (AdvaeError, OSError):
+            # An error line in the middle of what somebody is typing helps nobody.
+            return []
         return [*tags, LATEST, *ids]
 
     return complete
@@ -100,9 +104,12 @@ ThreatOption = Annotated[
 ]
 
 
-def split_names(text: str) -> list[str]:
-    """Return the names of a list with commas, each once, in order."""
-    return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+def split_names(option: str, text: str) -> list[str]:
+    """Return the names of a list with commas, each once, in order. Raises UsageError where there is none."""
+    names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not names:
+        raise UsageError(f"{option} is empty: one name, or several with commas")
+    return names
 
 
 def parse_eps(text: str) -> tuple[float, ...]:
@@ -113,9 +120,12 @@ def parse_eps(text: str) -> tuple[float, ...]:
 def _parse_number(text: str) -> float:
     numerator, slash, denominator = text.partition("/")
     try:
-        return float(numerator) / float(denominator) if slash else float(numerator)
+        number = float(numerator) / float(denominator) if slash else float(numerator)
     except (ValueError, ZeroDivisionError, OverflowError):
-        raise BudgetError(f"bad eps {text!r}: a number in [0, 1], or a fraction such as 50/255") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise BudgetError(f"bad eps {text!r}: a number in [0, 1], or a fraction such as 50/255")
+    return number
 
 
 def parse_activations(text: str | None) -> tuple[str, str, str, str] | None:
@@ -282,8 +292,3 @@ def _own_options() -> dict[str, tuple[Any, Any]]:
 
 OWN_OPTIONS = Group(_own_options(), lambda v: {name: value for name, value in v.items() if value is not None})
 """The options that only one kind of autoencoder has, as given."""
-
-
-def list_flags(annotation: Any) -> tuple[str, ...]:
-    """Return the flags of an annotated option, for error lines and tests."""
-    return next((tuple(i.param_decls or ()) for i in get_args(annotation) if isinstance(i, OptionInfo)), ())

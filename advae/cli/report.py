@@ -46,7 +46,7 @@ def report(
     """Write a report on runs; prints the path of its page."""
     with session.workspace("report", data_dir=data_dir) as workspace:
         runs = choose_runs(workspace, refs or [], dataset)
-        files = write_report(session.registry, runs, out, formats=split_names(format_))
+        files = write_report(session.registry, runs, out, formats=split_names("--format", format_))
     session.tell(build_terminal_table(compare_runs(session.registry, runs)))
     paths = {name: str(path) for name, path in files.items()}
     session.put(

@@ -11,8 +11,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO
 
+from advae.arrayfiles import explain
 from advae.datasets.idx import IdxFile
-from advae.datasets.reading import explain
 from advae.datasets.search import choose_cache
 from advae.datasets.table import find_row
 from advae.errors import DatasetError, DiskError, UsageError

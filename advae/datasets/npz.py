@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
-import struct
-import tokenize
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from advae.arrayfiles import DAMAGED, PACKINGS, explain, read_header, read_member
 from advae.datasets.decoded import Decoded, check_counts, show_shape
-from advae.datasets.reading import READ_ERRORS, refuse_unreadable
+from advae.datasets.reading import refuse_unreadable
 from advae.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -23,14 +21,6 @@ NPZ_MAX_BYTES = 4 << 30
 NPZ_FREE_BYTES = 64 << 20
 NPZ_MAX_RATIO = 200
 """Over NPZ_FREE_BYTES, an archive that unpacks to more than this multiple of itself is taken for a bomb."""
-
-NPZ_ERRORS = (
-    *READ_ERRORS,
-    # zipfile, on a damaged directory; RuntimeError includes NotImplementedError and, of ast, RecursionError.
-    *(zipfile.BadZipFile, struct.error, RuntimeError, LookupError, OverflowError),
-    # numpy.lib.format, which hands the header to tokenize, ast.literal_eval and numpy.dtype.
-    *(ValueError, TypeError, SyntaxError, MemoryError, tokenize.TokenError),
-)
 
 
 def read_npz(path: Path) -> Decoded:
@@ -64,12 +54,12 @@ def count_npz(path: Path) -> tuple[int, int]:
 @contextmanager
 def _open_npz(path: Path) -> Iterator[zipfile.ZipFile]:
     """Give an archive that has all keys and unpacks to a size that its own size makes believable."""
-    with refuse_unreadable(path, NPZ_ERRORS), zipfile.ZipFile(path) as archive:
+    with refuse_unreadable(path, DAMAGED), zipfile.ZipFile(path) as archive:
         missing = [key for key in NPZ_KEYS if f"{key}.npy" not in archive.NameToInfo]
         if missing:
             raise DatasetError(f"{path}: no {', '.join(missing)}; expected {', '.join(NPZ_KEYS)}")
         members = [archive.getinfo(f"{key}.npy") for key in NPZ_KEYS]
-        if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
+        if any(member.compress_type not in PACKINGS for member in members):
             raise DatasetError(f"{path}: packed in a way that numpy.savez does not use; expected stored or deflated")
         # Against the file's size, not the members' packed ones: those may overlap, or lie.
         unpacked, packed = sum(member.file_size for member in members), path.stat().st_size
@@ -83,29 +73,20 @@ def _open_npz(path: Path) -> Iterator[zipfile.ZipFile]:
 
 def _read_shape(archive: zipfile.ZipFile, key: str, path: Path) -> tuple[int, ...]:
     """Return the shape that a header claims. Raises DatasetError unless it is of numbers and fills its member."""
-    from numpy.lib import format as npy
-
     member, where = archive.getinfo(f"{key}.npy"), f"{path}: {key}"
-    with archive.open(member) as stream:
-        version = npy.read_magic(stream)
-        shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(stream)
-        size = member.file_size - stream.tell()
-    if dtype.kind not in "uif":
-        raise DatasetError(f"{where} holds {dtype} values, expected numbers")
+    try:
+        with archive.open(member) as stream:
+            shape, _ = read_header(stream, member.file_size)
+    except ValueError as error:
+        raise DatasetError(f"{where}: {explain(error)}") from None
     if any(n < 1 for n in shape):
         raise DatasetError(f"{where} is empty: its shape is {show_shape(shape)}")
-    if math.prod(shape) * dtype.itemsize != size:
-        raise DatasetError(f"{where} claims {show_shape(shape)} {dtype} values, got {size} bytes for them")
     return shape
 
 
 def _read_array(archive: zipfile.ZipFile, key: str, path: Path) -> NDArray[Any]:
-    from numpy.lib import format as npy
-
-    _read_shape(archive, key, path)  # It refuses what numpy would take memory for.
-    with archive.open(f"{key}.npy") as stream:
-        array: NDArray[Any] = npy.read_array(stream, allow_pickle=False)
-    return array
+    _read_shape(archive, key, path)  # It says what is wrong, and where.
+    return read_member(archive, key)
 
 
 def _check_images(where: str, images: NDArray[Any]) -> NDArray[Any]:

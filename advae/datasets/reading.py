@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from advae.arrayfiles import explain
 from advae.errors import DatasetError
 
 READ_ERRORS = (OSError, EOFError, zlib.error)
@@ -25,9 +26,3 @@ def exists(path: Path) -> bool:
     """Return whether there is such a file or folder. Raises DatasetError if that is not ours to know."""
     with refuse_unreadable(path):
         return path.exists()
-
-
-def explain(error: Exception) -> str:
-    """Return the reason on one line, without the control characters that a file or a server may have put there."""
-    text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -24,9 +24,9 @@ def purify(workspace: Workspace, ae_ref: str, source: Path, target: Path) -> int
     stored = images.open_images(source, manifest.recipe.dataset.side)
     start_tensorflow()
     purifier = compile_batched(load_purifier(workspace.registry, manifest))
-    with images.write_images(target, stored.shape) as purified:
+    with images.write_images(target, stored.shape) as write:
         for rows, x in images.stream_images(stored, source):
-            purified[rows] = purifier(x, draw=rows.start).reshape(purified[rows].shape)
+            write(purifier(x, draw=rows.start))
             workspace.on_batch(rows.stop, len(stored))
     return len(stored)
 

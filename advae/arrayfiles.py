@@ -1,0 +1,87 @@
+""".npy and .npz files that may be damaged or hostile: every claim is checked before memory is taken, nothing is run."""
+
+from __future__ import annotations
+
+import math
+import struct
+import tokenize
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+DAMAGED = (
+    *(OSError, EOFError, zlib.error),
+    # zipfile, on a damaged directory; RuntimeError includes NotImplementedError and, of ast, RecursionError.
+    *(zipfile.BadZipFile, struct.error, RuntimeError, LookupError, OverflowError),
+    # numpy.lib.format, which hands the header to tokenize, ast.literal_eval and numpy.dtype.
+    *(ValueError, TypeError, SyntaxError, MemoryError, tokenize.TokenError),
+)
+"""What reading a damaged file raises."""
+
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""The two that numpy.savez and numpy.savez_compressed write."""
+
+
+def explain(error: Exception) -> str:
+    """Return the reason on one line, without the control characters that a file or a server may have put there."""
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:200]
+
+
+def read_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and dtype of a .npy stream of ``size`` bytes.
+
+    Raises ValueError unless it holds numbers and exactly as many as it claims, or one of DAMAGED.
+    """
+    from numpy.lib import format as npy
+
+    version = npy.read_magic(stream)
+    shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(stream)
+    left = size - stream.tell()
+    if dtype.kind not in "buif":
+        raise ValueError(f"it holds {dtype} values, expected numbers")
+    if any(isinstance(n, bool) or n < 0 for n in shape) or math.prod(shape) * dtype.itemsize != left:
+        claimed = " x ".join(map(str, shape)) or "one"
+        raise ValueError(f"it claims {claimed} {dtype} values, got {left} bytes for them")
+    return shape, dtype
+
+
+def read_member(archive: zipfile.ZipFile, key: str) -> NDArray[Any]:
+    """Return one array of an .npz. Raises ValueError as ``read_header`` does, or one of DAMAGED."""
+    from numpy.lib import format as npy
+
+    member = archive.getinfo(f"{key}.npy")
+    if member.compress_type not in PACKINGS:
+        raise ValueError("packed in a way that numpy.savez does not use; expected stored or deflated")
+    with archive.open(member) as stream:
+        read_header(stream, member.file_size)
+    with archive.open(member) as stream:
+        array: NDArray[Any] = npy.read_array(stream, allow_pickle=False)
+    return array
+
+
+def read_stored_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Return all arrays of an .npz that was written unpacked, as ours are. Raises ValueError or one of DAMAGED."""
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        if any(not member.filename.endswith(".npy") for member in members):
+            raise ValueError("it holds something else than arrays")
+        # Against the file's own size: an unpacked archive cannot hold more than itself.
+        if sum(member.file_size for member in members) > path.stat().st_size:
+            raise ValueError("it claims to hold more than it is long")
+        return {member.filename[:-4]: read_member(archive, member.filename[:-4]) for member in members}
+
+
+def map_array(path: Path) -> NDArray[Any]:
+    """Return the array of a .npy file, mapped, not read. Raises ValueError as ``read_header`` does, or of DAMAGED."""
+    import numpy as np
+
+    with path.open("rb") as stream:
+        read_header(stream, path.stat().st_size)
+    array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array

@@ -1,0 +1,1 @@
+complete --command advae --no-files --arguments "(env _ADVAE_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) advae)" --condition "env _ADVAE_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) advae"

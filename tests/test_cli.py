@@ -1,0 +1,467 @@
+"""The command-line contract: data on stdout, one line for a mistake, the exit codes, the registry left as it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.cli import Outcome, call, succeed
+from tests.conftest import Trained
+
+RESULT_FIELDS = [
+    "eps",
+    "accuracy",
+    "accuracy_interval",
+    "attack_success_rate",
+    "target_hit_rate",
+    "linf_max",
+    "l2_mean",
+    "zero_gradient_fraction",
+]
+RUN_FIELDS = [
+    "id",
+    "method",
+    "threat",
+    "norm",
+    "classifier",
+    "autoencoder",
+    "dataset",
+    "n",
+    "seed",
+    "clean_accuracy",
+    "results",
+]
+
+
+@pytest.fixture
+def home(trained: Trained, tmp_path: Path) -> Path:
+    """A copy of the trained registry, to write on."""
+    target = tmp_path / "copy"
+    shutil.copytree(trained.home, target)
+    return target
+
+
+def snapshot(home: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(home)): path.read_bytes() for path in home.rglob("*") if path.is_file()}
+
+
+# ---------------------------------------------------------------- what works
+
+
+def test_the_same_command_again_prints_the_same_id_and_does_no_work(trained: Trained) -> None:
+    again = succeed("train-ae", "--type", "vanilla", "--epochs", 8, "--home", trained.home, "--json")
+    assert again.json["id"] == trained.ae
+    assert again.json["cached"] is True
+    assert "was there already" in again.err
+    quiet = succeed("train-ae", "--type", "vanilla", "--epochs", 8, "--home", trained.home, "-q")
+    assert (quiet.out, quiet.err) == (f"{trained.ae}\n", "")
+
+
+def test_force_computes_again_and_finds_the_same(home: Path, trained: Trained) -> None:
+    before = succeed("registry", "show", trained.nn, "--home", home).json
+    forced = succeed("train-clf", "--model", "nn", "--epochs", 8, "--home", home, "--force", "--json").json
+    after = succeed("registry", "show", trained.nn, "--home", home).json
+    assert forced["cached"] is False
+    assert after["created"] > before["created"]
+    assert after["artifacts"] == before["artifacts"]
+    assert after["metrics"]["test_accuracy"] == before["metrics"]["test_accuracy"]
+
+
+def test_attack_json_is_the_contracts(trained: Trained) -> None:
+    run = succeed(
+        "attack", "--method", "bim", "--eps", "0.1,50/255", "--clf", trained.nn_behind, "--home", trained.home, "--json"
+    ).json
+    assert list(run)[: len(RUN_FIELDS)] == RUN_FIELDS
+    assert (run["method"], run["threat"], run["norm"], run["n"]) == ("bim", "adaptive", "linf", 360)
+    assert (run["classifier"], run["autoencoder"], run["dataset"]) == (trained.nn_behind, trained.ae, "digits")
+    assert [result["eps"] for result in run["results"]] == [0.1, 50 / 255]
+    for result in run["results"]:
+        assert list(result)[: len(RESULT_FIELDS)] == RESULT_FIELDS
+        assert result["linf_max"] <= result["eps"] + 1e-6
+        assert result["target_hit_rate"] is None
+    assert run["results"][1]["accuracy"] < 0.2 < run["clean_accuracy"]
+
+
+def test_several_methods_and_threats_make_several_runs_on_the_same_samples(trained: Trained) -> None:
+    found = succeed(
+        *("attack", "--method", "fgsm,bim", "--threat", "adaptive,gray-box,oblivious,encoded", "--eps", "0.2"),
+        *("--clf", trained.nn_behind, "--home", trained.home, "--limit", 100, "--json"),
+    ).json["runs"]
+    assert [(run["method"], run["threat"]) for run in found] == [
+        (method, threat) for method in ("fgsm", "bim") for threat in ("adaptive", "gray-box", "oblivious", "encoded")
+    ]
+    assert {run["n"] for run in found} == {100}
+    assert {run["twin"] for run in found if run["threat"] == "oblivious"} == {trained.nn}
+    assert len({run["clean_accuracy"] for run in found}) == 1
+
+
+@pytest.mark.parametrize("method", ["fgsm", "tfgsm", "bim", "non-targeted", "natural", "non-natural", "one-target"])
+@pytest.mark.parametrize("behind", [False, True])
+def test_every_method_attacks_logistic_regression(method: str, behind: bool, trained: Trained) -> None:
+    clf = trained.lr_behind if behind else trained.lr
+    run = succeed(
+        "attack", "--method", method, "--eps", "50/255", "--clf", clf, "--home", trained.home, "--json", "--limit", 200
+    ).json
+    assert run["results"][0]["accuracy"] < run["clean_accuracy"]
+    assert (run["target"] is not None) == (method in ("tfgsm", "one-target"))
+    assert (run["results"][0]["targets"] is not None) == (method in ("natural", "non-natural"))
+
+
+def test_no_clip_is_never_called_a_valid_result(trained: Trained) -> None:
+    outcome = succeed(
+        *("attack", "--method", "non-targeted", "--eps", "50/255", "--no-clip", "--clf", trained.lr),
+        *("--home", trained.home, "--json"),
+    )
+    assert outcome.json["results"][0]["within_budget"] is False
+    assert "not a valid result" in outcome.err
+
+
+def test_clf_left_out_is_what_the_last_training_returned_of_the_dataset_named(home: Path, trained: Trained) -> None:
+    succeed("train-clf", "--model", "nn", "--epochs", 8, "--home", home, "-q")
+    attack = ("attack", "--method", "fgsm", "--eps", "0.1", "--limit", 50, "--home", home, "--json")
+    assert succeed(*attack).json["classifier"] == trained.nn
+    assert succeed(*attack, "--dataset", "digits").json["classifier"] == trained.nn
+    assert succeed(*attack, "--clf", "latest").json["classifier"] == trained.nn
+
+
+def test_references_are_ids_prefixes_and_tags(home: Path, trained: Trained) -> None:
+    succeed("registry", "tag", trained.ae, "mine", "--home", home)
+    for ref in (trained.ae, trained.ae[:8], trained.ae.partition("-")[2][:6], "mine", "latest"):
+        assert succeed("train-clf", "--model", "lr", "--ae", ref, "--home", home, "-q").id == trained.lr_behind
+    assert succeed("registry", "show", "mine", "--home", home).json["tags"] == ["mine"]
+    retagged = succeed("train-ae", "--type", "vanilla", "--epochs", 8, "--tag", "other", "--home", home, "-q")
+    assert retagged.id == trained.ae
+    assert succeed("registry", "untag", "mine", "--home", home).id == trained.ae
+    assert call("registry", "show", "mine", "--home", home).code == 3
+
+
+def test_registry_lists_and_removes(home: Path, trained: Trained) -> None:
+    rows = succeed("registry", "ls", "--home", home, "--json").json
+    assert {trained.ae, trained.nn, trained.lr_behind} <= {row["id"] for row in rows}
+    listed = succeed("registry", "ls", "--kind", "clf", "--home", home, "-q").out.split()
+    assert set(listed) == {trained.nn, trained.nn_behind, trained.lr, trained.lr_behind}
+    refused = call("registry", "rm", trained.ae, "--home", home)
+    assert refused.code == 2
+    assert trained.nn_behind in refused.err
+    for row in rows:
+        if row["kind"] == "run":
+            succeed("registry", "rm", row["id"], "--home", home)
+    assert succeed("registry", "rm", trained.lr, "--home", home).id == trained.lr
+    assert call("registry", "show", trained.lr, "--home", home).code == 3
+    lineage = succeed("registry", "show", trained.nn_behind, "--home", home).json["lineage"]
+    assert lineage == {"id": trained.nn_behind, "parents": [{"id": trained.ae, "parents": []}]}
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_purify_and_predict(dtype: str, trained: Trained, tmp_path: Path) -> None:
+    from sklearn.datasets import load_digits
+
+    images = load_digits().images[:40] / 16
+    stored = (images * 255).round().astype(dtype) if dtype == "uint8" else images.astype(dtype)
+    source, target = tmp_path / "in.npy", tmp_path / "out.npy"
+    np.save(source, stored)
+    done = succeed("purify", "--ae", trained.ae, source, target, "--home", trained.home)
+    assert done.out == f"{target}\n"
+    purified = np.load(target)
+    assert purified.shape == images.shape
+    assert purified.dtype == np.float32
+    np.testing.assert_allclose(purified.sum((1, 2)), images.sum((1, 2)), rtol=0.3)
+    predicted = succeed("predict", "--clf", trained.nn_behind, source, "--home", trained.home).json
+    assert (predicted["classifier"], predicted["autoencoder"]) == (trained.nn_behind, trained.ae)
+    labels = [row["label"] for row in predicted["predictions"]]
+    assert np.mean(np.array(labels) == load_digits().target[:40]) > 0.6
+    for row in predicted["predictions"]:
+        assert sum(row["probabilities"]) == pytest.approx(1, abs=1e-5)
+        assert int(np.argmax(row["probabilities"])) == row["label"]
+    lines = succeed("predict", "--clf", trained.nn_behind, source, "--format", "csv", "--home", trained.home).out
+    header, *rows = lines.strip().split("\n")
+    assert header.split(",") == ["label", *(f"p_{label}" for label in range(10))]
+    assert [int(row.split(",")[0]) for row in rows] == labels
+
+
+def test_ones_own_images_train_attack_and_report(tmp_path: Path) -> None:
+    """Two classes, 6 x 6: another side length, logits [0, z], a dataset found again by its path."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 400)
+    x = rng.uniform(0, 0.4, (400, 6, 6))
+    x[y == 1, :3] += 0.5
+    path = tmp_path / "own.npz"
+    np.savez(path, x_train=x[:300], y_train=y[:300], x_test=x[300:], y_test=y[300:])
+    home = ("--home", tmp_path / "home")
+    ae = succeed("train-ae", "--type", "denoising", "--dataset", path, "--epochs", 15, *home, "-q").id
+    for model in ("nn", "lr"):
+        options = ("--epochs", 30) if model == "nn" else ()
+        clf = succeed("train-clf", "--model", model, "--ae", ae, *options, *home, "--json").json
+        assert clf["metrics"]["test_accuracy"] > 0.9
+        run = succeed("attack", "--method", "fgsm", "--eps", "0.5", *home, "--json").json
+        assert (run["dataset"], run["n"], run["classifier"]) == ("own", 100, clf["id"])
+    assert call("attack", "--method", "tfgsm", "--eps", "0.1", *home).code == 2
+    page = succeed("report", "--dataset", path, "--out", tmp_path / "out", *home).out.strip()
+    assert Path(page).is_file()
+    path.unlink()
+    gone = call("attack", "--method", "bim", "--eps", "0.1", *home)
+    assert gone.code == 6
+    assert str(path) in gone.err
+
+
+def test_report_writes_where_it_is_told_and_prints_only_the_page(trained: Trained, tmp_path: Path) -> None:
+    run = succeed("attack", "--method", "fgsm", "--eps", "0.1", "--clf", trained.nn, "--home", trained.home, "-q").id
+    outcome = succeed("report", run, "--out", tmp_path / "r", "--home", trained.home)
+    assert outcome.out == f"{tmp_path / 'r' / 'report.html'}\n"
+    assert {path.name for path in (tmp_path / "r").iterdir()} == {f"report.{f}" for f in ("html", "md", "json", "csv")}
+    one = succeed("report", run, "--out", tmp_path / "s", "--format", "csv", "--home", trained.home, "--json").json
+    assert list(one["files"]) == ["csv"]
+    assert one["runs"] == [run]
+
+
+def test_version_and_help() -> None:
+    assert succeed("--version").out.startswith("advae 0.")
+    for command in ("train-ae", "train-clf", "attack", "report", "purify", "predict", "registry", "data"):
+        assert "Usage: advae " + command in succeed(command, "--help").out
+
+
+# ---------------------------------------------------------------- bad input
+
+BAD: list[tuple[list[str], int, str]] = [
+    (["train-ae", "--type", "spars"], 2, "did you mean 'sparse'"),
+    (["train-ae", "--type", "vanilla", "--dataset", "minst"], 2, "did you mean 'mnist'"),
+    (["train-ae", "--type", "vanilla", "--rho", "0.1"], 2, "--rho does not fit"),
+    (["train-ae", "--type", "vanilla", "--epochs", "0"], 2, "--epochs"),
+    (["train-ae", "--type", "vanilla", "--epochs", "many"], 2, "--epochs"),
+    (["train-ae", "--type", "vanilla", "--learning-rate", "-1"], 2, "--learning-rate"),
+    (["train-ae", "--type", "vanilla", "--learning-rate", "nan"], 2, "--learning-rate"),
+    (["train-ae", "--type", "vanilla", "--activations", "relu"], 2, "four names"),
+    (["train-ae", "--type", "vanilla", "--rescale", "intens"], 2, "did you mean 'intensity'"),
+    (["train-ae", "--type", "vanilla", "--tag", "../../x"], 2, "bad tag"),
+    (["train-ae", "--type", "vanilla", "--dataset", "mnist", "--data-dir", "/nowhere"], 6, "/nowhere"),
+    (["train-ae", "--type", "vanilla", "--dataset", "gone.npz"], 6, "gone.npz"),
+    (["train-ae"], 2, "--type"),
+    (["train-clf", "--model", "svm"], 2, "lr, nn"),
+    (["train-clf", "--model", "nn", "--ae", "ae-000000000000"], 3, "train-ae"),
+    (["train-clf", "--model", "nn", "--ae", "{nn}"], 3, "no ae entry"),
+    (["train-clf", "--model", "lr", "--epochs", "3"], 2, "do not fit --model lr"),
+    (["train-clf", "--model", "nn", "--C", "3"], 2, "do not fit --model nn"),
+    (["train-clf", "--model", "nn", "--ae", "{ae}", "--dataset", "mnist"], 2, "'digits'"),
+    (["attack", "--method", "fgms", "--eps", "0.1"], 2, "did you mean 'fgsm'"),
+    (["attack", "--method", "fgsm", "--eps", "-0.1"], 2, "bad eps"),
+    (["attack", "--method", "fgsm", "--eps", "1.5"], 2, "bad eps"),
+    (["attack", "--method", "fgsm", "--eps", "nan"], 2, "bad eps"),
+    (["attack", "--method", "fgsm", "--eps", "0.1,zero"], 2, "'zero'"),
+    (["attack", "--method", "fgsm", "--eps", "1/0"], 2, "'1/0'"),
+    (["attack", "--method", "fgsm", "--eps", ""], 2, "bad eps"),
+    (["attack", "--method", "fgsm", "--eps", "0.1,0.1"], 2, "twice"),
+    (["attack", "--method", "", "--eps", "0.1"], 2, "--method"),
+    (["attack", "--method", "fgsm", "--eps", "0.1", "--threat", "adaptiv"], 2, "did you mean 'adaptive'"),
+    (["attack", "--method", "natural", "--eps", "0.1", "--clf", "{nn}"], 2, "logistic regression"),
+    (["attack", "--method", "fgsm", "--eps", "0.1", "--clf", "{nn}", "--dataset", "mnist"], 2, "not 'mnist'"),
+    (["attack", "--method", "fgsm", "--eps", "0.1", "--clf", "{nn}", "--threat", "oblivious"], 2, "only 'adaptive'"),
+    (["attack", "--method", "fgsm", "--eps", "0.1", "--clf", "{nn}", "--no-clip"], 2, "--no-clip does not fit"),
+    (["attack", "--method", "fgsm", "--eps", "0.1", "--clf", "{nn}", "--steps", "5"], 2, "--steps does not fit"),
+    (["attack", "--method", "fgsm", "--eps", "0.1", "--clf", "{nn}", "--target", "5"], 2, "--target does not fit"),
+    (["attack", "--method", "tfgsm", "--eps", "0.1", "--clf", "{nn}", "--target", "10"], 2, "bad --target"),
+    (["attack", "--method", "bim", "--eps", "0.1", "--clf", "{nn}", "--loss", "c"], 2, "did you mean 'ce'"),
+    (["attack", "--method", "bim", "--eps", "0.1", "--clf", "clf-zz"], 3, "train-clf"),
+    (["attack", "--method", "bim", "--eps", "0.1", "--clf", "{ae}"], 3, "no clf entry"),
+    (["attack", "--method", "bim", "--eps", "0.1", "--limit", "0"], 2, "--limit"),
+    (["report", "run-000000000000"], 3, "no entry"),
+    (["report", "--dataset", "fashion-mnist"], 3, "fashion-mnist"),
+    (["report", "--format", "pdf"], 2, "unknown format"),
+    (["purify", "--ae", "{ae}", "gone.npy", "out.npy"], 6, "gone.npy"),
+    (["predict", "--clf", "{nn}", "gone.npy"], 6, "gone.npy"),
+    (["predict", "--clf", "{nn}", "gone.npy", "--format", "xml"], 2, "unknown format"),
+    (["registry", "show", "nothing"], 3, "nothing"),
+    (["registry", "rm", "nothing"], 3, "nothing"),
+    (["registry", "untag", "nothing"], 3, "nothing"),
+    (["registry", "tag", "{ae}", "ae-000000000000"], 2, "bad tag"),
+    (["registry", "ls", "--kind", "cfl"], 2, "did you mean 'clf'"),
+    (["data", "fetch", "minst"], 2, "did you mean 'mnist'"),
+    (["atack"], 2, "attack"),
+    (["attack", "--metod", "bim"], 2, "--method"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "message"), BAD, ids=[" ".join(row[0])[:70] for row in BAD])
+def test_a_mistake_is_one_line_and_changes_nothing(
+    arguments: list[str], code: int, message: str, home: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADVAE_HOME", str(home))
+    monkeypatch.delenv("ADVAE_DATA_DIR", raising=False)
+    monkeypatch.chdir(home.parent)
+    before = snapshot(home)
+    names = {"ae": trained.ae, "nn": trained.nn}
+    outcome = call(*(argument.format(**names) for argument in arguments))
+    assert outcome.code == code, outcome.err
+    assert outcome.out == ""
+    assert outcome.err.count("\n") == 1, outcome.err
+    assert outcome.err.startswith("advae: ")
+    assert message in outcome.err
+    assert snapshot(home) == before
+
+
+def one_line(outcome: Outcome, code: int) -> str:
+    assert outcome.code == code, outcome.err
+    assert outcome.out == ""
+    assert outcome.err.count("\n") == 1, outcome.err
+    return outcome.err
+
+
+def test_oblivious_without_a_twin_names_the_command_that_makes_one(home: Path, trained: Trained) -> None:
+    for row in succeed("registry", "ls", "--home", home, "--json").json:
+        if row["kind"] == "run":
+            succeed("registry", "rm", row["id"], "--home", home)
+    succeed("registry", "rm", trained.nn, "--home", home)
+    attack = ("attack", "--method", "fgsm", "--eps", "0.1", "--threat", "oblivious", "--clf", trained.nn_behind)
+    assert "`advae train-clf --model nn --dataset digits`" in one_line(call(*attack, "--home", home), 3)
+
+
+def test_no_classifier_at_all_names_the_command_that_makes_one(tmp_path: Path) -> None:
+    line = one_line(call("attack", "--method", "fgsm", "--eps", "0.1", "--home", tmp_path / "empty"), 3)
+    assert "advae train-clf" in line
+    assert not (tmp_path / "empty").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "repaired_by"),
+    [
+        (["train-clf", "--model", "nn", "--epochs", "8"], "nn"),
+        (["train-ae", "--type", "vanilla", "--epochs", "8"], "ae"),
+    ],
+)
+def test_a_corrupt_entry_is_exit_4_and_force_repairs_it(
+    command: list[str], repaired_by: str, home: Path, trained: Trained
+) -> None:
+    id_ = getattr(trained, repaired_by)
+    manifest = home / "entries" / id_ / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes()[:-40])
+    line = one_line(call(*command, "--home", home, "-q"), 4)
+    assert str(manifest) in line
+    assert "--force" in line
+    assert succeed(*command, "--home", home, "--force", "-q").id == id_
+    assert succeed(*command, "--home", home, "--json").json["cached"] is True
+
+
+def test_damaged_weights_are_found_before_they_are_used(home: Path, trained: Trained) -> None:
+    weights = home / "entries" / trained.nn / "weights.npz"
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(content)
+    line = one_line(call("attack", "--method", "fgsm", "--eps", "0.123", "--clf", trained.nn, "--home", home), 4)
+    assert str(weights) in line
+
+
+def test_an_unwritable_home_is_exit_5_before_any_training(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    line = one_line(call("train-ae", "--type", "vanilla", "--home", blocked / "home"), 5)
+    assert "cannot write" in line
+
+
+def test_divergence_is_exit_8_and_publishes_nothing(tmp_path: Path) -> None:
+    command = ("train-ae", "--type", "vanilla", "--learning-rate", "1e6", "--epochs", 3, "--home", tmp_path / "home")
+    line = one_line(call(*command), 8)
+    assert "in epoch 1 of 3" in line
+    assert not list((tmp_path / "home" / "entries").iterdir())
+    assert not list((tmp_path / "home" / "tmp").iterdir())
+
+
+@pytest.mark.parametrize("damage", ["truncated", "pickled", "shape", "range", "nan", "npz"])
+def test_bad_images_leave_no_output(damage: str, trained: Trained, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.npy", tmp_path / "out.npy"
+    images: Any = np.zeros((10, 8, 8), "f4")
+    if damage == "pickled":
+        images = np.array([{"a": 1}], dtype=object)
+    elif damage == "shape":
+        images = np.zeros((10, 7, 7), "f4")
+    elif damage in ("range", "nan"):
+        images[3, 0, 0] = 1.5 if damage == "range" else np.nan
+    np.save(source, images)
+    if damage == "truncated":
+        source.write_bytes(source.read_bytes()[:-100])
+    if damage == "npz":
+        with source.open("wb") as stream:
+            np.savez(stream, x=images)
+    one_line(call("purify", "--ae", trained.ae, source, target, "--home", trained.home, "-q"), 6)
+    one_line(call("predict", "--clf", trained.nn, source, "--home", trained.home, "-q"), 6)
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith((".out", "out"))] == []
+
+
+# ---------------------------------------------------------------- whole processes
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "ADVAE_HOME": str(tmp_path / "home")}
+
+
+def test_the_four_steps_in_a_shell_pipeline(environment: dict[str, str], tmp_path: Path) -> None:
+    """stdout is data only, and TensorFlow's chatter never reaches the user."""
+    script = """
+        set -euo pipefail
+        AE=$(advae train-ae --type sparse --epochs 5 -q)
+        CLF=$(advae train-clf --model nn --epochs 5 --ae "$AE" -q)
+        echo "$AE $CLF"
+        advae attack --method bim --eps 0.3 --clf "$CLF" --json | python -m json.tool
+        advae report
+    """
+    run = subprocess.run(
+        ["bash", "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=280
+    )
+    assert run.returncode == 0, run.stderr
+    first, *middle, last = run.stdout.strip().split("\n")
+    ae, clf = first.split()
+    assert ae.startswith("ae-")
+    document = json.loads("\n".join(middle))
+    assert (document["classifier"], document["autoencoder"]) == (clf, ae)
+    assert last == "advae-report/report.html"
+    assert (tmp_path / last).is_file()
+    for chatter in ("cuda", "oneDNN", "absl", "XLA", "WARNING", "%|", "━━ "):
+        assert chatter not in run.stderr
+
+
+def test_interrupted_training_is_130_and_leaves_nothing(environment: dict[str, str], tmp_path: Path) -> None:
+    import signal
+    import time
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        process = subprocess.Popen(
+            ["advae", "train-ae", "--type", "vanilla", "--epochs", "100000", "-v"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr is not None
+        deadline = time.monotonic() + 120
+        while "epoch 1/" not in process.stderr.readline():
+            assert time.monotonic() < deadline
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert out == ""
+        assert err.strip().split("\n")[-1] == "advae: interrupted, nothing was stored"
+        assert not list((tmp_path / "home" / "entries").iterdir())
+        assert not list((tmp_path / "home" / "tmp").iterdir())
+
+
+def test_a_closed_pipe_is_no_error(environment: dict[str, str], trained: Trained) -> None:
+    run = subprocess.run(
+        [
+            "bash",
+            "-c",
+            f"advae registry ls -q | head -c 3 >/dev/null; advae registry show {trained.nn} | true",
+        ],
+        env=environment | {"ADVAE_HOME": str(trained.home)},
+        capture_output=True,
+        text=True,
+    )
+    assert "Traceback" not in run.stderr
+    assert "BrokenPipe" not in run.stderr

@@ -1,0 +1,216 @@
+"""The scorer: projects, measures again, refuses, counts; one trace for everything."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from advae import evaluation
+from advae.attacks import ATTACKS
+from advae.errors import AdvaeError
+from advae.evaluation import evaluate
+from advae.records import DatasetRef, RunRecipe
+from advae.threats import THREATS, Pipeline
+
+SIDE, CLASSES, N = 6, 4, 90
+
+
+def make_recipe(method: str = "bim", **changes: Any) -> RunRecipe:
+    row = ATTACKS[method]
+    values: dict[str, Any] = {
+        "method": method,
+        "threat": "adaptive",
+        "classifier": "clf-000000000000",
+        "twin": None,
+        "dataset": DatasetRef(name="toy", digest="0", side=SIDE, classes=tuple("abcd")),
+        "eps": (0.1,),
+        "target": 1 if row.target is not None else None,
+        "steps": 5 if row.iterative else None,
+        "step_size": None,
+        "loss": "scaled" if row.uses_loss else None,
+        "clip": True,
+        "limit": None,
+        "save_adversarial": False,
+        "seed": 0,
+        "recipe_rev": 1,
+    }
+    return RunRecipe(**(values | changes))
+
+
+@pytest.fixture(scope="module")
+def toy() -> tuple[Any, Any, Pipeline]:
+    """A linear classifier, a purifier that blends towards grey, and labels that are right nine times in ten."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(SIDE * SIDE, CLASSES)).astype("f4")
+    x = rng.random((N, SIDE * SIDE)).astype("f4")
+    pipeline = Pipeline(
+        classify=lambda images: images @ tf.constant(weights),
+        purify=lambda images, draw: 0.8 * images + 0.1,
+        twin=lambda images: images @ tf.constant(weights),
+    )
+    y = ((0.8 * x + 0.1) @ weights).argmax(1)
+    y[::10] = (y[::10] + 1) % CLASSES
+    return x, y, pipeline
+
+
+@pytest.mark.parametrize("threat", THREATS)
+@pytest.mark.parametrize("method", ATTACKS)
+def test_every_attack_under_every_threat_keeps_the_contract(method: str, threat: str, toy: Any) -> None:
+    """Budget, range, counts, intervals, determinism, monotone in eps for these linear models."""
+    x, y, pipeline = toy
+    recipe = make_recipe(method, threat=threat, eps=(0.0, 0.05, 0.3))
+    found = evaluate(THREATS[threat].view(pipeline), recipe, x, y)
+    outcomes, samples = found.arrays["outcomes.npz"], found.arrays["samples.npz"]
+    metrics = found.metrics
+    assert metrics.n == N
+    assert metrics.clean_accuracy == pytest.approx(0.9)
+    assert [result.eps for result in metrics.results] == [0.0, 0.05, 0.3]
+    assert metrics.results[0].accuracy == metrics.clean_accuracy
+    assert metrics.results[0].attack_success_rate == 0.0
+    for row, result in enumerate(metrics.results):
+        assert result.linf_max <= result.eps + 1e-6
+        assert result.within_budget
+        assert result.accuracy == (outcomes["predictions"][row] == y).mean()
+        assert result.accuracy_interval[0] <= result.accuracy <= result.accuracy_interval[1]
+        assert outcomes["linf"][row].max() == pytest.approx(result.linf_max)
+        assert (result.target_hit_rate is not None) == ATTACKS[method].targeted
+    assert metrics.results[2].accuracy < metrics.results[0].accuracy
+    assert ((samples["x_adv"] >= 0) & (samples["x_adv"] <= 1)).all()
+    np.testing.assert_array_equal(samples["x"], x[samples["ids"]])
+    np.testing.assert_array_equal(outcomes["sample_ids"], np.arange(N))
+    again = evaluate(THREATS[threat].view(pipeline), recipe, x, y)
+    assert again.metrics == metrics
+    np.testing.assert_array_equal(again.arrays["samples.npz"]["x_adv"], samples["x_adv"])
+
+
+def test_success_counts_initially_correct_samples_and_hits_leave_out_the_targets_own_class(toy: Any) -> None:
+    x, y, pipeline = toy
+    recipe = make_recipe("tfgsm", eps=(0.2,), target=2)
+    found = evaluate(THREATS["adaptive"].view(pipeline), recipe, x, y)
+    clean, attacked = (found.arrays["outcomes.npz"][key] for key in ("clean_predictions", "predictions"))
+    correct, others = clean == y, y != 2
+    result = found.metrics.results[0]
+    assert result.attack_success_rate == pytest.approx((attacked[0][correct] != y[correct]).mean())
+    assert result.target_hit_rate == pytest.approx((attacked[0][others] == 2).mean())
+
+
+def test_natural_targets_come_from_the_non_targeted_attack_at_the_same_eps(toy: Any) -> None:
+    x, y, pipeline = toy
+    eps = (0.05, 0.3)
+    source = evaluate(THREATS["adaptive"].view(pipeline), make_recipe("non-targeted", eps=eps), x, y)
+    natural = evaluate(THREATS["adaptive"].view(pipeline), make_recipe("natural", eps=eps), x, y)
+    for row, result in enumerate(natural.metrics.results):
+        mistaken = source.arrays["outcomes.npz"]["predictions"][row]
+        for true in range(CLASSES):
+            counts = np.bincount(mistaken[y == true], minlength=CLASSES)
+            counts[true] = -1
+            assert result.targets is not None
+            assert result.targets[true] == counts.argmax()
+
+
+def test_no_clip_is_marked_where_it_leaves_the_budget_or_the_range(toy: Any) -> None:
+    x, y, pipeline = toy
+    recipe = make_recipe("non-targeted", eps=(0.2,), clip=False)
+    result = evaluate(THREATS["adaptive"].view(pipeline), recipe, x, y).metrics.results[0]
+    assert not result.within_budget
+    assert result.linf_max > 0.2
+
+
+def test_one_trace_serves_every_eps_and_batch(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from advae import batching
+
+    x, y, pipeline = toy
+    traces = []
+
+    def classify(images: Any) -> Any:
+        traces.append(1)
+        return pipeline.classify(images)
+
+    monkeypatch.setattr(batching, "BATCH", 40)
+    counted = {}
+    for eps in ((0.1,), (0.05, 0.1, 0.2, 0.3)):
+        traces.clear()
+        surface = THREATS["adaptive"].view(dataclasses.replace(pipeline, classify=classify))
+        found = evaluate(surface, make_recipe(eps=eps), x, y)
+        counted[len(eps)] = len(traces)
+    assert counted[1] == counted[4]
+    whole = evaluate(THREATS["adaptive"].view(pipeline), make_recipe(eps=eps), x, y)
+    assert found.metrics.results == whole.metrics.results
+
+
+def test_an_image_that_projection_cannot_save_is_refused(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y, pipeline = toy
+    broken = dataclasses.replace(ATTACKS["fgsm"], run=lambda goal, x, eps: x * float("nan"))
+    monkeypatch.setitem(evaluation.ATTACKS, "fgsm", broken)
+    with pytest.raises(AdvaeError, match="left its budget"):
+        evaluate(THREATS["adaptive"].view(pipeline), make_recipe("fgsm"), x, y)
+
+
+def test_an_attack_that_overshoots_is_projected_and_scored_inside(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y, pipeline = toy
+    wild = dataclasses.replace(ATTACKS["fgsm"], run=lambda goal, x, eps: x + 5.0)
+    monkeypatch.setitem(evaluation.ATTACKS, "fgsm", wild)
+    found = evaluate(THREATS["adaptive"].view(pipeline), make_recipe("fgsm", eps=(0.1,)), x, y)
+    assert found.metrics.results[0].linf_max <= 0.1 + 1e-6
+    samples = found.arrays["samples.npz"]
+    np.testing.assert_allclose(samples["x_adv"][0], np.minimum(samples["x"] + 0.1, 1), atol=1e-6)
+
+
+def test_zero_gradients_are_counted(toy: Any) -> None:
+    import tensorflow as tf
+
+    x, y, pipeline = toy
+
+    def half_dead(images: Any) -> Any:
+        return tf.where(images[:, :1] > 0.5, pipeline.classify(images), tf.constant([[1.0, 0, 0, 0]]))
+
+    surface = THREATS["adaptive"].view(Pipeline(half_dead))
+    result = evaluate(surface, make_recipe(), x, y).metrics.results[0]
+    assert result.zero_gradient_fraction == pytest.approx((x[:, 0] <= 0.5).mean())
+
+
+def test_the_attacker_never_sees_the_noise_that_it_is_judged_by(toy: Any) -> None:
+    """A purifier that samples: the draws asked for while crafting and while scoring do not meet."""
+    import tensorflow as tf
+
+    x, y, pipeline = toy
+    seen: dict[str, list[int]] = {"craft": [], "score": []}
+
+    def note(kind: str) -> Any:
+        def record(draw: Any) -> Any:
+            seen[kind].append(int(draw))
+            return draw
+
+        return record
+
+    surface = THREATS["adaptive"].view(pipeline)
+
+    def spy(kind: str, function: Any) -> Any:
+        def wrapped(images: Any, draw: Any) -> Any:
+            noted = tf.py_function(note(kind), [draw], tf.int32)
+            with tf.control_dependencies([noted]):
+                return function(tf.identity(images), draw)
+
+        return wrapped
+
+    spied = dataclasses.replace(surface, craft=spy("craft", surface.craft), see=spy("score", surface.see))
+    for seed in (0, 7):
+        evaluate(spied, make_recipe(seed=seed), x, y)
+    assert len(set(seen["craft"])) >= 10
+    assert not set(seen["craft"]) & set(seen["score"])
+
+
+def test_save_adversarial_keeps_every_image(toy: Any) -> None:
+    x, y, pipeline = toy
+    found = evaluate(THREATS["adaptive"].view(pipeline), make_recipe(save_adversarial=True, eps=(0.1, 0.2)), x, y)
+    kept = found.arrays["adversarial.npz"]
+    assert kept["x_adv"].shape == (2, N, SIDE * SIDE)
+    np.testing.assert_allclose(np.abs(kept["x_adv"] - x).max(axis=2), found.arrays["outcomes.npz"]["linf"], atol=1e-7)
+    np.testing.assert_array_equal(
+        kept["x_adv"][:, found.arrays["samples.npz"]["ids"]], found.arrays["samples.npz"]["x_adv"]
+    )
