@@ -23,6 +23,9 @@ DAMAGED = (
 )
 """What reading a damaged file raises."""
 
+MAX_HEADER = 10_000
+"""What numpy itself accepts of a header, in bytes."""
+
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """The two that numpy.savez and numpy.savez_compressed write."""
 
@@ -40,6 +43,12 @@ def read_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], np.dtype
     """
     from numpy.lib import format as npy
 
+    # numpy takes memory for the header before it looks at how long it claims to be.
+    preamble = stream.read(12)
+    longest = min(size, MAX_HEADER)
+    if int.from_bytes(preamble[8 : 10 if preamble[6:7] == b"\x01" else 12], "little") > longest:
+        raise ValueError(f"its header claims more than {longest} bytes")
+    stream.seek(0)
     version = npy.read_magic(stream)
     shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(stream)
     left = size - stream.tell()
@@ -81,6 +90,8 @@ def map_array(path: Path) -> NDArray[Any]:
     """Return the array of a .npy file, mapped, not read. Raises ValueError as ``read_header`` does, or of DAMAGED."""
     import numpy as np
 
+    if zipfile.is_zipfile(path):
+        raise ValueError("it is an .npz archive; a .npy file is expected")
     with path.open("rb") as stream:
         read_header(stream, path.stat().st_size)
     array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)

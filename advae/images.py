@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -74,7 +74,8 @@ def write_images(path: Path, shape: tuple[int, ...]) -> Iterator[Callable[[Float
     except OSError as error:
         raise DiskError(f"cannot write {path}: {error.strerror or error}") from None
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
 
 
 def _append(stream: IO[bytes], batch: FloatArray) -> None:

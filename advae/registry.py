@@ -72,7 +72,7 @@ class Registry:
             newer = stored["schema_version"] > SCHEMA
             manifest = None if newer else Manifest.model_validate(stored)
         except (FileNotFoundError, NotADirectoryError):
-            if path.parent.is_dir():
+            if path.parent.exists():
                 raise CorruptError(f"{path} is missing; {_repair(id_)}") from None
             raise NotFoundError(f"no entry {id_} in {self.home}") from None
         except OSError as error:
@@ -254,13 +254,15 @@ class Registry:
             raise UsageError(f"{manifest_id} is needed by {', '.join(dependants)}; remove those first")
         with self._writing():
             aside = self._make_draft("aside")
-            for kind in KINDS:
-                folder = self.home / "refs" / kind
-                for path in folder.iterdir() if folder.is_dir() else ():
-                    if self._read_ref(kind, path.name) == manifest_id:
-                        path.unlink(missing_ok=True)
             try:
+                for kind in KINDS:
+                    folder = self.home / "refs" / kind
+                    for path in folder.iterdir() if folder.is_dir() else ():
+                        if self._read_ref(kind, path.name) == manifest_id:
+                            path.unlink(missing_ok=True)
                 (self.entries_dir / manifest_id).rename(aside / manifest_id)
+            except FileNotFoundError:
+                raise NotFoundError(f"no entry {manifest_id} in {self.home}") from None
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
 
@@ -287,7 +289,7 @@ class Registry:
                 else:
                     _sync_folder(self.entries_dir)
                     return manifest
-        except OSError:
+        except BaseException:
             if aside.exists() and not target.exists():
                 aside.rename(target)
             raise
@@ -399,6 +401,9 @@ def _describe(path: Path) -> Artifact:
 def _write_npz(path: Path, arrays: Arrays) -> None:
     import numpy as np
 
+    for name, array in arrays.items():
+        if array.dtype.kind not in "buif":
+            raise TypeError(f"array {name!r} holds {array.dtype} values, which are never read back")
     with path.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **arrays)
         stream.flush()

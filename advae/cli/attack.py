@@ -53,10 +53,15 @@ def attack(
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
     target: Annotated[
-        int | None, typer.Option("--target", min=0, help="Class to reach; default 5 for tfgsm, 7 for one-target.")
+        int | None,
+        typer.Option("--target", metavar="CLASS", min=0, help="Class to reach; default 5 for tfgsm, 7 for one-target."),
     ] = None,
-    steps: Annotated[int | None, typer.Option("--steps", min=1, help=f"Of bim; default {DEFAULT_STEPS}.")] = None,
-    step_size: Annotated[float | None, typer.Option("--step-size", help="Of bim; default eps / steps.")] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", metavar="N", min=1, help=f"Of bim; default {DEFAULT_STEPS}.")
+    ] = None,
+    step_size: Annotated[
+        float | None, typer.Option("--step-size", metavar="X", help="Of bim; default eps / steps.")
+    ] = None,
     loss: Annotated[
         str | None,
         typer.Option(
@@ -66,7 +71,9 @@ def attack(
             help=f"{', '.join(LOSSES)}; default {DEFAULT_LOSS}, which cannot saturate in float32 as ce does.",
         ),
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N test images.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", min=1, help="Only the first N test images.")
+    ] = None,
     no_clip: Annotated[
         bool,
         typer.Option("--no-clip", help="The paper's protocol (linear attacks): not projected, not clipped, not valid."),

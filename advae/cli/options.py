@@ -68,7 +68,9 @@ DataDirOption = Annotated[
     Path | None,
     typer.Option("--data-dir", metavar="DIR", envvar="ADVAE_DATA_DIR", help="Folder with mnist/ and fashion_mnist/."),
 ]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Of everything that is drawn.")]
+SeedOption = Annotated[
+    int, typer.Option("--seed", metavar="N", min=0, max=2**31 - 1, help="Of everything that is drawn.")
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Compute again and replace the entry.")]
 TagOption = Annotated[str | None, typer.Option("--tag", metavar="NAME", help="Name the entry.")]
 TypeOption = Annotated[
@@ -213,12 +215,26 @@ _NETWORK = "Network"
 
 NETWORK = Group(
     {
-        "epochs": (_option(int | None, "--epochs", min=1, help="Default 35.", rich_help_panel=_NETWORK), None),
-        "batch_size": (_option(int | None, "--batch-size", min=1, help="Default 256.", rich_help_panel=_NETWORK), None),
+        "epochs": (
+            _option(int | None, "--epochs", metavar="N", min=1, help="Default 35.", rich_help_panel=_NETWORK),
+            None,
+        ),
+        "batch_size": (
+            _option(
+                int | None,
+                "--batch-size",
+                metavar="N",
+                min=1,
+                help="Default 256, less for small datasets.",
+                rich_help_panel=_NETWORK,
+            ),
+            None,
+        ),
         "learning_rate": (
             _option(
                 float | None,
                 "--learning-rate",
+                metavar="X",
                 help="Of Adam, at the start; default 0.001.",
                 rich_help_panel=_NETWORK,
             ),
@@ -228,6 +244,7 @@ NETWORK = Group(
             _option(
                 int | None,
                 "--hidden-size",
+                metavar="N",
                 min=1,
                 max=65_536,
                 help="Default 9/14 of the pixels.",
@@ -239,6 +256,7 @@ NETWORK = Group(
             _option(
                 int | None,
                 "--code-size",
+                metavar="N",
                 min=1,
                 max=65_536,
                 help="Default: the image's side; 2 for variational.",
@@ -251,7 +269,8 @@ NETWORK = Group(
                 str | None,
                 "--activations",
                 metavar="A,A,A,A",
-                help=f"Hidden, code, hidden, output; default relu,relu,exponential,softplus. {', '.join(ACTIVATIONS)}.",
+                help=f"Hidden, code, hidden, output, of {', '.join(ACTIVATIONS)}; "
+                "default relu, relu, exponential, softplus.",
                 autocompletion=complete_names(ACTIVATIONS),
                 rich_help_panel=_NETWORK,
             ),
@@ -281,12 +300,13 @@ def _own_options() -> dict[str, tuple[Any, Any]]:
     for type_, kind in AUTOENCODERS.items():
         for name, option in kind.options.items():
             flag = f"--{name.replace('_', '-')}"
-            default = "" if option.default is False else f" Default {option.default}."
-            help_ = f"{option.help[:1].upper()}{option.help[1:]}.{default}"
-            options[name] = (
-                _option(type(option.default) | None, flag, help=help_, rich_help_panel=f"Only {type_}"),
-                None,
+            is_flag = option.default is False
+            metavar = None if is_flag else "NAME" if isinstance(option.default, str) else "X"
+            help_ = f"{option.help}." if is_flag else f"{option.help}; default {option.default}."
+            annotation = _option(
+                type(option.default) | None, flag, metavar=metavar, help=help_, rich_help_panel=f"Only {type_}"
             )
+            options[name] = (annotation, None)
     return options
 
 

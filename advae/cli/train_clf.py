@@ -47,14 +47,18 @@ def train_clf(
     c: Annotated[
         float | None,
         typer.Option(
-            "--C", help="Inverse regularisation for pixels in [0, 1]; default 255^2.", rich_help_panel=_LOGISTIC
+            "--C",
+            metavar="X",
+            help="Inverse regularisation for pixels in [0, 1]; default 255^2.",
+            rich_help_panel=_LOGISTIC,
         ),
     ] = None,
     intercept: Annotated[
         bool | None, typer.Option("--intercept/--no-intercept", help="Default: none.", rich_help_panel=_LOGISTIC)
     ] = None,
     max_iter: Annotated[
-        int | None, typer.Option("--max-iter", min=1, help="Of lbfgs; default 100.", rich_help_panel=_LOGISTIC)
+        int | None,
+        typer.Option("--max-iter", metavar="N", min=1, help="Of lbfgs; default 100.", rich_help_panel=_LOGISTIC),
     ] = None,
     seed: SeedOption = 0,
     tag: TagOption = None,

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from advae.datasets import NPZ_KEYS, find_dataset, load_dataset, verify_dataset
+from tests.entries import BAD_NPY, Canary
 
 from .samples import (
     FUZZ,
@@ -80,8 +81,8 @@ NPZ_DAMAGE: dict[str, tuple[Arrays, str]] = {
     "no pixel": ({"x_train": np.zeros((TRAIN, 0, 0), np.uint8)}, "x_train is empty"),
     "scalar": ({"x_train": np.uint8(3)}, "x_train has shape none, expected"),
     "int images": ({"x_train": np.zeros((TRAIN, 5, 5), np.int16)}, "x_train holds int16 values, expected uint8"),
-    "bool images": ({"x_train": np.zeros((TRAIN, 5, 5), bool)}, "x_train holds bool values, expected numbers"),
-    "complex": ({"x_train": np.zeros((TRAIN, 5, 5), complex)}, "x_train holds complex128 values"),
+    "bool images": ({"x_train": np.zeros((TRAIN, 5, 5), bool)}, "x_train holds bool values, expected uint8"),
+    "complex": ({"x_train": np.zeros((TRAIN, 5, 5), complex)}, "x_train: it holds complex128 values, expected numbers"),
     "0 to 255": ({"x_train": unit(TRAIN, 255)}, "x_train ranges from 0 to 255, expected float in [0, 1]"),
     "negative": ({"x_test": unit(TEST, -1e-6)}, "x_test ranges from -1e-06 to 0"),
     "nan": ({"x_train": unit(TRAIN, np.nan)}, "x_train ranges from nan to nan"),
@@ -100,8 +101,8 @@ NPZ_DAMAGE: dict[str, tuple[Arrays, str]] = {
         {"y_train": np.zeros(TRAIN, np.uint8), "y_test": np.zeros(TEST, np.uint8)},
         "all labels are 0, expected at least 2 classes",
     ),
-    "strings": ({"y_train": np.full(TRAIN, "cat")}, "y_train holds <U3 values, expected numbers"),
-    "structured": ({"y_train": np.zeros(TRAIN, [("a", "u1")])}, "y_train holds"),
+    "strings": ({"y_train": np.full(TRAIN, "cat")}, "y_train: it holds <U3 values, expected numbers"),
+    "structured": ({"y_train": np.zeros(TRAIN, [("a", "u1")])}, "y_train: it holds"),
 }
 
 
@@ -114,24 +115,14 @@ def test_npz_rule(tmp_path: Path, case: str) -> None:
     assert str(path) in line
 
 
-class Canary:
-    """Unpickling it writes a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.path,)
-
-
 def test_objects_are_not_unpickled(tmp_path: Path) -> None:
-    canary = tmp_path / "canary"
+    canary = Canary(tmp_path / "canary")
     objects = np.empty(TRAIN, object)
-    objects[:] = [Canary(canary)] * TRAIN
+    objects[:] = [canary] * TRAIN
     path = save_npz(tmp_path / "own.npz", {**make_own(), "y_train": objects})
-    assert "y_train holds object values, expected numbers" in load_line(path)
+    assert "y_train: it holds object values, expected numbers" in load_line(path)
     assert find_dataset(str(save_npz(tmp_path / "b.npz", {**make_own(), "x_train": objects}))).problem
-    assert not canary.exists()
+    assert not canary.sings()
 
 
 def write_members(path: Path, members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> Path:
@@ -152,15 +143,21 @@ def make_members() -> dict[str, bytes]:
 
 
 NPY_DAMAGE: dict[str, tuple[bytes, str]] = {
-    "claims a lot": (encode_npy((1 << 40, 28, 28), bytes(99)), "x_train claims 1099511627776 x 28 x 28 uint8 values"),
-    "overflows": (encode_npy((1 << 62, 4, 1), b""), "x_train claims"),
-    "negative": (encode_npy((-20, -5, 5), bytes(500)), "x_train is empty"),
+    "claims a lot": (
+        encode_npy((1 << 40, 28, 28), bytes(99)),
+        "x_train: it claims 1099511627776 x 28 x 28 uint8",
+    ),
+    "overflows": (encode_npy((1 << 62, 4, 1), b""), "x_train: it claims"),
+    "negative": (encode_npy((-20, -5, 5), bytes(500)), "x_train: it claims -20 x -5 x 5"),
     "cut": (encode_npy((TRAIN, 5, 5), bytes(499)), "got 499 bytes for them"),
     "trailing": (encode_npy((TRAIN, 5, 5), bytes(501)), "got 501 bytes for them"),
-    "no header": (b"", "cannot be read"),
-    "no magic": (bytes(200), "cannot be read"),
+    "no header": (b"", "x_train: EOF"),
+    "no magic": (bytes(200), "x_train: the magic string is not correct"),
     "nested": (b"\x93NUMPY\x01\x00" + struct.pack("<H", 9_000) + b"-" * 8_999 + b"1", "cannot be read"),
-    "version 9": (encode_npy((TRAIN, 5, 5), bytes(500)).replace(b"NUMPY\x01", b"NUMPY\x09"), "cannot be read"),
+    "version 9": (
+        encode_npy((TRAIN, 5, 5), bytes(500)).replace(b"NUMPY\x01", b"NUMPY\x09"),
+        "x_train: its header claims",
+    ),
 }
 
 
@@ -170,6 +167,13 @@ def test_damaged_member(tmp_path: Path, case: str) -> None:
     member, expected = NPY_DAMAGE[case]
     path = write_members(tmp_path / "own.npz", {**make_members(), "x_train": member})
     assert expected in load_line(path)
+
+
+@pytest.mark.filterwarnings("ignore:Reading `.npy`")
+@pytest.mark.parametrize("member", BAD_NPY.values(), ids=list(BAD_NPY))
+def test_any_bad_member_is_refused_in_one_line(tmp_path: Path, member: bytes) -> None:
+    path = write_members(tmp_path / "own.npz", {**make_members(), "y_test": member})
+    assert str(path) in load_line(path)
 
 
 def test_npz_that_is_no_archive(tmp_path: Path) -> None:

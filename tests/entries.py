@@ -1,0 +1,303 @@
+"""The smallest valid recipes, metrics and arrays, and files that no reader may take, for tests of what reads them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import pickle
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from advae.errors import CorruptError, DiskError
+from advae.records import (
+    AutoencoderMetrics,
+    AutoencoderRecipe,
+    ClassifierMetrics,
+    ClassifierRecipe,
+    DatasetRef,
+    EpsResult,
+    History,
+    Manifest,
+    Metrics,
+    NetworkOptions,
+    Recipe,
+    RunMetrics,
+    RunRecipe,
+    canonical_json,
+)
+from advae.registry import Registry
+
+WEIGHTS = "weights.npz"
+TINY = DatasetRef(name="tiny", digest="0" * 64, side=2, classes=("a", "b"))
+NETWORK = NetworkOptions(
+    hidden=3,
+    code=2,
+    activations=("relu", "relu", "exponential", "softplus"),
+    epochs=1,
+    batch_size=16,
+    learning_rate=0.001,
+)
+HISTORY = History(loss=(0.5,), validation_loss=(0.75,), seconds=0.25)
+
+
+def make_autoencoder_recipe(**changes: Any) -> AutoencoderRecipe:
+    """Return the recipe of a vanilla autoencoder with some fields changed."""
+    fields: dict[str, Any] = {
+        "type": "vanilla",
+        "dataset": TINY,
+        "network": NETWORK,
+        "loss": "categorical_crossentropy",
+        "rescale": "intensity",
+        "options": {},
+        "seed": 0,
+        "recipe_rev": 1,
+    }
+    return AutoencoderRecipe(**(fields | changes))
+
+
+def make_classifier_recipe(**changes: Any) -> ClassifierRecipe:
+    """Return the recipe of an undefended network with some fields changed."""
+    fields: dict[str, Any] = {
+        "model": "nn",
+        "dataset": TINY,
+        "autoencoder": None,
+        "options": NETWORK,
+        "seed": 0,
+        "recipe_rev": 1,
+    }
+    return ClassifierRecipe(**(fields | changes))
+
+
+def make_run_recipe(**changes: Any) -> RunRecipe:
+    """Return the recipe of a BIM run with some fields changed; its classifier is nobody's unless one is given."""
+    fields: dict[str, Any] = {
+        "method": "bim",
+        "threat": "adaptive",
+        "classifier": "clf-000000000000",
+        "twin": None,
+        "dataset": TINY,
+        "eps": (0.1, 0.3),
+        "target": None,
+        "steps": 10,
+        "step_size": None,
+        "loss": "scaled",
+        "clip": True,
+        "limit": None,
+        "save_adversarial": False,
+        "seed": 0,
+        "recipe_rev": 1,
+    }
+    return RunRecipe(**(fields | changes))
+
+
+def make_metrics(recipe: Recipe) -> Metrics:
+    """Return metrics of the recipe's kind."""
+    if isinstance(recipe, AutoencoderRecipe):
+        return AutoencoderMetrics(history=HISTORY, test_mse=0.01, output_range=(0.0, 1.0))
+    if isinstance(recipe, ClassifierRecipe):
+        return ClassifierMetrics(
+            train_accuracy=1.0, test_accuracy=0.75, test_accuracy_interval=(0.5, 0.875), n_test=8, history=HISTORY
+        )
+    results = tuple(
+        EpsResult(
+            eps=eps,
+            accuracy=0.25,
+            accuracy_interval=(0.125, 0.5),
+            attack_success_rate=0.75,
+            target_hit_rate=None,
+            linf_max=eps,
+            l2_mean=eps,
+            zero_gradient_fraction=0.0,
+            within_budget=True,
+        )
+        for eps in recipe.eps
+    )
+    return RunMetrics(n=8, clean_accuracy=0.75, clean_accuracy_interval=(0.5, 0.875), results=results)
+
+
+def make_arrays() -> dict[str, dict[str, np.ndarray[Any, Any]]]:
+    """Return one artifact of two arrays."""
+    return {WEIGHTS: {"0.0": np.arange(6, dtype=np.float32).reshape(2, 3), "0.1": np.array([1, -1], dtype=np.int64)}}
+
+
+def publish(registry: Registry, recipe: Recipe | None = None, **options: Any) -> Manifest:
+    """Publish a recipe, by default an autoencoder's, with metrics of its kind and the arrays above."""
+    recipe = recipe or make_autoencoder_recipe()
+    return registry.publish(recipe, make_metrics(recipe), make_arrays(), **options)
+
+
+# ---------------------------------------------------------------- files that are refused
+
+
+class Canary:
+    """Touches a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.path,))
+
+    def sings(self) -> bool:
+        """Return whether it was unpickled, having made sure that unpickling it would have shown."""
+        sang = self.path.exists()
+        pickle.loads(pickle.dumps(self))
+        assert self.path.exists()
+        self.path.unlink()
+        return sang
+
+
+def encode_npy(shape: str, data: bytes = b"", descr: str = "<f4") -> bytes:
+    """Return a .npy file with a header of one's own."""
+    header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\x02\x00" + struct.pack("<I", len(header)) + header + data
+
+
+def encode_npz(members: dict[str, bytes], packing: int = zipfile.ZIP_STORED) -> bytes:
+    """Return a zip archive of some files."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", packing) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def _change_zip(local: int, value: int) -> bytes:
+    """Return an archive of one good array, one byte of whose two headers is another."""
+    content = bytearray(encode_npz({"0.0.npy": encode_npy("(1,)", bytes(4))}))
+    content[local] = content[content.find(b"PK\x01\x02") + local + 2] = value
+    return bytes(content)
+
+
+BAD_NPY: dict[str, bytes] = {
+    "empty": b"",
+    "text": b"hello\n",
+    "zip": b"PK\x03\x04garbage",
+    "magic alone": encode_npy("(1,)")[:6],
+    "half a header": encode_npy("(1,)", bytes(4))[:30],
+    "header of 4 GB": b"\x93NUMPY\x02\x00\xff\xff\xff\xff{",
+    "version 9": encode_npy("(1,)", bytes(4)).replace(b"NUMPY\x02", b"NUMPY\x09"),
+    "another field": encode_npy("(1,)", bytes(4)).replace(b"'shape'", b"'shaqe'"),
+    "no such dtype": encode_npy("(1,)", bytes(4), "<q9"),
+    "objects": encode_npy("(1,)", bytes(8), "|O"),
+    "strings": encode_npy("(1,)", bytes(4), "<U1"),
+    "dates": encode_npy("(1,)", bytes(8), "<M8[s]"),
+    "complex": encode_npy("(1,)", bytes(8), "<c8"),
+    "too few": encode_npy("(3,)", bytes(8)),
+    "too many": encode_npy("(1,)", bytes(8)),
+    "negative": encode_npy("(-1,)", bytes(4)),
+    "two negatives": encode_npy("(-1, -1)", bytes(4)),
+    "bool": encode_npy("(True,)", bytes(4)),
+    "a word": encode_npy("'x'", bytes(4)),
+    "an open bracket": encode_npy("(1,", bytes(4)),
+    "deep": encode_npy(f"{'(' * 4000}{')' * 4000}", bytes(4)),
+    "wide": encode_npy(f"({'1, ' * 3000})", bytes(4)),
+    "65 axes": encode_npy(f"({'1, ' * 65})", bytes(4)),
+    "petabytes": encode_npy("(1000000000000000,)"),
+    "more than 64 bits": encode_npy(f"(1{'0' * 30},)"),
+    "zero of more than 64 bits": encode_npy(f"(0, 1{'0' * 30})"),
+}
+"""Each a .npy file that is damaged or lies; numpy meets them with nearly as many kinds of exceptions."""
+
+BAD_NPZ: dict[str, bytes] = {
+    "no archive": b"hello",
+    "npy": encode_npy("(1,)", bytes(4)),
+    "no array": encode_npz({"0.0.npy": encode_npy("(1,)", bytes(4)), "readme.txt": b"x"}),
+    "bomb": encode_npz({"0.0.npy": encode_npy("(25000,)", bytes(100_000))}, zipfile.ZIP_DEFLATED),
+    "lzma": encode_npz({"0.0.npy": encode_npy("(1,)", bytes(4))}, zipfile.ZIP_LZMA),
+    "unknown packing": _change_zip(8, 99),
+    "encrypted": _change_zip(6, 1),
+    "another checksum": _change_zip(14, 0),
+    **{f"member {name}": encode_npz({"0.0.npy": content}) for name, content in BAD_NPY.items()},
+}
+"""Each an .npz file that is damaged, lies, or is none of ours."""
+
+
+# ---------------------------------------------------------------- a registry's files
+
+
+def locate(registry: Registry, manifest: Manifest, name: str = "manifest.json") -> Path:
+    return registry.home / "entries" / manifest.id / name
+
+
+def read_tree(folder: Path) -> dict[str, bytes | None]:
+    """Return every path under a folder with its content, None for folders."""
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+def list_names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+def publish_family(registry: Registry) -> tuple[Manifest, Manifest, Manifest]:
+    """Publish an autoencoder, a classifier behind it and a run on that."""
+    ae = publish(registry)
+    clf = publish(registry, make_classifier_recipe(autoencoder=ae.id))
+    return ae, clf, publish(registry, make_run_recipe(classifier=clf.id))
+
+
+class FailingDisk:
+    """Lets the disk fail at the n-th write, counted over every way in which the registry writes."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, at: int, code: int) -> None:
+        self.at, self.code, self.count, self.failed = at, code, 0, ""
+        for module, name in ((os, "mkdir"), (os, "rename"), (os, "replace"), (os, "fsync"), (np, "savez")):
+            patch.setattr(module, name, self._watch(name, getattr(module, name)))
+        patch.setattr(io, "open", self._watch("open", io.open))
+
+    def _watch(self, name: str, write: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(*args: Any, **options: Any) -> Any:
+            reads = name == "open" and "w" not in (args[1:] or ("r",))[0]
+            if reads or (name == "mkdir" and os.path.isdir(args[0])):  # noqa: PTH112
+                return write(*args, **options)
+            self.count += 1
+            if self.count - 1 == self.at:
+                self.failed = name
+                if name == "savez":
+                    args[0].write(b"PK\x03\x04 half of an archive")
+                raise OSError(self.code, os.strerror(self.code))
+            return write(*args, **options)
+
+        return watched
+
+
+def write_on_failing_disk(write: Callable[[], Any], at: int, code: int) -> tuple[FailingDisk, DiskError | None]:
+    """Write while the ``at``-th write fails; return the disk, and the error, None where all went well."""
+    with pytest.MonkeyPatch.context() as patch:
+        disk = FailingDisk(patch, at, code)
+        try:
+            write()
+        except DiskError as error:
+            return disk, error
+    return disk, None
+
+
+def seal(registry: Registry, entry: Manifest, change: Callable[[dict[str, Any]], Any] = lambda stored: None) -> None:
+    """Make the manifest's digests fit what now lies on the disk, as someone who forges an entry would."""
+    path = locate(registry, entry)
+    stored = json.loads(path.read_bytes())
+    stored.pop("sha256")
+    artifact = locate(registry, entry, WEIGHTS).read_bytes()
+    stored["artifacts"][WEIGHTS] = {"sha256": hashlib.sha256(artifact).hexdigest(), "size": len(artifact)}
+    change(stored)
+    path.write_text(json.dumps(stored | {"sha256": hashlib.sha256(canonical_json(stored).encode()).hexdigest()}))
+
+
+def assert_refused(registry: Registry, entry: Manifest, read: Callable[[], Any], name: str) -> None:
+    """Hold that a read names the file and the repair."""
+    with pytest.raises(CorruptError) as caught:
+        read()
+    message = str(caught.value)
+    assert caught.value.exit_code == 4
+    assert str(locate(registry, entry, name)) in message
+    assert f"`advae registry rm {entry.id}`" in message
+    assert "--force" in message
+    assert message.isprintable()

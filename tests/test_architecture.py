@@ -1,0 +1,377 @@
+"""The shape of the package, read off its source: who imports whom, what starts light, what is never executed."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import advae
+
+ROOT = Path(advae.__file__).parent
+SOURCES = sorted(ROOT.rglob("*.py"))
+NAMES = {path: ".".join(("advae", *path.relative_to(ROOT).with_suffix("").parts)) for path in SOURCES}
+
+LAYERS = (
+    {"errors"},
+    {"records"},
+    {"metrics", "arrayfiles", "backend", "networks", "batching"},
+    {"registry", "datasets", "training"},
+    {"autoencoders", "classifiers", "attacks", "threats", "images"},
+    {"pipelines", "evaluation"},
+    {"workflows", "report"},
+    {"cli"},
+    {"__main__"},
+)
+"""A room imports from rooms in earlier layers and from itself, nothing else."""
+
+ALONE = {"errors", "arrayfiles", "__init__"}
+"""What knows nothing of the rest, and could be lifted out."""
+
+REPORT_READS = {"errors", "records", "metrics", "registry", "report"}
+REPORT_WORDS = {"advae.threats.THREATS"}
+"""All that a report is made from: what is stored, and the one table whose words it shows. Never a network."""
+
+LIGHT = {*sys.stdlib_module_names, "advae", "typer", "rich", "pydantic"}
+"""What a module may import at its level, because the command line does."""
+
+HEAVY = {"numpy", "tensorflow", "keras", "sklearn", "scipy", "cleverhans", "matplotlib", "jinja2", "joblib", "h5py"}
+
+FORBIDDEN = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib", "h5py", "code", "runpy"}
+"""Modules that execute what they load, or read formats that do."""
+
+EXECUTES = {"eval", "exec", "compile", "__import__"}
+EXECUTES_AS_METHOD = {"load_model", "load_weights", "system", "popen"}
+EXECUTED_FILES = (".keras", ".h5", ".hdf5", ".pkl", ".joblib")
+
+
+@cache
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"), str(path))
+
+
+def collect(find: Callable[[Path], Iterable[str]]) -> dict[str, list[str]]:
+    """Return what ``find`` has against each module; nothing for those that are in order."""
+    return {NAMES[path]: against for path in SOURCES if (against := sorted(find(path)))}
+
+
+def room(module: str) -> str:
+    """Return the part of a dotted name that the layers speak of."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def find_imports(nodes: Iterator[ast.AST]) -> Iterator[str]:
+    """Yield the dotted name of everything imported among some nodes; ``from a import b`` yields both a and a.b."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: a relative import"
+            yield node.module or ""
+            if node.module == "advae":
+                yield from (f"advae.{alias.name}" for alias in node.names)
+
+
+def walk_at_import(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes that run when a module is imported: not those inside functions or under TYPE_CHECKING."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            yield from (inner for other in child.orelse for inner in (other, *walk_at_import(other)))
+            continue
+        yield child
+        yield from walk_at_import(child)
+
+
+def find_rooms_used(path: Path) -> set[str]:
+    """Return the rooms that a module imports, at whatever level, its own included."""
+    return {room(name) for name in find_imports(ast.walk(parse(path))) if name.split(".")[0] == "advae"} - {""}
+
+
+# ---------------------------------------------------------------- the reading itself
+
+SOURCE = """
+import os, numpy.linalg
+from advae import attacks, errors
+if TYPE_CHECKING:
+    import keras
+else:
+    import scipy
+try:
+    import jinja2
+except ImportError:
+    pass
+class Row:
+    import h5py
+    def draw(self):
+        import matplotlib.pyplot
+        from advae.threats import THREATS
+        return np.load(path), np.load(path, allow_pickle=False), np.load(path, allow_pickle=flag), eval(path)
+"""
+
+
+def test_every_import_is_seen() -> None:
+    tree = ast.parse(SOURCE)
+    at_import = {"os", "numpy.linalg", "advae", "advae.attacks", "advae.errors", "scipy", "jinja2", "h5py"}
+    assert set(find_imports(walk_at_import(tree))) == at_import
+    assert set(find_imports(ast.walk(tree))) == at_import | {"keras", "matplotlib.pyplot", "advae.threats"}
+
+
+def test_every_dangerous_call_is_seen() -> None:
+    assert [line.partition(": ")[2] for line in find_dangerous_calls(ast.parse(SOURCE))] == [
+        "np.load does not say allow_pickle=False",
+        "np.load",
+        "eval",
+    ]
+
+
+def test_every_source_is_read() -> None:
+    assert len(SOURCES) > 40
+    assert "registry" in find_rooms_used(ROOT / "report" / "__init__.py")
+
+
+# ---------------------------------------------------------------- who imports whom
+
+
+def test_every_room_has_a_place() -> None:
+    known = set().union(*LAYERS)
+    assert {room(name) for name in NAMES.values()} - {"__init__"} <= known
+    assert sum(map(len, LAYERS)) == len(known)
+
+
+def test_a_room_imports_only_from_earlier_layers() -> None:
+    def find(path: Path) -> set[str]:
+        own = room(NAMES[path])
+        layer = next((number for number, rooms in enumerate(LAYERS) if own in rooms), 0)
+        return find_rooms_used(path) - {own}.union(*LAYERS[:layer])
+
+    assert collect(find) == {}
+
+
+def test_the_lowest_modules_import_nothing_of_ours() -> None:
+    used = {path.stem: find_rooms_used(path) for path in SOURCES if path.parent == ROOT and path.stem in ALONE}
+    assert used == {name: set() for name in ALONE}
+
+
+def test_nothing_private_is_taken_from_another_room() -> None:
+    def find(path: Path) -> Iterator[str]:
+        for node in ast.walk(parse(path)):
+            if isinstance(node, ast.ImportFrom) and room(node.module or "") not in ("", room(NAMES[path])):
+                yield from (f"{node.module}.{alias.name}" for alias in node.names if alias.name.startswith("_"))
+
+    assert collect(find) == {}
+
+
+def test_the_report_reads_records_and_words_and_nothing_else() -> None:
+    for path in (ROOT / "report").rglob("*.py"):
+        for node in ast.walk(parse(path)):
+            taken = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+            if isinstance(node, ast.ImportFrom):
+                taken = [f"{node.module}.{name}" for name in taken]
+            strange = {name for name in taken if name.startswith("advae.") and room(name) not in REPORT_READS}
+            assert strange <= REPORT_WORDS, path.name
+
+
+def test_modules_are_imported_by_name_in_one_place_only() -> None:
+    """An import by a computed name would go unseen above; the command line has one, of its own commands."""
+    found = [
+        NAMES[path]
+        for path in SOURCES
+        for node in ast.walk(parse(path))
+        if isinstance(node, ast.Call) and re.search(r"\b(import_module|__import__)$", ast.unparse(node.func))
+    ]
+    assert set(found) <= {"advae.cli.app"}
+    assert len(found) <= 1
+
+
+# ---------------------------------------------------------------- light start
+
+
+def test_every_module_is_light_to_import() -> None:
+    assert not LIGHT & HEAVY
+    assert (
+        collect(lambda path: {name.split(".")[0] for name in find_imports(walk_at_import(parse(path)))} - LIGHT) == {}
+    )
+
+
+@cache
+def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def list_imported(importtime: str) -> set[str]:
+    """Return the top-level modules that ``-X importtime`` reports."""
+    return set(re.findall(r"^import time: +\d+ \| +\d+ \| +(\w+)", importtime, re.MULTILINE))
+
+
+COMPLETION = {"_ADVAE_COMPLETE": "complete_bash", "COMP_WORDS": "advae attack --method ", "COMP_CWORD": "3"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [(["--help"], {}), (["registry", "ls", "--home", "{home}"], {}), ([], COMPLETION)],
+    ids=["help", "registry ls", "completion"],
+)
+def test_the_command_line_starts_light(arguments: list[str], environment: dict[str, str], tmp_path: Path) -> None:
+    arguments = [argument.format(home=tmp_path / "home") for argument in arguments]
+    done = run_python("-X", "importtime", "-m", "advae", *arguments, **environment)
+    imported = list_imported(done.stderr)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert {"advae", "typer"} <= imported
+    assert not imported & HEAVY
+    assert not (tmp_path / "home").exists()
+
+
+HELP_OF_ALL = """
+import sys
+from advae.cli import main
+from advae.cli.app import COMMANDS
+codes = {name: main([name, "--help"]) for name in COMMANDS}
+print(codes, sorted({name.split(".")[0] for name in sys.modules}), file=sys.stderr)
+"""
+
+
+def test_the_help_of_every_command_is_light() -> None:
+    done = run_python("-c", HELP_OF_ALL)
+    assert done.returncode == 0, done.stderr
+    codes, _, modules = done.stderr.strip().splitlines()[-1].partition("} ")
+    assert set(ast.literal_eval(codes + "}").values()) == {0}
+    assert not set(ast.literal_eval(modules)) & HEAVY
+
+
+def complete(words: str, tmp_path: Path, shell: str = "bash") -> list[str]:
+    """Return what a shell would offer after some words, the last of which is being typed."""
+    done = run_python(
+        "-m",
+        "advae",
+        **{
+            "_ADVAE_COMPLETE": f"complete_{shell}",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(words.count(" ")),
+            "ADVAE_HOME": str(tmp_path / "home"),
+        },
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_completion_offers_the_tables_names(tmp_path: Path) -> None:
+    from advae.attacks import ATTACKS
+    from advae.autoencoders import AUTOENCODERS
+
+    assert complete("advae attack --method ", tmp_path) == list(ATTACKS)
+    assert complete("advae train-ae --type ", tmp_path) == list(AUTOENCODERS)
+
+
+def test_completion_goes_on_after_a_comma(tmp_path: Path) -> None:
+    from advae.threats import THREATS
+
+    assert complete("advae attack --threat encoded,", tmp_path) == [f"encoded,{name}" for name in THREATS]
+
+
+# ---------------------------------------------------------------- nothing is executed on load
+
+
+def test_nothing_that_executes_is_imported() -> None:
+    assert collect(lambda path: {name.split(".")[0] for name in find_imports(ast.walk(parse(path)))} & FORBIDDEN) == {}
+
+
+def find_dangerous_calls(tree: ast.AST) -> Iterator[str]:
+    """Yield the calls that execute what they are given, or could read a pickle."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        pickles = {ast.unparse(keyword.value) for keyword in node.keywords if keyword.arg == "allow_pickle"}
+        loads = called in {"np.load", "numpy.load"} or called.endswith(".read_array")
+        if called in EXECUTES or called.rpartition(".")[2] in EXECUTES_AS_METHOD or pickles - {"False"}:
+            yield f"line {node.lineno}: {called}"
+        elif loads and not pickles:
+            yield f"line {node.lineno}: {called} does not say allow_pickle=False"
+
+
+def test_nothing_that_executes_is_called() -> None:
+    assert collect(lambda path: find_dangerous_calls(parse(path))) == {}
+
+
+def test_no_source_speaks_of_what_executes() -> None:
+    words = re.compile(r"import pickle|pickle\.loads?\(|joblib\.load|allow_pickle ?= ?True|\beval\(|\bexec\(")
+    assert collect(lambda path: words.findall(path.read_text("utf-8"))) == {}
+
+
+def test_no_source_names_a_file_that_executes() -> None:
+    """A string with such an ending would be the name of one; ``~/.keras`` is the folder of Keras' own datasets."""
+
+    def find(path: Path) -> set[str]:
+        strings = {node.value for node in ast.walk(parse(path)) if isinstance(node, ast.Constant)} - {"~/.keras"}
+        return {text for text in strings if isinstance(text, str) and text.endswith(EXECUTED_FILES)}
+
+    assert collect(find) == {}
+
+
+# ---------------------------------------------------------------- documented
+
+
+def find_public(path: Path) -> Iterator[tuple[str, ast.FunctionDef | ast.ClassDef]]:
+    """Yield the public functions and classes of a module, and the public methods that are not properties."""
+    for node in parse(path).body:
+        if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
+            continue
+        yield node.name, node
+        for inner in node.body if isinstance(node, ast.ClassDef) else ():
+            if isinstance(inner, ast.FunctionDef) and not inner.name.startswith("_"):
+                decorators = {ast.unparse(decorator) for decorator in inner.decorator_list}
+                if "property" not in decorators:
+                    yield f"{node.name}.{inner.name}", inner
+
+
+def test_everything_public_is_documented() -> None:
+    def find(path: Path) -> Iterator[str]:
+        yield from () if ast.get_docstring(parse(path)) else ("the module",)
+        yield from (name for name, node in find_public(path) if not ast.get_docstring(node))
+
+    assert collect(find) == {}
+
+
+def test_every_function_of_a_table_is_documented() -> None:
+    """A row's public function is what somebody adding a row copies."""
+    from advae.attacks import ATTACKS
+    from advae.attacks.losses import LOSSES
+    from advae.autoencoders import AUTOENCODERS
+    from advae.classifiers import CLASSIFIERS
+    from advae.report.figures import FIGURES
+    from advae.threats import THREATS
+
+    rows = [row for table in (ATTACKS, AUTOENCODERS, CLASSIFIERS, FIGURES, LOSSES, THREATS) for row in table.values()]
+    functions = {
+        value for row in rows for value in (row, *vars(row).values()) if callable(value) and hasattr(value, "__name__")
+    }
+    public = {function for function in functions if function.__name__.isidentifier() and function.__name__[0] != "_"}
+    assert len(public) > 12
+    assert sorted(function.__name__ for function in public if not function.__doc__) == []
+
+
+def test_every_row_has_a_summary() -> None:
+    from advae.attacks import ATTACKS
+    from advae.autoencoders import AUTOENCODERS
+    from advae.classifiers import CLASSIFIERS
+    from advae.datasets import DATASETS
+    from advae.threats import THREATS
+
+    for table in (ATTACKS, AUTOENCODERS, CLASSIFIERS, DATASETS, THREATS):
+        assert [name for name, row in table.items() if not row.summary] == []

@@ -1,0 +1,70 @@
+"""The errors: the exit codes of the command-line contract, and the line for an unknown name."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from advae import errors
+from advae.errors import AdvaeError, BudgetError, UsageError, unknown
+
+EXIT_CODES = {
+    "AdvaeError": 1,
+    "UsageError": 2,
+    "BudgetError": 2,
+    "NotFoundError": 3,
+    "CorruptError": 4,
+    "DiskError": 5,
+    "DatasetError": 6,
+    "DivergedError": 8,
+}
+"""What people script against; 7 is a verdict's, and 130 is the interrupted command's own."""
+
+ATTACKS = ("fgsm", "tfgsm", "bim", "non-targeted")
+
+
+def test_every_error_has_the_exit_code_of_the_contract() -> None:
+    defined = {
+        name: cls.exit_code
+        for name, cls in inspect.getmembers(errors, inspect.isclass)
+        if issubclass(cls, AdvaeError) and cls.__module__ == errors.__name__
+    }
+    assert defined == EXIT_CODES
+
+
+def test_a_bad_budget_is_a_usage_error() -> None:
+    assert issubclass(BudgetError, UsageError)
+
+
+def test_an_error_says_what_it_was_given() -> None:
+    with pytest.raises(AdvaeError, match=r"^bad eps 2$"):
+        raise BudgetError("bad eps 2")
+
+
+@pytest.mark.parametrize(
+    ("got", "nearest"), [("fgms", "fgsm"), ("FGSM", "fgsm"), ("tfgs", "tfgsm"), ("untargeted", "non-targeted")]
+)
+def test_a_near_name_is_suggested(got: str, nearest: str) -> None:
+    line = unknown("attack", got, ATTACKS)
+    assert line == f"unknown attack {got!r}; did you mean {nearest!r}? (bim, fgsm, non-targeted, tfgsm)"
+
+
+@pytest.mark.parametrize("got", ["zzz", "", "\x00", "q" * 1000])
+def test_a_far_name_gets_the_list_alone(got: str) -> None:
+    line = unknown("attack", got, ATTACKS)
+    assert "did you mean" not in line
+    assert repr(got) in line
+    assert line.endswith("(bim, fgsm, non-targeted, tfgsm)")
+
+
+def test_the_allowed_names_may_be_any_iterable() -> None:
+    table = {"mnist": 1, "digits": 2}
+    expected = "unknown dataset 'minst'; did you mean 'mnist'? (digits, mnist)"
+    assert unknown("dataset", "minst", table) == expected
+    assert unknown("dataset", "minst", (name for name in table)) == expected
+
+
+def test_what_was_got_cannot_break_the_line() -> None:
+    assert "\n" not in unknown("attack", "fg\nsm\r\x1b[31m", ATTACKS)
+    assert "\x1b" not in unknown("attack", "fg\nsm\r\x1b[31m", ATTACKS)
