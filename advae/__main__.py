@@ -1,8 +1,33 @@
-"""``python -m advae``: the same as the ``advae`` command."""
+"""``python -m advae``, and the entry point of the ``advae`` command.
 
+Imports next to nothing at first, so that Ctrl-C while the rest is imported ends quietly too.
+"""
+
+import os
 import sys
 
-from advae.cli import main
+
+def run() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        _open_missing_streams()
+        from advae.cli import main
+
+        code = main()
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
+
+
+def _open_missing_streams() -> None:
+    """Give a process that was started with closed streams (``>&-``) the null device in their place."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import stat
 import struct
 import tokenize
 import zipfile
@@ -34,6 +35,12 @@ def explain(error: Exception) -> str:
     """Return the reason on one line, without the control characters that a file or a server may have put there."""
     text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:200]
+
+
+def require_regular(path: Path) -> None:
+    """Raise ValueError for a folder, pipe or device, which might never end or never begin, OSError for nothing."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("it is not a regular file")
 
 
 def read_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -76,6 +83,7 @@ def read_member(archive: zipfile.ZipFile, key: str) -> NDArray[Any]:
 
 def read_stored_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """Return all arrays of an .npz that was written unpacked, as ours are. Raises ValueError or one of DAMAGED."""
+    require_regular(path)
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         if any(not member.filename.endswith(".npy") for member in members):
@@ -90,6 +98,7 @@ def map_array(path: Path) -> NDArray[Any]:
     """Return the array of a .npy file, mapped, not read. Raises ValueError as ``read_header`` does, or of DAMAGED."""
     import numpy as np
 
+    require_regular(path)
     if zipfile.is_zipfile(path):
         raise ValueError("it is an .npz archive; a .npy file is expected")
     with path.open("rb") as stream:

@@ -5,6 +5,7 @@ Sivaslioglu, Catak, Sahinbas: layers and activations as in section 4, kinds as i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from advae import networks
 from advae.errors import UsageError, unknown
 from advae.networks import Tensor
-from advae.records import AutoencoderRecipe, AutoencoderRequest, Dataset, History, Scalar
+from advae.records import Activations, AutoencoderRecipe, AutoencoderRequest, Dataset, History, Scalar
 from advae.training import OnEpoch, train
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def _check_sparse(options: Options) -> None:
         raise UsageError(unknown("penalty", str(options["penalty"]), ("kl", "l1")))
     if not 0 < float(options["rho"]) < 1:
         raise UsageError(f"bad --rho {options['rho']}: a mean activation between 0 and 1")
-    if float(options["sparsity_weight"]) < 0:
+    if not 0 <= float(options["sparsity_weight"]) < math.inf:
         raise UsageError(f"bad --sparsity-weight {options['sparsity_weight']}: 0 or more")
 
 
@@ -262,7 +263,7 @@ def build_variational(recipe: AutoencoderRecipe) -> Autoencoder:
 
 
 def _check_variational(options: Options) -> None:
-    if float(options["kl_weight"]) < 0:
+    if not 0 <= float(options["kl_weight"]) < math.inf:
         raise UsageError(f"bad --kl-weight {options['kl_weight']}: 0 or more")
 
 
@@ -335,16 +336,31 @@ def make_recipe(request: AutoencoderRequest, dataset: Dataset) -> AutoencoderRec
     loss = request.loss or defaults.loss
     if loss not in LOSSES:
         raise UsageError(unknown("loss", loss, LOSSES))
+    network = networks.fill_in(request.network, dataset, code=defaults.code, activations=defaults.activations)
+    _check_ranges(network.activations, loss, options)
     return AutoencoderRecipe(
         type=request.type,
         dataset=dataset.ref,
-        network=networks.fill_in(request.network, dataset, code=defaults.code, activations=defaults.activations),
+        network=network,
         loss=loss,
         rescale=request.rescale or defaults.rescale,
         options=options,
         seed=request.seed,
         recipe_rev=RECIPE_REV,
     )
+
+
+def _check_ranges(activations: Activations, loss: str, options: Options) -> None:
+    """Raise UsageError where a loss speaks of numbers that the layer before it does not make."""
+    _, code, _, output = activations
+    if options.get("penalty") == "kl" and code != "sigmoid":
+        raise UsageError(f"--penalty kl needs a code in (0, 1), a sigmoid, not {code}; --penalty l1 takes any")
+    made_by = {
+        "categorical-crossentropy": ("relu", "sigmoid", "softplus", "exponential"),
+        "binary-crossentropy": ("sigmoid",),
+    }
+    if output not in made_by.get(loss, networks.ACTIVATIONS):
+        raise UsageError(f"--loss {loss} does not fit output {output}; it takes {', '.join(made_by[loss])}")
 
 
 def _resolve_options(type_: str, given: Options) -> dict[str, Scalar]:
@@ -356,6 +372,8 @@ def _resolve_options(type_: str, given: Options) -> dict[str, Scalar]:
             option = name.replace("_", "-")
             raise UsageError(f"--{option} does not fit --type {type_}; it is for {', '.join(owners) or 'none'}")
     options = {name: option.default for name, option in kind.options.items()} | dict(given)
+    if options.get("penalty") == "l1" and "rho" in given:
+        raise UsageError("--rho does not fit --penalty l1; it is the mean activation that kl aims at")
     kind.check(options)
     return options
 

@@ -2,10 +2,14 @@
 
 import logging
 import os
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 def start_tensorflow() -> None:
@@ -18,7 +22,7 @@ def start_tensorflow() -> None:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    with _stderr_kept_aside():
+    with _interrupts_kept_back(), _stderr_kept_aside():
         import keras  # noqa: F401
         import tensorflow as tf
 
@@ -29,6 +33,23 @@ def start_tensorflow() -> None:
 
 
 @contextmanager
+def _interrupts_kept_back() -> Iterator[None]:
+    """Deliver SIGINT and SIGTERM afterwards: an exception in the middle of a C++ start-up aborts the process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kept: list[int] = []
+    before = {number: signal.signal(number, lambda got, _: kept.append(got)) for number in INTERRUPTS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if kept:
+            signal.raise_signal(kept[0])
+
+
+@contextmanager
 def _stderr_kept_aside() -> Iterator[None]:
     sys.stderr.flush()
     original = os.dup(2)
@@ -36,7 +57,7 @@ def _stderr_kept_aside() -> Iterator[None]:
         os.dup2(aside.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             aside.seek(0)
             os.write(original, aside.read())
             raise

@@ -112,7 +112,8 @@ def _fill_in_logistic(request: ClassifierRequest, dataset: Dataset) -> LogisticO
         raise UsageError(
             "--epochs, --batch-size and the network's other options do not fit --model lr; they are for nn"
         )
-    return request.logistic or PAPER_LOGISTIC
+    given = request.logistic.model_dump(exclude_none=True) if request.logistic else {}
+    return PAPER_LOGISTIC.model_copy(update=given)
 
 
 def fit_logistic(recipe: ClassifierRecipe, x: FloatArray, y: IntArray, on_epoch: OnEpoch) -> Fitted:

@@ -82,15 +82,19 @@ def evaluate(
     attacker = _Attacker(surface, attack, recipe, x, y, report)
     clean, start = attacker.score_clean(shown)
     scored = [attacker.attack(eps, kept) for eps in recipe.eps]
-    zero = attacker.zero_gradients(scored[0].targets)
+    # The targets, and so the first gradients, are often the same at every eps.
+    zero_by_targets = {one.targets: attacker.zero_gradients(one.targets) for one in scored}
+    zero = [zero_by_targets[one.targets] for one in scored]
     accuracy, interval = metrics.accuracy(y, clean)
     summary = RunMetrics(
         n=len(x),
         clean_accuracy=accuracy,
         clean_accuracy_interval=interval,
         results=tuple(
-            _summarise(eps, y, clean, one, zero, attacker.aims(one.targets) if attack.targeted else None)
-            for eps, one in zip(recipe.eps, scored, strict=True)
+            _summarise(
+                eps, y, clean, one, stuck, attacker.aims(one.targets) if attack.targeted else None, clip=recipe.clip
+            )
+            for eps, one, stuck in zip(recipe.eps, scored, zero, strict=True)
         ),
     )
     arrays = {
@@ -150,10 +154,10 @@ class _Attacker:
             outputs = self._run_compiled(*batch, *numbers)
             start, x_adv, seen, logits = (output.numpy()[: len(rows)] for output in outputs)
             linf, l2 = metrics.perturbation_norms(start, x_adv)
-            in_range &= self._check(eps, linf, x_adv)
+            in_range &= self._check(eps, linf, start, x_adv)
             wanted = np.isin(rows, kept)
             columns.append(
-                (_decide(logits), linf.astype(np.float32), l2.astype(np.float32), x_adv[wanted], seen[wanted])
+                (metrics.decide(logits), linf.astype(np.float32), l2.astype(np.float32), x_adv[wanted], seen[wanted])
             )
             self.report()
         joined = [np.concatenate(column) for column in zip(*columns, strict=True)]
@@ -182,7 +186,7 @@ class _Attacker:
         for index, rows, padded in lay_out_batches(len(self.x)):
             outputs = self._clean_compiled(tf.constant(self.x[padded]), tf.constant(index))
             start, logits = (output.numpy()[: len(rows)] for output in outputs)
-            predictions.append(_decide(logits))
+            predictions.append(metrics.decide(logits))
             starts.append(start[np.isin(rows, shown)])
         return np.concatenate(predictions), np.concatenate(starts)
 
@@ -195,7 +199,7 @@ class _Attacker:
         import tensorflow as tf
 
         start = self.surface.start(x, self._scoring_draw(index))
-        goal = self._goal(labels, index)
+        goal = self._goal(labels, index, start)
         if not self.recipe.clip and self.row.unclipped:
             x_adv = self.row.unclipped(goal, start, eps=eps)
         else:
@@ -210,7 +214,7 @@ class _Attacker:
         import tensorflow as tf
 
         start = self.surface.start(x, self._scoring_draw(index))
-        gradient = self.row.gradient(self._goal(labels, index), start)
+        gradient = self.row.gradient(self._goal(labels, index, start), start)
         finite = tf.reduce_all(tf.math.is_finite(gradient), axis=-1)
         return ~finite | tf.reduce_all(gradient == 0.0, axis=-1)
 
@@ -219,15 +223,18 @@ class _Attacker:
         start = self.surface.start(x, draw)
         return start, self.surface.classify(self.surface.see(start, draw))
 
-    def _goal(self, labels: Tensor, index: Tensor) -> Goal:
+    def _goal(self, labels: Tensor, index: Tensor, start: Tensor) -> Goal:
+        import tensorflow as tf
+
         first = self._first_draw() + index * DRAWS_PER_BATCH
         return Goal(
             logits=lambda z, draw: self.surface.craft(z, first + draw),
             labels=labels,
             targeted=self.row.targeted,
             loss=find_loss(self.recipe.loss) if self.recipe.loss else None,
-            lower=0.0,
-            upper=self.surface.upper,
+            # A purifier with a linear output may start outside the range; moving it back would spend budget.
+            lower=tf.minimum(start, 0.0),
+            upper=tf.maximum(start, self.surface.upper),
         )
 
     def _first_draw(self) -> int:
@@ -246,9 +253,10 @@ class _Attacker:
         mistaken = self.source.attack(eps, self.y[:0]).predictions
         return self.row.choose_targets(metrics.confusion_matrix(self.y, mistaken, len(self.recipe.dataset.classes)))
 
-    def _check(self, eps: float, linf: NDArray[np.float64], x_adv: FloatArray) -> bool:
+    def _check(self, eps: float, linf: NDArray[np.float64], start: FloatArray, x_adv: FloatArray) -> bool:
         """Return whether the images are in the valid range; refuse what projection should have made impossible."""
-        inside = bool(((x_adv >= 0.0) & (x_adv <= self.surface.upper)).all())
+        lower, upper = start.clip(max=0.0), start.clip(min=self.surface.upper)
+        inside = bool(((x_adv >= lower) & (x_adv <= upper)).all())
         worst = float(linf.max())
         if self.recipe.clip and not (inside and worst <= eps + TOLERANCE):
             raise AdvaeError(
@@ -269,14 +277,6 @@ def _count_batches(on_batch: Callable[[int, int], None], total: int) -> Callable
     return report
 
 
-def _decide(logits: FloatArray) -> IntArray:
-    """Return the class of the largest logit, int64 (n,); a logit that is not a number never wins."""
-    import numpy as np
-
-    decided: IntArray = np.where(np.isnan(logits), -np.inf, logits).argmax(axis=1)
-    return decided
-
-
 def _first_of_each_class(y: IntArray) -> IntArray:
     """Return the positions of the first sample of each class, in file order, at most SHOWN."""
     import numpy as np
@@ -291,6 +291,8 @@ def _summarise(
     scored: Scored,
     zero: NDArray[np.bool_],
     aims: IntArray | None,
+    *,
+    clip: bool,
 ) -> EpsResult:
     accuracy, interval = metrics.accuracy(y, scored.predictions)
     correct = clean == y
@@ -305,7 +307,7 @@ def _summarise(
         linf_max=worst,
         l2_mean=float(scored.l2.mean()),
         zero_gradient_fraction=float(zero.mean()),
-        within_budget=scored.in_range and worst <= eps + TOLERANCE,
+        within_budget=clip and scored.in_range and worst <= eps + TOLERANCE,
         targets=scored.targets,
     )
 
@@ -316,7 +318,7 @@ def _hit_rate(y: IntArray, predictions: IntArray, aims: IntArray) -> float | Non
     return float((predictions[others] == aims[others]).mean()) if others.any() else None
 
 
-def _outcomes(y: IntArray, clean: IntArray, scored: list[Scored], zero: NDArray[np.bool_]) -> Arrays:
+def _outcomes(y: IntArray, clean: IntArray, scored: list[Scored], zero: list[NDArray[np.bool_]]) -> Arrays:
     import numpy as np
 
     return {
@@ -326,7 +328,7 @@ def _outcomes(y: IntArray, clean: IntArray, scored: list[Scored], zero: NDArray[
         "predictions": np.stack([one.predictions for one in scored]),
         "linf": np.stack([one.linf for one in scored]),
         "l2": np.stack([one.l2 for one in scored]),
-        "zero_gradient": zero,
+        "zero_gradient": np.stack(zero),
     }
 
 

@@ -56,6 +56,13 @@ def stream_images(images: np.ndarray[Any, Any], path: Path) -> Iterator[tuple[sl
         yield rows, batch.astype(np.float32)
 
 
+def check_images(images: np.ndarray[Any, Any], path: Path) -> None:
+    """Raise DatasetError for a value out of range anywhere, before the first result is given out."""
+    if images.dtype != "uint8":
+        for _ in stream_images(images, path):
+            pass
+
+
 @contextmanager
 def write_images(path: Path, shape: tuple[int, ...]) -> Iterator[Callable[[FloatArray], None]]:
     """Give a function that appends images; together they become the .npy file ``path`` by one rename.
@@ -65,7 +72,9 @@ def write_images(path: Path, shape: tuple[int, ...]) -> Iterator[Callable[[Float
     from numpy.lib import format as npy
 
     # Written in order rather than mapped: on a full disk a mapped file ends the process instead of raising.
-    draft = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+    if path.exists() and not path.is_file():
+        raise DiskError(f"cannot write {path}: it is a folder or a device, not a file")
+    draft = path.parent / f".{path.name}-{secrets.token_hex(8)}"
     try:
         with draft.open("xb") as stream:
             npy.write_array_header_2_0(stream, {"descr": "<f4", "fortran_order": False, "shape": shape})

@@ -36,6 +36,14 @@ def accuracy(labels: IntArray, predictions: IntArray) -> tuple[float, tuple[floa
     return correct / len(labels), wilson_interval(correct, len(labels))
 
 
+def decide(logits: FloatArray) -> IntArray:
+    """Return the class of the largest logit, (n, classes) -> int64 (n,); a logit that is not a number never wins."""
+    import numpy as np
+
+    decided: IntArray = np.where(np.isnan(logits), -np.inf, logits).argmax(axis=1)
+    return decided
+
+
 def confusion_matrix(labels: IntArray, predictions: IntArray, classes: int) -> IntArray:
     """Return counts, int64 (classes, classes): rows are the true class, columns the predicted one."""
     import numpy as np

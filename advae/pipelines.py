@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from advae.autoencoders import Purifier, restore_purifier
+from advae.autoencoders import AUTOENCODERS, Purifier, restore_purifier
 from advae.classifiers import CLASSIFIERS, Logits
 from advae.errors import CorruptError
-from advae.records import AutoencoderMetrics, AutoencoderRecipe, ClassifierRecipe, Manifest
+from advae.records import Manifest
 from advae.registry import Registry
 from advae.threats import Pipeline
 
@@ -15,17 +15,18 @@ WEIGHTS = "weights.npz"
 
 def load_purifier(registry: Registry, manifest: Manifest) -> Purifier:
     """Return the purifier of an ``ae`` entry. Raises CorruptError where its weights cannot be read or do not fit."""
-    if not isinstance(manifest.recipe, AutoencoderRecipe):
-        raise CorruptError(f"{manifest.id} is not an autoencoder")
-    return restore_purifier(manifest.recipe, registry.read_arrays(manifest, WEIGHTS))
+    recipe, _ = manifest.as_autoencoder()
+    if recipe.type not in AUTOENCODERS:
+        raise CorruptError(f"{manifest.id} is of type {recipe.type!r}, which this advae does not know")
+    return restore_purifier(recipe, registry.read_arrays(manifest, WEIGHTS))
 
 
 def load_logits(registry: Registry, manifest: Manifest) -> Logits:
     """Return the bare classifier of a ``clf`` entry, without its purifier. Raises CorruptError likewise."""
-    if not isinstance(manifest.recipe, ClassifierRecipe):
-        raise CorruptError(f"{manifest.id} is not a classifier")
-    restore = CLASSIFIERS[manifest.recipe.model].restore
-    return restore(manifest.recipe, registry.read_arrays(manifest, WEIGHTS))
+    recipe, _ = manifest.as_classifier()
+    if recipe.model not in CLASSIFIERS:
+        raise CorruptError(f"{manifest.id} is of model {recipe.model!r}, which this advae does not know")
+    return CLASSIFIERS[recipe.model].restore(recipe, registry.read_arrays(manifest, WEIGHTS))
 
 
 def load_pipeline(registry: Registry, classifier: Manifest, twin: Manifest | None = None) -> Pipeline:
@@ -41,5 +42,5 @@ def load_pipeline(registry: Registry, classifier: Manifest, twin: Manifest | Non
 
 def has_unit_range(purifier: Manifest) -> bool:
     """Whether all purified training images lay in [0, 1]; a raw output (``--rescale none``) need not."""
-    metrics = purifier.metrics
-    return isinstance(metrics, AutoencoderMetrics) and metrics.output_range[0] >= 0 and metrics.output_range[1] <= 1
+    low, high = purifier.as_autoencoder()[1].output_range
+    return low >= 0 and high <= 1

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from advae.errors import CorruptError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,7 +75,7 @@ Activations = tuple[str, str, str, str]
 """Of the first hidden layer, the code, the second hidden layer and the output."""
 
 LayerSize = Annotated[int, Field(ge=1, le=65_536)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Rate = Annotated[float, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Rescale = Literal["intensity", "none"]
@@ -168,7 +171,23 @@ Recipe = Annotated[AutoencoderRecipe | ClassifierRecipe | RunRecipe, Field(discr
 # ---------------------------------------------------------------- requests: recipes before defaults are filled in
 
 
-class NetworkRequest(Record):
+class Request(Record):
+    """What a user asked for, which may be impossible: raises UsageError instead of pydantic's ValidationError."""
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            names = [part for part in first["loc"] if isinstance(part, str) and part != "options"]
+            value = first["input"]
+            # Of a value that may be one of several types, pydantic names the first that it is not.
+            finite = not isinstance(value, float) or math.isfinite(value)
+            why = first["msg"].lower() if finite else "input should be a finite number"
+            raise UsageError(f"bad --{names[0].replace('_', '-')} {value!r}: {why}") from None
+
+
+class NetworkRequest(Request):
     """NetworkOptions in which None stands for the default of the kind, the image's side and the dataset's size."""
 
     hidden: LayerSize | None = None
@@ -179,7 +198,15 @@ class NetworkRequest(Record):
     learning_rate: Rate = 1e-3
 
 
-class AutoencoderRequest(Record):
+class LogisticRequest(Request):
+    """LogisticOptions in which None stands for the paper's choice."""
+
+    C: Annotated[float, Field(ge=1e-9)] | None = None
+    intercept: bool | None = None
+    max_iter: Count | None = None
+
+
+class AutoencoderRequest(Request):
     """What the user asked of ``train-ae``."""
 
     type: str
@@ -190,16 +217,16 @@ class AutoencoderRequest(Record):
     seed: Seed = 0
 
 
-class ClassifierRequest(Record):
+class ClassifierRequest(Request):
     """What the user asked of ``train-clf``; network is for ``nn``, logistic for ``lr``."""
 
     model: str
     network: NetworkRequest | None = None
-    logistic: LogisticOptions | None = None
+    logistic: LogisticRequest | None = None
     seed: Seed = 0
 
 
-class AttackRequest(Record):
+class AttackRequest(Request):
     """What the user asked of ``attack``, for one method under one threat; None stands for the method's default."""
 
     method: str
@@ -207,7 +234,7 @@ class AttackRequest(Record):
     eps: tuple[float, ...]
     target: int | None = None
     steps: Count | None = None
-    step_size: Rate | None = None
+    step_size: Annotated[float, Field(gt=0, le=1)] | None = None
     loss: str | None = None
     clip: bool = True
     limit: Count | None = None
@@ -320,6 +347,24 @@ class Manifest(Record):
     @property
     def parents(self) -> tuple[str, ...]:
         return self.recipe.parents
+
+    def as_autoencoder(self) -> tuple[AutoencoderRecipe, AutoencoderMetrics]:
+        """Return recipe and metrics of an ``ae`` entry. Raises CorruptError for another, or where they do not fit."""
+        if isinstance(self.recipe, AutoencoderRecipe) and isinstance(self.metrics, AutoencoderMetrics):
+            return self.recipe, self.metrics
+        raise CorruptError(f"{self.id} is not an autoencoder")
+
+    def as_classifier(self) -> tuple[ClassifierRecipe, ClassifierMetrics]:
+        """Return recipe and metrics of a ``clf`` entry. Raises CorruptError for another, or where they do not fit."""
+        if isinstance(self.recipe, ClassifierRecipe) and isinstance(self.metrics, ClassifierMetrics):
+            return self.recipe, self.metrics
+        raise CorruptError(f"{self.id} is not a classifier")
+
+    def as_run(self) -> tuple[RunRecipe, RunMetrics]:
+        """Return recipe and metrics of a ``run`` entry. Raises CorruptError for another, or where they do not fit."""
+        if isinstance(self.recipe, RunRecipe) and isinstance(self.metrics, RunMetrics):
+            return self.recipe, self.metrics
+        raise CorruptError(f"{self.id} is not a run")
 
 
 def canonical_json(value: Any) -> str:

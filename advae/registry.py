@@ -10,6 +10,7 @@ Nothing is executed on load: manifests are JSON, arrays are .npz read without pi
 
 from __future__ import annotations
 
+import difflib
 import errno
 import hashlib
 import json
@@ -27,7 +28,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import ValidationError
 
-from advae.arrayfiles import DAMAGED, explain, read_stored_arrays
+from advae.arrayfiles import DAMAGED, explain, read_stored_arrays, require_regular
 from advae.errors import CorruptError, DiskError, NotFoundError, UsageError
 from advae.records import SCHEMA, Artifact, Kind, Manifest, canonical_json, entry_id
 
@@ -42,6 +43,9 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 LATEST = "latest"
 MADE_BY = {"ae": "advae train-ae", "clf": "advae train-clf", "run": "advae attack"}
 """The command that makes an entry of each kind, for error lines."""
+
+NAMES = {"ae": "autoencoder", "clf": "classifier", "run": "run"}
+"""What people call an entry of each kind."""
 
 VERSIONED = ("advae", "tensorflow", "keras", "cleverhans", "scikit-learn", "numpy")
 UPGRADE = f"this advae reads up to {SCHEMA}; upgrade advae"
@@ -67,6 +71,7 @@ class Registry:
         self._refuse_newer_schema()
         path = self.entries_dir / id_ / "manifest.json"
         try:
+            require_regular(path)
             stored = json.loads(path.read_bytes())
             claimed = stored.pop("sha256")
             newer = stored["schema_version"] > SCHEMA
@@ -94,9 +99,10 @@ class Registry:
 
     def ids(self, kind: Kind | None = None) -> list[str]:
         """Return all ids of a kind, sorted; none where there is no home yet."""
+        self._refuse_newer_schema()
         try:
             names = sorted(entry.name for entry in self.entries_dir.iterdir())
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             return []
         except OSError as error:
             raise DiskError(f"{self.entries_dir} cannot be read: {error.strerror}") from None
@@ -156,11 +162,17 @@ class Registry:
         tagged = {id_ for k in kinds if (id_ := self._read_ref(k, ref)) in ids}
         matches = {ref} & set(ids) or tagged or {id_ for id_ in ids if _has_prefix(id_, ref)}
         if len(matches) > 1:
-            raise NotFoundError(f"{ref!r} is ambiguous: {', '.join(sorted(matches))}")
+            raise NotFoundError(f"{ref!r} is ambiguous; name one of {', '.join(sorted(matches))}")
+        if not matches and kind and (others := {id_ for id_ in self.ids() if ref in (id_, *self.tags().get(id_, []))}):
+            other = others.pop()
+            raise NotFoundError(f"{other} is no {NAMES[kind]}: its kind is {other.partition('-')[0]}, not {kind}")
         if not matches:
-            what = f"no {kind} entry" if kind else "no entry"
-            makers = " or ".join(f"`{MADE_BY[k]}`" for k in kinds)
-            raise NotFoundError(f"{what} {ref!r} in {self.home}; `advae registry ls` lists them, {makers} makes one")
+            what = f"no {NAMES[kind]}" if kind else "no entry"
+            makers = f", `{MADE_BY[kind]}` makes one" if kind else ""
+            names = [*ids, *(alias for id_, aliases in self.tags().items() if id_ in ids for alias in aliases)]
+            nearest = difflib.get_close_matches(ref, names, n=1)
+            hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+            raise NotFoundError(f"{what} {ref!r} in {self.home}; {hint}`advae registry ls` lists them{makers}")
         return matches.pop()
 
     def latest(self, kind: Kind) -> Manifest | None:
@@ -372,8 +384,7 @@ def library_versions() -> dict[str, str]:
 
 
 def _repair(id_: str) -> str:
-    kind = id_.partition("-")[0]
-    return f"`advae registry rm {id_}` removes it, {MADE_BY.get(kind, 'the command that made it')} --force replaces it"
+    return f"the command that made it repairs it with --force, `advae registry rm {id_}` removes it"
 
 
 def _has_prefix(id_: str, ref: str) -> bool:

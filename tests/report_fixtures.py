@@ -76,11 +76,13 @@ class Lab:
         valid: bool = True,
         first_id: int = 0,
         clean: float = 0.95,
+        stuck: float = 0.0,
         **changes: Any,
     ) -> Manifest:
         """Publish a run.
 
-        keep: the share of samples that survives each eps; clean: clean accuracy; changes: fields of the recipe.
+        keep: the share of samples that survives each eps; clean: clean accuracy; stuck: the
+        share without a gradient; changes: fields of the recipe.
         """
         fields: dict[str, Any] = {
             "method": "bim", "threat": "adaptive", "classifier": classifier.id, "twin": None, "dataset": self.dataset,
@@ -90,7 +92,7 @@ class Lab:
         recipe = RunRecipe(**(fields | changes))
         outcomes, samples = _attack(recipe, keep, n, first_id, clean)
         arrays = {"outcomes.npz": outcomes, "samples.npz": samples}
-        return self.registry.publish(recipe, _measure(recipe, outcomes, valid), arrays)
+        return self.registry.publish(recipe, _measure(recipe, outcomes, valid, stuck), arrays)
 
 
 def _attack(
@@ -112,7 +114,7 @@ def _attack(
     outcomes = {
         "sample_ids": ids, "labels": labels, "clean_predictions": clean, "predictions": predictions,
         "linf": np.abs(x_adv - x).max(axis=2), "l2": np.linalg.norm(x_adv - x, axis=2),
-        "zero_gradient": np.zeros(n, dtype=bool),
+        "zero_gradient": np.zeros((len(recipe.eps), n), dtype=bool),
     }  # fmt: skip
     samples = {
         "ids": ids[chosen], "labels": labels[chosen], "x": x[chosen], "start": x[chosen],
@@ -123,7 +125,7 @@ def _attack(
     return outcomes, samples
 
 
-def _measure(recipe: RunRecipe, outcomes: dict[str, Any], valid: bool) -> RunMetrics:
+def _measure(recipe: RunRecipe, outcomes: dict[str, Any], valid: bool, stuck: float) -> RunMetrics:
     labels = outcomes["labels"]
     clean, interval = accuracy(labels, outcomes["clean_predictions"])
     results = tuple(
@@ -135,7 +137,7 @@ def _measure(recipe: RunRecipe, outcomes: dict[str, Any], valid: bool) -> RunMet
             target_hit_rate=None if recipe.target is None else 0.25,
             linf_max=float(eps if valid else 1.8 * eps),
             l2_mean=1.0,
-            zero_gradient_fraction=0.0,
+            zero_gradient_fraction=stuck,
             within_budget=valid,
         )
         for eps, predictions in zip(recipe.eps, outcomes["predictions"], strict=True)

@@ -11,7 +11,7 @@ import pytest
 from advae.batching import apply
 from advae.classifiers import CLASSIFIERS, make_recipe
 from advae.errors import CorruptError, UsageError
-from advae.records import ClassifierRequest, Dataset, LogisticOptions, NetworkRequest
+from advae.records import ClassifierRequest, Dataset, LogisticOptions, LogisticRequest, NetworkRequest
 
 REQUESTS = {
     "lr": ClassifierRequest(model="lr"),
@@ -49,7 +49,7 @@ def test_lr_logits_are_scikit_learns_decision_function(classes: int, intercept: 
     kept = digits.y_train < classes
     ref = digits.ref.model_copy(update={"classes": digits.ref.classes[:classes]})
     part = dataclasses.replace(digits, ref=ref, x_train=digits.x_train[kept], y_train=digits.y_train[kept])
-    options = LogisticOptions(C=10.0, intercept=intercept, max_iter=50)
+    options = LogisticRequest(C=10.0, intercept=intercept, max_iter=50)
     recipe, fitted = fit(ClassifierRequest(model="lr", logistic=options), part)
     theirs = LogisticRegression(C=10.0, fit_intercept=intercept, max_iter=50).fit(part.x_train, part.y_train)
     logits = predict(recipe, fitted.arrays, digits.x_test)
@@ -61,7 +61,7 @@ def test_lr_logits_are_scikit_learns_decision_function(classes: int, intercept: 
 def test_the_papers_logistic_regression_is_the_default_and_says_when_it_has_not_converged(digits: Dataset) -> None:
     recipe = make_recipe(ClassifierRequest(model="lr"), digits, None)
     assert recipe.options == LogisticOptions(C=255.0**2, intercept=False, max_iter=100)
-    hurried = LogisticOptions(C=255.0**2, intercept=False, max_iter=3)
+    hurried = LogisticRequest(max_iter=3)
     _, stopped = fit(ClassifierRequest(model="lr", logistic=hurried), digits)
     assert stopped.converged is False
     assert stopped.iterations == 3
@@ -70,7 +70,7 @@ def test_the_papers_logistic_regression_is_the_default_and_says_when_it_has_not_
 def test_options_of_the_other_model_are_refused(digits: Dataset) -> None:
     with pytest.raises(UsageError, match="do not fit --model lr"):
         make_recipe(ClassifierRequest(model="lr", network=NetworkRequest()), digits, None)
-    logistic = LogisticOptions(C=1.0, intercept=True, max_iter=5)
+    logistic = LogisticRequest(C=1.0)
     with pytest.raises(UsageError, match="do not fit --model nn"):
         make_recipe(ClassifierRequest(model="nn", logistic=logistic), digits, None)
     with pytest.raises(UsageError, match="unknown classifier"):

@@ -193,7 +193,7 @@ def test_ones_own_images_train_attack_and_report(tmp_path: Path) -> None:
     y = rng.integers(0, 2, 400)
     x = rng.uniform(0, 0.4, (400, 6, 6))
     x[y == 1, :3] += 0.5
-    path = tmp_path / "own.npz"
+    path = tmp_path / "digits.npz"
     np.savez(path, x_train=x[:300], y_train=y[:300], x_test=x[300:], y_test=y[300:])
     home = ("--home", tmp_path / "home")
     ae = succeed("train-ae", "--type", "denoising", "--dataset", path, "--epochs", 15, *home, "-q").id
@@ -202,8 +202,14 @@ def test_ones_own_images_train_attack_and_report(tmp_path: Path) -> None:
         clf = succeed("train-clf", "--model", model, "--ae", ae, *options, *home, "--json").json
         assert clf["metrics"]["test_accuracy"] > 0.9
         run = succeed("attack", "--method", "fgsm", "--eps", "0.5", *home, "--json").json
-        assert (run["dataset"], run["n"], run["classifier"]) == ("own", 100, clf["id"])
+        assert (run["dataset"], run["n"], run["classifier"]) == ("digits.npz", 100, clf["id"])
     assert call("attack", "--method", "tfgsm", "--eps", "0.1", *home).code == 2
+    # A file that bears the name of a published dataset is not that dataset.
+    named = ("attack", "--method", "fgsm", "--eps", "0.5", "--clf", clf["id"], *home, "--dataset")
+    assert call(*named, "digits").code == 2
+    assert succeed(*named, path, "--json").json["cached"] is True
+    assert call("report", "--dataset", "digits", "--out", tmp_path / "out", *home).code == 3
+    assert len(succeed("registry", "ls", "--dataset", path, "-q", *home).out.split()) == 5
     page = succeed("report", "--dataset", path, "--out", tmp_path / "out", *home).out.strip()
     assert Path(page).is_file()
     path.unlink()
@@ -244,9 +250,24 @@ BAD: list[tuple[list[str], int, str]] = [
     (["train-ae", "--type", "vanilla", "--dataset", "mnist", "--data-dir", "/nowhere"], 6, "/nowhere"),
     (["train-ae", "--type", "vanilla", "--dataset", "gone.npz"], 6, "gone.npz"),
     (["train-ae"], 2, "--type"),
+    (["train-ae", "--type", "sparse", "--sparsity-weight", "nan"], 2, "bad --sparsity-weight"),
+    (["train-ae", "--type", "variational", "--kl-weight", "inf"], 2, "bad --kl-weight"),
+    (["train-ae", "--type", "sparse", "--penalty", "l1", "--rho", "0.1"], 2, "--penalty l1"),
+    (["train-ae", "--type", "sparse", "--activations", "relu,relu,relu,softplus"], 2, "a sigmoid"),
+    (["train-ae", "--type", "vanilla", "--activations", "relu,relu,relu,tanh"], 2, "does not fit output tanh"),
+    (["train-clf", "--model", "lr", "--C", "0"], 2, "bad --C"),
+    (["attack", "--method", "bim", "--eps", "0.1", "--step-size", "-1"], 2, "bad --step-size"),
     (["train-clf", "--model", "svm"], 2, "lr, nn"),
     (["train-clf", "--model", "nn", "--ae", "ae-000000000000"], 3, "train-ae"),
-    (["train-clf", "--model", "nn", "--ae", "{nn}"], 3, "no ae entry"),
+    (["train-clf", "--model", "nn", "--ae", "{nn}"], 3, "is no autoencoder"),
+    (["train-clf", "--model", "nn", "--ae", ""], 2, "an argument is empty"),
+    (["train-clf", "--model", "nn", "--ae="], 2, "an argument is empty"),
+    (["train-ae", "--type", "sparse", "--rho", "nan"], 2, "bad --rho nan"),
+    (["train-ae", "--type", "vanilla", "--batch-size", "99999999999999999999"], 2, "bad --batch-size"),
+    (["attack", "--method", "bim", "--eps", "0.1", "--step-size", "1e300"], 2, "bad --step-size"),
+    (["train-clf", "--model", "lr", "--C", "1e-320"], 2, "bad --C"),
+    (["--home", "x", "registry", "ls"], 2, "options follow the subcommand"),
+    (["bogus"], 2, "train-clf"),
     (["train-clf", "--model", "lr", "--epochs", "3"], 2, "do not fit --model lr"),
     (["train-clf", "--model", "nn", "--C", "3"], 2, "do not fit --model nn"),
     (["train-clf", "--model", "nn", "--ae", "{ae}", "--dataset", "mnist"], 2, "'digits'"),
@@ -256,9 +277,9 @@ BAD: list[tuple[list[str], int, str]] = [
     (["attack", "--method", "fgsm", "--eps", "nan"], 2, "bad eps"),
     (["attack", "--method", "fgsm", "--eps", "0.1,zero"], 2, "'zero'"),
     (["attack", "--method", "fgsm", "--eps", "1/0"], 2, "'1/0'"),
-    (["attack", "--method", "fgsm", "--eps", ""], 2, "bad eps"),
+    (["attack", "--method", "fgsm", "--eps", ""], 2, "an argument is empty"),
     (["attack", "--method", "fgsm", "--eps", "0.1,0.1"], 2, "twice"),
-    (["attack", "--method", "", "--eps", "0.1"], 2, "--method"),
+    (["attack", "--method", ",", "--eps", "0.1"], 2, "--method"),
     (["attack", "--method", "fgsm", "--eps", "0.1", "--threat", "adaptiv"], 2, "did you mean 'adaptive'"),
     (["attack", "--method", "natural", "--eps", "0.1", "--clf", "{nn}"], 2, "logistic regression"),
     (["attack", "--method", "fgsm", "--eps", "0.1", "--clf", "{nn}", "--dataset", "mnist"], 2, "not 'mnist'"),
@@ -269,7 +290,7 @@ BAD: list[tuple[list[str], int, str]] = [
     (["attack", "--method", "tfgsm", "--eps", "0.1", "--clf", "{nn}", "--target", "10"], 2, "bad --target"),
     (["attack", "--method", "bim", "--eps", "0.1", "--clf", "{nn}", "--loss", "c"], 2, "did you mean 'ce'"),
     (["attack", "--method", "bim", "--eps", "0.1", "--clf", "clf-zz"], 3, "train-clf"),
-    (["attack", "--method", "bim", "--eps", "0.1", "--clf", "{ae}"], 3, "no clf entry"),
+    (["attack", "--method", "bim", "--eps", "0.1", "--clf", "{ae}"], 3, "is no classifier"),
     (["attack", "--method", "bim", "--eps", "0.1", "--limit", "0"], 2, "--limit"),
     (["report", "run-000000000000"], 3, "no entry"),
     (["report", "--dataset", "fashion-mnist"], 3, "fashion-mnist"),
@@ -279,6 +300,8 @@ BAD: list[tuple[list[str], int, str]] = [
     (["predict", "--clf", "{nn}", "gone.npy", "--format", "xml"], 2, "unknown format"),
     (["registry", "show", "nothing"], 3, "nothing"),
     (["registry", "rm", "nothing"], 3, "nothing"),
+    (["registry", "show", "{nn}0"], 3, "did you mean '{nn}'"),
+    (["registry", "ls", "--dataset", "minst"], 2, "did you mean 'mnist'"),
     (["registry", "untag", "nothing"], 3, "nothing"),
     (["registry", "tag", "{ae}", "ae-000000000000"], 2, "bad tag"),
     (["registry", "ls", "--kind", "cfl"], 2, "did you mean 'clf'"),
@@ -302,7 +325,7 @@ def test_a_mistake_is_one_line_and_changes_nothing(
     assert outcome.out == ""
     assert outcome.err.count("\n") == 1, outcome.err
     assert outcome.err.startswith("advae: ")
-    assert message in outcome.err
+    assert message.format(**names) in outcome.err
     assert snapshot(home) == before
 
 
@@ -447,7 +470,7 @@ def test_interrupted_training_is_130_and_leaves_nothing(environment: dict[str, s
         out, err = process.communicate(timeout=60)
         assert process.returncode == 130
         assert out == ""
-        assert err.strip().split("\n")[-1] == "advae: interrupted, nothing was stored"
+        assert err.strip().split("\n")[-1] == "advae: interrupted; nothing half-made was stored"
         assert not list((tmp_path / "home" / "entries").iterdir())
         assert not list((tmp_path / "home" / "tmp").iterdir())
 

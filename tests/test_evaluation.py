@@ -121,6 +121,43 @@ def test_no_clip_is_marked_where_it_leaves_the_budget_or_the_range(toy: Any) -> 
     assert result.linf_max > 0.2
 
 
+def test_an_unclipped_run_is_never_within_budget(toy: Any) -> None:
+    x, y, pipeline = toy
+    recipe = make_recipe("non-targeted", eps=(0.0,), clip=False)
+    assert not evaluate(THREATS["adaptive"].view(pipeline), recipe, x, y).metrics.results[0].within_budget
+
+
+def test_encoded_data_may_start_below_0_and_keep_its_budget(toy: Any) -> None:
+    """A raw purifier with a linear output: clipping must not move what no attack touched."""
+    x, y, pipeline = toy
+    raw = dataclasses.replace(pipeline, purify=lambda images, draw: 3.0 * images - 1.0, unit_range=False)
+    for method in ("fgsm", "bim", "non-targeted"):
+        recipe = make_recipe(method, threat="encoded", eps=(0.0, 0.05))
+        still, moved = evaluate(THREATS["encoded"].view(raw), recipe, x, y).metrics.results
+        assert still.linf_max == 0
+        assert moved.linf_max <= 0.05 + 1e-6
+        assert moved.within_budget
+
+
+@pytest.mark.parametrize("method", ATTACKS)
+def test_gradients_that_are_not_numbers_leave_their_samples_alone(method: str, toy: Any) -> None:
+    """As behind an exponential layer that overflows: counted, not a crash, and the other samples are attacked."""
+    import tensorflow as tf
+
+    x, y, pipeline = toy
+
+    def overflow(images: Any) -> Any:
+        return pipeline.classify(images) * tf.exp(tf.where(images[:, :1] > 0.9, 1e3, 0.0) * images[:, :1])
+
+    recipe = make_recipe(method, eps=(0.2,))
+    found = evaluate(THREATS["adaptive"].view(Pipeline(overflow)), recipe, x, y)
+    result, broken = found.metrics.results[0], x[:, 0] > 0.9
+    assert broken.any()
+    assert result.zero_gradient_fraction == pytest.approx(broken.mean())
+    np.testing.assert_array_equal(found.arrays["outcomes.npz"]["zero_gradient"][0], broken)
+    assert result.accuracy < result.zero_gradient_fraction + 0.9
+
+
 def test_one_trace_serves_every_eps_and_batch(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from advae import batching
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from advae.errors import UsageError
 from advae.records import (
     Artifact,
     AttackRequest,
@@ -286,7 +287,7 @@ def test_a_number_that_is_not_finite_is_refused_everywhere(number: float) -> Non
         History(loss=(0.5, number), validation_loss=(), seconds=1.0)
     with pytest.raises(ValidationError):
         AutoencoderMetrics(history=HISTORY, test_mse=number, output_range=(0.0, 1.0))
-    with pytest.raises(ValidationError):
+    with pytest.raises(UsageError, match="bad --eps"):
         AttackRequest(method="fgsm", threat="adaptive", eps=(number,))
 
 

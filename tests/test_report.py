@@ -128,8 +128,8 @@ def test_unwritable_folder_is_one_line(lab: Lab, pair: list[Manifest], tmp_path:
     assert "\n" not in str(caught.value)
 
 
-def test_an_entry_that_is_no_run_is_a_usage_error(lab: Lab) -> None:
-    with pytest.raises(UsageError, match="is not what a report needs"):
+def test_an_entry_that_is_no_run_is_refused(lab: Lab) -> None:
+    with pytest.raises(CorruptError, match="is not a run"):
         compare_runs(lab.registry, [lab.add_classifier()])
 
 
@@ -244,6 +244,24 @@ def test_pipeline_without_adaptive_run_is_not_called_robust(lab: Lab, tmp_path: 
 def test_adaptive_run_outside_the_budget_establishes_nothing(lab: Lab) -> None:
     run = lab.add_run(lab.add_classifier(lab.add_autoencoder()), valid=False)
     assert not compare_runs(lab.registry, [run]).pipelines[0].established
+
+
+@pytest.mark.parametrize(
+    ("eps", "stuck", "established"), [(0.0, 0.0, False), (0.05, 0.0, False), (0.1, 0.5, False), (0.1, 0.0, True)]
+)
+def test_robustness_is_established_by_an_adaptive_attack_of_that_eps_with_gradients(
+    lab: Lab, eps: float, stuck: float, established: bool
+) -> None:
+    """Neither a smaller budget than the weaker attacker had, nor an attack that stands still, establishes anything."""
+    classifier = lab.add_classifier(lab.add_autoencoder())
+    runs = [
+        lab.add_run(classifier, threat="oblivious", eps=(0.1,), keep=(0.3,)),
+        lab.add_run(classifier, eps=(eps,), keep=(0.9,), stuck=stuck),
+    ]
+    comparison = compare_runs(lab.registry, runs)
+    assert comparison.pipelines[0].established is established
+    oblivious = next(row for row in comparison.rows if row.run.recipe.threat == "oblivious")
+    assert any(note.startswith("robustness not established") for note in oblivious.notes) is not established
 
 
 def test_headline_is_the_worst_valid_row_at_the_smallest_eps_that_reaches_it(lab: Lab) -> None:

@@ -22,15 +22,16 @@ class Goal:
     """What an attack is to reach on a batch.
 
     logits: (x, draw) -> (n, classes), what the attacker differentiates; labels: int64 (n,), the classes to leave, or
-    to reach where ``targeted``; loss: (labels, logits) -> (n,); lower, upper: the valid range of x.
+    to reach where ``targeted``; loss: (labels, logits) -> (n,); lower, upper: the
+    valid range, scalar or (n, d).
     """
 
     logits: Callable[[Tensor, Tensor], Tensor]
     labels: Tensor
     targeted: bool
     loss: Callable[[Tensor, Tensor], Tensor] | None
-    lower: float
-    upper: float
+    lower: Tensor
+    upper: Tensor
 
 
 @dataclass(frozen=True)

@@ -47,11 +47,13 @@ def loss_gradient(goal: Goal, x: Tensor) -> Tensor:
 
 
 def _step(goal: Goal, x: Tensor, size: Tensor, *, draw: Tensor) -> Tensor:
+    """Return x moved by one step; a pixel whose gradient is not a number stays where it is."""
     import numpy as np
+    import tensorflow as tf
     from cleverhans.tf2.attacks.fast_gradient_method import fast_gradient_method
 
     # CleverHans 4.0's own range check raises with NumPy 2; the evaluation checks ranges instead.
-    return fast_gradient_method(
+    moved = fast_gradient_method(
         lambda images: goal.logits(images, draw),
         x,
         size,
@@ -63,3 +65,4 @@ def _step(goal: Goal, x: Tensor, size: Tensor, *, draw: Tensor) -> Tensor:
         targeted=goal.targeted,
         sanity_checks=False,
     )
+    return tf.where(tf.math.is_nan(moved), x, moved)

@@ -33,11 +33,19 @@ def linear_direction(goal: Goal, x: Tensor) -> Tensor:
     return tape.gradient(objective, x)
 
 
+def _finite_direction(goal: Goal, x: Tensor) -> Tensor:
+    """Return g with 0 where it is not a finite number, as behind an exponential layer that overflowed."""
+    import tensorflow as tf
+
+    g = linear_direction(goal, x)
+    return tf.where(tf.math.is_finite(g), g, 0.0)
+
+
 def linear_step(goal: Goal, x: Tensor, *, eps: Tensor) -> Tensor:
     """Return x + eps * g / max |g|: the largest change of a pixel is eps."""
     import tensorflow as tf
 
-    g = linear_direction(goal, x)
+    g = _finite_direction(goal, x)
     return x + eps * tf.math.divide_no_nan(g, tf.reduce_max(tf.abs(g), axis=-1, keepdims=True))
 
 
@@ -48,7 +56,7 @@ def paper_step(goal: Goal, x: Tensor, *, eps: Tensor) -> Tensor:
     """
     import tensorflow as tf
 
-    g = linear_direction(goal, x)
+    g = _finite_direction(goal, x)
     return x + eps * tf.math.divide_no_nan(g, tf.reduce_max(g, axis=-1, keepdims=True))
 
 

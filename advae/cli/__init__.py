@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -12,10 +13,11 @@ from typing import NoReturn
 
 from typer.exceptions import Abort, TyperException
 
-from advae.cli.app import build_app
+from advae.cli.app import COMMANDS, build_app
+from advae.cli.session import ReaderGoneError
 from advae.errors import AdvaeError
 
-USAGE, INTERRUPTED, DEFECT = 2, 130, 1
+USAGE, DISK, INTERRUPTED, DEFECT = 2, 5, 130, 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,27 +25,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
+        # Also what `--ae "$AE"` becomes when the command that should have set AE failed.
+        if any(word == "" or (word.startswith("--") and word.endswith("=")) for word in arguments):
+            return _say("an argument is empty; is a variable of your script not set?", USAGE)
         code = build_app(_find_words(arguments))(arguments, prog_name="advae", standalone_mode=False)
         sys.stdout.flush()
     except AdvaeError as error:
         return _say(str(error), error.exit_code)
     except TyperException as error:
-        # Typer's own wording begins with a capital and ends with a full stop; ours does neither.
-        message = error.format_message().rstrip(".")
-        return _say(message[:1].lower() + message[1:], USAGE)
+        return _explain_usage(error.format_message(), arguments)
     except (Abort, KeyboardInterrupt):
-        return _say("interrupted, nothing was stored", INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of our stdout went away: nothing is wrong, and flushing at exit must not complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _say("interrupted; nothing half-made was stored", INTERRUPTED)
+    except (ReaderGoneError, BrokenPipeError):
+        # The reader of our stdout has what it wanted. Nothing is wrong, and flushing at exit must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
+    except OSError as error:
+        return _say(f"the system says: {error.strerror or error}{_name_file(error)}", DISK)
     except Exception as error:
         if "-v" in arguments or "--verbose" in arguments:
             traceback.print_exc()
         return _say(f"a defect in advae: {type(error).__name__}: {error} (-v shows where; please report it)", DEFECT)
     if code == INTERRUPTED:
-        return _say("interrupted, nothing was stored", INTERRUPTED)
+        return _say("interrupted; nothing half-made was stored", INTERRUPTED)
     return code if isinstance(code, int) else 0
+
+
+def _explain_usage(message: str, arguments: list[str]) -> int:
+    """Return the exit code of a line that Typer could not parse, after saying why in our manner."""
+    if not message:
+        # Help was asked for by giving no arguments, and has been printed.
+        return 0
+    # Typer's own wording begins with a capital and ends with a full stop; ours does neither.
+    message = message[:1].lower() + message[1:].rstrip(".")
+    if message.startswith("no such command") and "Did you mean" not in message:
+        message += f"; advae has {', '.join(COMMANDS)}"
+    if message.startswith("no such option") and arguments[0].startswith("-"):
+        message += "; options follow the subcommand: advae attack --home DIR"
+    return _say(message, USAGE)
 
 
 def _find_words(arguments: list[str]) -> list[str]:
@@ -52,16 +71,17 @@ def _find_words(arguments: list[str]) -> list[str]:
     return typed.split()[1:] if typed and "_ADVAE_COMPLETE" in os.environ else arguments
 
 
+def _name_file(error: OSError) -> str:
+    return f": {error.filename}" if error.filename else ""
+
+
 def _say(message: str, code: int) -> int:
     """Print one line, whatever the message holds, and return the code."""
-    print("advae: " + " ".join(message.split()), file=sys.stderr)
+    # A full disk behind stderr must not change the exit code.
+    with contextlib.suppress(OSError):
+        print("advae: " + " ".join(message.split()), file=sys.stderr, flush=True)
     return code
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
-
-
-def run() -> NoReturn:
-    """Entry point of the ``advae`` script."""
-    sys.exit(main())

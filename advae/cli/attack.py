@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
 import typer
@@ -25,8 +24,7 @@ from advae.cli.options import (
 )
 from advae.cli.outcome import describe_run, tabulate_runs
 from advae.cli.session import Session
-from advae.errors import UsageError
-from advae.records import AttackRequest, ClassifierRecipe, RunRecipe
+from advae.records import AttackRequest
 from advae.workflows import attack as run_attacks
 
 
@@ -85,8 +83,6 @@ def attack(
     force: ForceOption = False,
 ) -> None:
     """Attack a classifier; prints the run's id, or with --json its numbers."""
-    if step_size is not None and not 0 < step_size < math.inf:
-        raise UsageError(f"bad --step-size {step_size}: a number above 0")
     requests = [
         AttackRequest(
             method=one_method,
@@ -106,10 +102,7 @@ def attack(
     ]
     with session.workspace(f"attack {method}", data_dir=data_dir, force=force) as workspace:
         made = run_attacks(workspace, clf, dataset, requests)
-    recipe = made[0].manifest.recipe
-    classifier = session.registry.manifest(recipe.classifier).recipe if isinstance(recipe, RunRecipe) else None
-    if not isinstance(classifier, ClassifierRecipe):
-        raise TypeError(f"{made[0].manifest.id} does not name a classifier")
+    classifier, _ = session.registry.manifest(made[0].manifest.parents[0]).as_classifier()
     session.tell(tabulate_runs(made, classifier))
     documents = [describe_run(one, classifier.autoencoder) for one in made]
     session.put(

@@ -136,7 +136,9 @@ def parse_activations(text: str | None) -> tuple[str, str, str, str] | None:
         return None
     names = [part.strip() for part in text.split(",")]
     if len(names) != 4:
-        raise UsageError(f"bad --activations {text!r}: four names (hidden, code, hidden, output), of {ACTIVATIONS}")
+        raise UsageError(
+            f"bad --activations {text!r}: four names (hidden, code, hidden, output), of {', '.join(ACTIVATIONS)}"
+        )
     first, code, second, output = names
     return first, code, second, output
 
@@ -269,8 +271,7 @@ NETWORK = Group(
                 str | None,
                 "--activations",
                 metavar="A,A,A,A",
-                help=f"Hidden, code, hidden, output, of {', '.join(ACTIVATIONS)}; "
-                "default relu, relu, exponential, softplus.",
+                help=f"Hidden, code, hidden, output, of {', '.join(ACTIVATIONS)}; default: the kind's.",
                 autocompletion=complete_names(ACTIVATIONS),
                 rich_help_panel=_NETWORK,
             ),
@@ -286,9 +287,6 @@ def build_network_request(values: dict[str, Any]) -> NetworkRequest | None:
     given = {name: value for name, value in values.items() if value is not None}
     if not given:
         return None
-    rate = given.get("learning_rate", 1.0)
-    if not 0 < rate < float("inf"):
-        raise UsageError(f"bad --learning-rate {rate}: a number above 0")
     if "activations" in given:
         given["activations"] = parse_activations(given["activations"])
     return NetworkRequest(**given)
@@ -299,6 +297,8 @@ def _own_options() -> dict[str, tuple[Any, Any]]:
     options: dict[str, tuple[Any, Any]] = {}
     for type_, kind in AUTOENCODERS.items():
         for name, option in kind.options.items():
+            if name in options:
+                raise ValueError(f"two kinds of autoencoder have an option {name!r}; give one of them another name")
             flag = f"--{name.replace('_', '-')}"
             is_flag = option.default is False
             metavar = None if is_flag else "NAME" if isinstance(option.default, str) else "X"

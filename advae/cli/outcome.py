@@ -9,7 +9,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from advae.cli.session import Session
-from advae.records import AutoencoderMetrics, ClassifierMetrics, ClassifierRecipe, Manifest, RunMetrics, RunRecipe
+from advae.records import ClassifierRecipe, Manifest
 from advae.registry import check_tag
 from advae.workflows import Made
 
@@ -34,21 +34,18 @@ def put_trained(session: Session, train: Callable[[], Made], tag: str | None) ->
 
 
 def _describe(manifest: Manifest) -> str:
-    metrics = manifest.metrics
-    if isinstance(metrics, AutoencoderMetrics):
-        low, high = metrics.output_range
-        return f"mean squared error {metrics.test_mse:.4f} on test images, output in [{low:.3g}, {high:.3g}]"
-    if isinstance(metrics, ClassifierMetrics):
-        low, high = metrics.test_accuracy_interval
-        return f"clean test accuracy {metrics.test_accuracy:.4f} (95 % interval {low:.4f} to {high:.4f})"
-    return ""
+    if manifest.kind == "ae":
+        _, purifier = manifest.as_autoencoder()
+        low, high = purifier.output_range
+        return f"mean squared error {purifier.test_mse:.4f} on test images, output in [{low:.3g}, {high:.3g}]"
+    _, classifier = manifest.as_classifier()
+    low, high = classifier.test_accuracy_interval
+    return f"clean test accuracy {classifier.test_accuracy:.4f} (95 % interval {low:.4f} to {high:.4f})"
 
 
 def describe_run(made: Made, autoencoder: str | None) -> dict[str, Any]:
     """Return the JSON document of a run, as the command-line contract lays it down."""
-    recipe, metrics = made.manifest.recipe, made.manifest.metrics
-    if not isinstance(recipe, RunRecipe) or not isinstance(metrics, RunMetrics):
-        raise TypeError(f"{made.manifest.id} is not a run")
+    recipe, metrics = made.manifest.as_run()
     return {
         "id": made.manifest.id,
         "method": recipe.method,
@@ -78,9 +75,7 @@ def tabulate_runs(made: list[Made], classifier: ClassifierRecipe) -> Table:
     for name in ("method", "threat", "eps", "clean", "attacked (95 % interval)", "fooled"):
         table.add_column(name, justify="left" if name in ("method", "threat") else "right")
     for one in made:
-        recipe, metrics = one.manifest.recipe, one.manifest.metrics
-        if not isinstance(recipe, RunRecipe) or not isinstance(metrics, RunMetrics):
-            continue
+        recipe, metrics = one.manifest.as_run()
         for result in metrics.results:
             rate = result.attack_success_rate
             low, high = result.accuracy_interval

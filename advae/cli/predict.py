@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-import sys
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ from typing import Annotated
 import typer
 
 from advae.cli.options import SESSION, complete_names, complete_refs, grouped
-from advae.cli.session import Session
+from advae.cli.session import Session, write
 from advae.errors import UsageError, unknown
 from advae.records import Manifest
 from advae.workflows import Prediction
@@ -39,20 +40,23 @@ def predict(
         raise UsageError("--json does not fit --format csv")
     with session.workspace("predict") as workspace:
         manifest, predictions = predict_images(workspace, clf, source)
-        # Nothing is printed before the first batch has been read, so that bad input leaves stdout empty.
         (_put_csv if format_ == "csv" else _put_json)(manifest, predictions)
 
 
 def _put_csv(manifest: Manifest, predictions: Iterator[Prediction]) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
     header: list[str] | None = ["label", *(f"p_{name}" for name in manifest.recipe.dataset.classes)]
     for batch in predictions:
         if header:
             writer.writerow(header)
             header = None
         writer.writerows(
-            [label, *row] for label, row in zip(batch.labels.tolist(), batch.probabilities.tolist(), strict=True)
+            [label, *row] for label, row in zip(batch.labels.tolist(), _list_probabilities(batch), strict=True)
         )
+        write(text.getvalue())
+        text.seek(0)
+        text.truncate()
 
 
 def _put_json(manifest: Manifest, predictions: Iterator[Prediction]) -> None:
@@ -64,7 +68,12 @@ def _put_json(manifest: Manifest, predictions: Iterator[Prediction]) -> None:
     }
     before = json.dumps(head)[:-1] + ', "predictions": [\n'
     for batch in predictions:
-        for label, row in zip(batch.labels.tolist(), batch.probabilities.tolist(), strict=True):
-            sys.stdout.write(before + json.dumps({"label": label, "probabilities": row}, allow_nan=False))
+        for label, row in zip(batch.labels.tolist(), _list_probabilities(batch), strict=True):
+            write(before + json.dumps({"label": label, "probabilities": row}, allow_nan=False))
             before = ",\n"
-    sys.stdout.write("\n]}\n")
+    write("\n]}\n")
+
+
+def _list_probabilities(batch: Prediction) -> list[list[float | None]]:
+    """Return the rows, None for what is not a number: JSON has no NaN."""
+    return [[value if math.isfinite(value) else None for value in row] for row in batch.probabilities.tolist()]

@@ -9,19 +9,12 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from advae.cli.options import SESSION, DatasetOption, complete_names, complete_refs, grouped
+from advae.cli.options import SESSION, DataDirOption, DatasetOption, complete_names, complete_refs, grouped
 from advae.cli.session import Session
-from advae.errors import UsageError, unknown
-from advae.records import (
-    AutoencoderMetrics,
-    AutoencoderRecipe,
-    ClassifierMetrics,
-    ClassifierRecipe,
-    Manifest,
-    RunMetrics,
-    RunRecipe,
-)
+from advae.errors import CorruptError, NotFoundError, UsageError, unknown
+from advae.records import Manifest
 from advae.registry import KINDS, Registry
+from advae.workflows import identify_dataset
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -37,16 +30,19 @@ def list_entries(
         typer.Option("--kind", metavar="KIND", help=f"{', '.join(KINDS)}.", autocompletion=complete_names(KINDS)),
     ] = None,
     dataset: DatasetOption = None,
+    data_dir: DataDirOption = None,
 ) -> None:
     """List the entries, newest first."""
     if kind is not None and kind not in KINDS:
         raise UsageError(unknown("kind", kind, KINDS))
     registry = session.registry
     entries, corrupt = registry.scan(kind)
-    entries = [entry for entry in entries if dataset in (None, entry.recipe.dataset.name)]
+    if dataset is not None:
+        wanted = identify_dataset(dataset, data_dir)
+        entries = [entry for entry in entries if wanted in (entry.recipe.dataset.name, entry.recipe.dataset.digest)]
     tags = registry.tags()
     for error in corrupt.values():
-        session.console.print(str(error), markup=False)
+        session.tell(f"advae: {error}")
     documents = [
         {
             "id": entry.id,
@@ -71,7 +67,8 @@ def list_entries(
 def _tabulate(documents: list[dict[str, Any]]) -> Table:
     table = Table()
     for name in ("id", "dataset", "what", "tags", "created", "size"):
-        table.add_column(name, justify="right" if name == "size" else "left")
+        # An id that is cut short is of no use to anybody.
+        table.add_column(name, justify="right" if name == "size" else "left", no_wrap=name == "id", overflow="fold")
     for row in documents:
         created = row["created"][:19].replace("T", " ")
         size = f"{row['bytes'] / 1e6:.2f} MB"
@@ -81,17 +78,17 @@ def _tabulate(documents: list[dict[str, Any]]) -> Table:
 
 def _summarise(entry: Manifest) -> str:
     """Return a line on what an entry is and what came out."""
-    recipe, metrics = entry.recipe, entry.metrics
-    if isinstance(recipe, AutoencoderRecipe) and isinstance(metrics, AutoencoderMetrics):
-        return f"{recipe.type}, {recipe.network.epochs} epochs, seed {recipe.seed}, mse {metrics.test_mse:.4f}"
-    if isinstance(recipe, ClassifierRecipe) and isinstance(metrics, ClassifierMetrics):
-        behind = f" behind {recipe.autoencoder}" if recipe.autoencoder else ""
-        return f"{recipe.model}{behind}, seed {recipe.seed}, clean {metrics.test_accuracy:.4f}"
-    if isinstance(recipe, RunRecipe) and isinstance(metrics, RunMetrics):
-        left = ", ".join(f"{result.accuracy:.4f} at {result.eps:.4g}" for result in metrics.results[:3])
-        more = ", ..." if len(metrics.results) > 3 else ""
-        return f"{recipe.method}, {recipe.threat}, on {recipe.classifier}: {left}{more}"
-    return ""
+    if entry.kind == "ae":
+        purifier, trained = entry.as_autoencoder()
+        return f"{purifier.type}, {purifier.network.epochs} epochs, seed {purifier.seed}, mse {trained.test_mse:.4f}"
+    if entry.kind == "clf":
+        classifier, fitted = entry.as_classifier()
+        behind = f" behind {classifier.autoencoder}" if classifier.autoencoder else ""
+        return f"{classifier.model}{behind}, seed {classifier.seed}, clean {fitted.test_accuracy:.4f}"
+    run, scored = entry.as_run()
+    left = ", ".join(f"{result.accuracy:.4f} at {result.eps:.4g}" for result in scored.results[:3])
+    more = ", ..." if len(scored.results) > 3 else ""
+    return f"{run.method}, {run.threat}, on {run.classifier}: {left}{more}"
 
 
 @app.command("show")
@@ -110,7 +107,10 @@ def show_entry(ref: RefArgument, session: Session) -> None:
 
 def _trace(registry: Registry, id_: str) -> dict[str, Any]:
     """Return an entry's ancestors as a tree of ids."""
-    parents = registry.manifest(id_).parents
+    try:
+        parents = registry.manifest(id_).parents
+    except (NotFoundError, CorruptError) as error:
+        return {"id": id_, "problem": str(error)}
     return {"id": id_, "parents": [_trace(registry, parent) for parent in parents]}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from advae.errors import DiskError
 from advae.registry import Registry
 from advae.training import Epoch
 
@@ -20,11 +21,30 @@ if TYPE_CHECKING:
     from advae.workflows import Workspace
 
 
+ROOM_FOR_LOSS = 70
+"""Columns of a terminal in which the progress bar has room for the losses beside it."""
+
+
 def default_home() -> Path:
     """Return the platform's folder for user data."""
     from platformdirs import user_data_path
 
     return user_data_path("advae", appauthor=False)
+
+
+class ReaderGoneError(Exception):
+    """Whoever read our stdout has closed it. No OSError, which Typer would turn into exit 1."""
+
+
+def write(text: str) -> None:
+    """Write data to stdout. Raises ReaderGoneError, and DiskError where stdout is a file on a full disk."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise ReaderGoneError from None
+    except OSError as error:
+        raise DiskError(f"cannot write to standard output: {error.strerror}") from None
 
 
 @dataclass(frozen=True)
@@ -50,8 +70,10 @@ class Session:
 
     def tell(self, message: RenderableType) -> None:
         """Show people a line or a table, unless they asked for quiet."""
-        if not self.quiet:
-            self.console.print(message, markup=False) if isinstance(message, str) else self.console.print(message)
+        # What people read must not decide whether a command succeeds: their disk may be full.
+        with suppress(OSError):
+            if not self.quiet:
+                self.console.print(message, markup=not isinstance(message, str))
 
     def detail(self, message: str) -> None:
         """Show a line to those who asked for more with ``-v``."""
@@ -62,7 +84,7 @@ class Session:
         """Print the answer: the JSON document with ``--json``, else the line."""
         text = json.dumps(document, indent=2, allow_nan=False) if self.as_json else line
         if text:
-            sys.stdout.write(text + "\n")
+            write(text + "\n")
 
     @contextmanager
     def workspace(self, what: str, *, data_dir: Path | None = None, force: bool = False) -> Iterator[Workspace]:
@@ -70,13 +92,9 @@ class Session:
         from advae.workflows import Workspace
 
         shown = self.console.is_terminal and not self.quiet
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(),
-        )
+        columns = [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()]
+        if self.console.width >= ROOM_FOR_LOSS:
+            columns.append(TextColumn("{task.fields[note]}"))
         with Progress(*columns, console=self.console, disable=not shown, transient=True) as progress:
             task = progress.add_task(what, total=None, note="")
 

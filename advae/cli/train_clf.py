@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from advae.classifiers import PAPER_LOGISTIC
 from advae.cli.options import (
     NETWORK,
     SESSION,
@@ -21,8 +20,7 @@ from advae.cli.options import (
 )
 from advae.cli.outcome import put_trained
 from advae.cli.session import Session
-from advae.errors import UsageError
-from advae.records import ClassifierRequest, LogisticOptions, NetworkRequest
+from advae.records import ClassifierRequest, LogisticRequest, NetworkRequest
 from advae.workflows import train_classifier
 
 _LOGISTIC = "Logistic regression"
@@ -72,10 +70,7 @@ def train_clf(
         put_trained(session, lambda: train_classifier(workspace, dataset, request, ae), tag)
 
 
-def _build_logistic(c: float | None, intercept: bool | None, max_iter: int | None) -> LogisticOptions | None:
+def _build_logistic(c: float | None, intercept: bool | None, max_iter: int | None) -> LogisticRequest | None:
     """Return the logistic regression that the options ask for, None where none was given. Raises UsageError."""
-    given = {"C": c, "intercept": intercept, "max_iter": max_iter}
-    given = {name: value for name, value in given.items() if value is not None}
-    if c is not None and not 0 < c < float("inf"):
-        raise UsageError(f"bad --C {c}: a number above 0")
-    return PAPER_LOGISTIC.model_copy(update=given) if given else None
+    request = LogisticRequest(C=c, intercept=intercept, max_iter=max_iter)
+    return request if request != LogisticRequest() else None

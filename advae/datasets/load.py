@@ -38,7 +38,8 @@ def load_dataset(name: str, *, data_dir: Path | None = None, cache_dir: Path | N
         path = Path(name).absolute()
         decoded = read_npz(path)
         classes = tuple(str(label) for label in range(int(decoded.y_train.max()) + 1))
-        return _assemble(path.stem, classes, decoded, path)
+        # With its suffix, so that nobody's mnist.npz is taken for MNIST.
+        return _assemble(path.name, classes, decoded, path)
     if row.read_bundled:
         return _assemble(name, row.classes, row.read_bundled(), None)
     decoded, path = _read_files(row, data_dir, cache_dir)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from advae.arrayfiles import DAMAGED, PACKINGS, explain, read_header, read_member
+from advae.arrayfiles import DAMAGED, PACKINGS, explain, read_header, read_member, require_regular
 from advae.datasets.decoded import Decoded, check_counts, show_shape
 from advae.datasets.reading import refuse_unreadable
 from advae.errors import DatasetError
@@ -54,6 +54,8 @@ def count_npz(path: Path) -> tuple[int, int]:
 @contextmanager
 def _open_npz(path: Path) -> Iterator[zipfile.ZipFile]:
     """Give an archive that has all keys and unpacks to a size that its own size makes believable."""
+    with refuse_unreadable(path, DAMAGED):
+        require_regular(path)
     with refuse_unreadable(path, DAMAGED), zipfile.ZipFile(path) as archive:
         missing = [key for key in NPZ_KEYS if f"{key}.npy" not in archive.NameToInfo]
         if missing:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from advae.errors import NotFoundError
 from advae.records import Manifest
-from advae.report.notes import ORDER, write_notes
+from advae.report.notes import INPUT_THREATS, ORDER, WEAK_GRADIENTS, write_notes
 from advae.report.pairing import CounterpartFinder
 from advae.report.runs import Measured, Run, open_run, read_history
 
@@ -59,14 +59,24 @@ class Pipeline:
 
     @property
     def established(self) -> bool:
-        """Whether its robustness was measured at all: by an adaptive attack that stayed inside its budget."""
-        return self.find_strongest(["adaptive"]) is not None
+        """Whether its robustness was measured at all, at the eps of the strongest attack that was run on its images."""
+        strongest = self.find_strongest(INPUT_THREATS)
+        return strongest is not None and self.is_established_at(strongest.eps)
+
+    def is_established_at(self, eps: float) -> bool:
+        """Whether a valid adaptive attack with a usable gradient was run at this eps or a larger one."""
+        adaptive = [row for row in self._list_valid(["adaptive"]) if row.eps >= eps]
+        return any(row.own.result.zero_gradient_fraction <= WEAK_GRADIENTS for row in adaptive)
 
     def find_strongest(self, threats: Iterable[str]) -> Row | None:
         """Return the valid row of these threats with the lowest accuracy, at the smallest eps that reaches it."""
+        return min(self._list_valid(threats), key=lambda row: (row.own.result.accuracy, row.eps), default=None)
+
+    def _list_valid(self, threats: Iterable[str]) -> list[Row]:
+        """Return the rows of these threats that are attacks: inside their budget, and with one above 0."""
         wanted = set(threats)
-        rows = [row for row in self.rows if row.run.recipe.threat in wanted and row.own.result.within_budget]
-        return min(rows, key=lambda row: (row.own.result.accuracy, row.eps), default=None)
+        rows = (row for row in self.rows if row.run.recipe.threat in wanted)
+        return [row for row in rows if row.own.result.within_budget and row.eps > 0]
 
 
 @dataclass(frozen=True)
@@ -149,7 +159,7 @@ def _group_by_classifier(runs: Iterable[Run]) -> list[list[Run]]:
 def _build_pipeline(runs: list[Run], finder: CounterpartFinder) -> Pipeline:
     """Return a pipeline whose rows carry their notes, which need to know the pipeline's other rows."""
     bare = Pipeline(tuple(runs), tuple(row for run in runs for row in _build_rows(run, finder)))
-    noted = (replace(row, notes=write_notes(row, established=bare.established)) for row in bare.rows)
+    noted = (replace(row, notes=write_notes(row, established=bare.is_established_at(row.eps))) for row in bare.rows)
     return replace(bare, rows=tuple(noted))
 
 

@@ -52,7 +52,9 @@ def write_notes(row: Row, *, established: bool) -> tuple[str, ...]:
     notes = [
         _note_budget(row.own),
         f"without the autoencoder: {_note_budget(other)}" if other and _note_budget(other) else None,
-        None if established or not row.defended else f"{NOT_ESTABLISHED}: no valid adaptive run of this pipeline",
+        None
+        if established or not row.defended
+        else f"{NOT_ESTABLISHED}: no valid adaptive run of this pipeline at this eps",
         _note_chance(row.own),
         _note_gradients(row.own),
         _note_encoded(row.own),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from advae.errors import CorruptError, UsageError
+from advae.errors import CorruptError
 from advae.records import (
     AutoencoderMetrics,
     AutoencoderRecipe,
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from advae.registry import Registry
 
     Arrays = dict[str, np.ndarray[Any, Any]]
-
-T = TypeVar("T")
 
 OUTCOMES = "outcomes.npz"
 SAMPLES = "samples.npz"
@@ -95,12 +93,12 @@ class Measured:
 def open_run(registry: Registry, manifest: Manifest) -> Run:
     """Return a run with its parents and arrays.
 
-    Raises UsageError for an entry that is no run, CorruptError where its arrays do not fit its recipe, and what the
-    registry raises.
+    Raises CorruptError for an entry that is no run or whose arrays do not fit its recipe, and what the registry
+    raises.
     """
-    recipe, metrics = _expect(RunRecipe, manifest.recipe, manifest), _expect(RunMetrics, manifest.metrics, manifest)
+    recipe, metrics = manifest.as_run()
     classifier = registry.manifest(recipe.classifier)
-    classifier_recipe = _expect(ClassifierRecipe, classifier.recipe, classifier)
+    classifier_recipe, _ = classifier.as_classifier()
     purifier = registry.manifest(classifier_recipe.autoencoder) if classifier_recipe.autoencoder else None
     run = Run(
         manifest=manifest,
@@ -109,7 +107,7 @@ def open_run(registry: Registry, manifest: Manifest) -> Run:
         classifier=classifier,
         classifier_recipe=classifier_recipe,
         autoencoder=purifier,
-        autoencoder_recipe=_expect(AutoencoderRecipe, purifier.recipe, purifier) if purifier else None,
+        autoencoder_recipe=purifier.as_autoencoder()[0] if purifier else None,
         twin=registry.find(recipe.twin) if recipe.twin else None,
         outcomes=registry.read_arrays(manifest, OUTCOMES),
         samples=registry.read_arrays(manifest, SAMPLES),
@@ -126,15 +124,8 @@ def read_history(entry: Manifest) -> History | None:
 
 def read_raw_range(run: Run) -> tuple[float, float] | None:
     """Return the range of the run's purified data where it leaves [0, 1], as a raw reconstruction may; else None."""
-    metrics = run.autoencoder.metrics if run.autoencoder else None
-    reach = metrics.output_range if isinstance(metrics, AutoencoderMetrics) else (0.0, 1.0)
+    reach = run.autoencoder.as_autoencoder()[1].output_range if run.autoencoder else (0.0, 1.0)
     return None if reach[0] >= 0 and reach[1] <= 1 else reach
-
-
-def _expect(kind: type[T], value: object, entry: Manifest) -> T:
-    if not isinstance(value, kind):
-        raise UsageError(f"{entry.id} is not what a report needs here: got {type(value).__name__}, not {kind.__name__}")
-    return value
 
 
 def _check_arrays(run: Run) -> None:

@@ -4,7 +4,7 @@ from advae.workflows.applying import Prediction, predict, purify
 from advae.workflows.attacking import attack
 from advae.workflows.reporting import choose_runs
 from advae.workflows.training import train_autoencoder, train_classifier
-from advae.workflows.workspace import DEFAULT_DATASET, Made, Workspace
+from advae.workflows.workspace import DEFAULT_DATASET, Made, Workspace, identify_dataset
 
 __all__ = [
     "DEFAULT_DATASET",
@@ -13,6 +13,7 @@ __all__ = [
     "Workspace",
     "attack",
     "choose_runs",
+    "identify_dataset",
     "predict",
     "purify",
     "train_autoencoder",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from advae import images
+from advae import images, metrics
 from advae.backend import start_tensorflow
 from advae.batching import compile_batched
 from advae.pipelines import load_pipeline, load_purifier
@@ -33,7 +33,8 @@ def purify(workspace: Workspace, ae_ref: str, source: Path, target: Path) -> int
 
 @dataclass(frozen=True)
 class Prediction:
-    """A batch of predictions: labels int64 (n,), probabilities float32 (n, classes), softmax of the logits."""
+    """A batch of predictions: labels int64 (n,), probabilities float32 (n, classes), softmax of the logits, NaN where
+    the pipeline overflowed."""
 
     labels: IntArray
     probabilities: FloatArray
@@ -43,15 +44,16 @@ def predict(workspace: Workspace, clf_ref: str, source: Path) -> tuple[Manifest,
     """Return the classifier and a stream of its predictions for the images of a .npy file, purifier included."""
     manifest = workspace.registry.resolve(clf_ref, "clf")
     stored = images.open_images(source, manifest.recipe.dataset.side)
+    images.check_images(stored, source)
     start_tensorflow()
     defend = compile_batched(load_pipeline(workspace.registry, manifest).defend)
 
     def stream() -> Iterator[Prediction]:
-        from scipy.special import softmax
+        import tensorflow as tf
 
         for rows, x in images.stream_images(stored, source):
             logits = defend(x, draw=rows.start)
             workspace.on_batch(rows.stop, len(stored))
-            yield Prediction(logits.argmax(axis=1), softmax(logits, axis=1))
+            yield Prediction(metrics.decide(logits), tf.nn.softmax(logits).numpy())
 
     return manifest, stream()

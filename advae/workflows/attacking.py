@@ -7,14 +7,14 @@ import math
 from collections.abc import Callable, Sequence
 
 from advae.attacks import DEFAULT_LOSS, DEFAULT_STEPS, Attack, find_attack, find_loss
-from advae.datasets import DATASETS, load_dataset
+from advae.datasets import DATASETS
 from advae.errors import BudgetError, NotFoundError, UsageError
 from advae.evaluation import DRAWS_PER_BATCH, evaluate
 from advae.pipelines import load_pipeline
-from advae.records import AttackRequest, ClassifierMetrics, ClassifierRecipe, Dataset, Manifest, RunRecipe, entry_id
+from advae.records import AttackRequest, ClassifierRecipe, Dataset, Manifest, RunRecipe, entry_id
 from advae.registry import Registry
 from advae.threats import THREATS, Threat, find_threat
-from advae.workflows.workspace import Content, Made, Workspace, load_dataset_of, make_entry
+from advae.workflows.workspace import Content, Made, Workspace, load_dataset_of, load_named, make_entry
 
 RUN_REV = 1
 """Raised when the same attack recipe would give another result than before."""
@@ -31,7 +31,7 @@ def attack(
     classifier = _choose_classifier(workspace, clf_ref, dataset_name)
     recipes = [_make_run_recipe(workspace.registry, classifier, request) for request in requests]
     load = functools.cache(lambda: load_dataset_of(workspace, classifier, dataset_name))
-    if dataset_name and dataset_name != classifier.recipe.dataset.name:
+    if dataset_name:
         load()
     return [_run(workspace, classifier, load, recipe) for recipe in recipes]
 
@@ -57,9 +57,7 @@ def _choose_classifier(workspace: Workspace, ref: str | None, dataset_name: str 
     registry = workspace.registry
     if ref:
         return registry.resolve(ref, "clf")
-    digest = None
-    if dataset_name:
-        digest = load_dataset(dataset_name, data_dir=workspace.data_dir).ref.digest
+    digest = load_named(workspace, dataset_name).ref.digest if dataset_name else None
     newest = [entry for entry in (registry.latest("clf"), *registry.entries("clf")) if entry]
     for entry in newest:
         if digest in (None, entry.recipe.dataset.digest):
@@ -71,13 +69,10 @@ def _choose_classifier(workspace: Workspace, ref: str | None, dataset_name: str 
 
 def _make_run_recipe(registry: Registry, classifier: Manifest, request: AttackRequest) -> RunRecipe:
     """Return the request with every default filled in, or raise what does not fit."""
-    recipe = classifier.recipe
-    if not isinstance(recipe, ClassifierRecipe) or not isinstance(classifier.metrics, ClassifierMetrics):
-        raise UsageError(f"{classifier.id} is not a classifier")
+    recipe, metrics = classifier.as_classifier()
     row = find_attack(request.method, model=recipe.model)
     threat = find_threat(request.threat, purified=recipe.autoencoder is not None)
     _check_options(request, row)
-    n_test = classifier.metrics.n_test
     return RunRecipe(
         method=request.method,
         threat=request.threat,
@@ -90,7 +85,7 @@ def _make_run_recipe(registry: Registry, classifier: Manifest, request: AttackRe
         step_size=request.step_size,
         loss=(request.loss or DEFAULT_LOSS) if row.uses_loss else None,
         clip=request.clip,
-        limit=request.limit if request.limit and request.limit < n_test else None,
+        limit=request.limit if request.limit and request.limit < metrics.n_test else None,
         save_adversarial=request.save_adversarial,
         seed=request.seed,
         recipe_rev=RUN_REV,
@@ -138,8 +133,7 @@ def _find_twin(registry: Registry, classifier: Manifest, recipe: ClassifierRecip
     if same:
         return same.id
     for entry in registry.entries("clf"):
-        other = entry.recipe
-        if isinstance(other, ClassifierRecipe) and _is_undefended(other, like=recipe):
+        if _is_undefended(entry.as_classifier()[0], like=recipe):
             return entry.id
     dataset = recipe.dataset.name if recipe.dataset.name in DATASETS else classifier.source
     raise NotFoundError(

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from advae import autoencoders, classifiers, metrics
 from advae.batching import apply
-from advae.datasets import load_dataset
 from advae.pipelines import WEIGHTS, load_purifier
 from advae.records import AutoencoderMetrics, AutoencoderRequest, ClassifierMetrics, ClassifierRequest, Manifest
-from advae.workflows.workspace import Content, Made, Workspace, load_dataset_of, make_entry
+from advae.workflows.workspace import Content, Made, Workspace, load_dataset_of, load_named, make_entry
 
 if TYPE_CHECKING:
     from advae.records import FloatArray, IntArray
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 def train_autoencoder(workspace: Workspace, dataset_name: str, request: AutoencoderRequest) -> Made:
     """Return the autoencoder that the request describes, trained on the dataset's training images."""
-    dataset = load_dataset(dataset_name, data_dir=workspace.data_dir)
+    dataset = load_named(workspace, dataset_name)
     recipe = autoencoders.make_recipe(request, dataset)
 
     def compute() -> Content:
@@ -56,8 +55,7 @@ def train_classifier(
         logits = kind.restore(recipe, fitted.arrays)
 
         def decide(x: FloatArray) -> IntArray:
-            decided: IntArray = apply(lambda batch, draw: logits(batch), x).argmax(axis=1)
-            return decided
+            return metrics.decide(apply(lambda batch, draw: logits(batch), x))
 
         predictions = decide(test)
         accuracy, interval = metrics.accuracy(dataset.y_test, predictions)
@@ -78,13 +76,10 @@ def train_classifier(
 
 
 def _tell_of_trouble(workspace: Workspace, manifest: Manifest) -> None:
-    found = manifest.metrics
-    if not isinstance(found, ClassifierMetrics):
-        return
+    recipe, found = manifest.as_classifier()
     if found.classes_predicted == 1:
-        workspace.tell(
-            f"{manifest.id}: collapsed, it predicts one class for every test image; try another --seed or --activations"
-        )
+        advice = "look at its images" if recipe.model == "lr" else "try another --seed or --activations"
+        workspace.tell(f"{manifest.id}: collapsed, it predicts one class for every test image; {advice}")
     if found.converged is False:
         workspace.tell(
             f"{manifest.id}: lbfgs had not converged after {found.iterations} iterations, as in the paper's protocol; "

@@ -57,6 +57,7 @@ def make_entry(
     manifest = None if workspace.force else registry.find(entry_id(recipe))
     cached = manifest is not None
     if manifest is None:
+        _tell_of_dependants(workspace, entry_id(recipe))
         registry.check_writable()
         start_tensorflow()
         content, arrays = compute()
@@ -65,20 +66,45 @@ def make_entry(
     return Made(manifest, cached)
 
 
+def _tell_of_dependants(workspace: Workspace, id_: str) -> None:
+    """Say which entries rest on one that is about to be made anew: they keep what they made of the old one."""
+    resting = [entry.id for entry in workspace.registry.entries() if id_ in entry.parents] if workspace.force else []
+    if resting:
+        workspace.tell(f"{id_} is made anew; {', '.join(resting)} rest on what it was, --force makes them anew too")
+
+
+def identify_dataset(name: str, data_dir: Path | None) -> str:
+    """Return what entries made from a dataset have in common: the name of a published one, the digest of a file.
+
+    Raises UsageError and DatasetError as ``load_dataset`` does.
+    """
+    return name if name in DATASETS else load_dataset(name, data_dir=data_dir).ref.digest
+
+
+def load_named(workspace: Workspace, name: str) -> Dataset:
+    """Return a dataset, and tell people where one that bears a published name is not what was published."""
+    dataset = load_dataset(name, data_dir=workspace.data_dir)
+    row = DATASETS.get(name)
+    if row and row.digest != dataset.ref.digest:
+        counts = f"{len(dataset.x_train)} training and {len(dataset.x_test)} test images"
+        workspace.tell(f"{dataset.source} is not the published {name}: it holds {counts}")
+    return dataset
+
+
 def load_dataset_of(workspace: Workspace, parent: Manifest | None, name: str | None) -> Dataset:
     """Return the dataset of a parent entry, checked to be the same arrays, or of ``name`` where there is no parent.
 
     Raises UsageError where ``name`` is another dataset than the parent's, DatasetError where its arrays are not found.
     """
     if parent is None:
-        return load_dataset(name or DEFAULT_DATASET, data_dir=workspace.data_dir)
+        return load_named(workspace, name or DEFAULT_DATASET)
     ref = parent.recipe.dataset
     if name in DATASETS and name != ref.name:
         raise UsageError(f"{parent.id} was made from dataset {ref.name!r}, not {name!r}")
     place = name or (ref.name if ref.name in DATASETS else parent.source)
     if place is None:
         raise DatasetError(f"{parent.id} does not say where dataset {ref.name!r} is; pass --dataset PATH.npz")
-    dataset = load_dataset(place, data_dir=workspace.data_dir)
+    dataset = load_named(workspace, place)
     if dataset.ref.digest == ref.digest:
         return dataset
     if name:

@@ -24,7 +24,6 @@ from advae.records import (
     ClassifierMetrics,
     ClassifierRequest,
     Manifest,
-    NetworkOptions,
     RunMetrics,
 )
 from advae.registry import Registry, library_versions
@@ -140,12 +139,12 @@ class Recorder:
         request = AttackRequest(method=method, threat=threat, eps=(eps,), clip=clip)
         made = attack(self.workspace, classifier.id, None, [request])[0].manifest
         metrics = made.metrics
-        if isinstance(metrics, RunMetrics) and not isinstance(classifier.recipe.dataset, NetworkOptions):
+        if isinstance(metrics, RunMetrics):
             result = metrics.results[0]
             self._note(
                 {
                     "dataset": classifier.recipe.dataset.name,
-                    "classifier": getattr(classifier.recipe, "model", ""),
+                    "classifier": classifier.as_classifier()[0].model,
                     "autoencoder": kind,
                     "attack": method,
                     "threat": threat,

@@ -42,7 +42,7 @@ def test_own_images(tmp_path: Path, save: Callable[..., None]) -> None:
     save(path, **make_own())
     data = load_dataset(str(path))
     assert (data.x_train.shape, data.x_train.dtype, data.y_test.dtype) == ((TRAIN, 25), np.float32, np.int64)
-    assert (data.ref.name, data.ref.side, data.ref.classes) == ("shapes", 5, tuple("0123456789"))
+    assert (data.ref.name, data.ref.side, data.ref.classes) == ("shapes.npz", 5, tuple("0123456789"))
     assert data.source == str(path)
     assert np.array_equal(data.x_train, make_images(TRAIN, 5).reshape(TRAIN, -1).astype(np.float32) / np.float32(255))
     found = find_dataset(str(path))
