@@ -7,8 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from advae import autoencoders
-from advae.autoencoders import AUTOENCODERS, LOSSES, NOISES, fit_autoencoder, make_recipe, restore_purifier
+from advae.autoencoders import (
+    AUTOENCODERS,
+    LOSSES,
+    fit_autoencoder,
+    make_recipe,
+    rescale_to_intensity,
+    restore_purifier,
+)
+from advae.autoencoders.losses import gaussian_kl, kl_sparsity
+from advae.autoencoders.noises import NOISES
 from advae.batching import apply
 from advae.errors import CorruptError, UsageError
 from advae.records import AutoencoderRequest, Dataset, NetworkRequest
@@ -94,10 +102,10 @@ def test_rescaling_keeps_the_intensity_and_leaves_zero_zero() -> None:
     x = rng.random((4, 9)).astype("f4")
     x[0] = 0
     made = rng.uniform(5, 6, (4, 9)).astype("f4")
-    scaled = autoencoders.rescale_to_intensity(tf.constant(x), tf.constant(made)).numpy()
+    scaled = rescale_to_intensity(tf.constant(x), tf.constant(made)).numpy()
     np.testing.assert_allclose(scaled.sum(1), x.sum(1), rtol=1e-5)
     assert (scaled[0] == 0).all()
-    from_nothing = autoencoders.rescale_to_intensity(tf.constant(x), tf.zeros((4, 9))).numpy()
+    from_nothing = rescale_to_intensity(tf.constant(x), tf.zeros((4, 9))).numpy()
     assert (from_nothing == 0).all()
 
 
@@ -105,7 +113,7 @@ def test_gaussian_kl_equals_its_integral() -> None:
     """KL(N(m, s^2) || N(0, 1)) by quadrature, one dimension at a time, since it adds over dimensions."""
     rng = np.random.default_rng(1)
     mean, log_variance = rng.normal(size=(3, 2)).astype("f4"), rng.normal(size=(3, 2)).astype("f4")
-    closed = autoencoders.gaussian_kl(mean, log_variance).numpy()
+    closed = gaussian_kl(mean, log_variance).numpy()
     z = np.linspace(-40, 40, 400_001)
     for row in range(3):
         total = 0.0
@@ -119,11 +127,11 @@ def test_gaussian_kl_equals_its_integral() -> None:
 def test_kl_sparsity_is_zero_at_rho_and_equals_its_formula_elsewhere() -> None:
     rho = 0.05
     at = np.full(7, rho, "f4")
-    assert float(autoencoders.kl_sparsity(at, rho)) == pytest.approx(0, abs=1e-6)
+    assert float(kl_sparsity(at, rho)) == pytest.approx(0, abs=1e-6)
     rho_hat = np.array([0.2, 0.01, 0.9], "f4")
     expected = sum(rho * np.log(rho / r) + (1 - rho) * np.log((1 - rho) / (1 - r)) for r in rho_hat.astype("f8"))
-    assert float(autoencoders.kl_sparsity(rho_hat, rho)) == pytest.approx(expected, rel=1e-5)
-    assert np.isfinite(float(autoencoders.kl_sparsity(np.array([0.0, 1.0], "f4"), rho)))
+    assert float(kl_sparsity(rho_hat, rho)) == pytest.approx(expected, rel=1e-5)
+    assert np.isfinite(float(kl_sparsity(np.array([0.0, 1.0], "f4"), rho)))
 
 
 def test_noises_have_their_level_and_stay_in_range() -> None:

@@ -475,16 +475,65 @@ def test_interrupted_training_is_130_and_leaves_nothing(environment: dict[str, s
         assert not list((tmp_path / "home" / "tmp").iterdir())
 
 
-def test_a_closed_pipe_is_no_error(environment: dict[str, str], trained: Trained) -> None:
+STREAMS = {
+    "reader gone": ("set -o pipefail; advae registry show {nn} | true", 0, ""),
+    "reader of a list gone": ("set -o pipefail; advae registry ls -q | head -c 3 >/dev/null", 0, ""),
+    "stdout closed": ("advae registry ls -q >&-", 0, ""),
+    "stderr closed": ("advae registry show nope 2>&-", 3, ""),
+    "all closed": ("advae registry show {nn} <&- >&- 2>&-", 0, ""),
+    "stdout on a full disk": ("advae registry show {nn} >/dev/full", 5, "cannot write to standard output"),
+    "stderr on a full disk": ("advae registry show nope 2>/dev/full", 3, ""),
+}
+
+
+@pytest.mark.parametrize("case", STREAMS)
+def test_streams_that_are_gone_or_full(case: str, environment: dict[str, str], trained: Trained) -> None:
+    command, code, message = STREAMS[case]
+    home = environment | {"ADVAE_HOME": str(trained.home)}
     run = subprocess.run(
-        [
-            "bash",
-            "-c",
-            f"advae registry ls -q | head -c 3 >/dev/null; advae registry show {trained.nn} | true",
-        ],
-        env=environment | {"ADVAE_HOME": str(trained.home)},
-        capture_output=True,
-        text=True,
+        ["bash", "-c", command.format(nn=trained.nn)], env=home, capture_output=True, text=True, timeout=60
     )
+    assert run.returncode == code, run.stderr
+    assert run.stdout == ""
+    assert message in run.stderr
     assert "Traceback" not in run.stderr
-    assert "BrokenPipe" not in run.stderr
+    assert "defect" not in run.stderr
+
+
+def test_a_device_is_not_replaced_by_a_file(trained: Trained, tmp_path: Path) -> None:
+    source = tmp_path / "in.npy"
+    np.save(source, np.zeros((2, 8, 8), "f4"))
+    os.mkfifo(tmp_path / "pipe")
+    for target in (tmp_path / "pipe", tmp_path):
+        line = one_line(call("purify", "--ae", trained.ae, source, target, "--home", trained.home, "-q"), 5)
+        assert "a folder or a device" in line
+    assert (tmp_path / "pipe").is_fifo()
+    one_line(call("purify", "--ae", trained.ae, tmp_path / "pipe", tmp_path / "out.npy", "--home", trained.home), 6)
+
+
+def test_predict_prints_nothing_where_the_last_image_is_bad(trained: Trained, tmp_path: Path) -> None:
+    images = np.zeros((3000, 8, 8), "f4")
+    images[-1, 0, 0] = 7
+    np.save(tmp_path / "in.npy", images)
+    for format_ in ("json", "csv"):
+        command = ("predict", "--clf", trained.lr, tmp_path / "in.npy", "--format", format_, "--home", trained.home)
+        assert "rows 2500 to 2999" in one_line(call(*command), 6)
+
+
+def test_a_broken_ancestor_is_left_out_of_what_does_not_name_it(home: Path, trained: Trained, tmp_path: Path) -> None:
+    attack = ("attack", "--method", "fgsm", "--eps", "0.1", "--limit", 20, "--home", home, "-q", "--clf")
+    lost, kept = (succeed(*attack, clf).id for clf in (trained.lr, trained.nn))
+    (home / "entries" / trained.lr / "manifest.json").write_text("{}")
+    report = succeed("report", "--out", tmp_path / "out", "--home", home, "--json")
+    assert kept in report.json["runs"]
+    assert lost not in report.json["runs"]
+    assert f"{lost} is left out" in report.err
+    assert call("report", lost, "--out", tmp_path / "out", "--home", home).code == 4
+    shutil.rmtree(home / "entries" / trained.ae)
+    lineage = succeed("registry", "show", trained.nn_behind, "--home", home).json["lineage"]
+    assert "no entry" in lineage["parents"][0]["problem"]
+
+
+def test_no_arguments_is_a_call_for_help() -> None:
+    for command in ((), ("registry",), ("data",)):
+        assert "Usage: advae" in succeed(*command).out

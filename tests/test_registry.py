@@ -122,7 +122,7 @@ def test_entries_are_listed_newest_first_by_kind_and_nothing_else_is(registry: R
         assert registry.entries(kind) == [manifest]
 
 
-@pytest.mark.parametrize("home", ["nothing", "deep/nothing", "file", "file/below"])
+@pytest.mark.parametrize("home", ["nothing", "deep/nothing"])
 def test_a_home_that_is_not_there_is_empty_and_reading_does_not_make_it(tmp_path: Path, home: str) -> None:
     (tmp_path / "file").write_text("mine")
     registry = Registry(tmp_path / home)
@@ -134,6 +134,13 @@ def test_a_home_that_is_not_there_is_empty_and_reading_does_not_make_it(tmp_path
                 read(ref)
             assert caught.value.exit_code == 3
     assert list_names(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("home", ["file", "file/below"])
+def test_a_home_that_is_a_file_is_not_an_empty_one(tmp_path: Path, home: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(DiskError, match="Not a directory"):
+        Registry(tmp_path / home).scan()
 
 
 def test_reading_changes_nothing(registry: Registry) -> None:
@@ -470,7 +477,7 @@ def test_a_prefix_of_several_is_ambiguous(registry: Registry) -> None:
     twins = next(pair for pair in by_start.values() if len({entry_id(recipe)[5] for recipe in pair}) > 1)
     one, two = publish(registry, twins[0]), publish(registry, twins[-1])
     for ref in ("ae-", one.id[:5], one.id[3:5]):
-        with pytest.raises(NotFoundError, match=f"ambiguous: {min(one.id, two.id)}, {max(one.id, two.id)}"):
+        with pytest.raises(NotFoundError, match=f"name one of {min(one.id, two.id)}, {max(one.id, two.id)}"):
             registry.resolve(ref)
     for manifest in (one, two):
         assert registry.resolve(manifest.id[:6]) == registry.resolve(manifest.id[3:6]) == manifest
@@ -482,7 +489,7 @@ def test_a_kind_narrows_what_a_reference_may_be(registry: Registry) -> None:
         registry.tag(manifest, "best")
         assert registry.resolve("best", kind) == manifest
         for other in set(KINDS) - {kind}:
-            with pytest.raises(NotFoundError, match=f"no {other} entry"):
+            with pytest.raises(NotFoundError, match=f"its kind is {kind}, not {other}"):
                 registry.resolve(manifest.id, other)
     with pytest.raises(NotFoundError, match="ambiguous"):
         registry.resolve("best")
@@ -492,7 +499,7 @@ def test_a_reference_to_nothing_says_what_to_do(registry: Registry, entry: Manif
     registry.tag(entry, "best")
     nothing = ["", entry.id[0], entry.id[3], "best?", "../../passwd", "ae-zz", "*", "a\0b", "x" * 5000, "best\n"]
     for ref in nothing:
-        with pytest.raises(NotFoundError, match=r"no clf entry .*`advae registry ls`.*`advae train-clf`") as caught:
+        with pytest.raises(NotFoundError, match=r"no classifier .*`advae registry ls`.*`advae train-clf`") as caught:
             registry.resolve(ref, "clf")
         assert "\n" not in str(caught.value)
         with pytest.raises(NotFoundError, match="no entry"):

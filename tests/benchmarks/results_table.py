@@ -7,12 +7,18 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.paper_numbers import KINDS, LINEAR, RESULTS, TARGETS, THREATS, Target, find_accuracy
+from tests.benchmarks.paper_numbers import KINDS, LINEAR, LONG, RESULTS, TARGETS, Target, find_accuracy
 
 README = Path(__file__).parent.parent.parent / "README.md"
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 DATASETS = ("mnist", "fashion-mnist")
 NAMES = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST"}
+
+TRIED = {
+    ("mnist", "lr", "vanilla", "none"): "tried: an intercept 92.98, C = 1 with 400 iterations 93.26, both behind an "
+    "autoencoder with a falling learning rate; 12 such epochs instead of 35 reach 93.57",
+}
+"""What was tried for a bound that is missed: (dataset, classifier, autoencoder, attack) -> words."""
 
 Rows = list[dict[str, Any]]
 
@@ -30,7 +36,7 @@ def render_targets(rows: Rows) -> list[str]:
     for target in TARGETS:
         ours = find_accuracy(rows, target)
         sign = "≥" if target.at_least else "≤"
-        verdict = "" if ours is None else "" if target.is_met_by(ours) else f"missed by {miss(target, ours)} points"
+        verdict = "" if ours is None or target.is_met_by(ours) else explain_miss(target, ours)
         what = describe(target)
         lines.append(
             f"| {what} | {NAMES[target.dataset]} | {percent(ours)} | {sign} {100 * target.bound:g} | {verdict} |"
@@ -38,8 +44,9 @@ def render_targets(rows: Rows) -> list[str]:
     return lines
 
 
-def miss(target: Target, ours: float) -> str:
-    return f"{100 * abs(ours - target.bound):.2f}"
+def explain_miss(target: Target, ours: float) -> str:
+    tried = TRIED.get((target.dataset, target.classifier, target.autoencoder, target.attack), "nothing was tried yet")
+    return f"missed by {100 * abs(ours - target.bound):.2f} points; {tried}"
 
 
 def describe(target: Target) -> str:
@@ -54,19 +61,26 @@ def describe(target: Target) -> str:
 def render_threats(rows: Rows) -> list[str]:
     """Return what the network keeps under BIM at 0.3 behind each autoencoder, threat by threat."""
     lines = [
-        f"| `nn` behind | dataset | clean | {' | '.join(f'`{threat}`' for threat in reversed(THREATS))} |",
-        "| --- | --- | ---: |" + " ---: |" * len(THREATS),
+        "| `nn` behind | dataset | clean | `oblivious` | `gray-box` | `adaptive` | `adaptive`, 100 steps of 0.01 "
+        "| `encoded` |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for dataset in DATASETS:
         for kind in KINDS:
             clean = find_accuracy(rows, Target(dataset, "nn", kind, "none", 0))
-            cells = [percent(find_threat(rows, dataset, kind, threat)) for threat in reversed(THREATS)]
+            cells = [percent(find_threat(rows, dataset, kind, threat, steps)) for threat, steps in LADDER]
             lines.append(f"| {kind} | {NAMES[dataset]} | {percent(clean)} | {' | '.join(cells)} |")
     return lines
 
 
-def find_threat(rows: Rows, dataset: str, kind: str, threat: str) -> float | None:
-    wanted = {"dataset": dataset, "classifier": "nn", "autoencoder": kind, "attack": "bim", "threat": threat, "seed": 0}
+LADDER = (("oblivious", None), ("gray-box", None), ("adaptive", None), ("adaptive", LONG), ("encoded", None))
+"""Threat and steps (None for the default of ten) of each column."""
+
+
+def find_threat(rows: Rows, dataset: str, kind: str, threat: str, steps: int | None) -> float | None:
+    """Return what the network of seed 0 keeps under BIM, None where it was not run."""
+    wanted = {"dataset": dataset, "classifier": "nn", "autoencoder": kind, "seed": 0}
+    wanted |= {"attack": "bim", "threat": threat, "steps": steps}
     found = [row for row in rows if all(row.get(key) == value for key, value in wanted.items())]
     return float(found[0]["accuracy"]) if found else None
 
@@ -84,12 +98,13 @@ def render_seeds(rows: Rows) -> list[str]:
             cells = [percent(find_accuracy(rows, Target(dataset, "nn", kind, "none", 0), seed)) for seed in seeds]
             behind = "without autoencoder" if kind == "none" else f"behind {kind}"
             lines.append(f"| {behind} | {NAMES[dataset]} | {' | '.join(cells)} |")
-    collapsed = sum(row["classes_predicted"] == 1 for row in trained)
+    collapsed = sum(row["classes_predicted"] <= 5 for row in trained)
     diverged = sum("diverged" in row for row in rows)
     return [
         *lines,
         "",
-        f"Of {len(trained)} networks trained here, {collapsed} collapsed to one class and {diverged} diverged.",
+        f"Of {len(trained)} networks trained here, {collapsed} collapsed (five classes or fewer predicted) and "
+        f"{diverged} diverged.",
     ]
 
 
@@ -104,8 +119,9 @@ def render(document: dict[str, Any]) -> str:
         "",
         *render_targets(rows),
         "",
-        "What the network keeps under BIM at eps 0.3 (10 steps), in %, depending on what the attacker knows. The lower "
-        "the number on the right, the less the defence is worth; everything to the left of it is secrecy:",
+        "What the network keeps under BIM at eps 0.3, in %, depending on what the attacker knows. `oblivious` and "
+        "`gray-box` measure secrecy, not strength; what the defence is worth is `adaptive`, and where ten steps leave "
+        "something, a longer attack takes it. `encoded` is the paper's point of attack, behind the purifier:",
         "",
         *render_threats(rows),
         "",

@@ -186,7 +186,7 @@ def test_npz_that_is_no_archive(tmp_path: Path) -> None:
     assert str(path) in load_line(path)
     assert "No such file" in load_line(tmp_path / "none.npz")
     (tmp_path / "folder.npz").mkdir()
-    assert "Is a directory" in load_line(tmp_path / "folder.npz")
+    assert "not a regular file" in load_line(tmp_path / "folder.npz")
 
 
 def test_npz_payload_is_checked(tmp_path: Path) -> None:

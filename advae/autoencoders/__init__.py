@@ -1,0 +1,125 @@
+"""The autoencoders that purify a classifier's input: from a request to a recipe, to weights, to a purifier."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from advae import networks
+from advae.autoencoders.kinds import AUTOENCODERS, Autoencoder, Options, Purifier
+from advae.autoencoders.losses import LOSSES
+from advae.errors import UsageError, unknown
+from advae.networks import Tensor
+from advae.records import Activations, AutoencoderRecipe, AutoencoderRequest, Dataset, History, Scalar
+from advae.training import OnEpoch, train
+
+if TYPE_CHECKING:
+    from advae.networks import Arrays
+    from advae.records import FloatArray
+
+__all__ = [
+    "AUTOENCODERS",
+    "LOSSES",
+    "Purifier",
+    "fit_autoencoder",
+    "make_recipe",
+    "rescale_to_intensity",
+    "restore_purifier",
+]
+
+RECIPE_REV = 1
+"""Raised when the same recipe would give another autoencoder than before."""
+
+
+def make_recipe(request: AutoencoderRequest, dataset: Dataset) -> AutoencoderRecipe:
+    """Return the request with every default filled in.
+
+    Raises UsageError for an unknown kind or name, an option that the kind does not have, a value out of range.
+    """
+    if request.type not in AUTOENCODERS:
+        raise UsageError(unknown("autoencoder", request.type, AUTOENCODERS))
+    options = _resolve_options(request.type, request.options)
+    defaults = AUTOENCODERS[request.type].defaults(dataset.ref.side, options)
+    loss = request.loss or defaults.loss
+    if loss not in LOSSES:
+        raise UsageError(unknown("loss", loss, LOSSES))
+    network = networks.fill_in(request.network, dataset, code=defaults.code, activations=defaults.activations)
+    _check_ranges(network.activations, loss, options)
+    return AutoencoderRecipe(
+        type=request.type,
+        dataset=dataset.ref,
+        network=network,
+        loss=loss,
+        rescale=request.rescale or defaults.rescale,
+        options=options,
+        seed=request.seed,
+        recipe_rev=RECIPE_REV,
+    )
+
+
+def _check_ranges(activations: Activations, loss: str, options: Options) -> None:
+    """Raise UsageError where a loss speaks of numbers that the layer before it does not make."""
+    _, code, _, output = activations
+    if options.get("penalty") == "kl" and code != "sigmoid":
+        raise UsageError(f"--penalty kl needs a code in (0, 1), a sigmoid, not {code}; --penalty l1 takes any")
+    made_by = {
+        "categorical-crossentropy": ("relu", "sigmoid", "softplus", "exponential"),
+        "binary-crossentropy": ("sigmoid",),
+    }
+    if output not in made_by.get(loss, networks.ACTIVATIONS):
+        raise UsageError(f"--loss {loss} does not fit output {output}; it takes {', '.join(made_by[loss])}")
+
+
+def _resolve_options(type_: str, given: Options) -> dict[str, Scalar]:
+    """Return a kind's own options, the defaults where none is given."""
+    kind = AUTOENCODERS[type_]
+    for name in given:
+        if name not in kind.options:
+            owners = [other for other, row in AUTOENCODERS.items() if name in row.options]
+            option = name.replace("_", "-")
+            raise UsageError(f"--{option} does not fit --type {type_}; it is for {', '.join(owners) or 'none'}")
+    options = {name: option.default for name, option in kind.options.items()} | dict(given)
+    if options.get("penalty") == "l1" and "rho" in given:
+        raise UsageError("--rho does not fit --penalty l1; it is the mean activation that kl aims at")
+    kind.check(options)
+    return options
+
+
+def rescale_to_intensity(x: Tensor, reconstruction: Tensor) -> Tensor:
+    """Return the reconstruction scaled to the total intensity of x and clipped to [0, 1]; zero stays zero."""
+    import tensorflow as tf
+
+    totals = [tf.reduce_sum(images, axis=-1, keepdims=True) for images in (x, reconstruction)]
+    return tf.clip_by_value(reconstruction * tf.math.divide_no_nan(*totals), 0.0, 1.0)
+
+
+def _purify_with(autoencoder: Autoencoder, recipe: AutoencoderRecipe) -> Purifier:
+    if recipe.rescale == "none":
+        return autoencoder.reconstruct
+    return lambda x, draw: rescale_to_intensity(x, autoencoder.reconstruct(x, draw))
+
+
+def fit_autoencoder(recipe: AutoencoderRecipe, x: FloatArray, on_epoch: OnEpoch) -> tuple[Arrays, History]:
+    """Return the weights of an autoencoder trained on x, float32 (n, d) in [0, 1], and its loss history.
+
+    Raises DivergedError.
+    """
+    built = AUTOENCODERS[recipe.type].build(recipe)
+    history = train(
+        lambda batch, weights, seed: built.loss(batch[0], weights, seed),
+        built.networks,
+        (x,),
+        options=recipe.network,
+        seed=recipe.seed,
+        on_epoch=on_epoch,
+    )
+    return networks.collect_weights(built.networks), history
+
+
+def restore_purifier(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
+    """Return the purifier that the recipe and the weights of ``fit_autoencoder`` describe, rescaling included.
+
+    Raises CorruptError where the weights do not fit.
+    """
+    built = AUTOENCODERS[recipe.type].build(recipe)
+    networks.put_weights(built.networks, arrays)
+    return _purify_with(built, recipe)
