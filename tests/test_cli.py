@@ -234,6 +234,14 @@ def test_version_and_help() -> None:
         assert "Usage: advae " + command in succeed(command, "--help").out
 
 
+def test_help_imports_no_room_but_the_command_line() -> None:
+    """What keeps `advae --help` at the cost of importing Typer: a stand-in for each command that is not named."""
+    script = "import sys; from advae.cli import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    rooms = {name for name in run.stderr.split() if name.startswith("advae.") and not name.startswith("advae.cli")}
+    assert rooms == {"advae.errors"}
+
+
 # ---------------------------------------------------------------- bad input
 
 BAD: list[tuple[list[str], int, str]] = [

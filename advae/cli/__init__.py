@@ -14,7 +14,7 @@ from typing import NoReturn
 from typer.exceptions import Abort, TyperException
 
 from advae.cli.app import COMMANDS, build_app
-from advae.cli.session import ReaderGoneError
+from advae.cli.stdout import ReaderGoneError
 from advae.errors import AdvaeError
 
 USAGE, DISK, INTERRUPTED, DEFECT = 2, 5, 130, 1

@@ -13,7 +13,8 @@ from typing import Annotated
 import typer
 
 from advae.cli.options import SESSION, complete_names, complete_refs, grouped
-from advae.cli.session import Session, write
+from advae.cli.session import Session
+from advae.cli.stdout import write
 from advae.errors import UsageError, unknown
 from advae.records import Manifest
 from advae.workflows import Prediction

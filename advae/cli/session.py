@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from advae.errors import DiskError
+from advae.cli.stdout import write
 from advae.registry import Registry
 from advae.training import Epoch
 
@@ -30,21 +30,6 @@ def default_home() -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("advae", appauthor=False)
-
-
-class ReaderGoneError(Exception):
-    """Whoever read our stdout has closed it. No OSError, which Typer would turn into exit 1."""
-
-
-def write(text: str) -> None:
-    """Write data to stdout. Raises ReaderGoneError, and DiskError where stdout is a file on a full disk."""
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise ReaderGoneError from None
-    except OSError as error:
-        raise DiskError(f"cannot write to standard output: {error.strerror}") from None
 
 
 @dataclass(frozen=True)
