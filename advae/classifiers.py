@@ -66,13 +66,12 @@ class ClassifierKind:
 def _fill_in_network(request: ClassifierRequest, dataset: Dataset) -> NetworkOptions:
     if request.logistic is not None:
         raise UsageError("--C, --intercept and --max-iter do not fit --model nn; they are for lr")
-    activations = ("relu", "relu", "exponential", "softplus")
     return networks.fill_in(
-        request.network or NetworkRequest(), dataset, code=dataset.ref.side, activations=activations
+        request.network or NetworkRequest(), dataset, code=dataset.ref.side, activations=networks.PAPER_ACTIVATIONS
     )
 
 
-def _build_network(recipe: ClassifierRecipe) -> Any:
+def _build_network(recipe: ClassifierRecipe) -> tuple[Any, NetworkOptions]:
     options, pixels = recipe.options, recipe.dataset.side**2
     if not isinstance(options, NetworkOptions):
         raise CorruptError(f"the recipe of a {recipe.model} classifier has no network options")

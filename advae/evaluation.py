@@ -7,10 +7,10 @@ from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 from advae import metrics
-from advae.attacks import ATTACKS, Attack, Goal, find_loss
+from advae.attacks import ATTACKS, TARGETS_FROM, Attack, Goal, find_loss
 from advae.batching import lay_out_batches
 from advae.errors import AdvaeError
-from advae.records import EpsResult, RunMetrics
+from advae.records import ADVERSARIAL, OUTCOMES, SAMPLES, EpsResult, RunMetrics
 from advae.threats import Surface
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ TOLERANCE = 1e-6
 DRAWS_PER_BATCH = 100_000
 """Draws of a sampling purifier that belong to one batch; more than an attack has steps."""
 
+SEED_STRIDE = 1_000_003
+"""A prime, so that the draws of small seeds lie far apart."""
+
 SHOWN = 10
 """Of how many samples, one a class, the images are stored for the report."""
 
@@ -37,8 +40,8 @@ SHOWN = 10
 class Scored:
     """What one attack at one eps left: arrays over all n samples; images only of the m samples asked for.
 
-    predictions: int64 (n,); linf, l2: float32 (n,); x_adv, seen: float32 (m, d); in_range: all of x_adv was;
-    targets: class -> class aimed at, where the attack chose them.
+    predictions: int64 (n,); linf, l2: float32 (n,); x_adv, seen: float32 (m, d); targets: class -> class aimed at,
+    where the attack chose them.
     """
 
     predictions: IntArray
@@ -47,7 +50,6 @@ class Scored:
     x_adv: FloatArray
     seen: FloatArray
     _: KW_ONLY
-    in_range: bool
     targets: tuple[int, ...] | None = None
 
 
@@ -98,11 +100,11 @@ def evaluate(
         ),
     )
     arrays = {
-        "outcomes.npz": _outcomes(y, clean, scored, zero),
-        "samples.npz": _samples(x, y, start, scored, shown, np.searchsorted(kept, shown)),
+        OUTCOMES: _outcomes(y, clean, scored, zero),
+        SAMPLES: _samples(x, y, start, scored, shown, np.searchsorted(kept, shown)),
     }
     if recipe.save_adversarial:
-        arrays["adversarial.npz"] = _adversarial(y, scored)
+        arrays[ADVERSARIAL] = _adversarial(y, scored)
     return Evaluated(summary, arrays)
 
 
@@ -125,9 +127,7 @@ class _Attacker:
         self._gradient_compiled = tf.function(self._gradient_batch)
         self._clean_compiled = tf.function(self._clean_batch)
         # Natural targets are read off another attack, at the same eps on the same samples.
-        self.source = (
-            _Attacker(surface, ATTACKS[attack.targets_from], recipe, x, y, report) if attack.choose_targets else None
-        )
+        self.source = _Attacker(surface, ATTACKS[TARGETS_FROM], recipe, x, y, report) if attack.choose_targets else None
 
     def aims(self, targets: tuple[int, ...] | None) -> IntArray:
         """Return the labels that the attack is handed: targets where it has them, else the true classes to leave."""
@@ -148,20 +148,19 @@ class _Attacker:
         size = self.recipe.step_size if self.recipe.step_size is not None else eps / steps
         numbers = [tf.constant(eps), tf.constant(size), tf.constant(steps)]
         columns: list[tuple[np.ndarray[Any, Any], ...]] = []
-        in_range = True
         for index, rows, padded in lay_out_batches(len(self.x)):
             batch = [tf.constant(self.x[padded]), tf.constant(labels[padded]), tf.constant(index)]
             outputs = self._run_compiled(*batch, *numbers)
             start, x_adv, seen, logits = (output.numpy()[: len(rows)] for output in outputs)
             linf, l2 = metrics.perturbation_norms(start, x_adv)
-            in_range &= self._check(eps, linf, start, x_adv)
+            self._check(eps, linf, start, x_adv)
             wanted = np.isin(rows, kept)
             columns.append(
                 (metrics.decide(logits), linf.astype(np.float32), l2.astype(np.float32), x_adv[wanted], seen[wanted])
             )
             self.report()
         joined = [np.concatenate(column) for column in zip(*columns, strict=True)]
-        return Scored(*joined, in_range=in_range, targets=targets)
+        return Scored(*joined, targets=targets)
 
     def zero_gradients(self, targets: tuple[int, ...] | None) -> NDArray[np.bool_]:
         """Return for each sample whether the attacker's first gradient is zero or not finite, bool (n,)."""
@@ -239,7 +238,7 @@ class _Attacker:
 
     def _first_draw(self) -> int:
         """Return where the run's draws begin, so that ``--seed`` gives a sampling purifier other noise."""
-        return (self.recipe.seed * 1_000_003) % 2**30
+        return (self.recipe.seed * SEED_STRIDE) % 2**30
 
     def _scoring_draw(self, index: Tensor) -> Tensor:
         """Return a draw that no attack step sees: the attacker must not know the noise that it is judged by."""
@@ -253,8 +252,8 @@ class _Attacker:
         mistaken = self.source.attack(eps, self.y[:0]).predictions
         return self.row.choose_targets(metrics.confusion_matrix(self.y, mistaken, len(self.recipe.dataset.classes)))
 
-    def _check(self, eps: float, linf: NDArray[np.float64], start: FloatArray, x_adv: FloatArray) -> bool:
-        """Return whether the images are in the valid range; refuse what projection should have made impossible."""
+    def _check(self, eps: float, linf: NDArray[np.float64], start: FloatArray, x_adv: FloatArray) -> None:
+        """Refuse what projection should have made impossible; what is not projected is not held to it."""
         lower, upper = start.clip(max=0.0), start.clip(min=self.surface.upper)
         inside = bool(((x_adv >= lower) & (x_adv <= upper)).all())
         worst = float(linf.max())
@@ -263,7 +262,6 @@ class _Attacker:
                 f"attack {self.recipe.method!r} left its budget: L-infinity {worst:.9g} at eps {eps!r}, "
                 f"pixels from {x_adv.min():.9g} to {x_adv.max():.9g}; nothing was stored"
             )
-        return inside
 
 
 def _count_batches(on_batch: Callable[[int, int], None], total: int) -> Callable[[], None]:
@@ -297,17 +295,16 @@ def _summarise(
     accuracy, interval = metrics.accuracy(y, scored.predictions)
     correct = clean == y
     fooled = scored.predictions[correct] != y[correct]
-    worst = float(scored.linf.max())
     return EpsResult(
         eps=eps,
         accuracy=accuracy,
         accuracy_interval=interval,
         attack_success_rate=float(fooled.mean()) if correct.any() else None,
         target_hit_rate=None if aims is None else _hit_rate(y, scored.predictions, aims),
-        linf_max=worst,
+        linf_max=float(scored.linf.max()),
         l2_mean=float(scored.l2.mean()),
         zero_gradient_fraction=float(zero.mean()),
-        within_budget=clip and scored.in_range and worst <= eps + TOLERANCE,
+        within_budget=clip,
         targets=scored.targets,
     )
 

@@ -19,6 +19,9 @@ Tensor = Any
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "elu", "softplus", "exponential", "linear")
 
 
+PAPER_ACTIVATIONS: Activations = ("relu", "relu", "exponential", "softplus")
+
+
 def default_hidden_size(side: int) -> int:
     """Return the paper's width of the hidden layers: 9/14 of the pixels, 504 for 28 x 28."""
     return round(side * side * 9 / 14)

@@ -36,11 +36,5 @@ def load_pipeline(registry: Registry, classifier: Manifest, twin: Manifest | Non
         classify=load_logits(registry, classifier),
         purify=load_purifier(registry, purifier) if purifier else None,
         twin=load_logits(registry, twin) if twin else None,
-        unit_range=purifier is None or has_unit_range(purifier),
+        unit_range=purifier is None or purifier.as_autoencoder()[1].unit_range,
     )
-
-
-def has_unit_range(purifier: Manifest) -> bool:
-    """Whether all purified training images lay in [0, 1]; a raw output (``--rescale none``) need not."""
-    low, high = purifier.as_autoencoder()[1].output_range
-    return low >= 0 and high <= 1

@@ -184,7 +184,8 @@ class Request(Record):
             # Of a value that may be one of several types, pydantic names the first that it is not.
             finite = not isinstance(value, float) or math.isfinite(value)
             why = first["msg"].lower() if finite else "input should be a finite number"
-            raise UsageError(f"bad --{names[0].replace('_', '-')} {value!r}: {why}") from None
+            option = {"hidden": "hidden-size", "code": "code-size"}.get(names[0], names[0].replace("_", "-"))
+            raise UsageError(f"bad --{option} {value!r}: {why}") from None
 
 
 class NetworkRequest(Request):
@@ -261,6 +262,11 @@ class AutoencoderMetrics(Record):
     test_mse: float
     output_range: tuple[float, float]
 
+    @property
+    def unit_range(self) -> bool:
+        """Whether all purified training images lay in [0, 1]; a raw output (``--rescale none``) need not."""
+        return self.output_range[0] >= 0 and self.output_range[1] <= 1
+
 
 class ClassifierMetrics(Record):
     """Clean accuracy through the purifier; ``converged`` and ``iterations`` for logistic regression only.
@@ -285,7 +291,7 @@ class EpsResult(Record):
     attack_success_rate: over initially correct samples, None where there are none. target_hit_rate: over samples that
     are not of their target's class, None for untargeted attacks. linf_max, l2_mean: of x_adv - x, in units of x.
     zero_gradient_fraction: share of samples for which the attacker's first gradient is zero or not finite.
-    within_budget: False when the perturbation was neither projected nor clipped and left the budget or the range.
+    within_budget: False whenever the perturbation was neither projected nor clipped.
     targets: class of the true label -> class aimed at, for attacks whose targets come from the data.
     """
 
@@ -315,6 +321,10 @@ Metrics = Annotated[AutoencoderMetrics | ClassifierMetrics | RunMetrics, Field(d
 
 
 # ---------------------------------------------------------------- manifests
+
+
+OUTCOMES, SAMPLES, ADVERSARIAL = "outcomes.npz", "samples.npz", "adversarial.npz"
+"""A run's artifacts: per-example outcomes, the images that a report shows, and, where asked for, all of them."""
 
 
 class Artifact(Record):

@@ -54,12 +54,17 @@ class Surface:
 
 @dataclass(frozen=True)
 class Threat:
-    """A row of THREATS. summary: what the attacker knows, in a sentence that users read."""
+    """A row of THREATS.
 
-    summary: str
+    explanation: what the attacker knows, for readers who have not met the threat model before; on_input: whether the
+    perturbation is added to the image, as an attacker outside the pipeline must.
+    """
+
+    explanation: str
     view: Callable[[Pipeline], Surface]
     needs_purifier: bool = True
     needs_twin: bool = False
+    on_input: bool = True
 
 
 def _identity(x: Tensor, draw: Tensor) -> Tensor:
@@ -95,17 +100,28 @@ def view_encoded(pipeline: Pipeline) -> Surface:
 
 THREATS: dict[str, Threat] = {
     "adaptive": Threat(
-        "the attacker knows classifier and purifier and differentiates through both", view_adaptive, False
+        "The attacker knows everything and differentiates through autoencoder and classifier together. Only this says "
+        "what the defence is worth; a classifier without autoencoder knows no other.",
+        view_adaptive,
+        needs_purifier=False,
     ),
-    "gray-box": Threat("the attacker knows the classifier, not the purifier in front of it", view_gray_box),
+    "gray-box": Threat(
+        "The attacker knows the classifier but not the autoencoder: the classifier alone is differentiated, and the "
+        "result then passes through the autoencoder.",
+        view_gray_box,
+    ),
     "oblivious": Threat(
-        "the attacker knows an undefended classifier of the same kind and nothing of the defence",
+        "The attacker does not know of the defence: the attack is made on an undefended twin of the classifier, and "
+        "the result then passes through the autoencoder.",
         view_oblivious,
         needs_twin=True,
     ),
     "encoded": Threat(
-        "the attacker changes the purifier's output, which a real attacker never touches (the paper's protocol)",
+        "The attacker stands behind the autoencoder and changes the purified data, which nobody outside the pipeline "
+        "can do. The budget is applied to the purified data, whose range differs from that of the images when the "
+        "autoencoder's output is not rescaled.",
         view_encoded,
+        on_input=False,
     ),
 }
 

@@ -23,6 +23,10 @@ HELD_OUT = 20
 """One training image in 20 is never trained on; the validation loss is taken on these."""
 
 
+EPOCH_STRIDE = 1_000_003
+"""More than an epoch has batches."""
+
+
 @dataclass(frozen=True)
 class Epoch:
     """What is known after an epoch; seconds since the training began."""
@@ -128,8 +132,8 @@ def _compile_pass(visit: BatchLoss, tensors: tuple[Tensor, ...], size: int) -> A
         total = tf.constant(0.0)
         for i in tf.range(tf.shape(positions)[0]):
             batch = tuple(tf.gather(tensor, positions[i]) for tensor in tensors)
-            # The step counts batches over the whole training, so that no two batches see the same noise.
-            step = seed[1] * 1_000_003 + i
+            # Each epoch's batches begin at a multiple of their own, so that no two see the same noise.
+            step = seed[1] * EPOCH_STRIDE + i
             total += visit(batch, weights[i], tf.stack([seed[0], step])) * tf.reduce_sum(weights[i])
         return total / tf.reduce_sum(weights)
 

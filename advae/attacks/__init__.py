@@ -40,8 +40,8 @@ class Attack:
 
     run: (goal, x, eps=, and where ``iterative`` also step_size=, steps=) -> proposed x_adv; gradient: (goal, x) -> the
     first gradient that it follows; unclipped: the paper's form of ``run``, for ``--no-clip``. target: default of
-    attacks on one class; choose_targets: reads a target for each class off the confusion matrix after the attack
-    ``targets_from``, at the same eps on the same samples.
+    attacks on one class; choose_targets: reads a target for each class off the confusion matrix after
+    TARGETS_FROM, at the same eps on the same samples.
     """
 
     summary: str
@@ -51,7 +51,6 @@ class Attack:
     unclipped: Callable[..., Tensor] | None = None
     target: int | None = None
     choose_targets: Callable[[IntArray], tuple[int, ...]] | None = None
-    targets_from: str = "non-targeted"
     linear_only: bool = False
     uses_loss: bool = True
 
@@ -81,6 +80,9 @@ ATTACKS: dict[str, Attack] = {
 
 DEFAULT_LOSS = "scaled"
 DEFAULT_STEPS = 10
+
+TARGETS_FROM = "non-targeted"
+"""The attack whose mistakes give natural and non-natural targets."""
 
 
 def find_attack(name: str, *, model: str) -> Attack:

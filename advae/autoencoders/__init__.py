@@ -9,7 +9,7 @@ from advae.autoencoders.kinds import AUTOENCODERS, Autoencoder, Options, Purifie
 from advae.autoencoders.losses import LOSSES
 from advae.errors import UsageError, unknown
 from advae.networks import Tensor
-from advae.records import Activations, AutoencoderRecipe, AutoencoderRequest, Dataset, History, Scalar
+from advae.records import AutoencoderRecipe, AutoencoderRequest, Dataset, History, Scalar
 from advae.training import OnEpoch, train
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def make_recipe(request: AutoencoderRequest, dataset: Dataset) -> AutoencoderRec
     if loss not in LOSSES:
         raise UsageError(unknown("loss", loss, LOSSES))
     network = networks.fill_in(request.network, dataset, code=defaults.code, activations=defaults.activations)
-    _check_ranges(network.activations, loss, options)
+    AUTOENCODERS[request.type].check(options, request.options, network.activations)
+    _check_output(network.activations[-1], loss)
     return AutoencoderRecipe(
         type=request.type,
         dataset=dataset.ref,
@@ -56,11 +57,8 @@ def make_recipe(request: AutoencoderRequest, dataset: Dataset) -> AutoencoderRec
     )
 
 
-def _check_ranges(activations: Activations, loss: str, options: Options) -> None:
-    """Raise UsageError where a loss speaks of numbers that the layer before it does not make."""
-    _, code, _, output = activations
-    if options.get("penalty") == "kl" and code != "sigmoid":
-        raise UsageError(f"--penalty kl needs a code in (0, 1), a sigmoid, not {code}; --penalty l1 takes any")
+def _check_output(output: str, loss: str) -> None:
+    """Raise UsageError where a loss speaks of numbers that the output layer does not make."""
     made_by = {
         "categorical-crossentropy": ("relu", "sigmoid", "softplus", "exponential"),
         "binary-crossentropy": ("sigmoid",),
@@ -77,11 +75,7 @@ def _resolve_options(type_: str, given: Options) -> dict[str, Scalar]:
             owners = [other for other, row in AUTOENCODERS.items() if name in row.options]
             option = name.replace("_", "-")
             raise UsageError(f"--{option} does not fit --type {type_}; it is for {', '.join(owners) or 'none'}")
-    options = {name: option.default for name, option in kind.options.items()} | dict(given)
-    if options.get("penalty") == "l1" and "rho" in given:
-        raise UsageError("--rho does not fit --penalty l1; it is the mean activation that kl aims at")
-    kind.check(options)
-    return options
+    return {name: option.default for name, option in kind.options.items()} | dict(given)
 
 
 def rescale_to_intensity(x: Tensor, reconstruction: Tensor) -> Tensor:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from advae import networks
 from advae.autoencoders.losses import LOSSES, gaussian_kl, kl_sparsity, weighted_mean
 from advae.autoencoders.noises import NOISES
 from advae.errors import UsageError, unknown
 from advae.networks import Tensor
-from advae.records import AutoencoderRecipe, Scalar
+from advae.records import Activations, AutoencoderRecipe, Rescale, Scalar
 
 Options = Mapping[str, Scalar]
 
@@ -46,35 +46,40 @@ class Defaults:
     """What a kind takes where the user names nothing: code size, activations, reconstruction loss, rescaling."""
 
     code: int
-    activations: tuple[str, str, str, str]
+    activations: Activations
     loss: str
-    rescale: Literal["intensity", "none"]
+    rescale: Rescale
 
 
 @dataclass(frozen=True)
 class AutoencoderKind:
     """A row of AUTOENCODERS.
 
-    defaults: (side, options) -> Defaults; options: what only this kind has, with defaults; check: raises UsageError
-    for options that cannot be.
+    defaults: (side, options) -> Defaults; options: what only this kind has, with defaults; check: (options, those
+    that were given, activations) -> None, raises UsageError for what cannot be.
     """
 
     summary: str
     build: Callable[[AutoencoderRecipe], Autoencoder]
     defaults: Callable[[int, Options], Defaults]
     options: Mapping[str, Option] = field(default_factory=dict)
-    check: Callable[[Options], None] = lambda options: None
+    check: Callable[[Options, Options, Activations], None] = lambda options, given, activations: None
 
 
 # ---------------------------------------------------------------- vanilla
 
 
-def _coder(recipe: AutoencoderRecipe) -> tuple[Any, Any]:
-    """Return the untrained encoder d-hidden-code and decoder code-hidden-d."""
+def _coder(recipe: AutoencoderRecipe, *, numbers_per_code: int = 1) -> tuple[Any, Any]:
+    """Return the untrained encoder d-hidden-code and decoder code-hidden-d.
+
+    numbers_per_code: how many outputs of the encoder describe one number of the code, 2 for mean and variance.
+    """
     shape, pixels = recipe.network, recipe.dataset.side**2
     first, code, second, output = shape.activations
     # The two halves draw from different streams of the one seed.
-    encoder = networks.dense_stack(pixels, (shape.hidden, shape.code), (first, code), seed=2 * recipe.seed)
+    encoder = networks.dense_stack(
+        pixels, (shape.hidden, numbers_per_code * shape.code), (first, code), seed=2 * recipe.seed
+    )
     decoder = networks.dense_stack(shape.code, (shape.hidden, pixels), (second, output), seed=2 * recipe.seed + 1)
     return encoder, decoder
 
@@ -110,9 +115,13 @@ def build_sparse(recipe: AutoencoderRecipe) -> Autoencoder:
     return Autoencoder((encoder, decoder), loss, lambda x, draw: decoder(encoder(x)))
 
 
-def _check_sparse(options: Options) -> None:
+def _check_sparse(options: Options, given: Options, activations: Activations) -> None:
     if options["penalty"] not in ("kl", "l1"):
         raise UsageError(unknown("penalty", str(options["penalty"]), ("kl", "l1")))
+    if options["penalty"] == "l1" and "rho" in given:
+        raise UsageError("--rho does not fit --penalty l1; it is the mean activation that kl aims at")
+    if options["penalty"] == "kl" and activations[1] != "sigmoid":
+        raise UsageError(f"--penalty kl needs a code in (0, 1), a sigmoid, not {activations[1]}; l1 takes any")
     if not 0 < float(options["rho"]) < 1:
         raise UsageError(f"bad --rho {options['rho']}: a mean activation between 0 and 1")
     if not 0 <= float(options["sparsity_weight"]) < math.inf:
@@ -134,7 +143,7 @@ def build_denoising(recipe: AutoencoderRecipe) -> Autoencoder:
     return Autoencoder((encoder, decoder), loss, lambda x, draw: decoder(encoder(x)))
 
 
-def _check_denoising(options: Options) -> None:
+def _check_denoising(options: Options, given: Options, activations: Activations) -> None:
     if options["noise"] not in NOISES:
         raise UsageError(unknown("noise", str(options["noise"]), NOISES))
     if not 0 <= float(options["noise_level"]) <= 1:
@@ -148,10 +157,7 @@ def build_variational(recipe: AutoencoderRecipe) -> Autoencoder:
     """Return the variational autoencoder with a Gaussian code; ``sample`` purifies with a draw, else with the mean."""
     import tensorflow as tf
 
-    shape, pixels = recipe.network, recipe.dataset.side**2
-    first, code, second, output = shape.activations
-    encoder = networks.dense_stack(pixels, (shape.hidden, 2 * shape.code), (first, code), seed=2 * recipe.seed)
-    decoder = networks.dense_stack(shape.code, (shape.hidden, pixels), (second, output), seed=2 * recipe.seed + 1)
+    encoder, decoder = _coder(recipe, numbers_per_code=2)
     distance, kl_weight, sample = LOSSES[recipe.loss], float(recipe.options["kl_weight"]), recipe.options["sample"]
 
     def draw_code(mean: Tensor, log_variance: Tensor, seed: Tensor) -> Tensor:
@@ -169,7 +175,7 @@ def build_variational(recipe: AutoencoderRecipe) -> Autoencoder:
     return Autoencoder((encoder, decoder), loss, reconstruct)
 
 
-def _check_variational(options: Options) -> None:
+def _check_variational(options: Options, given: Options, activations: Activations) -> None:
     if not 0 <= float(options["kl_weight"]) < math.inf:
         raise UsageError(f"bad --kl-weight {options['kl_weight']}: 0 or more")
 
@@ -178,7 +184,7 @@ def _check_variational(options: Options) -> None:
 
 
 def _paper_defaults(side: int, options: Options) -> Defaults:
-    return Defaults(side, ("relu", "relu", "exponential", "softplus"), "categorical-crossentropy", "intensity")
+    return Defaults(side, networks.PAPER_ACTIVATIONS, "categorical-crossentropy", "intensity")
 
 
 def _sparse_defaults(side: int, options: Options) -> Defaults:

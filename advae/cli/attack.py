@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from advae.attacks import DEFAULT_LOSS, DEFAULT_STEPS
+from advae.attacks import ATTACKS, DEFAULT_LOSS, DEFAULT_STEPS
 from advae.attacks.losses import LOSSES
 from advae.cli.options import (
     SESSION,
@@ -26,6 +26,9 @@ from advae.cli.outcome import describe_run, tabulate_runs
 from advae.cli.session import Session
 from advae.records import AttackRequest
 from advae.workflows import attack as run_attacks
+
+_TARGETS = ", ".join(f"{row.target} for {name}" for name, row in ATTACKS.items() if row.target is not None)
+_ITERATIVE = ", ".join(name for name, row in ATTACKS.items() if row.iterative)
 
 
 @grouped(session=SESSION)
@@ -52,13 +55,13 @@ def attack(
     data_dir: DataDirOption = None,
     target: Annotated[
         int | None,
-        typer.Option("--target", metavar="CLASS", min=0, help="Class to reach; default 5 for tfgsm, 7 for one-target."),
+        typer.Option("--target", metavar="CLASS", min=0, help=f"Class to reach; default {_TARGETS}."),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option("--steps", metavar="N", min=1, help=f"Of bim; default {DEFAULT_STEPS}.")
+        int | None, typer.Option("--steps", metavar="N", min=1, help=f"Of {_ITERATIVE}; default {DEFAULT_STEPS}.")
     ] = None,
     step_size: Annotated[
-        float | None, typer.Option("--step-size", metavar="X", help="Of bim; default eps / steps.")
+        float | None, typer.Option("--step-size", metavar="X", help=f"Of {_ITERATIVE}; default eps / steps.")
     ] = None,
     loss: Annotated[
         str | None,

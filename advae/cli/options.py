@@ -53,7 +53,14 @@ def complete_refs(*kinds: Kind) -> Callable[[typer.Context, str], list[str]]:
     return complete
 
 
+def describe_rows(table: Mapping[str, Any]) -> str:
+    """Return what the rows of a table are, for help texts."""
+    return "; ".join(f"{name}: {row.summary}" for name, row in table.items())
+
+
 # ---------------------------------------------------------------- single options
+
+_FOLDERS = " and ".join(f"{row.folder}/" for row in DATASETS.values() if row.folder)
 
 DatasetOption = Annotated[
     str | None,
@@ -66,7 +73,12 @@ DatasetOption = Annotated[
 ]
 DataDirOption = Annotated[
     Path | None,
-    typer.Option("--data-dir", metavar="DIR", envvar="ADVAE_DATA_DIR", help="Folder with mnist/ and fashion_mnist/."),
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        envvar="ADVAE_DATA_DIR",
+        help=f"Folder with {_FOLDERS}.",
+    ),
 ]
 SeedOption = Annotated[
     int, typer.Option("--seed", metavar="N", min=0, max=2**31 - 1, help="Of everything that is drawn.")
@@ -78,7 +90,7 @@ TypeOption = Annotated[
     typer.Option(
         "--type",
         metavar="TYPE",
-        help=f"Kind of autoencoder: {', '.join(AUTOENCODERS)}.",
+        help=f"{describe_rows(AUTOENCODERS)}.",
         autocompletion=complete_names(AUTOENCODERS),
     ),
 ]
@@ -87,13 +99,15 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         metavar="MODEL",
-        help=f"Kind of classifier: {', '.join(CLASSIFIERS)}.",
+        help=f"{describe_rows(CLASSIFIERS)}.",
         autocompletion=complete_names(CLASSIFIERS),
     ),
 ]
 MethodOption = Annotated[
     str,
-    typer.Option("--method", metavar="M[,M...]", help=f"{', '.join(ATTACKS)}.", autocompletion=complete_names(ATTACKS)),
+    typer.Option(
+        "--method", metavar="M[,M...]", help=f"{describe_rows(ATTACKS)}.", autocompletion=complete_names(ATTACKS)
+    ),
 ]
 ThreatOption = Annotated[
     str,
@@ -261,7 +275,7 @@ NETWORK = Group(
                 metavar="N",
                 min=1,
                 max=65_536,
-                help="Default: the image's side; 2 for variational.",
+                help="Default: the kind's, mostly the image's side.",
                 rich_help_panel=_NETWORK,
             ),
             None,

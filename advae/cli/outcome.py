@@ -71,8 +71,13 @@ def describe_run(made: Made, autoencoder: str | None) -> dict[str, Any]:
 def tabulate_runs(made: list[Made], classifier: ClassifierRecipe) -> Table:
     """Return the table that people read after an attack, narrow enough for 80 columns."""
     behind = f"behind {classifier.autoencoder}" if classifier.autoencoder else "without a purifier"
-    table = Table(title=f"{classifier.model} {behind}, {classifier.dataset.name}", title_justify="left", box=SIMPLE)
-    for name in ("method", "threat", "eps", "clean", "attacked (95 % interval)", "fooled"):
+    _, first = made[0].manifest.as_run()
+    low, high = first.clean_accuracy_interval
+    clean = f"n = {first.n}, clean {first.clean_accuracy:.2%} ({low:.2%} to {high:.2%})"
+    table = Table(
+        title=f"{classifier.model} {behind}, {classifier.dataset.name}\n{clean}", title_justify="left", box=SIMPLE
+    )
+    for name in ("method", "threat", "eps", "attacked (95 % interval)", "fooled"):
         table.add_column(name, justify="left" if name in ("method", "threat") else "right")
     for one in made:
         recipe, metrics = one.manifest.as_run()
@@ -83,10 +88,9 @@ def tabulate_runs(made: list[Made], classifier: ClassifierRecipe) -> Table:
                 recipe.method,
                 recipe.threat,
                 f"{result.eps:.4g} ({result.eps * 255:.4g}/255)",
-                f"{metrics.clean_accuracy:.2%}",
                 f"{result.accuracy:.2%} ({low:.2%} to {high:.2%})",
                 "-" if rate is None else f"{rate:.2%}",
             )
             if not result.within_budget:
-                table.add_row("", "", f"L-inf {result.linf_max:.4g}", "", "outside the budget: not a valid result", "")
+                table.add_row("", "", f"L-inf {result.linf_max:.4g}", "outside the budget: not a valid result", "")
     return table

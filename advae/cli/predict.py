@@ -69,9 +69,11 @@ def _put_json(manifest: Manifest, predictions: Iterator[Prediction]) -> None:
     }
     before = json.dumps(head)[:-1] + ', "predictions": [\n'
     for batch in predictions:
+        lines = []
         for label, row in zip(batch.labels.tolist(), _list_probabilities(batch), strict=True):
-            write(before + json.dumps({"label": label, "probabilities": row}, allow_nan=False))
-            before = ",\n"
+            lines.append(json.dumps({"label": label, "probabilities": row}, allow_nan=False))
+        write(before + ",\n".join(lines))
+        before = ",\n"
     write("\n]}\n")
 
 

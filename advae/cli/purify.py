@@ -23,6 +23,6 @@ def purify(
 ) -> None:
     """Purify images; prints the path of the result."""
     with session.workspace("purify") as workspace:
-        count = purify_images(workspace, ae, source, target)
+        manifest, count = purify_images(workspace, ae, source, target)
     session.tell(f"{count} images purified")
-    session.put({"autoencoder": session.registry.resolve_id(ae, "ae"), "n": count, "path": str(target)}, str(target))
+    session.put({"autoencoder": manifest.id, "n": count, "path": str(target)}, str(target))

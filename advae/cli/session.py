@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,7 @@ class Session:
     def registry(self) -> Registry:
         return Registry(self.home)
 
-    @property
+    @cached_property
     def console(self) -> Console:
         """The console for people, on stderr."""
         # A file has no width of its own; rich would take 80 and break every table.

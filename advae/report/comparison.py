@@ -11,6 +11,7 @@ from advae.records import Manifest
 from advae.report.notes import INPUT_THREATS, ORDER, WEAK_GRADIENTS, write_notes
 from advae.report.pairing import CounterpartFinder
 from advae.report.runs import Measured, Run, open_run, read_history
+from advae.report.wording import format_eps
 
 if TYPE_CHECKING:
     from advae.registry import Registry
@@ -58,15 +59,19 @@ class Pipeline:
         return self.first.classifier.id
 
     @property
-    def established(self) -> bool:
-        """Whether its robustness was measured at all, at the eps of the strongest attack that was run on its images."""
+    def doubt(self) -> str | None:
+        """Why its robustness is not established at the eps of the strongest attack on its images, None where it is."""
         strongest = self.find_strongest(INPUT_THREATS)
-        return strongest is not None and self.is_established_at(strongest.eps)
+        return self.find_doubt(strongest.eps) if strongest else "no valid attack on its images was run"
 
-    def is_established_at(self, eps: float) -> bool:
-        """Whether a valid adaptive attack with a usable gradient was run at this eps or a larger one."""
+    def find_doubt(self, eps: float) -> str | None:
+        """Return why robustness is not established at this eps, None where an adaptive attack was run that can be."""
         adaptive = [row for row in self._list_valid(["adaptive"]) if row.eps >= eps]
-        return any(row.own.result.zero_gradient_fraction <= WEAK_GRADIENTS for row in adaptive)
+        if not adaptive:
+            return f"no valid adaptive run at eps {format_eps(eps)} or more"
+        if all(row.own.result.zero_gradient_fraction > WEAK_GRADIENTS for row in adaptive):
+            return "the adaptive run had no usable gradient for too many samples"
+        return None
 
     def find_strongest(self, threats: Iterable[str]) -> Row | None:
         """Return the valid row of these threats with the lowest accuracy, at the smallest eps that reaches it."""
@@ -159,7 +164,7 @@ def _group_by_classifier(runs: Iterable[Run]) -> list[list[Run]]:
 def _build_pipeline(runs: list[Run], finder: CounterpartFinder) -> Pipeline:
     """Return a pipeline whose rows carry their notes, which need to know the pipeline's other rows."""
     bare = Pipeline(tuple(runs), tuple(row for run in runs for row in _build_rows(run, finder)))
-    noted = (replace(row, notes=write_notes(row, established=bare.is_established_at(row.eps))) for row in bare.rows)
+    noted = (replace(row, notes=write_notes(row, doubt=bare.find_doubt(row.eps))) for row in bare.rows)
     return replace(bare, rows=tuple(noted))
 
 

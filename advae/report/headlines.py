@@ -26,7 +26,7 @@ class Headline:
 
     @property
     def established(self) -> bool:
-        return self.pipeline.established
+        return self.pipeline.doubt is None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -54,8 +54,8 @@ def explain_headline(headline: Headline) -> str:
 def explain_doubt(headline: Headline) -> str:
     """Return why robustness is not established, and what is left against weaker attackers."""
     if headline.strongest is None:
-        return "no valid attack on its images was run"
-    return f"no valid adaptive run. Against a weaker attacker {_write_left(headline.strongest)}"
+        return str(headline.pipeline.doubt)
+    return f"{headline.pipeline.doubt}. Under what was run, {_write_left(headline.strongest)}"
 
 
 def _write_left(row: Row) -> str:

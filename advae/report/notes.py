@@ -18,43 +18,28 @@ WEAK_GRADIENTS = 0.01
 NOT_ESTABLISHED = "robustness not established"
 NOT_VALID = "outside the budget: not a valid result"
 
-EXPLANATIONS = {
-    "adaptive": "The attacker knows everything and differentiates through autoencoder and classifier together. "
-    "Only this says what the defence is worth; a classifier without autoencoder knows no other.",
-    "gray-box": "The attacker knows the classifier but not the autoencoder: the classifier alone is differentiated, "
-    "and the result then passes through the autoencoder.",
-    "oblivious": "The attacker does not know of the defence: the attack is made on an undefended twin of the "
-    "classifier, and the result then passes through the autoencoder.",
-    "encoded": "The attacker stands behind the autoencoder and changes the purified data, which nobody outside the "
-    "pipeline can do. The budget is applied to the purified data, whose range differs from that of the images when "
-    "the autoencoder's output is not rescaled.",
-}
-"""What the attacker knows, for readers who have not met the threat model before, in the order of the report."""
+ORDER = tuple(THREATS)
+"""The threat models in the order of the report."""
 
-ORDER = tuple(EXPLANATIONS)
-INPUT_THREATS = tuple(threat for threat in ORDER if threat != "encoded")
-"""The threat models whose perturbation is added to the image, as an attacker outside the pipeline must."""
+INPUT_THREATS = tuple(name for name, threat in THREATS.items() if threat.on_input)
+"""Those whose perturbation is added to the image, as an attacker outside the pipeline must."""
 
 
-def describe_threat(threat: str) -> str:
+def describe_threat(name: str) -> str:
     """Return what the attacker knows under a threat model."""
-    if threat in EXPLANATIONS:
-        return EXPLANATIONS[threat]
-    return f"{THREATS[threat].summary}." if threat in THREATS else "A threat model that this version does not know."
+    return THREATS[name].explanation if name in THREATS else "A threat model that this version does not know."
 
 
-def write_notes(row: Row, *, established: bool) -> tuple[str, ...]:
+def write_notes(row: Row, *, doubt: str | None) -> tuple[str, ...]:
     """Return the warnings that belong beside a row, the gravest first.
 
-    established: whether its pipeline has a valid adaptive run.
+    doubt: why the robustness of its pipeline is not established at its eps, None where it is.
     """
     other = row.undefended if row.defended else None
     notes = [
         _note_budget(row.own),
         f"without the autoencoder: {_note_budget(other)}" if other and _note_budget(other) else None,
-        None
-        if established or not row.defended
-        else f"{NOT_ESTABLISHED}: no valid adaptive run of this pipeline at this eps",
+        f"{NOT_ESTABLISHED}: {doubt}" if doubt and row.defended else None,
         _note_chance(row.own),
         _note_gradients(row.own),
         _note_encoded(row.own),

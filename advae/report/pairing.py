@@ -27,7 +27,8 @@ class CounterpartFinder:
         The threat model is not compared: without an autoencoder there is only one, and it is the counterpart of all.
         """
         fitting = (manifest for manifest in self._undefended if _is_same_attack(run.recipe, manifest.recipe, eps))
-        candidates = [other for manifest in fitting if _is_comparable(run, other := self._open(manifest))]
+        opened = (self._open(manifest) for manifest in fitting)
+        candidates = [other for other in opened if other and _is_comparable(run, other)]
         # ``max`` keeps the first of equals, and the registry lists the newest first.
         return max(candidates, key=lambda other: _rate_likeness(run, other), default=None)
 
@@ -40,9 +41,13 @@ class CounterpartFinder:
             return False
         return classifier is not None and not classifier.parents
 
-    def _open(self, manifest: Manifest) -> Run:
+    def _open(self, manifest: Manifest) -> Run | None:
+        """Return a run that nobody named; one whose arrays are damaged is no counterpart."""
         if manifest.id not in self._opened:
-            self._opened[manifest.id] = open_run(self._registry, manifest)
+            try:
+                self._opened[manifest.id] = open_run(self._registry, manifest)
+            except CorruptError:
+                return None
         return self._opened[manifest.id]
 
 

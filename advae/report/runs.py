@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from advae.errors import CorruptError
 from advae.records import (
+    OUTCOMES,
+    SAMPLES,
     AutoencoderMetrics,
     AutoencoderRecipe,
     ClassifierMetrics,
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
     from advae.registry import Registry
 
     Arrays = dict[str, np.ndarray[Any, Any]]
-
-OUTCOMES = "outcomes.npz"
-SAMPLES = "samples.npz"
 
 
 @dataclass(frozen=True)
@@ -124,8 +123,8 @@ def read_history(entry: Manifest) -> History | None:
 
 def read_raw_range(run: Run) -> tuple[float, float] | None:
     """Return the range of the run's purified data where it leaves [0, 1], as a raw reconstruction may; else None."""
-    reach = run.autoencoder.as_autoencoder()[1].output_range if run.autoencoder else (0.0, 1.0)
-    return None if reach[0] >= 0 and reach[1] <= 1 else reach
+    metrics = run.autoencoder.as_autoencoder()[1] if run.autoencoder else None
+    return None if metrics is None or metrics.unit_range else metrics.output_range
 
 
 def _check_arrays(run: Run) -> None:

@@ -160,8 +160,8 @@ def _list_warnings(comparison: Comparison) -> Iterator[str]:
     if not all(is_valid(row) for row in comparison.table_rows):
         yield f"* {NOT_VALID}"
     for pipeline in comparison.pipelines:
-        if pipeline.first.defended and not pipeline.established:
-            yield f"{NOT_ESTABLISHED}: no valid adaptive run of {name_pipeline(pipeline.first)}, {pipeline.id}"
+        if pipeline.first.defended and pipeline.doubt:
+            yield f"{NOT_ESTABLISHED} for {name_pipeline(pipeline.first)}, {pipeline.id}: {pipeline.doubt}"
 
 
 def _mark_share(side: Measured) -> str:

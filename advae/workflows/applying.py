@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from advae.records import FloatArray, IntArray
 
 
-def purify(workspace: Workspace, ae_ref: str, source: Path, target: Path) -> int:
-    """Write the purified images of a .npy file to another, float32 of the same shape, and return how many."""
+def purify(workspace: Workspace, ae_ref: str, source: Path, target: Path) -> tuple[Manifest, int]:
+    """Write the purified images of a .npy file to another, float32 of the same shape; return purifier and count."""
     manifest = workspace.registry.resolve(ae_ref, "ae")
     stored = images.open_images(source, manifest.recipe.dataset.side)
     start_tensorflow()
@@ -28,7 +28,7 @@ def purify(workspace: Workspace, ae_ref: str, source: Path, target: Path) -> int
         for rows, x in images.stream_images(stored, source):
             write(purifier(x, draw=rows.start))
             workspace.on_batch(rows.stop, len(stored))
-    return len(stored)
+    return manifest, len(stored)
 
 
 @dataclass(frozen=True)

@@ -28,11 +28,8 @@ def attack(
     clf_ref: None for the newest classifier (of the dataset, where one is named). Every request is checked before the
     first is computed. Raises UsageError, BudgetError, NotFoundError as the command-line contract says.
     """
-    classifier = _choose_classifier(workspace, clf_ref, dataset_name)
+    classifier, load = _choose_classifier(workspace, clf_ref, dataset_name)
     recipes = [_make_run_recipe(workspace.registry, classifier, request) for request in requests]
-    load = functools.cache(lambda: load_dataset_of(workspace, classifier, dataset_name))
-    if dataset_name:
-        load()
     return [_run(workspace, classifier, load, recipe) for recipe in recipes]
 
 
@@ -53,15 +50,26 @@ def _run(workspace: Workspace, classifier: Manifest, load: Callable[[], Dataset]
     return make_entry(workspace, recipe, compute, classifier.source)
 
 
-def _choose_classifier(workspace: Workspace, ref: str | None, dataset_name: str | None) -> Manifest:
+def _choose_classifier(
+    workspace: Workspace, ref: str | None, dataset_name: str | None
+) -> tuple[Manifest, Callable[[], Dataset]]:
+    """Return the classifier to attack, and what gives its dataset, read once and only when it is needed.
+
+    Where the user names a dataset it is read at once, to see whether it is the classifier's.
+    """
     registry = workspace.registry
-    if ref:
-        return registry.resolve(ref, "clf")
-    digest = load_named(workspace, dataset_name).ref.digest if dataset_name else None
-    newest = [entry for entry in (registry.latest("clf"), *registry.entries("clf")) if entry]
-    for entry in newest:
-        if digest in (None, entry.recipe.dataset.digest):
-            return entry
+    newest = [entry for entry in (registry.latest("clf"), *registry.entries("clf")) if entry] if not ref else []
+    if ref or (newest and not dataset_name):
+        classifier = registry.resolve(ref, "clf") if ref else newest[0]
+        load = functools.cache(lambda: load_dataset_of(workspace, classifier, dataset_name))
+        if dataset_name:
+            load()
+        return classifier, load
+    if dataset_name:
+        dataset = load_named(workspace, dataset_name)
+        for entry in newest:
+            if entry.recipe.dataset.digest == dataset.ref.digest:
+                return entry, lambda: dataset
     of = f" of dataset {dataset_name!r}" if dataset_name else ""
     option = f" --dataset {dataset_name}" if dataset_name else ""
     raise NotFoundError(f"no classifier{of} in {registry.home}; `advae train-clf --model nn{option}` makes one")

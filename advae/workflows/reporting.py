@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from advae.errors import CorruptError, NotFoundError
-from advae.records import Manifest
-from advae.registry import Registry
+from advae.records import OUTCOMES, SAMPLES, Manifest
 from advae.workflows.workspace import Workspace, identify_dataset
 
 
@@ -19,11 +18,9 @@ def choose_runs(workspace: Workspace, refs: Sequence[str], dataset_name: str | N
     runs, corrupt = registry.scan("run")
     for error in corrupt.values():
         workspace.tell(f"left out: {error}")
-    if refs:
-        named = {registry.resolve(ref).id for ref in refs}
-        runs = [run for run in runs if named & _lineage(registry, run)]
-    else:
-        runs = [run for run in runs if _is_readable(workspace, run)]
+    named = {registry.resolve_id(ref) for ref in refs}
+    lineages = {run.id: _trace(workspace, run, must=run.id in named) for run in runs}
+    runs = [run for run in runs if lineages[run.id] and (not refs or named & lineages[run.id])]
     if dataset_name:
         wanted = identify_dataset(dataset_name, workspace.data_dir)
         runs = [run for run in runs if wanted in (run.recipe.dataset.name, run.recipe.dataset.digest)]
@@ -34,17 +31,20 @@ def choose_runs(workspace: Workspace, refs: Sequence[str], dataset_name: str | N
     return runs
 
 
-def _lineage(registry: Registry, run: Manifest) -> set[str]:
-    """Return the run, its classifier and that one's purifier; not the twin, which only lent its gradient."""
-    classifier = registry.manifest(run.parents[0])
-    return {run.id, classifier.id, *(registry.manifest(purifier).id for purifier in classifier.parents)}
+def _trace(workspace: Workspace, run: Manifest, *, must: bool) -> set[str]:
+    """Return the run, its classifier and that one's purifier; not the twin, which only lent its gradient.
 
-
-def _is_readable(workspace: Workspace, run: Manifest) -> bool:
-    """Whether all that a run rests on can be read; if not, people are told that it is left out."""
+    Where one of them, or what the report shows of the run, cannot be read, people are told and nothing is returned;
+    ``must`` raises instead.
+    """
+    registry = workspace.registry
     try:
-        _lineage(workspace.registry, run)
+        for name in (OUTCOMES, SAMPLES):
+            registry.read_arrays(run, name)
+        classifier = registry.manifest(run.parents[0])
+        return {run.id, classifier.id, *(registry.manifest(purifier).id for purifier in classifier.parents)}
     except (CorruptError, NotFoundError) as error:
+        if must:
+            raise
         workspace.tell(f"{run.id} is left out: {error}")
-        return False
-    return True
+        return set()
