@@ -24,6 +24,7 @@ from advae.report import FORMATS, build_terminal_table, compare_runs, write_repo
 from advae.report.commands import list_commands
 from advae.report.drawing import create_axes, render_svg, styled
 from advae.report.figures import FIGURES, draw_figures
+from advae.report.headlines import write_headlines
 from advae.report.markdown import escape
 from advae.report.notes import describe_threat
 from advae.report.scores import score_runs, select_shown
@@ -262,6 +263,15 @@ def test_robustness_is_established_by_an_adaptive_attack_of_that_eps_with_gradie
     assert (comparison.pipelines[0].doubt is None) is established
     oblivious = next(row for row in comparison.rows if row.run.recipe.threat == "oblivious")
     assert any(note.startswith("robustness not established") for note in oblivious.notes) is not established
+
+
+def test_a_headline_from_one_step_attacks_says_so(lab: Lab) -> None:
+    classifier = lab.add_classifier(lab.add_autoencoder())
+    runs = [lab.add_run(classifier, method="fgsm", steps=None)]
+    for said in (True, False):
+        (headline,) = write_headlines(compare_runs(lab.registry, runs))
+        assert any("one-step" in warning for warning in headline.warnings) is said
+        runs.append(lab.add_run(classifier))
 
 
 def test_headline_is_the_worst_valid_row_at_the_smallest_eps_that_reaches_it(lab: Lab) -> None:

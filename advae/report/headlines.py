@@ -9,6 +9,8 @@ from advae.report.comparison import Comparison, Pipeline, Row
 from advae.report.notes import INPUT_THREATS, NOT_ESTABLISHED, NOT_VALID, ORDER
 from advae.report.wording import NOT_RUN, format_eps, format_rate, name_attack, name_pipeline
 
+ONE_STEP = "only one-step attacks were run: an iterative one may leave far less"
+
 
 @dataclass(frozen=True)
 class Headline:
@@ -31,7 +33,9 @@ class Headline:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What to know before believing it, without the one that the headline itself already says."""
-        return tuple(note for note in self.noted.notes if not note.startswith(NOT_ESTABLISHED))
+        notes = tuple(note for note in self.noted.notes if not note.startswith(NOT_ESTABLISHED))
+        one_step = all(run.recipe.steps is None for run in self.pipeline.runs)
+        return (*notes, ONE_STEP) if one_step else notes
 
     @property
     def details(self) -> list[str]:

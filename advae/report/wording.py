@@ -48,9 +48,10 @@ def name_autoencoder(run: Run) -> str:
 
 
 def name_pipeline(run: Run) -> str:
-    """Return the name of what was attacked: dataset, classifier and what stands in front of it."""
+    """Return the name of what was attacked: dataset, classifier, what stands in front of it, and a seed that is not 0."""
     front = f"behind autoencoder ({name_autoencoder(run)})" if run.defended else "without autoencoder"
-    return f"{show_name(run.recipe.dataset.name)}: {run.classifier_recipe.model} {front}"
+    seed = f", seed {run.classifier_recipe.seed}" if run.classifier_recipe.seed else ""
+    return f"{show_name(run.recipe.dataset.name)}: {run.classifier_recipe.model} {front}{seed}"
 
 
 def name_attack(run: Run) -> str:

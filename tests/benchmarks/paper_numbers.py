@@ -200,6 +200,8 @@ def run_linear(recorder: Recorder, dataset: str, purifier: Manifest) -> None:
             recorder.attack(undefended, "none", method, "adaptive", PAPER_EPS, clip=clip)
     for threat in THREATS:
         recorder.attack(defended, "vanilla", "non-targeted", threat, PAPER_EPS, clip=True)
+    recorder.attack(undefended, "none", "bim", "adaptive", PAPER_EPS, clip=True)
+    recorder.attack(defended, "vanilla", "bim", "adaptive", PAPER_EPS, clip=True)
     recorder.attack(defended, "vanilla", "non-targeted", "encoded", PAPER_EPS, clip=False)
 
 

@@ -85,6 +85,28 @@ def find_threat(rows: Rows, dataset: str, kind: str, threat: str, steps: int | N
     return float(found[0]["accuracy"]) if found else None
 
 
+def render_linear(rows: Rows) -> list[str]:
+    """Return what logistic regression keeps at the paper's eps: one step of its own attack, and an iterative one."""
+    lines = [
+        "| `lr` at 50/255, clipped, `adaptive` | dataset | clean | non-targeted | bim |",
+        "| --- | --- | ---: | ---: | ---: |",
+    ]
+    for dataset in DATASETS:
+        for kind in ("none", "vanilla"):
+            wanted = {"dataset": dataset, "classifier": "lr", "autoencoder": kind}
+            found = {
+                row["attack"]: row["accuracy"]
+                for row in rows
+                if all(row.get(key) == value for key, value in wanted.items())
+                and row.get("threat", "adaptive") == "adaptive"
+                and row.get("clip", True)
+            }
+            behind = "without autoencoder" if kind == "none" else f"behind {kind}"
+            cells = [percent(found.get(attack)) for attack in ("none", "non-targeted", "bim")]
+            lines.append(f"| {behind} | {NAMES[dataset]} | {' | '.join(cells)} |")
+    return lines
+
+
 def render_seeds(rows: Rows) -> list[str]:
     """Return clean accuracy of the headline networks seed by seed, and how many networks collapsed."""
     trained = [row for row in rows if row.get("classifier") == "nn" and row["attack"] == "none"]
@@ -124,6 +146,8 @@ def render(document: dict[str, Any]) -> str:
         "something, a longer attack takes it. `encoded` is the paper's point of attack, behind the purifier:",
         "",
         *render_threats(rows),
+        "",
+        *render_linear(rows),
         "",
         *render_seeds(rows),
         END,
