@@ -48,7 +48,7 @@ def name_autoencoder(run: Run) -> str:
 
 
 def name_pipeline(run: Run) -> str:
-    """Return the name of what was attacked: dataset, classifier, what stands in front of it, and a seed that is not 0."""
+    """Return the name of what was attacked: dataset, classifier, what stands in front of it, its seed unless 0."""
     front = f"behind autoencoder ({name_autoencoder(run)})" if run.defended else "without autoencoder"
     seed = f", seed {run.classifier_recipe.seed}" if run.classifier_recipe.seed else ""
     return f"{show_name(run.recipe.dataset.name)}: {run.classifier_recipe.model} {front}{seed}"
