@@ -22,7 +22,7 @@ USAGE, DISK, INTERRUPTED, DEFECT = 2, 5, 130, 1
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; whatever went wrong is one line on stderr."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         # Also what `--ae "$AE"` becomes when the command that should have set AE failed.
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _explain_usage(message: str, arguments: list[str]) -> int:
     """Return the exit code of a line that Typer could not parse, after saying why in our manner."""
     if not message:
-        # Help was asked for by giving no arguments, and has been printed.
+        # A group of commands was named and none of them: its help has been printed.
         return 0
     # Typer's own wording begins with a capital and ends with a full stop; ours does neither.
     message = message[:1].lower() + message[1:].rstrip(".")

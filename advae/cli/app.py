@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -22,12 +22,12 @@ class Command:
 
 
 COMMANDS: dict[str, Command] = {
-    "train-ae": Command("train_ae", "train_ae", "Train an autoencoder that purifies images; prints its id."),
-    "train-clf": Command("train_clf", "train_clf", "Train a classifier, behind an autoencoder or not; prints its id."),
-    "attack": Command("attack", "attack", "Attack a classifier; prints the run's id, or with --json its numbers."),
-    "report": Command("report", "report", "Write a report on runs; prints the path of its page."),
-    "purify": Command("purify", "purify", "Purify the images of a .npy file; prints the path of the result."),
-    "predict": Command("predict", "predict", "Classify the images of a .npy file; prints JSON or CSV."),
+    "train-ae": Command("train_ae", "train_ae", "Train an autoencoder; prints its id."),
+    "train-clf": Command("train_clf", "train_clf", "Train a classifier; prints its id."),
+    "attack": Command("attack", "attack", "Attack a classifier; prints the run's id."),
+    "report": Command("report", "report", "Write a report; prints its page's path."),
+    "purify": Command("purify", "purify", "Purify the images of a .npy file."),
+    "predict": Command("predict", "predict", "Classify the images of a .npy file."),
     "registry": Command("registry", "app", "List, show, name and remove what is stored."),
     "data": Command("data", "app", "Find, fetch and check the datasets."),
 }
@@ -39,9 +39,11 @@ def build_app(words: Sequence[str] | None = None) -> typer.Typer:
     The others are then there by name and summary alone: `advae --help` imports none of them, and a command imports
     only itself.
     """
-    app = typer.Typer(name="advae", help=ABOUT, no_args_is_help=True, pretty_exceptions_enable=False)
-    app.callback()(_describe)
     named = None if words is None else next((word for word in words if not word.startswith("-")), "")
+    # Rich's help, in panels, is worth its import where there are many options; the list of commands is plain.
+    markup: Literal["rich"] | None = None if named == "" else "rich"
+    app = typer.Typer(name="advae", help=ABOUT, pretty_exceptions_enable=False, rich_markup_mode=markup)
+    app.callback()(_describe)
     for name, command in COMMANDS.items():
         if named not in (None, name):
             app.command(name, help=command.summary)(_stand_in)
