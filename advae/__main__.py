@@ -16,7 +16,17 @@ def run() -> None:
         code = main()
     except KeyboardInterrupt:
         code = 130
+    _empty_streams()
     sys.exit(code)
+
+
+def _empty_streams() -> None:
+    """Flush stdout and stderr; what cannot be written is dropped, or Python would exit with 120 for it."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _open_missing_streams() -> None:

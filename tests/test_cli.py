@@ -430,7 +430,8 @@ def test_bad_images_leave_no_output(damage: str, trained: Trained, tmp_path: Pat
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "ADVAE_HOME": str(tmp_path / "home")}
+    # Empty means unset: streams are tried as buffered as users have them.
+    return {**os.environ, "PATH": path, "ADVAE_HOME": str(tmp_path / "home"), "PYTHONUNBUFFERED": ""}
 
 
 def test_the_four_steps_in_a_shell_pipeline(environment: dict[str, str], tmp_path: Path) -> None:
