@@ -11,6 +11,7 @@ from rich.table import Table
 from advae.cli.session import Session
 from advae.records import ClassifierRecipe, Manifest
 from advae.registry import check_tag
+from advae.report.notes import NOT_VALID
 from advae.workflows import Made
 
 
@@ -92,5 +93,5 @@ def tabulate_runs(made: list[Made], classifier: ClassifierRecipe) -> Table:
                 "-" if rate is None else f"{rate:.2%}",
             )
             if not result.within_budget:
-                table.add_row("", "", f"L-inf {result.linf_max:.4g}", "outside the budget: not a valid result", "")
+                table.add_row("", "", f"L-inf {result.linf_max:.4g}", NOT_VALID, "")
     return table
