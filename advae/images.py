@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from advae.arrayfiles import DAMAGED, explain, map_array
 from advae.batching import BATCH
-from advae.errors import DatasetError, DiskError
+from advae.drafts import write_aside
+from advae.errors import DatasetError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,19 +72,9 @@ def write_images(path: Path, shape: tuple[int, ...]) -> Iterator[Callable[[Float
     from numpy.lib import format as npy
 
     # Written in order rather than mapped: on a full disk a mapped file ends the process instead of raising.
-    if path.exists() and not path.is_file():
-        raise DiskError(f"cannot write {path}: it is a folder or a device, not a file")
-    draft = path.parent / f".{path.name}-{secrets.token_hex(8)}"
-    try:
-        with draft.open("xb") as stream:
-            npy.write_array_header_2_0(stream, {"descr": "<f4", "fortran_order": False, "shape": shape})
-            yield lambda batch: _append(stream, batch)
-        draft.replace(path)
-    except OSError as error:
-        raise DiskError(f"cannot write {path}: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):
-            draft.unlink()
+    with write_aside(path) as draft, draft.open("xb") as stream:
+        npy.write_array_header_2_0(stream, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        yield lambda batch: _append(stream, batch)
 
 
 def _append(stream: IO[bytes], batch: FloatArray) -> None:

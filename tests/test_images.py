@@ -328,7 +328,7 @@ def test_a_source_that_is_refused_halfway_leaves_the_target(target: Path, path: 
         copy()
 
 
-@pytest.mark.parametrize("place", ["nowhere/out.npy", "file/out.npy", "folder", "x" * 250], ids=lambda p: p[:15])
+@pytest.mark.parametrize("place", ["nowhere/out.npy", "file/out.npy", "folder", "x" * 256], ids=lambda p: p[:15])
 def test_a_target_that_cannot_be_is_a_disk_error(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").write_text("mine")
     (tmp_path / "folder").mkdir()

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import zlib
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import IO
 
 from advae.arrayfiles import explain
 from advae.datasets.idx import IdxFile
 from advae.datasets.search import choose_cache
 from advae.datasets.table import find_row
-from advae.errors import DatasetError, DiskError, UsageError
+from advae.drafts import make_folder, write_aside
+from advae.errors import DatasetError, UsageError
 
 Progress = Callable[[str, int, int], None]
 """Called with a file's name, the bytes that were unpacked so far, and how many there will be."""
@@ -75,33 +74,19 @@ def _fetch_file(file: IdxFile, folder: Path, mirrors: Sequence[str], on_progress
 def _download(url: str, file: IdxFile, target: Path, on_progress: Progress | None) -> None:
     """Publish the unpacked file as ``target``. Raises DatasetError for a bad mirror, DiskError for a bad disk."""
     sha, done = hashlib.sha256(), 0
-    with _publish(target) as handle, closing(_stream(url, file.size + CHUNK_BYTES)) as chunks:
-        for chunk in chunks:
-            done += len(chunk)
-            if done > file.size:
-                raise DatasetError(f"{url}: unpacks to more than {file.size} bytes")
-            sha.update(chunk)
-            handle.write(chunk)
-            if on_progress:
-                on_progress(file.name, done, file.size)
+    make_folder(target.parent)
+    with write_aside(target) as draft:
+        with draft.open("wb") as handle, closing(_stream(url, file.size + CHUNK_BYTES)) as chunks:
+            for chunk in chunks:
+                done += len(chunk)
+                if done > file.size:
+                    raise DatasetError(f"{url}: unpacks to more than {file.size} bytes")
+                sha.update(chunk)
+                handle.write(chunk)
+                if on_progress:
+                    on_progress(file.name, done, file.size)
         if sha.hexdigest() != file.sha256:
             raise DatasetError(f"{url}: SHA-256 {sha.hexdigest()} of {done} bytes, expected {file.sha256}")
-
-
-@contextmanager
-def _publish(target: Path) -> Iterator[IO[bytes]]:
-    """Give a file that becomes ``target`` at the end, and is removed if anything goes wrong before it."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as folder:
-            draft = Path(folder) / target.name
-            with draft.open("wb") as handle:
-                yield handle
-                handle.flush()
-                os.fsync(handle.fileno())
-            draft.replace(target)
-    except OSError as error:
-        raise DiskError(f"{target}: cannot be written: {explain(error)}") from error
 
 
 def _stream(url: str, limit: int) -> Generator[bytes]:

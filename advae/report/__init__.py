@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from advae.errors import DiskError, UsageError, unknown
+from advae.drafts import make_folder, write_aside
+from advae.errors import UsageError, unknown
 from advae.records import Manifest
 from advae.report.comparison import compare_runs
 from advae.report.documents import render_csv, render_json
@@ -44,17 +44,12 @@ def write_report(
             raise UsageError(unknown("format", name, FORMATS))
     findings = score_runs(compare_runs(registry, runs))
     documents = {name: WRITERS[name](findings) for name in formats}
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        return {name: _write_aside(out / f"report.{name}", text) for name, text in documents.items()}
-    except OSError as error:
-        raise DiskError(f"cannot write the report to {out}: {error.strerror or error}") from None
+    make_folder(out)
+    return {name: _write(out / f"report.{name}", text) for name, text in documents.items()}
 
 
-def _write_aside(path: Path, text: str) -> Path:
+def _write(path: Path, text: str) -> Path:
     """Write a file so that a reader sees the old one or the new one whole, and return its path."""
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".report-") as folder:
-        draft = Path(folder) / path.name
+    with write_aside(path) as draft:
         draft.write_text(text, encoding="utf-8", newline="\n")
-        draft.replace(path)
     return path

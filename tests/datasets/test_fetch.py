@@ -176,7 +176,7 @@ def test_interrupt_leaves_nothing_half_done(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("tiny")
 def test_disk_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DiskError, match="cannot be written"):
+    with pytest.raises(DiskError, match="cannot write"):
         fetch_dataset("tiny", cache_dir=tmp_path / "file")
 
     def fail(_descriptor: int) -> None:

@@ -1,0 +1,51 @@
+"""Files outside the registry, written beside and renamed: a reader finds the old file or the new one, whole."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from advae.errors import DiskError
+
+
+@contextmanager
+def write_aside(target: Path) -> Iterator[Path]:
+    """Give the path of a file to be written, which then becomes ``target`` by one rename; the folder must be there.
+
+    The draft bears the target's name, since writers go by its ending, in a hidden folder of its own. Raises DiskError
+    where the target is no file or cannot be written. Whatever is raised, the target is as it was and nothing is left.
+    """
+    try:
+        if target.exists() and not target.is_file():
+            raise DiskError(f"cannot write {target}: it is a folder or a device, not a file")
+        # A folder that cannot be removed is no reason to deny that the target has been written.
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".advae-", ignore_cleanup_errors=True) as folder:
+            draft = Path(folder) / target.name
+            yield draft
+            _sync(draft)
+            draft.replace(target)
+    except OSError as error:
+        raise DiskError(f"cannot write {target}: {error.strerror or error}") from None
+    # From here on the target is the new file; not every file system can sync a folder.
+    with suppress(OSError):
+        _sync(target.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, where it is not there yet. Raises DiskError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DiskError(f"cannot write to {folder}: {error.strerror or error}") from None
+
+
+def _sync(path: Path) -> None:
+    """Wait until the disk has a file, or the names in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
