@@ -37,10 +37,12 @@ def explain(error: Exception) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:200]
 
 
-def require_regular(path: Path) -> None:
-    """Raise ValueError for a folder, pipe or device, which might never end or never begin, OSError for nothing."""
-    if not stat.S_ISREG(path.stat().st_mode):
+def require_regular(path: Path) -> int:
+    """Return a file's size. Raises ValueError for a folder, pipe or device, which might never end or never begin."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
         raise ValueError("it is not a regular file")
+    return found.st_size
 
 
 def read_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -67,41 +69,63 @@ def read_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], np.dtype
     return shape, dtype
 
 
-def read_member(archive: zipfile.ZipFile, key: str) -> NDArray[Any]:
-    """Return one array of an .npz. Raises ValueError as ``read_header`` does, or one of DAMAGED."""
-    from numpy.lib import format as npy
-
-    member = archive.getinfo(f"{key}.npy")
+def check_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """Raise ValueError as ``read_header`` does, or one of DAMAGED, unless a member of an .npz is an array."""
     if member.compress_type not in PACKINGS:
         raise ValueError("packed in a way that numpy.savez does not use; expected stored or deflated")
     with archive.open(member) as stream:
         read_header(stream, member.file_size)
+
+
+def read_member(archive: zipfile.ZipFile, key: str) -> NDArray[Any]:
+    """Return one array of an .npz. Raises as ``check_member`` does."""
+    from numpy.lib import format as npy
+
+    member = archive.getinfo(f"{key}.npy")
+    check_member(archive, member)
     with archive.open(member) as stream:
         array: NDArray[Any] = npy.read_array(stream, allow_pickle=False)
     return array
 
 
+def _list_members(archive: zipfile.ZipFile, size: int) -> list[zipfile.ZipInfo]:
+    """Return the members of an .npz of ``size`` bytes that was written unpacked. Raises ValueError for another."""
+    members = archive.infolist()
+    if any(not member.filename.endswith(".npy") for member in members):
+        raise ValueError("it holds something else than arrays")
+    # Against the file's own size: an unpacked archive cannot hold more than itself.
+    if sum(member.file_size for member in members) > size:
+        raise ValueError("it claims to hold more than it is long")
+    return members
+
+
+def check_stored_arrays(path: Path) -> None:
+    """Raise ValueError or one of DAMAGED where ``read_stored_arrays`` would, without taking memory for an array."""
+    size = require_regular(path)
+    with zipfile.ZipFile(path) as archive:
+        for member in _list_members(archive, size):
+            check_member(archive, member)
+        damaged = archive.testzip()
+    if damaged:
+        raise ValueError(f"{damaged} does not match its checksum")
+
+
 def read_stored_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """Return all arrays of an .npz that was written unpacked, as ours are. Raises ValueError or one of DAMAGED."""
-    require_regular(path)
+    size = require_regular(path)
     with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-        if any(not member.filename.endswith(".npy") for member in members):
-            raise ValueError("it holds something else than arrays")
-        # Against the file's own size: an unpacked archive cannot hold more than itself.
-        if sum(member.file_size for member in members) > path.stat().st_size:
-            raise ValueError("it claims to hold more than it is long")
-        return {member.filename[:-4]: read_member(archive, member.filename[:-4]) for member in members}
+        names = [member.filename.removesuffix(".npy") for member in _list_members(archive, size)]
+        return {name: read_member(archive, name) for name in names}
 
 
 def map_array(path: Path) -> NDArray[Any]:
     """Return the array of a .npy file, mapped, not read. Raises ValueError as ``read_header`` does, or of DAMAGED."""
     import numpy as np
 
-    require_regular(path)
+    size = require_regular(path)
     if zipfile.is_zipfile(path):
         raise ValueError("it is an .npz archive; a .npy file is expected")
     with path.open("rb") as stream:
-        read_header(stream, path.stat().st_size)
+        read_header(stream, size)
     array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     return array

@@ -5,8 +5,6 @@ A recipe says all that decides a result, so that its digest can be the result's 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from advae.errors import CorruptError, UsageError
+from advae.identity import SCHEMA, Kind, name_recipe
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,12 +21,6 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float32]
     IntArray = NDArray[np.int64]
 
-SCHEMA = 1
-"""Version of everything below as it lies on disk; raised when an older program could not read it."""
-
-ID_DIGITS = 12
-
-Kind = Literal["ae", "clf", "run"]
 Scalar = bool | int | float | str
 
 
@@ -327,6 +320,13 @@ OUTCOMES, SAMPLES, ADVERSARIAL = "outcomes.npz", "samples.npz", "adversarial.npz
 """A run's artifacts: per-example outcomes, the images that a report shows, and, where asked for, all of them."""
 
 
+class DatasetKey(Record):
+    """What tells one dataset from another: its name, and the SHA-256 over its decoded arrays."""
+
+    name: str
+    digest: str
+
+
 class Artifact(Record):
     """One file of an entry: its SHA-256 and its size in bytes."""
 
@@ -337,13 +337,19 @@ class Artifact(Record):
 class Manifest(Record):
     """All that is known of a registry entry without opening its arrays.
 
-    artifacts: file name -> digest and size; source: path of a dataset that only the user's disk has; created: UTC,
-    ISO 8601; versions: of Python and the libraries that made it.
+    parents and dataset repeat what the recipe says, for readers that do not know every kind of recipe. artifacts:
+    file name -> digest and size; source: path of a dataset that only the user's disk has; created: UTC, ISO 8601;
+    versions: of Python and the libraries that made it.
     """
 
-    schema_version: int = SCHEMA
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    # Pydantic's own models have a method of the name that it has on the disk.
+    schema_version: int = Field(default=SCHEMA, alias="schema")
     id: str
     recipe: Recipe
+    parents: tuple[str, ...]
+    dataset: DatasetKey
     metrics: Metrics
     artifacts: dict[str, Artifact]
     source: str | None
@@ -353,10 +359,6 @@ class Manifest(Record):
     @property
     def kind(self) -> Kind:
         return self.recipe.kind
-
-    @property
-    def parents(self) -> tuple[str, ...]:
-        return self.recipe.parents
 
     def as_autoencoder(self) -> tuple[AutoencoderRecipe, AutoencoderMetrics]:
         """Return recipe and metrics of an ``ae`` entry. Raises CorruptError for another, or where they do not fit."""
@@ -377,12 +379,6 @@ class Manifest(Record):
         raise CorruptError(f"{self.id} is not a run")
 
 
-def canonical_json(value: Any) -> str:
-    """Return JSON that is equal for equal values: sorted keys, no spaces, floats as Python writes them."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
 def entry_id(recipe: AutoencoderRecipe | ClassifierRecipe | RunRecipe) -> str:
     """Return the id that a recipe stands for: its kind and the first 12 hex digits of its SHA-256."""
-    digest = hashlib.sha256(canonical_json(recipe.model_dump(mode="json")).encode()).hexdigest()
-    return f"{recipe.kind}-{digest[:ID_DIGITS]}"
+    return name_recipe(recipe.model_dump(mode="json"))

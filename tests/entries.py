@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from advae.errors import CorruptError, DiskError
+from advae.identity import canonical_json
 from advae.records import (
     AutoencoderMetrics,
     AutoencoderRecipe,
@@ -31,7 +32,6 @@ from advae.records import (
     Recipe,
     RunMetrics,
     RunRecipe,
-    canonical_json,
 )
 from advae.registry import Registry
 
@@ -288,7 +288,22 @@ def seal(registry: Registry, entry: Manifest, change: Callable[[dict[str, Any]],
     artifact = locate(registry, entry, WEIGHTS).read_bytes()
     stored["artifacts"][WEIGHTS] = {"sha256": hashlib.sha256(artifact).hexdigest(), "size": len(artifact)}
     change(stored)
-    path.write_text(json.dumps(stored | {"sha256": hashlib.sha256(canonical_json(stored).encode()).hexdigest()}))
+    path.write_bytes(seal_document(stored))
+
+
+def seal_document(document: Any) -> bytes:
+    """Return a manifest's bytes around any JSON, its digest over the bytes before it."""
+    body = json.dumps(document, indent=1).removesuffix("\n}").encode()
+    return body + b',\n "sha256": "%s"\n}\n' % hashlib.sha256(body).hexdigest().encode()
+
+
+def seal_first_schema(document: dict[str, Any]) -> bytes:
+    """Return the bytes of a manifest of schema 1, from a document of the present one."""
+    older = {"schema_version": 1} | {
+        name: value for name, value in document.items() if name not in ("schema", "parents", "dataset", "sha256")
+    }
+    digest = hashlib.sha256(canonical_json(older).encode()).hexdigest()
+    return (json.dumps(older | {"sha256": digest}, indent=1) + "\n").encode()
 
 
 def assert_refused(registry: Registry, entry: Manifest, read: Callable[[], Any], name: str) -> None:

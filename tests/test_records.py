@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from advae.errors import UsageError
+from advae.identity import canonical_json
 from advae.records import (
     Artifact,
     AttackRequest,
     AutoencoderMetrics,
     AutoencoderRecipe,
     ClassifierRecipe,
+    DatasetKey,
     DatasetRef,
     History,
     LogisticOptions,
@@ -27,7 +29,6 @@ from advae.records import (
     Recipe,
     Record,
     RunRecipe,
-    canonical_json,
     entry_id,
 )
 from tests.entries import (
@@ -61,6 +62,8 @@ def seal(recipe: Recipe) -> Manifest:
     return Manifest(
         id=entry_id(recipe),
         recipe=recipe,
+        parents=recipe.parents,
+        dataset=DatasetKey(name=recipe.dataset.name, digest=recipe.dataset.digest),
         metrics=make_metrics(recipe),
         artifacts={"weights.npz": Artifact(sha256="0" * 64, size=10)},
         source=None,

@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import typer
 
 from advae.attacks import ATTACKS, DEFAULT_LOSS, DEFAULT_STEPS
 from advae.attacks.losses import LOSSES
-from advae.cli.options import (
-    SESSION,
-    DataDirOption,
-    DatasetOption,
-    ForceOption,
-    MethodOption,
-    SeedOption,
-    ThreatOption,
-    complete_names,
-    complete_refs,
-    grouped,
-    parse_eps,
-    split_names,
-)
+from advae.cli.groups import SESSION, complete_names, complete_refs, grouped
+from advae.cli.options import DataDirOption, DatasetOption, ForceOption, SeedOption, describe_rows, split_names
 from advae.cli.outcome import describe_run, tabulate_runs
 from advae.cli.session import Session
+from advae.errors import BudgetError
 from advae.records import AttackRequest
+from advae.threats import THREATS
 from advae.workflows import attack as run_attacks
 
 _TARGETS = ", ".join(f"{row.target} for {name}" for name, row in ATTACKS.items() if row.target is not None)
 _ITERATIVE = ", ".join(name for name, row in ATTACKS.items() if row.iterative)
+
+MethodOption = Annotated[
+    str,
+    typer.Option(
+        "--method", metavar="M[,M...]", help=f"{describe_rows(ATTACKS)}.", autocompletion=complete_names(ATTACKS)
+    ),
+]
+ThreatOption = Annotated[
+    str,
+    typer.Option(
+        "--threat",
+        metavar="T[,T...]",
+        help=f"What the attacker knows: {', '.join(THREATS)}.",
+        autocompletion=complete_names(THREATS),
+    ),
+]
 
 
 @grouped(session=SESSION)
@@ -111,3 +118,19 @@ def attack(
     session.put(
         documents[0] if len(documents) == 1 else {"runs": documents}, "\n".join(one.manifest.id for one in made)
     )
+
+
+def parse_eps(text: str) -> tuple[float, ...]:
+    """Return the radii of ``0.1,0.2`` or ``50/255``, not yet checked against [0, 1]. Raises BudgetError."""
+    return tuple(_parse_number(part.strip()) for part in text.split(","))
+
+
+def _parse_number(text: str) -> float:
+    numerator, slash, denominator = text.partition("/")
+    try:
+        number = float(numerator) / float(denominator) if slash else float(numerator)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise BudgetError(f"bad eps {text!r}: a number in [0, 1], or a fraction such as 50/255")
+    return number

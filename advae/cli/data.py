@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress
 
-from advae.cli.options import SESSION, DataDirOption, complete_names, grouped
+from advae.cli.groups import SESSION, complete_names, grouped
+from advae.cli.options import DataDirOption
 from advae.cli.session import Session
 from advae.datasets import DATASETS, fetch_dataset, find_dataset, verify_dataset
 

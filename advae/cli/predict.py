@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from advae.cli.options import SESSION, complete_names, complete_refs, grouped
+from advae.cli.groups import SESSION, complete_names, complete_refs, grouped
 from advae.cli.session import Session
 from advae.cli.stdout import write
 from advae.errors import UsageError, unknown

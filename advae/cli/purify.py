@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from advae.cli.options import SESSION, complete_refs, grouped
+from advae.cli.groups import SESSION, complete_refs, grouped
 from advae.cli.session import Session
 from advae.workflows import purify as purify_images
 

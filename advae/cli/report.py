@@ -7,15 +7,8 @@ from typing import Annotated
 
 import typer
 
-from advae.cli.options import (
-    SESSION,
-    DataDirOption,
-    DatasetOption,
-    complete_names,
-    complete_refs,
-    grouped,
-    split_names,
-)
+from advae.cli.groups import SESSION, complete_names, complete_refs, grouped
+from advae.cli.options import DataDirOption, DatasetOption, split_names
 from advae.cli.session import Session
 from advae.report import FORMATS, build_terminal_table, compare_runs, write_report
 from advae.workflows import choose_runs

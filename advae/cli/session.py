@@ -11,14 +11,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
 from advae.cli.stdout import write
 from advae.registry import Registry
-from advae.training import Epoch
 
 if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from advae.training import Epoch
     from advae.workflows import Workspace
 
 
@@ -50,6 +49,8 @@ class Session:
     @cached_property
     def console(self) -> Console:
         """The console for people, on stderr."""
+        from rich.console import Console
+
         # A file has no width of its own; rich would take 80 and break every table.
         width = None if sys.stderr.isatty() else 120
         return Console(stderr=True, no_color=not self.color, highlight=False, soft_wrap=True, width=width)
@@ -58,7 +59,12 @@ class Session:
         """Show people a line or a table, unless they asked for quiet."""
         # What people read must not decide whether a command succeeds: their disk may be full.
         with suppress(OSError):
-            if not self.quiet:
+            if self.quiet:
+                return
+            if isinstance(message, str) and not sys.stderr.isatty():
+                # Rich takes its time over thousands of lines, to no end where there is no terminal.
+                print(message, file=sys.stderr)
+            else:
                 self.console.print(message, markup=not isinstance(message, str))
 
     def detail(self, message: str) -> None:
@@ -75,6 +81,8 @@ class Session:
     @contextmanager
     def workspace(self, what: str, *, data_dir: Path | None = None, force: bool = False) -> Iterator[Workspace]:
         """Give a workspace whose progress is drawn as a bar: with a terminal, and without ``-q``."""
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
         from advae.workflows import Workspace
 
         shown = self.console.is_terminal and not self.quiet

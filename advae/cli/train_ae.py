@@ -7,21 +7,11 @@ from typing import Annotated, Any, cast, get_args
 import typer
 
 from advae.autoencoders import LOSSES
-from advae.cli.options import (
-    NETWORK,
-    OWN_OPTIONS,
-    SESSION,
-    DataDirOption,
-    DatasetOption,
-    ForceOption,
-    SeedOption,
-    TagOption,
-    TypeOption,
-    complete_names,
-    grouped,
-)
+from advae.cli.groups import SESSION, complete_names, grouped
+from advae.cli.options import DataDirOption, DatasetOption, ForceOption, SeedOption, TagOption
 from advae.cli.outcome import put_trained
 from advae.cli.session import Session
+from advae.cli.training_options import NETWORK, OWN_OPTIONS, TypeOption
 from advae.errors import UsageError, unknown
 from advae.records import AutoencoderRequest, NetworkRequest, Rescale
 from advae.workflows import DEFAULT_DATASET, train_autoencoder

@@ -6,20 +6,11 @@ from typing import Annotated
 
 import typer
 
-from advae.cli.options import (
-    NETWORK,
-    SESSION,
-    DataDirOption,
-    DatasetOption,
-    ForceOption,
-    ModelOption,
-    SeedOption,
-    TagOption,
-    complete_refs,
-    grouped,
-)
+from advae.cli.groups import SESSION, complete_refs, grouped
+from advae.cli.options import DataDirOption, DatasetOption, ForceOption, SeedOption, TagOption
 from advae.cli.outcome import put_trained
 from advae.cli.session import Session
+from advae.cli.training_options import NETWORK, ModelOption
 from advae.records import ClassifierRequest, LogisticRequest, NetworkRequest
 from advae.workflows import train_classifier
 

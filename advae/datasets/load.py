@@ -11,12 +11,11 @@ from advae.datasets.npz import read_npz
 from advae.datasets.search import describe_missing, locate
 from advae.datasets.table import DatasetRow, find_row
 from advae.errors import DatasetError
-from advae.records import Dataset, DatasetRef
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from advae.records import FloatArray
+    from advae.records import Dataset, FloatArray
 
 
 class Verified(NamedTuple):
@@ -80,6 +79,8 @@ def _read_files(row: DatasetRow, data_dir: Path | None, cache_dir: Path | None) 
 
 
 def _assemble(name: str, classes: tuple[str, ...], decoded: Decoded, source: Path | None) -> Dataset:
+    from advae.records import Dataset, DatasetRef
+
     return Dataset(
         ref=DatasetRef(name=name, digest=decoded.digest, side=decoded.x_train.shape[1], classes=classes),
         x_train=_flatten(decoded.x_train),

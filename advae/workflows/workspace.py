@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from advae.backend import start_tensorflow
 from advae.datasets import DATASETS, load_dataset
-from advae.errors import DatasetError, UsageError
+from advae.errors import DatasetError, DiskError, UsageError
 from advae.records import AutoencoderRecipe, ClassifierRecipe, Dataset, Manifest, Metrics, RunRecipe, entry_id
 from advae.registry import Registry
 from advae.training import OnEpoch
@@ -54,21 +54,28 @@ def make_entry(
 ) -> Made:
     """Return the entry of a recipe, computed where it is missing or ``force`` is on, and mark it the latest."""
     registry = workspace.registry
-    manifest = None if workspace.force else registry.find(entry_id(recipe))
-    cached = manifest is not None
-    if manifest is None:
+
+    def start_and_compute() -> Content:
         _tell_of_dependants(workspace, entry_id(recipe))
-        registry.check_writable()
         start_tensorflow()
-        content, arrays = compute()
-        manifest = registry.publish(recipe, content, arrays, source=source, replace=workspace.force)
-    registry.mark_latest(manifest)
+        return compute()
+
+    manifest, cached = registry.obtain(
+        recipe, start_and_compute, source=source, force=workspace.force, tell=workspace.tell
+    )
+    try:
+        registry.mark_latest(manifest)
+    except DiskError as error:
+        if not cached:
+            raise
+        # A registry that can only be read still gives out what it holds.
+        workspace.tell(f"`latest` stays where it was: {error}")
     return Made(manifest, cached)
 
 
 def _tell_of_dependants(workspace: Workspace, id_: str) -> None:
     """Say which entries rest on one that is about to be made anew: they keep what they made of the old one."""
-    resting = [entry.id for entry in workspace.registry.entries() if id_ in entry.parents] if workspace.force else []
+    resting = [entry.id for entry in workspace.registry.glance()[0] if id_ in entry.parents] if workspace.force else []
     if resting:
         workspace.tell(f"{id_} is made anew; {', '.join(resting)} rest on what it was, --force makes them anew too")
 

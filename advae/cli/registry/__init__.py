@@ -1,0 +1,24 @@
+"""``advae registry``: what is stored, its names, its upkeep, and how to hand it on."""
+
+from __future__ import annotations
+
+import typer
+
+from advae.cli.registry.listing import list_entries, show_entry
+from advae.cli.registry.naming import tag_entry, untag_entry
+from advae.cli.registry.sharing import export_entry, import_entries
+from advae.cli.registry.upkeep import collect_garbage, remove_entry, verify_entries
+
+app = typer.Typer(no_args_is_help=True)
+for name, command in {
+    "ls": list_entries,
+    "show": show_entry,
+    "tag": tag_entry,
+    "untag": untag_entry,
+    "rm": remove_entry,
+    "verify": verify_entries,
+    "gc": collect_garbage,
+    "export": export_entry,
+    "import": import_entries,
+}.items():
+    app.command(name)(command)

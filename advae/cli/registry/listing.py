@@ -1,0 +1,168 @@
+"""``advae registry ls`` and ``show``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from advae.cli.groups import SESSION, RefArgument, complete_names, complete_tags, grouped
+from advae.cli.options import DataDirOption, DatasetOption
+from advae.cli.session import Session
+from advae.errors import CorruptError, NotFoundError, UsageError, unknown
+from advae.registry import KINDS, NAMES, Glance, Registry, printable
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
+
+    from advae.records import Manifest
+
+COLUMNS = ("id", "dataset", "tags", "created", "size", "what")
+
+
+@grouped(session=SESSION)
+def list_entries(
+    session: Session,
+    kind: Annotated[
+        str | None,
+        typer.Option("--kind", metavar="KIND", help=f"{', '.join(KINDS)}.", autocompletion=complete_names(KINDS)),
+    ] = None,
+    dataset: DatasetOption = None,
+    data_dir: DataDirOption = None,
+    tag: Annotated[
+        str | None, typer.Option("--tag", metavar="NAME", help="Only what bears it.", autocompletion=complete_tags)
+    ] = None,
+) -> None:
+    """List the entries, newest first."""
+    if kind is not None and kind not in KINDS:
+        raise UsageError(unknown("kind", kind, KINDS))
+    registry = session.registry
+    entries, corrupt = registry.glance(kind)
+    tags = registry.tags()
+    if dataset is not None:
+        from advae.workflows import identify_dataset
+
+        wanted = identify_dataset(dataset, data_dir)
+        entries = [entry for entry in entries if wanted in (entry.dataset, entry.dataset_digest)]
+    if tag is not None:
+        entries = [entry for entry in entries if tag in tags.get(entry.id, [])]
+    for error in corrupt.values():
+        session.tell(f"advae: {error}")
+    if session.as_json:
+        found = [_describe_row(entry, tags) for entry in entries]
+        session.put([*found, *({"id": id_, "corrupt": str(error)} for id_, error in corrupt.items())], "")
+        return
+    # People at a terminal read the table; a pipeline gets the ids.
+    if session.quiet or not sys.stdout.isatty():
+        session.put(None, "\n".join(entry.id for entry in entries))
+    session.tell(_tabulate(entries, tags))
+
+
+def _describe_row(entry: Glance, tags: dict[str, list[str]]) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "kind": entry.kind,
+        "dataset": entry.dataset,
+        "summary": entry.what,
+        "tags": tags.get(entry.id, []),
+        "created": entry.created,
+        "bytes": entry.size,
+    }
+
+
+def _tabulate(entries: list[Glance], tags: dict[str, list[str]]) -> str:
+    """Return aligned lines; thousands of them take no time, which Rich's tables do."""
+    rows = [COLUMNS] + [
+        (
+            entry.id,
+            entry.dataset,
+            ",".join(tags.get(entry.id, [])),
+            entry.created[:19].replace("T", " "),
+            f"{entry.size / 1e6:8.2f} MB",
+            entry.what,
+        )
+        for entry in entries
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+# ---------------------------------------------------------------- show
+
+
+@grouped(session=SESSION)
+def show_entry(ref: RefArgument, session: Session) -> None:
+    """Print all that is known of an entry, as JSON; at a terminal, for people."""
+    registry = session.registry
+    manifest = registry.resolve(ref)
+    lineage = registry.glance_at_lineage(manifest.id)
+    document = manifest.model_dump(mode="json") | {
+        "tags": registry.tags().get(manifest.id, []),
+        "bytes": registry.size(manifest),
+        "bytes_with_ancestors": sum(entry.size for entry in lineage.values() if entry),
+        "lineage": _trace(registry, manifest.id),
+    }
+    if session.as_json or session.quiet or not sys.stdout.isatty():
+        session.put(document, json.dumps(document, indent=2))
+    if session.quiet:
+        return
+    from rich.console import Group
+    from rich.text import Text
+
+    session.tell(Group(*map(Text, _describe(document, manifest)), _draw(registry, manifest.id)))
+
+
+def _trace(registry: Registry, id_: str) -> dict[str, Any]:
+    """Return an entry's ancestors as a tree of ids."""
+    try:
+        parents = registry.glance_at(id_).parents
+    except (NotFoundError, CorruptError) as error:
+        return {"id": id_, "problem": str(error)}
+    return {"id": id_, "parents": [_trace(registry, parent) for parent in parents]}
+
+
+def _draw(registry: Registry, id_: str) -> Tree:
+    """Return an entry's ancestors as a tree for people."""
+    from rich.text import Text
+    from rich.tree import Tree
+
+    try:
+        entry = registry.glance_at(id_)
+    except (NotFoundError, CorruptError) as error:
+        return Tree(Text(f"{id_}  {error}"))
+    tree = Tree(Text(f"{id_}  {entry.what}"))
+    tree.children += [_draw(registry, parent) for parent in entry.parents]
+    return tree
+
+
+def _describe(document: dict[str, Any], manifest: Manifest) -> Iterator[str]:
+    """Yield what people want to know of an entry, a line each."""
+    versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
+    yield f"{manifest.id}: {NAMES[manifest.kind]}, made {manifest.created[:19].replace('T', ' ')} UTC with {versions}"
+    yield f"tags: {', '.join(document['tags']) or 'none'}"
+    sizes = [f"{document[name] / 1e6:.2f} MB" for name in ("bytes", "bytes_with_ancestors")]
+    yield f"on disk: {sizes[0]}, with all that it rests on {sizes[1]}"
+    for part in ("recipe", "metrics"):
+        yield f"{part}:"
+        yield from (f"  {printable(line)}" for line in _flatten(document[part]))
+    yield "lineage:"
+
+
+def _flatten(value: Any, name: str = "") -> Iterator[str]:
+    """Yield ``name: value`` for everything in a document; of long lists, their ends."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _flatten(inner, f"{name}.{key}" if name else key)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for position, inner in enumerate(value):
+            yield from _flatten(inner, f"{name}[{position}]")
+    elif isinstance(value, list):
+        ends = value if len(value) <= 10 else [*value[:2], "...", *value[-2:]]
+        yield f"{name}: {', '.join(map(str, ends))}"
+    else:
+        yield f"{name}: {value}"

@@ -1,0 +1,81 @@
+"""``advae registry export`` and ``import``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from advae.cli.groups import SESSION, RefArgument, complete_names, grouped
+from advae.cli.session import Session
+from advae.errors import UsageError, unknown
+
+PIPE = Path("-")
+BUNDLE, KERAS, JOBLIB = FORMATS = ("bundle", "keras", "joblib")
+
+
+@grouped(session=SESSION)
+def export_entry(
+    ref: RefArgument,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="`-` is stdout, for a bundle.", allow_dash=True)],
+    session: Session,
+    format_: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help=(
+                "bundle: the entry and all that it rests on, for `import`; keras: purifier and classifier to logits, "
+                "for plain Keras; joblib: the scikit-learn LogisticRegression."
+            ),
+            autocompletion=complete_names(FORMATS),
+        ),
+    ] = BUNDLE,
+) -> None:
+    """Write an entry to a file for other people or other programs; prints the file's name."""
+    if format_ not in FORMATS:
+        raise UsageError(unknown("format", format_, FORMATS))
+    from advae.workflows.exporting import EXPORTS
+    from advae.workflows.sharing import export_bundle
+
+    if file == PIPE and (format_ != BUNDLE or sys.stdout.isatty()):
+        raise UsageError("bad FILE '-': only a bundle goes to stdout, and only into a pipe or a file")
+    if format_ == BUNDLE:
+        with session.workspace(f"export {ref}") as workspace:
+            manifest, ids = export_bundle(workspace, ref, sys.stdout.buffer if file == PIPE else file)
+        session.tell(f"{file} holds {', '.join(ids)}")
+        if file != PIPE:
+            session.put({"id": manifest.id, "format": format_, "file": str(file), "ids": ids}, str(file))
+        return
+    with session.workspace(f"export {ref}") as workspace:
+        exported = EXPORTS[format_](workspace, ref, file)
+    if exported.by_mean:
+        session.tell(f"{file}: its purifier samples; the file holds its mean instead, which is easier to attack")
+    if exported.left_out:
+        session.tell(f"{file}: the classifier alone; it expects images purified by {exported.left_out}")
+    document = {
+        "id": exported.manifest.id,
+        "format": format_,
+        "file": str(file),
+        "by_mean": exported.by_mean,
+        "left_out": exported.left_out,
+    }
+    session.put(document, str(file))
+
+
+@grouped(session=SESSION)
+def import_entries(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle, packed by gzip or not; `-` is stdin.")],
+    session: Session,
+    force: Annotated[bool, typer.Option("--force", help="Replace entries that are there already.")] = False,
+) -> None:
+    """Take the entries of a bundle, once all of it is found right; prints the id of the one that was exported."""
+    from advae.workflows.sharing import import_bundle
+
+    with session.workspace(f"import {file}", force=force) as workspace:
+        imported = import_bundle(workspace, sys.stdin.buffer if file == PIPE else file)
+    new = [id_ for id_ in imported.ids if id_ not in imported.present]
+    session.tell(f"{len(new)} of {len(imported.ids)} entries are new here: {', '.join(new) or 'none'}")
+    session.put({"id": imported.ids[-1], "ids": imported.ids, "present": imported.present}, imported.ids[-1])

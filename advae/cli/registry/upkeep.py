@@ -1,0 +1,60 @@
+"""``advae registry rm``, ``verify`` and ``gc``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from advae.cli.groups import SESSION, OptionalRefArgument, RefArgument, grouped
+from advae.cli.session import Session
+from advae.errors import CorruptError
+from advae.registry.collection import find_garbage, remove_garbage
+from advae.registry.verification import find_broken_references, verify
+
+
+@grouped(session=SESSION)
+def remove_entry(
+    ref: RefArgument,
+    session: Session,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Also what depends on it.")] = False,
+) -> None:
+    """Remove an entry and its names; refused while another entry depends on it."""
+    gone = session.registry.remove(session.registry.resolve_id(ref), recursive=recursive)
+    session.put({"removed": gone}, "\n".join(gone))
+
+
+@grouped(session=SESSION)
+def verify_entries(session: Session, ref: OptionalRefArgument = None) -> None:
+    """Read every file of an entry and of what it rests on, or of all entries; print the ids of damaged ones."""
+    registry = session.registry
+    ids = [*registry.glance_at_lineage(registry.resolve_id(ref))] if ref else registry.ids()
+    problems = dict(verify(registry, ids))
+    damaged = {id_: found for id_, found in problems.items() if found}
+    references = {} if ref else {str(path): why for path, why in find_broken_references(registry).items()}
+    for line in [line for found in damaged.values() for line in found]:
+        session.tell(f"advae: {line}")
+    for path, why in references.items():
+        session.tell(f"advae: {path}: {why}; `advae registry untag` or removing the file mends it")
+    session.put({"checked": len(ids), "damaged": damaged, "references": references}, "\n".join(damaged))
+    if damaged or references:
+        names = f", {len(references)} of the references" if references else ""
+        raise CorruptError(f"{len(damaged)} of {len(ids)} entries{names} are damaged")
+    session.tell(f"{len(ids)} {'entry is' if len(ids) == 1 else 'entries are'} as stored")
+
+
+@grouped(session=SESSION)
+def collect_garbage(
+    session: Session,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+) -> None:
+    """Remove entries that no tag, no run and no `latest` reaches, and what killed processes left over a day ago."""
+    registry = session.registry
+    garbage = find_garbage(registry)
+    if not dry_run:
+        remove_garbage(registry, garbage)
+    drafts = [path.name for path in garbage.drafts]
+    document = {"dry_run": dry_run, "entries": garbage.entries, "bytes": garbage.size, "drafts": drafts}
+    what = f"{len(garbage.entries)} entries ({garbage.size / 1e6:.2f} MB) and {len(drafts)} left-over drafts"
+    session.tell(f"{what} {'would be' if dry_run else 'were'} removed")
+    session.put(document, "\n".join(garbage.entries))

@@ -1,0 +1,20 @@
+"""The store on disk that the commands share: recipe-addressed entries, published by one rename, and their names."""
+
+from advae.identity import KINDS
+from advae.registry.documents import Glance, printable
+from advae.registry.entries import VERSIONED, library_versions
+from advae.registry.references import LATEST, MADE_BY, NAMES, check_tag
+from advae.registry.store import Registry
+
+__all__ = [
+    "KINDS",
+    "LATEST",
+    "MADE_BY",
+    "NAMES",
+    "VERSIONED",
+    "Glance",
+    "Registry",
+    "check_tag",
+    "library_versions",
+    "printable",
+]

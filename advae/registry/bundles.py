@@ -1,0 +1,226 @@
+"""A bundle: an entry and all that it rests on in one tar, to hand to somebody else; read as a stream, trusting nothing.
+
+Members are plain files of flat names, ``<id>.manifest.json`` followed by ``<id>.<artifact>``, ancestors first. The
+tar is read header by header: links, folders, devices, extended headers and every other name are refused as they come.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import re
+import tarfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Protocol
+
+from advae.arrayfiles import DAMAGED, check_stored_arrays, explain
+from advae.errors import CorruptError, UsageError
+from advae.registry.documents import MAX_MANIFEST, decode
+from advae.registry.layout import MANIFEST, write_synced
+from advae.registry.store import Registry
+
+if TYPE_CHECKING:
+    from advae.records import Artifact, Manifest
+
+MEMBER = re.compile(r"((?:ae|clf|run)-[0-9a-f]{12})\.(manifest\.json|[a-z][a-z0-9_]{0,31}\.npz)")
+"""The only names that a member may have."""
+
+MAX_MEMBERS = 1_000
+MAX_TOTAL = 1 << 34
+"""Bytes of all members together, 16 GiB."""
+
+MAX_RATIO = 100
+FREE_OF_RATIO = 1 << 20
+"""A compressed bundle may unpack to 100 times its size, and to 1 MiB in any case."""
+
+REFUSED = (ValueError, EOFError, zlib.error, tarfile.HeaderError)
+"""What reading a hostile bundle raises, besides what the disk says."""
+
+BLOCK = tarfile.BLOCKSIZE
+CHUNK_BYTES = 1 << 20
+
+
+# ---------------------------------------------------------------- writing
+
+
+def write_bundle(registry: Registry, manifest: Manifest, stream: IO[bytes]) -> list[str]:
+    """Write an entry and its ancestors as a tar and return their ids, the entry's last.
+
+    Equal entries give equal bytes. Raises CorruptError where one of them is damaged, before a byte of it is written.
+    """
+    entries = [*registry.ancestors(manifest), manifest]
+    for entry in entries:
+        registry.check(entry)
+    with tarfile.open(fileobj=stream, mode="w|", format=tarfile.USTAR_FORMAT) as archive:
+        for entry in entries:
+            for name in (MANIFEST, *sorted(entry.artifacts)):
+                path = registry.layout.entries / entry.id / name
+                member = tarfile.TarInfo(f"{entry.id}.{name}")
+                if not MEMBER.fullmatch(member.name):
+                    raise UsageError(f"{path} has a name that no bundle takes")
+                member.size = path.stat().st_size
+                with path.open("rb") as content:
+                    archive.addfile(member, content)
+    return [entry.id for entry in entries]
+
+
+# ---------------------------------------------------------------- reading
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What a bundle held: ids, the exported entry last; ``present`` were there already and stay as they were."""
+
+    ids: tuple[str, ...]
+    present: tuple[str, ...]
+
+
+def read_bundle(registry: Registry, stream: IO[bytes], *, replace: bool = False) -> Imported:
+    """Publish the entries of a bundle, once all of it has been read and every hash is right.
+
+    replace: put them in the place of those that are there. Raises CorruptError for what is no bundle of ours, with
+    nothing published; DiskError.
+    """
+    with registry.layout.writing(), registry.layout.draft("import") as draft:
+        try:
+            manifests = _unpack(_open_members(stream), draft)
+        except (*REFUSED, gzip.BadGzipFile) as error:
+            raise CorruptError(f"the bundle is refused: {explain(error)}") from None
+        present = [] if replace else [manifest.id for manifest in manifests if _is_sound(registry, manifest.id)]
+        for manifest in manifests:
+            if manifest.id not in present:
+                registry.reveal(draft / manifest.id, manifest, replace=replace)
+        return Imported(tuple(manifest.id for manifest in manifests), tuple(present))
+
+
+def _is_sound(registry: Registry, id_: str) -> bool:
+    """Whether an entry is there; raises CorruptError where it is damaged, so that only ``replace`` replaces it."""
+    manifest = registry.find(id_)
+    if manifest:
+        registry.check(manifest)
+    return manifest is not None
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+@dataclass
+class _Counted:
+    """A stream, perhaps a pipe, that knows how much was read of it and lets one look ahead."""
+
+    stream: _Readable
+    count: int = 0
+    ahead: bytes = b""
+
+    def peek(self, size: int) -> bytes:
+        self.ahead = self.stream.read(size)
+        return self.ahead
+
+    def read(self, size: int) -> bytes:
+        content, self.ahead = self.ahead[:size], self.ahead[size:]
+        if len(content) < size:
+            content += self.stream.read(size - len(content))
+        self.count += len(content)
+        return content
+
+
+class _Members:
+    """The members of a tar, one after the other: name, size, and the content in pieces."""
+
+    def __init__(self, stream: _Readable, packed: _Counted | None) -> None:
+        self._stream, self._packed, self._total, self._count = stream, packed, 0, 0
+
+    def _read(self, size: int) -> bytes:
+        """Return exactly ``size`` bytes. Raises ValueError for more than the caps allow, EOFError for less."""
+        self._total += size
+        if self._total > MAX_TOTAL:
+            raise ValueError(f"it holds more than {MAX_TOTAL >> 30} GiB")
+        if self._packed and self._total > max(FREE_OF_RATIO, MAX_RATIO * max(1, self._packed.count)):
+            raise ValueError(f"it unpacks to more than {MAX_RATIO} times its size")
+        content = self._stream.read(size)
+        if len(content) != size:
+            raise EOFError("it ends early")
+        return content
+
+    def next(self) -> tuple[str, str, int] | None:
+        """Return id, file name and size of the next member, whose content must be read then; None after the last."""
+        header = self._read(BLOCK)
+        if not any(header):
+            return None
+        self._count += 1
+        if self._count > MAX_MEMBERS:
+            raise ValueError(f"it holds more than {MAX_MEMBERS} files")
+        member = tarfile.TarInfo.frombuf(header, "ascii", "surrogateescape")
+        name = MEMBER.fullmatch(member.name)
+        if not name:
+            raise ValueError(f"{member.name!r} is no name of ours")
+        if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.size < 0:
+            raise ValueError(f"{member.name!r} is no plain file")
+        return name[1], name[2], member.size
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """Yield the content of the member that was just named, and skip what fills up its last block."""
+        for first in range(0, size, CHUNK_BYTES):
+            yield self._read(min(CHUNK_BYTES, size - first))
+        self._read(-size % BLOCK)
+
+
+def _open_members(stream: IO[bytes]) -> _Members:
+    packed = _Counted(stream)
+    if packed.peek(2) != b"\x1f\x8b":
+        return _Members(packed, None)
+    return _Members(gzip.GzipFile(fileobj=packed, mode="rb"), packed)  # type: ignore[call-overload]
+
+
+def _unpack(members: _Members, draft: Path) -> list[Manifest]:
+    """Return the manifests of a bundle, whose files then lie in ``draft``, hashed and looked through."""
+    found: dict[str, Manifest] = {}
+    while member := members.next():
+        id_, name, size = member
+        if name != MANIFEST or id_ in found:
+            raise ValueError(f"{id_}.{name} is in the wrong place")
+        manifest, content = _read_manifest(members, id_, size)
+        absent = [parent for parent in manifest.parents if parent not in found]
+        if absent:
+            raise ValueError(f"{id_} rests on {absent[0]}, which is not before it")
+        found[id_] = manifest
+        (draft / id_).mkdir()
+        write_synced(draft / id_ / MANIFEST, content)
+        for name, artifact in sorted(manifest.artifacts.items()):
+            if members.next() != (id_, name, artifact.size):
+                raise ValueError(f"{id_}.{name} of {artifact.size} bytes is missing")
+            _write_artifact(members, draft / id_ / name, artifact)
+    if not found:
+        raise ValueError("it is empty")
+    return list(found.values())
+
+
+def _read_manifest(members: _Members, id_: str, size: int) -> tuple[Manifest, bytes]:
+    if size > MAX_MANIFEST:
+        raise ValueError(f"{id_}.{MANIFEST} is longer than {MAX_MANIFEST} bytes")
+    content = b"".join(members.pieces(size))
+    manifest = decode(content)
+    if manifest.id != id_:
+        raise ValueError(f"{id_}.{MANIFEST} is the manifest of {manifest.id}")
+    return manifest, content
+
+
+def _write_artifact(members: _Members, path: Path, expected: Artifact) -> None:
+    sha = hashlib.sha256()
+    with path.open("xb") as target:
+        for piece in members.pieces(expected.size):
+            sha.update(piece)
+            target.write(piece)
+        target.flush()
+        os.fsync(target.fileno())
+    if sha.hexdigest() != expected.sha256:
+        raise ValueError(f"{path.parent.name}.{path.name} is not what its manifest says")
+    try:
+        check_stored_arrays(path)
+    except DAMAGED as error:
+        raise ValueError(f"{path.parent.name}.{path.name} holds no arrays: {explain(error)}") from None

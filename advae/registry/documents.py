@@ -1,0 +1,176 @@
+"""A manifest as it lies on the disk: JSON that seals itself with the SHA-256 of its own bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from advae.identity import SCHEMA, canonical_json, name_recipe
+
+if TYPE_CHECKING:
+    from advae.records import Manifest
+
+MAX_MANIFEST = 1 << 26
+"""Bytes; 64 MiB holds the loss of a million epochs."""
+
+UPGRADE = f"this advae reads up to {SCHEMA}; upgrade advae"
+
+_SEAL = re.compile(rb',\n "sha256": "([0-9a-f]{64})"\n}\n\Z')
+_SEAL_BYTES = 100
+_CLAIM = re.compile(rb'{\s*"schema": (\d{1,9})\b')
+_FIRST = b'{\n "schema_version": 1,'
+
+_UNFIT = (RecursionError, LookupError, TypeError, AttributeError, ValueError)
+"""What taking apart JSON raises that is not what it should be."""
+
+
+class NewerSchemaError(ValueError):
+    """A manifest that a newer program wrote."""
+
+
+def encode(manifest: Manifest) -> bytes:
+    """Return the manifest as JSON whose last field is the SHA-256 of every byte before that field.
+
+    Over the bytes, not over the values: 1e-05 and 1E-05 are one value, and a flipped bit apart.
+    """
+    document = manifest.model_dump(mode="json")
+    body = json.dumps(document, indent=1, allow_nan=False).removesuffix("\n}").encode()
+    return body + b',\n "sha256": "%s"\n}\n' % _digest(body)
+
+
+# ---------------------------------------------------------------- reading
+
+
+def open_document(content: bytes) -> dict[str, Any]:
+    """Return a manifest's JSON, its seal, its id and what it says of its recipe checked, its fields not yet.
+
+    Raises NewerSchemaError, or ValueError for what is damaged, forged, or no manifest.
+    """
+    try:
+        document: dict[str, Any] = (_open_first_schema if content.startswith(_FIRST) else _open_sealed)(content)
+        recipe = document["recipe"]
+        own = name_recipe(recipe), find_parents(recipe), {name: recipe["dataset"][name] for name in ("name", "digest")}
+        said = document["id"], document["parents"], document["dataset"]
+    except NewerSchemaError:
+        raise
+    except _UNFIT as error:
+        raise ValueError(str(error) if type(error) is ValueError else "it is no manifest") from None
+    if said != own:
+        raise ValueError("its id, its parents or its dataset are not its recipe's")
+    return document
+
+
+def decode(content: bytes) -> Manifest:
+    """Return the manifest that some bytes are. Raises as ``open_document`` does."""
+    from pydantic import ValidationError
+
+    from advae.records import Manifest
+
+    document = open_document(content)
+    try:
+        manifest = Manifest.model_validate(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise ValueError(f"it is no manifest: {'.'.join(map(str, first['loc']))} {first['msg'].lower()}") from None
+    except _UNFIT:
+        raise ValueError("it is no manifest") from None
+    if manifest.metrics.kind != manifest.recipe.kind:
+        raise ValueError("its metrics are not of its recipe's kind")
+    return manifest
+
+
+def find_parents(recipe: dict[str, Any]) -> list[str]:
+    """Return the ids that a recipe's JSON rests on."""
+    return [id_ for name in ("autoencoder", "classifier", "twin") if (id_ := recipe.get(name))]
+
+
+def _open_sealed(content: bytes) -> Any:
+    claim = _CLAIM.match(content)
+    if claim and int(claim[1]) > SCHEMA:
+        raise NewerSchemaError(f"it has schema {claim[1].decode()}, {UPGRADE}")
+    sealed = _SEAL.search(content, max(0, len(content) - _SEAL_BYTES))
+    if not sealed or sealed[1] != _digest(content[: sealed.start()]):
+        raise ValueError("it does not match its own digest")
+    document = json.loads(content[: sealed.start()] + b"}")
+    if document["schema"] != SCHEMA:
+        raise ValueError(f"it claims another schema than {SCHEMA}")
+    return document
+
+
+def _open_first_schema(content: bytes) -> Any:
+    """Return a manifest of schema 1, which was sealed over its values and named neither parents nor dataset."""
+    document = json.loads(content)
+    if document.pop("sha256").encode() != _digest(canonical_json(document).encode()):
+        raise ValueError("it does not match its own digest")
+    recipe = document["recipe"]
+    dataset = {name: recipe["dataset"][name] for name in ("name", "digest")}
+    del document["schema_version"]
+    return document | {"schema": 1, "parents": find_parents(recipe), "dataset": dataset}
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()
+
+
+# ---------------------------------------------------------------- at a glance
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What a list of entries shows of one, read off its manifest without reading all of it.
+
+    size: bytes of its artifacts; what: a line on what it is and what came out.
+    """
+
+    id: str
+    kind: str
+    dataset: str
+    dataset_digest: str
+    parents: tuple[str, ...]
+    created: str
+    size: int
+    what: str
+
+
+def glance(document: dict[str, Any]) -> Glance:
+    """Return what a list shows of an opened document. Raises ValueError where that is not as it should be."""
+    try:
+        return Glance(
+            id=document["id"],
+            kind=document["recipe"]["kind"],
+            dataset=printable(document["dataset"]["name"]),
+            dataset_digest=document["dataset"]["digest"],
+            parents=tuple(document["parents"]),
+            created=printable(document["created"]),
+            size=sum(int(artifact["size"]) for artifact in document["artifacts"].values()),
+            what=printable(_SUMMARIES[document["recipe"]["kind"]](document["recipe"], document["metrics"])),
+        )
+    except _UNFIT:
+        raise ValueError("it is no manifest") from None
+
+
+def printable(text: str) -> str:
+    """Return a text without what would move a terminal's cursor or change its colours."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _summarise_autoencoder(recipe: dict[str, Any], metrics: dict[str, Any]) -> str:
+    epochs = recipe["network"]["epochs"]
+    return f"{recipe['type']}, {epochs} epochs, seed {recipe['seed']}, mse {metrics['test_mse']:.4f}"
+
+
+def _summarise_classifier(recipe: dict[str, Any], metrics: dict[str, Any]) -> str:
+    behind = f" behind {recipe['autoencoder']}" if recipe["autoencoder"] else ""
+    return f"{recipe['model']}{behind}, seed {recipe['seed']}, clean {metrics['test_accuracy']:.4f}"
+
+
+def _summarise_run(recipe: dict[str, Any], metrics: dict[str, Any]) -> str:
+    left = ", ".join(f"{result['accuracy']:.4f} at {result['eps']:.4g}" for result in metrics["results"][:3])
+    more = ", ..." if len(metrics["results"]) > 3 else ""
+    return f"{recipe['method']}, {recipe['threat']}, on {recipe['classifier']}: {left}{more}"
+
+
+_SUMMARIES = {"ae": _summarise_autoencoder, "clf": _summarise_classifier, "run": _summarise_run}

@@ -1,0 +1,135 @@
+"""Who is making an entry right now, so that the same training does not run twice at once.
+
+Only work is saved: entries appear by one rename, and stay right where a lock is lost, ignored or cannot be had.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from advae.errors import DiskError
+from advae.identity import ID
+from advae.registry.layout import Layout, read_small
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+PATIENCE = 10.0
+"""Seconds after which people are told again whom they wait for."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock, written into it: process, machine, since when (UTC), and what the entry will rest on."""
+
+    pid: int
+    host: str
+    since: str
+    parents: tuple[str, ...]
+
+
+NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
+"""What a disk says that offers no locks."""
+
+
+@contextmanager
+def hold(layout: Layout, id_: str, parents: tuple[str, ...], tell: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock of an entry, waiting for whoever makes it now and saying whom; none where the disk offers none.
+
+    Raises DiskError where the lock cannot be written.
+    """
+    from filelock import FileLock
+
+    path = _locate(layout, id_)
+    # A soft lock, a mere file, would stay behind when its owner is killed, and stop everybody.
+    lock = FileLock(path, fallback_to_soft=False, on_acquired=lambda handle: _sign(handle, parents))
+    _acquire(lock, layout, id_, tell)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            if lock.is_locked:
+                # Whoever has it open, waiting, finds it gone and starts anew: see filelock's UnixFileLock.
+                path.unlink(missing_ok=True)
+            lock.release()
+
+
+def _acquire(lock: BaseFileLock, layout: Layout, id_: str, tell: Callable[[str], None]) -> None:
+    from filelock import Timeout
+
+    for patience in itertools.chain([PATIENCE / 20], itertools.repeat(PATIENCE)):
+        try:
+            lock.acquire(timeout=patience)
+            return
+        except Timeout:
+            tell(f"waiting for {_name_holder(layout, id_)}, which is making {id_}")
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise DiskError(f"cannot lock {_locate(layout, id_)}: {error.strerror or error}") from None
+            tell(f"{layout.locks} offers no locks: the same command elsewhere would do the same work again")
+            return
+
+
+def find_in_making(layout: Layout) -> dict[str, tuple[str, ...]]:
+    """Return the ids that somebody is making right now, with the entries that these will rest on."""
+    from filelock import FileLock, Timeout
+
+    making = {}
+    for path in sorted(layout.locks.glob("*.lock")):
+        if not ID.fullmatch(path.stem):
+            continue
+        try:
+            FileLock(path, fallback_to_soft=False).acquire(blocking=False).lock.release()
+        except Timeout:
+            holder = _read_holder(layout, path.stem)
+            making[path.stem] = holder.parents if holder else ()
+        except OSError:
+            continue
+    return making
+
+
+def remove_unused(path: Path) -> None:
+    """Remove a lock that nobody holds. Whoever opened it meanwhile finds it gone and starts anew."""
+    from filelock import FileLock, Timeout
+
+    with suppress(Timeout, OSError), FileLock(path, fallback_to_soft=False).acquire(blocking=False):
+        path.unlink(missing_ok=True)
+
+
+def _locate(layout: Layout, id_: str) -> Path:
+    return layout.locks / f"{id_}.lock"
+
+
+def _sign(handle: int, parents: tuple[str, ...]) -> None:
+    """Write into a lock who holds it."""
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    holder = Holder(pid=os.getpid(), host=socket.gethostname(), since=since, parents=parents)
+    # A full disk takes the name of the holder, not the lock.
+    with suppress(OSError):
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, json.dumps(vars(holder)).encode(), 0)
+
+
+def _read_holder(layout: Layout, id_: str) -> Holder | None:
+    try:
+        holder = json.loads(read_small(_locate(layout, id_)))
+        pid, host, since, parents = (holder[name] for name in ("pid", "host", "since", "parents"))
+        return Holder(int(pid), str(host), str(since), tuple(map(str, parents)))
+    except (ValueError, LookupError, TypeError):
+        # Not written yet, or by somebody else.
+        return None
+
+
+def _name_holder(layout: Layout, id_: str) -> str:
+    holder = _read_holder(layout, id_)
+    return f"process {holder.pid} on {holder.host} (since {holder.since})" if holder else "another process"

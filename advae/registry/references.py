@@ -1,0 +1,137 @@
+"""Names for entries: ``refs/<kind>/<alias>`` holds one line, an id. ``latest`` is kept the same way and is no tag."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from advae.errors import NotFoundError, UsageError
+from advae.identity import ID, KINDS, Kind
+from advae.registry.layout import Layout, read_small, sync_folder, write_synced
+
+LATEST = "latest"
+TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+MADE_BY = {"ae": "advae train-ae", "clf": "advae train-clf", "run": "advae attack"}
+"""The command that makes an entry of each kind, for error lines."""
+
+NAMES = {"ae": "autoencoder", "clf": "classifier", "run": "run"}
+"""What people call an entry of each kind."""
+
+
+class References:
+    """The names of one home, read and written one file at a time."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+
+    def read(self, kind: Kind, alias: str) -> str | None:
+        """Return the id that a name stands for, whether it is there or not; None for what is no reference."""
+        if not TAG.fullmatch(alias):
+            return None
+        id_ = read_small(self.layout.refs / kind / alias).decode(errors="replace").strip()
+        return id_ if ID.fullmatch(id_) and id_.startswith(f"{kind}-") else None
+
+    def write(self, kind: Kind, alias: str, id_: str) -> None:
+        """Let a name stand for an id from now on, in one step."""
+        folder = self.layout.refs / kind
+        with self.layout.draft("ref") as draft:
+            if not folder.is_dir():
+                folder.mkdir(parents=True, exist_ok=True)
+                sync_folder(self.layout.refs)
+            write_synced(draft / alias, f"{id_}\n".encode())
+            (draft / alias).replace(folder / alias)
+            sync_folder(folder)
+
+    def remove(self, alias: str) -> list[str]:
+        """Remove a tag of every kind and return the ids that it stood for. Raises NotFoundError where there is none."""
+        kinds = [kind for kind in KINDS if TAG.fullmatch(alias) and alias != LATEST]
+        found = [kind for kind in kinds if (self.layout.refs / kind / alias).is_file()]
+        if not found:
+            raise NotFoundError(f"no tag {alias!r} in {self.layout.home}")
+        ids = [id_ for kind in found if (id_ := self.read(kind, alias))]
+        for kind in found:
+            (self.layout.refs / kind / alias).unlink(missing_ok=True)
+            sync_folder(self.layout.refs / kind)
+        return ids
+
+    @contextmanager
+    def without(self, id_: str, draft: Path) -> Iterator[None]:
+        """Move every name of an entry, ``latest`` too, into a draft; put them back where what follows fails."""
+        moved: list[tuple[Path, Path]] = []
+        try:
+            for kind, path in self._files():
+                if self.read(kind, path.name) == id_:
+                    aside = draft / f"{kind}-{path.name}"
+                    path.rename(aside)
+                    moved.append((path, aside))
+            for folder in {path.parent for path, _ in moved}:
+                sync_folder(folder)
+            yield
+        except BaseException:
+            for path, aside in moved:
+                aside.rename(path)
+            raise
+
+    def list_tags(self) -> dict[str, list[str]]:
+        """Return id -> its tags, sorted; ``latest`` is not one of them, and the id need not be there."""
+        found: dict[str, list[str]] = {}
+        for kind, path in self._files():
+            id_ = self.read(kind, path.name) if path.name != LATEST else None
+            if id_:
+                found.setdefault(id_, []).append(path.name)
+        return found
+
+    def find_broken(self, ids: set[str]) -> dict[Path, str]:
+        """Return the files under refs/ that stand for none of ``ids``, and why."""
+        broken = {}
+        for kind, path in self._files():
+            id_ = self.read(kind, path.name)
+            if id_ not in ids:
+                broken[path] = f"it names {id_}, which is not there" if id_ else f"it names no entry of kind {kind}"
+        return broken
+
+    def _files(self) -> Iterator[tuple[Kind, Path]]:
+        for kind in KINDS:
+            folder = self.layout.refs / kind
+            for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+                yield kind, path
+
+
+def check_tag(alias: str) -> None:
+    """Raise UsageError for a name that cannot be a tag."""
+    if not TAG.fullmatch(alias) or ID.fullmatch(alias) or alias == LATEST:
+        raise UsageError(f"bad tag {alias!r}: letters, digits, '.', '_' and '-', at most 64, not an id or 'latest'")
+
+
+def resolve_id(references: References, ids: list[str], ref: str, kind: Kind | None) -> str:
+    """Return which of ``ids`` an id, a unique prefix, a tag or ``latest`` stands for.
+
+    kind: what the entry must be; None takes any. Raises NotFoundError, with what to do, where nothing or more than
+    one fits.
+    """
+    fitting = [id_ for id_ in ids if kind is None or id_.startswith(f"{kind}-")]
+    tagged = {id_ for k in ((kind,) if kind else KINDS) if (id_ := references.read(k, ref)) in fitting}
+    matches = {ref} & set(fitting) or tagged or {id_ for id_ in fitting if _has_prefix(id_, ref)}
+    if len(matches) > 1:
+        raise NotFoundError(f"{ref!r} is ambiguous; name one of {', '.join(sorted(matches))}")
+    if matches:
+        return matches.pop()
+    home, tags = references.layout.home, references.list_tags()
+    others = [id_ for id_ in ids if ref in (id_, *tags.get(id_, []))]
+    if kind and others:
+        raise NotFoundError(f"{others[0]} is no {NAMES[kind]}: its kind is {others[0].partition('-')[0]}, not {kind}")
+    what = f"no {NAMES[kind]}" if kind else "no entry"
+    makers = f", `{MADE_BY[kind]}` makes one" if kind else ""
+    names = [*fitting, *(alias for id_ in fitting for alias in tags.get(id_, []))]
+    nearest = difflib.get_close_matches(ref, names, n=1)
+    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+    raise NotFoundError(f"{what} {ref!r} in {home}; {hint}`advae registry ls` lists them{makers}")
+
+
+def _has_prefix(id_: str, ref: str) -> bool:
+    """Whether ``ref`` begins the id, with its kind or without; short prefixes must still say something."""
+    return len(ref) >= 2 and (id_.startswith(ref) or id_.partition("-")[2].startswith(ref))

@@ -1,0 +1,169 @@
+"""The registry: entries, the names that stand for them, and the one way to make what is missing. Knows files only.
+
+Nothing is executed on load: manifests are JSON, arrays are .npz read without pickle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from advae.errors import CorruptError, NotFoundError, UsageError
+from advae.identity import Kind
+from advae.registry import locks
+from advae.registry.entries import Entries
+from advae.registry.layout import sync_folder
+from advae.registry.references import LATEST, References, check_tag, resolve_id
+
+if TYPE_CHECKING:
+    from advae.records import Manifest, Metrics
+    from advae.registry.entries import AnyRecipe
+    from advae.registry.layout import Arrays
+
+
+class Registry(Entries):
+    """Entries and their names under one home folder. Reading never writes."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(home)
+        self.references = References(self.layout)
+
+    # ------------------------------------------------------------ names
+
+    def resolve(self, ref: str, kind: Kind | None = None) -> Manifest:
+        """Return the entry that an id, a unique prefix, a tag or ``latest`` stands for.
+
+        kind: what the entry must be; None takes any. Raises NotFoundError, with what to do, where nothing or more
+        than one entry fits, and CorruptError as ``manifest`` does.
+        """
+        return self.manifest(self.resolve_id(ref, kind))
+
+    def resolve_id(self, ref: str, kind: Kind | None = None) -> str:
+        """Return the id of the entry that ``resolve`` would read, without reading it."""
+        return resolve_id(self.references, self.ids(), ref, kind)
+
+    def latest(self, kind: Kind) -> Manifest | None:
+        """Return what the last command of that kind returned, None where that is gone or was never."""
+        id_ = self.references.read(kind, LATEST)
+        return self.find(id_) if id_ else None
+
+    def tags(self) -> dict[str, list[str]]:
+        """Return id -> its tags, sorted; ``latest`` is not one of them."""
+        return self.references.list_tags()
+
+    def tag(self, manifest: Manifest, alias: str) -> None:
+        """Let ``alias`` stand for an entry from now on.
+
+        Raises UsageError for a name that cannot be a tag, NotFoundError where the entry is gone.
+        """
+        check_tag(alias)
+        self._name(manifest, alias)
+
+    def untag(self, alias: str) -> list[str]:
+        """Remove a tag and return the ids that it stood for. Raises NotFoundError where there is none."""
+        self.layout.refuse_newer_schema()
+        with self.layout.writing():
+            return self.references.remove(alias)
+
+    def mark_latest(self, manifest: Manifest) -> None:
+        """Let ``latest`` of the entry's kind stand for it."""
+        if self.references.read(manifest.kind, LATEST) != manifest.id:
+            self._name(manifest, LATEST)
+
+    def _name(self, manifest: Manifest, alias: str) -> None:
+        with self.layout.writing():
+            self.references.write(manifest.kind, alias, manifest.id)
+            # Whoever removes an entry looks for its names once more afterwards: one of the two sees the other.
+            if not (self.layout.entries / manifest.id).exists():
+                self._drop_names(manifest.id)
+                raise NotFoundError(f"no entry {manifest.id} in {self.home}")
+
+    def _drop_names(self, id_: str) -> None:
+        with self.layout.draft("names") as draft, self.references.without(id_, draft):
+            pass
+
+    # ------------------------------------------------------------ making and removing
+
+    def obtain(
+        self,
+        recipe: AnyRecipe,
+        compute: Callable[[], tuple[Metrics, Mapping[str, Arrays]]],
+        *,
+        source: str | None = None,
+        force: bool = False,
+        tell: Callable[[str], None] = lambda line: None,
+    ) -> tuple[Manifest, bool]:
+        """Return the entry of a recipe and whether it was there already; what is missing is computed and published.
+
+        compute: () -> metrics and arrays by file name. force: compute again what is there. Several processes that ask
+        for the same entry compute it once, the others wait and say so through ``tell``. Raises CorruptError where
+        what is there is damaged, unless ``force`` repairs it.
+        """
+        from advae.records import entry_id
+
+        id_ = entry_id(recipe)
+        before = self._find_sound(id_, force=force)
+        if before and not force:
+            return before, True
+        self.check_writable()
+        with locks.hold(self.layout, id_, recipe.parents, tell):
+            # Another process may have made it since, or while this one waited.
+            after = self._find_sound(id_, force=force)
+            if after and after != before:
+                return after, True
+            metrics, arrays = compute()
+            return self.publish(recipe, metrics, arrays, source=source, replace=force), False
+
+    def _find_sound(self, id_: str, *, force: bool) -> Manifest | None:
+        try:
+            manifest = self.find(id_)
+            if manifest:
+                self.check(manifest)
+        except CorruptError:
+            if not force:
+                raise
+            return None
+        return manifest
+
+    def remove(self, id_: str, *, recursive: bool = False) -> list[str]:
+        """Remove an entry and its names; return the ids that are gone, dependants first.
+
+        recursive: also all that depends on it. Raises UsageError while something does, or is being made from it.
+        """
+        if id_ not in self.ids():
+            raise NotFoundError(f"no entry {id_} in {self.home}")
+        going = self._list_dependants(id_)
+        making = sorted(new for new, parents in locks.find_in_making(self.layout).items() if {*parents, new} & {*going})
+        if making:
+            raise UsageError(f"{id_} is needed by {', '.join(making)}, which is being made right now")
+        if len(going) > 1 and not recursive:
+            raise UsageError(
+                f"{id_} is needed by {', '.join(going[:-1])}; remove those first, or all of them with --recursive"
+            )
+        return [gone for gone in going if self.remove_alone(gone)]
+
+    def _list_dependants(self, id_: str) -> list[str]:
+        """Return what rests on an entry, and last itself; each comes before all that it rests on."""
+        entries, found = self.glance()[0], dict[str, None]()
+
+        def visit(needed: str) -> None:
+            for entry in entries:
+                if needed in entry.parents and entry.id not in found:
+                    visit(entry.id)
+            found[needed] = None
+
+        visit(id_)
+        return list(found)
+
+    def remove_alone(self, id_: str) -> bool:
+        """Remove an entry and its names, whatever rests on it; return whether it was there."""
+        with self.layout.writing(), self.layout.draft("remove") as draft:
+            with self.references.without(id_, draft):
+                try:
+                    (self.layout.entries / id_).rename(draft / id_)
+                except FileNotFoundError:
+                    return False
+            sync_folder(self.layout.entries)
+            self._drop_names(id_)
+            return True
