@@ -31,7 +31,7 @@ RECIPE_REV = 1
 """Raised when the same recipe would give another classifier than before."""
 
 Logits = Callable[[Tensor], Tensor]
-"""x, float32 (n, d) -> logits, float32 (n, classes)."""
+"""x, float32 (n, d) -> logits, float32 (n, classes), in stock layers and keras.ops; x may be a ``keras.Input``."""
 
 PAPER_LOGISTIC = LogisticOptions(C=255.0**2, intercept=False, max_iter=100)
 """C = 1 on pixels 0..255, as the paper has it, is C = 255 ** 2 on pixels in [0, 1]."""
@@ -123,12 +123,8 @@ def fit_logistic(recipe: ClassifierRecipe, x: FloatArray, y: IntArray, on_epoch:
     """
     import numpy as np
     from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
 
-    options = recipe.options
-    if not isinstance(options, LogisticOptions):
-        raise CorruptError(f"the recipe of a {recipe.model} classifier has no logistic options")
-    model = LogisticRegression(C=options.C, fit_intercept=options.intercept, max_iter=options.max_iter)
+    model = _make_regression(recipe)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model.fit(x, y)
@@ -143,11 +139,18 @@ def fit_logistic(recipe: ClassifierRecipe, x: FloatArray, y: IntArray, on_epoch:
     return Fitted(arrays, converged=converged, iterations=int(model.n_iter_.max()))
 
 
-def restore_logistic(recipe: ClassifierRecipe, arrays: Arrays) -> Logits:
-    """Return W x + b from coef and intercept, for two classes [0, z]. Raises CorruptError where shapes do not fit."""
-    import numpy as np
-    import tensorflow as tf
+def _make_regression(recipe: ClassifierRecipe) -> Any:
+    """Return scikit-learn's LogisticRegression with the recipe's options, not fitted."""
+    from sklearn.linear_model import LogisticRegression
 
+    options = recipe.options
+    if not isinstance(options, LogisticOptions):
+        raise CorruptError(f"the recipe of a {recipe.model} classifier has no logistic options")
+    return LogisticRegression(C=options.C, fit_intercept=options.intercept, max_iter=options.max_iter)
+
+
+def _check_coefficients(recipe: ClassifierRecipe, arrays: Arrays) -> None:
+    """Raise CorruptError where the arrays are not those of a logistic regression on the recipe's images."""
     classes, pixels = len(recipe.dataset.classes), recipe.dataset.side**2
     rows = classes if classes > 2 else 1
     shapes = {name: array.shape for name, array in arrays.items()}
@@ -155,14 +158,37 @@ def restore_logistic(recipe: ClassifierRecipe, arrays: Arrays) -> Logits:
         raise CorruptError(f"the stored coefficients do not fit {classes} classes of {pixels} pixels: {shapes}")
     if list(arrays["classes"]) != list(range(classes)):
         raise CorruptError("the stored classes are not 0, 1, 2, ...")
-    weights = tf.constant(arrays["coef"].T.astype(np.float32))
-    bias = tf.constant(arrays["intercept"].astype(np.float32))
+
+
+def restore_logistic(recipe: ClassifierRecipe, arrays: Arrays) -> Logits:
+    """Return W x + b from coef and intercept, for two classes [0, z]. Raises CorruptError where shapes do not fit."""
+    from keras import ops
+
+    _check_coefficients(recipe, arrays)
+    rows, pixels = arrays["coef"].shape
+    layer = networks.dense_stack(pixels, (rows,), ("linear",), seed=0)
+    layer.set_weights([arrays["coef"].T, arrays["intercept"]])
 
     def logits(x: Tensor) -> Tensor:
-        scores = x @ weights + bias
-        return scores if classes > 2 else tf.concat([tf.zeros_like(scores), scores], axis=-1)
+        scores = layer(x)
+        return scores if rows > 1 else ops.concatenate([ops.zeros_like(scores), scores], axis=-1)
 
     return logits
+
+
+def rebuild_regression(recipe: ClassifierRecipe, arrays: Arrays, iterations: int | None) -> Any:
+    """Return the fitted scikit-learn LogisticRegression that the arrays of ``fit_logistic`` were taken from.
+
+    iterations: how many lbfgs made, if known. Raises CorruptError as ``restore_logistic`` does.
+    """
+    import numpy as np
+
+    _check_coefficients(recipe, arrays)
+    model = _make_regression(recipe)
+    model.coef_, model.intercept_, model.classes_ = (arrays[name].copy() for name in ("coef", "intercept", "classes"))
+    model.n_features_in_ = arrays["coef"].shape[1]
+    model.n_iter_ = np.array([iterations or 0], np.int32)
+    return model
 
 
 # ---------------------------------------------------------------- the table

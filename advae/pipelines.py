@@ -29,9 +29,14 @@ def load_logits(registry: Registry, manifest: Manifest) -> Logits:
     return CLASSIFIERS[recipe.model].restore(recipe, registry.read_arrays(manifest, WEIGHTS))
 
 
+def find_purifier(registry: Registry, classifier: Manifest) -> Manifest | None:
+    """Return the ``ae`` entry that a ``clf`` entry stands behind, None for an undefended one."""
+    return registry.manifest(classifier.parents[0]) if classifier.parents else None
+
+
 def load_pipeline(registry: Registry, classifier: Manifest, twin: Manifest | None = None) -> Pipeline:
     """Return the classifier behind its purifier, and beside its undefended twin where one is named."""
-    purifier = registry.manifest(classifier.parents[0]) if classifier.parents else None
+    purifier = find_purifier(registry, classifier)
     return Pipeline(
         classify=load_logits(registry, classifier),
         purify=load_purifier(registry, purifier) if purifier else None,

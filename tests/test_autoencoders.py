@@ -109,6 +109,60 @@ def test_rescaling_keeps_the_intensity_and_leaves_zero_zero() -> None:
     assert (from_nothing == 0).all()
 
 
+def rescale_in_tensorflow(x: Any, reconstruction: Any) -> Any:
+    """Return what rescale_to_intensity does in the terms of TensorFlow, in which stored results were computed."""
+    import tensorflow as tf
+
+    totals = [tf.reduce_sum(images, axis=-1, keepdims=True) for images in (x, reconstruction)]
+    return tf.clip_by_value(reconstruction * tf.math.divide_no_nan(*totals), 0.0, 1.0)
+
+
+@pytest.mark.parametrize("compiled", ["eager", "graph", "XLA"])
+def test_rescaling_and_its_gradient_are_those_of_tensorflow_bit_by_bit(compiled: str, digits: Dataset) -> None:
+    """Also where the clip saturates, at a black image, and where nothing was reconstructed."""
+    import tensorflow as tf
+
+    x = np.concatenate([digits.x_test[:50], np.zeros((2, 64)), np.ones((2, 64))]).astype("f4")
+    made = np.random.default_rng(0).exponential(size=x.shape).astype("f4")
+    made[[7, 51]] = 0
+    upstream = np.random.default_rng(1).normal(size=x.shape).astype("f4")
+
+    def differentiate(rescale: Any) -> Any:
+        def run(x: Any, made: Any) -> Any:
+            with tf.GradientTape() as tape:
+                tape.watch([x, made])
+                scaled = rescale(x, made)
+            return [scaled, *tape.gradient(scaled, [x, made], output_gradients=upstream)]
+
+        traced = run if compiled == "eager" else tf.function(run, jit_compile=compiled == "XLA")
+        return [array.numpy() for array in traced(tf.constant(x), tf.constant(made))]
+
+    ours, theirs = differentiate(rescale_to_intensity), differentiate(rescale_in_tensorflow)
+    for found, expected in zip(ours, theirs, strict=True):
+        assert np.isfinite(found).all()
+        np.testing.assert_array_equal(found, expected)
+    scaled, gradient, _ = ours
+    assert (scaled == 1).any()
+    assert (scaled[50:52] == 0).all()
+    # A black image is no dead end for an attacker where something is reconstructed from it.
+    assert gradient[50].all()
+    assert not gradient[51].any()
+
+
+@pytest.mark.parametrize("rescale", ["intensity", "none"])
+@pytest.mark.parametrize("kind", AUTOENCODERS)
+def test_a_keras_input_can_take_the_place_of_images(kind: str, rescale: Any, digits: Dataset) -> None:
+    import keras
+
+    recipe, arrays, _ = fit(digits, AutoencoderRequest(type=kind, network=QUICK))
+    purify = restore_purifier(recipe.model_copy(update={"rescale": rescale}), arrays)
+    images = keras.Input((64,))
+    model = keras.Model(images, purify.mean(images))
+    assert purify.samples is False
+    x = digits.x_test[:20]
+    np.testing.assert_array_equal(model(x).numpy(), purify(x, 0).numpy())
+
+
 def test_gaussian_kl_equals_its_integral() -> None:
     """KL(N(m, s^2) || N(0, 1)) by quadrature, one dimension at a time, since it adds over dimensions."""
     rng = np.random.default_rng(1)
@@ -177,6 +231,24 @@ def test_a_sampling_purifier_differs_from_draw_to_draw_and_repeats_itself(digits
     first, second, again = (purify(x, tf.constant(draw)).numpy() for draw in (0, 1, 0))
     assert not np.array_equal(first, second)
     np.testing.assert_array_equal(first, again)
+    assert purify.samples is True
+
+
+@pytest.mark.parametrize("rescale", ["intensity", "none"])
+def test_the_mean_of_a_sampling_purifier_is_what_its_twin_without_draws_gives(rescale: Any, digits: Dataset) -> None:
+    request = AutoencoderRequest(type="variational", network=QUICK)
+    recipe, arrays, _ = fit(digits, request)
+    sampled = recipe.model_copy(update={"options": recipe.options | {"sample": True}, "rescale": rescale})
+    steady = restore_purifier(recipe.model_copy(update={"rescale": rescale}), arrays)
+    purify = restore_purifier(sampled, arrays)
+    x = digits.x_test[:20]
+    np.testing.assert_array_equal(purify.mean(x).numpy(), steady(x, 0).numpy())
+    assert not np.allclose(purify(x, 0).numpy(), steady(x, 0).numpy(), atol=1e-3)
+    # A code without variance is its mean, whatever is drawn.
+    certain = {name: array.copy() for name, array in arrays.items()}
+    certain["0.2"][:, 2:], certain["0.3"][2:] = 0, -100
+    purify = restore_purifier(sampled, certain)
+    np.testing.assert_allclose(purify(x, 5).numpy(), purify.mean(x).numpy(), rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from advae.batching import apply
-from advae.classifiers import CLASSIFIERS, make_recipe
+from advae.classifiers import CLASSIFIERS, make_recipe, rebuild_regression
 from advae.errors import CorruptError, UsageError
 from advae.records import ClassifierRequest, Dataset, LogisticOptions, LogisticRequest, NetworkRequest
 
@@ -58,6 +58,72 @@ def test_lr_logits_are_scikit_learns_decision_function(classes: int, intercept: 
     np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-3)
 
 
+def take_two_classes(digits: Dataset) -> Dataset:
+    kept = digits.y_train < 2
+    ref = digits.ref.model_copy(update={"classes": digits.ref.classes[:2]})
+    return dataclasses.replace(digits, ref=ref, x_train=digits.x_train[kept], y_train=digits.y_train[kept])
+
+
+@pytest.mark.parametrize("compiled", ["eager", "graph", "XLA"])
+@pytest.mark.parametrize("classes", [2, 10])
+def test_lr_logits_and_gradient_are_those_of_w_x_plus_b(classes: int, compiled: str, digits: Dataset) -> None:
+    """In the terms of TensorFlow, in which stored results were computed; another kernel may round another last bit."""
+    import tensorflow as tf
+
+    part = digits if classes == 10 else take_two_classes(digits)
+    recipe, fitted = fit(ClassifierRequest(model="lr", logistic=LogisticRequest(intercept=True)), part)
+    w, b = tf.constant(fitted.arrays["coef"].T), tf.constant(fitted.arrays["intercept"])
+
+    def score(x: Any) -> Any:
+        scores = x @ w + b
+        return scores if classes > 2 else tf.concat([tf.zeros_like(scores), scores], axis=-1)
+
+    def differentiate(logits: Any) -> Any:
+        def run(x: Any) -> Any:
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                outputs = logits(x)
+                first = outputs[:, 1]
+            return outputs, tape.gradient(first, x)
+
+        traced = run if compiled == "eager" else tf.function(run, jit_compile=compiled == "XLA")
+        return [array.numpy() for array in traced(tf.constant(digits.x_test))]
+
+    ours, theirs = differentiate(CLASSIFIERS["lr"].restore(recipe, fitted.arrays)), differentiate(score)
+    for found, expected in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("model", CLASSIFIERS)
+def test_a_keras_input_can_take_the_place_of_images(model: str, digits: Dataset) -> None:
+    import keras
+
+    recipe, fitted = fit(REQUESTS[model], digits)
+    logits = CLASSIFIERS[model].restore(recipe, fitted.arrays)
+    images = keras.Input((64,))
+    np.testing.assert_array_equal(
+        keras.Model(images, logits(images))(digits.x_test).numpy(), logits(digits.x_test).numpy()
+    )
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("classes", [2, 10])
+def test_a_rebuilt_regression_is_the_one_that_was_fitted(classes: int, intercept: bool, digits: Dataset) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    part = digits if classes == 10 else take_two_classes(digits)
+    options = LogisticRequest(C=10.0, intercept=intercept, max_iter=50)
+    recipe, fitted = fit(ClassifierRequest(model="lr", logistic=options), part)
+    model = rebuild_regression(recipe, fitted.arrays, fitted.iterations)
+    theirs = LogisticRegression(C=10.0, fit_intercept=intercept, max_iter=50).fit(part.x_train, part.y_train)
+    assert model.get_params() == theirs.get_params()
+    assert {name for name in vars(theirs) if name.endswith("_")} == {name for name in vars(model) if name.endswith("_")}
+    assert model.n_iter_.tolist() == theirs.n_iter_.tolist()
+    for method in ("predict", "predict_proba", "decision_function"):
+        found, expected = (getattr(one, method)(digits.x_test) for one in (model, theirs))
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_the_papers_logistic_regression_is_the_default_and_says_when_it_has_not_converged(digits: Dataset) -> None:
     recipe = make_recipe(ClassifierRequest(model="lr"), digits, None)
     assert recipe.options == LogisticOptions(C=255.0**2, intercept=False, max_iter=100)
@@ -86,3 +152,5 @@ def test_coefficients_that_do_not_fit_are_refused(digits: Dataset) -> None:
     ):
         with pytest.raises(CorruptError):
             CLASSIFIERS["lr"].restore(recipe, damaged)
+        with pytest.raises(CorruptError):
+            rebuild_regression(recipe, damaged, None)

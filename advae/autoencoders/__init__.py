@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from advae import networks
-from advae.autoencoders.kinds import AUTOENCODERS, Autoencoder, Options, Purifier
+from advae.autoencoders.kinds import AUTOENCODERS, Options, Purifier
 from advae.autoencoders.losses import LOSSES
 from advae.errors import UsageError, unknown
 from advae.networks import Tensor
@@ -80,16 +80,19 @@ def _resolve_options(type_: str, given: Options) -> dict[str, Scalar]:
 
 def rescale_to_intensity(x: Tensor, reconstruction: Tensor) -> Tensor:
     """Return the reconstruction scaled to the total intensity of x and clipped to [0, 1]; zero stays zero."""
-    import tensorflow as tf
+    from keras import ops
 
-    totals = [tf.reduce_sum(images, axis=-1, keepdims=True) for images in (x, reconstruction)]
-    return tf.clip_by_value(reconstruction * tf.math.divide_no_nan(*totals), 0.0, 1.0)
+    totals = [ops.sum(images, axis=-1, keepdims=True) for images in (x, reconstruction)]
+    return ops.clip(reconstruction * ops.divide_no_nan(*totals), 0.0, 1.0)
 
 
-def _purify_with(autoencoder: Autoencoder, recipe: AutoencoderRecipe) -> Purifier:
-    if recipe.rescale == "none":
-        return autoencoder.reconstruct
-    return lambda x, draw: rescale_to_intensity(x, autoencoder.reconstruct(x, draw))
+def _rescale(raw: Purifier) -> Purifier:
+    """Return a purifier whose output is rescaled, with and without a draw."""
+    sample = raw.sample
+    return Purifier(
+        mean=lambda x: rescale_to_intensity(x, raw.mean(x)),
+        sample=None if sample is None else lambda x, draw: rescale_to_intensity(x, sample(x, draw)),
+    )
 
 
 def fit_autoencoder(recipe: AutoencoderRecipe, x: FloatArray, on_epoch: OnEpoch) -> tuple[Arrays, History]:
@@ -116,4 +119,4 @@ def restore_purifier(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
     """
     built = AUTOENCODERS[recipe.type].build(recipe)
     networks.put_weights(built.networks, arrays)
-    return _purify_with(built, recipe)
+    return built.reconstruct if recipe.rescale == "none" else _rescale(built.reconstruct)

@@ -28,13 +28,28 @@ class Option:
     help: str
 
 
-Purifier = Callable[[Tensor, Tensor], Tensor]
-"""(x, draw) -> x', float32 (n, d) both; ``draw``, an int32 scalar, tells apart the draws of a sampling purifier."""
+@dataclass(frozen=True)
+class Purifier:
+    """(x, draw) -> x', float32 (n, d) both; ``draw``, an int32 scalar, tells apart the draws of one that samples.
+
+    mean: x -> x' without a draw, in stock layers and keras.ops, so that a ``keras.Input`` can take the place of x;
+    sample: (x, draw) -> x', None for a purifier that does not sample.
+    """
+
+    mean: Callable[[Tensor], Tensor]
+    sample: Callable[[Tensor, Tensor], Tensor] | None = None
+
+    @property
+    def samples(self) -> bool:
+        return self.sample is not None
+
+    def __call__(self, x: Tensor, draw: Tensor) -> Tensor:
+        return self.mean(x) if self.sample is None else self.sample(x, draw)
 
 
 @dataclass(frozen=True)
 class Autoencoder:
-    """A built autoencoder: its networks, its training loss and its raw reconstruction (x, draw) -> (n, d)."""
+    """A built autoencoder: its networks, its training loss and its raw reconstruction."""
 
     networks: tuple[Any, ...]
     loss: Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -92,7 +107,7 @@ def build_vanilla(recipe: AutoencoderRecipe) -> Autoencoder:
     def loss(x: Tensor, weights: Tensor, seed: Tensor) -> Tensor:
         return weighted_mean(distance(x, decoder(encoder(x))), weights)
 
-    return Autoencoder((encoder, decoder), loss, lambda x, draw: decoder(encoder(x)))
+    return Autoencoder((encoder, decoder), loss, Purifier(lambda x: decoder(encoder(x))))
 
 
 # ---------------------------------------------------------------- sparse
@@ -112,7 +127,7 @@ def build_sparse(recipe: AutoencoderRecipe) -> Autoencoder:
         penalty = kl_sparsity(mean_code, rho) if by_kl else weighted_mean(tf.reduce_sum(tf.abs(code), -1), weights)
         return weighted_mean(distance(x, decoder(code)), weights) + weight * penalty
 
-    return Autoencoder((encoder, decoder), loss, lambda x, draw: decoder(encoder(x)))
+    return Autoencoder((encoder, decoder), loss, Purifier(lambda x: decoder(encoder(x))))
 
 
 def _check_sparse(options: Options, given: Options, activations: Activations) -> None:
@@ -140,7 +155,7 @@ def build_denoising(recipe: AutoencoderRecipe) -> Autoencoder:
     def loss(x: Tensor, weights: Tensor, seed: Tensor) -> Tensor:
         return weighted_mean(distance(x, decoder(encoder(corrupt(x, level, seed)))), weights)
 
-    return Autoencoder((encoder, decoder), loss, lambda x, draw: decoder(encoder(x)))
+    return Autoencoder((encoder, decoder), loss, Purifier(lambda x: decoder(encoder(x))))
 
 
 def _check_denoising(options: Options, given: Options, activations: Activations) -> None:
@@ -156,23 +171,28 @@ def _check_denoising(options: Options, given: Options, activations: Activations)
 def build_variational(recipe: AutoencoderRecipe) -> Autoencoder:
     """Return the variational autoencoder with a Gaussian code; ``sample`` purifies with a draw, else with the mean."""
     import tensorflow as tf
+    from keras import ops
 
     encoder, decoder = _coder(recipe, numbers_per_code=2)
-    distance, kl_weight, sample = LOSSES[recipe.loss], float(recipe.options["kl_weight"]), recipe.options["sample"]
+    distance, kl_weight = LOSSES[recipe.loss], float(recipe.options["kl_weight"])
+
+    def encode(x: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = ops.split(encoder(x), 2, axis=-1)
+        return mean, log_variance
 
     def draw_code(mean: Tensor, log_variance: Tensor, seed: Tensor) -> Tensor:
         return mean + tf.exp(0.5 * log_variance) * tf.random.stateless_normal(tf.shape(mean), seed)
 
     def loss(x: Tensor, weights: Tensor, seed: Tensor) -> Tensor:
-        mean, log_variance = tf.split(encoder(x), 2, axis=-1)
+        mean, log_variance = encode(x)
         reconstruction = decoder(draw_code(mean, log_variance, seed))
         return weighted_mean(distance(x, reconstruction) + kl_weight * gaussian_kl(mean, log_variance), weights)
 
-    def reconstruct(x: Tensor, draw: Tensor) -> Tensor:
-        mean, log_variance = tf.split(encoder(x), 2, axis=-1)
-        return decoder(draw_code(mean, log_variance, tf.stack([recipe.seed, draw])) if sample else mean)
+    def sample(x: Tensor, draw: Tensor) -> Tensor:
+        return decoder(draw_code(*encode(x), tf.stack([recipe.seed, draw])))
 
-    return Autoencoder((encoder, decoder), loss, reconstruct)
+    purifier = Purifier(lambda x: decoder(encode(x)[0]), sample if recipe.options["sample"] else None)
+    return Autoencoder((encoder, decoder), loss, purifier)
 
 
 def _check_variational(options: Options, given: Options, activations: Activations) -> None:

@@ -1,0 +1,103 @@
+"""A trained entry as a file of another library: Keras, scikit-learn. Such files are written only, never read back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from advae.backend import start_tensorflow
+from advae.classifiers import rebuild_regression
+from advae.drafts import write_aside
+from advae.errors import UsageError
+from advae.pipelines import WEIGHTS, find_purifier, load_logits, load_purifier
+from advae.records import Manifest
+from advae.workflows.workspace import Workspace
+
+if TYPE_CHECKING:
+    from advae.registry import Registry
+
+KERAS, JOBLIB = "keras", "joblib"
+"""The formats, as ``--format`` and a file's ending have them."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An entry that was written to a file, and in what the file differs from it.
+
+    by_mean: whether a purifier that samples is in the file as its mean, without draws; left_out: id of the purifier
+    that the entry stands behind and the file does not hold, so that it has to be fed purified images; else None.
+    """
+
+    manifest: Manifest
+    by_mean: bool = False
+    left_out: str | None = None
+
+
+# ---------------------------------------------------------------- Keras
+
+
+def export_keras(workspace: Workspace, ref: str, path: Path) -> Exported:
+    """Write an autoencoder, or a classifier behind its purifier, as a Keras model that is whole without this package.
+
+    Images float32 (n, side, side, 1) in [0, 1] -> logits (n, classes), or purified images of the same shape. Raises
+    UsageError for a run, or a path that Keras would not read; CorruptError; DiskError, with nothing left behind.
+    """
+    if not path.name.endswith(f".{KERAS}"):
+        raise UsageError(f"bad FILE {path}: Keras reads a model only from a name that ends in .{KERAS}")
+    manifest = workspace.registry.resolve(ref)
+    if manifest.kind not in ("ae", "clf"):
+        raise UsageError(f"{manifest.id} is a {manifest.kind}; --format {KERAS} takes an autoencoder or a classifier")
+    start_tensorflow()
+    model, by_mean = _build_model(workspace.registry, manifest)
+    with write_aside(path) as draft:
+        model.save(draft)
+    return Exported(manifest, by_mean=by_mean)
+
+
+def _build_model(registry: Registry, manifest: Manifest) -> tuple[Any, bool]:
+    """Return the graph that the functions of the evaluation make of a ``keras.Input``, and whether a draw is left out.
+
+    There is no second definition of a pipeline: what is stored in the file is what is attacked here.
+    """
+    import keras
+
+    side = manifest.recipe.dataset.side
+    source = manifest if manifest.kind == "ae" else find_purifier(registry, manifest)
+    purifier = load_purifier(registry, source) if source else None
+    images = keras.Input((side, side, 1), dtype="float32", name="images")
+    x = keras.layers.Reshape((side * side,))(images)
+    if purifier:
+        x = purifier.mean(x)
+    outputs = keras.layers.Reshape((side, side, 1))(x) if source is manifest else load_logits(registry, manifest)(x)
+    return keras.Model(images, outputs, name=manifest.id), purifier is not None and purifier.samples
+
+
+# ---------------------------------------------------------------- scikit-learn
+
+
+def export_joblib(workspace: Workspace, ref: str, path: Path) -> Exported:
+    """Write the fitted scikit-learn LogisticRegression of an ``lr`` classifier, without its purifier.
+
+    It takes float (n, side * side), purified where the classifier stands behind a purifier. Raises UsageError for any
+    other entry; CorruptError; DiskError, with nothing left behind.
+    """
+    manifest = workspace.registry.resolve(ref)
+    if manifest.kind != "clf" or manifest.as_classifier()[0].model != "lr":
+        raise UsageError(
+            f"{manifest.id} is no lr classifier, and --format {JOBLIB} takes nothing else; --format {KERAS} takes any "
+            "classifier, and an autoencoder"
+        )
+    from joblib import dump
+
+    recipe, metrics = manifest.as_classifier()
+    model = rebuild_regression(recipe, workspace.registry.read_arrays(manifest, WEIGHTS), metrics.iterations)
+    with write_aside(path) as draft:
+        dump(model, draft)
+    return Exported(manifest, left_out=recipe.autoencoder)
+
+
+# ---------------------------------------------------------------- the table
+
+EXPORTS: dict[str, Callable[[Workspace, str, Path], Exported]] = {KERAS: export_keras, JOBLIB: export_joblib}
