@@ -22,6 +22,7 @@ NAMES = {path: ".".join(("advae", *path.relative_to(ROOT).with_suffix("").parts)
 LAYERS = (
     {"errors", "identity"},
     {"records"},
+    {"requests"},
     {"metrics", "arrayfiles", "drafts", "backend", "networks", "batching"},
     {"registry", "datasets", "training"},
     {"autoencoders", "classifiers", "attacks", "threats", "images"},

@@ -19,7 +19,8 @@ from advae.autoencoders.losses import gaussian_kl, kl_sparsity
 from advae.autoencoders.noises import NOISES
 from advae.batching import apply
 from advae.errors import CorruptError, UsageError
-from advae.records import AutoencoderRequest, Dataset, NetworkRequest
+from advae.records import Dataset
+from advae.requests import AutoencoderRequest, NetworkRequest
 
 QUICK = NetworkRequest(epochs=2, batch_size=64)
 

@@ -11,7 +11,8 @@ import pytest
 from advae.batching import apply
 from advae.classifiers import CLASSIFIERS, make_recipe, rebuild_regression
 from advae.errors import CorruptError, UsageError
-from advae.records import ClassifierRequest, Dataset, LogisticOptions, LogisticRequest, NetworkRequest
+from advae.records import Dataset, LogisticOptions
+from advae.requests import ClassifierRequest, LogisticRequest, NetworkRequest
 
 REQUESTS = {
     "lr": ClassifierRequest(model="lr"),

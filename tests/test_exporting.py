@@ -22,14 +22,9 @@ from advae.autoencoders import AUTOENCODERS
 from advae.classifiers import CLASSIFIERS
 from advae.errors import AdvaeError, CorruptError, DiskError, NotFoundError, UsageError
 from advae.pipelines import WEIGHTS, load_logits, load_pipeline, load_purifier
-from advae.records import (
-    AutoencoderRequest,
-    ClassifierRequest,
-    Dataset,
-    LogisticRequest,
-    Manifest,
-)
+from advae.records import Dataset, Manifest
 from advae.registry import Registry
+from advae.requests import AutoencoderRequest, ClassifierRequest, LogisticRequest
 from advae.workflows import Workspace
 from advae.workflows.exporting import EXPORTS, Exported, export_joblib, export_keras
 from tests.entries import make_metrics, make_run_recipe

@@ -15,7 +15,6 @@ from advae.errors import UsageError
 from advae.identity import canonical_json
 from advae.records import (
     Artifact,
-    AttackRequest,
     AutoencoderMetrics,
     AutoencoderRecipe,
     ClassifierRecipe,
@@ -25,12 +24,12 @@ from advae.records import (
     LogisticOptions,
     Manifest,
     NetworkOptions,
-    NetworkRequest,
     Recipe,
     Record,
     RunRecipe,
     entry_id,
 )
+from advae.requests import AttackRequest, NetworkRequest
 from tests.entries import (
     HISTORY,
     NETWORK,

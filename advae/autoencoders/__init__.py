@@ -9,7 +9,8 @@ from advae.autoencoders.kinds import AUTOENCODERS, Options, Purifier
 from advae.autoencoders.losses import LOSSES
 from advae.errors import UsageError, unknown
 from advae.networks import Tensor
-from advae.records import AutoencoderRecipe, AutoencoderRequest, Dataset, History, Scalar
+from advae.records import AutoencoderRecipe, Dataset, History, Scalar
+from advae.requests import AutoencoderRequest
 from advae.training import OnEpoch, train
 
 if TYPE_CHECKING:

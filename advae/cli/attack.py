@@ -14,7 +14,7 @@ from advae.cli.options import DataDirOption, DatasetOption, ForceOption, SeedOpt
 from advae.cli.outcome import describe_run, tabulate_runs
 from advae.cli.session import Session
 from advae.errors import BudgetError
-from advae.records import AttackRequest
+from advae.requests import AttackRequest
 from advae.threats import THREATS
 from advae.workflows import attack as run_attacks
 

@@ -13,7 +13,8 @@ from advae.cli.outcome import put_trained
 from advae.cli.session import Session
 from advae.cli.training_options import NETWORK, OWN_OPTIONS, TypeOption
 from advae.errors import UsageError, unknown
-from advae.records import AutoencoderRequest, NetworkRequest, Rescale
+from advae.records import Rescale
+from advae.requests import AutoencoderRequest, NetworkRequest
 from advae.workflows import DEFAULT_DATASET, train_autoencoder
 
 RESCALES = get_args(Rescale)

@@ -11,7 +11,7 @@ from advae.cli.options import DataDirOption, DatasetOption, ForceOption, SeedOpt
 from advae.cli.outcome import put_trained
 from advae.cli.session import Session
 from advae.cli.training_options import NETWORK, ModelOption
-from advae.records import ClassifierRequest, LogisticRequest, NetworkRequest
+from advae.requests import ClassifierRequest, LogisticRequest, NetworkRequest
 from advae.workflows import train_classifier
 
 _LOGISTIC = "Logistic regression"

@@ -12,7 +12,7 @@ from advae.cli.groups import Group, complete_names, make_option
 from advae.cli.options import describe_rows
 from advae.errors import UsageError
 from advae.networks import ACTIVATIONS
-from advae.records import NetworkRequest
+from advae.requests import NetworkRequest
 
 TypeOption = Annotated[
     str,

@@ -11,8 +11,9 @@ from advae.datasets import DATASETS
 from advae.errors import BudgetError, NotFoundError, UsageError
 from advae.evaluation import DRAWS_PER_BATCH, evaluate
 from advae.pipelines import load_pipeline
-from advae.records import AttackRequest, ClassifierRecipe, Dataset, Manifest, RunRecipe, entry_id
+from advae.records import ClassifierRecipe, Dataset, Manifest, RunRecipe, entry_id
 from advae.registry import Registry
+from advae.requests import AttackRequest
 from advae.threats import THREATS, Threat, find_threat
 from advae.workflows.workspace import Content, Made, Workspace, load_dataset_of, load_named, make_entry
 

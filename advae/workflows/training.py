@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from advae import autoencoders, classifiers, metrics
 from advae.batching import apply
 from advae.pipelines import WEIGHTS, load_purifier
-from advae.records import AutoencoderMetrics, AutoencoderRequest, ClassifierMetrics, ClassifierRequest, Manifest
+from advae.records import AutoencoderMetrics, ClassifierMetrics, Manifest
+from advae.requests import AutoencoderRequest, ClassifierRequest
 from advae.workflows.workspace import Content, Made, Workspace, load_dataset_of, load_named, make_entry
 
 if TYPE_CHECKING:

@@ -17,13 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from advae.errors import DivergedError
-from advae.records import (
-    AttackRequest,
-    AutoencoderRequest,
-    ClassifierRequest,
-    Manifest,
-)
+from advae.records import Manifest
 from advae.registry import Registry, library_versions
+from advae.requests import AttackRequest, AutoencoderRequest, ClassifierRequest
 from advae.workflows import Workspace, attack, train_autoencoder, train_classifier
 
 RESULTS = Path(__file__).parent / "results" / "paper_numbers.json"

@@ -1,0 +1,83 @@
+"""What a user asked for, before defaults are filled in: recipes in the making, which may be impossible."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from advae.errors import UsageError
+from advae.records import Activations, Count, LayerSize, Rate, Record, Rescale, Scalar, Seed
+
+
+class Request(Record):
+    """What a user asked for, which may be impossible: raises UsageError instead of pydantic's ValidationError."""
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            names = [part for part in first["loc"] if isinstance(part, str) and part != "options"]
+            value = first["input"]
+            # Of a value that may be one of several types, pydantic names the first that it is not.
+            finite = not isinstance(value, float) or math.isfinite(value)
+            why = first["msg"].lower() if finite else "input should be a finite number"
+            option = {"hidden": "hidden-size", "code": "code-size"}.get(names[0], names[0].replace("_", "-"))
+            raise UsageError(f"bad --{option} {value!r}: {why}") from None
+
+
+class NetworkRequest(Request):
+    """NetworkOptions in which None stands for the default of the kind, the image's side and the dataset's size."""
+
+    hidden: LayerSize | None = None
+    code: LayerSize | None = None
+    activations: Activations | None = None
+    epochs: Count = 35
+    batch_size: Count | None = None
+    learning_rate: Rate = 1e-3
+
+
+class LogisticRequest(Request):
+    """LogisticOptions in which None stands for the paper's choice."""
+
+    C: Annotated[float, Field(ge=1e-9)] | None = None
+    intercept: bool | None = None
+    max_iter: Count | None = None
+
+
+class AutoencoderRequest(Request):
+    """What the user asked of ``train-ae``."""
+
+    type: str
+    network: NetworkRequest = NetworkRequest()
+    loss: str | None = None
+    rescale: Rescale | None = None
+    options: dict[str, Scalar] = Field(default_factory=dict)
+    seed: Seed = 0
+
+
+class ClassifierRequest(Request):
+    """What the user asked of ``train-clf``; network is for ``nn``, logistic for ``lr``."""
+
+    model: str
+    network: NetworkRequest | None = None
+    logistic: LogisticRequest | None = None
+    seed: Seed = 0
+
+
+class AttackRequest(Request):
+    """What the user asked of ``attack``, for one method under one threat; None stands for the method's default."""
+
+    method: str
+    threat: str
+    eps: tuple[float, ...]
+    target: int | None = None
+    steps: Count | None = None
+    step_size: Annotated[float, Field(gt=0, le=1)] | None = None
+    loss: str | None = None
+    clip: bool = True
+    limit: Count | None = None
+    save_adversarial: bool = False
+    seed: Seed = 0
