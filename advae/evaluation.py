@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from advae import metrics
-from advae.attacks import ATTACKS, TARGETS_FROM, Attack, Goal, find_loss
+from advae.attacks import ATTACKS, TARGETS_FROM, Attack, find_loss
+from advae.attacks.goals import Goal
 from advae.batching import lay_out_batches
 from advae.errors import AdvaeError
 from advae.records import ADVERSARIAL, OUTCOMES, SAMPLES, EpsResult, RunMetrics
@@ -28,6 +29,8 @@ TOLERANCE = 1e-6
 
 DRAWS_PER_BATCH = 100_000
 """Draws of a sampling purifier that belong to one batch; more than an attack has steps."""
+
+MAX_RESTARTS = 1_000
 
 SEED_STRIDE = 1_000_003
 """A prime, so that the draws of small seeds lie far apart."""
@@ -145,15 +148,15 @@ class _Attacker:
         targets = self._choose_targets(eps)
         labels = self.aims(targets)
         steps = self.recipe.steps or 1
-        size = self.recipe.step_size if self.recipe.step_size is not None else eps / steps
-        numbers = [tf.constant(eps), tf.constant(size), tf.constant(steps)]
+        size = self.row.stride * eps / steps if self.recipe.step_size is None else self.recipe.step_size
+        numbers = [tf.constant(eps), tf.constant(size), tf.constant(steps), tf.constant(self.recipe.restarts or 1)]
         columns: list[tuple[np.ndarray[Any, Any], ...]] = []
         for index, rows, padded in lay_out_batches(len(self.x)):
             batch = [tf.constant(self.x[padded]), tf.constant(labels[padded]), tf.constant(index)]
             outputs = self._run_compiled(*batch, *numbers)
             start, x_adv, seen, logits = (output.numpy()[: len(rows)] for output in outputs)
             linf, l2 = metrics.perturbation_norms(start, x_adv)
-            self._check(eps, linf, start, x_adv)
+            self._check(eps, linf if self.recipe.norm == "linf" else l2, start, x_adv)
             wanted = np.isin(rows, kept)
             columns.append(
                 (metrics.decide(logits), linf.astype(np.float32), l2.astype(np.float32), x_adv[wanted], seen[wanted])
@@ -192,7 +195,7 @@ class _Attacker:
     # ------------------------------------------------------------ traced
 
     def _run_batch(
-        self, x: Tensor, labels: Tensor, index: Tensor, eps: Tensor, step_size: Tensor, steps: Tensor
+        self, x: Tensor, labels: Tensor, index: Tensor, eps: Tensor, step_size: Tensor, steps: Tensor, restarts: Tensor
     ) -> tuple[Tensor, ...]:
         """Return (start, x_adv, what the classifier sees, its logits) of a batch."""
         import tensorflow as tf
@@ -203,11 +206,35 @@ class _Attacker:
             x_adv = self.row.unclipped(goal, start, eps=eps)
         else:
             loop = {"step_size": step_size, "steps": steps} if self.row.iterative else {}
-            x_raw = self.row.run(goal, start, eps=eps, **loop)
-            within = start + tf.clip_by_value(x_raw - start, -eps, eps)
-            x_adv = tf.clip_by_value(within, goal.lower, goal.upper)
+            x_adv = self._propose(goal, start, eps, loop)
+            if self.row.restarts:
+                lowest = goal.margins(goal.logits(x_adv, steps))
+                for restart in tf.range(1, restarts):
+                    again = replace(goal, seed=self._seed(index, restart))
+                    other = self._propose(again, start, eps, loop)
+                    margins = goal.margins(goal.logits(other, steps))
+                    # What an attacker would keep: by its own draws, not by the one that it is judged by.
+                    x_adv = tf.where((margins < lowest)[:, None], other, x_adv)
+                    lowest = tf.minimum(margins, lowest)
         seen = self.surface.see(x_adv, self._scoring_draw(index))
         return start, x_adv, seen, self.surface.classify(seen)
+
+    def _propose(self, goal: Goal, start: Tensor, eps: Tensor, loop: dict[str, Tensor]) -> Tensor:
+        """Return what the attack proposes, moved into the ball and into the valid range."""
+        import tensorflow as tf
+
+        x_raw = self.row.run(goal, start, eps=eps, **loop)
+        return tf.clip_by_value(start + self._shorten(x_raw - start, eps), goal.lower, goal.upper)
+
+    def _shorten(self, delta: Tensor, eps: Tensor) -> Tensor:
+        """Return a perturbation moved into the ball."""
+        import tensorflow as tf
+
+        if self.recipe.norm == "linf":
+            return tf.clip_by_value(delta, -eps, eps)
+        length = tf.norm(delta, axis=-1, keepdims=True)
+        # A little less than eps, since the sum of the squares is rounded too.
+        return delta * tf.minimum(1.0, tf.math.divide_no_nan((1.0 - 1e-6) * eps, length))
 
     def _gradient_batch(self, x: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         import tensorflow as tf
@@ -234,7 +261,15 @@ class _Attacker:
             # A purifier with a linear output may start outside the range; moving it back would spend budget.
             lower=tf.minimum(start, 0.0),
             upper=tf.maximum(start, self.surface.upper),
+            norm=self.recipe.norm,
+            seed=self._seed(index, 0),
         )
+
+    def _seed(self, index: Tensor, restart: Tensor) -> Tensor:
+        """Return what a random start draws from: of the run, the batch and the restart."""
+        import tensorflow as tf
+
+        return tf.stack([self.recipe.seed, index * MAX_RESTARTS + restart])
 
     def _first_draw(self) -> int:
         """Return where the run's draws begin, so that ``--seed`` gives a sampling purifier other noise."""
@@ -252,14 +287,14 @@ class _Attacker:
         mistaken = self.source.attack(eps, self.y[:0]).predictions
         return self.row.choose_targets(metrics.confusion_matrix(self.y, mistaken, len(self.recipe.dataset.classes)))
 
-    def _check(self, eps: float, linf: NDArray[np.float64], start: FloatArray, x_adv: FloatArray) -> None:
+    def _check(self, eps: float, length: NDArray[np.float64], start: FloatArray, x_adv: FloatArray) -> None:
         """Refuse what projection should have made impossible; what is not projected is not held to it."""
         lower, upper = start.clip(max=0.0), start.clip(min=self.surface.upper)
         inside = bool(((x_adv >= lower) & (x_adv <= upper)).all())
-        worst = float(linf.max())
+        worst = float(length.max())
         if self.recipe.clip and not (inside and worst <= eps + TOLERANCE):
             raise AdvaeError(
-                f"attack {self.recipe.method!r} left its budget: L-infinity {worst:.9g} at eps {eps!r}, "
+                f"attack {self.recipe.method!r} left its budget: {self.recipe.norm} {worst:.9g} at eps {eps!r}, "
                 f"pixels from {x_adv.min():.9g} to {x_adv.max():.9g}; nothing was stored"
             )
 

@@ -71,6 +71,7 @@ Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Rate = Annotated[float, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Rescale = Literal["intensity", "none"]
+Norm = Literal["linf", "l2"]
 
 
 class NetworkOptions(Record):
@@ -129,15 +130,16 @@ class ClassifierRecipe(Record):
 class RunRecipe(Record):
     """One attack under one threat model at one or several eps.
 
-    eps: L-infinity radii in units of x. step_size: None stands for eps / steps. limit: the first ``limit`` test
-    images, None for all. clip: False is the paper's protocol, neither projected nor clipped. twin: the undefended
-    classifier that an oblivious attacker uses. Options that a method does not have are None.
+    eps: radii of the norm's ball, in units of x. step_size: None stands for the attack's own multiple of eps / steps.
+    restarts: from how many random points, the best of which counts. limit: the first ``limit`` test images, None for
+    all. clip: False is the paper's protocol, neither projected nor clipped. twin: the undefended classifier that an
+    oblivious attacker uses. Options that a method does not have are None.
     """
 
     kind: Literal["run"] = "run"
     method: str
     threat: str
-    norm: Literal["linf"] = "linf"
+    norm: Norm = "linf"
     classifier: str
     twin: str | None
     dataset: DatasetRef
@@ -151,6 +153,7 @@ class RunRecipe(Record):
     save_adversarial: bool
     seed: Seed
     recipe_rev: int
+    restarts: int | None = None
 
     @property
     def parents(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from advae.errors import UsageError
-from advae.records import Activations, Count, LayerSize, Rate, Record, Rescale, Scalar, Seed
+from advae.records import Activations, Count, LayerSize, Norm, Rate, Record, Rescale, Scalar, Seed
 
 
 class Request(Record):
@@ -73,9 +73,11 @@ class AttackRequest(Request):
     method: str
     threat: str
     eps: tuple[float, ...]
+    norm: Norm = "linf"
     target: int | None = None
     steps: Count | None = None
     step_size: Annotated[float, Field(gt=0, le=1)] | None = None
+    restarts: Annotated[int, Field(ge=1, le=1000)] | None = None
     loss: str | None = None
     clip: bool = True
     limit: Count | None = None

@@ -30,7 +30,8 @@ def make_recipe(method: str = "bim", **changes: Any) -> RunRecipe:
         "target": 1 if row.target is not None else None,
         "steps": 5 if row.iterative else None,
         "step_size": None,
-        "loss": "scaled" if row.uses_loss else None,
+        "loss": row.loss,
+        "restarts": row.restarts,
         "clip": True,
         "limit": None,
         "save_adversarial": False,
@@ -149,7 +150,8 @@ def test_gradients_that_are_not_numbers_leave_their_samples_alone(method: str, t
     def overflow(images: Any) -> Any:
         return pipeline.classify(images) * tf.exp(tf.where(images[:, :1] > 0.9, 1e3, 0.0) * images[:, :1])
 
-    recipe = make_recipe(method, eps=(0.2,))
+    # DLR is flat by itself where the label is third.
+    recipe = make_recipe(method, eps=(0.2,), loss="scaled" if ATTACKS[method].loss else None)
     found = evaluate(THREATS["adaptive"].view(Pipeline(overflow)), recipe, x, y)
     result, broken = found.metrics.results[0], x[:, 0] > 0.9
     assert broken.any()
@@ -196,6 +198,34 @@ def test_an_attack_that_overshoots_is_projected_and_scored_inside(toy: Any, monk
     assert found.metrics.results[0].linf_max <= 0.1 + 1e-6
     samples = found.arrays["samples.npz"]
     np.testing.assert_allclose(samples["x_adv"][0], np.minimum(samples["x"] + 0.1, 1), atol=1e-6)
+
+
+@pytest.mark.parametrize("method", [name for name, row in ATTACKS.items() if "l2" in row.norms])
+def test_an_l2_budget_is_kept_and_spent(method: str, toy: Any) -> None:
+    x, y, pipeline = toy
+    recipe = make_recipe(method, norm="l2", eps=(0.0, 0.01, 1.5), steps=20)
+    still, small, large = evaluate(THREATS["adaptive"].view(pipeline), recipe, x, y).metrics.results
+    assert (still.l2_mean, still.accuracy) == (0.0, pytest.approx(0.9))
+    for result, eps in ((small, 0.01), (large, 1.5)):
+        assert 0.5 * eps < result.l2_mean <= eps + 1e-6
+    assert large.accuracy < small.accuracy <= still.accuracy
+
+
+def test_more_restarts_never_find_less(toy: Any) -> None:
+    """On a landscape of many hills, where one start is not enough; and the first start is the same."""
+    import tensorflow as tf
+
+    x, y, pipeline = toy
+
+    def hilly(images: Any) -> Any:
+        return pipeline.classify(images) + 8.0 * tf.sin(40.0 * pipeline.classify(images))
+
+    left = []
+    for restarts in (1, 2, 6):
+        recipe = make_recipe("pgd", eps=(0.1,), restarts=restarts, steps=3)
+        left.append(evaluate(THREATS["adaptive"].view(Pipeline(hilly)), recipe, x, y).metrics.results[0].accuracy)
+    assert left[0] >= left[1] >= left[2]
+    assert left[0] > left[2]
 
 
 def test_zero_gradients_are_counted(toy: Any) -> None:

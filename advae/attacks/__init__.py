@@ -6,10 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from advae.attacks.goals import Goal
 from advae.attacks.gradient import bim, fgsm, loss_gradient
+from advae.attacks.iterative import apgd, mim, pgd
 from advae.attacks.linear import linear_direction, linear_step, natural_targets, non_natural_targets, paper_step
 from advae.attacks.losses import LOSSES
 from advae.errors import UsageError, unknown
+from advae.records import Norm
 
 if TYPE_CHECKING:
     from advae.records import IntArray
@@ -17,21 +20,9 @@ if TYPE_CHECKING:
 Tensor = Any
 
 
-@dataclass(frozen=True)
-class Goal:
-    """What an attack is to reach on a batch.
+BOTH: tuple[Norm, ...] = ("linf", "l2")
 
-    logits: (x, draw) -> (n, classes), what the attacker differentiates; labels: int64 (n,), the classes to leave, or
-    to reach where ``targeted``; loss: (labels, logits) -> (n,); lower, upper: the
-    valid range, scalar or (n, d).
-    """
-
-    logits: Callable[[Tensor, Tensor], Tensor]
-    labels: Tensor
-    targeted: bool
-    loss: Callable[[Tensor, Tensor], Tensor] | None
-    lower: Tensor
-    upper: Tensor
+DEFAULT_LOSS = "scaled"
 
 
 @dataclass(frozen=True)
@@ -39,20 +30,31 @@ class Attack:
     """A row of ATTACKS.
 
     run: (goal, x, eps=, and where ``iterative`` also step_size=, steps=) -> proposed x_adv; gradient: (goal, x) -> the
-    first gradient that it follows; unclipped: the paper's form of ``run``, for ``--no-clip``. target: default of
-    attacks on one class; choose_targets: reads a target for each class off the confusion matrix after
-    TARGETS_FROM, at the same eps on the same samples.
+    first gradient that it follows; steps: how many by default, None for a single one; stride: the default step is
+    stride * eps / steps; norms: those that it can measure its budget in; restarts: from how many random points by
+    default, None for attacks that start at x; loss: what it climbs by default, None for those with an objective of
+    their own. unclipped: the paper's form of ``run``, for ``--no-clip``. target: default of attacks on one class;
+    choose_targets: reads a target for each class off the confusion matrix after TARGETS_FROM, at the same eps on the
+    same samples.
     """
 
     summary: str
     run: Callable[..., Tensor]
     gradient: Callable[[Goal, Tensor], Tensor] = loss_gradient
-    iterative: bool = False
+    steps: int | None = None
+    stride: float = 1.0
+    norms: tuple[Norm, ...] = ("linf",)
+    restarts: int | None = None
+    loss: str | None = DEFAULT_LOSS
     unclipped: Callable[..., Tensor] | None = None
     target: int | None = None
     choose_targets: Callable[[IntArray], tuple[int, ...]] | None = None
     linear_only: bool = False
-    uses_loss: bool = True
+
+    @property
+    def iterative(self) -> bool:
+        """Whether the attack takes several steps."""
+        return self.steps is not None
 
     @property
     def targeted(self) -> bool:
@@ -61,15 +63,16 @@ class Attack:
 
 
 def _linear(summary: str, **row: Any) -> Attack:
-    return Attack(
-        summary, linear_step, linear_direction, unclipped=paper_step, linear_only=True, uses_loss=False, **row
-    )
+    return Attack(summary, linear_step, linear_direction, unclipped=paper_step, linear_only=True, loss=None, **row)
 
 
 ATTACKS: dict[str, Attack] = {
     "fgsm": Attack("one signed-gradient step", fgsm),
     "tfgsm": Attack("one signed-gradient step towards a class", fgsm, target=5),
-    "bim": Attack("repeated signed-gradient steps, projected", bim, iterative=True),
+    "bim": Attack("repeated signed-gradient steps, projected", bim, steps=10),
+    "pgd": Attack("steps from random points, the best iterate", pgd, steps=40, stride=2.5, norms=BOTH, restarts=1),
+    "mim": Attack("steps along the accumulated gradient", mim, steps=20, stride=2.0, norms=BOTH),
+    "apgd": Attack("Auto-PGD: steps that shorten by themselves", apgd, steps=100, norms=BOTH, restarts=1, loss="dlr"),
     "non-targeted": _linear("one step away from the true class (lr)"),
     "natural": _linear("towards the class each class is mistaken for most often (lr)", choose_targets=natural_targets),
     "non-natural": _linear(
@@ -77,9 +80,6 @@ ATTACKS: dict[str, Attack] = {
     ),
     "one-target": _linear("towards one class (lr)", target=7),
 }
-
-DEFAULT_LOSS = "scaled"
-DEFAULT_STEPS = 10
 
 TARGETS_FROM = "non-targeted"
 """The attack whose mistakes give natural and non-natural targets."""

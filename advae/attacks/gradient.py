@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from advae.attacks import Goal
+    from advae.attacks.goals import Goal
 
 Tensor = Any
 

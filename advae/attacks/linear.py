@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from advae.attacks import Goal
+    from advae.attacks.goals import Goal
     from advae.records import IntArray
 
 Tensor = Any

@@ -30,4 +30,33 @@ def scaled_cross_entropy(labels: Tensor, logits: Tensor) -> Tensor:
     return cross_entropy(labels, tf.math.divide_no_nan(logits, magnitude))
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"scaled": scaled_cross_entropy, "ce": cross_entropy}
+def margin_loss(labels: Tensor, logits: Tensor) -> Tensor:
+    """Return the largest other logit minus the label's: above 0 where the label is not predicted.
+
+    Carlini and Wagner 2017, arXiv:1608.04644, f_6 without its lower end. It cannot saturate.
+    """
+    import tensorflow as tf
+
+    own = tf.gather(logits, labels, axis=-1, batch_dims=1)
+    others = tf.where(tf.one_hot(labels, logits.shape[-1], True, False, dtype=tf.bool), logits.dtype.min, logits)
+    return tf.reduce_max(others, axis=-1) - own
+
+
+def dlr_loss(labels: Tensor, logits: Tensor) -> Tensor:
+    """Return the difference-of-logits-ratio loss: the margin divided by z_1 - z_3 of the sorted logits.
+
+    Shift and scale of the logits do not move it. With two classes there is no third, and z_1 - z_2 is taken. Croce and
+    Hein 2020, arXiv:2003.01690, equation 6.
+    """
+    import tensorflow as tf
+
+    top = tf.math.top_k(logits, min(3, logits.shape[-1])).values
+    return tf.math.divide_no_nan(margin_loss(labels, logits), top[:, 0] - top[:, -1])
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "scaled": scaled_cross_entropy,
+    "ce": cross_entropy,
+    "margin": margin_loss,
+    "dlr": dlr_loss,
+}

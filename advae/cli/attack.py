@@ -7,19 +7,21 @@ from typing import Annotated
 
 import typer
 
-from advae.attacks import ATTACKS, DEFAULT_LOSS, DEFAULT_STEPS
+from advae.attacks import ATTACKS, BOTH, DEFAULT_LOSS
 from advae.attacks.losses import LOSSES
 from advae.cli.groups import SESSION, complete_names, complete_refs, grouped
 from advae.cli.options import DataDirOption, DatasetOption, ForceOption, SeedOption, describe_rows, split_names
 from advae.cli.outcome import describe_run, tabulate_runs
 from advae.cli.session import Session
-from advae.errors import BudgetError
+from advae.errors import BudgetError, UsageError, unknown
 from advae.requests import AttackRequest
 from advae.threats import THREATS
 from advae.workflows import attack as run_attacks
 
 _TARGETS = ", ".join(f"{row.target} for {name}" for name, row in ATTACKS.items() if row.target is not None)
-_ITERATIVE = ", ".join(name for name, row in ATTACKS.items() if row.iterative)
+_STEPS = ", ".join(f"{row.steps} for {name}" for name, row in ATTACKS.items() if row.steps)
+_STRIDES = ", ".join(f"{row.stride:g} for {name}" for name, row in ATTACKS.items() if row.steps and row.stride != 1)
+_RESTARTED = ", ".join(name for name, row in ATTACKS.items() if row.restarts)
 
 MethodOption = Annotated[
     str,
@@ -44,7 +46,7 @@ def attack(
     eps: Annotated[
         str,
         typer.Option(
-            "--eps", metavar="E[,E...]", help="L-infinity radius in [0, 1]; 0.3 or 50/255; several with commas."
+            "--eps", metavar="E[,E...]", help="Radius of the norm's ball; 0.3 or 50/255; several with commas."
         ),
     ],
     session: Session,
@@ -64,19 +66,24 @@ def attack(
         int | None,
         typer.Option("--target", metavar="CLASS", min=0, help=f"Class to reach; default {_TARGETS}."),
     ] = None,
-    steps: Annotated[
-        int | None, typer.Option("--steps", metavar="N", min=1, help=f"Of {_ITERATIVE}; default {DEFAULT_STEPS}.")
-    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", metavar="N", min=1, help=f"Default {_STEPS}.")] = None,
     step_size: Annotated[
-        float | None, typer.Option("--step-size", metavar="X", help=f"Of {_ITERATIVE}; default eps / steps.")
+        float | None, typer.Option("--step-size", metavar="X", help=f"Default eps / steps, times {_STRIDES}.")
     ] = None,
+    restarts: Annotated[
+        int | None,
+        typer.Option("--restarts", metavar="N", min=1, help=f"Random starts of {_RESTARTED}; the best one counts."),
+    ] = None,
+    norm: Annotated[
+        str, typer.Option("--norm", metavar="NORM", help="linf or l2, of eps.", autocompletion=complete_names(BOTH))
+    ] = "linf",
     loss: Annotated[
         str | None,
         typer.Option(
             "--loss",
             metavar="LOSS",
             autocompletion=complete_names(LOSSES),
-            help=f"{', '.join(LOSSES)}; default {DEFAULT_LOSS}, which cannot saturate in float32 as ce does.",
+            help=f"{', '.join(LOSSES)}; default {DEFAULT_LOSS}, of apgd dlr; ce saturates in float32.",
         ),
     ] = None,
     limit: Annotated[
@@ -93,6 +100,8 @@ def attack(
     force: ForceOption = False,
 ) -> None:
     """Attack a classifier; prints the run's id, or with --json its numbers."""
+    if norm not in BOTH:
+        raise UsageError(unknown("norm", norm, BOTH))
     requests = [
         AttackRequest(
             method=one_method,
@@ -101,6 +110,8 @@ def attack(
             target=target,
             steps=steps,
             step_size=step_size,
+            restarts=restarts,
+            norm=norm,
             loss=loss,
             clip=not no_clip,
             limit=limit,

@@ -64,6 +64,7 @@ def describe_run(made: Made, autoencoder: str | None) -> dict[str, Any]:
         "clip": recipe.clip,
         "loss": recipe.loss,
         "steps": recipe.steps,
+        "restarts": recipe.restarts,
         "target": recipe.target,
         "twin": recipe.twin,
     }
@@ -86,7 +87,7 @@ def tabulate_runs(made: list[Made], classifier: ClassifierRecipe) -> Table:
             rate = result.attack_success_rate
             low, high = result.accuracy_interval
             table.add_row(
-                recipe.method,
+                recipe.method if recipe.norm == "linf" else f"{recipe.method} {recipe.norm}",
                 recipe.threat,
                 f"{result.eps:.4g} ({result.eps * 255:.4g}/255)",
                 f"{result.accuracy:.2%} ({low:.2%} to {high:.2%})",

@@ -67,12 +67,14 @@ def _list_network_options(network: NetworkOptions) -> Options:
 def _list_attack_options(recipe: RunRecipe) -> Options:
     return {
         "method": recipe.method,
+        "norm": None if recipe.norm == "linf" else recipe.norm,
         "eps": ",".join(repr(eps) for eps in recipe.eps),
         "clf": recipe.classifier,
         "threat": recipe.threat,
         "target": recipe.target,
         "steps": recipe.steps,
         "step-size": recipe.step_size,
+        "restarts": recipe.restarts,
         "loss": recipe.loss,
         "no-clip": not recipe.clip,
         "limit": recipe.limit,

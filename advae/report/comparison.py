@@ -62,11 +62,17 @@ class Pipeline:
     def doubt(self) -> str | None:
         """Why its robustness is not established at the eps of the strongest attack on its images, None where it is."""
         strongest = self.find_strongest(INPUT_THREATS)
-        return self.find_doubt(strongest.eps) if strongest else "no valid attack on its images was run"
+        return self.find_doubt(strongest) if strongest else "no valid attack on its images was run"
 
-    def find_doubt(self, eps: float) -> str | None:
-        """Return why robustness is not established at this eps, None where an adaptive attack was run that can be."""
-        adaptive = [row for row in self._list_valid(["adaptive"]) if row.eps >= eps]
+    def find_doubt(self, row: Row) -> str | None:
+        """Return why robustness is not established at a row's eps, None where an adaptive attack was run that can be.
+
+        What an attack in another norm leaves says nothing here.
+        """
+        norm, eps = row.run.recipe.norm, row.eps
+        adaptive = [
+            other for other in self._list_valid(["adaptive"]) if other.run.recipe.norm == norm and other.eps >= eps
+        ]
         if not adaptive:
             return f"no valid adaptive run at eps {format_eps(eps)} or more"
         if all(row.own.result.zero_gradient_fraction > WEAK_GRADIENTS for row in adaptive):
@@ -146,7 +152,7 @@ def _order(run: Run) -> tuple[object, ...]:
     """Sort key of runs: dataset, model, defended before undefended, then the attack; never when it was made."""
     recipe = run.recipe
     pipeline = (run.classifier_recipe.model, not run.defended, run.autoencoder_type, run.classifier.id)
-    attack = (recipe.method, not recipe.clip, -1 if recipe.target is None else recipe.target)
+    attack = (recipe.method, recipe.norm, not recipe.clip, -1 if recipe.target is None else recipe.target)
     return recipe.dataset.name, recipe.dataset.digest, *pipeline, *attack, _place_threat(recipe.threat), run.id
 
 
@@ -164,7 +170,7 @@ def _group_by_classifier(runs: Iterable[Run]) -> list[list[Run]]:
 def _build_pipeline(runs: list[Run], finder: CounterpartFinder) -> Pipeline:
     """Return a pipeline whose rows carry their notes, which need to know the pipeline's other rows."""
     bare = Pipeline(tuple(runs), tuple(row for run in runs for row in _build_rows(run, finder)))
-    noted = (replace(row, notes=write_notes(row, doubt=bare.find_doubt(row.eps))) for row in bare.rows)
+    noted = (replace(row, notes=write_notes(row, doubt=bare.find_doubt(row))) for row in bare.rows)
     return replace(bare, rows=tuple(noted))
 
 

@@ -92,7 +92,13 @@ def _dump_side(side: Measured | None) -> dict[str, Any]:
     if side is None:
         return {"status": NOT_RUN}
     run, result = side.run, side.result.model_dump(mode="json", exclude={"targets"})
-    facts = {"run": run.id, "n": run.metrics.n, "seed": run.recipe.seed, "steps": run.recipe.steps}
+    facts = {
+        "run": run.id,
+        "n": run.metrics.n,
+        "seed": run.recipe.seed,
+        "steps": run.recipe.steps,
+        "restarts": run.recipe.restarts,
+    }
     clean = {"clean_accuracy": run.clean.value, "clean_accuracy_interval": [run.clean.low, run.clean.high]}
     return {"status": "measured"} | facts | {"loss": run.recipe.loss, "threat": run.recipe.threat} | clean | result
 
@@ -125,6 +131,7 @@ SIDE_COLUMNS: dict[str, Callable[[Measured], object]] = {
     "n": lambda side: side.run.metrics.n,
     "seed": lambda side: side.run.recipe.seed,
     "steps": lambda side: side.run.recipe.steps,
+    "restarts": lambda side: side.run.recipe.restarts,
     "step_size": lambda side: side.run.recipe.step_size,
     "loss": lambda side: side.run.recipe.loss,
     "clean_accuracy": lambda side: side.run.clean.value,

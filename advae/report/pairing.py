@@ -52,8 +52,8 @@ class CounterpartFinder:
 
 
 def has_same_options(run: Run, other: Run) -> bool:
-    """Whether two runs of one method used the same steps, step size and loss."""
-    mine, theirs = ((r.recipe.steps, r.recipe.step_size, r.recipe.loss) for r in (run, other))
+    """Whether two runs of one method used the same steps, step size, restarts and loss."""
+    mine, theirs = ((r.recipe.steps, r.recipe.step_size, r.recipe.restarts, r.recipe.loss) for r in (run, other))
     return mine == theirs
 
 

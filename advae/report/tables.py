@@ -61,7 +61,12 @@ COLUMNS = (
     _name_column("autoencoder", lambda row: name_autoencoder(row.run), "kind of the purifier in front"),
     _name_column("attack", lambda row: name_attack(row.run), "method, and the class it aims at"),
     _name_column("threat", lambda row: row.run.recipe.threat, "what the attacker knows: see the threat models"),
-    Column("eps", lambda row: format_eps(row.eps), lambda row: row.eps, "L-infinity budget, as a share and of 255"),
+    Column(
+        "eps",
+        lambda row: format_eps(row.eps),
+        lambda row: row.eps,
+        "budget in the attack's norm, as a share and of 255",
+    ),
     Column(
         "clean, without",
         lambda row: _write_clean(row.undefended),

@@ -55,10 +55,12 @@ def name_pipeline(run: Run) -> str:
 
 
 def name_attack(run: Run) -> str:
-    """Return the attack's method with what sets it apart: its target class and the paper's unclipped protocol."""
+    """Return the attack's method with what sets it apart: norm, target class, restarts, the unclipped protocol."""
     recipe = run.recipe
     target = f" to class {show_class(recipe.dataset, recipe.target)}" if recipe.target is not None else ""
-    return f"{recipe.method}{target}{'' if recipe.clip else ', not clipped'}"
+    norm = "" if recipe.norm == "linf" else ", L2"
+    restarts = f", {recipe.restarts} restarts" if recipe.restarts and recipe.restarts > 1 else ""
+    return f"{recipe.method}{target}{norm}{restarts}{'' if recipe.clip else ', not clipped'}"
 
 
 def describe_run(run: Run) -> str:

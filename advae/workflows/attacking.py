@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 
-from advae.attacks import DEFAULT_LOSS, DEFAULT_STEPS, Attack, find_attack, find_loss
+from advae.attacks import Attack, find_attack, find_loss
 from advae.datasets import DATASETS
 from advae.errors import BudgetError, NotFoundError, UsageError
 from advae.evaluation import DRAWS_PER_BATCH, evaluate
@@ -82,6 +82,7 @@ def _make_run_recipe(registry: Registry, classifier: Manifest, request: AttackRe
     row = find_attack(request.method, model=recipe.model)
     threat = find_threat(request.threat, purified=recipe.autoencoder is not None)
     _check_options(request, row)
+    _check_budget(request, row, side=recipe.dataset.side)
     return RunRecipe(
         method=request.method,
         threat=request.threat,
@@ -90,9 +91,11 @@ def _make_run_recipe(registry: Registry, classifier: Manifest, request: AttackRe
         dataset=recipe.dataset,
         eps=request.eps,
         target=_choose_target(request, row, len(recipe.dataset.classes)),
-        steps=(request.steps or DEFAULT_STEPS) if row.iterative else None,
+        norm=request.norm,
+        steps=request.steps or row.steps,
         step_size=request.step_size,
-        loss=(request.loss or DEFAULT_LOSS) if row.uses_loss else None,
+        restarts=request.restarts or row.restarts,
+        loss=request.loss or row.loss,
         clip=request.clip,
         limit=request.limit if request.limit and request.limit < metrics.n_test else None,
         save_adversarial=request.save_adversarial,
@@ -102,20 +105,14 @@ def _make_run_recipe(registry: Registry, classifier: Manifest, request: AttackRe
 
 
 def _check_options(request: AttackRequest, row: Attack) -> None:
-    """Raise UsageError for an eps that is no budget, or an option that the method does not have."""
-    if not request.eps:
-        raise BudgetError("no eps given; one or more numbers in [0, 1], such as 0.1,0.2 or 50/255")
-    for eps in request.eps:
-        if not (math.isfinite(eps) and 0 <= eps <= 1):
-            raise BudgetError(f"bad eps {eps}: a number in [0, 1], in units of a pixel's range (50/255 is accepted)")
-    if len(set(request.eps)) < len(request.eps):
-        raise BudgetError(f"an eps is given twice: {', '.join(map(str, request.eps))}")
+    """Raise UsageError for an option that the method does not have."""
     if request.loss:
         find_loss(request.loss)
     unfit = {
         "--steps": request.steps is not None and not row.iterative,
         "--step-size": request.step_size is not None and not row.iterative,
-        "--loss": request.loss is not None and not row.uses_loss,
+        "--restarts": request.restarts is not None and row.restarts is None,
+        "--loss": request.loss is not None and row.loss is None,
         "--no-clip": not request.clip and row.unclipped is None,
         "--target": request.target is not None and row.target is None,
     }
@@ -124,6 +121,23 @@ def _check_options(request: AttackRequest, row: Attack) -> None:
             raise UsageError(f"{option} does not fit attack {request.method!r}")
     if request.steps is not None and request.steps >= DRAWS_PER_BATCH:
         raise UsageError(f"bad --steps {request.steps}: at most {DRAWS_PER_BATCH - 1}")
+
+
+def _check_budget(request: AttackRequest, row: Attack, *, side: int) -> None:
+    """Raise UsageError for a norm that the method does not have, BudgetError for an eps that is no budget in it."""
+    if request.norm not in row.norms:
+        raise UsageError(f"attack {request.method!r} has no --norm {request.norm}; it takes {', '.join(row.norms)}")
+    # The longest way between two images: from black to white.
+    most = 1 if request.norm == "linf" else side
+    if not request.eps:
+        raise BudgetError(f"no eps given; one or more numbers in [0, {most}], such as 0.1,0.2 or 50/255")
+    for eps in request.eps:
+        if not (math.isfinite(eps) and 0 <= eps <= most):
+            raise BudgetError(
+                f"bad eps {eps}: a number in [0, {most}], in units of a pixel's range (50/255 is accepted)"
+            )
+    if len(set(request.eps)) < len(request.eps):
+        raise BudgetError(f"an eps is given twice: {', '.join(map(str, request.eps))}")
 
 
 def _choose_target(request: AttackRequest, row: Attack, classes: int) -> int | None:
