@@ -27,6 +27,12 @@ DAMAGED = (
 MAX_HEADER = 10_000
 """What numpy itself accepts of a header, in bytes."""
 
+MAX_DIRECTORY = 1 << 20
+"""Bytes; an array takes about a hundred."""
+
+_END = b"PK\x05\x06" + bytes(18)
+"""What an archive without a comment ends with, but for the numbers."""
+
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """The two that numpy.savez and numpy.savez_compressed write."""
 
@@ -69,6 +75,22 @@ def read_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], np.dtype
     return shape, dtype
 
 
+def _require_small_directory(path: Path, size: int) -> None:
+    """Raise ValueError where an archive claims a directory that is more than any .npz of ours has.
+
+    zipfile reads it whole, and takes ten times the memory.
+    """
+    with path.open("rb") as stream:
+        stream.seek(max(0, size - len(_END)))
+        end = stream.read(len(_END))
+    if len(end) < len(_END) or end[:4] != _END[:4]:
+        raise ValueError("it is no archive that numpy.savez writes")
+    claimed = int.from_bytes(end[12:16], "little")
+    # All ones: it is longer than 4 GiB, and says so elsewhere.
+    if claimed > MAX_DIRECTORY and not (claimed == 0xFFFFFFFF and size > claimed):
+        raise ValueError(f"its directory claims {claimed} bytes, expected at most {MAX_DIRECTORY}")
+
+
 def check_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
     """Raise ValueError as ``read_header`` does, or one of DAMAGED, unless a member of an .npz is an array."""
     if member.compress_type not in PACKINGS:
@@ -102,6 +124,7 @@ def _list_members(archive: zipfile.ZipFile, size: int) -> list[zipfile.ZipInfo]:
 def check_stored_arrays(path: Path) -> None:
     """Raise ValueError or one of DAMAGED where ``read_stored_arrays`` would, without taking memory for an array."""
     size = require_regular(path)
+    _require_small_directory(path, size)
     with zipfile.ZipFile(path) as archive:
         for member in _list_members(archive, size):
             check_member(archive, member)
@@ -113,6 +136,7 @@ def check_stored_arrays(path: Path) -> None:
 def read_stored_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """Return all arrays of an .npz that was written unpacked, as ours are. Raises ValueError or one of DAMAGED."""
     size = require_regular(path)
+    _require_small_directory(path, size)
     with zipfile.ZipFile(path) as archive:
         names = [member.filename.removesuffix(".npy") for member in _list_members(archive, size)]
         return {name: read_member(archive, name) for name in names}

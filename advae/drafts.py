@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +17,10 @@ def write_aside(target: Path) -> Iterator[Path]:
     The draft bears the target's name, since writers go by its ending, in a hidden folder of its own. Raises DiskError
     where the target is no file or cannot be written. Whatever is raised, the target is as it was and nothing is left.
     """
+    import tempfile
+
+    # Through a symbolic link the file that it names is written, as everywhere.
+    target = Path(os.path.realpath(target))
     try:
         if target.exists() and not target.is_file():
             raise DiskError(f"cannot write {target}: it is a folder or a device, not a file")
@@ -25,13 +28,13 @@ def write_aside(target: Path) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".advae-", ignore_cleanup_errors=True) as folder:
             draft = Path(folder) / target.name
             yield draft
-            _sync(draft)
+            sync(draft)
             draft.replace(target)
     except OSError as error:
         raise DiskError(f"cannot write {target}: {error.strerror or error}") from None
     # From here on the target is the new file; not every file system can sync a folder.
     with suppress(OSError):
-        _sync(target.parent)
+        sync(target.parent)
 
 
 def make_folder(folder: Path) -> None:
@@ -42,7 +45,7 @@ def make_folder(folder: Path) -> None:
         raise DiskError(f"cannot write to {folder}: {error.strerror or error}") from None
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Wait until the disk has a file, or the names in a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

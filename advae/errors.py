@@ -32,6 +32,10 @@ class CorruptError(AdvaeError):
     exit_code = 4
 
 
+class NewerSchemaError(CorruptError):
+    """What a newer program wrote: nothing to repair, and nothing to replace."""
+
+
 class DiskError(AdvaeError):
     """The disk is full, read-only, or not ours to write on."""
 
@@ -48,6 +52,11 @@ class DivergedError(AdvaeError):
     """A training whose loss stopped being a finite number."""
 
     exit_code = 8
+
+
+def printable(text: str) -> str:
+    """Return a text without what would move a terminal's cursor or change its colours."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
 def unknown(what: str, got: str, allowed: Iterable[str]) -> str:

@@ -17,6 +17,14 @@ ID_DIGITS = 12
 ID = re.compile(rf"({'|'.join(KINDS)})-[0-9a-f]{{{ID_DIGITS}}}")
 
 
+def kind_of(id_: str) -> Kind:
+    """Return the kind that an id begins with. Raises ValueError for what is no id."""
+    for kind in KINDS:
+        if id_.startswith(f"{kind}-"):
+            return kind
+    raise ValueError(f"{id_!r} is no id")
+
+
 def canonical_json(value: Any) -> str:
     """Return JSON that is equal for equal values: sorted keys, no spaces, floats as Python writes them."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

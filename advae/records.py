@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field
 
 from advae.errors import CorruptError
 from advae.identity import SCHEMA, Kind, name_recipe
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     IntArray = NDArray[np.int64]
 
 Scalar = bool | int | float | str
+
+Floats = Annotated[tuple[float, ...], FailFast()]
+Names = Annotated[tuple[str, ...], FailFast()]
+"""Of any length. Of a hostile list the first fault is told, not a million."""
 
 
 class Record(BaseModel):
@@ -41,7 +45,7 @@ class DatasetRef(Record):
     name: str
     digest: str
     side: int
-    classes: tuple[str, ...]
+    classes: Names
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,7 @@ class RunRecipe(Record):
     classifier: str
     twin: str | None
     dataset: DatasetRef
-    eps: tuple[float, ...]
+    eps: Floats
     target: int | None
     steps: int | None
     step_size: float | None
@@ -153,7 +157,8 @@ class RunRecipe(Record):
     save_adversarial: bool
     seed: Seed
     recipe_rev: int
-    restarts: int | None = None
+    # Not in the identity of what has none: runs from before there were restarts keep their ids.
+    restarts: int | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @property
     def parents(self) -> tuple[str, ...]:
@@ -169,8 +174,8 @@ Recipe = Annotated[AutoencoderRecipe | ClassifierRecipe | RunRecipe, Field(discr
 class History(Record):
     """Mean loss per epoch, on the training images and on the held-out part of them."""
 
-    loss: tuple[float, ...]
-    validation_loss: tuple[float, ...]
+    loss: Floats
+    validation_loss: Floats
     seconds: float
 
 
@@ -234,7 +239,7 @@ class RunMetrics(Record):
     n: int
     clean_accuracy: float
     clean_accuracy_interval: tuple[float, float]
-    results: tuple[EpsResult, ...]
+    results: Annotated[tuple[EpsResult, ...], FailFast()]
 
 
 Metrics = Annotated[AutoencoderMetrics | ClassifierMetrics | RunMetrics, Field(discriminator="kind")]
@@ -275,7 +280,7 @@ class Manifest(Record):
     schema_version: int = Field(default=SCHEMA, alias="schema")
     id: str
     recipe: Recipe
-    parents: tuple[str, ...]
+    parents: Names
     dataset: DatasetKey
     metrics: Metrics
     artifacts: dict[str, Artifact]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import pickle
 import struct
 import zipfile
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from advae.errors import CorruptError, DiskError
+from advae.errors import CorruptError
 from advae.identity import canonical_json
 from advae.records import (
     AutoencoderMetrics,
@@ -242,42 +241,6 @@ def publish_family(registry: Registry) -> tuple[Manifest, Manifest, Manifest]:
     ae = publish(registry)
     clf = publish(registry, make_classifier_recipe(autoencoder=ae.id))
     return ae, clf, publish(registry, make_run_recipe(classifier=clf.id))
-
-
-class FailingDisk:
-    """Lets the disk fail at the n-th write, counted over every way in which the registry writes."""
-
-    def __init__(self, patch: pytest.MonkeyPatch, at: int, code: int) -> None:
-        self.at, self.code, self.count, self.failed = at, code, 0, ""
-        for module, name in ((os, "mkdir"), (os, "rename"), (os, "replace"), (os, "fsync"), (np, "savez")):
-            patch.setattr(module, name, self._watch(name, getattr(module, name)))
-        patch.setattr(io, "open", self._watch("open", io.open))
-
-    def _watch(self, name: str, write: Callable[..., Any]) -> Callable[..., Any]:
-        def watched(*args: Any, **options: Any) -> Any:
-            reads = name == "open" and "w" not in (args[1:] or ("r",))[0]
-            if reads or (name == "mkdir" and os.path.isdir(args[0])):  # noqa: PTH112
-                return write(*args, **options)
-            self.count += 1
-            if self.count - 1 == self.at:
-                self.failed = name
-                if name == "savez":
-                    args[0].write(b"PK\x03\x04 half of an archive")
-                raise OSError(self.code, os.strerror(self.code))
-            return write(*args, **options)
-
-        return watched
-
-
-def write_on_failing_disk(write: Callable[[], Any], at: int, code: int) -> tuple[FailingDisk, DiskError | None]:
-    """Write while the ``at``-th write fails; return the disk, and the error, None where all went well."""
-    with pytest.MonkeyPatch.context() as patch:
-        disk = FailingDisk(patch, at, code)
-        try:
-            write()
-        except DiskError as error:
-            return disk, error
-    return disk, None
 
 
 def seal(registry: Registry, entry: Manifest, change: Callable[[dict[str, Any]], Any] = lambda stored: None) -> None:

@@ -15,7 +15,7 @@ from typer.exceptions import Abort, TyperException
 
 from advae.cli.app import COMMANDS, build_app
 from advae.cli.stdout import ReaderGoneError
-from advae.errors import AdvaeError
+from advae.errors import AdvaeError, printable
 
 USAGE, DISK, INTERRUPTED, DEFECT = 2, 5, 130, 1
 
@@ -58,7 +58,7 @@ def _explain_usage(message: str, arguments: list[str]) -> int:
         return 0
     # Typer's own wording begins with a capital and ends with a full stop; ours does neither.
     message = message[:1].lower() + message[1:].rstrip(".")
-    if message.startswith("no such command") and "Did you mean" not in message:
+    if message.startswith("no such command") and "Did you mean" not in message and arguments[0] not in COMMANDS:
         message += f"; advae has {', '.join(COMMANDS)}"
     if message.startswith("no such option") and arguments[0].startswith("-"):
         message += "; options follow the subcommand: advae attack --home DIR"
@@ -79,7 +79,7 @@ def _say(message: str, code: int) -> int:
     """Print one line, whatever the message holds, and return the code."""
     # A full disk behind stderr must not change the exit code.
     with contextlib.suppress(OSError):
-        print("advae: " + " ".join(message.split()), file=sys.stderr, flush=True)
+        print("advae: " + printable(" ".join(message.split())), file=sys.stderr, flush=True)
     return code
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from advae.cli.stdout import write
+from advae.errors import printable
 from advae.registry import Registry
 
 if TYPE_CHECKING:
@@ -61,11 +62,18 @@ class Session:
         with suppress(OSError):
             if self.quiet:
                 return
+            if isinstance(message, str):
+                message = "\n".join(map(printable, message.split("\n")))
             if isinstance(message, str) and not sys.stderr.isatty():
                 # Rich takes its time over thousands of lines, to no end where there is no terminal.
                 print(message, file=sys.stderr)
             else:
                 self.console.print(message, markup=not isinstance(message, str))
+
+    def complain(self, message: str) -> None:
+        """Show people what is wrong, also those who asked for quiet."""
+        with suppress(OSError):
+            print("advae: " + printable(" ".join(message.split())), file=sys.stderr)
 
     def detail(self, message: str) -> None:
         """Show a line to those who asked for more with ``-v``."""

@@ -1,7 +1,7 @@
 """The store on disk that the commands share: recipe-addressed entries, published by one rename, and their names."""
 
 from advae.identity import KINDS
-from advae.registry.documents import Glance, printable
+from advae.registry.documents import Glance
 from advae.registry.entries import VERSIONED, library_versions
 from advae.registry.references import LATEST, MADE_BY, NAMES, check_tag
 from advae.registry.store import Registry
@@ -16,5 +16,4 @@ __all__ = [
     "Registry",
     "check_tag",
     "library_versions",
-    "printable",
 ]

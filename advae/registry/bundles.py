@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
 from advae.arrayfiles import DAMAGED, check_stored_arrays, explain
-from advae.errors import CorruptError, UsageError
-from advae.registry.documents import MAX_MANIFEST, decode
+from advae.errors import CorruptError, NotFoundError, UsageError
+from advae.registry.documents import decode
 from advae.registry.layout import MANIFEST, write_synced
 from advae.registry.store import Registry
 
@@ -30,6 +30,10 @@ MEMBER = re.compile(r"((?:ae|clf|run)-[0-9a-f]{12})\.(manifest\.json|[a-z][a-z0-
 """The only names that a member may have."""
 
 MAX_MEMBERS = 1_000
+
+MAX_STRANGE_MANIFEST = 1 << 22
+"""Bytes of a manifest that somebody else has written: 4 MiB hold the loss of 80,000 epochs."""
+
 MAX_TOTAL = 1 << 34
 """Bytes of all members together, 16 GiB."""
 
@@ -55,13 +59,14 @@ def write_bundle(registry: Registry, manifest: Manifest, stream: IO[bytes]) -> l
     entries = [*registry.ancestors(manifest), manifest]
     for entry in entries:
         registry.check(entry)
+        for name in entry.artifacts:
+            if not MEMBER.fullmatch(f"{entry.id}.{name}"):
+                raise UsageError(f"{entry.id} has an artifact {name!r}, which no bundle takes")
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.USTAR_FORMAT) as archive:
         for entry in entries:
             for name in (MANIFEST, *sorted(entry.artifacts)):
                 path = registry.layout.entries / entry.id / name
                 member = tarfile.TarInfo(f"{entry.id}.{name}")
-                if not MEMBER.fullmatch(member.name):
-                    raise UsageError(f"{path} has a name that no bundle takes")
                 member.size = path.stat().st_size
                 with path.open("rb") as content:
                     archive.addfile(member, content)
@@ -73,10 +78,11 @@ def write_bundle(registry: Registry, manifest: Manifest, stream: IO[bytes]) -> l
 
 @dataclass(frozen=True)
 class Imported:
-    """What a bundle held: ids, the exported entry last; ``present`` were there already and stay as they were."""
+    """What a bundle held: ids, the exported entry last; ``present`` were there already, and ``replaced`` or left."""
 
     ids: tuple[str, ...]
     present: tuple[str, ...]
+    replaced: bool
 
 
 def read_bundle(registry: Registry, stream: IO[bytes], *, replace: bool = False) -> Imported:
@@ -87,22 +93,19 @@ def read_bundle(registry: Registry, stream: IO[bytes], *, replace: bool = False)
     """
     with registry.layout.writing(), registry.layout.draft("import") as draft:
         try:
-            manifests = _unpack(_open_members(stream), draft)
+            ids = _unpack(_open_members(stream), draft)
         except (*REFUSED, gzip.BadGzipFile) as error:
-            raise CorruptError(f"the bundle is refused: {explain(error)}") from None
-        present = [] if replace else [manifest.id for manifest in manifests if _is_sound(registry, manifest.id)]
-        for manifest in manifests:
-            if manifest.id not in present:
-                registry.reveal(draft / manifest.id, manifest, replace=replace)
-        return Imported(tuple(manifest.id for manifest in manifests), tuple(present))
-
-
-def _is_sound(registry: Registry, id_: str) -> bool:
-    """Whether an entry is there; raises CorruptError where it is damaged, so that only ``replace`` replaces it."""
-    manifest = registry.find(id_)
-    if manifest:
-        registry.check(manifest)
-    return manifest is not None
+            raise CorruptError(
+                f"the bundle is refused: {explain(error)}; `advae registry export` writes what is taken"
+            ) from None
+        present = tuple(id_ for id_ in ids if registry.find_sound(id_, force=replace))
+        for id_ in ids:
+            if replace or id_ not in present:
+                registry.reveal(draft / id_, id_, replace=replace)
+        gone = sorted(set(ids) - set(registry.ids()))
+        if gone:
+            raise NotFoundError(f"{gone[0]} was removed while its bundle was imported; import it again")
+        return Imported(tuple(ids), present, replaced=replace)
 
 
 class _Readable(Protocol):
@@ -118,14 +121,23 @@ class _Counted:
     ahead: bytes = b""
 
     def peek(self, size: int) -> bytes:
-        self.ahead = self.stream.read(size)
+        self.ahead = self._read(size)
         return self.ahead
 
     def read(self, size: int) -> bytes:
         content, self.ahead = self.ahead[:size], self.ahead[size:]
         if len(content) < size:
-            content += self.stream.read(size - len(content))
+            content += self._read(size - len(content))
         self.count += len(content)
+        return content
+
+    def _read(self, size: int) -> bytes:
+        try:
+            content = self.stream.read(size)
+        except OSError as error:
+            raise ValueError(f"it cannot be read: {explain(error)}") from None
+        if content is None:
+            raise ValueError("it comes through a pipe that does not wait for its writer")
         return content
 
 
@@ -151,6 +163,7 @@ class _Members:
         """Return id, file name and size of the next member, whose content must be read then; None after the last."""
         header = self._read(BLOCK)
         if not any(header):
+            self._expect_end()
             return None
         self._count += 1
         if self._count > MAX_MEMBERS:
@@ -162,6 +175,12 @@ class _Members:
         if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.size < 0:
             raise ValueError(f"{member.name!r} is no plain file")
         return name[1], name[2], member.size
+
+    def _expect_end(self) -> None:
+        """Raise ValueError unless nothing but the tar's own filling follows."""
+        rest = self._stream.read(tarfile.RECORDSIZE)
+        if any(rest) or self._stream.read(1):
+            raise ValueError("something follows its end")
 
     def pieces(self, size: int) -> Iterator[bytes]:
         """Yield the content of the member that was just named, and skip what fills up its last block."""
@@ -177,9 +196,9 @@ def _open_members(stream: IO[bytes]) -> _Members:
     return _Members(gzip.GzipFile(fileobj=packed, mode="rb"), packed)  # type: ignore[call-overload]
 
 
-def _unpack(members: _Members, draft: Path) -> list[Manifest]:
-    """Return the manifests of a bundle, whose files then lie in ``draft``, hashed and looked through."""
-    found: dict[str, Manifest] = {}
+def _unpack(members: _Members, draft: Path) -> list[str]:
+    """Return the ids of a bundle, whose files then lie in ``draft``, hashed and looked through."""
+    found: list[str] = []
     while member := members.next():
         id_, name, size = member
         if name != MANIFEST or id_ in found:
@@ -188,7 +207,7 @@ def _unpack(members: _Members, draft: Path) -> list[Manifest]:
         absent = [parent for parent in manifest.parents if parent not in found]
         if absent:
             raise ValueError(f"{id_} rests on {absent[0]}, which is not before it")
-        found[id_] = manifest
+        found.append(id_)
         (draft / id_).mkdir()
         write_synced(draft / id_ / MANIFEST, content)
         for name, artifact in sorted(manifest.artifacts.items()):
@@ -197,12 +216,12 @@ def _unpack(members: _Members, draft: Path) -> list[Manifest]:
             _write_artifact(members, draft / id_ / name, artifact)
     if not found:
         raise ValueError("it is empty")
-    return list(found.values())
+    return found
 
 
 def _read_manifest(members: _Members, id_: str, size: int) -> tuple[Manifest, bytes]:
-    if size > MAX_MANIFEST:
-        raise ValueError(f"{id_}.{MANIFEST} is longer than {MAX_MANIFEST} bytes")
+    if size > MAX_STRANGE_MANIFEST:
+        raise ValueError(f"{id_}.{MANIFEST} is longer than {MAX_STRANGE_MANIFEST} bytes")
     content = b"".join(members.pieces(size))
     manifest = decode(content)
     if manifest.id != id_:

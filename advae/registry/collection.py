@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-import shutil
+import functools
+import math
 import time
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-from advae.errors import CorruptError
-from advae.identity import ID, KINDS
+from advae.errors import AdvaeError, CorruptError
+from advae.identity import ID, KINDS, kind_of
 from advae.registry import locks
+from advae.registry.layout import remove_tree
 from advae.registry.references import LATEST
 from advae.registry.store import Registry
 
 DEAD_AFTER = 24 * 3600.0
-"""Seconds after which a draft's process is taken to be gone; a draft is written in seconds."""
+"""Seconds after which a draft's process is taken to be gone: a draft is written in seconds, or as fast as a pipe."""
 
 
 @dataclass(frozen=True)
 class Garbage:
-    """What could be removed: ids, dependants first, and the bytes of their artifacts; paths under tmp/ and locks/."""
+    """What could be removed: ids, dependants first; paths under tmp/ and locks/.
+
+    sizes: bytes of the artifacts, by id; known: all ids that there were.
+    """
 
     entries: tuple[str, ...]
-    size: int
+    sizes: dict[str, int]
+    known: frozenset[str]
     drafts: tuple[Path, ...]
     locks: tuple[Path, ...]
 
@@ -33,6 +41,8 @@ def find_garbage(registry: Registry) -> Garbage:
 
     Raises CorruptError where an entry cannot be read: what it needs is not known.
     """
+    # In this order, so that what is published, named and unlocked between two looks is seen by the later one.
+    reached = _find_wanted(registry)
     entries, corrupt = registry.glance()
     if corrupt:
         raise CorruptError(
@@ -40,10 +50,7 @@ def find_garbage(registry: Registry) -> Garbage:
             "`advae registry verify` says why, `advae registry rm` removes it"
         )
     parents = {entry.id: entry.parents for entry in entries}
-    reached = {id_ for id_ in parents if id_.startswith("run-")} | set(registry.tags())
-    reached |= {id_ for kind in KINDS if (id_ := registry.references.read(kind, LATEST))}
-    for id_, needed in locks.find_in_making(registry.layout).items():
-        reached |= {id_, *needed}
+    reached |= {id_ for id_ in parents if kind_of(id_) == "run"}
     queue = list(reached)
     while queue:
         new = set(parents.get(queue.pop(), ())) - reached
@@ -53,27 +60,57 @@ def find_garbage(registry: Registry) -> Garbage:
     order = [*TopologicalSorter({entry.id: entry.parents for entry in unreached}).static_order()][::-1]
     return Garbage(
         tuple(id_ for id_ in order if id_ in parents and id_ not in reached),
-        sum(entry.size for entry in unreached),
+        {entry.id: entry.size for entry in unreached},
+        frozenset(parents),
         tuple(_find_dead(registry.layout.tmp)),
         tuple(path for path in _find_dead(registry.layout.locks) if ID.fullmatch(path.stem)),
     )
 
 
+def _find_wanted(registry: Registry) -> set[str]:
+    """Return the ids that are being made, or that are named, and what those being made will rest on."""
+    making = locks.find_in_making(registry.layout)
+    named = {id_ for kind in KINDS if (id_ := registry.references.read(kind, LATEST))} | set(registry.tags())
+    return named | set(making) | {parent for parents in making.values() for parent in parents}
+
+
 def _find_dead(folder: Path) -> list[Path]:
     limit = time.time() - DEAD_AFTER
     found = sorted(folder.iterdir()) if folder.is_dir() else ()
-    return [path for path in found if path.lstat().st_mtime < limit]
+    return [path for path in found if _read_time(path) < limit]
 
 
-def remove_garbage(registry: Registry, garbage: Garbage) -> None:
-    """Remove what ``find_garbage`` found. Raises DiskError."""
+def _read_time(path: Path) -> float:
+    try:
+        return path.lstat().st_mtime
+    except FileNotFoundError:
+        # Its process has finished meanwhile.
+        return math.inf
+
+
+def remove_garbage(registry: Registry, garbage: Garbage, on_removed: Callable[[str], None] = lambda id_: None) -> None:
+    """Remove what ``find_garbage`` found, telling each id that is gone. Raises DiskError.
+
+    What somebody has named, or has begun to build on, since it was found stays.
+    """
     for id_ in garbage.entries:
-        registry.remove_alone(id_)
-    with registry.layout.writing():
-        for path in garbage.drafts:
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+        if registry.remove_unless(id_, functools.partial(_is_needed, registry, garbage, id_)):
+            on_removed(id_)
+    for path in garbage.drafts:
+        remove_tree(path)
     for path in garbage.locks:
         locks.remove_unused(path)
+
+
+def _is_needed(registry: Registry, garbage: Garbage, id_: str) -> bool:
+    return id_ in _find_wanted(registry) or id_ in _find_needed(registry, garbage.known)
+
+
+def _find_needed(registry: Registry, known: Collection[str]) -> set[str]:
+    """Return what the entries rest on that were published since ``known`` was all that there is."""
+    found: set[str] = set()
+    for id_ in registry.ids():
+        if id_ not in known:
+            with suppress(AdvaeError):
+                found |= set(registry.glance_at(id_).parents)
+    return found

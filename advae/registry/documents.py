@@ -8,13 +8,17 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from advae.identity import SCHEMA, canonical_json, name_recipe
+from advae.errors import NewerSchemaError, printable
+from advae.identity import ID, SCHEMA, canonical_json, name_recipe
 
 if TYPE_CHECKING:
     from advae.records import Manifest
 
 MAX_MANIFEST = 1 << 26
 """Bytes; 64 MiB holds the loss of a million epochs."""
+
+MOST = 64
+"""Artifacts, or versions, of an entry; a forged one may not name a million."""
 
 UPGRADE = f"this advae reads up to {SCHEMA}; upgrade advae"
 
@@ -23,12 +27,8 @@ _SEAL_BYTES = 100
 _CLAIM = re.compile(rb'{\s*"schema": (\d{1,9})\b')
 _FIRST = b'{\n "schema_version": 1,'
 
-_UNFIT = (RecursionError, LookupError, TypeError, AttributeError, ValueError)
+_UNFIT = (RecursionError, LookupError, TypeError, AttributeError, ValueError, OverflowError)
 """What taking apart JSON raises that is not what it should be."""
-
-
-class NewerSchemaError(ValueError):
-    """A manifest that a newer program wrote."""
 
 
 def encode(manifest: Manifest) -> bytes:
@@ -54,12 +54,15 @@ def open_document(content: bytes) -> dict[str, Any]:
         recipe = document["recipe"]
         own = name_recipe(recipe), find_parents(recipe), {name: recipe["dataset"][name] for name in ("name", "digest")}
         said = document["id"], document["parents"], document["dataset"]
+        crowded = len(document["artifacts"]) > MOST or len(document["versions"]) > MOST
     except NewerSchemaError:
         raise
     except _UNFIT as error:
         raise ValueError(str(error) if type(error) is ValueError else "it is no manifest") from None
-    if said != own:
+    if said != own or not all(isinstance(parent, str) and ID.fullmatch(parent) for parent in document["parents"]):
         raise ValueError("its id, its parents or its dataset are not its recipe's")
+    if crowded:
+        raise ValueError(f"it names more than {MOST} artifacts or versions")
     return document
 
 
@@ -145,16 +148,18 @@ def glance(document: dict[str, Any]) -> Glance:
             dataset_digest=document["dataset"]["digest"],
             parents=tuple(document["parents"]),
             created=printable(document["created"]),
-            size=sum(int(artifact["size"]) for artifact in document["artifacts"].values()),
+            size=sum(_read_size(artifact) for artifact in document["artifacts"].values()),
             what=printable(_SUMMARIES[document["recipe"]["kind"]](document["recipe"], document["metrics"])),
         )
     except _UNFIT:
         raise ValueError("it is no manifest") from None
 
 
-def printable(text: str) -> str:
-    """Return a text without what would move a terminal's cursor or change its colours."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
+def _read_size(artifact: dict[str, Any]) -> int:
+    size = artifact["size"]
+    if type(size) is not int or not 0 <= size < 1 << 63:
+        raise ValueError("it is no size")
+    return size
 
 
 def _summarise_autoencoder(recipe: dict[str, Any], metrics: dict[str, Any]) -> str:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
 import platform
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from advae.arrayfiles import DAMAGED, explain, read_stored_arrays, require_regular
-from advae.errors import CorruptError, DiskError, NotFoundError
+from advae.drafts import sync
+from advae.errors import AdvaeError, CorruptError, DiskError, NewerSchemaError, NotFoundError
 from advae.identity import ID, Kind
-from advae.registry.documents import MAX_MANIFEST, Glance, NewerSchemaError, decode, encode, glance, open_document
+from advae.registry.documents import MAX_MANIFEST, Glance, decode, encode, glance, open_document
 from advae.registry.layout import (
     MANIFEST,
     TAKEN,
     Layout,
     exchange,
     hash_file,
-    sync_folder,
     write_npz,
     write_synced,
 )
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     AnyRecipe = AutoencoderRecipe | ClassifierRecipe | RunRecipe
 
 Read = TypeVar("Read", "Manifest", Glance)
+
+REFUSALS = (errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""What the system says where it does not let us read, which says nothing of what lies there."""
 
 VERSIONED = ("advae", "tensorflow", "keras", "cleverhans", "scikit-learn", "numpy")
 
@@ -51,12 +56,13 @@ class Entries:
     def manifest(self, id_: str) -> Manifest:
         """Return the manifest of an entry.
 
-        Raises NotFoundError where there is none, CorruptError where it cannot be read as what it claims to be.
+        Raises NotFoundError where there is none, CorruptError where it is not what it claims to be, DiskError where
+        the system does not let us read it.
         """
         self.layout.refuse_newer_schema()
         return self._read_manifest(id_, decode)
 
-    def _read_manifest(self, id_: str, read: Callable[[bytes], Read]) -> Read:
+    def _read_manifest(self, id_: str, read: Callable[[bytes], Read], *, again: bool = True) -> Read:
         path = self.layout.entries / id_ / MANIFEST
         try:
             if require_regular(path) > MAX_MANIFEST:
@@ -65,12 +71,17 @@ class Entries:
             if found.id != id_:
                 raise ValueError(f"it is the manifest of {found.id}")
         except NewerSchemaError as error:
-            raise CorruptError(f"{path}: {error}") from None
+            raise NewerSchemaError(f"{path}: {error}") from None
         except (FileNotFoundError, NotADirectoryError):
-            if path.parent.exists():
-                raise CorruptError(f"{path} is missing; {_repair(id_)}") from None
-            raise NotFoundError(f"no entry {id_} in {self.home}") from None
+            if not os.path.lexists(path.parent):
+                raise NotFoundError(f"no entry {id_} in {self.home}") from None
+            if again:
+                # Another process may have put it in place between the two looks.
+                return self._read_manifest(id_, read, again=False)
+            raise CorruptError(f"{path} is missing; {_repair(id_)}") from None
         except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in REFUSALS:
+                raise DiskError(f"{path} cannot be read: {explain(error)}") from None
             raise CorruptError(f"{path} cannot be read: {explain(error)}; {_repair(id_)}") from None
         return found
 
@@ -97,21 +108,21 @@ class Entries:
             raise DiskError(f"{self.layout.entries} cannot be read: {error.strerror}") from None
         return [name for name in names if ID.fullmatch(name) and (kind is None or name.startswith(f"{kind}-"))]
 
-    def scan(self, kind: Kind | None = None) -> tuple[list[Manifest], dict[str, CorruptError]]:
+    def scan(self, kind: Kind | None = None) -> tuple[list[Manifest], dict[str, AdvaeError]]:
         """Return the manifests of a kind, newest first, and what is wrong with those that cannot be read, by id."""
         return self._scan(kind, decode)
 
-    def glance(self, kind: Kind | None = None) -> tuple[list[Glance], dict[str, CorruptError]]:
+    def glance(self, kind: Kind | None = None) -> tuple[list[Glance], dict[str, AdvaeError]]:
         """Return what a list shows of the entries of a kind, as ``scan`` does; thousands of them in a moment."""
         return self._scan(kind, _glance_at)
 
-    def _scan(self, kind: Kind | None, read: Callable[[bytes], Read]) -> tuple[list[Read], dict[str, CorruptError]]:
-        found, corrupt = [], {}
+    def _scan(self, kind: Kind | None, read: Callable[[bytes], Read]) -> tuple[list[Read], dict[str, AdvaeError]]:
+        found, corrupt = [], dict[str, AdvaeError]()
         with _no_collection():
             for id_ in self.ids(kind):
                 try:
                     found.append(self._read_manifest(id_, read))
-                except CorruptError as error:
+                except (CorruptError, DiskError) as error:
                     corrupt[id_] = error
                 except NotFoundError:
                     # Removed since the folder was listed.
@@ -134,8 +145,16 @@ class Entries:
             if size != expected.size or hash_file(path) != expected.sha256:
                 raise ValueError(f"it is not what was stored ({size} bytes)")
         except (OSError, ValueError) as error:
-            raise CorruptError(f"{path} cannot be read: {explain(error)}; {_repair(manifest.id)}") from None
+            self._blame(manifest, path, error)
         return path
+
+    def _blame(self, manifest: Manifest, path: Path, error: Exception) -> NoReturn:
+        """Raise why an artifact could not be read: it is damaged, the system refuses, or it is another's by now."""
+        if self.manifest(manifest.id) != manifest:
+            raise NotFoundError(f"{manifest.id} was replaced while it was read; try again")
+        if isinstance(error, OSError) and error.errno in REFUSALS:
+            raise DiskError(f"{path} cannot be read: {explain(error)}")
+        raise CorruptError(f"{path} cannot be read: {explain(error)}; {_repair(manifest.id)}")
 
     def check(self, manifest: Manifest) -> None:
         """Raise CorruptError unless every artifact of an entry is what was stored."""
@@ -145,13 +164,13 @@ class Entries:
     def read_arrays(self, manifest: Manifest, name: str) -> dict[str, np.ndarray[Any, Any]]:
         """Return the arrays of the artifact ``name``, checked against size and SHA-256 before they are decoded.
 
-        Raises CorruptError, naming the file and the repair.
+        Raises CorruptError, naming the file and the repair, NotFoundError where the entry is replaced meanwhile.
         """
         path = self.locate(manifest, name)
         try:
             return read_stored_arrays(path)
         except DAMAGED as error:
-            raise CorruptError(f"{path} cannot be read: {explain(error)}; {_repair(manifest.id)}") from None
+            self._blame(manifest, path, error)
 
     def size(self, manifest: Manifest) -> int:
         """Return the bytes that an entry's artifacts take on disk."""
@@ -159,17 +178,14 @@ class Entries:
 
     def ancestors(self, manifest: Manifest) -> list[Manifest]:
         """Return all that an entry rests on, each after what it rests on itself. Raises as ``manifest`` does."""
-        found: dict[str, Manifest] = {}
-        for parent in map(self.manifest, manifest.parents):
-            found |= {entry.id: entry for entry in (*self.ancestors(parent), parent)}
-        return list(found.values())
+        return [self.manifest(id_) for id_ in self.glance_at_lineage(manifest.id) if id_ != manifest.id]
 
     def glance_at_lineage(self, id_: str) -> dict[str, Glance | None]:
         """Return an entry, last, and all that it rests on, by id; None for what cannot be read."""
         found: dict[str, Glance | None] = {}
         try:
             entry = self.glance_at(id_)
-        except (CorruptError, NotFoundError):
+        except AdvaeError:
             return {id_: None}
         for parent in entry.parents:
             found |= self.glance_at_lineage(parent)
@@ -216,15 +232,15 @@ class Entries:
                 created=datetime.now(UTC).isoformat(timespec="microseconds"),
             )
             write_synced(folder / MANIFEST, encode(manifest))
-            return self.reveal(folder, manifest, replace=replace)
+            return manifest if self.reveal(folder, manifest.id, replace=replace) else self.manifest(manifest.id)
 
-    def reveal(self, folder: Path, manifest: Manifest, *, replace: bool = False) -> Manifest:
-        """Rename a finished folder into place and return the manifest that is there then.
+    def reveal(self, folder: Path, id_: str, *, replace: bool = False) -> bool:
+        """Rename a finished folder into place and return whether it is there then, or an equal entry that was before.
 
-        folder: in a draft of its own, its files synced; what it gives way to, or replaces, stays in the draft.
+        folder: in a draft, its files synced; what it gives way to, or replaces, stays in the draft.
         """
-        target, aside = self.layout.entries / manifest.id, folder.with_name("replaced")
-        sync_folder(folder)
+        target, aside = self.layout.entries / id_, folder.with_name(f"{folder.name}-replaced")
+        sync(folder)
         try:
             while True:
                 try:
@@ -235,9 +251,8 @@ class Entries:
                 else:
                     break
                 if not replace:
-                    there = self.find(manifest.id)
-                    if there:
-                        return there
+                    if self.find(id_):
+                        return False
                     continue
                 with suppress(FileNotFoundError):
                     if exchange(folder, target):
@@ -249,8 +264,8 @@ class Entries:
             if aside.exists() and not target.exists():
                 aside.rename(target)
             raise
-        sync_folder(self.layout.entries)
-        return manifest
+        sync(self.layout.entries)
+        return True
 
 
 @contextmanager

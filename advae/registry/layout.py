@@ -15,11 +15,13 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from advae.arrayfiles import require_regular
+from advae.drafts import sync
 from advae.errors import CorruptError, DiskError
 from advae.identity import SCHEMA
 from advae.registry.documents import UPGRADE
@@ -49,12 +51,33 @@ class Layout:
     def refuse_newer_schema(self) -> None:
         """Raise CorruptError where VERSION says that a newer program wrote here."""
         try:
-            with self.version.open("rb") as stream:
-                content = stream.read(20).strip()
+            require_regular(self.version)
+            content = read_small(self.version).strip()
         except OSError:
             return
+        except ValueError as error:
+            raise CorruptError(f"{self.version}: {error}") from None
         if not (content.isdigit() and int(content) <= SCHEMA):
-            raise CorruptError(f"{self.version} says schema {content.decode(errors='replace')!r}, {UPGRADE}")
+            raise CorruptError(f"{self.version} says schema {content[:20].decode(errors='replace')!r}, {UPGRADE}")
+
+    @contextmanager
+    def aside(self, what: str) -> Iterator[Callable[[str], Path]]:
+        """Give unused paths in tmp/, by name, to move things to; in the end what lies there is removed.
+
+        Nothing is made beforehand: a disk on which not even a folder fits can be emptied this way.
+        """
+        self._prepare()
+        token, used = secrets.token_hex(8), list[Path]()
+
+        def spare(name: str) -> Path:
+            used.append(self.tmp / f"{what}-{token}-{name}")
+            return used[-1]
+
+        try:
+            yield spare
+        finally:
+            for path in used:
+                remove_tree(path)
 
     @contextmanager
     def draft(self, what: str) -> Iterator[Path]:
@@ -65,20 +88,19 @@ class Layout:
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_tree(folder)
 
     def _prepare(self) -> None:
         """Make the folders, and let VERSION say that this program has written here."""
         self.refuse_newer_schema()
         for folder in (self.entries, self.locks, self.tmp):
-            if not folder.is_dir():
-                folder.mkdir(parents=True, exist_ok=True)
-                sync_folder(self.home)
+            make_folder(folder)
         if read_small(self.version) != _VERSION_LINE:
             draft = self.tmp / f"version-{secrets.token_hex(8)}"
             try:
                 write_synced(draft, _VERSION_LINE)
                 draft.replace(self.version)
+                sync(self.home)
             finally:
                 draft.unlink(missing_ok=True)
 
@@ -88,7 +110,8 @@ class Layout:
         try:
             yield
         except OSError as error:
-            raise DiskError(f"cannot write to {self.home}: {error.strerror or error}") from None
+            where = f": {error.filename}" if isinstance(error.filename, str | Path) else ""
+            raise DiskError(f"cannot write to {self.home}: {error.strerror or error}{where}") from None
 
 
 _VERSION_LINE = f"{SCHEMA}\n".encode()
@@ -100,9 +123,10 @@ _VERSION_LINE = f"{SCHEMA}\n".encode()
 def read_small(path: Path) -> bytes:
     """Return the beginning of a small file, nothing where it cannot be read."""
     try:
+        require_regular(path)
         with path.open("rb") as stream:
             return stream.read(1000)
-    except OSError:
+    except (OSError, ValueError):
         return b""
 
 
@@ -127,13 +151,22 @@ def write_npz(path: Path, arrays: Arrays) -> None:
         os.fsync(stream.fileno())
 
 
-def sync_folder(folder: Path) -> None:
-    """Let the names in a folder reach the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each name synced into the folder that holds it."""
+    if not folder.is_dir():
+        if folder.parent != folder:
+            make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync(folder.parent)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a file or a folder as far as that can be done."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def hash_file(path: Path) -> str:

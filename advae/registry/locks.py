@@ -1,6 +1,7 @@
 """Who is making an entry right now, so that the same training does not run twice at once.
 
-Only work is saved: entries appear by one rename, and stay right where a lock is lost, ignored or cannot be had.
+Entries appear by one rename, and stay right where a lock is lost, ignored or cannot be had. Besides saving work, a lock
+names what the new entry will rest on, so that `rm` and `gc` leave that alone.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 
 @contextmanager
 def hold(layout: Layout, id_: str, parents: tuple[str, ...], tell: Callable[[str], None]) -> Iterator[None]:
-    """Hold the lock of an entry, waiting for whoever makes it now and saying whom; none where the disk offers none.
+    """Hold the lock of an entry, waiting for whoever makes it now and saying whom; none where none can be had.
 
     Raises DiskError where the lock cannot be written.
     """
@@ -53,57 +54,83 @@ def hold(layout: Layout, id_: str, parents: tuple[str, ...], tell: Callable[[str
     path = _locate(layout, id_)
     # A soft lock, a mere file, would stay behind when its owner is killed, and stop everybody.
     lock = FileLock(path, fallback_to_soft=False, on_acquired=lambda handle: _sign(handle, parents))
-    _acquire(lock, layout, id_, tell)
+    signed = _acquire(lock, layout, id_, tell) or _sign_unlocked(path, parents)
     try:
         yield
     finally:
         with suppress(OSError):
-            if lock.is_locked:
+            if signed:
                 # Whoever has it open, waiting, finds it gone and starts anew: see filelock's UnixFileLock.
                 path.unlink(missing_ok=True)
             lock.release()
 
 
-def _acquire(lock: BaseFileLock, layout: Layout, id_: str, tell: Callable[[str], None]) -> None:
+def _acquire(lock: BaseFileLock, layout: Layout, id_: str, tell: Callable[[str], None]) -> bool:
+    """Return whether the lock is held now; False where none can be had."""
     from filelock import Timeout
 
+    path = _locate(layout, id_)
     for patience in itertools.chain([PATIENCE / 20], itertools.repeat(PATIENCE)):
         try:
             lock.acquire(timeout=patience)
-            return
         except Timeout:
             tell(f"waiting for {_name_holder(layout, id_)}, which is making {id_}")
         except OSError as error:
-            if error.errno not in NO_LOCKS:
-                raise DiskError(f"cannot lock {_locate(layout, id_)}: {error.strerror or error}") from None
-            tell(f"{layout.locks} offers no locks: the same command elsewhere would do the same work again")
-            return
+            # EACCES: somebody else's, left behind in a home that several people share.
+            if error.errno not in (*NO_LOCKS, errno.EACCES, errno.EPERM):
+                raise DiskError(f"cannot lock {path}: {error.strerror or error}") from None
+            tell(f"{path}: {error.strerror}; without it the same command elsewhere would do the same work again")
+            return False
+        else:
+            return True
+    raise AssertionError("patience never ends")
 
 
 def find_in_making(layout: Layout) -> dict[str, tuple[str, ...]]:
     """Return the ids that somebody is making right now, with the entries that these will rest on."""
-    from filelock import FileLock, Timeout
-
     making = {}
     for path in sorted(layout.locks.glob("*.lock")):
-        if not ID.fullmatch(path.stem):
-            continue
-        try:
-            FileLock(path, fallback_to_soft=False).acquire(blocking=False).lock.release()
-        except Timeout:
+        if ID.fullmatch(path.stem) and _is_held(path):
             holder = _read_holder(layout, path.stem)
             making[path.stem] = holder.parents if holder else ()
-        except OSError:
-            continue
     return making
+
+
+def _is_held(path: Path) -> bool:
+    """Whether somebody holds a lock; looked at with a shared lock, so that several can look at once.
+
+    Where a disk has no locks, a lock that is there counts as held: its owner removes it.
+    """
+    try:
+        import fcntl
+
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except (FileNotFoundError, ImportError):
+        return path.exists()
+    except OSError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(handle)
 
 
 def remove_unused(path: Path) -> None:
     """Remove a lock that nobody holds. Whoever opened it meanwhile finds it gone and starts anew."""
     from filelock import FileLock, Timeout
 
-    with suppress(Timeout, OSError), FileLock(path, fallback_to_soft=False).acquire(blocking=False):
-        path.unlink(missing_ok=True)
+    try:
+        with FileLock(path, fallback_to_soft=False).acquire(blocking=False):
+            path.unlink(missing_ok=True)
+    except Timeout:
+        return
+    except OSError as error:
+        if error.errno in NO_LOCKS:
+            path.unlink(missing_ok=True)
 
 
 def _locate(layout: Layout, id_: str) -> Path:
@@ -118,6 +145,19 @@ def _sign(handle: int, parents: tuple[str, ...]) -> None:
     with suppress(OSError):
         os.ftruncate(handle, 0)
         os.pwrite(handle, json.dumps(vars(holder)).encode(), 0)
+
+
+def _sign_unlocked(path: Path, parents: tuple[str, ...]) -> bool:
+    """Say who is making an entry where no lock can be had, so that nobody removes what it rests on."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError:
+        return False
+    try:
+        _sign(handle, parents)
+    finally:
+        os.close(handle)
+    return True
 
 
 def _read_holder(layout: Layout, id_: str) -> Holder | None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from advae.drafts import sync
 from advae.errors import NotFoundError, UsageError
 from advae.identity import ID, KINDS, Kind
-from advae.registry.layout import Layout, read_small, sync_folder, write_synced
+from advae.registry.layout import Layout, make_folder, read_small, write_synced
 
 LATEST = "latest"
 TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -32,19 +34,20 @@ class References:
         """Return the id that a name stands for, whether it is there or not; None for what is no reference."""
         if not TAG.fullmatch(alias):
             return None
-        id_ = read_small(self.layout.refs / kind / alias).decode(errors="replace").strip()
+        return self._parse(kind, self.layout.refs / kind / alias)
+
+    def _parse(self, kind: Kind, path: Path) -> str | None:
+        id_ = read_small(path).decode(errors="replace").strip()
         return id_ if ID.fullmatch(id_) and id_.startswith(f"{kind}-") else None
 
     def write(self, kind: Kind, alias: str, id_: str) -> None:
         """Let a name stand for an id from now on, in one step."""
         folder = self.layout.refs / kind
         with self.layout.draft("ref") as draft:
-            if not folder.is_dir():
-                folder.mkdir(parents=True, exist_ok=True)
-                sync_folder(self.layout.refs)
+            make_folder(folder)
             write_synced(draft / alias, f"{id_}\n".encode())
             (draft / alias).replace(folder / alias)
-            sync_folder(folder)
+            sync(folder)
 
     def remove(self, alias: str) -> list[str]:
         """Remove a tag of every kind and return the ids that it stood for. Raises NotFoundError where there is none."""
@@ -55,25 +58,34 @@ class References:
         ids = [id_ for kind in found if (id_ := self.read(kind, alias))]
         for kind in found:
             (self.layout.refs / kind / alias).unlink(missing_ok=True)
-            sync_folder(self.layout.refs / kind)
+            sync(self.layout.refs / kind)
         return ids
 
     @contextmanager
-    def without(self, id_: str, draft: Path) -> Iterator[None]:
-        """Move every name of an entry, ``latest`` too, into a draft; put them back where what follows fails."""
+    def without(self, id_: str, spare: Callable[[str], Path]) -> Iterator[None]:
+        """Move every name of an entry, ``latest`` too, aside; put them back where what follows fails."""
         moved: list[tuple[Path, Path]] = []
         try:
             for kind, path in self._files():
                 if self.read(kind, path.name) == id_:
-                    aside = draft / f"{kind}-{path.name}"
-                    path.rename(aside)
-                    moved.append((path, aside))
+                    aside = spare(f"{kind}-{path.name}")
+                    try:
+                        path.rename(aside)
+                    except FileNotFoundError:
+                        # Another process has removed it meanwhile.
+                        continue
+                    if self._parse(kind, aside) == id_:
+                        moved.append((path, aside))
+                    else:
+                        # It was moved to another entry between the look and the rename.
+                        _put_back(aside, path)
             for folder in {path.parent for path, _ in moved}:
-                sync_folder(folder)
+                sync(folder)
             yield
         except BaseException:
-            for path, aside in moved:
-                aside.rename(path)
+            if self._is_there(id_):
+                for path, aside in moved:
+                    _put_back(aside, path)
             raise
 
     def list_tags(self) -> dict[str, list[str]]:
@@ -85,25 +97,44 @@ class References:
                 found.setdefault(id_, []).append(path.name)
         return found
 
-    def find_broken(self, ids: set[str]) -> dict[Path, str]:
-        """Return the files under refs/ that stand for none of ``ids``, and why."""
+    def find_broken(self) -> dict[Path, str]:
+        """Return the files under refs/ that stand for no entry, and why."""
         broken = {}
         for kind, path in self._files():
             id_ = self.read(kind, path.name)
-            if id_ not in ids:
-                broken[path] = f"it names {id_}, which is not there" if id_ else f"it names no entry of kind {kind}"
+            if id_ is None and os.path.lexists(path):
+                broken[path] = f"it names no entry of kind {kind}"
+            # Looked at again, since its entry may just have been removed, with its names.
+            elif id_ and not self._is_there(id_) and self.read(kind, path.name) == id_:
+                broken[path] = f"it names {id_}, which is not there"
         return broken
+
+    def _is_there(self, id_: str) -> bool:
+        return os.path.lexists(self.layout.entries / id_)
 
     def _files(self) -> Iterator[tuple[Kind, Path]]:
         for kind in KINDS:
             folder = self.layout.refs / kind
             for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-                yield kind, path
+                # Those of others, such as a file manager's.
+                if not path.name.startswith("."):
+                    yield kind, path
+
+
+def _put_back(aside: Path, path: Path) -> None:
+    """Rename a name back, unless it stands for something else by now."""
+    try:
+        os.link(aside, path)
+    except FileExistsError:
+        return
+    except OSError:
+        # A file system without hard links.
+        aside.rename(path)
 
 
 def check_tag(alias: str) -> None:
     """Raise UsageError for a name that cannot be a tag."""
-    if not TAG.fullmatch(alias) or ID.fullmatch(alias) or alias == LATEST:
+    if not TAG.fullmatch(alias) or ID.fullmatch(alias) or alias.casefold() == LATEST:
         raise UsageError(f"bad tag {alias!r}: letters, digits, '.', '_' and '-', at most 64, not an id or 'latest'")
 
 

@@ -5,15 +5,16 @@ Nothing is executed on load: manifests are JSON, arrays are .npz read without pi
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from advae.errors import CorruptError, NotFoundError, UsageError
-from advae.identity import Kind
+from advae.drafts import sync
+from advae.errors import CorruptError, DiskError, NewerSchemaError, NotFoundError, UsageError
+from advae.identity import KINDS, Kind, kind_of
 from advae.registry import locks
 from advae.registry.entries import Entries
-from advae.registry.layout import sync_folder
 from advae.registry.references import LATEST, References, check_tag, resolve_id
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Registry(Entries):
                 raise NotFoundError(f"no entry {manifest.id} in {self.home}")
 
     def _drop_names(self, id_: str) -> None:
-        with self.layout.draft("names") as draft, self.references.without(id_, draft):
+        with self.layout.aside("name") as spare, self.references.without(id_, spare):
             pass
 
     # ------------------------------------------------------------ making and removing
@@ -97,31 +98,43 @@ class Registry(Entries):
         """Return the entry of a recipe and whether it was there already; what is missing is computed and published.
 
         compute: () -> metrics and arrays by file name. force: compute again what is there. Several processes that ask
-        for the same entry compute it once, the others wait and say so through ``tell``. Raises CorruptError where
-        what is there is damaged, unless ``force`` repairs it.
+        for the same entry compute it once, the others wait and say so through ``tell``. ``latest`` stands for the
+        entry then. Raises CorruptError where what is there is damaged, unless ``force`` repairs it.
         """
         from advae.records import entry_id
 
         id_ = entry_id(recipe)
-        before = self._find_sound(id_, force=force)
+        before = self.find_sound(id_, force=force)
         if before and not force:
+            self._try_latest(before, tell)
             return before, True
         self.check_writable()
         with locks.hold(self.layout, id_, recipe.parents, tell):
             # Another process may have made it since, or while this one waited.
-            after = self._find_sound(id_, force=force)
-            if after and after != before:
-                return after, True
-            metrics, arrays = compute()
-            return self.publish(recipe, metrics, arrays, source=source, replace=force), False
+            after = self.find_sound(id_, force=force)
+            cached = after is not None and after != before
+            if not (after and cached):
+                metrics, arrays = compute()
+                after = self.publish(recipe, metrics, arrays, source=source, replace=force)
+            # Before the lock is gone: what no name and no lock speaks for, `gc` may remove.
+            self.mark_latest(after)
+            return after, cached
 
-    def _find_sound(self, id_: str, *, force: bool) -> Manifest | None:
+    def _try_latest(self, manifest: Manifest, tell: Callable[[str], None]) -> None:
+        try:
+            self.mark_latest(manifest)
+        except DiskError as error:
+            # A registry that can only be read still gives out what it holds.
+            tell(f"`latest` stays where it was: {error}")
+
+    def find_sound(self, id_: str, *, force: bool = False) -> Manifest | None:
+        """Return an entry, every artifact checked; None where there is none, and with ``force`` where it is damaged."""
         try:
             manifest = self.find(id_)
             if manifest:
                 self.check(manifest)
-        except CorruptError:
-            if not force:
+        except CorruptError as error:
+            if not force or isinstance(error, NewerSchemaError):
                 raise
             return None
         return manifest
@@ -129,14 +142,19 @@ class Registry(Entries):
     def remove(self, id_: str, *, recursive: bool = False) -> list[str]:
         """Remove an entry and its names; return the ids that are gone, dependants first.
 
-        recursive: also all that depends on it. Raises UsageError while something does, or is being made from it.
+        recursive: also all that depends on it. Raises UsageError while something does, or is being made from it, and
+        CorruptError where what depends on it cannot be known.
         """
+        # The locks first: what is published and unlocked between the two looks is then seen by the second.
+        making = locks.find_in_making(self.layout)
         if id_ not in self.ids():
             raise NotFoundError(f"no entry {id_} in {self.home}")
         going = self._list_dependants(id_)
-        making = sorted(new for new, parents in locks.find_in_making(self.layout).items() if {*parents, new} & {*going})
-        if making:
-            raise UsageError(f"{id_} is needed by {', '.join(making)}, which is being made right now")
+        needing = sorted(new for new, parents in making.items() if {*parents, new} & {*going})
+        if needing == [id_]:
+            raise UsageError(f"{id_} is being made right now")
+        if needing:
+            raise UsageError(f"{id_} is needed by {', '.join(needing)}, which is being made right now")
         if len(going) > 1 and not recursive:
             raise UsageError(
                 f"{id_} is needed by {', '.join(going[:-1])}; remove those first, or all of them with --recursive"
@@ -145,7 +163,15 @@ class Registry(Entries):
 
     def _list_dependants(self, id_: str) -> list[str]:
         """Return what rests on an entry, and last itself; each comes before all that it rests on."""
-        entries, found = self.glance()[0], dict[str, None]()
+        entries, unreadable = self.glance()
+        found = dict[str, None]()
+        later = KINDS[KINDS.index(kind_of(id_)) + 1 :]
+        unknown = [other for other in unreadable if other != id_ and kind_of(other) in later]
+        if unknown:
+            raise CorruptError(
+                f"{id_} may be needed by {', '.join(unknown)}, which cannot be read; "
+                f"`advae registry rm {unknown[-1]}` removes it"
+            )
 
         def visit(needed: str) -> None:
             for entry in entries:
@@ -158,12 +184,31 @@ class Registry(Entries):
 
     def remove_alone(self, id_: str) -> bool:
         """Remove an entry and its names, whatever rests on it; return whether it was there."""
-        with self.layout.writing(), self.layout.draft("remove") as draft:
-            with self.references.without(id_, draft):
+        with self.layout.writing(), self.layout.aside("remove") as spare:
+            with self.references.without(id_, spare):
                 try:
-                    (self.layout.entries / id_).rename(draft / id_)
+                    (self.layout.entries / id_).rename(spare(id_))
                 except FileNotFoundError:
                     return False
-            sync_folder(self.layout.entries)
+            sync(self.layout.entries)
+            # A name may have been given to it meanwhile; whoever gave it looks after the entry once more as well.
+            self._drop_names(id_)
+            return True
+
+    def remove_unless(self, id_: str, needed: Callable[[], bool]) -> bool:
+        """Remove an entry, or put it back where somebody has come to need it; return whether it is gone."""
+        target = self.layout.entries / id_
+        with self.layout.writing(), self.layout.aside("remove") as spare:
+            hidden = spare(id_)
+            try:
+                target.rename(hidden)
+            except FileNotFoundError:
+                return False
+            # Out of everybody's sight, so that whoever comes now finds it gone and says so.
+            if needed():
+                if not os.path.lexists(target):
+                    hidden.rename(target)
+                return False
+            sync(self.layout.entries)
             self._drop_names(id_)
             return True

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from advae.arrayfiles import DAMAGED, check_stored_arrays, explain
-from advae.errors import CorruptError, NotFoundError
+from advae.errors import AdvaeError, NotFoundError
 from advae.registry.layout import MANIFEST
 from advae.registry.store import Registry
 
@@ -18,17 +18,20 @@ def find_problems(registry: Registry, id_: str, *, ids: Collection[str] | None =
     """
     try:
         manifest = registry.manifest(id_)
-    except (CorruptError, NotFoundError) as error:
+    except NotFoundError:
+        # Removed since it was listed.
+        return []
+    except AdvaeError as error:
         return [str(error)]
     folder = registry.layout.entries / id_
     known = {MANIFEST, *manifest.artifacts}
-    problems = [
-        f"{path} is nothing that {MANIFEST} names" for path in sorted(folder.iterdir()) if path.name not in known
-    ]
+    problems = [f"{path} is nothing that {MANIFEST} names" for path in _list(folder) if path.name not in known]
     for name in manifest.artifacts:
         try:
             check_stored_arrays(registry.locate(manifest, name))
-        except CorruptError as error:
+        except NotFoundError:
+            continue
+        except AdvaeError as error:
             problems.append(str(error))
         except DAMAGED as error:
             problems.append(f"{folder / name} holds no arrays: {explain(error)}")
@@ -36,6 +39,14 @@ def find_problems(registry: Registry, id_: str, *, ids: Collection[str] | None =
     return problems + [
         f"{id_} rests on {parent}, which is not there" for parent in manifest.parents if parent not in there
     ]
+
+
+def _list(folder: Path) -> list[Path]:
+    """Return what lies in a folder, but for what file managers and networks leave there."""
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError:
+        return []
 
 
 def verify(registry: Registry, ids: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
@@ -47,4 +58,4 @@ def verify(registry: Registry, ids: Iterable[str]) -> Iterator[tuple[str, list[s
 
 def find_broken_references(registry: Registry) -> dict[Path, str]:
     """Return the files of tags that stand for no entry, and why."""
-    return registry.references.find_broken(set(registry.ids()))
+    return registry.references.find_broken()

@@ -13,7 +13,7 @@ from advae.drafts import write_aside
 from advae.errors import UsageError
 from advae.pipelines import WEIGHTS, find_purifier, load_logits, load_purifier
 from advae.records import Manifest
-from advae.workflows.workspace import Workspace
+from advae.workflows.workspace import Workspace, refuse_inside
 
 if TYPE_CHECKING:
     from advae.registry import Registry
@@ -51,6 +51,7 @@ def export_keras(workspace: Workspace, ref: str, path: Path) -> Exported:
         raise UsageError(f"{manifest.id} is a {manifest.kind}; --format {KERAS} takes an autoencoder or a classifier")
     start_tensorflow()
     model, by_mean = _build_model(workspace.registry, manifest)
+    refuse_inside(workspace, path)
     with write_aside(path) as draft:
         model.save(draft)
     return Exported(manifest, by_mean=by_mean)
@@ -93,6 +94,7 @@ def export_joblib(workspace: Workspace, ref: str, path: Path) -> Exported:
 
     recipe, metrics = manifest.as_classifier()
     model = rebuild_regression(recipe, workspace.registry.read_arrays(manifest, WEIGHTS), metrics.iterations)
+    refuse_inside(workspace, path)
     with write_aside(path) as draft:
         dump(model, draft)
     return Exported(manifest, left_out=recipe.autoencoder)

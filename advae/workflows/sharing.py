@@ -9,7 +9,7 @@ from advae.drafts import write_aside
 from advae.errors import UsageError
 from advae.records import Manifest
 from advae.registry.bundles import Imported, read_bundle, write_bundle
-from advae.workflows.workspace import Workspace
+from advae.workflows.workspace import Workspace, refuse_inside
 
 
 def export_bundle(workspace: Workspace, ref: str, target: Path | IO[bytes]) -> tuple[Manifest, list[str]]:
@@ -20,6 +20,7 @@ def export_bundle(workspace: Workspace, ref: str, target: Path | IO[bytes]) -> t
     manifest = workspace.registry.resolve(ref)
     if not isinstance(target, Path):
         return manifest, write_bundle(workspace.registry, manifest, target)
+    refuse_inside(workspace, target)
     with write_aside(target) as draft, draft.open("wb") as stream:
         return manifest, write_bundle(workspace.registry, manifest, stream)
 
@@ -31,7 +32,7 @@ def import_bundle(workspace: Workspace, source: Path | IO[bytes]) -> Imported:
     """
     if not isinstance(source, Path):
         return read_bundle(workspace.registry, source, replace=workspace.force)
-    if not source.is_file():
-        raise UsageError(f"bad FILE {source}: {'it is no file' if source.exists() else 'there is no such file'}")
+    if not source.exists() or source.is_dir():
+        raise UsageError(f"bad FILE {source}: {'it is a folder' if source.exists() else 'there is no such file'}")
     with source.open("rb") as stream:
         return read_bundle(workspace.registry, stream, replace=workspace.force)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from advae.backend import start_tensorflow
 from advae.datasets import DATASETS, load_dataset
-from advae.errors import DatasetError, DiskError, UsageError
+from advae.errors import DatasetError, UsageError
 from advae.records import AutoencoderRecipe, ClassifierRecipe, Dataset, Manifest, Metrics, RunRecipe, entry_id
 from advae.registry import Registry
 from advae.training import OnEpoch
@@ -52,7 +52,7 @@ def make_entry(
     compute: Callable[[], Content],
     source: str | None,
 ) -> Made:
-    """Return the entry of a recipe, computed where it is missing or ``force`` is on, and mark it the latest."""
+    """Return the entry of a recipe, computed where it is missing or ``force`` is on."""
     registry = workspace.registry
 
     def start_and_compute() -> Content:
@@ -63,13 +63,6 @@ def make_entry(
     manifest, cached = registry.obtain(
         recipe, start_and_compute, source=source, force=workspace.force, tell=workspace.tell
     )
-    try:
-        registry.mark_latest(manifest)
-    except DiskError as error:
-        if not cached:
-            raise
-        # A registry that can only be read still gives out what it holds.
-        workspace.tell(f"`latest` stays where it was: {error}")
     return Made(manifest, cached)
 
 
@@ -78,6 +71,12 @@ def _tell_of_dependants(workspace: Workspace, id_: str) -> None:
     resting = [entry.id for entry in workspace.registry.glance()[0] if id_ in entry.parents] if workspace.force else []
     if resting:
         workspace.tell(f"{id_} is made anew; {', '.join(resting)} rest on what it was, --force makes them anew too")
+
+
+def refuse_inside(workspace: Workspace, target: Path) -> None:
+    """Raise UsageError for a file that would be written into the registry's own folder."""
+    if target.resolve().is_relative_to(workspace.registry.home.resolve()):
+        raise UsageError(f"bad FILE {target}: it lies in the registry; write it elsewhere")
 
 
 def identify_dataset(name: str, data_dir: Path | None) -> str:

@@ -12,8 +12,8 @@ import typer
 from advae.cli.groups import SESSION, RefArgument, complete_names, complete_tags, grouped
 from advae.cli.options import DataDirOption, DatasetOption
 from advae.cli.session import Session
-from advae.errors import CorruptError, NotFoundError, UsageError, unknown
-from advae.registry import KINDS, NAMES, Glance, Registry, printable
+from advae.errors import AdvaeError, UsageError, printable, unknown
+from advae.registry import KINDS, NAMES, Glance, Registry
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -50,7 +50,7 @@ def list_entries(
     if tag is not None:
         entries = [entry for entry in entries if tag in tags.get(entry.id, [])]
     for error in corrupt.values():
-        session.tell(f"advae: {error}")
+        session.complain(str(error))
     if session.as_json:
         found = [_describe_row(entry, tags) for entry in entries]
         session.put([*found, *({"id": id_, "corrupt": str(error)} for id_, error in corrupt.items())], "")
@@ -114,14 +114,15 @@ def show_entry(ref: RefArgument, session: Session) -> None:
     from rich.console import Group
     from rich.text import Text
 
-    session.tell(Group(*map(Text, _describe(document, manifest)), _draw(registry, manifest.id)))
+    lines = [Text(printable(line)) for line in _describe(document, manifest)]
+    session.tell(Group(*lines, _draw(registry, manifest.id)))
 
 
 def _trace(registry: Registry, id_: str) -> dict[str, Any]:
     """Return an entry's ancestors as a tree of ids."""
     try:
         parents = registry.glance_at(id_).parents
-    except (NotFoundError, CorruptError) as error:
+    except AdvaeError as error:
         return {"id": id_, "problem": str(error)}
     return {"id": id_, "parents": [_trace(registry, parent) for parent in parents]}
 
@@ -133,7 +134,7 @@ def _draw(registry: Registry, id_: str) -> Tree:
 
     try:
         entry = registry.glance_at(id_)
-    except (NotFoundError, CorruptError) as error:
+    except AdvaeError as error:
         return Tree(Text(f"{id_}  {error}"))
     tree = Tree(Text(f"{id_}  {entry.what}"))
     tree.children += [_draw(registry, parent) for parent in entry.parents]
@@ -149,7 +150,7 @@ def _describe(document: dict[str, Any], manifest: Manifest) -> Iterator[str]:
     yield f"on disk: {sizes[0]}, with all that it rests on {sizes[1]}"
     for part in ("recipe", "metrics"):
         yield f"{part}:"
-        yield from (f"  {printable(line)}" for line in _flatten(document[part]))
+        yield from (f"  {line}" for line in _flatten(document[part]))
     yield "lineage:"
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from advae.cli.groups import SESSION, RefArgument, complete_names, grouped
+from advae.cli.options import TagOption
 from advae.cli.session import Session
+from advae.cli.stdout import writing
 from advae.errors import UsageError, unknown
+from advae.registry import check_tag
 
 PIPE = Path("-")
 BUNDLE, KERAS, JOBLIB = FORMATS = ("bundle", "keras", "joblib")
@@ -43,7 +47,7 @@ def export_entry(
     if file == PIPE and (format_ != BUNDLE or sys.stdout.isatty()):
         raise UsageError("bad FILE '-': only a bundle goes to stdout, and only into a pipe or a file")
     if format_ == BUNDLE:
-        with session.workspace(f"export {ref}") as workspace:
+        with session.workspace(f"export {ref}") as workspace, writing() if file == PIPE else nullcontext():
             manifest, ids = export_bundle(workspace, ref, sys.stdout.buffer if file == PIPE else file)
         session.tell(f"{file} holds {', '.join(ids)}")
         if file != PIPE:
@@ -70,12 +74,22 @@ def import_entries(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle, packed by gzip or not; `-` is stdin.")],
     session: Session,
     force: Annotated[bool, typer.Option("--force", help="Replace entries that are there already.")] = False,
+    tag: TagOption = None,
 ) -> None:
     """Take the entries of a bundle, once all of it is found right; prints the id of the one that was exported."""
     from advae.workflows.sharing import import_bundle
 
+    if tag is not None:
+        check_tag(tag)
     with session.workspace(f"import {file}", force=force) as workspace:
         imported = import_bundle(workspace, sys.stdin.buffer if file == PIPE else file)
+    last = imported.ids[-1]
+    if tag is not None:
+        session.registry.tag(session.registry.manifest(last), tag)
     new = [id_ for id_ in imported.ids if id_ not in imported.present]
-    session.tell(f"{len(new)} of {len(imported.ids)} entries are new here: {', '.join(new) or 'none'}")
-    session.put({"id": imported.ids[-1], "ids": imported.ids, "present": imported.present}, imported.ids[-1])
+    there = ", ".join(imported.present) or "none"
+    session.tell(f"new: {', '.join(new) or 'none'}; {'replaced' if imported.replaced else 'there already'}: {there}")
+    if tag is None and not last.startswith("run-"):
+        session.tell("`advae registry gc` keeps what bears a tag or has a run; --tag NAME gives one")
+    document = {"id": last, "ids": imported.ids, "present": imported.present, "replaced": imported.replaced}
+    session.put(document | {"tag": tag}, last)

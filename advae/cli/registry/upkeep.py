@@ -33,9 +33,9 @@ def verify_entries(session: Session, ref: OptionalRefArgument = None) -> None:
     damaged = {id_: found for id_, found in problems.items() if found}
     references = {} if ref else {str(path): why for path, why in find_broken_references(registry).items()}
     for line in [line for found in damaged.values() for line in found]:
-        session.tell(f"advae: {line}")
+        session.complain(line)
     for path, why in references.items():
-        session.tell(f"advae: {path}: {why}; `advae registry untag` or removing the file mends it")
+        session.complain(f"{path}: {why}; removing it mends that")
     session.put({"checked": len(ids), "damaged": damaged, "references": references}, "\n".join(damaged))
     if damaged or references:
         names = f", {len(references)} of the references" if references else ""
@@ -51,10 +51,16 @@ def collect_garbage(
     """Remove entries that no tag, no run and no `latest` reaches, and what killed processes left over a day ago."""
     registry = session.registry
     garbage = find_garbage(registry)
-    if not dry_run:
-        remove_garbage(registry, garbage)
-    drafts = [path.name for path in garbage.drafts]
-    document = {"dry_run": dry_run, "entries": garbage.entries, "bytes": garbage.size, "drafts": drafts}
-    what = f"{len(garbage.entries)} entries ({garbage.size / 1e6:.2f} MB) and {len(drafts)} left-over drafts"
-    session.tell(f"{what} {'would be' if dry_run else 'were'} removed")
-    session.put(document, "\n".join(garbage.entries))
+    gone: list[str] = []
+    try:
+        if dry_run:
+            gone += garbage.entries
+        else:
+            remove_garbage(registry, garbage, gone.append)
+    finally:
+        # Also where it ends half-way: what is gone is gone.
+        size = sum(garbage.sizes[id_] for id_ in gone)
+        drafts = [path.name for path in garbage.drafts]
+        what = f"{len(gone)} entries ({size / 1e6:.2f} MB) and {len(drafts)} left-over drafts"
+        session.tell(f"{what} {'would be' if dry_run else 'were'} removed")
+        session.put({"dry_run": dry_run, "entries": gone, "bytes": size, "drafts": drafts}, "\n".join(gone))

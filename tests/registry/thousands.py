@@ -1,0 +1,111 @@
+"""A registry of thousands of entries: how long people wait for a list, and for the shell to complete an id."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from advae.identity import KINDS
+from advae.records import Artifact, DatasetRef, History, Manifest, NetworkOptions, entry_id
+from advae.registry import Registry
+from advae.registry.documents import encode
+from advae.registry.layout import MANIFEST
+from tests.entries import (
+    WEIGHTS,
+    make_autoencoder_recipe,
+    make_classifier_recipe,
+    make_metrics,
+    make_run_recipe,
+    publish,
+)
+from tests.registry.trials import Outcome
+
+LIMITS = {"ls": 1.0, "completion": 0.3}
+"""Seconds that were promised for 5,000 entries."""
+
+RUNS = 5
+EPOCHS = 35
+EPS = (0.05, 0.1, 0.2, 0.3)
+DATASET = DatasetRef(name="mnist", digest="0" * 64, side=28, classes=tuple("0123456789"))
+NETWORK = NetworkOptions(
+    hidden=128,
+    code=32,
+    activations=("relu", "relu", "relu", "sigmoid"),
+    epochs=EPOCHS,
+    batch_size=256,
+    learning_rate=0.001,
+)
+
+
+def make_many(home: Path, count: int) -> None:
+    """Make entries of realistic size. Their arrays are left out: no list looks at them."""
+    registry, rng = Registry(home), random.Random(0)
+    history = History(
+        loss=tuple(rng.random() for _ in range(EPOCHS)),
+        validation_loss=tuple(rng.random() for _ in range(EPOCHS)),
+        seconds=rng.random(),
+    )
+    for manifest in _vary(registry, history, count):
+        folder = registry.layout.entries / manifest.id
+        folder.mkdir(exist_ok=True)
+        (folder / MANIFEST).write_bytes(encode(manifest))
+    for number, entry in enumerate(registry.glance("ae")[0][:50]):
+        registry.references.write("ae", f"tag{number}", entry.id)
+
+
+def _vary(registry: Registry, history: History, count: int) -> Iterator[Manifest]:
+    autoencoder = make_autoencoder_recipe(dataset=DATASET, network=NETWORK)
+    classifier = make_classifier_recipe(dataset=DATASET, options=NETWORK, autoencoder=entry_id(autoencoder))
+    run = make_run_recipe(dataset=DATASET, eps=EPS, classifier=entry_id(classifier))
+    artifacts = {WEIGHTS: Artifact(sha256="0" * 64, size=1_700_000)}
+    for recipe, share in ((autoencoder, 0.2), (classifier, 0.4), (run, 0.4)):
+        metrics = make_metrics(recipe)
+        if hasattr(metrics, "history"):
+            metrics = metrics.model_copy(update={"history": history})
+        first = publish(registry, recipe).model_copy(update={"metrics": metrics, "artifacts": artifacts})
+        for seed in range(round(share * count)):
+            varied = recipe.model_copy(update={"seed": seed})
+            created = f"2026-01-01T{seed // 3600 % 24:02}:{seed // 60 % 60:02}:{seed % 60:02}.{seed:06}+00:00"
+            yield first.model_copy(update={"id": entry_id(varied), "recipe": varied, "created": created})
+
+
+def time_lists(folder: Path, count: int = 5000) -> Outcome:
+    """Time the list and a completion as whole processes, in turn with one that only imports their libraries."""
+    home = folder / "many"
+    make_many(home, count)
+    environment = {**os.environ, "ADVAE_HOME": str(home)}
+    completing = {"_ADVAE_COMPLETE": "complete_bash", "COMP_WORDS": "advae registry show ae-0", "COMP_CWORD": "3"}
+    advae = [sys.executable, "-m", "advae"]
+    commands: dict[str, tuple[list[str], dict[str, str]]] = {
+        "ls": ([*advae, "registry", "ls"], environment),
+        "completion": (advae, environment | completing),
+        "imports alone": ([sys.executable, "-c", "import typer, rich, pydantic"], environment),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    printed = {}
+    for _ in range(RUNS):
+        for name, (command, environ) in commands.items():
+            start = time.perf_counter()
+            done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True, timeout=120)
+            seconds[name].append(time.perf_counter() - start)
+            printed[name] = done.stdout.split()
+    ids = Registry(home).ids()
+    outcome = Outcome(len(ids))
+    if sorted(printed["ls"]) != ids or len(ids) != count:
+        outcome.violations.append(f"{len(printed['ls'])} of {len(ids)} ids are listed, of {count} made")
+    if not printed["completion"] or set(printed["completion"]) != {id_ for id_ in ids if id_.startswith("ae-0")}:
+        outcome.violations.append(f"completion offers {len(printed['completion'])} ids")
+    best = {name: round(min(found), 3) for name, found in seconds.items()}
+    outcome.violations += [
+        f"{name} took {best[name]} s, promised {limit} s; {best['imports alone']} s of it are imports"
+        for name, limit in LIMITS.items()
+        if best[name] >= limit
+    ]
+    sizes = {kind: (home / "entries" / Registry(home).ids(kind)[-1] / MANIFEST).stat().st_size for kind in KINDS}
+    outcome.figures = {"best_seconds": best, "all_seconds": seconds, "bytes_of_a_manifest": sizes}
+    return outcome
