@@ -33,6 +33,12 @@ MAX_DIRECTORY = 1 << 20
 _END = b"PK\x05\x06" + bytes(18)
 """What an archive without a comment ends with, but for the numbers."""
 
+MAX_AXES = 32
+"""What every version of numpy can read."""
+
+VERSIONS = ((1, 0), (2, 0), (3, 0))
+"""Of the .npy format."""
+
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """The two that numpy.savez and numpy.savez_compressed write."""
 
@@ -65,10 +71,14 @@ def read_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], np.dtype
         raise ValueError(f"its header claims more than {longest} bytes")
     stream.seek(0)
     version = npy.read_magic(stream)
+    if version not in VERSIONS:
+        raise ValueError(f"format version {version} is unknown")
     shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(stream)
     left = size - stream.tell()
     if dtype.kind not in "buif":
         raise ValueError(f"it holds {dtype} values, expected numbers")
+    if len(shape) > MAX_AXES or any(n >= 1 << 63 for n in shape):
+        raise ValueError(f"it claims a shape of {len(shape)} axes that no array has")
     if any(isinstance(n, bool) or n < 0 for n in shape) or math.prod(shape) * dtype.itemsize != left:
         claimed = " x ".join(map(str, shape)) or "one"
         raise ValueError(f"it claims {claimed} {dtype} values, got {left} bytes for them")

@@ -91,6 +91,9 @@ def fit_network(recipe: ClassifierRecipe, x: FloatArray, y: IntArray, on_epoch: 
 
 def restore_network(recipe: ClassifierRecipe, arrays: Arrays) -> Logits:
     """Return the network's logits function. Raises CorruptError where the weights do not fit."""
+    if isinstance(recipe.options, NetworkOptions):
+        networks.refuse_unknown(recipe.options)
+        networks.require_weights_of(recipe.options, recipe.dataset.side**2, len(recipe.dataset.classes), arrays)
     network, _ = _build_network(recipe)
     networks.put_weights((network,), arrays)
     return lambda x: network(x)

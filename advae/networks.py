@@ -67,6 +67,23 @@ def dense_stack(inputs: int, sizes: Sequence[int], activations: Sequence[str], *
     return keras.Sequential([keras.Input((inputs,)), *layers])
 
 
+def refuse_unknown(options: NetworkOptions) -> None:
+    """Raise CorruptError for activations that no network of ours has."""
+    for name in options.activations:
+        if name not in ACTIVATIONS:
+            raise CorruptError(f"the recipe names an activation that this advae does not know: {name!r}")
+
+
+def require_weights_of(options: NetworkOptions, pixels: int, outputs: int, arrays: Arrays) -> None:
+    """Raise CorruptError where a recipe asks for a network that the stored weights are too few for.
+
+    Before it is built, which takes memory for what the recipe claims.
+    """
+    stored = sum(array.size for array in arrays.values())
+    if max(pixels * options.hidden, options.hidden * options.code, pixels * outputs) > stored:
+        raise CorruptError(f"the stored weights do not fit the recipe: they are {stored} numbers")
+
+
 def collect_weights(networks: Sequence[Any]) -> Arrays:
     """Return the weights of networks as arrays named by network and position, ``0.0``, ``0.1``, ..."""
     return {f"{n}.{w}": array for n, network in enumerate(networks) for w, array in enumerate(network.get_weights())}

@@ -30,8 +30,17 @@ def load_logits(registry: Registry, manifest: Manifest) -> Logits:
 
 
 def find_purifier(registry: Registry, classifier: Manifest) -> Manifest | None:
-    """Return the ``ae`` entry that a ``clf`` entry stands behind, None for an undefended one."""
-    return registry.manifest(classifier.parents[0]) if classifier.parents else None
+    """Return the ``ae`` entry that a ``clf`` entry stands behind, None for an undefended one.
+
+    Raises CorruptError where it was made from other images.
+    """
+    return _open_same(registry.manifest(classifier.parents[0]), classifier) if classifier.parents else None
+
+
+def _open_same(other: Manifest, classifier: Manifest) -> Manifest:
+    if other.recipe.dataset != classifier.recipe.dataset:
+        raise CorruptError(f"{other.id} was made from other images than {classifier.id}, so they cannot work together")
+    return other
 
 
 def load_pipeline(registry: Registry, classifier: Manifest, twin: Manifest | None = None) -> Pipeline:
@@ -40,6 +49,6 @@ def load_pipeline(registry: Registry, classifier: Manifest, twin: Manifest | Non
     return Pipeline(
         classify=load_logits(registry, classifier),
         purify=load_purifier(registry, purifier) if purifier else None,
-        twin=load_logits(registry, twin) if twin else None,
+        twin=load_logits(registry, _open_same(twin, classifier)) if twin else None,
         unit_range=purifier is None or purifier.as_autoencoder()[1].unit_range,
     )

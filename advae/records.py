@@ -36,6 +36,9 @@ class Record(BaseModel):
 # ---------------------------------------------------------------- datasets
 
 
+MAX_SIDE = 4096
+
+
 class DatasetRef(Record):
     """What a recipe keeps of a dataset: enough to find it again and to rebuild a network without it.
 
@@ -44,7 +47,7 @@ class DatasetRef(Record):
 
     name: str
     digest: str
-    side: int
+    side: Annotated[int, Field(ge=1, le=MAX_SIDE)]
     classes: Names
 
 

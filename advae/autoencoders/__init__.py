@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from advae import networks
 from advae.autoencoders.kinds import AUTOENCODERS, Options, Purifier
 from advae.autoencoders.losses import LOSSES
-from advae.errors import UsageError, unknown
+from advae.errors import CorruptError, UsageError, unknown
 from advae.networks import Tensor
 from advae.records import AutoencoderRecipe, Dataset, History, Scalar
 from advae.requests import AutoencoderRequest
@@ -113,11 +113,30 @@ def fit_autoencoder(recipe: AutoencoderRecipe, x: FloatArray, on_epoch: OnEpoch)
     return networks.collect_weights(built.networks), history
 
 
+def _refuse_unknown(recipe: AutoencoderRecipe) -> None:
+    """Raise CorruptError for a recipe that ``make_recipe`` cannot have made: somebody else's, or a newer one."""
+    kind = AUTOENCODERS[recipe.type]
+    networks.refuse_unknown(recipe.network)
+    if recipe.loss not in LOSSES:
+        raise CorruptError(f"the recipe names a loss that this advae does not know: {recipe.loss!r}")
+    kinds = {name: type(option.default) for name, option in kind.options.items()}
+    # JSON has one kind of number.
+    given = {name: float if type(value) is int else type(value) for name, value in recipe.options.items()}
+    if given != kinds:
+        raise CorruptError(f"the recipe's options are not those of {recipe.type}: {', '.join(recipe.options)}")
+    try:
+        kind.check(recipe.options, {}, recipe.network.activations)
+    except UsageError as error:
+        raise CorruptError(f"the recipe cannot be: {error}") from None
+
+
 def restore_purifier(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
     """Return the purifier that the recipe and the weights of ``fit_autoencoder`` describe, rescaling included.
 
-    Raises CorruptError where the weights do not fit.
+    Raises CorruptError where the weights do not fit, or the recipe is none of ours.
     """
+    _refuse_unknown(recipe)
+    networks.require_weights_of(recipe.network, recipe.dataset.side**2, 0, arrays)
     built = AUTOENCODERS[recipe.type].build(recipe)
     networks.put_weights(built.networks, arrays)
     return built.reconstruct if recipe.rescale == "none" else _rescale(built.reconstruct)

@@ -9,6 +9,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from advae.cli.session import Session
+from advae.errors import printable
 from advae.records import ClassifierRecipe, Manifest
 from advae.registry import check_tag
 from advae.report.notes import NOT_VALID
@@ -77,7 +78,9 @@ def tabulate_runs(made: list[Made], classifier: ClassifierRecipe) -> Table:
     low, high = first.clean_accuracy_interval
     clean = f"n = {first.n}, clean {first.clean_accuracy:.2%} ({low:.2%} to {high:.2%})"
     table = Table(
-        title=f"{classifier.model} {behind}, {classifier.dataset.name}\n{clean}", title_justify="left", box=SIMPLE
+        title=f"{classifier.model} {behind}, {printable(classifier.dataset.name)}\n{clean}",
+        title_justify="left",
+        box=SIMPLE,
     )
     for name in ("method", "threat", "eps", "attacked (95 % interval)", "fooled"):
         table.add_column(name, justify="left" if name in ("method", "threat") else "right")

@@ -54,7 +54,15 @@ class Session:
 
         # A file has no width of its own; rich would take 80 and break every table.
         width = None if sys.stderr.isatty() else 120
-        return Console(stderr=True, no_color=not self.color, highlight=False, soft_wrap=True, width=width)
+        return Console(
+            stderr=True,
+            no_color=not self.color,
+            highlight=False,
+            soft_wrap=True,
+            width=width,
+            markup=False,
+            emoji=False,
+        )
 
     def tell(self, message: RenderableType) -> None:
         """Show people a line or a table, unless they asked for quiet."""
@@ -68,7 +76,7 @@ class Session:
                 # Rich takes its time over thousands of lines, to no end where there is no terminal.
                 print(message, file=sys.stderr)
             else:
-                self.console.print(message, markup=not isinstance(message, str))
+                self.console.print(message)
 
     def complain(self, message: str) -> None:
         """Show people what is wrong, also those who asked for quiet."""
@@ -94,9 +102,14 @@ class Session:
         from advae.workflows import Workspace
 
         shown = self.console.is_terminal and not self.quiet
-        columns = [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()]
+        columns = [
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+        ]
         if self.console.width >= ROOM_FOR_LOSS:
-            columns.append(TextColumn("{task.fields[note]}"))
+            columns.append(TextColumn("{task.fields[note]}", markup=False))
         with Progress(*columns, console=self.console, disable=not shown, transient=True) as progress:
             task = progress.add_task(what, total=None, note="")
 

@@ -18,15 +18,16 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
 from advae.arrayfiles import DAMAGED, check_stored_arrays, explain
-from advae.errors import CorruptError, NotFoundError, UsageError
-from advae.registry.documents import decode
+from advae.errors import CorruptError, NotFoundError
+from advae.identity import ID_DIGITS, KINDS
+from advae.registry.documents import ARTIFACT, decode
 from advae.registry.layout import MANIFEST, write_synced
 from advae.registry.store import Registry
 
 if TYPE_CHECKING:
     from advae.records import Artifact, Manifest
 
-MEMBER = re.compile(r"((?:ae|clf|run)-[0-9a-f]{12})\.(manifest\.json|[a-z][a-z0-9_]{0,31}\.npz)")
+MEMBER = re.compile(rf"((?:{'|'.join(KINDS)})-[0-9a-f]{{{ID_DIGITS}}})\.({re.escape(MANIFEST)}|{ARTIFACT.pattern})")
 """The only names that a member may have."""
 
 MAX_MEMBERS = 1_000
@@ -59,9 +60,6 @@ def write_bundle(registry: Registry, manifest: Manifest, stream: IO[bytes]) -> l
     entries = [*registry.ancestors(manifest), manifest]
     for entry in entries:
         registry.check(entry)
-        for name in entry.artifacts:
-            if not MEMBER.fullmatch(f"{entry.id}.{name}"):
-                raise UsageError(f"{entry.id} has an artifact {name!r}, which no bundle takes")
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.USTAR_FORMAT) as archive:
         for entry in entries:
             for name in (MANIFEST, *sorted(entry.artifacts)):
@@ -152,9 +150,9 @@ class _Members:
         self._total += size
         if self._total > MAX_TOTAL:
             raise ValueError(f"it holds more than {MAX_TOTAL >> 30} GiB")
-        if self._packed and self._total > max(FREE_OF_RATIO, MAX_RATIO * max(1, self._packed.count)):
-            raise ValueError(f"it unpacks to more than {MAX_RATIO} times its size")
         content = self._stream.read(size)
+        if self._packed and self._total > max(FREE_OF_RATIO, MAX_RATIO * self._packed.count):
+            raise ValueError(f"it unpacks to more than {MAX_RATIO} times its size")
         if len(content) != size:
             raise EOFError("it ends early")
         return content

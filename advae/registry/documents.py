@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from advae.errors import NewerSchemaError, printable
-from advae.identity import ID, SCHEMA, canonical_json, name_recipe
+from advae.identity import ID, SCHEMA, canonical_json, kind_of, name_recipe
 
 if TYPE_CHECKING:
     from advae.records import Manifest
 
 MAX_MANIFEST = 1 << 26
 """Bytes; 64 MiB holds the loss of a million epochs."""
+
+ARTIFACT = re.compile(r"[a-z][a-z0-9_]{0,31}\.npz")
+"""What an artifact may be called."""
 
 MOST = 64
 """Artifacts, or versions, of an entry; a forged one may not name a million."""
@@ -55,12 +58,15 @@ def open_document(content: bytes) -> dict[str, Any]:
         own = name_recipe(recipe), find_parents(recipe), {name: recipe["dataset"][name] for name in ("name", "digest")}
         said = document["id"], document["parents"], document["dataset"]
         crowded = len(document["artifacts"]) > MOST or len(document["versions"]) > MOST
+        named = all(ARTIFACT.fullmatch(name) for name in document["artifacts"])
     except NewerSchemaError:
         raise
     except _UNFIT as error:
         raise ValueError(str(error) if type(error) is ValueError else "it is no manifest") from None
-    if said != own or not all(isinstance(parent, str) and ID.fullmatch(parent) for parent in document["parents"]):
+    if said != own:
         raise ValueError("its id, its parents or its dataset are not its recipe's")
+    if not named:
+        raise ValueError("it names an artifact as none of ours is named")
     if crowded:
         raise ValueError(f"it names more than {MOST} artifacts or versions")
     return document
@@ -70,7 +76,7 @@ def decode(content: bytes) -> Manifest:
     """Return the manifest that some bytes are. Raises as ``open_document`` does."""
     from pydantic import ValidationError
 
-    from advae.records import Manifest
+    from advae.records import Manifest, entry_id
 
     document = open_document(content)
     try:
@@ -82,12 +88,29 @@ def decode(content: bytes) -> Manifest:
         raise ValueError("it is no manifest") from None
     if manifest.metrics.kind != manifest.recipe.kind:
         raise ValueError("its metrics are not of its recipe's kind")
+    # What can be read can be listed.
+    glance(document)
+    # Pydantic reads "0" and 0.0 as 0; only one of them is what the id stands for.
+    if entry_id(manifest.recipe) != manifest.id:
+        raise ValueError("its recipe is not written as this program writes it")
     return manifest
 
 
+PARENTS = {"autoencoder": "ae", "classifier": "clf", "twin": "clf"}
+"""The fields of recipes that name another entry, and of which kind: a lineage is three steps long at most."""
+
+
 def find_parents(recipe: dict[str, Any]) -> list[str]:
-    """Return the ids that a recipe's JSON rests on."""
-    return [id_ for name in ("autoencoder", "classifier", "twin") if (id_ := recipe.get(name))]
+    """Return the ids that a recipe's JSON rests on. Raises ValueError for what is no id of the kind."""
+    found = []
+    for name, kind in PARENTS.items():
+        id_ = recipe.get(name)
+        if id_ is None:
+            continue
+        if not (isinstance(id_, str) and ID.fullmatch(id_) and kind_of(id_) == kind):
+            raise ValueError(f"its {name} is no id of kind {kind}")
+        found.append(id_)
+    return found
 
 
 def _open_sealed(content: bytes) -> Any:

@@ -10,7 +10,6 @@ import errno
 import itertools
 import json
 import os
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from advae.errors import DiskError
+from advae.errors import DiskError, printable
 from advae.identity import ID
 from advae.registry.layout import Layout, read_small
 
@@ -139,6 +138,8 @@ def _locate(layout: Layout, id_: str) -> Path:
 
 def _sign(handle: int, parents: tuple[str, ...]) -> None:
     """Write into a lock who holds it."""
+    import socket
+
     since = datetime.now(UTC).isoformat(timespec="seconds")
     holder = Holder(pid=os.getpid(), host=socket.gethostname(), since=since, parents=parents)
     # A full disk takes the name of the holder, not the lock.
@@ -165,11 +166,11 @@ def _read_holder(layout: Layout, id_: str) -> Holder | None:
         holder = json.loads(read_small(_locate(layout, id_)))
         pid, host, since, parents = (holder[name] for name in ("pid", "host", "since", "parents"))
         return Holder(int(pid), str(host), str(since), tuple(map(str, parents)))
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
         # Not written yet, or by somebody else.
         return None
 
 
 def _name_holder(layout: Layout, id_: str) -> str:
     holder = _read_holder(layout, id_)
-    return f"process {holder.pid} on {holder.host} (since {holder.since})" if holder else "another process"
+    return printable(f"process {holder.pid} on {holder.host} (since {holder.since})") if holder else "another process"

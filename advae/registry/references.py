@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -158,6 +157,8 @@ def resolve_id(references: References, ids: list[str], ref: str, kind: Kind | No
     what = f"no {NAMES[kind]}" if kind else "no entry"
     makers = f", `{MADE_BY[kind]}` makes one" if kind else ""
     names = [*fitting, *(alias for id_ in fitting for alias in tags.get(id_, []))]
+    import difflib
+
     nearest = difflib.get_close_matches(ref, names, n=1)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
     raise NotFoundError(f"{what} {ref!r} in {home}; {hint}`advae registry ls` lists them{makers}")

@@ -12,7 +12,7 @@ import typer
 from advae.cli.groups import SESSION, RefArgument, complete_names, complete_tags, grouped
 from advae.cli.options import DataDirOption, DatasetOption
 from advae.cli.session import Session
-from advae.errors import AdvaeError, UsageError, printable, unknown
+from advae.errors import AdvaeError, CorruptError, UsageError, printable, unknown
 from advae.registry import KINDS, NAMES, Glance, Registry
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _tabulate(entries: list[Glance], tags: dict[str, list[str]]) -> str:
 
 @grouped(session=SESSION)
 def show_entry(ref: RefArgument, session: Session) -> None:
-    """Print all that is known of an entry, as JSON; at a terminal, for people."""
+    """Print all that is known of an entry, as JSON; at a terminal, for people. Exit 4 where it is damaged."""
     registry = session.registry
     manifest = registry.resolve(ref)
     lineage = registry.glance_at_lineage(manifest.id)
@@ -109,13 +109,22 @@ def show_entry(ref: RefArgument, session: Session) -> None:
     }
     if session.as_json or session.quiet or not sys.stdout.isatty():
         session.put(document, json.dumps(document, indent=2))
+    _tell_of_entry(session, document, manifest)
+    from advae.registry.verification import find_problems
+
+    problems = find_problems(registry, manifest.id)
+    if problems:
+        raise CorruptError(problems[0])
+
+
+def _tell_of_entry(session: Session, document: dict[str, Any], manifest: Manifest) -> None:
     if session.quiet:
         return
     from rich.console import Group
     from rich.text import Text
 
     lines = [Text(printable(line)) for line in _describe(document, manifest)]
-    session.tell(Group(*lines, _draw(registry, manifest.id)))
+    session.tell(Group(*lines, _draw(session.registry, manifest.id)))
 
 
 def _trace(registry: Registry, id_: str) -> dict[str, Any]:

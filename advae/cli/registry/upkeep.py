@@ -9,8 +9,6 @@ import typer
 from advae.cli.groups import SESSION, OptionalRefArgument, RefArgument, grouped
 from advae.cli.session import Session
 from advae.errors import CorruptError
-from advae.registry.collection import find_garbage, remove_garbage
-from advae.registry.verification import find_broken_references, verify
 
 
 @grouped(session=SESSION)
@@ -27,6 +25,8 @@ def remove_entry(
 @grouped(session=SESSION)
 def verify_entries(session: Session, ref: OptionalRefArgument = None) -> None:
     """Read every file of an entry and of what it rests on, or of all entries; print the ids of damaged ones."""
+    from advae.registry.verification import find_broken_references, verify
+
     registry = session.registry
     ids = [*registry.glance_at_lineage(registry.resolve_id(ref))] if ref else registry.ids()
     problems = dict(verify(registry, ids))
@@ -49,6 +49,8 @@ def collect_garbage(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
 ) -> None:
     """Remove entries that no tag, no run and no `latest` reaches, and what killed processes left over a day ago."""
+    from advae.registry.collection import find_garbage, remove_garbage
+
     registry = session.registry
     garbage = find_garbage(registry)
     gone: list[str] = []

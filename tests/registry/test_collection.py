@@ -1,0 +1,328 @@
+"""Garbage: what a name or a run reaches stays, and so does what is being made; the rest goes, dependants first."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from advae.errors import CorruptError
+from advae.records import Manifest, entry_id
+from advae.registry import Registry, locks
+from advae.registry.collection import DEAD_AFTER, find_garbage, remove_garbage
+from tests.entries import (
+    list_names,
+    locate,
+    make_autoencoder_recipe,
+    make_classifier_recipe,
+    make_run_recipe,
+    publish,
+    publish_family,
+    read_tree,
+    seal_first_schema,
+)
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    return Registry(tmp_path / "home")
+
+
+def collect(registry: Registry) -> list[str]:
+    """Collect and return what has gone."""
+    before = registry.ids()
+    remove_garbage(registry, find_garbage(registry))
+    return [id_ for id_ in before if id_ not in registry.ids()]
+
+
+def publish_pair(registry: Registry, seed: int) -> tuple[Manifest, Manifest]:
+    ae = publish(registry, make_autoencoder_recipe(seed=seed))
+    return ae, publish(registry, make_classifier_recipe(autoencoder=ae.id, seed=seed))
+
+
+# ---------------------------------------------------------------- what stays
+
+
+def test_an_empty_home_has_no_garbage_and_is_not_made(registry: Registry) -> None:
+    assert find_garbage(registry).entries == ()
+    remove_garbage(registry, find_garbage(registry))
+    assert not registry.home.exists()
+
+
+def test_what_a_run_reaches_stays(registry: Registry) -> None:
+    family = publish_family(registry)
+    twin = publish(registry, make_classifier_recipe())
+    run = publish(registry, make_run_recipe(classifier=family[1].id, twin=twin.id))
+    lonely = publish_pair(registry, 7)
+    assert set(collect(registry)) == {entry.id for entry in lonely}
+    assert set(registry.ids()) == {*(entry.id for entry in family), twin.id, run.id}
+
+
+@pytest.mark.parametrize("named", [0, 1])
+@pytest.mark.parametrize("name", ["tag", "latest"])
+def test_what_a_name_reaches_stays(named: int, name: str, registry: Registry) -> None:
+    pair = publish_pair(registry, 1)
+    others = publish_pair(registry, 2)
+    if name == "tag":
+        registry.tag(pair[named], "best")
+    else:
+        registry.mark_latest(pair[named])
+    kept = {entry.id for entry in pair[: named + 1]}
+    assert set(collect(registry)) == {entry.id for entry in (*pair, *others)} - kept
+    assert set(registry.ids()) == kept
+    assert set(registry.tags()) | {entry.id for entry in (registry.latest("ae"), registry.latest("clf")) if entry}
+
+
+def test_a_name_of_nothing_reaches_nothing_and_harms_nothing(registry: Registry) -> None:
+    entry = publish(registry)
+    registry.tag(entry, "best")
+    (registry.layout.refs / "ae" / "best").write_text("ae-000000000000\n")
+    (registry.layout.refs / "ae" / "other").write_bytes(b"\xff")
+    assert collect(registry) == [entry.id]
+
+
+def test_an_entry_of_the_first_schema_reaches_its_parents(registry: Registry) -> None:
+    import json
+
+    ae, clf = publish_pair(registry, 1)
+    registry.tag(clf, "best")
+    path = locate(registry, clf)
+    path.write_bytes(seal_first_schema(json.loads(path.read_bytes())))
+    assert collect(registry) == []
+    assert set(registry.ids()) == {ae.id, clf.id}
+
+
+def test_a_run_whose_classifier_is_gone_stays_all_the_same(registry: Registry) -> None:
+    run = publish(registry, make_run_recipe(classifier="clf-0123456789ab"))
+    assert collect(registry) == []
+    assert registry.ids() == [run.id]
+
+
+# ---------------------------------------------------------------- what is being made
+
+
+@contextmanager
+def make_in_thread(registry: Registry, id_: str, parents: tuple[str, ...]) -> Iterator[None]:
+    """Hold the lock of an entry in another thread meanwhile, as whoever makes it does."""
+    held, done = threading.Event(), threading.Event()
+
+    def make() -> None:
+        with locks.hold(registry.layout, id_, parents, lambda line: None):
+            held.set()
+            done.wait(30)
+
+    worker = threading.Thread(target=make)
+    worker.start()
+    assert held.wait(30)
+    try:
+        yield
+    finally:
+        done.set()
+        worker.join(30)
+
+
+def _hold_for_ever(home: Path, id_: str, parents: tuple[str, ...], held: Any) -> None:
+    with locks.hold(Registry(home).layout, id_, parents, lambda line: None):
+        held.set()
+        time.sleep(600)
+
+
+@contextmanager
+def make_in_process(registry: Registry, id_: str, parents: tuple[str, ...]) -> Iterator[None]:
+    """Hold the lock of an entry in another process, and kill it at the end."""
+    context = multiprocessing.get_context("spawn")
+    held = context.Event()
+    process = context.Process(target=_hold_for_ever, args=(registry.home, id_, parents, held), daemon=True)
+    process.start()
+    try:
+        assert held.wait(60)
+        yield
+    finally:
+        process.kill()
+        process.join(30)
+
+
+@pytest.mark.parametrize("make", [make_in_thread, make_in_process], ids=["thread", "process"])
+def test_what_is_being_made_and_what_it_will_rest_on_stays(make: Any, registry: Registry) -> None:
+    ae, _ = publish_pair(registry, 1)
+    recipe = make_classifier_recipe(autoencoder=ae.id, seed=99)
+    with make(registry, entry_id(recipe), recipe.parents):
+        lock = registry.layout.locks / f"{entry_id(recipe)}.lock"
+        signed, before = lock.read_bytes(), read_tree(registry.home / "entries")
+        for _ in range(2):
+            garbage = find_garbage(registry)
+            assert ae.id not in garbage.entries
+            assert len(garbage.entries) == 1
+        assert lock.read_bytes() == signed
+        assert read_tree(registry.home / "entries") == before
+        remove_garbage(registry, garbage)
+        assert registry.ids() == [ae.id]
+    # Who made it is gone, however it went.
+    assert find_garbage(registry).entries == (ae.id,)
+
+
+def test_an_entry_that_is_made_anew_stays(registry: Registry) -> None:
+    entry = publish(registry)
+    with make_in_thread(registry, entry.id, ()):
+        assert find_garbage(registry).entries == ()
+    assert find_garbage(registry).entries == (entry.id,)
+
+
+def test_a_lock_that_nobody_holds_keeps_nothing(registry: Registry) -> None:
+    ae, _ = publish_pair(registry, 1)
+    for content in (b"", b'{"pid": 1, "host": "x", "since": "x", "parents": ["%s"]}' % ae.id.encode(), b"\xff"):
+        (registry.layout.locks / "clf-0123456789ab.lock").write_bytes(content)
+        assert ae.id in find_garbage(registry).entries
+
+
+# ---------------------------------------------------------------- what goes
+
+
+def test_dependants_go_first(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it is stopped, nothing is left that rests on what has gone."""
+    for seed in range(4):
+        ae, _ = publish_pair(registry, seed)
+        publish(registry, make_classifier_recipe(autoencoder=ae.id, seed=seed + 50))
+    garbage = find_garbage(registry)
+    assert len(garbage.entries) == 12
+    rename, seen = os.rename, []
+
+    def watch(source: Any, target: Any) -> None:
+        rename(source, target)
+        if Path(source).parent == registry.layout.entries:
+            there = set(registry.ids())
+            seen.append(all(parent in there for entry in registry.entries() for parent in entry.parents))
+
+    monkeypatch.setattr(os, "rename", watch)
+    remove_garbage(registry, garbage)
+    assert seen == [True] * 12
+    assert registry.ids() == list_names(registry.layout.tmp) == []
+
+
+def test_what_is_named_after_it_was_found_stays(registry: Registry) -> None:
+    """Between the look and the removal somebody may have come to need it."""
+    pairs = [publish_pair(registry, seed) for seed in range(4)]
+    garbage = find_garbage(registry)
+    assert len(garbage.entries) == 8
+    registry.tag(pairs[0][0], "best")
+    registry.mark_latest(pairs[1][0])
+    run = publish(registry, make_run_recipe(classifier=pairs[2][1].id))
+    with make_in_thread(registry, "clf-0123456789ab", (pairs[3][0].id,)):
+        remove_garbage(registry, garbage)
+    kept = {pairs[0][0].id, pairs[1][0].id, pairs[2][1].id, pairs[3][0].id, run.id}
+    assert kept <= set(registry.ids())
+    assert registry.resolve("best") == pairs[0][0]
+
+
+def test_what_has_gone_meanwhile_is_no_error(registry: Registry) -> None:
+    ae, clf = publish_pair(registry, 1)
+    dead = registry.layout.tmp / "publish-0"
+    dead.mkdir()
+    os.utime(dead, (0, 0))
+    garbage = find_garbage(registry)
+    registry.remove(clf.id)
+    dead.rmdir()
+    remove_garbage(registry, garbage)
+    assert registry.ids() == []
+    assert ae.id in garbage.entries
+
+
+def test_an_unreadable_entry_stops_it(registry: Registry) -> None:
+    ae, clf = publish_pair(registry, 1)
+    lonely = publish(registry)
+    registry.tag(clf, "best")
+    locate(registry, clf).write_bytes(b"{}")
+    before = read_tree(registry.home)
+    with pytest.raises(CorruptError, match=rf"{clf.id}.*still needed.*advae registry rm") as caught:
+        find_garbage(registry)
+    assert caught.value.exit_code == 4
+    assert read_tree(registry.home) == before
+    registry.remove(clf.id)
+    assert set(collect(registry)) == {ae.id, lonely.id}
+
+
+def test_looking_changes_nothing(registry: Registry) -> None:
+    publish_family(registry)
+    publish_pair(registry, 3)
+    for folder in ("tmp", "locks"):
+        path = registry.home / folder / "clf-0123456789ab.lock"
+        path.write_bytes(b"old")
+        os.utime(path, (0, 0))
+    before = {path: (path.lstat().st_mtime_ns, path.lstat().st_size) for path in registry.home.rglob("*")}
+    content = read_tree(registry.home)
+    first = find_garbage(registry)
+    assert find_garbage(registry) == first
+    assert len(first.drafts) == len(first.locks) == 1
+    assert read_tree(registry.home) == content
+    assert {path: (path.lstat().st_mtime_ns, path.lstat().st_size) for path in registry.home.rglob("*")} == before
+
+
+# ---------------------------------------------------------------- drafts and locks
+
+AGES = {"just now": 0.0, "an hour": 3600.0, "a minute less than a day": DEAD_AFTER - 60, "in the future": -1e6}
+
+
+def put_draft(registry: Registry, name: str, age: float) -> Path:
+    """Leave a draft as a killed process does, of an age in seconds."""
+    registry.layout.tmp.mkdir(parents=True, exist_ok=True)
+    path = registry.layout.tmp / name
+    (path / "entry").mkdir(parents=True)
+    (path / "entry" / "weights.npz").write_bytes(b"half")
+    os.utime(path, (time.time() - age,) * 2)
+    return path
+
+
+def test_a_young_draft_stays_and_an_old_one_goes(registry: Registry) -> None:
+    young = [put_draft(registry, f"publish-{n}", age) for n, age in enumerate(AGES.values())]
+    old = [put_draft(registry, f"import-{n}", age) for n, age in enumerate((DEAD_AFTER + 60, 1e9))]
+    single = registry.layout.tmp / "version-0"
+    single.write_bytes(b"2\n")
+    os.utime(single, (0, 0))
+    garbage = find_garbage(registry)
+    assert set(garbage.drafts) == {*old, single}
+    remove_garbage(registry, garbage)
+    assert list_names(registry.layout.tmp) == sorted(path.name for path in young)
+
+
+def test_a_link_among_the_drafts_is_not_followed(registry: Registry, tmp_path: Path) -> None:
+    outside = tmp_path / "mine"
+    (outside / "deep").mkdir(parents=True)
+    (outside / "deep" / "file").write_text("mine")
+    publish(registry)
+    link = registry.layout.tmp / "publish-0"
+    link.symlink_to(outside)
+    os.utime(link, (0, 0), follow_symlinks=False)
+    (put_draft(registry, "publish-1", 1e9) / "out").symlink_to(outside)
+    os.utime(registry.layout.tmp / "publish-1", (0, 0))
+    collect(registry)
+    assert list_names(registry.layout.tmp) == []
+    assert (outside / "deep" / "file").read_text() == "mine"
+
+
+def test_old_locks_go_and_those_that_are_held_or_young_stay(registry: Registry) -> None:
+    registry.check_writable()
+    folder = registry.layout.locks
+    for name in ("ae-000000000001.lock", "ae-000000000002.lock", "ae-000000000003.lock", "notes.lock"):
+        (folder / name).write_bytes(b"")
+        os.utime(folder / name, (0, 0))
+    (folder / "ae-000000000004.lock").write_bytes(b"")
+    with make_in_thread(registry, "ae-000000000002", ()):
+        os.utime(folder / "ae-000000000002.lock", (0, 0))
+        collect(registry)
+        left = ["ae-000000000002.lock", "ae-000000000004.lock", "notes.lock"]
+        assert list_names(folder) == left
+
+
+def test_folders_that_are_not_there_are_no_error(registry: Registry) -> None:
+    entry = publish(registry)
+    for folder in (registry.layout.tmp, registry.layout.locks):
+        shutil.rmtree(folder)
+    assert collect(registry) == [entry.id]

@@ -1,0 +1,241 @@
+"""Locks: who makes an entry is known, waited for and forgotten; nothing but work is lost where there are none."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from advae.errors import DiskError
+from advae.registry import Registry, locks
+from advae.registry.layout import Layout
+from tests.entries import list_names, read_tree
+
+ID = "clf-0123456789ab"
+PARENTS = ("ae-0123456789ab", "ae-111111111111")
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    registry = Registry(tmp_path / "home")
+    registry.check_writable()
+    return registry.layout
+
+
+@contextmanager
+def held(layout: Layout, id_: str = ID, parents: tuple[str, ...] = PARENTS) -> Iterator[None]:
+    """Hold a lock in another thread meanwhile."""
+    begun, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with locks.hold(layout, id_, parents, lambda line: None):
+            begun.set()
+            done.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert begun.wait(30)
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(30)
+
+
+def test_who_makes_it_is_written_into_the_lock(layout: Layout) -> None:
+    told: list[str] = []
+    with locks.hold(layout, ID, PARENTS, told.append):
+        (path,) = layout.locks.iterdir()
+        assert path.name == f"{ID}.lock"
+        holder = json.loads(path.read_bytes())
+        assert (holder["pid"], holder["host"]) == (os.getpid(), socket.gethostname())
+        assert holder["since"].endswith("+00:00")
+        assert tuple(holder["parents"]) == PARENTS
+    assert told == []
+
+
+def test_what_is_made_is_known_while_it_is_made(layout: Layout) -> None:
+    assert locks.find_in_making(layout) == {}
+    with held(layout), held(layout, "run-000000000000", ()):
+        before = read_tree(layout.locks)
+        for _ in range(2):
+            assert locks.find_in_making(layout) == {ID: PARENTS, "run-000000000000": ()}
+        assert read_tree(layout.locks) == before
+    assert locks.find_in_making(layout) == {}
+
+
+def test_a_second_one_waits_and_says_for_whom(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "PATIENCE", 0.1)
+    told: list[str] = []
+    done = threading.Event()
+
+    def wait() -> None:
+        with locks.hold(layout, ID, (), told.append):
+            done.set()
+
+    with held(layout):
+        thread = threading.Thread(target=wait)
+        thread.start()
+        deadline = time.monotonic() + 30
+        while len(told) < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not done.is_set()
+    assert done.wait(30)
+    thread.join(30)
+    assert len(told) >= 3, "whoever waits is told again"
+    assert set(told) == {told[0]}
+    assert told[0].startswith(f"waiting for process {os.getpid()} on {socket.gethostname()} (since ")
+    assert told[0].endswith(f"), which is making {ID}")
+
+
+def test_one_at_a_time(layout: Layout) -> None:
+    inside, most = [0], [0]
+
+    def make() -> None:
+        for _ in range(5):
+            with locks.hold(layout, ID, (), lambda line: None):
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+                time.sleep(0.001)
+                inside[0] -= 1
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert most == [1]
+
+
+def test_two_entries_are_made_at_once(layout: Layout) -> None:
+    with held(layout), locks.hold(layout, "clf-111111111111", (), pytest.fail):
+        pass
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_it_is_let_go_however_the_making_ends(layout: Layout, error: type[BaseException]) -> None:
+    with pytest.raises(error), locks.hold(layout, ID, (), pytest.fail):
+        raise error
+    assert locks.find_in_making(layout) == {}
+    with locks.hold(layout, ID, (), pytest.fail):
+        pass
+
+
+HOSTILE = {
+    "nothing": b"",
+    "text": b"hello",
+    "binary": b"\xff\xfe\x00",
+    "null": b"null",
+    "a list": b"[1, 2]",
+    "fields missing": b'{"pid": 1}',
+    "no parents": b'{"pid": 1, "host": "x", "since": "x", "parents": 7}',
+    "a number without end": b'{"pid": 1e999, "host": "x", "since": "x", "parents": []}',
+    "deep": b"[" * 1000,
+    "long": b'{"pid": ' + b"1" * 10_000,
+    "control characters": b'{"pid": 1, "host": "\\u001b[2J\\u202e\\n", "since": "\\u0007", "parents": ["\\u001b"]}',
+}
+
+
+@pytest.mark.parametrize("content", HOSTILE.values(), ids=list(HOSTILE))
+def test_whatever_stands_in_a_lock_is_read_or_ignored(
+    layout: Layout, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "PATIENCE", 0.02)
+    told: list[str] = []
+
+    def tell(line: str) -> None:
+        told.append(line)
+        if len(told) == 2:
+            raise TimeoutError
+
+    with held(layout):
+        (layout.locks / f"{ID}.lock").write_bytes(content)
+        assert set(locks.find_in_making(layout)) == {ID}
+        with pytest.raises(TimeoutError), locks.hold(layout, ID, (), tell):
+            pass
+    assert told[0].startswith("waiting for ")
+    assert all(line.isprintable() for line in told)
+
+
+def test_other_files_are_no_locks(layout: Layout) -> None:
+    for name in ("notes.lock", "ae-123.lock", f"{ID}.txt", ".lock"):
+        (layout.locks / name).write_bytes(b"")
+    (layout.locks / f"{ID}.lock").mkdir()
+    assert locks.find_in_making(layout) == {}
+
+
+def test_a_home_without_locks_has_nobody_in_it(tmp_path: Path) -> None:
+    assert locks.find_in_making(Layout(tmp_path / "nowhere")) == {}
+    assert list_names(tmp_path) == []
+
+
+def test_a_lock_that_nobody_holds_is_removed_and_one_that_is_held_stays(layout: Layout) -> None:
+    free = layout.locks / "ae-000000000000.lock"
+    free.touch()
+    locks.remove_unused(free)
+    locks.remove_unused(free)
+    assert not free.exists()
+    with held(layout):
+        locks.remove_unused(layout.locks / f"{ID}.lock")
+        assert locks.find_in_making(layout) == {ID: PARENTS}
+
+
+# ---------------------------------------------------------------- disks
+
+
+def fail_with(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """Let the system's own call for a lock fail."""
+    import fcntl
+
+    def fail(*arguments: Any) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+
+
+@pytest.mark.parametrize("code", locks.NO_LOCKS, ids=lambda code: errno.errorcode[code])
+def test_a_disk_without_locks_costs_work_and_nothing_else(
+    layout: Layout, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_with(monkeypatch, code)
+    told, done = [], []
+    with locks.hold(layout, ID, PARENTS, told.append):
+        done.append(locks.find_in_making(layout))
+    assert done == [{ID: PARENTS}], "what it rests on is spoken for all the same"
+    (line,) = told
+    assert "the same command elsewhere would do the same work again" in line
+    assert str(layout.locks) in line
+    monkeypatch.undo()
+    assert locks.find_in_making(layout) == {}
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EBADF])
+def test_a_disk_that_fails_is_a_disk_error(layout: Layout, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_with(monkeypatch, code)
+    line = rf"^cannot lock {layout.locks / ID}\.lock: {os.strerror(code)}$"
+    with pytest.raises(DiskError, match=line), locks.hold(layout, ID, PARENTS, pytest.fail):
+        pytest.fail("went on")
+
+
+def test_a_folder_in_the_place_of_a_lock_is_a_disk_error(layout: Layout) -> None:
+    (layout.locks / f"{ID}.lock").mkdir()
+    with pytest.raises(DiskError, match="cannot lock"), locks.hold(layout, ID, (), pytest.fail):
+        pytest.fail("went on")
+
+
+def test_a_full_disk_takes_the_name_and_not_the_lock(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", fail)
+    with held(layout):
+        assert locks.find_in_making(layout) == {ID: ()}
