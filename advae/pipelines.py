@@ -32,14 +32,14 @@ def load_logits(registry: Registry, manifest: Manifest) -> Logits:
 def find_purifier(registry: Registry, classifier: Manifest) -> Manifest | None:
     """Return the ``ae`` entry that a ``clf`` entry stands behind, None for an undefended one.
 
-    Raises CorruptError where it was made from other images.
+    Raises CorruptError where it takes images of another size.
     """
     return _open_same(registry.manifest(classifier.parents[0]), classifier) if classifier.parents else None
 
 
 def _open_same(other: Manifest, classifier: Manifest) -> Manifest:
-    if other.recipe.dataset != classifier.recipe.dataset:
-        raise CorruptError(f"{other.id} was made from other images than {classifier.id}, so they cannot work together")
+    if other.recipe.dataset.side != classifier.recipe.dataset.side:
+        raise CorruptError(f"{other.id} takes images of another size than {classifier.id}, so they cannot work together")
     return other
 
 
