@@ -39,7 +39,7 @@ def find_purifier(registry: Registry, classifier: Manifest) -> Manifest | None:
 
 def _open_same(other: Manifest, classifier: Manifest) -> Manifest:
     if other.recipe.dataset.side != classifier.recipe.dataset.side:
-        raise CorruptError(f"{other.id} takes images of another size than {classifier.id}, so they cannot work together")
+        raise CorruptError(f"{other.id} takes images of another size than {classifier.id}: they do not fit")
     return other
 
 

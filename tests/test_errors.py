@@ -14,6 +14,7 @@ EXIT_CODES = {
     "UsageError": 2,
     "BudgetError": 2,
     "NotFoundError": 3,
+    "NewerSchemaError": 4,
     "CorruptError": 4,
     "DiskError": 5,
     "DatasetError": 6,
