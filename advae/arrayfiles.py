@@ -6,6 +6,7 @@ import math
 import stat
 import struct
 import tokenize
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -73,7 +74,14 @@ def read_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], np.dtype
     version = npy.read_magic(stream)
     if version not in VERSIONS:
         raise ValueError(f"format version {version} is unknown")
-    shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(stream)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    with warnings.catch_warnings():
+        # What numpy rewrites the header of, with a warning, and would again wherever the array is read.
+        warnings.simplefilter("error", UserWarning)
+        try:
+            shape, _, dtype = read(stream)
+        except UserWarning:
+            raise ValueError("its header is Python 2's; save it again with a current numpy") from None
     left = size - stream.tell()
     if dtype.kind not in "buif":
         raise ValueError(f"it holds {dtype} values, expected numbers")

@@ -539,8 +539,10 @@ def test_a_broken_ancestor_is_left_out_of_what_does_not_name_it(home: Path, trai
     assert f"{lost} is left out" in report.err
     assert call("report", lost, "--out", tmp_path / "out", "--home", home).code == 4
     shutil.rmtree(home / "entries" / trained.ae)
-    lineage = succeed("registry", "show", trained.nn_behind, "--home", home).json["lineage"]
-    assert "no entry" in lineage["parents"][0]["problem"]
+    shown = call("registry", "show", trained.nn_behind, "--home", home)
+    assert "no entry" in shown.json["lineage"]["parents"][0]["problem"]
+    assert shown.code == 4
+    assert shown.err.splitlines()[-1] == f"advae: {trained.nn_behind} rests on {trained.ae}, which is not there"
 
 
 def test_no_arguments_is_a_call_for_help() -> None:

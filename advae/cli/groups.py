@@ -13,7 +13,7 @@ import typer
 
 from advae.cli.session import Session, default_home
 from advae.errors import AdvaeError
-from advae.identity import Kind
+from advae.identity import Kind, kind_of
 from advae.registry import KINDS, LATEST, Registry
 
 # ---------------------------------------------------------------- completion
@@ -36,12 +36,14 @@ def complete_refs(*kinds: Kind) -> Callable[[typer.Context, str], list[str]]:
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
         registry = Registry(_find_home(ctx))
         try:
-            ids = [id_ for kind in kinds or KINDS for id_ in registry.ids(kind)]
-            tags = [tag for id_, names in registry.tags().items() if id_ in ids for tag in names]
+            ids = [id_ for id_ in registry.ids() if kind_of(id_) in (kinds or KINDS)]
+            known = set(ids)
+            tags = [tag for id_, names in registry.tags().items() if id_ in known for tag in names]
         except (AdvaeError, OSError):
             # An error line in the middle of what somebody is typing helps nobody.
             return []
-        return [*tags, LATEST, *ids]
+        # Typer would drop the others too, after wrapping each of thousands.
+        return [name for name in (*tags, LATEST, *ids) if name.startswith(incomplete)]
 
     return complete
 

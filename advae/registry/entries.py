@@ -17,7 +17,7 @@ from advae.arrayfiles import DAMAGED, explain, read_stored_arrays, require_regul
 from advae.drafts import sync
 from advae.errors import AdvaeError, CorruptError, DiskError, NewerSchemaError, NotFoundError
 from advae.identity import ID, Kind
-from advae.registry.documents import MAX_MANIFEST, Glance, decode, encode, glance, open_document
+from advae.registry.documents import ARTIFACT, MAX_MANIFEST, Glance, decode, encode, glance, open_document
 from advae.registry.layout import (
     MANIFEST,
     TAKEN,
@@ -101,7 +101,8 @@ class Entries:
         """Return all ids of a kind, sorted; none where there is no home yet."""
         self.layout.refuse_newer_schema()
         try:
-            names = sorted(entry.name for entry in self.layout.entries.iterdir())
+            # Without a Path for each of thousands.
+            names = sorted(os.listdir(self.layout.entries))  # noqa: PTH208
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -210,9 +211,14 @@ class Entries:
         """Write an entry aside, make it visible by one rename, and return its manifest.
 
         arrays: file name (.npz) -> its arrays. replace: put it in the place of one that is there; otherwise losing
-        to an equal entry is success. Raises DiskError, with nothing left behind.
+        to an equal entry is success. Raises DiskError, with nothing left behind; ValueError for a file name that no
+        reader would take.
         """
         from advae.records import DatasetKey, Manifest, entry_id
+
+        for name in arrays:
+            if not ARTIFACT.fullmatch(name):
+                raise ValueError(f"bad artifact {name!r}: its name must match {ARTIFACT.pattern}")
 
         with self.layout.writing(), self.layout.draft("publish") as draft:
             folder = draft / "entry"
