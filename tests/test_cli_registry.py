@@ -18,6 +18,7 @@ import pytest
 
 from advae.backend import start_tensorflow
 from advae.cli import main
+from advae.errors import DiskError
 from advae.registry import Registry, locks
 from tests.cli import Outcome, call, succeed
 from tests.entries import (
@@ -340,6 +341,24 @@ def test_verify_finds_an_ancestor_that_is_gone(scene: Scene) -> None:
         assert found.code == 4
         assert scene.ae in found.err
         assert scene.clf in found.out
+
+
+# ---------------------------------------------------------------- rm
+
+
+def test_a_removal_that_ends_half_way_says_what_is_gone(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    remove_alone = Registry.remove_alone
+
+    def fail_at_the_classifier(self: Registry, id_: str) -> bool:
+        if id_ == scene.clf:
+            raise DiskError("no more")
+        return remove_alone(self, id_)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Registry, "remove_alone", fail_at_the_classifier)
+        found = registry("rm", scene.ae, "--recursive", "--json")
+    assert (found.code, json.loads(found.out), found.err) == (5, {"removed": [scene.run]}, "advae: no more\n")
+    assert succeed("registry", "rm", scene.ae, "--recursive").out.split() == [scene.clf, scene.ae]
 
 
 # ---------------------------------------------------------------- gc

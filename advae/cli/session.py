@@ -111,7 +111,7 @@ class Session:
         if self.console.width >= ROOM_FOR_LOSS:
             columns.append(TextColumn("{task.fields[note]}", markup=False))
         with Progress(*columns, console=self.console, disable=not shown, transient=True) as progress:
-            task = progress.add_task(what, total=None, note="")
+            task = progress.add_task(printable(what), total=None, note="")
 
             def on_epoch(epoch: Epoch) -> None:
                 note = f"loss {epoch.loss:.4g}, validation {epoch.validation_loss:.4g}"

@@ -139,11 +139,13 @@ class Registry(Entries):
             return None
         return manifest
 
-    def remove(self, id_: str, *, recursive: bool = False) -> list[str]:
+    def remove(
+        self, id_: str, *, recursive: bool = False, on_removed: Callable[[str], None] = lambda id_: None
+    ) -> list[str]:
         """Remove an entry and its names; return the ids that are gone, dependants first.
 
-        recursive: also all that depends on it. Raises UsageError while something does, or is being made from it, and
-        CorruptError where what depends on it cannot be known.
+        recursive: also all that depends on it. on_removed: is told each id once it is gone. Raises UsageError while
+        something depends on it, or is being made from it, and CorruptError where what does cannot be known; DiskError.
         """
         # The locks first: what is published and unlocked between the two looks is then seen by the second.
         making = locks.find_in_making(self.layout)
@@ -159,7 +161,14 @@ class Registry(Entries):
             raise UsageError(
                 f"{id_} is needed by {', '.join(going[:-1])}; remove those first, or all of them with --recursive"
             )
-        return [gone for gone in going if self.remove_alone(gone)]
+        gone = []
+        for dependant in going:
+            if self.remove_alone(dependant):
+                gone.append(dependant)
+                on_removed(dependant)
+        if not gone:
+            raise NotFoundError(f"{id_} was removed by another process just now")
+        return gone
 
     def _list_dependants(self, id_: str) -> list[str]:
         """Return what rests on an entry, and last itself; each comes before all that it rests on."""

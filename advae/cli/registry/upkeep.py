@@ -18,8 +18,13 @@ def remove_entry(
     recursive: Annotated[bool, typer.Option("--recursive", help="Also what depends on it.")] = False,
 ) -> None:
     """Remove an entry and its names; refused while another entry depends on it."""
-    gone = session.registry.remove(session.registry.resolve_id(ref), recursive=recursive)
-    session.put({"removed": gone}, "\n".join(gone))
+    id_, gone = session.registry.resolve_id(ref), list[str]()
+    try:
+        session.registry.remove(id_, recursive=recursive, on_removed=gone.append)
+    finally:
+        # Also where it ends half-way: what is gone is gone.
+        if gone:
+            session.put({"removed": gone}, "\n".join(gone))
 
 
 @grouped(session=SESSION)
