@@ -208,11 +208,11 @@ class _Attacker:
             loop = {"step_size": step_size, "steps": steps} if self.row.iterative else {}
             x_adv = self._propose(goal, start, eps, loop)
             if self.row.restarts:
-                lowest = goal.margins(goal.logits(x_adv, steps))
+                lowest = goal.look(x_adv, steps)[1]
                 for restart in tf.range(1, restarts):
                     again = replace(goal, seed=self._seed(index, restart))
                     other = self._propose(again, start, eps, loop)
-                    margins = goal.margins(goal.logits(other, steps))
+                    margins = goal.look(other, steps)[1]
                     # What an attacker would keep: by its own draws, not by the one that it is judged by.
                     x_adv = tf.where((margins < lowest)[:, None], other, x_adv)
                     lowest = tf.minimum(margins, lowest)

@@ -43,7 +43,7 @@ def loss_gradient(goal: Goal, x: Tensor) -> Tensor:
     """Return the gradient at x that ``fgsm`` and the first step of ``bim`` take the sign of, float32 (n, d)."""
     from cleverhans.tf2.utils import compute_gradient
 
-    return compute_gradient(lambda images: goal.logits(images, 0), goal.loss, x, goal.labels, goal.targeted)
+    return compute_gradient(lambda images: goal.view(images, 0)[1], goal.loss, x, _repeat_labels(goal), goal.targeted)
 
 
 def _step(goal: Goal, x: Tensor, size: Tensor, *, draw: Tensor) -> Tensor:
@@ -54,15 +54,22 @@ def _step(goal: Goal, x: Tensor, size: Tensor, *, draw: Tensor) -> Tensor:
 
     # CleverHans 4.0's own range check raises with NumPy 2; the evaluation checks ranges instead.
     moved = fast_gradient_method(
-        lambda images: goal.logits(images, draw),
+        lambda images: goal.view(images, draw)[1],
         x,
         size,
         np.inf,
         loss_fn=goal.loss,
         clip_min=goal.lower,
         clip_max=goal.upper,
-        y=goal.labels,
+        y=_repeat_labels(goal),
         targeted=goal.targeted,
         sanity_checks=False,
     )
     return tf.where(tf.math.is_nan(moved), x, moved)
+
+
+def _repeat_labels(goal: Goal) -> Tensor:
+    """Return the labels that fit ``goal.view``'s logits, which CleverHans asks for apart from them."""
+    import tensorflow as tf
+
+    return goal.labels if goal.draws == 1 else tf.repeat(goal.labels, goal.draws)

@@ -28,7 +28,7 @@ def pgd(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor)
         gradient, margins, _ = _look(goal, x_adv, i)
         best, lowest = _keep(best, lowest, x_adv, margins)
         x_adv = project(goal, x, x_adv + _direct(gradient, goal.norm, step_size), eps)
-    return _keep(best, lowest, x_adv, _measure(goal, x_adv, steps))[0]
+    return _keep(best, lowest, x_adv, goal.look(x_adv, steps)[1])[0]
 
 
 def mim(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ def mim(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor)
         best, lowest = _keep(best, lowest, x_adv, margins)
         momentum += tf.math.divide_no_nan(gradient, tf.reduce_mean(tf.abs(gradient), axis=-1, keepdims=True))
         x_adv = project(goal, x, x_adv + _direct(momentum, goal.norm, step_size), eps)
-    return _keep(best, lowest, x_adv, _measure(goal, x_adv, steps))[0]
+    return _keep(best, lowest, x_adv, goal.look(x_adv, steps)[1])[0]
 
 
 def apgd(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor) -> Tensor:
@@ -148,14 +148,9 @@ def _look(goal: Goal, x: Tensor, draw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
     with tf.GradientTape() as tape:
         tape.watch(x)
-        logits = goal.logits(x, draw)
-        losses = goal.raise_loss(logits)
+        losses, margins = goal.look(x, draw)
         total = tf.reduce_sum(losses)
-    return tape.gradient(total, x), goal.margins(logits), losses
-
-
-def _measure(goal: Goal, x: Tensor, draw: Tensor) -> Tensor:
-    return goal.margins(goal.logits(x, draw))
+    return tape.gradient(total, x), margins, losses
 
 
 def _keep(best: Tensor, lowest: Tensor, x: Tensor, margins: Tensor) -> tuple[Tensor, Tensor]:

@@ -26,8 +26,8 @@ def linear_direction(goal: Goal, x: Tensor) -> Tensor:
 
     with tf.GradientTape() as tape:
         tape.watch(x)
-        logits = goal.logits(x, 0)
-        marked = tf.one_hot(goal.labels, logits.shape[-1])
+        labels, logits = goal.view(x, 0)
+        marked = tf.one_hot(labels, logits.shape[-1])
         log_p = tf.nn.log_softmax(logits)
         objective = tf.reduce_sum((marked if goal.targeted else 1.0 - marked) * log_p)
     return tape.gradient(objective, x)
