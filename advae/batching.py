@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from advae.records import FloatArray
+    from advae.records import FloatArray, IntArray
 
 Tensor = Any
 
@@ -28,6 +28,12 @@ def lay_out_batches(n: int) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np
     for index, first in enumerate(range(0, n, size)):
         rows = np.arange(first, min(first + size, n))
         yield index, rows, np.concatenate([rows, np.full(size - len(rows), first)])
+
+
+def split_rows(rows: IntArray) -> Iterator[tuple[int, IntArray]]:
+    """Yield (index, up to BATCH of the rows), for functions that were traced for any number of them."""
+    for index, first in enumerate(range(0, len(rows), BATCH)):
+        yield index, rows[first : first + BATCH]
 
 
 def compile_batched(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., FloatArray]:

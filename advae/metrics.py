@@ -30,6 +30,19 @@ def wilson_interval(successes: int, n: int) -> tuple[float, float]:
     return (0.0 if successes == 0 else low), (1.0 if successes == n else high)
 
 
+def mcnemar(right: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    """Return the two-sided p-value of McNemar's exact test: that two rates on the same samples differ by accident.
+
+    right, other: bool (n,), which samples each classifies correctly. Only those on which they disagree count; under the
+    null hypothesis either is right on half of them. McNemar 1947, doi:10.1007/BF02295996, in its exact, binomial form.
+    """
+    first, second = int((right & ~other).sum()), int((other & ~right).sum())
+    n = first + second
+    tail = sum(math.comb(n, k) for k in range(min(first, second) + 1))
+    # As integers: 0.5 ** n is 0 in floating point for n above 1,074.
+    return float(min(1.0, 2 * tail / 2**n))
+
+
 def accuracy(labels: IntArray, predictions: IntArray) -> tuple[float, tuple[float, float]]:
     """Return the share of equal entries and its Wilson 95 % interval. labels, predictions: int (n,), n > 0."""
     correct = int((labels == predictions).sum())

@@ -6,7 +6,7 @@ A recipe says all that decides a result, so that its digest can be the result's 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field
 
@@ -134,13 +134,19 @@ class ClassifierRecipe(Record):
         return (self.autoencoder,) if self.autoencoder else ()
 
 
+def _absent_unless_given() -> Any:
+    return Field(default=None, exclude_if=lambda value: value is None)
+
+
 class RunRecipe(Record):
     """One attack under one threat model at one or several eps.
 
     eps: radii of the norm's ball, in units of x. step_size: None stands for the attack's own multiple of eps / steps.
     restarts: from how many random points, the best of which counts. limit: the first ``limit`` test images, None for
     all. clip: False is the paper's protocol, neither projected nor clipped. twin: the undefended classifier that an
-    oblivious attacker uses. Options that a method does not have are None.
+    oblivious attacker uses; surrogate: the pipeline of another seed that a transfer attacker uses. draws: over how many
+    draws of a purifier that samples each gradient is averaged; queries: of a score-based attack, for each sample.
+    Options that a method does not have are None.
     """
 
     kind: Literal["run"] = "run"
@@ -160,12 +166,15 @@ class RunRecipe(Record):
     save_adversarial: bool
     seed: Seed
     recipe_rev: int
-    # Not in the identity of what has none: runs from before there were restarts keep their ids.
-    restarts: int | None = Field(default=None, exclude_if=lambda value: value is None)
+    # Not in the identity of what has none: runs from before there were such options keep their ids.
+    restarts: int | None = _absent_unless_given()
+    surrogate: str | None = _absent_unless_given()
+    draws: int | None = _absent_unless_given()
+    queries: int | None = _absent_unless_given()
 
     @property
     def parents(self) -> tuple[str, ...]:
-        return (self.classifier, self.twin) if self.twin else (self.classifier,)
+        return tuple(id_ for id_ in (self.classifier, self.twin, self.surrogate) if id_)
 
 
 Recipe = Annotated[AutoencoderRecipe | ClassifierRecipe | RunRecipe, Field(discriminator="kind")]
@@ -221,6 +230,12 @@ class EpsResult(Record):
     zero_gradient_fraction: share of samples for which the attacker's first gradient is zero or not finite.
     within_budget: False whenever the perturbation was neither projected nor clipped.
     targets: class of the true label -> class aimed at, for attacks whose targets come from the data.
+
+    From run revision 2 on: norm_max: the largest perturbation in the run's norm; pixel_range: of x_adv; finite:
+    whether every pixel is; accuracy_8bit: after rounding x_adv to 8 bits, None where it is no image. Of the first
+    samples only: loss_curve: (steps, mean of the attack's own objective), from the unchanged images on; lost_fraction:
+    share that an earlier iterate, or the unchanged image, had fooled in the attacker's eyes and the returned one does
+    not.
     """
 
     eps: float
@@ -233,16 +248,49 @@ class EpsResult(Record):
     zero_gradient_fraction: float
     within_budget: bool
     targets: tuple[int, ...] | None = None
+    norm_max: float | None = None
+    pixel_range: tuple[float, float] | None = None
+    finite: bool | None = None
+    accuracy_8bit: float | None = None
+    loss_curve: tuple[tuple[int, float], ...] | None = None
+    lost_fraction: float | None = None
+
+
+Status = Literal["PASS", "WARN", "FAIL", "NOT RUN"]
+
+
+class Verdict(Record):
+    """What one check found. check: its name in the table CHECKS; number: what the sentence stands on, if any."""
+
+    check: str
+    status: Status
+    sentence: str
+    number: float | None = None
 
 
 class RunMetrics(Record):
-    """Accuracies with their Wilson 95 % intervals, all on the same n samples."""
+    """Accuracies with their Wilson 95 % intervals, all on the same n samples.
+
+    From run revision 2 on: samples_digest: SHA-256 of the attacked images and labels; start_range: smallest and
+    largest value of what the perturbation is added to; clipped_fraction: share of purified pixels at which clipping to
+    [0, 1] stops the gradient; probabilities: whether the classifier's outputs are those of a softmax instead of logits;
+    stochastic: whether two draws of the pipeline differ; backward: whether the attacker differentiates the pipeline
+    itself or takes a purifier without derivative for the identity (BPDA; Athalye et al. 2018, arXiv:1802.00420);
+    verdicts: what these numbers say of the run, one for each check that one run can answer.
+    """
 
     kind: Literal["run"] = "run"
     n: int
     clean_accuracy: float
     clean_accuracy_interval: tuple[float, float]
     results: Annotated[tuple[EpsResult, ...], FailFast()]
+    samples_digest: str | None = None
+    start_range: tuple[float, float] | None = None
+    clipped_fraction: float | None = None
+    probabilities: bool | None = None
+    stochastic: bool | None = None
+    backward: Literal["exact", "identity"] | None = None
+    verdicts: Annotated[tuple[Verdict, ...], FailFast()] = ()
 
 
 Metrics = Annotated[AutoencoderMetrics | ClassifierMetrics | RunMetrics, Field(discriminator="kind")]

@@ -18,13 +18,18 @@ Function = Callable[[Tensor, Tensor], Tensor]
 class Pipeline:
     """classifier(purifier(x)) and what surrounds it, as functions of float32 (n, d).
 
-    purify: None for a classifier without purifier. twin: the undefended classifier that an oblivious attacker uses.
-    unit_range: whether purified images lie in [0, 1].
+    purify: None for a classifier without purifier. differentiable: whether ``purify`` has a derivative worth following.
+    clips: whether it cuts its output off at 0 and 1. twin: the undefended classifier that an oblivious attacker uses;
+    surrogate: the pipeline that a transfer attacker uses, as its maker would differentiate it. unit_range: whether
+    purified images lie in [0, 1].
     """
 
     classify: Callable[[Tensor], Tensor]
     purify: Function | None = None
+    differentiable: bool = True
+    clips: bool = False
     twin: Callable[[Tensor], Tensor] | None = None
+    surrogate: Function | None = None
     unit_range: bool = True
 
     def purified(self, x: Tensor, draw: Tensor) -> Tensor:
@@ -35,6 +40,20 @@ class Pipeline:
         """Return the logits of the whole pipeline."""
         return self.classify(self.purified(x, draw))
 
+    def differentiate(self, x: Tensor, draw: Tensor) -> Tensor:
+        """Return the logits of the whole pipeline, for an attacker who knows of it to differentiate.
+
+        Where the purifier has no derivative its backward pass is the identity's (BPDA; Athalye et al. 2018,
+        arXiv:1802.00420, section 4.1).
+        """
+        purified = self.purified(x, draw)
+        if not self.differentiable:
+            import tensorflow as tf
+
+            # Adds exactly 0, with derivative 1.
+            purified = tf.stop_gradient(purified) + (x - tf.stop_gradient(x))
+        return self.classify(purified)
+
 
 @dataclass(frozen=True)
 class Surface:
@@ -42,7 +61,8 @@ class Surface:
 
     start: (x, draw) -> the point that the perturbation is added to; craft: the logits that the attacker
     differentiates; see: what the classifier is fed for an attacked point; classify: its logits, which decide;
-    upper: the largest valid pixel at the point of attack, the smallest is 0.
+    upper: the largest valid pixel at the point of attack, the smallest is 0. through: the pipeline, where ``craft``
+    passes through its purifier; else None.
     """
 
     start: Function
@@ -50,6 +70,7 @@ class Surface:
     see: Function
     classify: Callable[[Tensor], Tensor]
     upper: float = 1.0
+    through: Pipeline | None = None
 
 
 @dataclass(frozen=True)
@@ -57,14 +78,19 @@ class Threat:
     """A row of THREATS.
 
     explanation: what the attacker knows, for readers who have not met the threat model before; on_input: whether the
-    perturbation is added to the image, as an attacker outside the pipeline must.
+    perturbation is added to the image, as an attacker outside the pipeline must; needs_purifier, needs_twin,
+    needs_surrogate: what there must be; samples: whether gradients pass through the purifier's draws, so that they are
+    averaged over many; method: the only attack that such an attacker can make, None for any.
     """
 
     explanation: str
     view: Callable[[Pipeline], Surface]
     needs_purifier: bool = True
     needs_twin: bool = False
+    needs_surrogate: bool = False
     on_input: bool = True
+    samples: bool = False
+    method: str | None = None
 
 
 def _identity(x: Tensor, draw: Tensor) -> Tensor:
@@ -73,12 +99,24 @@ def _identity(x: Tensor, draw: Tensor) -> Tensor:
 
 def view_adaptive(pipeline: Pipeline) -> Surface:
     """The whole pipeline is differentiated, the perturbation is added to the input."""
+    return Surface(_identity, pipeline.differentiate, pipeline.purified, pipeline.classify, through=pipeline)
+
+
+def view_black_box(pipeline: Pipeline) -> Surface:
+    """The whole pipeline is asked for its logits, never differentiated."""
     return Surface(_identity, pipeline.defend, pipeline.purified, pipeline.classify)
 
 
 def view_gray_box(pipeline: Pipeline) -> Surface:
     """The classifier alone is differentiated, on raw input; then the result is purified."""
     return Surface(_identity, lambda x, draw: pipeline.classify(x), pipeline.purified, pipeline.classify)
+
+
+def view_transfer(pipeline: Pipeline) -> Surface:
+    """A pipeline of the same make and another seed is differentiated."""
+    if pipeline.surrogate is None:
+        raise UsageError("threat 'transfer' needs a surrogate of the pipeline")
+    return Surface(_identity, pipeline.surrogate, pipeline.purified, pipeline.classify)
 
 
 def view_oblivious(pipeline: Pipeline) -> Surface:
@@ -101,20 +139,42 @@ def view_encoded(pipeline: Pipeline) -> Surface:
 THREATS: dict[str, Threat] = {
     "adaptive": Threat(
         "The attacker knows everything and differentiates through autoencoder and classifier together. Only this says "
-        "what the defence is worth; a classifier without autoencoder knows no other.",
+        "what the defence is worth.",
         view_adaptive,
         needs_purifier=False,
+        samples=True,
+    ),
+    "black-box": Threat(
+        "The attacker asks the whole pipeline for its scores, a limited number of times for each image, and never sees "
+        "a gradient. Where this leaves less than the adaptive attack, the adaptive attack was broken.",
+        view_black_box,
+        needs_purifier=False,
+        method="square",
     ),
     "gray-box": Threat(
         "The attacker knows the classifier but not the autoencoder: the classifier alone is differentiated, and the "
         "result then passes through the autoencoder.",
         view_gray_box,
     ),
+    "transfer": Threat(
+        "The attacker knows how the pipeline was made but not its weights: a surrogate, trained in the same way from "
+        "another seed, is differentiated through and through.",
+        view_transfer,
+        needs_purifier=False,
+        needs_surrogate=True,
+        samples=True,
+    ),
     "oblivious": Threat(
         "The attacker does not know of the defence: the attack is made on an undefended twin of the classifier, and "
         "the result then passes through the autoencoder.",
         view_oblivious,
         needs_twin=True,
+    ),
+    "noise": Threat(
+        "Nobody attacks: random noise of the same norm. What an attack leaves must be less than what this leaves.",
+        view_black_box,
+        needs_purifier=False,
+        method="noise",
     ),
     "encoded": Threat(
         "The attacker stands behind the autoencoder and changes the purified data, which nobody outside the pipeline "
@@ -125,15 +185,26 @@ THREATS: dict[str, Threat] = {
     ),
 }
 
+ALL = "all"
+"""Stands for every rung of LADDER that a classifier has."""
+
+LADDER = ("noise", "oblivious", "transfer", "gray-box", "encoded", "adaptive", "black-box")
+"""The threat models in the order in which ``--threat all`` climbs them."""
+
+
+def list_threats(*, purified: bool) -> list[str]:
+    """Return the rungs of LADDER that a classifier with, or without, a purifier has."""
+    return [name for name in LADDER if purified or not THREATS[name].needs_purifier]
+
 
 def find_threat(name: str, *, purified: bool) -> Threat:
     """Return a row of THREATS.
 
-    purified: whether the classifier has a purifier; one without knows only ``adaptive``. Raises UsageError.
+    purified: whether the classifier has a purifier. Raises UsageError where there is no such row, or it needs one.
     """
     if name not in THREATS:
-        raise UsageError(unknown("threat", name, THREATS))
-    threat = THREATS[name]
-    if threat.needs_purifier and not purified:
-        raise UsageError(f"threat {name!r} needs a classifier behind a purifier; one without knows only 'adaptive'")
-    return threat
+        raise UsageError(unknown("threat", name, (*THREATS, ALL)))
+    if not purified and THREATS[name].needs_purifier:
+        known = ", ".join(list_threats(purified=False))
+        raise UsageError(f"threat {name!r} needs a classifier behind a purifier; one without knows only {known}")
+    return THREATS[name]

@@ -26,7 +26,7 @@ LAYERS = (
     {"metrics", "arrayfiles", "drafts", "backend", "networks", "batching"},
     {"registry", "datasets", "training"},
     {"autoencoders", "classifiers", "attacks", "threats", "images"},
-    {"pipelines", "evaluation"},
+    {"pipelines", "evaluation", "verdicts"},
     {"workflows", "report"},
     {"cli"},
     {"__main__"},
@@ -36,7 +36,7 @@ LAYERS = (
 ALONE = {"errors", "identity", "arrayfiles", "__init__"}
 """What knows nothing of the rest, and could be lifted out."""
 
-REPORT_READS = {"errors", "records", "metrics", "registry", "drafts", "report"}
+REPORT_READS = {"errors", "records", "metrics", "registry", "drafts", "verdicts", "report"}
 REPORT_WORDS = {"advae.threats.THREATS"}
 """All that a report is made from: what is stored, and the one table whose words it shows. Never a network."""
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from advae.errors import UsageError
-from advae.threats import THREATS, Pipeline, find_threat
+from advae.threats import LADDER, THREATS, Pipeline, find_threat, list_threats
 
 PIPELINE = Pipeline(
-    classify=lambda x: ("classify", x), purify=lambda x, draw: ("purify", x, draw), twin=lambda x: ("twin", x)
+    classify=lambda x: ("classify", x),
+    purify=lambda x, draw: ("purify", x, draw),
+    twin=lambda x: ("twin", x),
+    surrogate=lambda x, draw: ("surrogate", x, draw),
 )
 DEFENDED = ("classify", ("purify", "x", 1))
 
@@ -19,6 +23,9 @@ DEFENDED = ("classify", ("purify", "x", 1))
     ("name", "start", "craft", "decided"),
     [
         ("adaptive", "x", DEFENDED, DEFENDED),
+        ("black-box", "x", DEFENDED, DEFENDED),
+        ("noise", "x", DEFENDED, DEFENDED),
+        ("transfer", "x", ("surrogate", "x", 1), DEFENDED),
         ("gray-box", "x", ("classify", "x"), DEFENDED),
         ("oblivious", "x", ("twin", "x"), DEFENDED),
         ("encoded", ("purify", "x", 1), ("classify", "x"), ("classify", "x")),
@@ -35,23 +42,41 @@ def test_what_each_threat_differentiates_and_what_decides(
 
 
 def test_only_encoded_raw_output_has_no_upper_end() -> None:
-    raw = Pipeline(PIPELINE.classify, PIPELINE.purify, PIPELINE.twin, unit_range=False)
-    assert {name: threat.view(raw).upper for name, threat in THREATS.items()} == {
-        "adaptive": 1.0,
-        "gray-box": 1.0,
-        "oblivious": 1.0,
-        "encoded": math.inf,
-    }
+    raw = replace(PIPELINE, unit_range=False)
+    uppers = {name: threat.view(raw).upper for name, threat in THREATS.items()}
+    assert uppers == dict.fromkeys(THREATS, 1.0) | {"encoded": math.inf}
 
 
-def test_a_classifier_without_purifier_knows_only_adaptive() -> None:
+def test_the_ladder_has_every_threat_once() -> None:
+    assert sorted(LADDER) == sorted(THREATS)
+    assert list_threats(purified=True) == list(LADDER)
+    assert list_threats(purified=False) == ["noise", "transfer", "adaptive", "black-box"]
+
+
+def test_a_classifier_without_purifier_knows_only_some() -> None:
     surface = find_threat("adaptive", purified=False).view(Pipeline(PIPELINE.classify))
     assert surface.craft("x", 1) == surface.classify(surface.see("x", 1)) == ("classify", "x")
-    for name in THREATS:
-        if name != "adaptive":
-            with pytest.raises(UsageError, match="only 'adaptive'"):
+    for name, threat in THREATS.items():
+        if threat.needs_purifier:
+            with pytest.raises(UsageError, match="knows only noise, transfer, adaptive, black-box"):
                 find_threat(name, purified=False)
     with pytest.raises(UsageError, match="did you mean 'gray-box'"):
         find_threat("graybox", purified=True)
-    with pytest.raises(UsageError, match="twin"):
-        THREATS["oblivious"].view(Pipeline(PIPELINE.classify, PIPELINE.purify))
+    bare = Pipeline(PIPELINE.classify, PIPELINE.purify)
+    for name, word in (("oblivious", "twin"), ("transfer", "surrogate")):
+        with pytest.raises(UsageError, match=word):
+            THREATS[name].view(bare)
+
+
+def test_a_purifier_without_derivative_is_taken_for_the_identity_on_the_way_back() -> None:
+    import numpy as np
+    import tensorflow as tf
+
+    weights = tf.constant([[2.0], [-3.0]])
+    pipeline = Pipeline(lambda x: x @ weights, lambda x, draw: tf.round(x), differentiable=False)
+    x = tf.constant([[0.2, 0.7], [0.9, 0.4]])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        logits = THREATS["adaptive"].view(pipeline).craft(x, 0)
+    np.testing.assert_array_equal(logits, pipeline.defend(x, 0))
+    np.testing.assert_array_equal(tape.gradient(logits, x), [[2.0, -3.0]] * 2)

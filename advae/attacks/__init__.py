@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from advae.attacks.goals import Goal
@@ -35,7 +35,8 @@ class Attack:
     default, None for attacks that start at x; loss: what it climbs by default, None for those with an objective of
     their own. unclipped: the paper's form of ``run``, for ``--no-clip``. target: default of attacks on one class;
     choose_targets: reads a target for each class off the confusion matrix after TARGETS_FROM, at the same eps on the
-    same samples.
+    same samples. members: norm -> (attack, loss or None for its own), cheapest first, of which each sample meets one
+    after the other until it is broken; ``run`` is then the first one's.
     """
 
     summary: str
@@ -50,6 +51,8 @@ class Attack:
     target: int | None = None
     choose_targets: Callable[[IntArray], tuple[int, ...]] | None = None
     linear_only: bool = False
+    queries: bool = False
+    members: Mapping[str, tuple[tuple[str, str | None], ...]] = field(default_factory=dict)
 
     @property
     def iterative(self) -> bool:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from advae.attacks.losses import margin_loss
+
 if TYPE_CHECKING:
     from advae.attacks.goals import Goal
 
@@ -43,7 +45,9 @@ def loss_gradient(goal: Goal, x: Tensor) -> Tensor:
     """Return the gradient at x that ``fgsm`` and the first step of ``bim`` take the sign of, float32 (n, d)."""
     from cleverhans.tf2.utils import compute_gradient
 
-    return compute_gradient(lambda images: goal.view(images, 0)[1], goal.loss, x, _repeat_labels(goal), goal.targeted)
+    return compute_gradient(
+        lambda images: goal.view(images, 0)[1], goal.loss or margin_loss, x, _repeat_labels(goal), goal.targeted
+    )
 
 
 def _step(goal: Goal, x: Tensor, size: Tensor, *, draw: Tensor) -> Tensor:

@@ -96,7 +96,7 @@ def decode(content: bytes) -> Manifest:
     return manifest
 
 
-PARENTS = {"autoencoder": "ae", "classifier": "clf", "twin": "clf"}
+PARENTS = {"autoencoder": "ae", "classifier": "clf", "twin": "clf", "surrogate": "clf"}
 """The fields of recipes that name another entry, and of which kind: a lineage is three steps long at most."""
 
 

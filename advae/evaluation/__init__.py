@@ -1,0 +1,243 @@
+"""One attack under one threat model, projected, verified and scored on the same samples at every eps."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from advae import metrics
+from advae.batching import split_rows
+from advae.evaluation.arrays import (
+    Scored,
+    collect_adversarial,
+    collect_outcomes,
+    collect_samples,
+    first_of_each_class,
+)
+from advae.evaluation.attacker import Attacker, Proposal, find_source, list_members
+from advae.evaluation.draws import DRAWS_PER_BATCH, MAX_RESTARTS
+from advae.evaluation.probing import Probe, probe
+from advae.evaluation.scorer import Scorer
+from advae.records import ADVERSARIAL, OUTCOMES, SAMPLES, EpsResult, RunMetrics
+from advae.threats import Surface
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from advae.records import FloatArray, IntArray, RunRecipe
+
+    Arrays = dict[str, np.ndarray[Any, Any]]
+
+__all__ = ["DRAWS_PER_BATCH", "MAX_RESTARTS", "Evaluated", "evaluate"]
+
+OnBatch = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The metrics of a run, without verdicts, and the arrays that are stored with it, by file name."""
+
+    metrics: RunMetrics
+    arrays: dict[str, Arrays]
+
+
+def evaluate(
+    surface: Surface,
+    recipe: RunRecipe,
+    x: FloatArray,
+    y: IntArray,
+    *,
+    on_batch: OnBatch = lambda done, total: None,
+) -> Evaluated:
+    """Attack x at every eps of the recipe and return what is left, measured on what the scorer was handed.
+
+    x: float32 (n, d) in [0, 1], the first test images in file order; y: int64 (n,). on_batch: (done, total).
+    Raises AdvaeError where a proposed image leaves the budget or the range after projection: a defect of ours.
+    """
+    import numpy as np
+
+    shown = first_of_each_class(y)
+    kept = np.arange(len(x)) if recipe.save_adversarial else shown
+    scorer = Scorer(surface, recipe, x)
+    attack = _Attack(surface, recipe, x, y, scorer, on_batch)
+    clean = scorer.score_clean(shown)
+    scored = [attack.score(eps, kept) for eps in recipe.eps]
+    # The targets, and so the first gradients, are often the same at every eps.
+    zero_by_targets = {one.targets: attack.first.zero_gradients(one.targets) for one in scored}
+    zero = [zero_by_targets[one.targets] for one in scored]
+    accuracy, interval = metrics.accuracy(y, clean.predictions)
+    summary = RunMetrics(
+        n=len(x),
+        clean_accuracy=accuracy,
+        clean_accuracy_interval=interval,
+        results=tuple(
+            _summarise(attack, eps, clean.predictions, one, stuck)
+            for eps, one, stuck in zip(recipe.eps, scored, zero, strict=True)
+        ),
+        samples_digest=_digest(x, y),
+        start_range=clean.start_range,
+        clipped_fraction=clean.clipped,
+        probabilities=clean.probabilities,
+        stochastic=clean.stochastic,
+        backward=_name_backward(surface),
+    )
+    arrays = {
+        OUTCOMES: collect_outcomes(y, clean.predictions, scored, zero),
+        SAMPLES: collect_samples(x, y, clean.start, scored, shown, np.searchsorted(kept, shown)),
+    }
+    if recipe.save_adversarial:
+        arrays[ADVERSARIAL] = collect_adversarial(y, scored)
+    return Evaluated(summary, arrays)
+
+
+def _name_backward(surface: Surface) -> Literal["exact", "identity"]:
+    return "identity" if surface.through and not surface.through.differentiable else "exact"
+
+
+def _digest(x: FloatArray, y: IntArray) -> str:
+    digest = hashlib.sha256(x.tobytes())
+    digest.update(y.astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+class _Attack:
+    """One attack, or an ensemble of several, and what its targets come from."""
+
+    def __init__(
+        self, surface: Surface, recipe: RunRecipe, x: FloatArray, y: IntArray, scorer: Scorer, on_batch: OnBatch
+    ) -> None:
+        self.recipe, self.x, self.y, self.scorer = recipe, x, y, scorer
+        source, members = find_source(recipe), list_members(recipe)
+        report = _count_batches(on_batch, len(recipe.eps) * (len(members) + bool(source)) * _count(len(x)))
+        self.members = [Attacker(surface, member, x, y, report) for member in members]
+        self.source = Attacker(surface, source, x, y, report) if source else None
+
+    @property
+    def first(self) -> Attacker:
+        return self.members[0]
+
+    @property
+    def targeted(self) -> bool:
+        return self.first.row.targeted
+
+    def score(self, eps: float, kept: IntArray) -> Scored:
+        """Return the outcome at eps over all samples, images only of the positions in ``kept``."""
+        targets = self._choose_targets(eps)
+        alone = len(self.members) == 1
+        proposals = self.first.propose(eps, _all(self.y), targets) if alone else self._propose_worst(eps)
+        return self._judge(proposals, eps, kept, targets)
+
+    def probe(self, eps: float, targets: tuple[int, ...] | None) -> Probe | None:
+        """Return how the attack gets on; None for an ensemble, whose members go on where others gave up."""
+        return probe(self.first, eps, targets) if len(self.members) == 1 and self.recipe.clip else None
+
+    def _judge(
+        self, proposals: Iterator[Proposal], eps: float, kept: IntArray, targets: tuple[int, ...] | None
+    ) -> Scored:
+        import numpy as np
+
+        columns: list[tuple[np.ndarray[Any, Any], ...]] = []
+        lows, highs, finite = [], [], True
+        for index, proposal in enumerate(proposals):
+            found = self.scorer.judge(index, proposal, eps)
+            wanted = np.isin(proposal.rows, kept)
+            columns.append(
+                (
+                    *(found.predictions, found.rounded, found.linf, found.l2),
+                    *(proposal.x_adv[wanted], found.seen[wanted]),
+                )
+            )
+            lows.append(found.low)
+            highs.append(found.high)
+            finite &= found.finite
+        joined = [np.concatenate(column) for column in zip(*columns, strict=True)]
+        return Scored(*joined, targets=targets, pixel_range=(min(lows), max(highs)), finite=finite)
+
+    def _propose_worst(self, eps: float) -> Iterator[Proposal]:
+        """Yield for each sample what the first member that fools the pipeline proposes, else the last one's.
+
+        What fools it is found by trying, as an attacker would; the draws that count are other ones.
+        """
+        import numpy as np
+
+        start, x_adv = self.x.copy(), self.x.copy()
+        left = _all(self.y)
+        for member in self.members:
+            broken: list[NDArray[np.bool_]] = []
+            for index, proposal in enumerate(member.propose(eps, left, None)):
+                start[proposal.rows], x_adv[proposal.rows] = proposal.start, proposal.x_adv
+                broken.append(self.scorer.try_out(index, proposal.x_adv) != self.y[proposal.rows])
+            left = left[~np.concatenate(broken)] if broken else left
+        for _, rows in split_rows(_all(self.y)):
+            yield Proposal(rows, start[rows], x_adv[rows])
+
+    def _choose_targets(self, eps: float) -> tuple[int, ...] | None:
+        choose = self.first.row.choose_targets
+        if not (self.source and choose):
+            return None
+        mistaken = self._judge(self.source.propose(eps, _all(self.y), None), eps, self.y[:0], None).predictions
+        return choose(metrics.confusion_matrix(self.y, mistaken, len(self.recipe.dataset.classes)))
+
+
+def _all(y: IntArray) -> IntArray:
+    import numpy as np
+
+    return np.arange(len(y))
+
+
+def _count(n: int) -> int:
+    import numpy as np
+
+    return sum(1 for _ in split_rows(np.arange(n)))
+
+
+def _count_batches(on_batch: OnBatch, total: int) -> Callable[[], None]:
+    done = 0
+
+    def report() -> None:
+        nonlocal done
+        # What an ensemble drops, and what a probe adds, was not counted beforehand.
+        done = min(done + 1, total)
+        on_batch(done, total)
+
+    return report
+
+
+def _summarise(
+    attack: _Attack, eps: float, clean: IntArray, scored: Scored, zero: Sequence[bool] | NDArray[np.bool_]
+) -> EpsResult:
+    import numpy as np
+
+    recipe, y = attack.recipe, attack.y
+    accuracy, interval = metrics.accuracy(y, scored.predictions)
+    correct = clean == y
+    fooled = scored.predictions[correct] != y[correct]
+    aims = attack.first.aims(scored.targets) if attack.targeted else None
+    probed = attack.probe(eps, scored.targets)
+    return EpsResult(
+        eps=eps,
+        accuracy=accuracy,
+        accuracy_interval=interval,
+        attack_success_rate=float(fooled.mean()) if correct.any() else None,
+        target_hit_rate=None if aims is None else _hit_rate(y, scored.predictions, aims),
+        linf_max=float(scored.linf.max()),
+        l2_mean=float(scored.l2.mean()),
+        zero_gradient_fraction=float(np.mean(zero)),
+        within_budget=recipe.clip,
+        targets=scored.targets,
+        norm_max=float((scored.linf if recipe.norm == "linf" else scored.l2).max()),
+        pixel_range=scored.pixel_range,
+        finite=scored.finite,
+        accuracy_8bit=metrics.accuracy(y, scored.rounded)[0] if attack.scorer.on_images else None,
+        loss_curve=probed.loss_curve if probed else None,
+        lost_fraction=probed.lost_fraction if probed else None,
+    )
+
+
+def _hit_rate(y: IntArray, predictions: IntArray, aims: IntArray) -> float | None:
+    """Return the share that reached its target, of the samples that were not of that class to begin with."""
+    others = aims != y
+    return float((predictions[others] == aims[others]).mean()) if others.any() else None

@@ -1,0 +1,214 @@
+"""One attack, compiled once for one surface: it proposes, projected into its budget and into the valid range."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from advae.attacks import ATTACKS, TARGETS_FROM, Attack, find_loss
+from advae.attacks.goals import Goal
+from advae.batching import split_rows
+from advae.evaluation import draws
+from advae.threats import Surface
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from advae.records import FloatArray, IntArray, RunRecipe
+
+Tensor = Any
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What an attack proposes for a batch. rows: int64 (m,); start, x_adv: float32 (m, d), before and after."""
+
+    rows: IntArray
+    start: FloatArray
+    x_adv: FloatArray
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the attacker sees of some images: its own objective and margins, (m,); fooled where a margin is below 0."""
+
+    losses: FloatArray
+    margins: FloatArray
+
+    @property
+    def fooled(self) -> NDArray[np.bool_]:
+        return self.margins < 0
+
+
+class Attacker:
+    """A single trace serves every eps, step size, step count and batch.
+
+    x: float32 (n, d) in [0, 1]; labels to leave or to reach come from y, int64 (n,). report: called after each batch.
+    """
+
+    def __init__(
+        self, surface: Surface, recipe: RunRecipe, x: FloatArray, y: IntArray, report: Callable[[], None]
+    ) -> None:
+        import tensorflow as tf
+
+        self.surface, self.recipe, self.x, self.y, self.report = surface, recipe, x, y, report
+        self.row: Attack = ATTACKS[recipe.method]
+        images, labels = tf.TensorSpec((None, x.shape[1]), tf.float32), tf.TensorSpec((None,), tf.int64)
+        real, whole = tf.TensorSpec((), tf.float32), tf.TensorSpec((), tf.int32)
+        # Any number of rows: samples that are broken already are dropped, and a probe is small.
+        self._propose = tf.function(self._propose_batch, [images, labels, whole, real, real, whole, whole])
+        self._gradient = tf.function(self._gradient_batch, [images, labels, whole])
+        self._look = tf.function(self._look_at_batch, [images, images, labels, whole])
+
+    def aims(self, targets: tuple[int, ...] | None) -> IntArray:
+        """Return the labels that the attack is handed: targets where it has them, else the true classes to leave."""
+        import numpy as np
+
+        if targets is not None:
+            return np.asarray(targets, np.int64)[self.y]
+        return self.y if self.recipe.target is None else np.full_like(self.y, self.recipe.target)
+
+    @property
+    def steps(self) -> int:
+        """How many steps it takes, or queries."""
+        return self.recipe.queries or self.recipe.steps or 1
+
+    def propose(
+        self, eps: float, rows: IntArray, targets: tuple[int, ...] | None, *, steps: int | None = None
+    ) -> Iterator[Proposal]:
+        """Yield what the attack at eps proposes for some rows, batch by batch.
+
+        steps: end after so many; the size of a step stays what it is for all of them.
+        """
+        import tensorflow as tf
+
+        labels = self.aims(targets)
+        size = self.row.stride * eps / self.steps if self.recipe.step_size is None else self.recipe.step_size
+        numbers = [tf.constant(eps), tf.constant(size), tf.constant(steps or self.steps)]
+        for index, batch in split_rows(rows):
+            inputs = [tf.constant(self.x[batch]), tf.constant(labels[batch]), tf.constant(index)]
+            start, x_adv = self._propose(*inputs, *numbers, tf.constant(self.recipe.restarts or 1))
+            yield Proposal(batch, start.numpy(), x_adv.numpy())
+            self.report()
+
+    def zero_gradients(self, targets: tuple[int, ...] | None) -> NDArray[np.bool_]:
+        """Return for each sample whether the attacker's first gradient is zero or not finite, bool (n,)."""
+        import numpy as np
+        import tensorflow as tf
+
+        labels = self.aims(targets)
+        parts = [
+            self._gradient(tf.constant(self.x[rows]), tf.constant(labels[rows]), tf.constant(index)).numpy()
+            for index, rows in split_rows(np.arange(len(self.x)))
+        ]
+        return np.concatenate(parts)
+
+    def look(self, rows: IntArray, x_adv: FloatArray | None, targets: tuple[int, ...] | None) -> Look:
+        """Return what the attacker sees of a batch at x_adv, or at its starting points."""
+        import tensorflow as tf
+
+        x = tf.constant(self.x[rows])
+        labels = tf.constant(self.aims(targets)[rows])
+        losses, margins = self._look(x, self._start(x) if x_adv is None else tf.constant(x_adv), labels, tf.constant(0))
+        return Look(losses.numpy(), margins.numpy())
+
+    # ------------------------------------------------------------ traced
+
+    def _start(self, x: Tensor, index: Tensor = 0) -> Tensor:
+        return self.surface.start(x, draws.score(self.recipe.seed, index))
+
+    def _propose_batch(
+        self, x: Tensor, labels: Tensor, index: Tensor, eps: Tensor, step_size: Tensor, steps: Tensor, restarts: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return (start, x_adv) of a batch."""
+        import tensorflow as tf
+
+        start = self._start(x, index)
+        goal = self._goal(labels, index, start)
+        if not self.recipe.clip and self.row.unclipped:
+            return start, self.row.unclipped(goal, start, eps=eps)
+        loop = {"step_size": step_size, "steps": steps} if self.row.iterative else {}
+        x_adv = self._keep_inside(goal, start, eps, loop)
+        if self.row.restarts:
+            lowest = goal.look(x_adv, steps)[1]
+            for restart in tf.range(1, restarts):
+                again = replace(goal, seed=draws.start(self.recipe.seed, index, restart))
+                other = self._keep_inside(again, start, eps, loop)
+                margins = goal.look(other, steps)[1]
+                # What an attacker would keep: by its own draws, not by the one that it is judged by.
+                x_adv = tf.where((margins < lowest)[:, None], other, x_adv)
+                lowest = tf.minimum(margins, lowest)
+        return start, x_adv
+
+    def _keep_inside(self, goal: Goal, start: Tensor, eps: Tensor, loop: dict[str, Tensor]) -> Tensor:
+        """Return what the attack proposes, moved into the ball and into the valid range."""
+        import tensorflow as tf
+
+        x_raw = self.row.run(goal, start, eps=eps, **loop)
+        return tf.clip_by_value(start + self._shorten(x_raw - start, eps), goal.lower, goal.upper)
+
+    def _shorten(self, delta: Tensor, eps: Tensor) -> Tensor:
+        """Return a perturbation moved into the ball."""
+        import tensorflow as tf
+
+        if self.recipe.norm == "linf":
+            return tf.clip_by_value(delta, -eps, eps)
+        length = tf.norm(delta, axis=-1, keepdims=True)
+        # A little less than eps, since the sum of the squares is rounded too.
+        return delta * tf.minimum(1.0, tf.math.divide_no_nan((1.0 - 1e-6) * eps, length))
+
+    def _gradient_batch(self, x: Tensor, labels: Tensor, index: Tensor) -> Tensor:
+        import tensorflow as tf
+
+        start = self._start(x, index)
+        gradient = self.row.gradient(self._goal(labels, index, start), start)
+        finite = tf.reduce_all(tf.math.is_finite(gradient), axis=-1)
+        return ~finite | tf.reduce_all(gradient == 0.0, axis=-1)
+
+    def _look_at_batch(self, x: Tensor, x_adv: Tensor, labels: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        losses, margins = self._goal(labels, index, self._start(x, index)).look(x_adv, 0)
+        return losses, margins
+
+    def _goal(self, labels: Tensor, index: Tensor, start: Tensor) -> Goal:
+        import tensorflow as tf
+
+        return Goal(
+            logits=lambda z, draw: self.surface.craft(z, draws.craft(self.recipe.seed, index, draw)),
+            labels=labels,
+            targeted=self.row.targeted,
+            loss=find_loss(self.recipe.loss) if self.recipe.loss else None,
+            # A purifier with a linear output may start outside the range; moving it back would spend budget.
+            lower=tf.minimum(start, 0.0),
+            upper=tf.maximum(start, self.surface.upper),
+            norm=self.recipe.norm,
+            seed=draws.start(self.recipe.seed, index, 0),
+            draws=self.recipe.draws or 1,
+        )
+
+
+def list_members(recipe: RunRecipe) -> list[RunRecipe]:
+    """Return the recipes of the attacks that one is made of, in their order: itself, or those of an ensemble."""
+    members = ATTACKS[recipe.method].members.get(recipe.norm)
+    if members is None:
+        return [recipe]
+    return [recipe.model_copy(update=_fill_in(method, loss, recipe)) for method, loss in members]
+
+
+def _fill_in(method: str, loss: str | None, recipe: RunRecipe) -> dict[str, Any]:
+    row = ATTACKS[method]
+    return {
+        "method": method,
+        "loss": loss or row.loss,
+        "steps": None if row.queries else row.steps,
+        "queries": recipe.queries if row.queries else None,
+        "restarts": row.restarts,
+    }
+
+
+def find_source(recipe: RunRecipe) -> RunRecipe | None:
+    """Return the recipe of the attack whose mistakes give the targets of one that reads them off the data."""
+    if not ATTACKS[recipe.method].choose_targets:
+        return None
+    return recipe.model_copy(update={"method": TARGETS_FROM})

@@ -1,0 +1,164 @@
+"""The judge: what the pipeline makes of the images that it is handed, and how far they are from where they began."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from advae import metrics
+from advae.batching import split_rows
+from advae.errors import AdvaeError
+from advae.evaluation import draws
+from advae.threats import THREATS, Surface
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from advae.evaluation.attacker import Proposal
+    from advae.records import FloatArray, IntArray, RunRecipe
+
+Tensor = Any
+
+TOLERANCE = 1e-6
+"""What float32 rounding may add to a perturbation of size eps."""
+
+SUM_OF_PROBABILITIES = 1e-3
+"""How near to 1 outputs must add up to be taken for those of a softmax."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the pipeline makes of a batch.
+
+    predictions: int64 (m,); rounded: the same after rounding to 8 bits; linf, l2: float32 (m,); seen: float32 (m, d),
+    what the classifier is fed; low, high: smallest and largest pixel; finite: whether every pixel is.
+    """
+
+    predictions: IntArray
+    rounded: IntArray
+    linf: FloatArray
+    l2: FloatArray
+    seen: FloatArray
+    low: float
+    high: float
+    finite: bool
+
+
+@dataclass(frozen=True)
+class Clean:
+    """What the pipeline makes of the unchanged images, and what it is like.
+
+    predictions: int64 (n,); start: float32 (m, d), the starting points of the shown samples; start_range: of all;
+    clipped: share of purified pixels that clipping cut off, None where nothing is clipped on the attacker's way;
+    probabilities: whether outputs are positive and add up to 1; stochastic: whether two draws differ.
+    """
+
+    predictions: IntArray
+    start: FloatArray
+    start_range: tuple[float, float]
+    clipped: float | None
+    probabilities: bool
+    stochastic: bool
+
+
+class Scorer:
+    """Judges by draws that no attack sees. x: float32 (n, d) in [0, 1]."""
+
+    def __init__(self, surface: Surface, recipe: RunRecipe, x: FloatArray) -> None:
+        import tensorflow as tf
+
+        self.surface, self.recipe, self.x = surface, recipe, x
+        images, whole = tf.TensorSpec((None, x.shape[1]), tf.float32), tf.TensorSpec((), tf.int32)
+        self._judge = tf.function(self._judge_batch, [images, whole])
+        self._start = tf.function(self._start_batch, [images, whole])
+
+    @property
+    def on_images(self) -> bool:
+        """Whether what is judged are images, which others can store in 8 bits."""
+        return THREATS[self.recipe.threat].on_input
+
+    def judge(self, index: int, proposal: Proposal, eps: float) -> Judged:
+        """Return what the pipeline makes of a proposal. Raises AdvaeError where it is outside budget or range."""
+        import numpy as np
+        import tensorflow as tf
+
+        start, x_adv = proposal.start, proposal.x_adv
+        outputs = self._judge(tf.constant(x_adv), tf.constant(draws.score(self.recipe.seed, index)))
+        seen, logits, rounded = (output.numpy() for output in outputs)
+        linf, l2 = metrics.perturbation_norms(start, x_adv)
+        self._check(eps, linf if self.recipe.norm == "linf" else l2, start, x_adv)
+        return Judged(
+            predictions=metrics.decide(logits),
+            rounded=metrics.decide(rounded),
+            linf=linf.astype(np.float32),
+            l2=l2.astype(np.float32),
+            seen=seen,
+            low=float(x_adv.min()),
+            high=float(x_adv.max()),
+            finite=bool(np.isfinite(x_adv).all()),
+        )
+
+    def try_out(self, index: int, x_adv: FloatArray) -> IntArray:
+        """Return predictions by a draw that does not count: what an attacker learns from trying, int64 (m,)."""
+        import tensorflow as tf
+
+        outputs = self._judge(tf.constant(x_adv), tf.constant(draws.trial(self.recipe.seed, index)))
+        return metrics.decide(outputs[1].numpy())
+
+    def score_clean(self, shown: IntArray) -> Clean:
+        """Return what the pipeline makes of the unchanged images. shown: whose starting points to keep."""
+        import numpy as np
+        import tensorflow as tf
+
+        predictions, starts, ranges, clipped = [], [], [], []
+        probabilities, stochastic = True, False
+        for index, rows in split_rows(np.arange(len(self.x))):
+            draw, other = (tf.constant(of(self.recipe.seed, index)) for of in (draws.score, draws.trial))
+            start = self._start(tf.constant(self.x[rows]), draw)
+            seen, logits = (output.numpy() for output in self._judge(start, draw)[:2])
+            predictions.append(metrics.decide(logits))
+            starts.append(start.numpy()[np.isin(rows, shown)])
+            ranges += [float(start.numpy().min()), float(start.numpy().max())]
+            clipped.append(float(((seen <= 0) | (seen >= 1)).mean()) * len(rows))
+            probabilities &= _are_probabilities(logits)
+            # A purifier that samples does so on its way to the starting point or behind it.
+            again = self._start(tf.constant(self.x[rows]), other)
+            stochastic |= not np.array_equal(logits, self._judge(again, other)[1].numpy(), equal_nan=True)
+        through = self.surface.through
+        return Clean(
+            predictions=np.concatenate(predictions),
+            start=np.concatenate(starts),
+            start_range=(min(ranges), max(ranges)),
+            clipped=sum(clipped) / len(self.x) if through and through.clips else None,
+            probabilities=probabilities,
+            stochastic=stochastic,
+        )
+
+    def _check(self, eps: float, length: NDArray[np.float64], start: FloatArray, x_adv: FloatArray) -> None:
+        """Refuse what projection should have made impossible; what is not projected is not held to it."""
+        lower, upper = start.clip(max=0.0), start.clip(min=self.surface.upper)
+        inside = bool(((x_adv >= lower) & (x_adv <= upper)).all())
+        worst = float(length.max())
+        if self.recipe.clip and not (inside and worst <= eps + TOLERANCE):
+            raise AdvaeError(
+                f"attack {self.recipe.method!r} left its budget: {self.recipe.norm} {worst:.9g} at eps {eps!r}, "
+                f"pixels from {x_adv.min():.9g} to {x_adv.max():.9g}; nothing was stored"
+            )
+
+    # ------------------------------------------------------------ traced
+
+    def _start_batch(self, x: Tensor, draw: Tensor) -> Tensor:
+        return self.surface.start(x, draw)
+
+    def _judge_batch(self, x_adv: Tensor, draw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what the classifier sees, its logits, and its logits after rounding the images to 8 bits."""
+        import tensorflow as tf
+
+        seen = self.surface.see(x_adv, draw)
+        rounded = self.surface.see(tf.round(x_adv * 255.0) / 255.0, draw)
+        return seen, self.surface.classify(seen), self.surface.classify(rounded)
+
+
+def _are_probabilities(logits: FloatArray) -> bool:
+    return bool((logits >= 0).all() and (abs(logits.sum(axis=-1) - 1.0) <= SUM_OF_PROBABILITIES).all())

@@ -1,0 +1,58 @@
+"""The table CHECKS: what is looked at before a number under attack is believed, in the order of the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from advae.records import Status, Verdict
+
+
+@dataclass(frozen=True)
+class Check:
+    """A row of CHECKS. question: what a PASS answers with yes, for readers; needs: what has to be run for it."""
+
+    question: str
+    needs: str = ""
+
+
+CHECKS: dict[str, Check] = {
+    "budget": Check("Is every attacked image finite, in its range and inside the budget, measured again?"),
+    "samples": Check("Are all compared numbers made on the same images?", "a second run"),
+    "clean-accuracy": Check("Does the purifier leave the clean accuracy alone?", "a run without the purifier"),
+    "iterative": Check("Is an iterative attack at least as strong as a single step?", "fgsm beside bim, pgd or apgd"),
+    "monotone": Check("Does a larger budget never leave more?", "several eps"),
+    "full-budget": Check("Does an iterative attack with all the budget there is reach chance?", "a run at eps 1"),
+    "adaptive": Check(
+        "Is knowing of the defence at least as good as not knowing?", "noise, oblivious or transfer at the same eps"
+    ),
+    "black-box": Check("Do gradients find at least what scores alone find?", "a black-box run at the same eps"),
+    "gradients": Check("Does a usable gradient reach the images?"),
+    "convergence": Check("Does the attack climb, and has it levelled?", "the same attack with twice the steps"),
+    "restarts": Check("Do more random starts bring nothing?", "a run with five restarts or more"),
+    "best-iterate": Check("Is no success lost on the way?"),
+    "logits": Check("Does the attack see logits, and every draw of a pipeline that samples?"),
+    "undefended": Check("Does the same attack break the classifier without the purifier?", "the undefended run"),
+    "sample-size": Check("Are there samples enough?"),
+    "proportion": Check("Is the budget in proportion to what it is added to?"),
+}
+"""Name -> check. Their numbers in the report are their places here, from 1."""
+
+
+def number_of(name: str) -> int:
+    """Return the place of a check in the table, from 1."""
+    return [*CHECKS].index(name) + 1
+
+
+def say(name: str, status: Status, sentence: str, number: float | None = None) -> Verdict:
+    """Return a verdict of a check in the table."""
+    return Verdict(check=name, status=status, sentence=sentence, number=number)
+
+
+def not_run(name: str, sentence: str = "") -> Verdict:
+    """Return that a check could not be made, and what it needs."""
+    return Verdict(check=name, status="NOT RUN", sentence=sentence or f"needs {CHECKS[name].needs}")
+
+
+def show_share(value: float) -> str:
+    """Return a share of [0, 1] in per cent, with two decimals."""
+    return f"{100 * value:.2f} %"

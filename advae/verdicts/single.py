@@ -1,0 +1,155 @@
+"""What one run says of itself: the checks that need nothing else, stored with the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from advae.verdicts.checks import not_run, say, show_share
+
+if TYPE_CHECKING:
+    from advae.records import EpsResult, RunMetrics, RunRecipe, Status, Verdict
+
+TOLERANCE = 1e-6
+"""What float32 rounding may add to a perturbation of size eps."""
+
+ENOUGH = 1000
+"""Samples; fewer are a warning."""
+
+WEAK, DEAD = 0.01, 0.05
+"""Shares of samples without a usable gradient above which there is a warning, and a failure."""
+
+STOPPED = 0.5
+"""Share of purified pixels at which clipping stops the gradient above which there is a warning."""
+
+LOST = 0.01
+"""Share of successes lost on the way above which there is a warning."""
+
+STRETCHED, OUT_OF_SCALE = 1.05, 1.5
+"""How many times the range of an image the attacked data may span: beyond the first a warning, the second a failure."""
+
+OLD = "the run is from before this was measured; --force measures it"
+
+
+def judge_run(recipe: RunRecipe, metrics: RunMetrics) -> tuple[Verdict, ...]:
+    """Return what one run can answer, in the order of CHECKS."""
+    return tuple(judge(recipe, metrics) for judge in SINGLE.values())
+
+
+def judge_budget(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
+    """Finite, in its range, within eps: as the scorer measured it again."""
+    worst = max(metrics.results, key=lambda result: _length(recipe, result) - result.eps)
+    over = _length(recipe, worst) - worst.eps
+    what = f"{recipe.norm} {_length(recipe, worst):.6g} at eps {worst.eps:.6g}"
+    if not all(result.within_budget for result in metrics.results):
+        return say("budget", "FAIL", f"neither projected nor clipped: {what}", over)
+    if any(result.finite is False for result in metrics.results):
+        return say("budget", "FAIL", "a pixel is not a finite number")
+    if over > TOLERANCE:
+        return say("budget", "FAIL", f"outside the budget: {what}", over)
+    lows, highs = zip(*(result.pixel_range or (0.0, 1.0) for result in metrics.results), strict=True)
+    start = metrics.start_range or (0.0, 1.0)
+    if min(lows) < min(0.0, start[0]) or max(highs) > max(1.0, start[1] + worst.eps + TOLERANCE):
+        return say("budget", "FAIL", f"pixels from {min(lows):.6g} to {max(highs):.6g}")
+    return say("budget", "PASS", f"largest perturbation: {what}", over)
+
+
+def _length(recipe: RunRecipe, result: EpsResult) -> float:
+    return result.norm_max if result.norm_max is not None else result.linf_max
+
+
+def judge_monotone(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
+    """A larger budget contains the smaller one."""
+    results = sorted(metrics.results, key=lambda result: result.eps)
+    if len(results) < 2:
+        return not_run("monotone")
+    pairs = [(small, large) for i, small in enumerate(results) for large in results[i + 1 :]]
+    small, large = max(pairs, key=lambda pair: pair[1].accuracy - pair[0].accuracy_interval[1])
+    rise = large.accuracy - small.accuracy
+    if large.accuracy > small.accuracy_interval[1]:
+        what = f"{show_share(small.accuracy)} are left at eps {small.eps:.4g}, {show_share(large.accuracy)} at"
+        return say("monotone", "FAIL", f"{what} {large.eps:.4g}: the attack does not use its budget", rise)
+    return say("monotone", "PASS", f"accuracy never rises with eps beyond its interval ({len(results)} eps)", rise)
+
+
+def judge_gradients(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
+    """Zero, infinite or undefined gradients, and those that clipping stops."""
+    share = max(result.zero_gradient_fraction for result in metrics.results)
+    stopped = metrics.clipped_fraction or 0.0
+    clipped = f", and clipping stops it at {show_share(stopped)} of the purified pixels" if stopped else ""
+    by = " (identity in place of the purifier's)" if metrics.backward == "identity" else ""
+    sentence = f"for {show_share(share)} of the samples the first gradient{by} is zero or not finite{clipped}"
+    weak = share > WEAK or stopped > STOPPED
+    return say("gradients", "FAIL" if share > DEAD else "WARN" if weak else "PASS", sentence, share)
+
+
+def judge_climb(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
+    """The attack's own objective along its steps; whether it has levelled only another run can tell."""
+    curves = [result.loss_curve for result in metrics.results if result.loss_curve and result.eps > 0]
+    if not curves:
+        return not_run("convergence", "the objective along the steps was not measured")
+    curve = min(curves, key=lambda curve: curve[-1][1] - curve[0][1])
+    rise = curve[-1][1] - curve[0][1]
+    what = f"its objective goes from {curve[0][1]:.4g} to {curve[-1][1]:.4g} in {curve[-1][0]} steps"
+    if rise <= 0:
+        return say("convergence", "FAIL", f"the attack does not climb: {what}", rise)
+    return say("convergence", "NOT RUN", f"{what}; whether it has levelled takes twice the steps", rise)
+
+
+def judge_best_iterate(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
+    """Successes that the attack met and did not keep."""
+    found = [result.lost_fraction for result in metrics.results if result.lost_fraction is not None]
+    if not found:
+        return not_run("best-iterate", "an ensemble keeps each success" if recipe.steps is None else OLD)
+    lost = max(found)
+    sentence = f"{show_share(lost)} of the probed samples were fooled on the way, or before, and are not at the end"
+    return say("best-iterate", "WARN" if lost > LOST else "PASS", sentence, lost)
+
+
+def judge_logits(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
+    """Probabilities saturate where logits do not; one draw of many misleads."""
+    if metrics.probabilities is None:
+        return not_run("logits", OLD)
+    if metrics.probabilities:
+        return say(
+            "logits", "FAIL", "the classifier returns probabilities: their gradient saturates; attack its logits"
+        )
+    draws = recipe.draws or 1
+    if metrics.stochastic and draws < 2 and recipe.threat in ("adaptive", "transfer"):
+        return say("logits", "FAIL", "the pipeline samples, and each gradient saw one draw of it", float(draws))
+    if metrics.stochastic:
+        return say(
+            "logits", "PASS", f"logits; the pipeline samples, each gradient is the mean over {draws} draws", draws
+        )
+    return say("logits", "PASS", "logits, and two draws of the pipeline agree")
+
+
+def judge_size(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
+    """How many samples the interval stands on."""
+    widest = max(result.accuracy_interval[1] - result.accuracy_interval[0] for result in metrics.results)
+    sentence = f"n = {metrics.n}, Wilson 95 % intervals up to {100 * widest:.1f} points wide"
+    return say("sample-size", "WARN" if metrics.n < ENOUGH else "PASS", sentence, metrics.n)
+
+
+def judge_proportion(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
+    """The same eps is another budget where the data spans another range: the paper's own headline."""
+    if metrics.start_range is None:
+        return not_run("proportion", OLD)
+    low, high = metrics.start_range
+    span = high - low
+    sentence = f"eps is added to data from {low:.3g} to {high:.3g}, {span:.3g} times the range of an image"
+    status: Status = "FAIL" if span > OUT_OF_SCALE else "WARN" if span > STRETCHED else "PASS"
+    less = f": a budget {span:.3g} times smaller than it looks" if status != "PASS" else ""
+    return say("proportion", status, sentence + less, span)
+
+
+SINGLE: dict[str, Callable[[RunRecipe, RunMetrics], Verdict]] = {
+    "budget": judge_budget,
+    "monotone": judge_monotone,
+    "gradients": judge_gradients,
+    "convergence": judge_climb,
+    "best-iterate": judge_best_iterate,
+    "logits": judge_logits,
+    "sample-size": judge_size,
+    "proportion": judge_proportion,
+}
