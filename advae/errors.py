@@ -48,6 +48,12 @@ class DatasetError(AdvaeError):
     exit_code = 6
 
 
+class VerdictError(AdvaeError):
+    """A verdict or a threshold failed, where the user asked for that to be an error."""
+
+    exit_code = 7
+
+
 class DivergedError(AdvaeError):
     """A training whose loss stopped being a finite number."""
 

@@ -43,12 +43,18 @@ def _open_same(other: Manifest, classifier: Manifest) -> Manifest:
     return other
 
 
-def load_pipeline(registry: Registry, classifier: Manifest, twin: Manifest | None = None) -> Pipeline:
-    """Return the classifier behind its purifier, and beside its undefended twin where one is named."""
-    purifier = find_purifier(registry, classifier)
+def load_pipeline(
+    registry: Registry, classifier: Manifest, *, twin: Manifest | None = None, surrogate: Manifest | None = None
+) -> Pipeline:
+    """Return the classifier behind its purifier, beside its undefended twin and its surrogate where they are named."""
+    found = find_purifier(registry, classifier)
+    purify = load_purifier(registry, found) if found else None
     return Pipeline(
         classify=load_logits(registry, classifier),
-        purify=load_purifier(registry, purifier) if purifier else None,
+        purify=purify,
+        differentiable=purify is None or purify.differentiable,
+        clips=purify is not None and purify.clips,
         twin=load_logits(registry, _open_same(twin, classifier)) if twin else None,
-        unit_range=purifier is None or purifier.as_autoencoder()[1].unit_range,
+        surrogate=load_pipeline(registry, _open_same(surrogate, classifier)).differentiate if surrogate else None,
+        unit_range=found is None or found.as_autoencoder()[1].unit_range,
     )

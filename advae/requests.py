@@ -78,6 +78,8 @@ class AttackRequest(Request):
     steps: Count | None = None
     step_size: Annotated[float, Field(gt=0, le=1)] | None = None
     restarts: Annotated[int, Field(ge=1, le=1000)] | None = None
+    draws: Annotated[int, Field(ge=1, le=1000)] | None = None
+    queries: Count | None = None
     loss: str | None = None
     clip: bool = True
     limit: Count | None = None

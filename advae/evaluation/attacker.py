@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from advae.attacks import ATTACKS, TARGETS_FROM, Attack, find_loss
@@ -82,16 +82,36 @@ class Attacker:
 
         steps: end after so many; the size of a step stays what it is for all of them.
         """
-        import tensorflow as tf
-
         labels = self.aims(targets)
         size = self.row.stride * eps / self.steps if self.recipe.step_size is None else self.recipe.step_size
-        numbers = [tf.constant(eps), tf.constant(size), tf.constant(steps or self.steps)]
+        numbers = (eps, size, steps or self.steps)
         for index, batch in split_rows(rows):
-            inputs = [tf.constant(self.x[batch]), tf.constant(labels[batch]), tf.constant(index)]
-            start, x_adv = self._propose(*inputs, *numbers, tf.constant(self.recipe.restarts or 1))
-            yield Proposal(batch, start.numpy(), x_adv.numpy())
+            yield self._propose_best(index, batch, labels, numbers)
             self.report()
+
+    def _propose_best(
+        self, index: int, rows: IntArray, labels: IntArray, numbers: tuple[float, float, int]
+    ) -> Proposal:
+        """Return the best of all restarts; a sample that is fooled already is not attacked again.
+
+        Best and fooled in the attacker's eyes: by its own draws, not by the one that it is judged by.
+        """
+        import numpy as np
+        import tensorflow as tf
+
+        start, x_adv, lowest = self.x[rows].copy(), self.x[rows].copy(), np.full(len(rows), np.inf, np.float32)
+        left = np.arange(len(rows))
+        for restart in range(self.recipe.restarts or 1):
+            images, aims = self.x[rows[left]], labels[rows[left]]
+            inputs = [*(images, aims, index), *numbers, restart]
+            found = [output.numpy() for output in self._propose(*map(tf.constant, inputs))]
+            better = (found[2] < lowest[left]) | (restart == 0)
+            kept = left[better]
+            start[kept], x_adv[kept], lowest[kept] = (array[better] for array in found)
+            left = left[~(lowest[left] < 0)]
+            if not len(left):
+                break
+        return Proposal(rows, start, x_adv)
 
     def zero_gradients(self, targets: tuple[int, ...] | None) -> NDArray[np.bool_]:
         """Return for each sample whether the attacker's first gradient is zero or not finite, bool (n,)."""
@@ -120,27 +140,17 @@ class Attacker:
         return self.surface.start(x, draws.score(self.recipe.seed, index))
 
     def _propose_batch(
-        self, x: Tensor, labels: Tensor, index: Tensor, eps: Tensor, step_size: Tensor, steps: Tensor, restarts: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return (start, x_adv) of a batch."""
-        import tensorflow as tf
-
+        self, x: Tensor, labels: Tensor, index: Tensor, eps: Tensor, step_size: Tensor, steps: Tensor, restart: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return start, x_adv and the margins that the attacker sees there."""
         start = self._start(x, index)
-        goal = self._goal(labels, index, start)
+        goal = self._goal(labels, index, start, restart)
         if not self.recipe.clip and self.row.unclipped:
-            return start, self.row.unclipped(goal, start, eps=eps)
-        loop = {"step_size": step_size, "steps": steps} if self.row.iterative else {}
-        x_adv = self._keep_inside(goal, start, eps, loop)
-        if self.row.restarts:
-            lowest = goal.look(x_adv, steps)[1]
-            for restart in tf.range(1, restarts):
-                again = replace(goal, seed=draws.start(self.recipe.seed, index, restart))
-                other = self._keep_inside(again, start, eps, loop)
-                margins = goal.look(other, steps)[1]
-                # What an attacker would keep: by its own draws, not by the one that it is judged by.
-                x_adv = tf.where((margins < lowest)[:, None], other, x_adv)
-                lowest = tf.minimum(margins, lowest)
-        return start, x_adv
+            x_adv = self.row.unclipped(goal, start, eps=eps)
+        else:
+            loop = {"step_size": step_size, "steps": steps} if self.row.iterative else {}
+            x_adv = self._keep_inside(goal, start, eps, loop)
+        return start, x_adv, goal.look(x_adv, steps)[1]
 
     def _keep_inside(self, goal: Goal, start: Tensor, eps: Tensor, loop: dict[str, Tensor]) -> Tensor:
         """Return what the attack proposes, moved into the ball and into the valid range."""
@@ -171,7 +181,7 @@ class Attacker:
         losses, margins = self._goal(labels, index, self._start(x, index)).look(x_adv, 0)
         return losses, margins
 
-    def _goal(self, labels: Tensor, index: Tensor, start: Tensor) -> Goal:
+    def _goal(self, labels: Tensor, index: Tensor, start: Tensor, restart: Tensor = 0) -> Goal:
         import tensorflow as tf
 
         return Goal(
@@ -183,7 +193,7 @@ class Attacker:
             lower=tf.minimum(start, 0.0),
             upper=tf.maximum(start, self.surface.upper),
             norm=self.recipe.norm,
-            seed=draws.start(self.recipe.seed, index, 0),
+            seed=draws.start(self.recipe.seed, index, restart),
             draws=self.recipe.draws or 1,
         )
 

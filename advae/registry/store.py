@@ -93,20 +93,22 @@ class Registry(Entries):
         *,
         source: str | None = None,
         force: bool = False,
+        latest: bool = True,
         tell: Callable[[str], None] = lambda line: None,
     ) -> tuple[Manifest, bool]:
         """Return the entry of a recipe and whether it was there already; what is missing is computed and published.
 
-        compute: () -> metrics and arrays by file name. force: compute again what is there. Several processes that ask
-        for the same entry compute it once, the others wait and say so through ``tell``. ``latest`` stands for the
-        entry then. Raises CorruptError where what is there is damaged, unless ``force`` repairs it.
+        compute: () -> metrics and arrays by file name. force: compute again what is there. latest: let ``latest`` stand
+        for the entry then. Several processes that ask for the same entry compute it once, the others wait and say so
+        through ``tell``. Raises CorruptError where what is there is damaged, unless ``force`` repairs it.
         """
         from advae.records import entry_id
 
         id_ = entry_id(recipe)
         before = self.find_sound(id_, force=force)
         if before and not force:
-            self._try_latest(before, tell)
+            if latest:
+                self._try_latest(before, tell)
             return before, True
         self.check_writable()
         with locks.hold(self.layout, id_, recipe.parents, tell):
@@ -117,7 +119,8 @@ class Registry(Entries):
                 metrics, arrays = compute()
                 after = self.publish(recipe, metrics, arrays, source=source, replace=force)
             # Before the lock is gone: what no name and no lock speaks for, `gc` may remove.
-            self.mark_latest(after)
+            if latest:
+                self.mark_latest(after)
             return after, cached
 
     def _try_latest(self, manifest: Manifest, tell: Callable[[str], None]) -> None:

@@ -1,4 +1,4 @@
-"""A trained entry as a file of another library: Keras, scikit-learn. Such files are written only, never read back."""
+"""An entry as files of another library: Keras, scikit-learn, numpy. Such files are written only, never read back."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from advae.classifiers import rebuild_regression
 from advae.drafts import write_aside
 from advae.errors import UsageError
 from advae.pipelines import WEIGHTS, find_purifier, load_logits, load_purifier
-from advae.records import Manifest
+from advae.records import ADVERSARIAL, Manifest
 from advae.workflows.workspace import Workspace, refuse_inside
 
 if TYPE_CHECKING:
     from advae.registry import Registry
 
-KERAS, JOBLIB = "keras", "joblib"
+KERAS, JOBLIB, NPY = "keras", "joblib", "npy"
 """The formats, as ``--format`` and a file's ending have them."""
 
 
@@ -100,6 +100,45 @@ def export_joblib(workspace: Workspace, ref: str, path: Path) -> Exported:
     return Exported(manifest, left_out=recipe.autoencoder)
 
 
+# ---------------------------------------------------------------- numpy
+
+
+def export_npy(workspace: Workspace, ref: str, path: Path) -> Exported:
+    """Write the adversarial images of a run that kept them, as float32 .npy, with what belongs to them beside it.
+
+    FILE.npy: (n, side, side), of a run at several eps (eps, n, side, side); FILE-ids.npy and FILE-labels.npy, int64
+    (n,); FILE-predictions.npy, int64 (n,) or (eps, n), of the whole pipeline. Raises UsageError for any other entry;
+    CorruptError; DiskError.
+    """
+    if not path.name.endswith(f".{NPY}"):
+        raise UsageError(f"bad FILE {path}: numpy's arrays go by names that end in .{NPY}")
+    manifest = workspace.registry.resolve(ref)
+    if ADVERSARIAL not in manifest.artifacts:
+        raise UsageError(
+            f"{manifest.id} holds no adversarial images; `advae attack ... --save-adversarial` makes a run that does"
+        )
+    import numpy as np
+
+    refuse_inside(workspace, path)
+    arrays, side = workspace.registry.read_arrays(manifest, ADVERSARIAL), manifest.recipe.dataset.side
+    images = arrays["x_adv"].astype(np.float32).reshape(*arrays["x_adv"].shape[:2], side, side)
+    alone = len(images) == 1
+    # The images last: where they are, all is there.
+    for suffix, array in (
+        ("-ids", arrays["ids"]),
+        ("-labels", arrays["labels"]),
+        ("-predictions", arrays["predictions"][0] if alone else arrays["predictions"]),
+        ("", images[0] if alone else images),
+    ):
+        with write_aside(path.with_name(f"{path.stem}{suffix}.{NPY}")) as draft, draft.open("wb") as stream:
+            np.save(stream, array, allow_pickle=False)
+    return Exported(manifest)
+
+
 # ---------------------------------------------------------------- the table
 
-EXPORTS: dict[str, Callable[[Workspace, str, Path], Exported]] = {KERAS: export_keras, JOBLIB: export_joblib}
+EXPORTS: dict[str, Callable[[Workspace, str, Path], Exported]] = {
+    KERAS: export_keras,
+    JOBLIB: export_joblib,
+    NPY: export_npy,
+}

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 from advae import autoencoders, classifiers, metrics
 from advae.batching import apply
 from advae.pipelines import WEIGHTS, load_purifier
-from advae.records import AutoencoderMetrics, ClassifierMetrics, Manifest
+from advae.records import (
+    AutoencoderMetrics,
+    AutoencoderRecipe,
+    ClassifierMetrics,
+    ClassifierRecipe,
+    Dataset,
+    Manifest,
+)
 from advae.requests import AutoencoderRequest, ClassifierRequest
 from advae.workflows.workspace import Content, Made, Workspace, load_dataset_of, load_named, make_entry
 
@@ -18,7 +25,11 @@ if TYPE_CHECKING:
 def train_autoencoder(workspace: Workspace, dataset_name: str, request: AutoencoderRequest) -> Made:
     """Return the autoencoder that the request describes, trained on the dataset's training images."""
     dataset = load_named(workspace, dataset_name)
-    recipe = autoencoders.make_recipe(request, dataset)
+    return make_autoencoder(workspace, autoencoders.make_recipe(request, dataset), dataset)
+
+
+def make_autoencoder(workspace: Workspace, recipe: AutoencoderRecipe, dataset: Dataset, *, latest: bool = True) -> Made:
+    """Return the autoencoder of a recipe."""
 
     def compute() -> Content:
         arrays, history = autoencoders.fit_autoencoder(recipe, dataset.x_train, workspace.on_epoch)
@@ -31,7 +42,7 @@ def train_autoencoder(workspace: Workspace, dataset_name: str, request: Autoenco
             output_range=(float(outputs.min()), float(outputs.max())),
         ), {WEIGHTS: arrays}
 
-    return make_entry(workspace, recipe, compute, dataset.source)
+    return make_entry(workspace, recipe, compute, dataset.source, latest=latest)
 
 
 def train_classifier(
@@ -44,12 +55,18 @@ def train_classifier(
     """
     purifier = workspace.registry.resolve(ae_ref, "ae") if ae_ref else None
     dataset = load_dataset_of(workspace, purifier, dataset_name)
-    recipe = classifiers.make_recipe(request, dataset, purifier.id if purifier else None)
+    return make_classifier(
+        workspace, classifiers.make_recipe(request, dataset, purifier.id if purifier else None), dataset
+    )
+
+
+def make_classifier(workspace: Workspace, recipe: ClassifierRecipe, dataset: Dataset, *, latest: bool = True) -> Made:
+    """Return the classifier of a recipe, whose purifier must be there."""
 
     def compute() -> Content:
         train, test = dataset.x_train, dataset.x_test
-        if purifier:
-            purify = load_purifier(workspace.registry, purifier)
+        if recipe.autoencoder:
+            purify = load_purifier(workspace.registry, workspace.registry.manifest(recipe.autoencoder))
             train, test = apply(purify, train), apply(purify, test)
         kind = classifiers.CLASSIFIERS[recipe.model]
         fitted = kind.fit(recipe, train, dataset.y_train, workspace.on_epoch)
@@ -71,7 +88,7 @@ def train_classifier(
             classes_predicted=len(set(predictions.tolist())),
         ), {WEIGHTS: fitted.arrays}
 
-    made = make_entry(workspace, recipe, compute, dataset.source)
+    made = make_entry(workspace, recipe, compute, dataset.source, latest=latest)
     _tell_of_trouble(workspace, made.manifest)
     return made
 

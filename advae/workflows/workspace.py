@@ -51,8 +51,13 @@ def make_entry(
     recipe: AutoencoderRecipe | ClassifierRecipe | RunRecipe,
     compute: Callable[[], Content],
     source: str | None,
+    *,
+    latest: bool = True,
 ) -> Made:
-    """Return the entry of a recipe, computed where it is missing or ``force`` is on."""
+    """Return the entry of a recipe, computed where it is missing or ``force`` is on.
+
+    latest: whether ``latest`` stands for it then; not for what a command makes only on its way.
+    """
     registry = workspace.registry
 
     def start_and_compute() -> Content:
@@ -61,7 +66,7 @@ def make_entry(
         return compute()
 
     manifest, cached = registry.obtain(
-        recipe, start_and_compute, source=source, force=workspace.force, tell=workspace.tell
+        recipe, start_and_compute, source=source, force=workspace.force, latest=latest, tell=workspace.tell
     )
     return Made(manifest, cached)
 

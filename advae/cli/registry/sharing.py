@@ -17,7 +17,8 @@ from advae.errors import UsageError, unknown
 from advae.registry import check_tag
 
 PIPE = Path("-")
-BUNDLE, KERAS, JOBLIB = FORMATS = ("bundle", "keras", "joblib")
+BUNDLE = "bundle"
+FORMATS = (BUNDLE, "keras", "joblib", "npy")
 
 
 @grouped(session=SESSION)
@@ -32,7 +33,7 @@ def export_entry(
             metavar="FORMAT",
             help=(
                 "bundle: the entry and all that it rests on, for `import`; keras: purifier and classifier to logits, "
-                "for plain Keras; joblib: the scikit-learn LogisticRegression."
+                "for plain Keras; joblib: the scikit-learn LogisticRegression; npy: a run's adversarial images."
             ),
             autocompletion=complete_names(FORMATS),
         ),

@@ -1,0 +1,185 @@
+"""What ``advae attack`` prints: numbers for programs, tables for people; and whether what is left is enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from rich.box import SIMPLE
+from rich.table import Table
+
+from advae.cli.session import Session
+from advae.errors import VerdictError, printable
+from advae.records import ClassifierRecipe, RunRecipe
+from advae.report.notes import NOT_VALID
+from advae.threats import THREATS
+from advae.workflows import Attacks, Made
+
+
+def put_runs(session: Session, attacks: Attacks) -> None:
+    """Print the ids of the runs, what was asked for first, or with ``--json`` all that is known of them."""
+    made = attacks.all
+    classifiers = {id_: session.registry.manifest(id_).as_classifier()[0] for id_ in _list_classifiers(made)}
+    for id_, classifier in classifiers.items():
+        session.tell(_tabulate_runs([one for one in made if one.manifest.parents[0] == id_], classifier))
+    spread = list(summarise_seeds(made, classifiers)) if attacks.seeds > 1 else []
+    if spread:
+        session.tell(_tabulate_spread(spread))
+    documents = [_describe_run(one, classifiers[one.manifest.parents[0]].autoencoder) for one in made]
+    document: dict[str, Any] = {"runs": documents}
+    if spread:
+        document["spread"] = [vars(one) for one in spread]
+    session.put(documents[0] if len(documents) == 1 else document, "\n".join(one.manifest.id for one in made))
+
+
+def _list_classifiers(made: Iterable[Made]) -> list[str]:
+    return list(dict.fromkeys(one.manifest.parents[0] for one in made))
+
+
+def require_accuracy(attacks: Attacks, least: float) -> None:
+    """Raise VerdictError where a run that was asked for left less, or cannot be believed.
+
+    An attack behind the purifier says nothing of images, so it neither passes nor fails.
+    """
+    for one in attacks.requested:
+        recipe, metrics = one.manifest.as_run()
+        failed = [verdict for verdict in metrics.verdicts if verdict.status == "FAIL"]
+        if failed:
+            raise VerdictError(f"{one.manifest.id}: {failed[0].check} failed: {failed[0].sentence}")
+        for result in metrics.results if THREATS[recipe.threat].on_input else ():
+            if result.accuracy < least:
+                raise VerdictError(
+                    f"{one.manifest.id}: {result.accuracy:.2%} are left under {recipe.method}, {recipe.threat}, at eps "
+                    f"{result.eps:.4g}; --fail-under asks for {least:.2%}"
+                )
+
+
+# ---------------------------------------------------------------- seeds
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Accuracy of one attack over pipelines that differ in their seeds only."""
+
+    method: str
+    threat: str
+    norm: str
+    eps: float
+    seeds: int
+    mean: float
+    least: float
+    most: float
+    clean_mean: float
+
+
+def summarise_seeds(made: Sequence[Made], classifiers: dict[str, ClassifierRecipe]) -> Iterable[Spread]:
+    """Yield the spread of each attack at each eps that was made on two pipelines or more."""
+    groups: dict[tuple[object, ...], list[Made]] = {}
+    for one in made:
+        recipe, _ = one.manifest.as_run()
+        groups.setdefault((_what_was_done(recipe), _is_defended(one, classifiers)), []).append(one)
+    for group in groups.values():
+        if len(_list_classifiers(group)) < 2:
+            continue
+        first, metrics = group[0].manifest.as_run()
+        found = [one.manifest.as_run()[1] for one in group]
+        for index, result in enumerate(metrics.results):
+            left = [other.results[index].accuracy for other in found]
+            yield Spread(
+                method=first.method,
+                threat=first.threat,
+                norm=first.norm,
+                eps=result.eps,
+                seeds=len(group),
+                mean=fmean(left),
+                least=min(left),
+                most=max(left),
+                clean_mean=fmean(other.clean_accuracy for other in found),
+            )
+
+
+def _what_was_done(recipe: RunRecipe) -> str:
+    return recipe.model_copy(update={"classifier": "", "twin": None, "surrogate": None}).model_dump_json()
+
+
+def _is_defended(made: Made, classifiers: dict[str, ClassifierRecipe]) -> bool:
+    return classifiers[made.manifest.parents[0]].autoencoder is not None
+
+
+def _tabulate_spread(spread: Iterable[Spread]) -> Table:
+    table = Table(title="Over seeds", title_justify="left", box=SIMPLE)
+    for name in ("method", "threat", "eps", "seeds", "attacked, mean", "least", "most"):
+        table.add_column(name, justify="left" if name in ("method", "threat") else "right")
+    for one in spread:
+        rates = (f"{value:.2%}" for value in (one.mean, one.least, one.most))
+        table.add_row(_name(one.method, one.norm), one.threat, f"{one.eps:.4g}", str(one.seeds), *rates)
+    return table
+
+
+# ---------------------------------------------------------------- runs
+
+
+def _describe_run(made: Made, autoencoder: str | None) -> dict[str, Any]:
+    """Return the JSON document of a run, as the command-line contract lays it down."""
+    recipe, metrics = made.manifest.as_run()
+    return {
+        "id": made.manifest.id,
+        "method": recipe.method,
+        "threat": recipe.threat,
+        "norm": recipe.norm,
+        "classifier": recipe.classifier,
+        "autoencoder": autoencoder,
+        "dataset": recipe.dataset.name,
+        "n": metrics.n,
+        "seed": recipe.seed,
+        "clean_accuracy": metrics.clean_accuracy,
+        "results": [result.model_dump(mode="json") for result in metrics.results],
+        "clean_accuracy_interval": metrics.clean_accuracy_interval,
+        "cached": made.cached,
+        "clip": recipe.clip,
+        "loss": recipe.loss,
+        "steps": recipe.steps,
+        "restarts": recipe.restarts,
+        "target": recipe.target,
+        "twin": recipe.twin,
+        "surrogate": recipe.surrogate,
+        "draws": recipe.draws,
+        "queries": recipe.queries,
+        "verdicts": [verdict.model_dump(mode="json") for verdict in metrics.verdicts],
+    }
+
+
+def _tabulate_runs(made: list[Made], classifier: ClassifierRecipe) -> Table:
+    """Return the table that people read after an attack, narrow enough for 80 columns."""
+    behind = f"behind {classifier.autoencoder}" if classifier.autoencoder else "without a purifier"
+    _, first = made[0].manifest.as_run()
+    low, high = first.clean_accuracy_interval
+    clean = f"n = {first.n}, clean {first.clean_accuracy:.2%} ({low:.2%} to {high:.2%})"
+    table = Table(
+        title=f"{classifier.model} {behind}, {printable(classifier.dataset.name)}\n{clean}",
+        title_justify="left",
+        box=SIMPLE,
+    )
+    for name in ("method", "threat", "eps", "attacked (95 % interval)", "fooled"):
+        table.add_column(name, justify="left" if name in ("method", "threat") else "right")
+    for one in made:
+        recipe, metrics = one.manifest.as_run()
+        for result in metrics.results:
+            rate = result.attack_success_rate
+            low, high = result.accuracy_interval
+            table.add_row(
+                _name(recipe.method, recipe.norm),
+                recipe.threat,
+                f"{result.eps:.4g} ({result.eps * 255:.4g}/255)",
+                f"{result.accuracy:.2%} ({low:.2%} to {high:.2%})",
+                "-" if rate is None else f"{rate:.2%}",
+            )
+            if not result.within_budget:
+                table.add_row("", "", f"L-inf {result.linf_max:.4g}", NOT_VALID, "")
+    return table
+
+
+def _name(method: str, norm: str) -> str:
+    return method if norm == "linf" else f"{method} {norm}"
