@@ -101,17 +101,25 @@ class LogisticOptions(Record):
 
 
 class AutoencoderRecipe(Record):
-    """options: what only this type of autoencoder has, by name (``rho``, ``noise_level``, ...)."""
+    """options: what only this type of autoencoder has, by name (``rho``, ``noise_level``, ...).
+
+    A control (blur, ...) is of this kind too: network and loss are None, since nothing is trained.
+    """
 
     kind: Literal["ae"] = "ae"
     type: str
     dataset: DatasetRef
-    network: NetworkOptions
-    loss: str
+    network: NetworkOptions | None
+    loss: str | None
     rescale: Rescale
     options: dict[str, Scalar]
     seed: Seed
     recipe_rev: int
+
+    @property
+    def is_control(self) -> bool:
+        """Whether this is no autoencoder, but what one is to be compared with."""
+        return self.network is None
 
     @property
     def parents(self) -> tuple[str, ...]:
@@ -192,10 +200,13 @@ class History(Record):
 
 
 class AutoencoderMetrics(Record):
-    """test_mse: mean squared error of purified test images per pixel; output_range: of purified training images."""
+    """test_mse: mean squared error of purified test images per pixel; output_range: of purified training images.
+
+    history: None for a control, which is not trained.
+    """
 
     kind: Literal["ae"] = "ae"
-    history: History
+    history: History | None
     test_mse: float
     output_range: tuple[float, float]
 

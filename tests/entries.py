@@ -100,7 +100,8 @@ def make_run_recipe(**changes: Any) -> RunRecipe:
 def make_metrics(recipe: Recipe) -> Metrics:
     """Return metrics of the recipe's kind."""
     if isinstance(recipe, AutoencoderRecipe):
-        return AutoencoderMetrics(history=HISTORY, test_mse=0.01, output_range=(0.0, 1.0))
+        history = None if recipe.is_control else HISTORY
+        return AutoencoderMetrics(history=history, test_mse=0.01, output_range=(0.0, 1.0))
     if isinstance(recipe, ClassifierRecipe):
         return ClassifierMetrics(
             train_accuracy=1.0, test_accuracy=0.75, test_accuracy_interval=(0.5, 0.875), n_test=8, history=HISTORY

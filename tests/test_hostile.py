@@ -22,12 +22,14 @@ from tests.entries import list_names, read_tree
 from tests.fuzz import RESULTS, TARGETS, fuzz
 from tests.hostile import (
     COMMANDS,
+    CONTROLS,
     CORPUS,
     IMAGES,
     MNIST,
     Scene,
     build_scene,
     copy_scene,
+    lay_control,
     pickle_npz,
     sings_lambda,
 )
@@ -81,6 +83,13 @@ def test_every_command_of_the_corpus_takes_what_is_good(scene: Scene) -> None:
             continue
         file = scene.folder / "good.tar" if "import" in command else scene.dataset
         succeed(*fill_in(command, scene, file=scene.images if command in IMAGES else file))
+
+
+@pytest.mark.parametrize("type_", CONTROLS)
+def test_the_controls_that_are_forged_were_good(type_: str, scene: Scene) -> None:
+    scene = lay_control(scene, type_)
+    for command in ("purify", "predict", "attack", "export keras"):
+        succeed(*fill_in(command, scene))
 
 
 def test_the_canaries_sing_where_they_are_trusted(scene: Scene) -> None:

@@ -46,6 +46,7 @@ RECIPES: dict[str, Recipe] = {
     "ae-with-options": make_autoencoder_recipe(
         type="denoising", options={"noise": "gaussian", "noise_level": 0.5, "sample": True, "draws": 3}
     ),
+    "ae-control": make_autoencoder_recipe(type="blur", network=None, loss=None, rescale="none", options={"sigma": 1.0}),
     "clf-network": make_classifier_recipe(autoencoder="ae-0123456789ab"),
     "clf-logistic": make_classifier_recipe(model="lr", options=LOGISTIC),
     "run": make_run_recipe(),
@@ -148,6 +149,16 @@ PINNED = {
         loss="categorical_crossentropy",
         rescale="intensity",
         options={"penalty": "kl", "rho": 0.05, "sparsity_weight": 0.5},
+        seed=0,
+        recipe_rev=1,
+    ),
+    "ae-9e6207b29509": AutoencoderRecipe(
+        type="blur",
+        dataset=DatasetRef(name="digits", digest="ab" * 32, side=8, classes=("zero", "one")),
+        network=None,
+        loss=None,
+        rescale="none",
+        options={"sigma": 1.0},
         seed=0,
         recipe_rev=1,
     ),

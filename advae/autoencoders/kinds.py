@@ -1,4 +1,4 @@
-"""The kinds of autoencoder: each builder, and its row in the table AUTOENCODERS.
+"""The kinds of autoencoder: each builder, and its row in the table AUTOENCODERS, which the controls share.
 
 Sivaslioglu, Catak, Sahinbas: layers and activations as in section 4, kinds as in sections 5.3 to 5.5.
 """
@@ -6,80 +6,17 @@ Sivaslioglu, Catak, Sahinbas: layers and activations as in section 4, kinds as i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from advae import networks
-from advae.autoencoders.losses import LOSSES, gaussian_kl, kl_sparsity, weighted_mean
+from advae.autoencoders.controls import CONTROLS
+from advae.autoencoders.losses import gaussian_kl, kl_sparsity, weighted_mean
+from advae.autoencoders.networked import Autoencoder, Defaults, NetworkKind, require_loss, require_network
 from advae.autoencoders.noises import NOISES
+from advae.autoencoders.purifiers import AutoencoderKind, Option, Options, Purifier
 from advae.errors import UsageError, unknown
 from advae.networks import Tensor
-from advae.records import Activations, AutoencoderRecipe, Rescale, Scalar
-
-Options = Mapping[str, Scalar]
-
-
-@dataclass(frozen=True)
-class Option:
-    """An option that only one kind of autoencoder has: its default, which also gives its type, and its help text."""
-
-    default: Scalar
-    help: str
-
-
-@dataclass(frozen=True)
-class Purifier:
-    """(x, draw) -> x', float32 (n, d) both; ``draw``, an int32 scalar, tells apart the draws of one that samples.
-
-    mean: x -> x' without a draw, in stock layers and keras.ops, so that a ``keras.Input`` can take the place of x;
-    sample: (x, draw) -> x', None for a purifier that does not sample.
-    """
-
-    mean: Callable[[Tensor], Tensor]
-    sample: Callable[[Tensor, Tensor], Tensor] | None = None
-
-    @property
-    def samples(self) -> bool:
-        return self.sample is not None
-
-    def __call__(self, x: Tensor, draw: Tensor) -> Tensor:
-        return self.mean(x) if self.sample is None else self.sample(x, draw)
-
-
-@dataclass(frozen=True)
-class Autoencoder:
-    """A built autoencoder: its networks, its training loss and its raw reconstruction."""
-
-    networks: tuple[Any, ...]
-    loss: Callable[[Tensor, Tensor, Tensor], Tensor]
-    reconstruct: Purifier
-
-
-@dataclass(frozen=True)
-class Defaults:
-    """What a kind takes where the user names nothing: code size, activations, reconstruction loss, rescaling."""
-
-    code: int
-    activations: Activations
-    loss: str
-    rescale: Rescale
-
-
-@dataclass(frozen=True)
-class AutoencoderKind:
-    """A row of AUTOENCODERS.
-
-    defaults: (side, options) -> Defaults; options: what only this kind has, with defaults; check: (options, those
-    that were given, activations) -> None, raises UsageError for what cannot be.
-    """
-
-    summary: str
-    build: Callable[[AutoencoderRecipe], Autoencoder]
-    defaults: Callable[[int, Options], Defaults]
-    options: Mapping[str, Option] = field(default_factory=dict)
-    check: Callable[[Options, Options, Activations], None] = lambda options, given, activations: None
-
+from advae.records import Activations, AutoencoderRecipe
 
 # ---------------------------------------------------------------- vanilla
 
@@ -89,7 +26,7 @@ def _coder(recipe: AutoencoderRecipe, *, numbers_per_code: int = 1) -> tuple[Any
 
     numbers_per_code: how many outputs of the encoder describe one number of the code, 2 for mean and variance.
     """
-    shape, pixels = recipe.network, recipe.dataset.side**2
+    shape, pixels = require_network(recipe), recipe.dataset.side**2
     first, code, second, output = shape.activations
     # The two halves draw from different streams of the one seed.
     encoder = networks.dense_stack(
@@ -102,7 +39,7 @@ def _coder(recipe: AutoencoderRecipe, *, numbers_per_code: int = 1) -> tuple[Any
 def build_vanilla(recipe: AutoencoderRecipe) -> Autoencoder:
     """Return the plain autoencoder: reconstruct x from x."""
     encoder, decoder = _coder(recipe)
-    distance = LOSSES[recipe.loss]
+    distance = require_loss(recipe)
 
     def loss(x: Tensor, weights: Tensor, seed: Tensor) -> Tensor:
         return weighted_mean(distance(x, decoder(encoder(x))), weights)
@@ -118,7 +55,7 @@ def build_sparse(recipe: AutoencoderRecipe) -> Autoencoder:
     import tensorflow as tf
 
     encoder, decoder = _coder(recipe)
-    distance, rho, weight = LOSSES[recipe.loss], float(recipe.options["rho"]), float(recipe.options["sparsity_weight"])
+    distance, rho, weight = require_loss(recipe), float(recipe.options["rho"]), float(recipe.options["sparsity_weight"])
     by_kl = recipe.options["penalty"] == "kl"
 
     def loss(x: Tensor, weights: Tensor, seed: Tensor) -> Tensor:
@@ -149,7 +86,7 @@ def _check_sparse(options: Options, given: Options, activations: Activations) ->
 def build_denoising(recipe: AutoencoderRecipe) -> Autoencoder:
     """Return an autoencoder that reconstructs x from a corrupted x; it purifies without adding noise."""
     encoder, decoder = _coder(recipe)
-    distance, corrupt = LOSSES[recipe.loss], NOISES[str(recipe.options["noise"])]
+    distance, corrupt = require_loss(recipe), NOISES[str(recipe.options["noise"])]
     level = float(recipe.options["noise_level"])
 
     def loss(x: Tensor, weights: Tensor, seed: Tensor) -> Tensor:
@@ -174,7 +111,7 @@ def build_variational(recipe: AutoencoderRecipe) -> Autoencoder:
     from keras import ops
 
     encoder, decoder = _coder(recipe, numbers_per_code=2)
-    distance, kl_weight = LOSSES[recipe.loss], float(recipe.options["kl_weight"])
+    distance, kl_weight = require_loss(recipe), float(recipe.options["kl_weight"])
 
     def encode(x: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_variance = ops.split(encoder(x), 2, axis=-1)
@@ -219,8 +156,8 @@ def _variational_defaults(side: int, options: Options) -> Defaults:
 
 
 AUTOENCODERS: dict[str, AutoencoderKind] = {
-    "vanilla": AutoencoderKind("reconstructs x from x through a narrow code", build_vanilla, _paper_defaults),
-    "sparse": AutoencoderKind(
+    "vanilla": NetworkKind("reconstructs x from x through a narrow code", build_vanilla, _paper_defaults),
+    "sparse": NetworkKind(
         "a code that is mostly off, by KL to a mean activation or by L1",
         build_sparse,
         _sparse_defaults,
@@ -231,7 +168,7 @@ AUTOENCODERS: dict[str, AutoencoderKind] = {
         },
         _check_sparse,
     ),
-    "denoising": AutoencoderKind(
+    "denoising": NetworkKind(
         "reconstructs x from a corrupted x",
         build_denoising,
         _paper_defaults,
@@ -241,7 +178,7 @@ AUTOENCODERS: dict[str, AutoencoderKind] = {
         },
         _check_denoising,
     ),
-    "variational": AutoencoderKind(
+    "variational": NetworkKind(
         "a Gaussian code, purifies with its mean or a draw",
         build_variational,
         _variational_defaults,
@@ -251,4 +188,5 @@ AUTOENCODERS: dict[str, AutoencoderKind] = {
         },
         _check_variational,
     ),
+    **CONTROLS,
 }

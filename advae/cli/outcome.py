@@ -31,9 +31,10 @@ def put_trained(session: Session, train: Callable[[], Made], tag: str | None) ->
 
 def _describe(manifest: Manifest) -> str:
     if manifest.kind == "ae":
-        _, purifier = manifest.as_autoencoder()
+        recipe, purifier = manifest.as_autoencoder()
         low, high = purifier.output_range
-        return f"mean squared error {purifier.test_mse:.4f} on test images, output in [{low:.3g}, {high:.3g}]"
+        control = "a control, no autoencoder: " if recipe.is_control else ""
+        return f"{control}mean squared error {purifier.test_mse:.4f} on test images, output in [{low:.3g}, {high:.3g}]"
     _, classifier = manifest.as_classifier()
     low, high = classifier.test_accuracy_interval
     return f"clean test accuracy {classifier.test_accuracy:.4f} (95 % interval {low:.4f} to {high:.4f})"

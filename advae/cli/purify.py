@@ -18,7 +18,7 @@ def purify(
     target: Annotated[Path, typer.Argument(metavar="OUT.npy", help="The same shape, float32.")],
     session: Session,
     ae: Annotated[
-        str, typer.Option("--ae", metavar="REF", help="The autoencoder.", autocompletion=complete_refs("ae"))
+        str, typer.Option("--ae", metavar="REF", help="The autoencoder or control.", autocompletion=complete_refs("ae"))
     ],
 ) -> None:
     """Purify images; prints the path of the result."""

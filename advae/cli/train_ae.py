@@ -50,7 +50,7 @@ def train_ae(
     tag: TagOption = None,
     force: ForceOption = False,
 ) -> None:
-    """Train an autoencoder that purifies images; prints its id."""
+    """Train an autoencoder that purifies images, or make a control to compare it with; prints its id."""
     if rescale not in (None, *RESCALES):
         raise UsageError(unknown("rescaling", str(rescale), RESCALES))
     request = AutoencoderRequest(

@@ -186,8 +186,13 @@ def _read_size(artifact: dict[str, Any]) -> int:
 
 
 def _summarise_autoencoder(recipe: dict[str, Any], metrics: dict[str, Any]) -> str:
-    epochs = recipe["network"]["epochs"]
-    return f"{recipe['type']}, {epochs} epochs, seed {recipe['seed']}, mse {metrics['test_mse']:.4f}"
+    network = recipe["network"]
+    if network is None:
+        options = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in recipe["options"].items())
+        how = f"a control, {options}"
+    else:
+        how = f"{network['epochs']} epochs"
+    return f"{recipe['type']}, {how}, seed {recipe['seed']}, mse {metrics['test_mse']:.4f}"
 
 
 def _summarise_classifier(recipe: dict[str, Any], metrics: dict[str, Any]) -> str:

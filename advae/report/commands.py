@@ -39,9 +39,10 @@ def describe_command(entry: Manifest) -> str:
 
 
 def _list_autoencoder_options(recipe: AutoencoderRecipe) -> Options:
-    options: Options = {"type": recipe.type, **_list_network_options(recipe.network)}
-    options |= {"loss": recipe.loss, "rescale": recipe.rescale}
-    return options | recipe.options
+    options: Options = {"type": recipe.type}
+    if recipe.network:
+        options |= _list_network_options(recipe.network)
+    return options | {"loss": recipe.loss, "rescale": recipe.rescale} | recipe.options
 
 
 def _list_classifier_options(recipe: ClassifierRecipe) -> Options:

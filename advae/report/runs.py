@@ -116,7 +116,7 @@ def open_run(registry: Registry, manifest: Manifest) -> Run:
 
 
 def read_history(entry: Manifest) -> History | None:
-    """Return the training history of an autoencoder or a classifier, None where it has none (logistic regression)."""
+    """Return the training history of an autoencoder or a classifier, None where it has none (lr, a control)."""
     metrics = entry.metrics
     return metrics.history if isinstance(metrics, AutoencoderMetrics | ClassifierMetrics) else None
 

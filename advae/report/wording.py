@@ -43,8 +43,9 @@ def format_rate(rate: Rate | None) -> str:
 
 
 def name_autoencoder(run: Run) -> str:
-    """Return the purifier's kind, and that its output is raw where it leaves [0, 1]: that is another pipeline."""
-    return f"{run.autoencoder_type}{', raw output' if read_raw_range(run) else ''}"
+    """Return the purifier's kind, that it is a control, and that its output is raw where it leaves [0, 1]."""
+    control = ", a control" if run.autoencoder_recipe and run.autoencoder_recipe.is_control else ""
+    return f"{run.autoencoder_type}{control}{', raw output' if read_raw_range(run) else ''}"
 
 
 def name_pipeline(run: Run) -> str:

@@ -152,8 +152,12 @@ def _draw(registry: Registry, id_: str) -> Tree:
 
 def _describe(document: dict[str, Any], manifest: Manifest) -> Iterator[str]:
     """Yield what people want to know of an entry, a line each."""
+    from advae.records import AutoencoderRecipe
+
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
-    yield f"{manifest.id}: {NAMES[manifest.kind]}, made {manifest.created[:19].replace('T', ' ')} UTC with {versions}"
+    control = isinstance(manifest.recipe, AutoencoderRecipe) and manifest.recipe.is_control
+    name = "control" if control else NAMES[manifest.kind]
+    yield f"{manifest.id}: {name}, made {manifest.created[:19].replace('T', ' ')} UTC with {versions}"
     yield f"tags: {', '.join(document['tags']) or 'none'}"
     sizes = [f"{document[name] / 1e6:.2f} MB" for name in ("bytes", "bytes_with_ancestors")]
     yield f"on disk: {sizes[0]}, with all that it rests on {sizes[1]}"

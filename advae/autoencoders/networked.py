@@ -1,0 +1,140 @@
+"""The kinds of autoencoder that are networks: what a row says of one, how it is trained and brought back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from advae import networks
+from advae.autoencoders.losses import LOSSES
+from advae.autoencoders.purifiers import Choices, Option, Options, Purifier, fill_in_options, require_options
+from advae.errors import CorruptError, UsageError, unknown
+from advae.networks import Tensor
+from advae.records import Activations, AutoencoderRecipe, Dataset, History, NetworkOptions, Rescale
+from advae.requests import AutoencoderRequest
+from advae.training import OnEpoch, train
+
+if TYPE_CHECKING:
+    from advae.networks import Arrays
+    from advae.records import FloatArray
+
+
+@dataclass(frozen=True)
+class Autoencoder:
+    """A built autoencoder: its networks, its training loss and its raw reconstruction."""
+
+    networks: tuple[Any, ...]
+    loss: Callable[[Tensor, Tensor, Tensor], Tensor]
+    reconstruct: Purifier
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a kind takes where the user names nothing: code size, activations, reconstruction loss, rescaling."""
+
+    code: int
+    activations: Activations
+    loss: str
+    rescale: Rescale
+
+
+@dataclass(frozen=True)
+class NetworkKind:
+    """A row of AUTOENCODERS that is trained by the compiled loop.
+
+    defaults: (side, options) -> Defaults; options: what only this kind has, with defaults; check: (options, those
+    that were given, activations) -> None, raises UsageError for what cannot be.
+    """
+
+    summary: str
+    build: Callable[[AutoencoderRecipe], Autoencoder]
+    defaults: Callable[[int, Options], Defaults]
+    options: Mapping[str, Option] = field(default_factory=dict)
+    check: Callable[[Options, Options, Activations], None] = lambda options, given, activations: None
+
+    def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
+        """Return the request with every default filled in. Raises UsageError for what does not exist or fit."""
+        options = fill_in_options(self.options, request.options)
+        defaults = self.defaults(dataset.ref.side, options)
+        loss = request.loss or defaults.loss
+        if loss not in LOSSES:
+            raise UsageError(unknown("loss", loss, LOSSES))
+        network = networks.fill_in(request.network, dataset, code=defaults.code, activations=defaults.activations)
+        self.check(options, request.options, network.activations)
+        _check_output(network.activations[-1], loss)
+        return Choices(network, loss, request.rescale or defaults.rescale, options)
+
+    def fit(self, recipe: AutoencoderRecipe, x: FloatArray, on_epoch: OnEpoch) -> tuple[Arrays, History | None]:
+        """Return the trained weights and the loss history. Raises DivergedError."""
+        built = self.build(recipe)
+        history = train(
+            lambda batch, weights, seed: built.loss(batch[0], weights, seed),
+            built.networks,
+            (x,),
+            options=require_network(recipe),
+            seed=recipe.seed,
+            on_epoch=on_epoch,
+        )
+        return networks.collect_weights(built.networks), history
+
+    def restore(self, recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
+        """Return the purifier, rescaling included. Raises CorruptError for a recipe or weights that are not ours."""
+        self._refuse_unknown(recipe)
+        networks.require_weights_of(require_network(recipe), recipe.dataset.side**2, 0, arrays)
+        built = self.build(recipe)
+        networks.put_weights(built.networks, arrays)
+        return built.reconstruct if recipe.rescale == "none" else _rescale(built.reconstruct)
+
+    def _refuse_unknown(self, recipe: AutoencoderRecipe) -> None:
+        """Raise CorruptError for a recipe that ``choose`` cannot have made: somebody else's, or a newer one."""
+        network = require_network(recipe)
+        networks.refuse_unknown(network)
+        require_loss(recipe)
+        require_options(recipe, {name: type(option.default) for name, option in self.options.items()})
+        try:
+            self.check(recipe.options, {}, network.activations)
+        except UsageError as error:
+            raise CorruptError(f"the recipe cannot be: {error}") from None
+
+
+def require_network(recipe: AutoencoderRecipe) -> NetworkOptions:
+    """Return the shape and training of a recipe's network. Raises CorruptError where it has none."""
+    if recipe.network is None:
+        raise CorruptError(f"the recipe of type {recipe.type} has no network")
+    return recipe.network
+
+
+def require_loss(recipe: AutoencoderRecipe) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return a recipe's reconstruction loss. Raises CorruptError where it names none of ours."""
+    if recipe.loss not in LOSSES:
+        raise CorruptError(f"the recipe names a loss that this advae does not know: {recipe.loss!r}")
+    return LOSSES[recipe.loss]
+
+
+def _check_output(output: str, loss: str) -> None:
+    """Raise UsageError where a loss speaks of numbers that the output layer does not make."""
+    made_by = {
+        "categorical-crossentropy": ("relu", "sigmoid", "softplus", "exponential"),
+        "binary-crossentropy": ("sigmoid",),
+    }
+    if output not in made_by.get(loss, networks.ACTIVATIONS):
+        raise UsageError(f"--loss {loss} does not fit output {output}; it takes {', '.join(made_by[loss])}")
+
+
+def rescale_to_intensity(x: Tensor, reconstruction: Tensor) -> Tensor:
+    """Return the reconstruction scaled to the total intensity of x and clipped to [0, 1]; zero stays zero."""
+    from keras import ops
+
+    totals = [ops.sum(images, axis=-1, keepdims=True) for images in (x, reconstruction)]
+    return ops.clip(reconstruction * ops.divide_no_nan(*totals), 0.0, 1.0)
+
+
+def _rescale(raw: Purifier) -> Purifier:
+    """Return a purifier whose output is rescaled, with and without a draw."""
+    sample = raw.sample
+    return replace(
+        raw,
+        mean=lambda x: rescale_to_intensity(x, raw.mean(x)),
+        sample=None if sample is None else lambda x, draw: rescale_to_intensity(x, sample(x, draw)),
+    )

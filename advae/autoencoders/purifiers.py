@@ -1,0 +1,104 @@
+"""What every row of AUTOENCODERS makes, and what it has to offer for that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from advae.errors import CorruptError
+from advae.networks import Tensor
+from advae.records import AutoencoderRecipe, Dataset, History, NetworkOptions, Rescale, Scalar
+from advae.requests import AutoencoderRequest
+from advae.training import OnEpoch
+
+if TYPE_CHECKING:
+    from advae.networks import Arrays
+    from advae.records import FloatArray
+
+Options = Mapping[str, Scalar]
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option that only one kind of autoencoder has: its default, which also gives its type, and its help text."""
+
+    default: Scalar
+    help: str
+
+
+@dataclass(frozen=True)
+class Purifier:
+    """(x, draw) -> x', float32 (n, d) both; ``draw``, an int32 scalar, tells apart the draws of one that samples.
+
+    mean: x -> x' without a draw, in stock layers and keras.ops, so that a ``keras.Input`` can take the place of x;
+    sample: (x, draw) -> x', None for a purifier that does not sample. differentiable: False where the gradient is
+    zero almost everywhere, and so says nothing to an attacker, who must take another in its place.
+    """
+
+    mean: Callable[[Tensor], Tensor]
+    sample: Callable[[Tensor, Tensor], Tensor] | None = None
+    differentiable: bool = True
+
+    @property
+    def samples(self) -> bool:
+        return self.sample is not None
+
+    def __call__(self, x: Tensor, draw: Tensor) -> Tensor:
+        return self.mean(x) if self.sample is None else self.sample(x, draw)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a kind makes of a request: those fields of its recipe that only the kind can fill in."""
+
+    network: NetworkOptions | None
+    loss: str | None
+    rescale: Rescale
+    options: dict[str, Scalar]
+
+
+class AutoencoderKind(Protocol):
+    """A row of AUTOENCODERS. options: what only this kind has, by name."""
+
+    @property
+    def summary(self) -> str: ...
+
+    @property
+    def options(self) -> Mapping[str, Option]: ...
+
+    def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
+        """Return the request with every default filled in. Raises UsageError for what does not exist or fit."""
+
+    def fit(self, recipe: AutoencoderRecipe, x: FloatArray, on_epoch: OnEpoch) -> tuple[Arrays, History | None]:
+        """Return the arrays fitted on x, float32 (n, d) in [0, 1], and the history where there were epochs.
+
+        Raises DivergedError.
+        """
+
+    def restore(self, recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
+        """Return the purifier that the recipe and the arrays of ``fit`` describe.
+
+        Raises CorruptError for a recipe that ``choose`` cannot have made, and for arrays that are not its own, before
+        memory is taken for what the recipe claims.
+        """
+
+
+MAX_INTEGER = 2**53
+"""The largest up to which each integer is a float."""
+
+
+def fill_in_options(options: Mapping[str, Option], given: Options) -> dict[str, Scalar]:
+    """Return a kind's own options, the defaults where none is given."""
+    return {name: option.default for name, option in options.items()} | dict(given)
+
+
+def require_options(recipe: AutoencoderRecipe, expected: Mapping[str, type]) -> None:
+    """Raise CorruptError unless a recipe has a kind's own options, by name and type."""
+    # JSON has one kind of number, and no largest one.
+    given = {
+        name: float if type(value) is int and abs(value) <= MAX_INTEGER else type(value)
+        for name, value in recipe.options.items()
+    }
+    if given != {name: float if kind is int else kind for name, kind in expected.items()}:
+        raise CorruptError(f"the recipe's options are not those of {recipe.type}: {', '.join(recipe.options)}")
