@@ -25,6 +25,7 @@ __all__ = [
     "make_recipe",
     "rescale_to_intensity",
     "restore_purifier",
+    "samples",
 ]
 
 RECIPE_REV = 1
@@ -67,6 +68,11 @@ def fit_autoencoder(recipe: AutoencoderRecipe, x: FloatArray, on_epoch: OnEpoch)
     The history is None for a control, which is not trained. Raises DivergedError.
     """
     return AUTOENCODERS[recipe.type].fit(recipe, x, on_epoch)
+
+
+def samples(recipe: AutoencoderRecipe) -> bool:
+    """Return whether the purifier of a recipe draws at random, so that no two answers are the same."""
+    return recipe.options.get("sample") is True
 
 
 def restore_purifier(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:

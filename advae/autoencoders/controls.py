@@ -170,7 +170,7 @@ def build_pca(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
     size, pixels = components.shape
     stack = networks.dense_stack(pixels, (size, pixels), ("linear", "linear"), seed=0)
     stack.set_weights([components.T, -components @ mean, components, mean])
-    return Purifier(lambda x: ops.clip(stack(x), 0.0, 1.0))
+    return Purifier(lambda x: ops.clip(stack(x), 0.0, 1.0), clips=True)
 
 
 def _choose_code_size(given: int | None, dataset: Dataset) -> int:

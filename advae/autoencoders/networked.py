@@ -137,4 +137,5 @@ def _rescale(raw: Purifier) -> Purifier:
         raw,
         mean=lambda x: rescale_to_intensity(x, raw.mean(x)),
         sample=None if sample is None else lambda x, draw: rescale_to_intensity(x, sample(x, draw)),
+        clips=True,
     )

@@ -33,12 +33,14 @@ class Purifier:
 
     mean: x -> x' without a draw, in stock layers and keras.ops, so that a ``keras.Input`` can take the place of x;
     sample: (x, draw) -> x', None for a purifier that does not sample. differentiable: False where the gradient is
-    zero almost everywhere, and so says nothing to an attacker, who must take another in its place.
+    zero almost everywhere, and so says nothing to an attacker, who must take another in its place. clips: whether
+    values are cut off at 0 and 1, where the gradient ends.
     """
 
     mean: Callable[[Tensor], Tensor]
     sample: Callable[[Tensor, Tensor], Tensor] | None = None
     differentiable: bool = True
+    clips: bool = False
 
     @property
     def samples(self) -> bool:

@@ -1,0 +1,78 @@
+"""What crosses modules or is stored on disk: datasets in memory, recipes, results and manifests, JSON both ways."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from advae.records.base import Floats, Names, Record, Scalar
+from advae.records.datasets import MAX_SIDE, Dataset, DatasetRef
+from advae.records.manifests import ADVERSARIAL, OUTCOMES, SAMPLES, Artifact, DatasetKey, Manifest
+from advae.records.recipes import (
+    Activations,
+    AutoencoderRecipe,
+    ClassifierRecipe,
+    Count,
+    LayerSize,
+    LogisticOptions,
+    NetworkOptions,
+    Norm,
+    Rate,
+    Recipe,
+    Rescale,
+    RunRecipe,
+    Seed,
+    entry_id,
+)
+from advae.records.results import (
+    AutoencoderMetrics,
+    ClassifierMetrics,
+    EpsResult,
+    History,
+    Metrics,
+    RunMetrics,
+    Status,
+    Verdict,
+)
+
+if TYPE_CHECKING:
+    from advae.records.datasets import FloatArray, IntArray
+
+__all__ = [
+    "ADVERSARIAL",
+    "MAX_SIDE",
+    "OUTCOMES",
+    "SAMPLES",
+    "Activations",
+    "Artifact",
+    "AutoencoderMetrics",
+    "AutoencoderRecipe",
+    "ClassifierMetrics",
+    "ClassifierRecipe",
+    "Count",
+    "Dataset",
+    "DatasetKey",
+    "DatasetRef",
+    "EpsResult",
+    "FloatArray",
+    "Floats",
+    "History",
+    "IntArray",
+    "LayerSize",
+    "LogisticOptions",
+    "Manifest",
+    "Metrics",
+    "Names",
+    "NetworkOptions",
+    "Norm",
+    "Rate",
+    "Recipe",
+    "Record",
+    "Rescale",
+    "RunMetrics",
+    "RunRecipe",
+    "Scalar",
+    "Seed",
+    "Status",
+    "Verdict",
+    "entry_id",
+]

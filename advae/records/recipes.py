@@ -1,0 +1,133 @@
+"""Recipes: all that decides a result, so that their digest can be the result's identity."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from advae.identity import name_recipe
+from advae.records.base import Floats, Record, Scalar
+from advae.records.datasets import DatasetRef
+
+Activations = tuple[str, str, str, str]
+"""Of the first hidden layer, the code, the second hidden layer and the output."""
+
+LayerSize = Annotated[int, Field(ge=1, le=65_536)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Rate = Annotated[float, Field(gt=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Rescale = Literal["intensity", "none"]
+Norm = Literal["linf", "l2"]
+
+
+class NetworkOptions(Record):
+    """Shape and training of the paper's five-layer stack d - hidden - code - hidden - d."""
+
+    hidden: LayerSize
+    code: LayerSize
+    activations: Activations
+    epochs: Count
+    batch_size: Count
+    learning_rate: Rate
+
+
+class LogisticOptions(Record):
+    """Options of scikit-learn's LogisticRegression; C in its unit, for pixels in [0, 1]."""
+
+    C: Rate
+    intercept: bool
+    max_iter: Count
+
+
+class AutoencoderRecipe(Record):
+    """options: what only this type of autoencoder has, by name (``rho``, ``noise_level``, ...).
+
+    A control (blur, ...) is of this kind too: network and loss are None, since nothing is trained.
+    """
+
+    kind: Literal["ae"] = "ae"
+    type: str
+    dataset: DatasetRef
+    network: NetworkOptions | None
+    loss: str | None
+    rescale: Rescale
+    options: dict[str, Scalar]
+    seed: Seed
+    recipe_rev: int
+
+    @property
+    def is_control(self) -> bool:
+        """Whether this is no autoencoder, but what one is to be compared with."""
+        return self.network is None
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        return ()
+
+
+class ClassifierRecipe(Record):
+    """autoencoder: id of the purifier that the classifier was trained behind, or None."""
+
+    kind: Literal["clf"] = "clf"
+    model: str
+    dataset: DatasetRef
+    autoencoder: str | None
+    options: NetworkOptions | LogisticOptions
+    seed: Seed
+    recipe_rev: int
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        return (self.autoencoder,) if self.autoencoder else ()
+
+
+def _absent_unless_given() -> Any:
+    return Field(default=None, exclude_if=lambda value: value is None)
+
+
+class RunRecipe(Record):
+    """One attack under one threat model at one or several eps.
+
+    eps: radii of the norm's ball, in units of x. step_size: None stands for the attack's own multiple of eps / steps.
+    restarts: from how many random points, the best of which counts. limit: the first ``limit`` test images, None for
+    all. clip: False is the paper's protocol, neither projected nor clipped. twin: the undefended classifier that an
+    oblivious attacker uses; surrogate: the pipeline of another seed that a transfer attacker uses. draws: over how many
+    draws of a purifier that samples each gradient is averaged; queries: of a score-based attack, for each sample.
+    Options that a method does not have are None.
+    """
+
+    kind: Literal["run"] = "run"
+    method: str
+    threat: str
+    norm: Norm = "linf"
+    classifier: str
+    twin: str | None
+    dataset: DatasetRef
+    eps: Floats
+    target: int | None
+    steps: int | None
+    step_size: float | None
+    loss: str | None
+    clip: bool
+    limit: int | None
+    save_adversarial: bool
+    seed: Seed
+    recipe_rev: int
+    # Not in the identity of what has none: runs from before there were such options keep their ids.
+    restarts: int | None = _absent_unless_given()
+    surrogate: str | None = _absent_unless_given()
+    draws: int | None = _absent_unless_given()
+    queries: int | None = _absent_unless_given()
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        return tuple(id_ for id_ in (self.classifier, self.twin, self.surrogate) if id_)
+
+
+Recipe = Annotated[AutoencoderRecipe | ClassifierRecipe | RunRecipe, Field(discriminator="kind")]
+
+
+def entry_id(recipe: AutoencoderRecipe | ClassifierRecipe | RunRecipe) -> str:
+    """Return the id that a recipe stands for: its kind and the first 12 hex digits of its SHA-256."""
+    return name_recipe(recipe.model_dump(mode="json"))
