@@ -51,7 +51,9 @@ class Attack:
     target: int | None = None
     choose_targets: Callable[[IntArray], tuple[int, ...]] | None = None
     linear_only: bool = False
+    sized: bool = True
     queries: bool = False
+    threat: str | None = None
     members: Mapping[str, tuple[tuple[str, str | None], ...]] = field(default_factory=dict)
 
     @property

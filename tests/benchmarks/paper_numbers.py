@@ -20,7 +20,7 @@ from advae.errors import DivergedError
 from advae.records import Manifest
 from advae.registry import Registry, library_versions
 from advae.requests import AttackRequest, AutoencoderRequest, ClassifierRequest
-from advae.workflows import Workspace, attack, train_autoencoder, train_classifier
+from advae.workflows import Plan, Workspace, attack, train_autoencoder, train_classifier
 
 RESULTS = Path(__file__).parent / "results" / "paper_numbers.json"
 KINDS = ("vanilla", "sparse", "denoising", "variational")
@@ -142,7 +142,7 @@ class Recorder:
         step_size: float | None = None,
     ) -> None:
         request = AttackRequest(method=method, threat=threat, eps=(eps,), clip=clip, steps=steps, step_size=step_size)
-        made = attack(self.workspace, classifier.id, None, [request])[0].manifest
+        made = attack(self.workspace, classifier.id, None, Plan([request])).requested[0].manifest
         metrics = made.as_run()[1]
         result = metrics.results[0]
         self._note(
