@@ -110,7 +110,7 @@ def _check_options(request: AttackRequest, row: Attack) -> None:
         find_loss(request.loss)
     unfit = {
         "--steps": request.steps is not None and not row.iterative,
-        "--step-size": request.step_size is not None and not row.iterative,
+        "--step-size": request.step_size is not None and not (row.iterative and row.sized),
         "--restarts": request.restarts is not None and row.restarts is None,
         "--loss": request.loss is not None and row.loss is None,
         "--no-clip": not request.clip and row.unclipped is None,
