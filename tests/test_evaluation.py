@@ -16,6 +16,17 @@ from advae.threats import THREATS, Pipeline
 
 SIDE, CLASSES, N = 6, 4, 90
 
+STEPS = {"cw": 40}
+"""Of attacks that five steps leave where they were."""
+
+PAIRS = [
+    (method, threat)
+    for method, row in ATTACKS.items()
+    for threat in THREATS
+    # A threat that the table does not have yet stands for none.
+    if row.threat in (None, threat) or row.threat not in THREATS
+]
+
 
 def make_recipe(method: str = "bim", **changes: Any) -> RunRecipe:
     row = ATTACKS[method]
@@ -27,7 +38,8 @@ def make_recipe(method: str = "bim", **changes: Any) -> RunRecipe:
         "dataset": DatasetRef(name="toy", digest="0", side=SIDE, classes=tuple("abcd")),
         "eps": (0.1,),
         "target": 1 if row.target is not None else None,
-        "steps": 5 if row.iterative else None,
+        "norm": row.norms[0],
+        "steps": STEPS.get(method, 5) if row.iterative else None,
         "step_size": None,
         "loss": row.loss,
         "restarts": row.restarts,
@@ -59,8 +71,7 @@ def toy() -> tuple[Any, Any, Pipeline]:
     return x, y, pipeline
 
 
-@pytest.mark.parametrize("threat", THREATS)
-@pytest.mark.parametrize("method", ATTACKS)
+@pytest.mark.parametrize(("method", "threat"), PAIRS)
 def test_every_attack_under_every_threat_keeps_the_contract(method: str, threat: str, toy: Any) -> None:
     """Budget, range, counts, intervals, determinism, monotone in eps for these linear models."""
     x, y, pipeline = toy
@@ -202,10 +213,11 @@ def test_an_attack_that_overshoots_is_projected_and_scored_inside(toy: Any, monk
     np.testing.assert_allclose(samples["x_adv"][0], np.minimum(samples["x"] + 0.1, 1), atol=1e-6)
 
 
-@pytest.mark.parametrize("method", [name for name, row in ATTACKS.items() if "l2" in row.norms])
+# cw looks for the nearest point that fools, and spends no more than that takes.
+@pytest.mark.parametrize("method", [name for name, row in ATTACKS.items() if "l2" in row.norms and name != "cw"])
 def test_an_l2_budget_is_kept_and_spent(method: str, toy: Any) -> None:
     x, y, pipeline = toy
-    recipe = make_recipe(method, norm="l2", eps=(0.0, 0.01, 1.5), steps=20)
+    recipe = make_recipe(method, norm="l2", eps=(0.0, 0.01, 1.5), steps=20 if ATTACKS[method].iterative else None)
     still, small, large = evaluate(THREATS["adaptive"].view(pipeline), recipe, x, y).metrics.results
     assert (still.l2_mean, still.accuracy) == (0.0, pytest.approx(0.9))
     for result, eps in ((small, 0.01), (large, 1.5)):

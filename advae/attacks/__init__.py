@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from advae.attacks.carlini import cw
 from advae.attacks.goals import Goal
-from advae.attacks.gradient import bim, fgsm, loss_gradient
+from advae.attacks.gradient import bim, fgsm, loss_gradient, margin_gradient
 from advae.attacks.iterative import apgd, mim, pgd
 from advae.attacks.linear import linear_direction, linear_step, natural_targets, non_natural_targets, paper_step
 from advae.attacks.losses import LOSSES
+from advae.attacks.noise import noise
+from advae.attacks.square import square
 from advae.errors import UsageError, unknown
 from advae.records import Norm
 
@@ -30,13 +33,15 @@ class Attack:
     """A row of ATTACKS.
 
     run: (goal, x, eps=, and where ``iterative`` also step_size=, steps=) -> proposed x_adv; gradient: (goal, x) -> the
-    first gradient that it follows; steps: how many by default, None for a single one; stride: the default step is
-    stride * eps / steps; norms: those that it can measure its budget in; restarts: from how many random points by
-    default, None for attacks that start at x; loss: what it climbs by default, None for those with an objective of
-    their own. unclipped: the paper's form of ``run``, for ``--no-clip``. target: default of attacks on one class;
-    choose_targets: reads a target for each class off the confusion matrix after TARGETS_FROM, at the same eps on the
-    same samples. members: norm -> (attack, loss or None for its own), cheapest first, of which each sample meets one
-    after the other until it is broken; ``run`` is then the first one's.
+    first gradient that it follows, of one that follows none the margin's, which says whether there was any; steps: how
+    many by default, None for a single one; queries: whether they are scores asked for, not gradients; sized: whether
+    their size is the caller's to choose; stride: the default step is stride * eps / steps; norms: those that it can
+    measure its budget in; restarts: from how many random points by default, None for attacks that start at x; loss:
+    what it climbs by default, None for those with an objective of their own; threat: the only threat model that it
+    makes sense under, None for any. unclipped: the paper's form of ``run``, for ``--no-clip``. target: default of
+    attacks on one class; choose_targets: reads a target for each class off the confusion matrix after TARGETS_FROM, at
+    the same eps on the same samples. members: norm -> (attack, loss or None for its own), cheapest first, of which
+    each sample meets one after the other until it is broken; ``run`` is then the first one's.
     """
 
     summary: str
@@ -71,13 +76,56 @@ def _linear(summary: str, **row: Any) -> Attack:
     return Attack(summary, linear_step, linear_direction, unclipped=paper_step, linear_only=True, loss=None, **row)
 
 
+WORST = {
+    "linf": (("fgsm", None), ("pgd", None), ("apgd", DEFAULT_LOSS), ("apgd", None), ("square", None)),
+    "l2": (("pgd", None), ("apgd", DEFAULT_LOSS), ("apgd", None), ("cw", None), ("square", None)),
+}
+"""The standard set: norm -> attacks, each with a loss or None for its own, cheapest first."""
+
 ATTACKS: dict[str, Attack] = {
     "fgsm": Attack("one signed-gradient step", fgsm),
     "tfgsm": Attack("one signed-gradient step towards a class", fgsm, target=5),
     "bim": Attack("repeated signed-gradient steps, projected", bim, steps=10),
     "pgd": Attack("steps from random points, the best iterate", pgd, steps=40, stride=2.5, norms=BOTH, restarts=1),
     "mim": Attack("steps along the accumulated gradient", mim, steps=20, stride=2.0, norms=BOTH),
-    "apgd": Attack("Auto-PGD: steps that shorten by themselves", apgd, steps=100, norms=BOTH, restarts=1, loss="dlr"),
+    "apgd": Attack(
+        "Auto-PGD: steps that shorten by themselves",
+        apgd,
+        steps=100,
+        norms=BOTH,
+        restarts=1,
+        loss="dlr",
+        sized=False,
+    ),
+    "cw": Attack(
+        "Carlini-Wagner: the nearest point that fools (l2)",
+        cw,
+        margin_gradient,
+        steps=200,
+        norms=("l2",),
+        loss=None,
+        sized=False,
+    ),
+    "square": Attack(
+        "random square windows, scores only",
+        square,
+        margin_gradient,
+        steps=1000,
+        norms=BOTH,
+        loss=None,
+        sized=False,
+        queries=True,
+        threat="black-box",
+    ),
+    "noise": Attack("random noise, the floor", noise, margin_gradient, norms=BOTH, loss=None, threat="noise"),
+    "worst": Attack(
+        "fgsm, pgd, apgd with two losses and square (l2: pgd, apgd, cw, square), until one succeeds",
+        fgsm,
+        norms=BOTH,
+        loss=None,
+        queries=True,
+        members=WORST,
+    ),
     "non-targeted": _linear("one step away from the true class (lr)"),
     "natural": _linear("towards the class each class is mistaken for most often (lr)", choose_targets=natural_targets),
     "non-natural": _linear(

@@ -50,6 +50,16 @@ def loss_gradient(goal: Goal, x: Tensor) -> Tensor:
     )
 
 
+def margin_gradient(goal: Goal, x: Tensor) -> Tensor:
+    """Return the gradient at x of how far each sample is from fooling, float32 (n, d); 0 where there is none."""
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        total = tf.reduce_sum(goal.look(x, 0)[1])
+    return tape.gradient(total, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+
 def _step(goal: Goal, x: Tensor, size: Tensor, *, draw: Tensor) -> Tensor:
     """Return x moved by one step; a pixel whose gradient is not a number stays where it is."""
     import numpy as np

@@ -1,0 +1,140 @@
+"""Carlini and Wagner's L2 attack: the nearest point that fools, not the worst one inside a ball.
+
+Carlini and Wagner 2017, arXiv:1608.04644. Nothing of CleverHans 4.0's own serves: it calls an optimiser's
+``variables()``, a property since Keras 3, and compares in Python, so that it cannot be traced as a whole.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from advae.attacks.goals import Goal
+
+Tensor = Any
+
+SEARCH_STEPS = 5
+"""How many weights c of the margin are tried on each sample (section VI)."""
+
+FIRST_WEIGHT = 1.0
+"""The first c: times 10 until it is enough, by 10 until it is not, then halved on a logarithmic scale."""
+
+LEARNING_RATE = 0.1
+"""Adam's first rate, in units of arctanh. It falls to 0 along a line, which the paper's does not: at a constant rate
+the iterates jump over near boundaries, and the distances found were up to a sixth too long."""
+
+NEARLY_ONE = 0.9999
+"""How far of their way to the ends of the range pixels start: arctanh sends black and white ones to infinity, where no
+gradient moves them."""
+
+
+class _Found(NamedTuple):
+    """The best point of each sample (n, d), its squared distance, infinite where it does not fool, and its margin."""
+
+    x_adv: Tensor
+    distance: Tensor
+    margin: Tensor
+
+
+class _Moments(NamedTuple):
+    """Adam's running means of the gradient and of its square, (n, d) both."""
+
+    mean: Tensor
+    square: Tensor
+
+
+def cw(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor) -> Tensor:
+    """Return for each sample the nearest point that fools; where none was found, the point of the lowest margin.
+
+    x: float32 (n, d); steps: int32, for each of SEARCH_STEPS weights. step_size is not used, and eps only where the
+    valid range has no end: the caller cuts off what is longer, so that a success at eps is a distance of at most eps.
+    Sections V.B (f_6 with kappa 0), V.C (change of variables) and VI.
+    """
+    import tensorflow as tf
+
+    middle, half = _range(goal, x, eps)
+    start = tf.atanh(NEARLY_ONE * tf.math.divide_no_nan(x - middle, half))
+    scale = _largest_logit(goal, x)
+    margins = goal.look(x, 0)[1]
+    found = _Found(
+        x, tf.where(margins < 0.0, 0.0, float("inf")), tf.where(tf.math.is_nan(margins), float("inf"), margins)
+    )
+    weight, too_little, enough = (tf.fill(tf.shape(margins), c) for c in (FIRST_WEIGHT, 0.0, float("inf")))
+    for _ in tf.range(SEARCH_STEPS):
+        w, moments = start, _Moments(tf.zeros_like(x), tf.zeros_like(x))
+        fooled = tf.zeros_like(margins, tf.bool)
+        for i in tf.range(steps):
+            with tf.GradientTape() as tape:
+                tape.watch(w)
+                x_adv = middle + half * tf.tanh(w)
+                distances, margins = tf.reduce_sum((x_adv - x) ** 2, axis=-1), goal.look(x_adv, i)[1]
+                total = tf.reduce_sum(distances + weight * tf.maximum(margins / scale, 0.0))
+            found = _keep(found, _Found(x_adv, tf.where(margins < 0.0, distances, float("inf")), margins))
+            fooled |= margins < 0.0
+            rate = LEARNING_RATE * (1.0 - tf.cast(i, tf.float32) / tf.cast(steps, tf.float32))
+            w, moments = _step(w, tape.gradient(total, w), moments, rate, tf.cast(i + 1, tf.float32))
+        too_little = tf.where(fooled, too_little, weight)
+        enough = tf.where(fooled, weight, enough)
+        weight = _next_weight(too_little, enough)
+    return found.x_adv
+
+
+def _range(goal: Goal, x: Tensor, eps: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the middle and half the width of the valid range, (n, d) both.
+
+    tanh needs two ends: where the range lacks one it ends with the eps-ball, beyond which nothing counts.
+    """
+    import tensorflow as tf
+
+    lower = tf.where(tf.math.is_finite(goal.lower), goal.lower, x - eps)
+    upper = tf.where(tf.math.is_finite(goal.upper), goal.upper, x + eps)
+    return (lower + upper) / 2.0, (upper - lower) / 2.0
+
+
+def _largest_logit(goal: Goal, x: Tensor) -> Tensor:
+    """Return the largest magnitude of a logit at x, (n,), which the margins are divided by.
+
+    Behind an exponential layer logits, and so margins, differ by orders of magnitude from model to model and from
+    sample to sample; the weight c that balances them against a distance would too, and five trials would not find it.
+    Taken at x only, it is a constant that turns no gradient.
+    """
+    import tensorflow as tf
+
+    magnitudes = tf.reshape(tf.abs(goal.view(x, 0)[1]), (tf.shape(x)[0], -1))
+    largest = tf.stop_gradient(tf.reduce_max(magnitudes, axis=-1))
+    return tf.where(tf.math.is_finite(largest) & (largest > 0.0), largest, 1.0)
+
+
+def _keep(found: _Found, tried: _Found) -> _Found:
+    """Return for each sample the nearer point that fools; the lower margin where neither does."""
+    import tensorflow as tf
+
+    neither = tf.math.is_inf(found.distance) & tf.math.is_inf(tried.distance)
+    better = tf.where(neither, tried.margin < found.margin, tried.distance < found.distance)
+    return _Found(
+        tf.where(better[:, None], tried.x_adv, found.x_adv),
+        tf.where(better, tried.distance, found.distance),
+        tf.where(better, tried.margin, found.margin),
+    )
+
+
+def _step(w: Tensor, gradient: Tensor, moments: _Moments, rate: Tensor, t: Tensor) -> tuple[Tensor, _Moments]:
+    """Return Adam's t-th step, from 1; a pixel whose gradient is not finite counts as flat.
+
+    Kingma and Ba 2015, arXiv:1412.6980, algorithm 1 with its own constants.
+    """
+    import tensorflow as tf
+
+    finite = tf.where(tf.math.is_finite(gradient), gradient, 0.0)
+    mean = 0.9 * moments.mean + 0.1 * finite
+    square = 0.999 * moments.square + 0.001 * finite**2
+    direction = mean / (1.0 - 0.9**t) / (tf.sqrt(square / (1.0 - 0.999**t)) + 1e-8)
+    return w - rate * direction, _Moments(mean, square)
+
+
+def _next_weight(too_little: Tensor, enough: Tensor) -> Tensor:
+    """Return the weights to try next, (n,): between the largest that did not fool and the smallest that did."""
+    import tensorflow as tf
+
+    between = tf.sqrt(too_little) * tf.sqrt(enough)
+    return tf.where(tf.math.is_inf(enough), 10.0 * too_little, tf.where(too_little > 0.0, between, enough / 10.0))

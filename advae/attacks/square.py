@@ -1,0 +1,243 @@
+"""The Square Attack: a random search over square windows that asks for scores and never for a gradient.
+
+Andriushchenko et al. 2020, arXiv:1912.00049. It is traced into its caller's graph, with eps and the number of queries
+as tensors. Arrays are (m, d) over the m samples that are still to be fooled, d = side * side; whatever a sample draws
+is drawn for itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from advae.attacks.goals import Goal
+
+    FloatImage = NDArray[np.float32]
+
+Tensor = Any
+Draw = Callable[[int], Tensor]
+"""How many -> that many numbers in [0, 1) for each of the m samples, float32 (m, how many)."""
+
+FIRST_SHARE = 0.8
+"""The share p of the pixels that the first window covers: AutoAttack's setting (arXiv:2003.01690), and the authors' own
+on MNIST; they take less for undefended ImageNet models."""
+
+HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
+"""After which of 10,000 queries p is halved (section 3.1); scaled to the queries that there are."""
+
+TILES = 5
+"""How many bumps the first point in L2 has along a side (algorithm 3)."""
+
+
+def square(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor) -> Tensor:
+    """Return for each sample the point of the lowest margin that ``steps`` queries found, x among them.
+
+    x: float32 (n, d), d a square number; eps: float32 scalar, in units of x; steps: int32, queries a sample, beside the
+    one at x that says whether there is anything to do. step_size is not used. What is fooled is asked about no more.
+    """
+    import tensorflow as tf
+
+    seed = tf.convert_to_tensor(goal.seed)
+    clean = goal.look(x, 0)[1]
+    # The first point is taken whatever it is worth: the search goes on from there.
+    best, lowest = x, tf.where(clean < 0.0, clean, float("inf"))
+    query = 0
+    while query < steps and eps > 0.0 and tf.reduce_any(lowest >= 0.0):
+        rows = tf.where(lowest >= 0.0)[:, 0]
+        left = _narrow(goal, rows)
+        tried = _propose(
+            left, tf.gather(x, rows), tf.gather(best, rows), eps, query, steps, _draw_for(rows, seed, query, x)
+        )
+        margins = left.look(tried, query + 1)[1]
+        lower = margins < tf.gather(lowest, rows)
+        place = tf.boolean_mask(rows, lower)[:, None]
+        best = tf.tensor_scatter_nd_update(best, place, tf.boolean_mask(tried, lower))
+        lowest = tf.tensor_scatter_nd_update(lowest, place, tf.boolean_mask(margins, lower))
+        query += 1
+    return tf.where((clean < lowest)[:, None], x, best)
+
+
+def _narrow(goal: Goal, rows: Tensor) -> Goal:
+    """Return the goal of some of the samples."""
+    import tensorflow as tf
+
+    lower, upper = (
+        tf.gather(bound, rows) if tf.convert_to_tensor(bound).shape.rank else bound
+        for bound in (goal.lower, goal.upper)
+    )
+    return replace(goal, labels=tf.gather(goal.labels, rows), lower=lower, upper=upper)
+
+
+def _draw_for(rows: Tensor, seed: Tensor, query: Tensor, x: Tensor) -> Draw:
+    """Return what draws for some of the samples: for all, so that no sample's draws depend on who else is left."""
+    import tensorflow as tf
+
+    own = tf.random.fold_in(seed, query)
+    return lambda many: tf.gather(tf.random.stateless_uniform((tf.shape(x)[0], many), own), rows)
+
+
+def _propose(goal: Goal, x: Tensor, best: Tensor, eps: Tensor, query: Tensor, steps: Tensor, draw: Draw) -> Tensor:
+    """Return the point to ask about next: the first, or the best one changed inside a window."""
+    import tensorflow as tf
+
+    side = math.isqrt(x.shape[-1])
+    if query == 0:
+        moved = _stripe(x, eps, side, draw) if goal.norm == "linf" else _strew(x, eps, side, draw)
+    elif goal.norm == "linf":
+        moved = _flip_window(goal, x, best, eps, _window_size(query, steps, side), side, draw)
+    else:
+        moved = _move_mass(x, best, eps, _odd_size(_window_size(query, steps, side), side), side, draw)
+    return tf.clip_by_value(moved, goal.lower, goal.upper)
+
+
+def _window_size(query: Tensor, steps: Tensor, side: int) -> Tensor:
+    """Return the side of this query's window, int32 from 1 to side - 1: the square root of the share p of the image."""
+    import tensorflow as tf
+
+    passed = 10_000.0 * tf.cast(query - 1, tf.float32) / tf.cast(steps, tf.float32)
+    halved = tf.reduce_sum(tf.cast(passed > tf.constant(HALVINGS, tf.float32), tf.float32))
+    size = tf.sqrt(FIRST_SHARE * 0.5**halved) * side
+    return tf.clip_by_value(tf.cast(tf.round(size), tf.int32), 1, max(side - 1, 1))
+
+
+def _window(down: Tensor, right: Tensor, size: Tensor, side: int) -> Tensor:
+    """Return which pixels lie in the windows of these upper left corners, int32 (m,) both: bool (m, d)."""
+    import tensorflow as tf
+
+    line = tf.range(side)
+    rows, columns = ((line >= corner[:, None]) & (line < corner[:, None] + size) for corner in (down, right))
+    return tf.reshape(rows[:, :, None] & columns[:, None, :], (-1, side * side))
+
+
+def _corner(drawn: Tensor, size: Tensor, side: int) -> Tensor:
+    """Return a corner coordinate, int32 (m,) from 0 to side - size, of numbers in [0, 1)."""
+    import tensorflow as tf
+
+    places = side - size + 1
+    return tf.minimum(tf.cast(drawn * tf.cast(places, tf.float32), tf.int32), places - 1)
+
+
+# ---------------------------------------------------------------- L-infinity
+
+
+def _stripe(x: Tensor, eps: Tensor, side: int, draw: Draw) -> Tensor:
+    """Return x with eps added to some columns and taken from the others."""
+    import tensorflow as tf
+
+    return x + eps * tf.tile(tf.where(draw(side) < 0.5, -1.0, 1.0), (1, side))
+
+
+def _flip_window(goal: Goal, x: Tensor, best: Tensor, eps: Tensor, size: Tensor, side: int, draw: Draw) -> Tensor:
+    """Return the best point with x + eps or x - eps in a window: the other one where that changes nothing.
+
+    Algorithm 2, which draws again until something changes; with one channel there are only these two.
+    """
+    import tensorflow as tf
+
+    drawn = draw(3)
+    inside = _window(_corner(drawn[:, 0], size, side), _corner(drawn[:, 1], size, side), size, side)
+    low, high = (tf.clip_by_value(x + change, goal.lower, goal.upper) for change in (-eps, eps))
+    rises = drawn[:, 2:] < 0.5
+    idle = tf.reduce_all(~inside | (tf.where(rises, high, low) == best), axis=-1, keepdims=True)
+    return tf.where(inside, tf.where(rises ^ idle, high, low), best)
+
+
+# ---------------------------------------------------------------- L2
+
+
+def _strew(x: Tensor, eps: Tensor, side: int, draw: Draw) -> Tensor:
+    """Return x with a grid of bumps of random sign, of length eps together."""
+    import numpy as np
+    import tensorflow as tf
+
+    size = max(side // TILES, 1)
+    many = side // size
+    margin = (side - many * size) // 2
+    frame = (margin, side - many * size - margin)
+    bumps = np.stack([np.pad(np.tile(bump, (many, many)), (frame, frame)).ravel() for bump in _both_ways(size)])
+    drawn = draw(many * many + 1)
+    signs = tf.reshape(tf.where(drawn[:, 1:] < 0.5, -1.0, 1.0), (-1, many, many))
+    wide = tf.pad(tf.repeat(tf.repeat(signs, size, axis=1), size, axis=2), ((0, 0), frame, frame))
+    way = tf.cast(drawn[:, 0] < 0.5, tf.int32)
+    return x + eps * _unit(tf.gather(tf.constant(bumps), way) * tf.reshape(wide, (-1, side * side)))
+
+
+def _move_mass(x: Tensor, best: Tensor, eps: Tensor, size: Tensor, side: int, draw: Draw) -> Tensor:
+    """Return the best point with a bump added in one window, paid for with all that another window held.
+
+    Algorithm 3.
+    """
+    import tensorflow as tf
+
+    drawn = draw(6)
+    corners = [_corner(drawn[:, i], size, side) for i in range(4)]
+    gains, pays = _window(corners[0], corners[1], size, side), _window(corners[2], corners[3], size, side)
+    delta = best - x
+    bump = tf.where(drawn[:, 4:5] < 0.5, -1.0, 1.0) * _place_bump(corners[0], corners[1], size, side, drawn[:, 5])
+    mixed = _unit(bump + _unit(tf.where(gains, delta, 0.0)))
+    unspent = tf.maximum(eps**2 - tf.reduce_sum(delta**2, axis=-1, keepdims=True), 0.0)
+    freed = tf.reduce_sum(tf.where(gains | pays, delta, 0.0) ** 2, axis=-1, keepdims=True)
+    moved = tf.where(gains, tf.sqrt(unspent + freed) * mixed, tf.where(pays, 0.0, delta))
+    return x + eps * _unit(moved)
+
+
+def _odd_size(size: Tensor, side: int) -> Tensor:
+    """Return the next odd size, at least 3, at most the side."""
+    import tensorflow as tf
+
+    sizes = _odd_sizes(side)
+    return tf.clip_by_value(size + 1 - size % 2, sizes[0], sizes[-1])
+
+
+def _odd_sizes(side: int) -> range:
+    return range(3, side + 1, 2) if side >= 3 else range(side, side + 1)
+
+
+def _place_bump(down: Tensor, right: Tensor, size: Tensor, side: int, drawn: Tensor) -> Tensor:
+    """Return a bump at each upper left corner, upright or lying as ``drawn`` in [0, 1) says: float32 (m, d)."""
+    import numpy as np
+    import tensorflow as tf
+
+    sizes = _odd_sizes(side)
+    bumps = np.stack([[np.pad(bump, (0, side - n)).ravel() for bump in _both_ways(n)] for n in sizes])
+    table = tf.reshape(tf.gather(tf.constant(bumps), (size - sizes[0]) // 2), (-1,))
+    # What lies above and left of a corner wraps around to the zeros below and right of the bump.
+    rows, columns = ((tf.range(side) - corner[:, None]) % side for corner in (down, right))
+    way = tf.cast(drawn < 0.5, tf.int32) * side * side
+    return tf.gather(
+        table, tf.reshape(way[:, None, None] + rows[:, :, None] * side + columns[:, None, :], (-1, side**2))
+    )
+
+
+def _both_ways(size: int) -> tuple[FloatImage, FloatImage]:
+    """Return the bump eta of algorithm 3 upright and lying: (size, size), one half up, one half down, of length 1."""
+    import numpy as np
+
+    upper, lower = _hill(size // 2, size), _hill(size - size // 2, size)
+    bump = np.concatenate([upper, -lower])
+    bump /= np.linalg.norm(bump)
+    return bump, bump.T
+
+
+def _hill(height: int, width: int) -> FloatImage:
+    """Return nested rectangles around the middle, the k-th of them, from 0, adding 1 / (k + 1)^2; of length 1."""
+    import numpy as np
+
+    outwards = np.arange(max(height, width) // 2 + 1)
+    levels = np.cumsum((1.0 / (outwards + 1.0) ** 2)[::-1])[::-1]
+    ring = np.maximum(abs(np.arange(height) - height // 2)[:, None], abs(np.arange(width) - width // 2))
+    hill = levels[ring].astype(np.float32)
+    return hill / max(np.linalg.norm(hill), np.float32(1e-12))
+
+
+def _unit(delta: Tensor) -> Tensor:
+    """Return perturbations of length 1; what is zero stays."""
+    import tensorflow as tf
+
+    return tf.math.divide_no_nan(delta, tf.norm(delta, axis=-1, keepdims=True))
