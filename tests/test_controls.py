@@ -269,7 +269,8 @@ def test_a_control_takes_the_place_of_an_autoencoder(kind: str, tmp_path: Path) 
     assert [run["threat"] for run in runs] == threats
     stuck = {run["threat"]: run["results"][0]["zero_gradient_fraction"] for run in runs}
     assert stuck == dict.fromkeys(threats, 0) | ({"adaptive": 1} if kind == "binary" else {})
-    succeed("report", *home, "--out", tmp_path / "out", "--format", "json")
+    page = Path(succeed("report", *home, "--out", tmp_path / "out").id).read_text()
+    assert f"behind autoencoder ({kind}, a control)" in page
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert all(network["id"] != ae for network in report["networks"])
     command = next(words for words in map(shlex.split, report["commands"]) if words[1] == "train-ae")
