@@ -48,6 +48,12 @@ class DatasetError(AdvaeError):
     exit_code = 6
 
 
+class VerdictError(AdvaeError):
+    """A verdict or threshold failed: all was computed and stored, and it is not what was asked for."""
+
+    exit_code = 7
+
+
 class DivergedError(AdvaeError):
     """A training whose loss stopped being a finite number."""
 

@@ -12,7 +12,7 @@ from advae.cli.session import Session
 from advae.errors import printable
 from advae.records import ClassifierRecipe, Manifest
 from advae.registry import check_tag
-from advae.report.notes import NOT_VALID
+from advae.verdicts import NOT_VALID
 from advae.workflows import Made
 
 
