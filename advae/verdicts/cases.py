@@ -51,10 +51,7 @@ class Attacked:
 
     @property
     def iterative(self) -> bool:
-        """Whether the attack looks more than once; an ensemble does, though it has no steps of its own."""
-        attack = ATTACKS.get(self.recipe.method)
-        ensemble = attack is not None and bool(attack.members)
-        return ensemble or self.recipe.steps is not None or self.recipe.queries is not None
+        return is_iterative(self.recipe)
 
     def is_beside(self, other: Attacked) -> bool:
         """Whether two runs attack the same samples in the same ball."""
@@ -84,6 +81,13 @@ class Case:
     def beside(self, *threats: str) -> list[Attacked]:
         """Return the pipeline's rows under some threat models that attack what the subject attacks."""
         return [row for row in self.own if row.recipe.threat in threats and row.is_beside(self.subject)]
+
+
+def is_iterative(recipe: RunRecipe) -> bool:
+    """Whether an attack looks more than once; an ensemble does, though it has no steps of its own."""
+    attack = ATTACKS.get(recipe.method)
+    ensemble = attack is not None and bool(attack.members)
+    return ensemble or recipe.steps is not None or recipe.queries is not None
 
 
 def find_full_budget(recipe: RunRecipe) -> float:
