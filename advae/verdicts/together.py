@@ -28,6 +28,9 @@ BLACK_BOX = 0.002
 ONLY_WEAKER = 0.01
 """Share of samples broken by weaker attackers only above which there is a warning."""
 
+ROUNDING = 1e-9
+"""What the difference of two shares may be beside itself: 0.2 - 0.198 is more than 0.002."""
+
 MANY_STARTS = 5
 
 WEAKER = ("noise", "oblivious", "transfer")
@@ -85,7 +88,7 @@ def judge_clean_accuracy(case: Case) -> Verdict:
     with_, without = case.subject.metrics.clean_accuracy, other.metrics.clean_accuracy
     drop = without - with_
     sentence = f"{show_share(with_)} behind the purifier, {show_share(without)} without: {100 * drop:+.1f} points"
-    return say("clean-accuracy", "WARN" if drop > COST else "PASS", sentence, drop)
+    return say("clean-accuracy", "WARN" if drop > COST + ROUNDING else "PASS", sentence, drop)
 
 
 def judge_iterative(case: Case) -> Verdict:
@@ -168,7 +171,7 @@ def judge_black_box(case: Case) -> Verdict:
         f"{best.recipe.queries or 'some'} queries leave {show_share(best.accuracy)}, "
         f"gradients {show_share(case.subject.accuracy)}"
     )
-    return say("black-box", "FAIL" if ahead > BLACK_BOX else "PASS", sentence, ahead)
+    return say("black-box", "FAIL" if ahead > BLACK_BOX + ROUNDING else "PASS", sentence, ahead)
 
 
 def judge_convergence(case: Case) -> Verdict:
