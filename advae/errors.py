@@ -49,7 +49,7 @@ class DatasetError(AdvaeError):
 
 
 class VerdictError(AdvaeError):
-    """A verdict or a threshold failed, where the user asked for that to be an error."""
+    """A verdict or threshold failed: all was computed and stored, and it is not what was asked for."""
 
     exit_code = 7
 

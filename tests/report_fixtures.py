@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
+from rich.table import Table
 
 from advae.metrics import accuracy
 from advae.records import (
@@ -23,6 +27,7 @@ from advae.records import (
     RunRecipe,
 )
 from advae.registry import Registry
+from advae.report import write_report
 
 SIDE = 8
 DIGITS = DatasetRef(name="digits", digest="d" * 64, side=SIDE, classes=tuple("0123456789"))
@@ -143,3 +148,32 @@ def _measure(recipe: RunRecipe, outcomes: dict[str, Any], valid: bool, stuck: fl
         for eps, predictions in zip(recipe.eps, outcomes["predictions"], strict=True)
     )
     return RunMetrics(n=len(labels), clean_accuracy=clean, clean_accuracy_interval=interval, results=results)
+
+
+# ---------------------------------------------------------------- what was written
+
+
+def read_files(lab: Lab, runs: list[Manifest], out: Path) -> dict[str, str]:
+    return {name: path.read_text("utf-8") for name, path in write_report(lab.registry, runs, out).items()}
+
+
+def print_table(table: Table) -> str:
+    stream = io.StringIO()
+    Console(width=400, file=stream).print(table)
+    return stream.getvalue()
+
+
+class Tags(HTMLParser):
+    """Collects every start tag of a page, and what its attributes could fetch."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "srcset", "data")]
+        self.ids += [value or "" for name, value in attrs if name == "id"]

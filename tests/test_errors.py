@@ -18,9 +18,10 @@ EXIT_CODES = {
     "CorruptError": 4,
     "DiskError": 5,
     "DatasetError": 6,
+    "VerdictError": 7,
     "DivergedError": 8,
 }
-"""What people script against; 7 is a verdict's, and 130 is the interrupted command's own."""
+"""What people script against; 130 is the interrupted command's own."""
 
 ATTACKS = ("fgsm", "tfgsm", "bim", "non-targeted")
 

@@ -13,8 +13,8 @@ from rich.table import Table
 from advae.cli.session import Session
 from advae.errors import VerdictError, printable
 from advae.records import ClassifierRecipe, RunRecipe
-from advae.report.notes import NOT_VALID
 from advae.threats import THREATS
+from advae.verdicts import NOT_VALID
 from advae.workflows import Attacks, Made
 
 

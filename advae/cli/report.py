@@ -10,8 +10,12 @@ import typer
 from advae.cli.groups import SESSION, complete_names, complete_refs, grouped
 from advae.cli.options import DataDirOption, DatasetOption, split_names
 from advae.cli.session import Session
-from advae.report import FORMATS, build_terminal_table, compare_runs, write_report
+from advae.errors import VerdictError
+from advae.report import FORMATS, build_terminal_table, check_formats, compare_runs, list_failures, write_comparison
 from advae.workflows import choose_runs
+
+SHOWN = 3
+"""Reasons that ``--strict`` names; the report has them all."""
 
 
 @grouped(session=SESSION)
@@ -35,13 +39,29 @@ def report(
             "--format", metavar="F[,F...]", help=f"{', '.join(FORMATS)}.", autocompletion=complete_names(FORMATS)
         ),
     ] = ",".join(FORMATS),
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Exit 7 where a verdict is FAIL, or a defence's robustness is not established."),
+    ] = False,
 ) -> None:
     """Write a report on runs; prints the path of its page."""
+    formats = split_names("--format", format_)
+    check_formats(formats)
     with session.workspace("report", data_dir=data_dir) as workspace:
         runs = choose_runs(workspace, refs or [], dataset)
-        files = write_report(session.registry, runs, out, formats=split_names("--format", format_))
-    session.tell(build_terminal_table(compare_runs(session.registry, runs)))
+        comparison = compare_runs(session.registry, runs)
+        files = write_comparison(comparison, out, formats=formats)
+    session.tell(build_terminal_table(comparison))
     paths = {name: str(path) for name, path in files.items()}
     session.put(
         {"page": paths.get("html"), "files": paths, "runs": [run.id for run in runs]}, next(iter(paths.values()))
     )
+    if strict:
+        _refuse(list_failures(comparison))
+
+
+def _refuse(reasons: list[str]) -> None:
+    """Raise VerdictError with the first reasons, where there is one."""
+    if reasons:
+        more = f"; and {len(reasons) - SHOWN} more" if len(reasons) > SHOWN else ""
+        raise VerdictError("; ".join(reasons[:SHOWN]) + more)

@@ -6,8 +6,12 @@ import shlex
 from collections.abc import Iterable
 
 from advae.records import AutoencoderRecipe, ClassifierRecipe, Manifest, NetworkOptions, RunRecipe, Scalar
-from advae.report.comparison import list_parents
+from advae.report.rows import list_parents
 from advae.report.runs import Run
+from advae.report.threat_models import find_method
+
+SHELL_AE, SHELL_CLF = "__ae_of_this_line__", "__clf_of_this_line__"
+"""Stand for the ids that a suggested command has in shell variables, which must not be quoted."""
 
 Options = dict[str, Scalar | None]
 
@@ -35,6 +39,35 @@ def describe_command(entry: Manifest) -> str:
         words, options = ["advae", "attack"], _list_attack_options(recipe)
     if not isinstance(recipe, RunRecipe):
         options |= {"dataset": entry.source or recipe.dataset.name, "seed": recipe.seed}
+    return _join(words, options)
+
+
+def suggest_attack(recipe: RunRecipe, threat: str, **changes: Scalar | None) -> str:
+    """Return the command for the attack of a run under another threat model.
+
+    Where that one has an attack of its own, only what every attack has is kept. changes: options to set otherwise.
+    """
+    options, method = _list_attack_options(recipe), find_method(threat)
+    if method and method != recipe.method:
+        options = {name: options[name] for name in ("norm", "eps", "clf", "limit", "seed")} | {"method": method}
+    # How many draws are averaged is the default's to say: not every threat model has them.
+    options |= {"threat": threat, "draws": None, "no-clip": False, "save-adversarial": False}
+    return _join(["advae", "attack"], options | changes)
+
+
+def suggest_controls(run: Run, kinds: Iterable[str]) -> str:
+    """Return one line that makes some controls and attacks classifiers behind them as this run did its own."""
+    data: Options = {"dataset": run.classifier.source or run.recipe.dataset.name}
+    make = _join(["advae", "train-ae"], data)
+    classifier = _list_classifier_options(run.classifier_recipe) | {"ae": SHELL_AE} | data
+    train = _join(["advae", "train-clf"], classifier | {"seed": run.classifier_recipe.seed})
+    attack = suggest_attack(run.recipe, run.recipe.threat, clf=SHELL_CLF)
+    each = f'AE=$({make} --type "$T") && CLF=$({train}) && {attack} || break'
+    line = f"for T in {shlex.join(kinds)}; do {each}; done"
+    return line.replace(SHELL_AE, '"$AE"').replace(SHELL_CLF, '"$CLF"')
+
+
+def _join(words: list[str], options: Options) -> str:
     return shlex.join(words + [word for name, value in options.items() for word in _write_option(name, value)])
 
 
@@ -76,6 +109,8 @@ def _list_attack_options(recipe: RunRecipe) -> Options:
         "steps": recipe.steps,
         "step-size": recipe.step_size,
         "restarts": recipe.restarts,
+        "queries": recipe.queries,
+        "draws": recipe.draws,
         "loss": recipe.loss,
         "no-clip": not recipe.clip,
         "limit": recipe.limit,

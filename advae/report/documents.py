@@ -1,36 +1,36 @@
-"""The report's twins for machines: JSON and CSV, their numbers unrounded."""
+"""The report as JSON, for programs: everything that it shows, its numbers unrounded."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
-from advae.records import Manifest
+from advae.records import Manifest, Verdict
 from advae.report.commands import list_commands
-from advae.report.comparison import Pipeline, Row, list_runs_of
+from advae.report.controls import CONTROLS, Contest, Match, find_contests
+from advae.report.gaps import Gap, find_gaps, suggest_gap
 from advae.report.headlines import Headline, write_headlines
-from advae.report.notes import describe_threat
+from advae.report.judging import count_verdicts
+from advae.report.ladder import Rung, build_ladder
+from advae.report.rows import Pipeline, Row, list_runs_of
 from advae.report.runs import Measured, Run, read_history
 from advae.report.scores import Findings, Scores
-from advae.report.wording import NOT_APPLICABLE, NOT_RUN
+from advae.report.seeds import Spread, find_spreads
+from advae.report.threat_models import ORDER, describe_threat
+from advae.report.wording import NOT_RUN, name_kind, name_pipeline
+from advae.verdicts import CHECKS, number_of
 
 SCHEMA = 1
 """Version of ``report.json``; raised when a program that reads it would have to change."""
-
-SPREADSHEET_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-# ---------------------------------------------------------------- JSON
 
 
 def render_json(findings: Findings) -> str:
     """Return everything that the report shows as one JSON document, its numbers unrounded.
 
     rows: the accuracy table; runs: recipe, confusion matrices and classification reports of each run named; networks:
-    loss histories; headlines: what is left of each pipeline. What was not run is {"status": "NOT RUN"}.
+    loss histories; headlines: what is left of each pipeline; pipelines: verdicts and ladder of each; controls, seeds:
+    pipelines beside each other. What was not run is {"status": "NOT RUN"}.
     """
     comparison = findings.comparison
     document = {
@@ -38,6 +38,9 @@ def render_json(findings: Findings) -> str:
         "headlines": [_dump_headline(headline) for headline in write_headlines(comparison)],
         "rows": [_dump_row(row) for row in comparison.table_rows],
         "runs": [_dump_run(run, findings.scores[run.id]) for run in comparison.runs],
+        "pipelines": [_dump_pipeline(pipeline) for pipeline in comparison.pipelines],
+        "controls": [_dump_contest(contest) for contest in find_contests(comparison)],
+        "seeds": [_dump_spread(spread) for spread in find_spreads(comparison)],
         "networks": [_dump_network(entry) for entry in comparison.networks],
         "threats": {threat: describe_threat(threat) for threat in comparison.threats},
         "commands": list_commands(list_runs_of(comparison.rows)),
@@ -47,14 +50,55 @@ def render_json(findings: Findings) -> str:
 
 def _dump_headline(headline: Headline) -> dict[str, Any]:
     row, run = headline.strongest, headline.pipeline.first
+    threats = ORDER if run.defended else ("adaptive",)
+    gaps = find_gaps(headline.pipeline) if run.defended else []
     return {
         "classifier": run.classifier.id,
         "autoencoder": run.autoencoder.id if run.autoencoder else None,
         "name": headline.name,
         "robustness_established": headline.established,
         "strongest": _dump_side(row.own if row else None),
-        "by_threat": {threat: _dump_worst(headline.pipeline, threat) for threat, _ in headline.by_threat},
+        "by_threat": {threat: _dump_worst(headline.pipeline, threat) for threat in threats},
+        "illusion_gaps": [_dump_gap(gap) for gap in gaps],
+        "illusion_gap_command": suggest_gap(headline.pipeline) if run.defended and not gaps else None,
+        "verdicts": count_verdicts(headline.pipeline.verdicts),
     }
+
+
+def _dump_gap(gap: Gap) -> dict[str, Any]:
+    return {
+        "eps": gap.eps,
+        "norm": gap.norm,
+        "oblivious": gap.oblivious.own.result.accuracy,
+        "adaptive": gap.adaptive.own.result.accuracy,
+        "gap": gap.size,
+        "runs": [gap.oblivious.run.id, gap.adaptive.run.id],
+    }
+
+
+def _dump_pipeline(pipeline: Pipeline) -> dict[str, Any]:
+    run, subject = pipeline.first, pipeline.subject
+    return {
+        "classifier": run.classifier.id,
+        "autoencoder": run.autoencoder.id if run.autoencoder else None,
+        "name": name_pipeline(run),
+        "subject": {"run": subject.run.id, "eps": subject.eps} if subject else {"status": NOT_RUN},
+        "verdicts": [_dump_verdict(verdict) for verdict in pipeline.verdicts],
+        "ladder": [_dump_rung(rung) for rung in build_ladder(pipeline)],
+    }
+
+
+def _dump_verdict(verdict: Verdict) -> dict[str, Any]:
+    known = verdict.check in CHECKS
+    facts = {"place": number_of(verdict.check), "question": CHECKS[verdict.check].question} if known else {}
+    return facts | verdict.model_dump(mode="json")
+
+
+def _dump_rung(rung: Rung) -> dict[str, Any]:
+    worst = [
+        {"norm": norm, "eps": eps, **_dump_side(row.own if row else None)} for (norm, eps), row in rung.worst.items()
+    ]
+    return {"threat": rung.threat, "worst": worst}
 
 
 def _dump_worst(pipeline: Pipeline, threat: str) -> dict[str, Any]:
@@ -64,10 +108,10 @@ def _dump_worst(pipeline: Pipeline, threat: str) -> dict[str, Any]:
 
 def _dump_row(row: Row) -> dict[str, Any]:
     sides = {"with": _dump_side(row.defended), "without": _dump_side(row.undefended)}
-    return _describe_row(row) | sides | {"notes": list(row.notes)}
+    return describe_row(row) | sides | {"mcnemar_p": row.p_value, "notes": list(row.notes)}
 
 
-def _describe_row(row: Row) -> dict[str, Any]:
+def describe_row(row: Row) -> dict[str, Any]:
     """Return what identifies a row: the columns that all formats for machines begin with."""
     run, recipe = row.run, row.run.recipe
     return {
@@ -123,55 +167,50 @@ def _dump_network(entry: Manifest) -> dict[str, Any]:
     }
 
 
-# ---------------------------------------------------------------- CSV
+def _dump_contest(contest: Contest) -> dict[str, Any]:
+    run = contest.autoencoders[0].first
+    return {
+        "dataset": run.recipe.dataset.name,
+        "classifier": run.classifier_recipe.model,
+        "missing": list(contest.missing),
+        "command": contest.command,
+        "matches": [_dump_match(contest, match) for match in contest.matches],
+    }
 
 
-SIDE_COLUMNS: dict[str, Callable[[Measured], object]] = {
-    "run": lambda side: side.run.id,
-    "n": lambda side: side.run.metrics.n,
-    "seed": lambda side: side.run.recipe.seed,
-    "steps": lambda side: side.run.recipe.steps,
-    "restarts": lambda side: side.run.recipe.restarts,
-    "step_size": lambda side: side.run.recipe.step_size,
-    "loss": lambda side: side.run.recipe.loss,
-    "clean_accuracy": lambda side: side.run.clean.value,
-    "clean_accuracy_low": lambda side: side.run.clean.low,
-    "clean_accuracy_high": lambda side: side.run.clean.high,
-    "accuracy": lambda side: side.attacked.value,
-    "accuracy_low": lambda side: side.attacked.low,
-    "accuracy_high": lambda side: side.attacked.high,
-    "attack_success_rate": lambda side: side.result.attack_success_rate,
-    "target_hit_rate": lambda side: side.result.target_hit_rate,
-    "linf_max": lambda side: side.result.linf_max,
-    "l2_mean": lambda side: side.result.l2_mean,
-    "zero_gradient_fraction": lambda side: side.result.zero_gradient_fraction,
-    "within_budget": lambda side: side.result.within_budget,
-}
-"""What the CSV says of a run at one eps; once more, as ``without_...``, of its counterpart."""
+def _dump_match(contest: Contest, match: Match) -> dict[str, Any]:
+    recipe = match.first.run.recipe
+    facts = {"method": recipe.method, "threat": recipe.threat, "norm": recipe.norm, "eps": match.first.eps}
+    absent = [kind for kind in CONTROLS if not contest.list_controls(kind)]
+    return facts | {
+        "n": match.first.run.metrics.n,
+        "without": match.without.result.accuracy if match.without else {"status": NOT_RUN},
+        "controls": [_dump_purified(match, pipeline) for pipeline in contest.controls]
+        + [{"type": kind, "status": NOT_RUN} for kind in absent],
+        "autoencoders": [_dump_purified(match, pipeline) for pipeline in contest.autoencoders],
+    }
 
 
-def render_csv(findings: Findings) -> str:
-    """Return one line for each run and eps; for an undefended run the columns ``without_...`` are its own."""
-    lines = [_flatten_row(row) for row in findings.comparison.rows]
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, fieldnames=list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return stream.getvalue()
+def _dump_purified(match: Match, pipeline: Pipeline) -> dict[str, Any]:
+    row, facts = match.rows.get(pipeline.id), {"type": pipeline.first.autoencoder_type, "classifier_id": pipeline.id}
+    if row is None:
+        return facts | {"status": NOT_RUN}
+    return facts | {"run": row.run.id, "accuracy": row.own.result.accuracy, "benefit": match.weigh(row)}
 
 
-def _flatten_row(row: Row) -> dict[str, str]:
-    other = {f"without_{name}": value for name, value in _flatten_side(row.undefended).items()}
-    cells = _describe_row(row) | _flatten_side(row.own) | other | {"notes": "; ".join(row.notes) or "none"}
-    return {name: _write_cell(value) for name, value in cells.items()}
-
-
-def _flatten_side(side: Measured | None) -> dict[str, object]:
-    return {name: read(side) if side else NOT_RUN for name, read in SIDE_COLUMNS.items()}
-
-
-def _write_cell(value: object) -> str:
-    if value is None:
-        return NOT_APPLICABLE
-    # A dataset named "=1+1" must not become a formula in the reader's spreadsheet.
-    return f"'{value}" if isinstance(value, str) and value.startswith(SPREADSHEET_FORMULA) else str(value)
+def _dump_spread(spread: Spread) -> dict[str, Any]:
+    run = spread.first.run
+    values = spread.accuracies
+    return {
+        "name": name_kind(run),
+        "method": run.recipe.method,
+        "threat": run.recipe.threat,
+        "norm": run.recipe.norm,
+        "eps": spread.first.eps,
+        "n": run.metrics.n,
+        "seeds": len(values),
+        "mean": spread.mean,
+        "minimum": min(values),
+        "maximum": max(values),
+        "runs": [row.run.id for row in spread.rows],
+    }

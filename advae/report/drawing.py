@@ -18,6 +18,8 @@ BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 """The palette of Okabe and Ito 2008, which colour-blind readers can tell apart."""
 
+GREY = "#666666"
+
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.usetex": False,

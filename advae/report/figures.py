@@ -6,24 +6,27 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from advae.records import AutoencoderRecipe, ClassifierRecipe, History, Manifest
-from advae.report.comparison import Comparison, Pipeline, Row
 from advae.report.drawing import (
     BLACK,
     BLUE,
     GREEN,
+    GREY,
     ORANGE,
     PURPLE,
+    SKY,
     TRAINING,
     VERMILLION,
+    YELLOW,
     Drawing,
     create_axes,
     render_svg,
     styled,
 )
-from advae.report.notes import NOT_VALID
+from advae.report.rows import Comparison, Pipeline, Row
 from advae.report.runs import Measured, Run, read_history
 from advae.report.strips import draw_strips
 from advae.report.wording import name_attack, name_pipeline, show_name
+from advae.verdicts import NOT_VALID
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,8 +37,11 @@ LINES: dict[str, dict[str, str]] = {
     "gray-box": {"color": BLUE, "marker": "s", "linestyle": "--"},
     "oblivious": {"color": GREEN, "marker": "^", "linestyle": "-."},
     "encoded": {"color": PURPLE, "marker": "D", "linestyle": ":"},
+    "transfer": {"color": ORANGE, "marker": "v", "linestyle": "--"},
+    "black-box": {"color": GREY, "marker": "*", "linestyle": "-"},
+    "noise": {"color": SKY, "marker": "P", "linestyle": ":"},
 }
-OTHER_LINE = {"color": ORANGE, "marker": "v", "linestyle": "-"}
+OTHER_LINE = {"color": YELLOW, "marker": "<", "linestyle": "-"}
 UNDEFENDED_LINE = {"color": BLACK, "marker": "x", "linestyle": (0, (1, 1))}
 
 LOG_SPAN = 20.0

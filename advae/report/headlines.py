@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from advae.report.comparison import Comparison, Pipeline, Row
-from advae.report.notes import INPUT_THREATS, NOT_ESTABLISHED, NOT_VALID, ORDER
-from advae.report.wording import NOT_RUN, format_eps, format_rate, name_attack, name_pipeline
+from advae.report.gaps import explain_gap
+from advae.report.judging import describe_subject, summarize_verdicts
+from advae.report.rows import Comparison, Pipeline, Row
+from advae.report.threat_models import INPUT_THREATS, ORDER
+from advae.report.wording import NOT_ESTABLISHED, format_eps, format_rate, name_attack, name_pipeline
+from advae.verdicts import CHECKS, is_iterative
 
 ONE_STEP = "only one-step attacks were run: an iterative one may leave far less"
 
@@ -16,14 +19,14 @@ ONE_STEP = "only one-step attacks were run: an iterative one may leave far less"
 class Headline:
     """What is left of one pipeline.
 
-    strongest: its worst valid row whose perturbation is added to the image, None where there is none. by_threat: what
-    is left under each threat model, in words. noted: the row whose notes the headline must carry.
+    strongest: its worst valid row whose perturbation is added to the image, None where there is none. gap: the
+    illusion gap as a sentence, None for a pipeline without purifier. noted: the row whose notes it must carry.
     """
 
     pipeline: Pipeline
     name: str
     strongest: Row | None
-    by_threat: tuple[tuple[str, str], ...]
+    gap: str | None
     noted: Row
 
     @property
@@ -31,15 +34,35 @@ class Headline:
         return self.pipeline.doubt is None
 
     @property
+    def alarm(self) -> str | None:
+        """What to say above the number where a check failed: that the number is not to be believed."""
+        failed = len(self.pipeline.failures)
+        if not failed:
+            return None
+        checks = f"{failed} of {len(CHECKS)} checks {'fails' if failed == 1 else 'fail'}"
+        return f"The attack cannot be believed: {checks}, on {describe_subject(self.pipeline)}"
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The failed checks behind the alarm, a sentence each."""
+        return tuple(f"{verdict.check} FAIL: {verdict.sentence}" for verdict in self.pipeline.failures)
+
+    @property
+    def summary(self) -> str:
+        """How many checks found what, in words."""
+        return f"{len(CHECKS)} checks: {summarize_verdicts(self.pipeline.verdicts)}"
+
+    @property
     def warnings(self) -> tuple[str, ...]:
-        """What to know before believing it, without the one that the headline itself already says."""
-        notes = tuple(note for note in self.noted.notes if not note.startswith(NOT_ESTABLISHED))
-        one_step = all(run.recipe.steps is None for run in self.pipeline.runs)
-        return (*notes, ONE_STEP) if one_step else notes
+        """What to know before believing it, without what the headline itself already says."""
+        said = {verdict.sentence for verdict in self.pipeline.failures}
+        notes = [note for note in self.noted.notes if note not in said and not note.startswith(NOT_ESTABLISHED)]
+        one_step = not any(is_iterative(run.recipe) for run in self.pipeline.runs)
+        return (*notes, ONE_STEP) if one_step else tuple(notes)
 
     @property
     def details(self) -> list[str]:
-        """One line for each number beside the headline's own: clean, without the autoencoder, by threat, warnings."""
+        """One line for each thing beside the headline's own number: gap, verdicts, clean, without, warnings."""
         return list(_write_details(self))
 
 
@@ -77,32 +100,24 @@ def describe_attack(row: Row) -> str:
 
 
 def _write_headline(pipeline: Pipeline) -> Headline:
-    threats = ORDER if pipeline.first.defended else ("adaptive",)
     strongest = pipeline.find_strongest(INPUT_THREATS)
     return Headline(
         pipeline=pipeline,
         name=name_pipeline(pipeline.first),
         strongest=strongest,
-        by_threat=tuple((threat, _describe_worst(pipeline, threat)) for threat in threats),
+        gap=explain_gap(pipeline) if pipeline.first.defended else None,
         noted=strongest or pipeline.find_strongest(ORDER) or pipeline.rows[0],
     )
 
 
-def _describe_worst(pipeline: Pipeline, threat: str) -> str:
-    """Return what is left under a threat model, with the attack and eps; or why that cannot be said."""
-    row = pipeline.find_strongest([threat])
-    if row:
-        return f"{format_rate(row.own.attacked)} ({name_attack(row.run)}, eps {format_eps(row.eps)})"
-    tried = any(run.recipe.threat == threat for run in pipeline.runs)
-    return f"only {NOT_VALID}" if tried else NOT_RUN
-
-
 def _write_details(headline: Headline) -> Iterator[str]:
     row = headline.strongest
+    if headline.gap:
+        yield headline.gap
+    yield headline.summary
     yield f"clean: {format_rate(row.run.clean if row else headline.pipeline.first.clean)}"
     if row and row.defended:
         other = row.undefended
         yield f"same attack without autoencoder: {format_rate(other.attacked if other else None)}"
         yield f"clean without autoencoder: {format_rate(other.run.clean if other else None)}"
-    yield from (f"{threat}: {left}" for threat, left in headline.by_threat)
     yield from headline.warnings

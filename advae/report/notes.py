@@ -1,33 +1,16 @@
-"""What a reader must know before believing a number: what the attacker knew, and what is wrong with a row."""
+"""What a reader must know before believing a number: what is wrong with a row."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from advae.records import Verdict
 from advae.report.pairing import has_same_options
+from advae.report.rows import Row
 from advae.report.runs import Measured, read_raw_range
-from advae.report.wording import format_eps, format_share
-from advae.threats import THREATS
+from advae.report.wording import NOT_ESTABLISHED, format_share
+from advae.verdicts import CHECKS, SINGLE
 
-if TYPE_CHECKING:
-    from advae.report.comparison import Row
-
-SMALL_SAMPLE = 1000
-WEAK_GRADIENTS = 0.01
-
-NOT_ESTABLISHED = "robustness not established"
-NOT_VALID = "outside the budget: not a valid result"
-
-ORDER = tuple(THREATS)
-"""The threat models in the order of the report."""
-
-INPUT_THREATS = tuple(name for name, threat in THREATS.items() if threat.on_input)
-"""Those whose perturbation is added to the image, as an attacker outside the pipeline must."""
-
-
-def describe_threat(name: str) -> str:
-    """Return what the attacker knows under a threat model."""
-    return THREATS[name].explanation if name in THREATS else "A threat model that this version does not know."
+AT_EPS = ("budget", "gradients", "proportion", "sample-size")
+"""The checks whose sentence about one eps says more than the one stored with the run, which is about its worst."""
 
 
 def write_notes(row: Row, *, doubt: str | None) -> tuple[str, ...]:
@@ -36,39 +19,43 @@ def write_notes(row: Row, *, doubt: str | None) -> tuple[str, ...]:
     doubt: why the robustness of its pipeline is not established at its eps, None where it is.
     """
     other = row.undefended if row.defended else None
+    said = _collect_sentences(row.own)
+    others = _collect_sentences(other) if other else {}
     notes = [
-        _note_budget(row.own),
-        f"without the autoencoder: {_note_budget(other)}" if other and _note_budget(other) else None,
+        said.pop("budget", None),
+        f"without the autoencoder: {others['budget']}" if "budget" in others else None,
         f"{NOT_ESTABLISHED}: {doubt}" if doubt and row.defended else None,
         _note_chance(row.own),
-        _note_gradients(row.own),
-        _note_encoded(row.own),
+        said.pop("gradients", None),
+        said.pop("proportion", None) or _note_encoded(row.own),
+        *(said[check] for check in said if check != "sample-size"),
         _note_options(row.own, other),
-        _note_size(row.own),
+        said.get("sample-size"),
     ]
     return tuple(note for note in notes if note)
 
 
-def _note_budget(measured: Measured) -> str | None:
-    result = measured.result
-    if result.within_budget:
-        return None
-    return f"{NOT_VALID} (largest change {result.linf_max:.3g}, budget {format_eps(result.eps)})"
+def _collect_sentences(measured: Measured) -> dict[str, str]:
+    """Return what the checks find against a row, by check: at its own eps where that can be judged, else its run."""
+    stored = {verdict.check: verdict for verdict in measured.run.metrics.verdicts if verdict.status == "FAIL"}
+    at_eps = {verdict.check: verdict for verdict in _judge_eps(measured) if verdict.status in ("FAIL", "WARN")}
+    found = stored | at_eps
+    order = [*CHECKS, *(check for check in found if check not in CHECKS)]
+    return {check: found[check].sentence for check in order if check in found}
 
 
-def _note_gradients(measured: Measured) -> str | None:
-    share = measured.result.zero_gradient_fraction
-    if share <= WEAK_GRADIENTS:
-        return None
-    return f"no usable gradient for {format_share(share)} of the samples: a weak attack, not a strong defence"
+def _judge_eps(measured: Measured) -> tuple[Verdict, ...]:
+    """Judge a run as if its only eps were this one."""
+    run, result = measured.run, measured.result
+    # Runs from before the range was measured under attack: that of the purifier's training images.
+    behind = read_raw_range(run) if run.recipe.threat == "encoded" else None
+    changes = {"results": (result,), "start_range": run.metrics.start_range or behind}
+    metrics, recipe = run.metrics.model_copy(update=changes), run.recipe.model_copy(update={"eps": (result.eps,)})
+    return tuple(SINGLE[check](recipe, metrics) for check in AT_EPS)
 
 
 def _note_encoded(measured: Measured) -> str | None:
-    run = measured.run
-    if run.recipe.threat != "encoded":
-        return None
-    note, reach = "the budget is applied to the purified data", read_raw_range(run)
-    return f"{note}, whose range is {reach[0]:.3g} to {reach[1]:.3g} here, not 0 to 1" if reach else note
+    return "the budget is applied to the purified data" if measured.run.recipe.threat == "encoded" else None
 
 
 def _note_chance(measured: Measured) -> str | None:
@@ -84,8 +71,3 @@ def _note_options(own: Measured, other: Measured | None) -> str | None:
         return None
     recipe = other.run.recipe
     return f"the run without autoencoder used other options (steps {recipe.steps}, loss {recipe.loss})"
-
-
-def _note_size(measured: Measured) -> str | None:
-    n = measured.run.metrics.n
-    return f"small sample (n = {n} < {SMALL_SAMPLE})" if n < SMALL_SAMPLE else None

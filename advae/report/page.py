@@ -8,16 +8,29 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from advae.report.commands import list_commands
-from advae.report.comparison import Row, list_runs_of
+from advae.report.controls import find_contests, tabulate_contest
 from advae.report.drawing import TRAINING
 from advae.report.figures import draw_figures
 from advae.report.headlines import describe_attack, explain_doubt, write_headlines
-from advae.report.notes import NOT_ESTABLISHED, describe_threat
+from advae.report.judging import describe_subject, summarize_verdicts, tabulate_stored, tabulate_verdicts
+from advae.report.ladder import tabulate_ladder
+from advae.report.rows import Row, list_runs_of
 from advae.report.runs import Run
 from advae.report.scores import REPORT_COLUMNS, Findings, Scores, select_shown, tabulate_report
+from advae.report.seeds import find_spreads, tabulate_spreads
 from advae.report.tables import COLUMNS, Column, is_valid
 from advae.report.templates import render_template
-from advae.report.wording import describe_run, format_eps, format_rate, name_attack, name_pipeline, show_name
+from advae.report.threat_models import describe_threat
+from advae.report.wording import (
+    BENEFIT,
+    NOT_ESTABLISHED,
+    describe_run,
+    format_eps,
+    format_rate,
+    name_attack,
+    name_pipeline,
+    show_name,
+)
 
 SHADES = 8
 """Steps of the background that the cells of a confusion matrix take with their share of the row."""
@@ -56,7 +69,9 @@ def render_page(findings: Findings) -> str:
     script = render_template("page.js.j2")
     return render_template(
         "page.html.j2",
+        benefit=BENEFIT,
         columns=COLUMNS,
+        contests=find_contests(comparison),
         commands=list_commands(list_runs_of(comparison.rows)),
         comparison=comparison,
         datasets=sorted({show_name(run.recipe.dataset.name) for run in comparison.runs}),
@@ -65,18 +80,26 @@ def render_page(findings: Findings) -> str:
         panels={run.id: [_build_panel(run, one) for one in shown[run.id]] for run in comparison.runs},
         report_columns=REPORT_COLUMNS,
         rows=[(is_valid(row), tuple(_list_cells(row))) for row in comparison.table_rows],
+        spreads=find_spreads(comparison),
         script=script,
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         training=TRAINING,
         not_established=NOT_ESTABLISHED,
         describe_attack=describe_attack,
         describe_run=describe_run,
+        describe_subject=describe_subject,
         describe_threat=describe_threat,
         explain_doubt=explain_doubt,
         format_eps=format_eps,
         format_rate=format_rate,
         name_attack=name_attack,
         name_pipeline=name_pipeline,
+        summarize_verdicts=summarize_verdicts,
+        tabulate_contest=tabulate_contest,
+        tabulate_ladder=tabulate_ladder,
+        tabulate_spreads=tabulate_spreads,
+        tabulate_stored=tabulate_stored,
+        tabulate_verdicts=tabulate_verdicts,
     )
 
 

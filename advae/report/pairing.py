@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,11 @@ from advae.report.runs import Run, open_run
 
 if TYPE_CHECKING:
     from advae.registry import Registry
+
+NOT_THE_ATTACK = {
+    "classifier", "twin", "surrogate", "dataset", "eps", "limit", "save_adversarial", "seed", "draws", "recipe_rev"
+}  # fmt: skip
+"""Fields of a run's recipe that two runs of the same attack need not share."""
 
 
 class CounterpartFinder:
@@ -31,6 +37,13 @@ class CounterpartFinder:
         candidates = [other for other in opened if other and _is_comparable(run, other)]
         # ``max`` keeps the first of equals, and the registry lists the newest first.
         return max(candidates, key=lambda other: _rate_likeness(run, other), default=None)
+
+    def list_undefended(self, run: Run) -> list[Run]:
+        """Return all runs on the same samples of the same kind of classifier without autoencoder, the likest first."""
+        digest = run.recipe.dataset.digest
+        opened = (self._open(manifest) for manifest in self._undefended if manifest.recipe.dataset.digest == digest)
+        fitting = [other for other in opened if other and _is_comparable(run, other)]
+        return sorted(fitting, key=lambda other: _rate_likeness(run, other), reverse=True)
 
     def _is_undefended(self, manifest: Manifest) -> bool:
         """Whether a run's classifier has no purifier; a run whose classifier cannot be read is no counterpart."""
@@ -55,6 +68,15 @@ def has_same_options(run: Run, other: Run) -> bool:
     """Whether two runs of one method used the same steps, step size, restarts and loss."""
     mine, theirs = ((r.recipe.steps, r.recipe.step_size, r.recipe.restarts, r.recipe.loss) for r in (run, other))
     return mine == theirs
+
+
+def identify_attack(run: Run) -> str:
+    """Return what runs of one attack have in common, whatever they attacked, from whatever seed and at whatever eps.
+
+    Over how many draws an attack averages follows from the purifier.
+    """
+    attack = run.recipe.model_dump(mode="json", exclude=NOT_THE_ATTACK)
+    return json.dumps(attack, sort_keys=True)
 
 
 def _is_same_attack(mine: RunRecipe, other: object, eps: float) -> bool:

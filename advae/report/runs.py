@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from advae.errors import CorruptError
@@ -22,6 +24,7 @@ from advae.records import (
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
     from advae.registry import Registry
 
@@ -42,7 +45,7 @@ class Run:
     """One run with all that the report needs of it and of its parents.
 
     outcomes, samples: the arrays of ``outcomes.npz`` and ``samples.npz``. twin: the classifier that an oblivious
-    attacker used, None where it had none or the registry has lost it.
+    attacker used, surrogate: the one of a transfer attacker; None where there was none or the registry has lost it.
     """
 
     manifest: Manifest
@@ -53,6 +56,7 @@ class Run:
     autoencoder: Manifest | None
     autoencoder_recipe: AutoencoderRecipe | None
     twin: Manifest | None
+    surrogate: Manifest | None
     outcomes: Arrays = field(repr=False)
     samples: Arrays = field(repr=False)
 
@@ -67,6 +71,13 @@ class Run:
     @property
     def autoencoder_type(self) -> str:
         return self.autoencoder_recipe.type if self.autoencoder_recipe else "none"
+
+    @cached_property
+    def sample_key(self) -> str:
+        """What runs on the very same samples, in the same order and with the same labels, have in common."""
+        digest = hashlib.sha256(self.outcomes["sample_ids"].astype("<i8").tobytes())
+        digest.update(self.outcomes["labels"].astype("<i8").tobytes())
+        return digest.hexdigest()
 
     @property
     def clean(self) -> Rate:
@@ -88,6 +99,12 @@ class Measured:
     def attacked(self) -> Rate:
         return Rate(self.result.accuracy, *self.result.accuracy_interval)
 
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Which samples are still classified correctly, bool (n,)."""
+        right: NDArray[np.bool_] = self.run.outcomes["predictions"][self.index] == self.run.outcomes["labels"]
+        return right
+
 
 def open_run(registry: Registry, manifest: Manifest) -> Run:
     """Return a run with its parents and arrays.
@@ -108,6 +125,7 @@ def open_run(registry: Registry, manifest: Manifest) -> Run:
         autoencoder=purifier,
         autoencoder_recipe=purifier.as_autoencoder()[0] if purifier else None,
         twin=registry.find(recipe.twin) if recipe.twin else None,
+        surrogate=registry.find(recipe.surrogate) if recipe.surrogate else None,
         outcomes=registry.read_arrays(manifest, OUTCOMES),
         samples=registry.read_arrays(manifest, SAMPLES),
     )

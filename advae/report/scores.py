@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from advae.metrics import accuracy, confusion_matrix
-from advae.report.comparison import Comparison
+from advae.report.rows import Comparison
 from advae.report.runs import Rate, Run
 from advae.report.wording import format_eps, format_rate, show_name
 

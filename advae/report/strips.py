@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from advae.report.comparison import Comparison
 from advae.report.drawing import Drawing
+from advae.report.rows import Comparison
 from advae.report.runs import Run
 from advae.report.templates import render_template
 from advae.report.wording import describe_run, format_eps, show_name

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from advae.report.comparison import Comparison, Row
-from advae.report.notes import NOT_ESTABLISHED, NOT_VALID
+from advae.report.headlines import write_headlines
+from advae.report.rows import Comparison, Row
 from advae.report.runs import Measured
 from advae.report.wording import (
+    NOT_ESTABLISHED,
     NOT_RUN,
     format_eps,
+    format_p,
     format_rate,
     format_share,
     name_attack,
@@ -19,6 +21,7 @@ from advae.report.wording import (
     name_pipeline,
     show_name,
 )
+from advae.verdicts import NOT_VALID
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -49,6 +52,10 @@ def _write_clean(side: Measured | None) -> str:
 def _write_attacked(side: Measured | None) -> str:
     mark = "" if side is None or side.result.within_budget else " not valid"
     return format_rate(side.attacked if side else None) + mark
+
+
+def _write_p(row: Row) -> str:
+    return NOT_RUN if row.defended and row.undefended is None else format_p(row.p_value)
 
 
 def _name_column(title: str, read: Callable[[Row], str], explanation: str) -> Column:
@@ -91,12 +98,25 @@ COLUMNS = (
         lambda row: _read_attacked(row.defended),
         "accuracy under attack behind the autoencoder, with its 95 % interval",
     ),
+    Column(
+        "p-value",
+        _write_p,
+        lambda row: row.p_value,
+        "how likely so large a difference between with and without is by accident: McNemar's exact test on the same "
+        "images; below 0.05 it is no accident",
+    ),
     _name_column("notes", lambda row: "; ".join(row.notes) or "none", "what to know before believing the row"),
     Column(
         "success",
         lambda row: format_share(row.own.result.attack_success_rate),
         lambda row: row.own.result.attack_success_rate,
         "share of the correctly classified samples that the attack turned",
+    ),
+    Column(
+        "8-bit",
+        lambda row: format_share(row.own.result.accuracy_8bit),
+        lambda row: row.own.result.accuracy_8bit,
+        "accuracy after the attacked images were rounded to 8 bits, as a file would; n/a where it was not measured",
     ),
     Column(
         "target hit",
@@ -138,7 +158,7 @@ def build_terminal_table(comparison: Comparison) -> Table:
     table = Table(title="Accuracy with and without the autoencoder", title_justify="left", caption_justify="left")
     for title in ("dataset", "pipeline", "attack", "threat", "eps"):
         table.add_column(title)
-    for title in ("clean\nwithout", "\nwith", "attacked\nwithout", "\nwith"):
+    for title in ("clean\nwithout", "\nwith", "attacked\nwithout", "\nwith", "p-value"):
         table.add_column(title, justify="right", no_wrap=True)
     for row in rows:
         # Text, not markup: names come from users' files, and one like [red] must stay what it is.
@@ -157,6 +177,7 @@ def _list_terminal_cells(row: Row) -> tuple[str, ...]:
         format_eps(row.eps),
         *(format_share(side.run.metrics.clean_accuracy) if side else NOT_RUN for side in sides),
         *(_mark_share(side) if side else NOT_RUN for side in sides),
+        _write_p(row),
     )
 
 
@@ -167,6 +188,9 @@ def _list_warnings(comparison: Comparison) -> Iterator[str]:
     for pipeline in comparison.pipelines:
         if pipeline.first.defended and pipeline.doubt:
             yield f"{NOT_ESTABLISHED} for {name_pipeline(pipeline.first)}, {pipeline.id}: {pipeline.doubt}"
+    for headline in write_headlines(comparison):
+        yield f"{headline.name}, {headline.pipeline.id}: {headline.summary}"
+        yield from (f"  {line}" for line in (*headline.reasons, headline.gap) if line)
 
 
 def _mark_share(side: Measured) -> str:

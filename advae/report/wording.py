@@ -11,6 +11,15 @@ NOT_RUN = "NOT RUN"
 NOT_APPLICABLE = "n/a"
 """Stands where a number has no meaning, as the target hit rate of an untargeted attack."""
 
+SMALLEST_P = 0.001
+
+NOT_ESTABLISHED = "robustness not established"
+
+BENEFIT = (
+    "Points of accuracy under attack that a purifier brings, in brackets. An autoencoder that brings no more than a "
+    "blur, a projection or two grey levels has learnt nothing that protects."
+)
+
 NBSP = "\N{NO-BREAK SPACE}"
 
 
@@ -35,6 +44,16 @@ def format_share(value: float | None) -> str:
     return NOT_APPLICABLE if value is None else f"{100 * value:.1f}{NBSP}%"
 
 
+def format_points(difference: float | None) -> str:
+    """Return a difference of two shares in points, ``+12.3``."""
+    return NOT_RUN if difference is None else f"{100 * difference:+.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def format_p(value: float | None) -> str:
+    """Return a p-value with three decimals, ``<0.001`` below."""
+    return NOT_APPLICABLE if value is None else "<0.001" if value < SMALLEST_P else f"{value:.3f}"
+
+
 def format_rate(rate: Rate | None) -> str:
     """Return a rate with its interval, ``97.3 % [96.9, 97.6]``."""
     if rate is None:
@@ -48,20 +67,27 @@ def name_autoencoder(run: Run) -> str:
     return f"{run.autoencoder_type}{control}{', raw output' if read_raw_range(run) else ''}"
 
 
-def name_pipeline(run: Run) -> str:
-    """Return the name of what was attacked: dataset, classifier, what stands in front of it, its seed unless 0."""
+def name_kind(run: Run) -> str:
+    """Return the name of what was attacked without its seeds: dataset, classifier, what stands in front of it."""
     front = f"behind autoencoder ({name_autoencoder(run)})" if run.defended else "without autoencoder"
-    seed = f", seed {run.classifier_recipe.seed}" if run.classifier_recipe.seed else ""
-    return f"{show_name(run.recipe.dataset.name)}: {run.classifier_recipe.model} {front}{seed}"
+    return f"{show_name(run.recipe.dataset.name)}: {run.classifier_recipe.model} {front}"
+
+
+def name_pipeline(run: Run) -> str:
+    """Return the name of what was attacked: its kind, and its seeds unless 0; an autoencoder's where it is another."""
+    seed, purifier = run.classifier_recipe.seed, run.autoencoder_recipe
+    other = f", autoencoder seed {purifier.seed}" if purifier and purifier.seed != seed else ""
+    return name_kind(run) + (f", seed {seed}" if seed else "") + other
 
 
 def name_attack(run: Run) -> str:
-    """Return the attack's method with what sets it apart: norm, target class, restarts, the unclipped protocol."""
+    """Return the attack's method with what sets it apart: target, norm, steps, restarts, the unclipped protocol."""
     recipe = run.recipe
     target = f" to class {show_class(recipe.dataset, recipe.target)}" if recipe.target is not None else ""
     norm = "" if recipe.norm == "linf" else ", L2"
     restarts = f", {recipe.restarts} restarts" if recipe.restarts and recipe.restarts > 1 else ""
-    return f"{recipe.method}{target}{norm}{restarts}{'' if recipe.clip else ', not clipped'}"
+    steps = f", {recipe.steps} steps" if recipe.steps else ""
+    return f"{recipe.method}{target}{norm}{steps}{restarts}{'' if recipe.clip else ', not clipped'}"
 
 
 def describe_run(run: Run) -> str:

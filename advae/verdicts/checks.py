@@ -38,6 +38,13 @@ CHECKS: dict[str, Check] = {
 """Name -> check. Their numbers in the report are their places here, from 1."""
 
 
+NOT_VALID = "outside the budget: not a valid result"
+WEAK_ATTACK = "a weak attack, not a strong defence"
+
+UNJUDGED = "the run is from before this was judged; --force judges it"
+"""Of a run that has no verdicts."""
+
+
 def number_of(name: str) -> int:
     """Return the place of a check in the table, from 1."""
     return [*CHECKS].index(name) + 1

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from advae.verdicts.checks import not_run, say, show_share
+from advae.attacks import ATTACKS
+from advae.threats import THREATS
+from advae.verdicts.checks import NOT_VALID, WEAK_ATTACK, not_run, say, show_share
 
 if TYPE_CHECKING:
     from advae.records import EpsResult, RunMetrics, RunRecipe, Status, Verdict
@@ -42,20 +44,28 @@ def judge_budget(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
     over = _length(recipe, worst) - worst.eps
     what = f"{recipe.norm} {_length(recipe, worst):.6g} at eps {worst.eps:.6g}"
     if not all(result.within_budget for result in metrics.results):
-        return say("budget", "FAIL", f"neither projected nor clipped: {what}", over)
+        return say("budget", "FAIL", f"{NOT_VALID} (neither projected nor clipped, {what})", over)
     if any(result.finite is False for result in metrics.results):
         return say("budget", "FAIL", "a pixel is not a finite number")
     if over > TOLERANCE:
-        return say("budget", "FAIL", f"outside the budget: {what}", over)
+        return say("budget", "FAIL", f"{NOT_VALID} ({what})", over)
     lows, highs = zip(*(result.pixel_range or (0.0, 1.0) for result in metrics.results), strict=True)
-    start = metrics.start_range or (0.0, 1.0)
-    if min(lows) < min(0.0, start[0]) or max(highs) > max(1.0, start[1] + worst.eps + TOLERANCE):
-        return say("budget", "FAIL", f"pixels from {min(lows):.6g} to {max(highs):.6g}")
+    lower, upper = _find_range(recipe, metrics)
+    if min(lows) < lower or max(highs) > upper:
+        return say("budget", "FAIL", f"{NOT_VALID} (pixels from {min(lows):.6g} to {max(highs):.6g})")
     return say("budget", "PASS", f"largest perturbation: {what}", over)
 
 
 def _length(recipe: RunRecipe, result: EpsResult) -> float:
     return result.norm_max if result.norm_max is not None else result.linf_max
+
+
+def _find_range(recipe: RunRecipe, metrics: RunMetrics) -> tuple[float, float]:
+    """Return the valid pixels: those of an image, or what a purifier's output may become behind it."""
+    if recipe.threat not in THREATS or THREATS[recipe.threat].on_input:
+        return 0.0, 1.0
+    low, high = metrics.start_range or (0.0, 1.0)
+    return min(0.0, low), max(1.0, high + max(recipe.eps) + TOLERANCE)
 
 
 def judge_monotone(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
@@ -80,7 +90,8 @@ def judge_gradients(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
     by = " (identity in place of the purifier's)" if metrics.backward == "identity" else ""
     sentence = f"for {show_share(share)} of the samples the first gradient{by} is zero or not finite{clipped}"
     weak = share > WEAK or stopped > STOPPED
-    return say("gradients", "FAIL" if share > DEAD else "WARN" if weak else "PASS", sentence, share)
+    status: Status = "FAIL" if share > DEAD else "WARN" if weak else "PASS"
+    return say("gradients", status, sentence if status == "PASS" else f"{sentence}: {WEAK_ATTACK}", share)
 
 
 def judge_climb(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
@@ -100,7 +111,8 @@ def judge_best_iterate(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
     """Successes that the attack met and did not keep."""
     found = [result.lost_fraction for result in metrics.results if result.lost_fraction is not None]
     if not found:
-        return not_run("best-iterate", "an ensemble keeps each success" if recipe.steps is None else OLD)
+        ensemble = recipe.method in ATTACKS and ATTACKS[recipe.method].members
+        return not_run("best-iterate", "an ensemble keeps each success" if ensemble else OLD)
     lost = max(found)
     sentence = f"{show_share(lost)} of the probed samples were fooled on the way, or before, and are not at the end"
     return say("best-iterate", "WARN" if lost > LOST else "PASS", sentence, lost)
@@ -127,8 +139,10 @@ def judge_logits(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
 def judge_size(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
     """How many samples the interval stands on."""
     widest = max(result.accuracy_interval[1] - result.accuracy_interval[0] for result in metrics.results)
-    sentence = f"n = {metrics.n}, Wilson 95 % intervals up to {100 * widest:.1f} points wide"
-    return say("sample-size", "WARN" if metrics.n < ENOUGH else "PASS", sentence, metrics.n)
+    intervals = f"Wilson 95 % intervals up to {100 * widest:.1f} points wide"
+    if metrics.n < ENOUGH:
+        return say("sample-size", "WARN", f"small sample (n = {metrics.n} < {ENOUGH}): {intervals}", metrics.n)
+    return say("sample-size", "PASS", f"n = {metrics.n}, {intervals}", metrics.n)
 
 
 def judge_proportion(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from advae import metrics
-from advae.verdicts.checks import CHECKS, not_run, say, show_share
+from advae.verdicts.cases import find_full_budget
+from advae.verdicts.checks import CHECKS, UNJUDGED, not_run, say, show_share
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from advae.records import EpsResult, IntArray, RunMetrics, RunRecipe, Status, Verdict
+    from advae.records import RunRecipe, Status, Verdict
+    from advae.verdicts.cases import Attacked, Case
 
 SIGNIFICANT = 0.05
 """Level of McNemar's exact test below which a weaker attack that breaks more is no accident."""
@@ -30,77 +28,12 @@ BLACK_BOX = 0.002
 ONLY_WEAKER = 0.01
 """Share of samples broken by weaker attackers only above which there is a warning."""
 
+ROUNDING = 1e-9
+"""What the difference of two shares may be beside itself: 0.2 - 0.198 is more than 0.002."""
+
 MANY_STARTS = 5
 
 WEAKER = ("noise", "oblivious", "transfer")
-
-
-@dataclass(frozen=True, eq=False)
-class Attacked:
-    """One run at one eps, with what became of each sample.
-
-    id: of the run; index: of the eps among the run's; sample_ids, labels, clean_predictions, predictions: int64 (n,).
-    """
-
-    id: str
-    recipe: RunRecipe
-    metrics: RunMetrics
-    index: int
-    sample_ids: IntArray = field(repr=False)
-    labels: IntArray = field(repr=False)
-    clean_predictions: IntArray = field(repr=False)
-    predictions: IntArray = field(repr=False)
-
-    @property
-    def result(self) -> EpsResult:
-        return self.metrics.results[self.index]
-
-    @property
-    def eps(self) -> float:
-        return self.result.eps
-
-    @property
-    def accuracy(self) -> float:
-        return self.result.accuracy
-
-    @property
-    def right(self) -> NDArray[np.bool_]:
-        """Which samples are still classified correctly."""
-        right: NDArray[np.bool_] = self.predictions == self.labels
-        return right
-
-    @property
-    def iterative(self) -> bool:
-        return self.recipe.steps is not None or self.recipe.queries is not None
-
-    def is_beside(self, other: Attacked) -> bool:
-        """Whether two runs attack the same samples in the same ball."""
-        import numpy as np
-
-        return (
-            (self.recipe.norm, self.eps) == (other.recipe.norm, other.eps)
-            and self.result.within_budget
-            and other.result.within_budget
-            and np.array_equal(self.sample_ids, other.sample_ids)
-        )
-
-
-@dataclass(frozen=True)
-class Case:
-    """What is judged: the row that a pipeline's number stands on, beside all else that is known.
-
-    subject: the strongest adaptive row; own: all rows of the pipeline, the subject among them; undefended: rows of
-    classifiers of the same kind and data without purifier, where the pipeline has one.
-    """
-
-    subject: Attacked
-    own: Sequence[Attacked]
-    undefended: Sequence[Attacked]
-    defended: bool
-
-    def beside(self, *threats: str) -> list[Attacked]:
-        """Return the pipeline's rows under some threat models that attack what the subject attacks."""
-        return [row for row in self.own if row.recipe.threat in threats and row.is_beside(self.subject)]
 
 
 def judge_case(case: Case) -> tuple[Verdict, ...]:
@@ -114,7 +47,7 @@ def _judge(name: str, case: Case, stored: Verdict | None) -> Verdict:
         found = TOGETHER[name](case)
         # One run's own words are better than none.
         return stored if stored and found.status == "NOT RUN" else found
-    return stored or not_run(name, "the run is from before this was judged; --force judges it")
+    return stored or not_run(name, UNJUDGED)
 
 
 def judge_samples(case: Case) -> Verdict:
@@ -155,7 +88,7 @@ def judge_clean_accuracy(case: Case) -> Verdict:
     with_, without = case.subject.metrics.clean_accuracy, other.metrics.clean_accuracy
     drop = without - with_
     sentence = f"{show_share(with_)} behind the purifier, {show_share(without)} without: {100 * drop:+.1f} points"
-    return say("clean-accuracy", "WARN" if drop > COST else "PASS", sentence, drop)
+    return say("clean-accuracy", "WARN" if drop > COST + ROUNDING else "PASS", sentence, drop)
 
 
 def judge_iterative(case: Case) -> Verdict:
@@ -187,7 +120,7 @@ def _grade_lead(ahead: float, weaker: Attacked, stronger: Attacked) -> Status:
 
 def judge_full_budget(case: Case) -> Verdict:
     """With a budget that reaches every image, what is left is luck."""
-    most = 1.0 if case.subject.recipe.norm == "linf" else float(case.subject.recipe.dataset.side)
+    most = find_full_budget(case.subject.recipe)
     rows = [
         row
         for row in case.own
@@ -238,28 +171,29 @@ def judge_black_box(case: Case) -> Verdict:
         f"{best.recipe.queries or 'some'} queries leave {show_share(best.accuracy)}, "
         f"gradients {show_share(case.subject.accuracy)}"
     )
-    return say("black-box", "FAIL" if ahead > BLACK_BOX else "PASS", sentence, ahead)
+    return say("black-box", "FAIL" if ahead > BLACK_BOX + ROUNDING else "PASS", sentence, ahead)
 
 
 def judge_convergence(case: Case) -> Verdict:
-    """Twice the steps, all else equal."""
+    """Twice the steps, all else equal: of the subject, or the subject itself where it is the longer one."""
     subject = case.subject
     if subject.recipe.steps is None:
         return not_run("convergence", "the attack takes no steps that could be doubled")
-    longer = [
-        row
-        for row in case.beside(subject.recipe.threat)
-        if row.recipe.steps is not None
-        and row.recipe.steps >= 2 * subject.recipe.steps
-        and _rest(row.recipe) == _rest(subject.recipe)
-    ]
-    if not longer:
+    alike = [row for row in case.beside(subject.recipe.threat) if _rest(row.recipe) == _rest(subject.recipe)]
+    longer = [row for row in alike if _count_steps(row) >= 2 * _count_steps(subject)]
+    shorter = [row for row in alike if 2 * _count_steps(row) <= _count_steps(subject)]
+    if not longer and not shorter:
         return not_run("convergence")
-    other = min(longer, key=lambda row: row.recipe.steps or 0)
-    moved = subject.accuracy - other.accuracy
-    what = f"{subject.recipe.steps} steps leave {show_share(subject.accuracy)}, {other.recipe.steps}"
-    sentence = f"{what} {show_share(other.accuracy)}"
+    few = subject if longer else max(shorter, key=_count_steps)
+    many = min(longer, key=_count_steps) if longer else subject
+    moved = few.accuracy - many.accuracy
+    what = f"{few.recipe.steps} steps leave {show_share(few.accuracy)}, {many.recipe.steps}"
+    sentence = f"{what} {show_share(many.accuracy)}"
     return say("convergence", "PASS" if abs(moved) < LEVELLED else "FAIL", sentence, moved)
+
+
+def _count_steps(row: Attacked) -> int:
+    return row.recipe.steps or 0
 
 
 def _rest(recipe: RunRecipe) -> tuple[object, ...]:
@@ -269,13 +203,16 @@ def _rest(recipe: RunRecipe) -> tuple[object, ...]:
 
 def judge_restarts(case: Case) -> Verdict:
     """What other starting points find."""
-    subject = case.subject
-    many = [row for row in case.beside("adaptive") if (row.recipe.restarts or 1) >= MANY_STARTS]
+    adaptive = case.beside("adaptive")
+    many = [row for row in adaptive if (row.recipe.restarts or 1) >= MANY_STARTS]
+    few = [row for row in adaptive if (row.recipe.restarts or 1) < MANY_STARTS]
     if not many:
         return not_run("restarts")
+    if not few:
+        return not_run("restarts", "needs a run with fewer restarts")
     best = _find_strongest(many)
-    few = [row for row in case.beside("adaptive") if (row.recipe.restarts or 1) < MANY_STARTS] or [subject]
-    before = _find_strongest(few)
+    # More steps must not pass for more restarts, where the same attack was run with fewer.
+    before = _find_strongest([row for row in few if row.recipe.method == best.recipe.method] or few)
     brought = before.accuracy - best.accuracy
     sentence = f"{best.recipe.restarts} restarts of {best.recipe.method} bring {100 * brought:.2f} points"
     return say("restarts", "PASS" if brought < LEVELLED else "WARN", sentence, brought)

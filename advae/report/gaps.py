@@ -1,0 +1,73 @@
+"""The illusion gap: how much of what a defence seems worth is only the attacker's ignorance of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from advae.report.commands import suggest_attack
+from advae.report.rows import Pipeline, Row
+from advae.report.wording import NOT_RUN, format_eps, format_share
+
+
+@dataclass(frozen=True)
+class Gap:
+    """What is left by the strongest attacker who does not know of the defence, and by the strongest who does.
+
+    Both at one eps and norm, on the same samples.
+    """
+
+    oblivious: Row
+    adaptive: Row
+
+    @property
+    def size(self) -> float:
+        return self.oblivious.own.result.accuracy - self.adaptive.own.result.accuracy
+
+    @property
+    def eps(self) -> float:
+        return self.adaptive.eps
+
+    @property
+    def norm(self) -> str:
+        return self.adaptive.run.recipe.norm
+
+
+def find_gaps(pipeline: Pipeline) -> list[Gap]:
+    """Return a gap for each eps, norm and set of samples at which both were run, by norm and eps."""
+    oblivious, adaptive = (_find_worst(pipeline, threat) for threat in ("oblivious", "adaptive"))
+    shared = sorted(oblivious.keys() & adaptive.keys())
+    return [Gap(oblivious[key], adaptive[key]) for key in shared]
+
+
+def _find_worst(pipeline: Pipeline, threat: str) -> dict[tuple[str, float, str], Row]:
+    worst: dict[tuple[str, float, str], Row] = {}
+    for row in sorted(pipeline.list_valid([threat]), key=lambda row: row.own.result.accuracy):
+        worst.setdefault((row.run.recipe.norm, row.eps, row.run.sample_key), row)
+    return worst
+
+
+def find_largest(gaps: list[Gap]) -> Gap | None:
+    """Return the gap to show, the largest; of equals that at the smallest eps."""
+    return max(gaps, key=lambda gap: (gap.size, -gap.eps), default=None)
+
+
+def explain_gap(pipeline: Pipeline) -> str:
+    """Return the largest gap as a sentence; NOT RUN, with the command that would run it, where there is none."""
+    gap = find_largest(find_gaps(pipeline))
+    if gap is None:
+        command = suggest_gap(pipeline)
+        return f"Illusion gap: {NOT_RUN}" + (f"; {command}" if command else "")
+    ignorant, knowing = (row.own.result.accuracy for row in (gap.oblivious, gap.adaptive))
+    left = f"leaves {format_share(ignorant)}, one who does {format_share(knowing)}"
+    eps = format_eps(gap.eps) + ("" if gap.norm == "linf" else ", L2")
+    meant = f"{100 * gap.size:.1f} points of it are an illusion" if gap.size > 0 else "no illusion"
+    return f"An attacker who does not know of the defence {left}: {meant} (eps {eps})."
+
+
+def suggest_gap(pipeline: Pipeline) -> str | None:
+    """Return the command that runs what the gap lacks, None where no valid attack tells how."""
+    strongest = pipeline.find_strongest(["adaptive"]) or pipeline.find_strongest(["oblivious", "gray-box", "encoded"])
+    if strongest is None:
+        return None
+    threat = "oblivious" if strongest.run.recipe.threat == "adaptive" else "adaptive"
+    return suggest_attack(strongest.run.recipe, threat)

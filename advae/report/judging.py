@@ -1,0 +1,112 @@
+"""The verdicts that a report shows: those of a pipeline, those stored with a run, and why ``--strict`` refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from advae.records import Verdict
+from advae.report.grids import Grid
+from advae.report.rows import Comparison, Pipeline
+from advae.report.runs import Measured, Run
+from advae.report.wording import NOT_ESTABLISHED, name_pipeline
+from advae.verdicts import CHECKS, UNJUDGED, Attacked, Case, judge_case, not_run, number_of
+
+NO_SUBJECT = "needs a valid adaptive run"
+
+
+def judge_pipeline(pipeline: Pipeline) -> tuple[Verdict, ...]:
+    """Return a verdict for each of CHECKS on the pipeline's strongest adaptive row; NOT RUN where there is none."""
+    subject = pipeline.subject
+    if subject is None:
+        return tuple(not_run(name, NO_SUBJECT) for name in CHECKS)
+    own = {(row.run.id, row.own.index): _open_row(row.own) for row in pipeline.rows}
+    others = (Measured(run, index) for run in pipeline.undefended for index in range(len(run.recipe.eps)))
+    return judge_case(
+        Case(
+            subject=own[subject.run.id, subject.own.index],
+            own=list(own.values()),
+            undefended=[_open_row(other) for other in others],
+            defended=pipeline.first.defended,
+        )
+    )
+
+
+def _open_row(measured: Measured) -> Attacked:
+    run, outcomes = measured.run, measured.run.outcomes
+    return Attacked(
+        id=run.id,
+        recipe=run.recipe,
+        metrics=run.metrics,
+        index=measured.index,
+        sample_ids=outcomes["sample_ids"],
+        labels=outcomes["labels"],
+        clean_predictions=outcomes["clean_predictions"],
+        predictions=outcomes["predictions"][measured.index],
+    )
+
+
+def count_verdicts(verdicts: Iterable[Verdict]) -> dict[str, int]:
+    """Return how many verdicts there are of each status, the gravest first."""
+    statuses = [verdict.status for verdict in verdicts]
+    return {status: statuses.count(status) for status in ("FAIL", "WARN", "PASS", "NOT RUN")}
+
+
+def summarize_verdicts(verdicts: Iterable[Verdict]) -> str:
+    """Return the counts in words, ``2 FAIL, 1 WARN, 9 PASS, 4 NOT RUN``."""
+    return ", ".join(f"{count} {status}" for status, count in count_verdicts(verdicts).items() if count)
+
+
+def describe_subject(pipeline: Pipeline) -> str:
+    """Return what the pipeline's verdicts are about, in words."""
+    subject = pipeline.subject
+    return f"{subject.run.id} at eps {subject.eps:.4g}" if subject else NO_SUBJECT
+
+
+def tabulate_verdicts(name: str, verdicts: Iterable[Verdict]) -> Grid:
+    """Return verdicts as a table, in the order of CHECKS; those of a later version's checks come last."""
+    known = sorted(verdicts, key=lambda verdict: _place_check(verdict.check))
+    return Grid(name, ("", "check", "status", "what was found"), tuple(_write_row(verdict) for verdict in known))
+
+
+def _place_check(name: str) -> int:
+    return number_of(name) if name in CHECKS else len(CHECKS) + 1
+
+
+def _write_row(verdict: Verdict) -> tuple[str, ...]:
+    known = verdict.check in CHECKS
+    question = CHECKS[verdict.check].question if known else verdict.check
+    return str(number_of(verdict.check)) if known else "", question, verdict.status, verdict.sentence
+
+
+def tabulate_stored(run: Run) -> Grid:
+    """Return the verdicts stored with a run; one line NOT RUN for a run from before there were any."""
+    name = f"Verdicts stored with {run.id}"
+    if run.metrics.verdicts:
+        return tabulate_verdicts(name, run.metrics.verdicts)
+    return Grid(name, ("", "check", "status", "what was found"), (("", "all", "NOT RUN", UNJUDGED),))
+
+
+def summarize_stored(run: Run) -> str:
+    """Return a run's failed and warned checks in one cell; NOT RUN for a run without verdicts."""
+    found = [f"{verdict.check} {verdict.status}" for verdict in run.metrics.verdicts if verdict.status in _BAD]
+    return "; ".join(found) or ("none" if run.metrics.verdicts else "NOT RUN")
+
+
+_BAD = ("FAIL", "WARN")
+
+
+def list_failures(comparison: Comparison) -> list[str]:
+    """Return why what is shown does not stand: failed verdicts, and defences whose robustness is not established."""
+    return list(dict.fromkeys(_find_failures(comparison)))
+
+
+def _find_failures(comparison: Comparison) -> Iterator[str]:
+    for pipeline in comparison.pipelines:
+        if pipeline.first.defended and pipeline.doubt:
+            yield f"{NOT_ESTABLISHED} for {name_pipeline(pipeline.first)}, {pipeline.id}: {pipeline.doubt}"
+        for verdict in pipeline.failures:
+            yield f"{verdict.check} FAIL of {describe_subject(pipeline)}: {verdict.sentence}"
+    for run in comparison.runs:
+        for verdict in run.metrics.verdicts:
+            if verdict.status == "FAIL":
+                yield f"{verdict.check} FAIL of {run.id}: {verdict.sentence}"

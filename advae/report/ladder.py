@@ -1,0 +1,68 @@
+"""The ladder of threat models: what each attacker leaves of a pipeline at each eps, the weakest attacker first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from advae.report.grids import Grid
+from advae.report.rows import Pipeline, Row
+from advae.report.threat_models import list_rungs, place_threat
+from advae.report.wording import NOT_RUN, format_eps, format_rate, name_attack
+from advae.verdicts import NOT_VALID
+
+Budget = tuple[str, float]
+"""Norm and eps."""
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One threat model. worst: its valid row with the lowest accuracy for each budget, None where it has none."""
+
+    threat: str
+    worst: dict[Budget, Row | None]
+    tried: frozenset[Budget]
+
+
+def build_ladder(pipeline: Pipeline) -> list[Rung]:
+    """Return a rung for each threat model that the pipeline has, and for each that this version does not know."""
+    known = list_rungs(defended=pipeline.first.defended)
+    others = {run.recipe.threat for run in pipeline.runs} - set(known)
+    return [_build_rung(pipeline, threat) for threat in (*known, *sorted(others, key=place_threat))]
+
+
+def _build_rung(pipeline: Pipeline, threat: str) -> Rung:
+    worst: dict[Budget, Row | None] = dict.fromkeys(list_budgets(pipeline))
+    for row in sorted(pipeline.list_valid([threat]), key=lambda row: row.own.result.accuracy, reverse=True):
+        worst[row.run.recipe.norm, row.eps] = row
+    tried = frozenset((row.run.recipe.norm, row.eps) for row in pipeline.rows if row.run.recipe.threat == threat)
+    return Rung(threat, worst, tried)
+
+
+def list_budgets(pipeline: Pipeline) -> list[Budget]:
+    """Return every norm and eps above 0 that a pipeline was attacked with, linf before l2."""
+    found = {(row.run.recipe.norm, row.eps) for row in pipeline.rows if row.eps > 0}
+    return sorted(found, key=lambda budget: (budget[0] != "linf", budget[1]))
+
+
+def tabulate_ladder(pipeline: Pipeline) -> Grid:
+    """Return the ladder as a table: a row for each threat model, a column for each eps."""
+    budgets = list_budgets(pipeline)
+    several = len({run.sample_key for run in pipeline.runs}) > 1
+    titles = ("what the attacker knows", *(_name_budget(budget) for budget in budgets))
+    rows = (
+        (rung.threat, *(_write_cell(rung, budget, several) for budget in budgets)) for rung in build_ladder(pipeline)
+    )
+    return Grid("What each attacker leaves", titles, tuple(rows))
+
+
+def _name_budget(budget: Budget) -> str:
+    norm, eps = budget
+    return f"eps {format_eps(eps)}" + ("" if norm == "linf" else ", L2")
+
+
+def _write_cell(rung: Rung, budget: Budget, several: bool) -> str:
+    row = rung.worst[budget]
+    if row is None:
+        return f"only {NOT_VALID}" if budget in rung.tried else NOT_RUN
+    n = f", n = {row.run.metrics.n}" if several else ""
+    return f"{format_rate(row.own.attacked)} {name_attack(row.run)}{n}"

@@ -1,0 +1,67 @@
+"""Whether a number was luck: pipelines that differ in their seeds only, under the same attack."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from advae.report.grids import Grid
+from advae.report.pairing import identify_attack
+from advae.report.rows import Comparison, Row
+from advae.report.runs import Run
+from advae.report.wording import format_eps, format_share, name_attack, name_kind
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The same attack on pipelines of several seeds. rows: the worst of each pipeline, at one eps."""
+
+    rows: tuple[Row, ...]
+
+    @property
+    def first(self) -> Row:
+        return self.rows[0]
+
+    @property
+    def accuracies(self) -> tuple[float, ...]:
+        return tuple(row.own.result.accuracy for row in self.rows)
+
+    @property
+    def mean(self) -> float:
+        return sum(self.accuracies) / len(self.rows)
+
+
+def find_spreads(comparison: Comparison) -> list[Spread]:
+    """Return every attack that pipelines of two seeds or more met, in the order of the rows."""
+    groups: dict[tuple[object, ...], dict[str, Row]] = {}
+    for row in comparison.rows:
+        if row.valid:
+            group = groups.setdefault(_identify(row), {})
+            other = group.setdefault(row.run.classifier.id, row)
+            if row.own.result.accuracy < other.own.result.accuracy:
+                group[row.run.classifier.id] = row
+    return [Spread(tuple(group.values())) for group in groups.values() if len(group) > 1]
+
+
+def _identify(row: Row) -> tuple[object, ...]:
+    return identify_seedless(row.run), identify_attack(row.run), row.eps, row.run.sample_key
+
+
+def identify_seedless(run: Run) -> str:
+    """Return what pipelines have in common that differ in the seeds of classifier and autoencoder only."""
+    classifier = run.classifier_recipe.model_dump(mode="json", exclude={"seed", "autoencoder"})
+    purifier = run.autoencoder_recipe.model_dump(mode="json", exclude={"seed"}) if run.autoencoder_recipe else None
+    return json.dumps([classifier, purifier], sort_keys=True)
+
+
+def tabulate_spreads(spreads: list[Spread]) -> Grid:
+    """Return the spread over seeds as a table."""
+    titles = ("pipeline", "attack", "threat", "eps", "seeds", "mean", "minimum", "maximum")
+    return Grid("Accuracy under attack over seeds", titles, tuple(_write_row(spread) for spread in spreads))
+
+
+def _write_row(spread: Spread) -> tuple[str, ...]:
+    run, values = spread.first.run, spread.accuracies
+    shares = (format_share(value) for value in (spread.mean, min(values), max(values)))
+    names = name_kind(run), name_attack(run), run.recipe.threat, format_eps(spread.first.eps)
+    return *names, str(len(values)), *shares

@@ -1,0 +1,31 @@
+"""The threat models as the report lists and explains them."""
+
+from __future__ import annotations
+
+from advae.threats import LADDER, THREATS
+
+ORDER = tuple(THREATS)
+"""The threat models in the order of the report."""
+
+INPUT_THREATS = tuple(name for name, threat in THREATS.items() if threat.on_input)
+"""Those whose perturbation is added to the image, as an attacker outside the pipeline must."""
+
+
+def describe_threat(name: str) -> str:
+    """Return what the attacker knows under a threat model."""
+    return THREATS[name].explanation if name in THREATS else "A threat model that this version does not know."
+
+
+def place_threat(name: str) -> tuple[int, str]:
+    """Return the sort key of threat models: the table's order, then those that this version does not know."""
+    return (ORDER.index(name) if name in ORDER else len(ORDER)), name
+
+
+def list_rungs(*, defended: bool) -> list[str]:
+    """Return the threat models that a classifier with, or without, a purifier has, the weakest attacker first."""
+    return [name for name in LADDER if defended or not THREATS[name].needs_purifier]
+
+
+def find_method(name: str) -> str | None:
+    """Return the only attack that such an attacker can make, None for any."""
+    return THREATS[name].method if name in THREATS else None

@@ -1,0 +1,95 @@
+"""What is judged together: runs at one eps with what became of each sample, and the case that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from advae.attacks import ATTACKS
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from advae.records import EpsResult, IntArray, RunMetrics, RunRecipe
+
+
+@dataclass(frozen=True, eq=False)
+class Attacked:
+    """One run at one eps, with what became of each sample.
+
+    id: of the run; index: of the eps among the run's; sample_ids, labels, clean_predictions, predictions: int64 (n,).
+    """
+
+    id: str
+    recipe: RunRecipe
+    metrics: RunMetrics
+    index: int
+    sample_ids: IntArray = field(repr=False)
+    labels: IntArray = field(repr=False)
+    clean_predictions: IntArray = field(repr=False)
+    predictions: IntArray = field(repr=False)
+
+    @property
+    def result(self) -> EpsResult:
+        return self.metrics.results[self.index]
+
+    @property
+    def eps(self) -> float:
+        return self.result.eps
+
+    @property
+    def accuracy(self) -> float:
+        return self.result.accuracy
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Which samples are still classified correctly."""
+        right: NDArray[np.bool_] = self.predictions == self.labels
+        return right
+
+    @property
+    def iterative(self) -> bool:
+        return is_iterative(self.recipe)
+
+    def is_beside(self, other: Attacked) -> bool:
+        """Whether two runs attack the same samples in the same ball."""
+        import numpy as np
+
+        return (
+            (self.recipe.norm, self.eps) == (other.recipe.norm, other.eps)
+            and self.result.within_budget
+            and other.result.within_budget
+            and np.array_equal(self.sample_ids, other.sample_ids)
+        )
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is judged: the row that a pipeline's number stands on, beside all else that is known.
+
+    subject: the strongest adaptive row; own: all rows of the pipeline, the subject among them; undefended: rows of
+    classifiers of the same kind and data without purifier, where the pipeline has one.
+    """
+
+    subject: Attacked
+    own: Sequence[Attacked]
+    undefended: Sequence[Attacked]
+    defended: bool
+
+    def beside(self, *threats: str) -> list[Attacked]:
+        """Return the pipeline's rows under some threat models that attack what the subject attacks."""
+        return [row for row in self.own if row.recipe.threat in threats and row.is_beside(self.subject)]
+
+
+def is_iterative(recipe: RunRecipe) -> bool:
+    """Whether an attack looks more than once; an ensemble does, though it has no steps of its own."""
+    attack = ATTACKS.get(recipe.method)
+    ensemble = attack is not None and bool(attack.members)
+    return ensemble or recipe.steps is not None or recipe.queries is not None
+
+
+def find_full_budget(recipe: RunRecipe) -> float:
+    """Return the smallest eps whose ball around any image holds every other."""
+    return 1.0 if recipe.norm == "linf" else float(recipe.dataset.side)

@@ -1,0 +1,107 @@
+"""What the report refuses to claim, and what it says beside a number."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from advae.records import Manifest
+from advae.report import build_terminal_table, compare_runs
+from advae.report.headlines import write_headlines
+from advae.report.threat_models import describe_threat
+from advae.threats import THREATS
+from tests.report_fixtures import Lab, print_table, read_files
+
+
+def test_what_left_the_budget_is_marked_everywhere(lab: Lab, tmp_path: Path) -> None:
+    run = lab.add_run(lab.add_classifier(model="lr"), method="non-targeted", valid=False)
+    files = read_files(lab, [run], tmp_path)
+    mark = "outside the budget: not a valid result (neither projected nor clipped, linf 0.18 at eps 0.1)"
+    assert all(mark in text for text in files.values())
+    assert "not valid" in files["html"]
+    assert "* outside the budget: not a valid result" in print_table(
+        build_terminal_table(compare_runs(lab.registry, [run]))
+    )
+
+
+def test_pipeline_without_adaptive_run_is_not_called_robust(lab: Lab, tmp_path: Path) -> None:
+    run = lab.add_run(lab.add_classifier(lab.add_autoencoder()), threat="oblivious")
+    files = read_files(lab, [run], tmp_path)
+    assert all("robustness not established" in files[name] for name in ("html", "md", "csv"))
+    assert json.loads(files["json"])["headlines"][0]["robustness_established"] is False
+
+
+def test_adaptive_run_outside_the_budget_establishes_nothing(lab: Lab) -> None:
+    run = lab.add_run(lab.add_classifier(lab.add_autoencoder()), valid=False)
+    assert compare_runs(lab.registry, [run]).pipelines[0].doubt
+
+
+@pytest.mark.parametrize(
+    ("eps", "stuck", "established"), [(0.0, 0.0, False), (0.05, 0.0, False), (0.1, 0.5, False), (0.1, 0.0, True)]
+)
+def test_robustness_is_established_by_an_adaptive_attack_of_that_eps_with_gradients(
+    lab: Lab, eps: float, stuck: float, established: bool
+) -> None:
+    """Neither a smaller budget than the weaker attacker had, nor an attack that stands still, establishes anything."""
+    classifier = lab.add_classifier(lab.add_autoencoder())
+    runs = [
+        lab.add_run(classifier, threat="oblivious", eps=(0.1,), keep=(0.3,)),
+        lab.add_run(classifier, eps=(eps,), keep=(0.9,), stuck=stuck),
+    ]
+    comparison = compare_runs(lab.registry, runs)
+    assert (comparison.pipelines[0].doubt is None) is established
+    oblivious = next(row for row in comparison.rows if row.run.recipe.threat == "oblivious")
+    assert any(note.startswith("robustness not established") for note in oblivious.notes) is not established
+
+
+def test_a_headline_from_one_step_attacks_says_so(lab: Lab) -> None:
+    classifier = lab.add_classifier(lab.add_autoencoder())
+    runs = [lab.add_run(classifier, method="fgsm", steps=None)]
+    for said in (True, False):
+        (headline,) = write_headlines(compare_runs(lab.registry, runs))
+        assert any("one-step" in warning for warning in headline.warnings) is said
+        runs.append(lab.add_run(classifier))
+
+
+def test_headline_is_the_worst_valid_row_at_the_smallest_eps_that_reaches_it(lab: Lab) -> None:
+    classifier = lab.add_classifier(lab.add_autoencoder())
+    runs = [
+        lab.add_run(classifier, eps=(0.1, 0.2, 0.3), keep=(0.5, 0.0, 0.0)),
+        lab.add_run(classifier, threat="encoded", keep=(0.4, 0.0)),
+        lab.add_run(classifier, method="fgsm", keep=(0.0, 0.0), valid=False),
+    ]
+    strongest = compare_runs(lab.registry, runs).pipelines[0].find_strongest(["adaptive"])
+    assert strongest is not None
+    assert (strongest.run.id, strongest.eps) == (runs[0].id, 0.2)
+
+
+def test_encoded_rows_say_where_the_budget_applies(lab: Lab) -> None:
+    classifier = lab.add_classifier(lab.add_autoencoder(rescale="none", reach=(0.0, 45.0)))
+    row = compare_runs(lab.registry, [lab.add_run(classifier, threat="encoded")]).rows[0]
+    assert any("added to data from 0 to 45, 45 times the range of an image" in note for note in row.notes)
+
+
+def test_every_threat_model_of_the_table_is_described() -> None:
+    assert all(describe_threat(name) == row.explanation for name, row in THREATS.items())
+    assert "not know" in describe_threat("of a later version")
+
+
+def test_collapsed_classifier_is_noted(lab: Lab) -> None:
+    run = lab.add_run(lab.add_classifier(), clean=0.1)
+    assert any("cannot be told from chance (10.0" in note for note in compare_runs(lab.registry, [run]).rows[0].notes)
+
+
+def test_small_samples_are_flagged(lab: Lab, pair: list[Manifest]) -> None:
+    assert all(
+        row.notes[-1].startswith("small sample (n = 100 < 1000)") for row in compare_runs(lab.registry, pair).rows
+    )
+
+
+def test_threat_models_are_explained(lab: Lab, tmp_path: Path) -> None:
+    classifier = lab.add_classifier(lab.add_autoencoder())
+    runs = [lab.add_run(classifier, threat=threat) for threat in ("adaptive", "gray-box", "oblivious", "encoded")]
+    page = read_files(lab, runs, tmp_path)["html"]
+    for phrase in ("knows everything", "but not the autoencoder", "does not know of the defence", "stands behind"):
+        assert phrase in page
