@@ -65,6 +65,6 @@ def attack(
     requests = build_requests(method, eps, options, limit=limit, save_adversarial=save_adversarial, seed=seed)
     with session.workspace(f"attack {method}", data_dir=data_dir, force=force) as workspace:
         made = run_attacks(workspace, clf, dataset, Plan(requests, check=check, seeds=seeds))
-    put_runs(session, made)
+    judged = put_runs(session, made)
     if fail_under is not None:
-        require_accuracy(made, fail_under)
+        require_accuracy(made, judged, fail_under)

@@ -13,13 +13,17 @@ from rich.table import Table
 from advae.cli.session import Session
 from advae.errors import VerdictError, printable
 from advae.records import ClassifierRecipe, RunRecipe
+from advae.report import Judgement, build_verdict_table, judge_classifier
 from advae.threats import THREATS
 from advae.verdicts import NOT_VALID
 from advae.workflows import Attacks, Made
 
 
-def put_runs(session: Session, attacks: Attacks) -> None:
-    """Print the ids of the runs, what was asked for first, or with ``--json`` all that is known of them."""
+def put_runs(session: Session, attacks: Attacks) -> list[Judgement]:
+    """Print the ids of the runs, what was asked for first, or with ``--json`` all that is known of them.
+
+    Returns the verdicts that were printed: on each classifier, where whatever they compare was run.
+    """
     made = attacks.all
     classifiers = {id_: session.registry.manifest(id_).as_classifier()[0] for id_ in _list_classifiers(made)}
     for id_, classifier in classifiers.items():
@@ -27,18 +31,42 @@ def put_runs(session: Session, attacks: Attacks) -> None:
     spread = list(summarise_seeds(made, classifiers)) if attacks.seeds > 1 else []
     if spread:
         session.tell(_tabulate_spread(spread))
+    judged = _judge(session, attacks)
+    for judgement in judged:
+        session.tell(build_verdict_table(judgement))
     documents = [_describe_run(one, classifiers[one.manifest.parents[0]].autoencoder) for one in made]
     document: dict[str, Any] = {"runs": documents}
     if spread:
         document["spread"] = [vars(one) for one in spread]
-    session.put(documents[0] if len(documents) == 1 else document, "\n".join(one.manifest.id for one in made))
+    if judged:
+        document["verdicts"] = [_describe_judgement(judgement) for judgement in judged]
+    session.put(documents[0] if len(document) == len(documents) == 1 else document, "\n".join(_list_ids(made)))
+    return judged
+
+
+def _judge(session: Session, attacks: Attacks) -> list[Judgement]:
+    """Return what the runs say together of each classifier that was to be attacked, where that was asked for."""
+    if not attacks.checks:
+        return []
+    runs = [session.registry.manifest(id_) for id_ in _list_ids(attacks.all)]
+    return [judge_classifier(session.registry, id_, runs) for id_ in _list_classifiers(attacks.requested)]
+
+
+def _describe_judgement(judgement: Judgement) -> dict[str, Any]:
+    verdicts = [verdict.model_dump(mode="json") for verdict in judgement.verdicts]
+    classifier = judgement.pipeline.first.classifier.id
+    return {"classifier": classifier, "run": judgement.run, "eps": judgement.eps, "verdicts": verdicts}
+
+
+def _list_ids(made: Iterable[Made]) -> list[str]:
+    return [one.manifest.id for one in made]
 
 
 def _list_classifiers(made: Iterable[Made]) -> list[str]:
     return list(dict.fromkeys(one.manifest.parents[0] for one in made))
 
 
-def require_accuracy(attacks: Attacks, least: float) -> None:
+def require_accuracy(attacks: Attacks, judged: Iterable[Judgement], least: float) -> None:
     """Raise VerdictError where a run that was asked for left less, or cannot be believed.
 
     An attack behind the purifier says nothing of images, so it neither passes nor fails.
@@ -54,6 +82,9 @@ def require_accuracy(attacks: Attacks, least: float) -> None:
                     f"{one.manifest.id}: {result.accuracy:.2%} are left under {recipe.method}, {recipe.threat}, at eps "
                     f"{result.eps:.4g}; --fail-under asks for {least:.2%}"
                 )
+    for judgement in judged:
+        for verdict in judgement.failed:
+            raise VerdictError(f"{judgement.run}: {verdict.check} failed: {verdict.sentence}")
 
 
 # ---------------------------------------------------------------- seeds
