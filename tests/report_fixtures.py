@@ -28,6 +28,7 @@ from advae.records import (
 )
 from advae.registry import Registry
 from advae.report import write_report
+from advae.verdicts import judge_run
 
 SIDE = 8
 DIGITS = DatasetRef(name="digits", digest="d" * 64, side=SIDE, classes=tuple("0123456789"))
@@ -82,12 +83,16 @@ class Lab:
         first_id: int = 0,
         clean: float = 0.95,
         stuck: float = 0.0,
+        judged: bool = False,
+        found: dict[str, Any] | None = None,
         **changes: Any,
     ) -> Manifest:
         """Publish a run.
 
         keep: the share of samples that survives each eps; clean: clean accuracy; stuck: the
-        share without a gradient; changes: fields of the recipe.
+        share without a gradient; judged: whether the run is of revision 2, with all that was measured since and its
+        verdicts; found: fields of such a run's metrics and results that are otherwise than a healthy attack's; changes:
+        fields of the recipe.
         """
         fields: dict[str, Any] = {
             "method": "bim", "threat": "adaptive", "classifier": classifier.id, "twin": None, "dataset": self.dataset,
@@ -97,7 +102,8 @@ class Lab:
         recipe = RunRecipe(**(fields | changes))
         outcomes, samples = _attack(recipe, keep, n, first_id, clean)
         arrays = {"outcomes.npz": outcomes, "samples.npz": samples}
-        return self.registry.publish(recipe, _measure(recipe, outcomes, valid, stuck), arrays)
+        metrics = _measure(recipe, outcomes, valid, stuck)
+        return self.registry.publish(recipe, _judge(recipe, metrics, found or {}) if judged else metrics, arrays)
 
 
 def _attack(
@@ -148,6 +154,23 @@ def _measure(recipe: RunRecipe, outcomes: dict[str, Any], valid: bool, stuck: fl
         for eps, predictions in zip(recipe.eps, outcomes["predictions"], strict=True)
     )
     return RunMetrics(n=len(labels), clean_accuracy=clean, clean_accuracy_interval=interval, results=results)
+
+
+def _judge(recipe: RunRecipe, metrics: RunMetrics, found: dict[str, Any]) -> RunMetrics:
+    """Return metrics with all that revision 2 measures, and the verdicts on it."""
+    own = {"start_range": (0.0, 1.0), "clipped_fraction": 0.1, "probabilities": False, "stochastic": False}
+    each = {"pixel_range": (0.0, 1.0), "finite": True, "loss_curve": ((0, -1.0), (10, 2.0)), "lost_fraction": 0.0}
+    results = tuple(
+        result.model_copy(
+            update=each
+            | {"norm_max": result.linf_max, "accuracy_8bit": result.accuracy}
+            | {name: value for name, value in found.items() if name in EpsResult.model_fields}
+        )
+        for result in metrics.results
+    )
+    changes = {name: value for name, value in found.items() if name in RunMetrics.model_fields}
+    measured = metrics.model_copy(update={"results": results, "samples_digest": "5" * 64} | own | changes)
+    return measured.model_copy(update={"verdicts": judge_run(recipe, measured)})
 
 
 # ---------------------------------------------------------------- what was written

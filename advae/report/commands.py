@@ -38,7 +38,7 @@ def describe_command(entry: Manifest) -> str:
     else:
         words, options = ["advae", "attack"], _list_attack_options(recipe)
     if not isinstance(recipe, RunRecipe):
-        options |= {"dataset": entry.source or recipe.dataset.name, "seed": recipe.seed}
+        options |= {"dataset": _name_data(entry), "seed": recipe.seed}
     return _join(words, options)
 
 
@@ -57,7 +57,7 @@ def suggest_attack(recipe: RunRecipe, threat: str, **changes: Scalar | None) -> 
 
 def suggest_controls(run: Run, kinds: Iterable[str]) -> str:
     """Return one line that makes some controls and attacks classifiers behind them as this run did its own."""
-    data: Options = {"dataset": run.classifier.source or run.recipe.dataset.name}
+    data: Options = {"dataset": _name_data(run.classifier)}
     make = _join(["advae", "train-ae"], data)
     classifier = _list_classifier_options(run.classifier_recipe) | {"ae": SHELL_AE} | data
     train = _join(["advae", "train-clf"], classifier | {"seed": run.classifier_recipe.seed})
@@ -65,6 +65,12 @@ def suggest_controls(run: Run, kinds: Iterable[str]) -> str:
     each = f'AE=$({make} --type "$T") && CLF=$({train}) && {attack} || break'
     line = f"for T in {shlex.join(kinds)}; do {each}; done"
     return line.replace(SHELL_AE, '"$AE"').replace(SHELL_CLF, '"$CLF"')
+
+
+def _name_data(entry: Manifest) -> str:
+    """Return what ``--dataset`` takes: the user's own file, else the name of a published dataset, wherever it lay."""
+    file = entry.source if entry.source and entry.source.endswith(".npz") else None
+    return file or entry.dataset.name
 
 
 def _join(words: list[str], options: Options) -> str:
