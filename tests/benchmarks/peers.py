@@ -116,8 +116,9 @@ def wrap_for_foolbox(subject: Subject) -> Any:
 def wrap_for_art(subject: Subject) -> Any:
     """Return the model as ART takes it: a ``loss_object`` over logits is all that its attacks need.
 
-    Its gradient is that of the whole batch's loss. The sum, not Keras' default, the mean: divided by the number of
-    images, small gradients leave the range of float32, their sign is 0, and the attack stands still where others move.
+    Its gradient is that of the whole batch's loss: the sum here, not Keras' default, the mean. Divided by the number
+    of images, the smallest gradients leave the range of float32, their sign is 0, and those images stand still: with
+    the mean, BIM at eps 0.3 on 1,000 images of MNIST leaves 28.7 % instead of the 28.1 % of all the others.
     """
     import keras
     from art.estimators.classification import TensorFlowV2Classifier
@@ -187,10 +188,20 @@ PEERS = [
         num_random_init=1,
         verbose=False,
     ),
+    # Of its losses, the estimator's: its difference_logits_ratio loops over images in Python, a minute for 360 of them.
     _art("apgd", "AutoProjectedGradientDescent", 2.0, max_iter=100, nb_random_init=1, verbose=False),
     _art("square", "SquareAttack", max_iter=300, verbose=False),
     _foolbox("pgd", "L2ProjectedGradientDescentAttack", "l2", steps=PGD_STEPS, rel_stepsize=PGD_STRIDE / PGD_STEPS),
-    _foolbox("carlini-wagner", "L2CarliniWagnerAttack", "l2", binary_search_steps=5, steps=100, initial_const=1.0),
+    # With its default step, 0.01 in arctanh space, 100 steps do not get away from a black or a white pixel.
+    _foolbox(
+        "carlini-wagner",
+        "L2CarliniWagnerAttack",
+        "l2",
+        binary_search_steps=5,
+        steps=100,
+        initial_const=1.0,
+        stepsize=0.1,
+    ),
 ]
 """Who is compared with. Bounds, steps and loss are ours where the attack is ours too."""
 
@@ -362,11 +373,11 @@ def load_subject(workspace: Workspace, classifier: Manifest, behind: str, data: 
     side = data.ref.side
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "pipeline.keras")
-        export_keras(workspace, classifier.id, path)
         with warnings.catch_warnings():
-            # Keras 3.15 reads weights with a call that NumPy 2.4 deprecates.
+            # Keras 3.15 saves weights with a call that NumPy 2.4 deprecates.
             warnings.simplefilter("ignore", DeprecationWarning)
-            model = keras.models.load_model(path, safe_mode=True)
+            export_keras(workspace, classifier.id, path)
+        model = keras.models.load_model(path, safe_mode=True)
     images = data.x_test[:LIMIT].reshape(-1, side, side, 1)
     return Subject(data.ref.name, behind, classifier.id, model, images, data.y_test[:LIMIT])
 
