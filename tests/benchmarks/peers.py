@@ -1,0 +1,457 @@
+"""Attack exported pipelines with foolbox, the Adversarial Robustness Toolbox (ART) and our attacks, and compare.
+
+    python -m tests.benchmarks.peers --data-dir DIR --home DIR
+
+All three see the same images, and the same code judges what they propose: the predictions of the exported ``.keras``
+model, loaded in plain Keras. Networks are kept in --home, attacks are run anew. Every number and every broken bound
+goes to tests/benchmarks/results/peers.json; exit code 1 where a bound is broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import platform
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+from advae.backend import start_tensorflow
+from advae.datasets import load_dataset
+from advae.metrics import decide
+from advae.records import ADVERSARIAL, Dataset, Manifest
+from advae.registry import Registry, library_versions
+from advae.requests import AttackRequest, AutoencoderRequest, ClassifierRequest
+from advae.workflows import Workspace, attack, train_autoencoder, train_classifier
+from advae.workflows.exporting import export_keras
+
+if TYPE_CHECKING:
+    from advae.records import FloatArray, IntArray
+
+RESULTS = Path(__file__).parent / "results" / "peers.json"
+LIBRARIES = {"foolbox": "foolbox", "art": "adversarial-robustness-toolbox", "eagerpy": "eagerpy", "scipy": "scipy"}
+DATASETS = ("digits", "mnist")
+LIMIT = 1000
+SEED = 0
+EPS: dict[str, tuple[float, ...]] = {"linf": (0.1, 0.3), "l2": (1.5,)}
+TOLERANCE = 1e-6
+"""What float32 rounding may add to a perturbation, or to the range."""
+
+TWINS = ("fgsm", "bim")
+"""The attacks that all three libraries have."""
+
+STRONGEST = ("apgd",)
+"""Ours that no peer may beat."""
+
+SAME, STRONG = 0.005, 0.01
+"""How far twins may lie apart, and how far our strongest attack may lie above any peer's, in accuracy."""
+
+BIM_STEPS = 10
+PGD_STEPS, PGD_STRIDE = 40, 2.5
+"""Steps, and how far they lead together in units of eps; as our ``pgd`` has them."""
+
+
+# ---------------------------------------------------------------- the peers
+
+
+@contextmanager
+def _guests() -> Iterator[None]:
+    """Keep to themselves what the peers do when they are imported.
+
+    ART writes ~/.art/config.json and warns that there is no PyTorch; foolbox imports GitPython, which raises where
+    there is no git, and a SciPy name that SciPy 2 no longer has.
+    """
+    with tempfile.TemporaryDirectory() as home, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with mock.patch.dict(os.environ, HOME=home, GIT_PYTHON_REFRESH="quiet"):
+            yield
+
+
+def import_peers() -> None:
+    """Import foolbox and ART in silence. A second call does nothing."""
+    start_tensorflow()
+    with _guests():
+        import art  # noqa: F401
+        import foolbox  # noqa: F401
+    # ART configures a logger of this name for itself; what we log under it would go to stderr.
+    logging.getLogger("tests").handlers.clear()
+    logging.getLogger("tests").setLevel(logging.NOTSET)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An exported pipeline as plain Keras loads it, and what it is attacked on.
+
+    behind: kind of its purifier, or ``none``; images: float32 (n, side, side, 1) in [0, 1]; labels: int64 (n,).
+    """
+
+    dataset: str
+    behind: str
+    id: str
+    model: Any
+    images: FloatArray
+    labels: IntArray
+
+
+def wrap_for_foolbox(subject: Subject) -> Any:
+    """Return the model as foolbox takes it: any callable to logits.
+
+    The device is named because foolbox would look for one with a function that TensorFlow deprecates.
+    """
+    import foolbox
+
+    return foolbox.TensorFlowModel(subject.model, bounds=(0, 1), device="/CPU:0")
+
+
+def wrap_for_art(subject: Subject) -> Any:
+    """Return the model as ART takes it: a ``loss_object`` over logits is all that its attacks need.
+
+    Its gradient is that of the whole batch's loss: the sum here, not Keras' default, the mean. Divided by the number
+    of images, the smallest gradients leave the range of float32, their sign is 0, and those images stand still: with
+    the mean, BIM at eps 0.3 on 1,000 images of MNIST leaves 28.7 % instead of the 28.1 % of all the others.
+    """
+    import keras
+    from art.estimators.classification import TensorFlowV2Classifier
+
+    return TensorFlowV2Classifier(
+        subject.model,
+        nb_classes=subject.model.output_shape[-1],
+        input_shape=subject.images.shape[1:],
+        loss_object=keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum"),
+        clip_values=(0.0, 1.0),
+    )
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A row of PEERS.
+
+    generate: (subject, eps) -> proposed images (n, side, side, 1); name: ours of the same name is its twin.
+    """
+
+    library: str
+    name: str
+    generate: Callable[[Subject, float], FloatArray]
+    norm: str = "linf"
+
+
+def _foolbox(name: str, class_name: str, norm: str = "linf", **options: Any) -> Peer:
+    def generate(subject: Subject, eps: float) -> FloatArray:
+        import foolbox
+        import tensorflow as tf
+
+        method = getattr(foolbox.attacks, class_name)(**options)
+        images, labels = tf.constant(subject.images), tf.constant(subject.labels)
+        # The second of three is what was found, moved into the ball.
+        return method(wrap_for_foolbox(subject), images, labels, epsilons=eps)[1].numpy()
+
+    return Peer("foolbox", name, generate, norm)
+
+
+def _art(name: str, class_name: str, stride: float | None = None, **options: Any) -> Peer:
+    """Return a row of ART's; stride: its ``eps_step`` in units of eps, which by default is 0.1 whatever eps is."""
+
+    def generate(subject: Subject, eps: float) -> FloatArray:
+        from art.attacks import evasion
+
+        step = {} if stride is None else {"eps_step": stride * eps}
+        # By default 32 images a batch.
+        batch = {"batch_size": len(subject.images)}
+        method = getattr(evasion, class_name)(wrap_for_art(subject), eps=eps, **step, **batch, **options)
+        # Without labels it would leave the predicted class, not the true one.
+        return method.generate(subject.images.copy(), subject.labels)
+
+    return Peer("art", name, generate)
+
+
+PEERS = [
+    _foolbox("fgsm", "LinfFastGradientAttack"),
+    _art("fgsm", "FastGradientMethod"),
+    _foolbox("bim", "LinfBasicIterativeAttack", steps=BIM_STEPS, rel_stepsize=1 / BIM_STEPS),
+    _art("bim", "BasicIterativeMethod", 1 / BIM_STEPS, max_iter=BIM_STEPS, verbose=False),
+    _foolbox("pgd", "LinfProjectedGradientDescentAttack", steps=PGD_STEPS, rel_stepsize=PGD_STRIDE / PGD_STEPS),
+    _art(
+        "pgd",
+        "ProjectedGradientDescent",
+        PGD_STRIDE / PGD_STEPS,
+        max_iter=PGD_STEPS,
+        num_random_init=1,
+        verbose=False,
+    ),
+    # Of its losses, the estimator's: its difference_logits_ratio loops over images in Python, a minute for 360 of them.
+    _art("apgd", "AutoProjectedGradientDescent", 2.0, max_iter=100, nb_random_init=1, verbose=False),
+    _art("square", "SquareAttack", max_iter=300, verbose=False),
+    _foolbox("pgd", "L2ProjectedGradientDescentAttack", "l2", steps=PGD_STEPS, rel_stepsize=PGD_STRIDE / PGD_STEPS),
+    # With its default step, 0.01 in arctanh space, 100 steps do not get away from a black or a white pixel.
+    _foolbox(
+        "carlini-wagner",
+        "L2CarliniWagnerAttack",
+        "l2",
+        binary_search_steps=5,
+        steps=100,
+        initial_const=1.0,
+        stepsize=0.1,
+    ),
+]
+"""Who is compared with. Bounds, steps and loss are ours where the attack is ours too."""
+
+
+# ---------------------------------------------------------------- judging
+
+
+@dataclass(frozen=True)
+class Score:
+    """What an attack left: robust accuracy, and the longest perturbation, on n images."""
+
+    dataset: str
+    behind: str
+    library: str
+    attack: str
+    loss: str | None
+    norm: str
+    eps: float
+    n: int
+    accuracy: float
+    longest: float
+    seconds: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.library} {self.attack}" + (f" --loss {self.loss}" if self.loss else "")
+
+
+def measure_accuracy(subject: Subject, images: FloatArray) -> float:
+    """Return the share of images that the exported model gives their label."""
+    import tensorflow as tf
+
+    return float((decide(subject.model(tf.constant(images)).numpy()) == subject.labels).mean())
+
+
+def measure_longest(subject: Subject, images: FloatArray, norm: str, eps: float) -> float:
+    """Return the longest perturbation. Raises ValueError for images outside the budget or the range."""
+    import numpy as np
+
+    delta = (images.astype(np.float64) - subject.images).reshape(len(images), -1)
+    longest = float(np.linalg.norm(delta, {"linf": np.inf, "l2": 2}[norm], axis=1).max())
+    lowest, highest = float(images.min()), float(images.max())
+    if not (longest <= eps + TOLERANCE and lowest >= -TOLERANCE and highest <= 1 + TOLERANCE):
+        raise ValueError(f"{norm} {longest:.9g} at eps {eps}, pixels from {lowest:.9g} to {highest:.9g}")
+    return longest
+
+
+def judge(
+    subject: Subject,
+    images: FloatArray,
+    *,
+    library: str,
+    attack: str,
+    loss: str | None,
+    norm: str,
+    eps: float,
+    seconds: float,
+) -> Score:
+    """Return the score of proposed images, whoever proposes them. Raises ValueError as ``measure_longest`` does."""
+    return Score(
+        subject.dataset,
+        subject.behind,
+        library,
+        attack,
+        loss,
+        norm,
+        eps,
+        n=len(images),
+        accuracy=measure_accuracy(subject, images),
+        longest=measure_longest(subject, images, norm, eps),
+        seconds=round(seconds, 3),
+    )
+
+
+def run_peer(subject: Subject, peer: Peer, eps: float) -> Score:
+    """Return the score of a peer's attack. ART draws from NumPy's global state, foolbox from TensorFlow's."""
+    start = time.perf_counter()
+    images = peer.generate(subject, eps)
+    seconds = time.perf_counter() - start
+    return judge(
+        subject, images, library=peer.library, attack=peer.name, loss=None, norm=peer.norm, eps=eps, seconds=seconds
+    )
+
+
+def run_ours(workspace: Workspace, subject: Subject, method: str, loss: str | None, norm: str = "linf") -> list[Score]:
+    """Return the scores of an attack of ours at every eps; its seconds are shared out, tracing included."""
+    request = AttackRequest(
+        method=method,
+        threat="adaptive",
+        eps=EPS[norm],
+        norm=norm,
+        loss=loss,
+        limit=len(subject.images),
+        seed=SEED,
+        save_adversarial=True,
+    )
+    start = time.perf_counter()
+    made = attack(replace(workspace, force=True), subject.id, None, [request])[0].manifest
+    seconds = (time.perf_counter() - start) / len(EPS[norm])
+    proposed = workspace.registry.read_arrays(made, ADVERSARIAL)["x_adv"].reshape(-1, *subject.images.shape)
+    loss = made.as_run()[0].loss
+    return [
+        judge(subject, images, library="advae", attack=method, loss=loss, norm=norm, eps=eps, seconds=seconds)
+        for eps, images in zip(EPS[norm], proposed, strict=True)
+    ]
+
+
+# ---------------------------------------------------------------- bounds
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What is held between a score of ours and one of a peer's, on the same images at the same eps.
+
+    rule: ``same``, within ``allowed`` of each other; ``never above`` by more than ``allowed``.
+    """
+
+    rule: str
+    ours: Score
+    peer: Score
+    allowed: float
+
+    @property
+    def holds(self) -> bool:
+        # Accuracies are counts over n: a sum of float64 must not decide.
+        above = round(self.ours.accuracy - self.peer.accuracy, 9)
+        return (abs(above) if self.rule == "same" else above) <= self.allowed
+
+    def __str__(self) -> str:
+        ours, peer = self.ours, self.peer
+        where = f"{ours.dataset}, {ours.behind}, {ours.norm} {ours.eps:g}"
+        figures = f"{ours.name} {ours.accuracy:.4f}, {peer.name} {peer.accuracy:.4f}"
+        return f"{where}: {figures}; {self.rule}, {self.allowed:g} allowed"
+
+
+def find_bounds(scores: Iterable[Score]) -> list[Bound]:
+    """Return every bound between the scores of one subject."""
+    scores = list(scores)
+    peers = [score for score in scores if score.library != "advae"]
+    return [bound for ours in scores if ours.library == "advae" for peer in peers for bound in _bind(ours, peer)]
+
+
+def _bind(ours: Score, peer: Score) -> Iterator[Bound]:
+    if (ours.norm, ours.eps) != (peer.norm, peer.eps):
+        return
+    if ours.attack in STRONGEST:
+        yield Bound("never above", ours, peer, STRONG)
+    elif ours.attack == peer.attack:
+        yield Bound("same", ours, peer, SAME) if ours.loss == "ce" else Bound("never above", ours, peer, 0.0)
+
+
+# ---------------------------------------------------------------- the whole comparison
+
+
+def train_pipelines(workspace: Workspace, dataset: str) -> dict[str, Manifest]:
+    """Return ``nn`` undefended and behind ``vanilla``, by kind of purifier."""
+    purifier = train_autoencoder(workspace, dataset, AutoencoderRequest(type="vanilla", seed=SEED)).manifest
+    request = ClassifierRequest(model="nn", seed=SEED)
+    return {
+        "none": train_classifier(workspace, dataset, request, None).manifest,
+        "vanilla": train_classifier(workspace, dataset, request, purifier.id).manifest,
+    }
+
+
+def load_subject(workspace: Workspace, classifier: Manifest, behind: str, data: Dataset) -> Subject:
+    """Return a classifier as its export says it is, with the first LIMIT test images."""
+    import keras
+
+    side = data.ref.side
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "pipeline.keras")
+        with warnings.catch_warnings():
+            # Keras 3.15 saves weights with a call that NumPy 2.4 deprecates.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            export_keras(workspace, classifier.id, path)
+        model = keras.models.load_model(path, safe_mode=True)
+    images = data.x_test[:LIMIT].reshape(-1, side, side, 1)
+    return Subject(data.ref.name, behind, classifier.id, model, images, data.y_test[:LIMIT])
+
+
+def compare_twins(workspace: Workspace, subject: Subject) -> list[Score]:
+    """Return the scores of the attacks that all three have; ours with cross-entropy, then with its default loss."""
+    ours = [score for name in TWINS for loss in ("ce", None) for score in run_ours(workspace, subject, name, loss)]
+    return ours + [run_peer(subject, peer, eps) for peer in PEERS if peer.name in TWINS for eps in EPS[peer.norm]]
+
+
+def compare_strongest(workspace: Workspace, subject: Subject) -> list[Score]:
+    """Return the scores of our strongest attacks, and of the peers' others."""
+    import keras
+
+    ours = [score for name in STRONGEST for norm in EPS for score in run_ours(workspace, subject, name, None, norm)]
+    keras.utils.set_random_seed(SEED)
+    return ours + [run_peer(subject, peer, eps) for peer in PEERS if peer.name not in TWINS for eps in EPS[peer.norm]]
+
+
+def compare_dataset(workspace: Workspace, name: str) -> Iterator[list[Score]]:
+    """Yield the scores of ``nn`` undefended, then behind ``vanilla``, and print them."""
+    data = load_dataset(name, data_dir=workspace.data_dir)
+    for behind, classifier in train_pipelines(workspace, name).items():
+        subject = load_subject(workspace, classifier, behind, data)
+        clean = measure_accuracy(subject, subject.images)
+        scores = compare_twins(workspace, subject) + compare_strongest(workspace, subject)
+        title = f"{name}, nn, purifier {behind}, {len(subject.images)} images, clean {clean:.4f}"
+        print(f"\n{title}\n{render(scores)}", flush=True)
+        yield scores
+
+
+def render(scores: Iterable[Score]) -> str:
+    """Return a table for people."""
+    ordered = sorted(scores, key=lambda score: (score.norm, score.eps, score.attack, score.library))
+    return "\n".join(
+        f"  {score.norm:<5}{score.eps:<5g}{score.name:<26}{score.accuracy:>8.4f}{score.seconds:>9.2f} s"
+        for score in ordered
+    )
+
+
+def describe(scores: list[Score], bounds: list[Bound]) -> dict[str, Any]:
+    """Return the record: what it was measured with, every score, and every bound that is broken."""
+    return {
+        "versions": library_versions() | {name: metadata.version(package) for name, package in LIBRARIES.items()},
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "seed": SEED,
+        "strongest": STRONGEST,
+        "bounds": len(bounds),
+        "broken": [str(bound) for bound in bounds if not bound.holds],
+        "rows": [asdict(score) for score in scores],
+    }
+
+
+def main() -> int:
+    """Parse the options, compare, record; 1 where a bound is broken."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir", type=Path, default=os.environ.get("ADVAE_DATA_DIR"))
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--datasets", default=",".join(DATASETS))
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    workspace = Workspace(Registry(options.home), options.data_dir)
+    import_peers()
+    scores, bounds = list[Score](), list[Bound]()
+    for name in options.datasets.split(","):
+        for found in compare_dataset(workspace, name):
+            scores, bounds = scores + found, bounds + find_bounds(found)
+            record = describe(scores, bounds)
+            options.out.parent.mkdir(parents=True, exist_ok=True)
+            options.out.write_text(json.dumps(record, indent=1) + "\n")
+    print(f"\n{len(bounds)} bounds, {len(record['broken'])} broken", *record["broken"], sep="\n")
+    return 1 if record["broken"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
