@@ -58,11 +58,6 @@ def test_cross_entropy_leaves_what_the_peers_leave(defence: str, method: str, bo
     assert [str(bound) for bound in same if not bound.holds] == []
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="scaled logits lie within [-1, 1]: softmax then weighs all wrong classes nearly alike, and the attack does "
-    "not go for the nearest one; where cross-entropy does not saturate, it is the stronger loss",
-)
 @pytest.mark.parametrize("method", TWINS)
 @pytest.mark.parametrize("defence", DEFENCES)
 def test_the_default_loss_leaves_no_more_than_a_peer(defence: str, method: str, bounds: dict[str, list[Bound]]) -> None:

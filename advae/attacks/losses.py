@@ -20,8 +20,8 @@ def cross_entropy(labels: Tensor, logits: Tensor) -> Tensor:
 
 
 LEAD = 10.0
-"""By how much the label may lead before its logits are scaled down: softmax then leaves 5e-5 to the others, which float32
-still tells from 0, and the gradient still points at the nearest of them."""
+"""By how much the label may lead before its logits are scaled down: softmax then leaves 5e-5 to the others, which
+float32 still tells from 0, and the gradient still points at the nearest of them."""
 
 
 def scaled_cross_entropy(labels: Tensor, logits: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from advae import metrics
@@ -35,6 +36,11 @@ MANY_STARTS = 5
 
 WEAKER = ("noise", "oblivious", "transfer")
 
+AT_EVERY_EPS = ("adaptive", "black-box", "convergence")
+"""Checks of whether the attack was as strong as it could be, which it has to be wherever a number stands."""
+
+GRAVEST: tuple[Status, ...] = ("FAIL", "WARN", "PASS", "NOT RUN")
+
 
 def judge_case(case: Case) -> tuple[Verdict, ...]:
     """Return a verdict for each of CHECKS, in its order: what the subject's run says, and what all say together."""
@@ -44,10 +50,31 @@ def judge_case(case: Case) -> tuple[Verdict, ...]:
 
 def _judge(name: str, case: Case, stored: Verdict | None) -> Verdict:
     if name in TOGETHER and not (stored and stored.status == "FAIL"):
-        found = TOGETHER[name](case)
+        found = _judge_at_every_eps(name, case) if name in AT_EVERY_EPS else TOGETHER[name](case)
         # One run's own words are better than none.
         return stored if stored and found.status == "NOT RUN" else found
     return stored or not_run(name, UNJUDGED)
+
+
+def _judge_at_every_eps(name: str, case: Case) -> Verdict:
+    """Return the gravest of a check's verdicts on what is left at each eps: a report shows them all."""
+    found = [(TOGETHER[name](replace(case, subject=row)), row.eps) for row in [case.subject, *_list_strongest(case)]]
+    verdict, eps = min(found, key=lambda pair: GRAVEST.index(pair[0].status))
+    at = f" (eps {eps:.4g})" if verdict.status != "NOT RUN" else ""
+    return verdict.model_copy(update={"sentence": verdict.sentence + at})
+
+
+def _list_strongest(case: Case) -> list[Attacked]:
+    """Return the strongest adaptive row at each eps but the subject's, on the same samples in the same norm."""
+    import numpy as np
+
+    subject = case.subject
+    by_eps: dict[float, list[Attacked]] = {}
+    for row in case.own:
+        same = row.recipe.norm == subject.recipe.norm and np.array_equal(row.sample_ids, subject.sample_ids)
+        if same and row.recipe.threat == "adaptive" and row.result.within_budget and row.eps not in (0.0, subject.eps):
+            by_eps.setdefault(row.eps, []).append(row)
+    return [_find_strongest(rows) for rows in by_eps.values()]
 
 
 def judge_samples(case: Case) -> Verdict:

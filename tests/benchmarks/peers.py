@@ -32,7 +32,7 @@ from advae.metrics import decide
 from advae.records import ADVERSARIAL, Dataset, Manifest
 from advae.registry import Registry, library_versions
 from advae.requests import AttackRequest, AutoencoderRequest, ClassifierRequest
-from advae.workflows import Workspace, attack, train_autoencoder, train_classifier
+from advae.workflows import Plan, Workspace, attack, train_autoencoder, train_classifier
 from advae.workflows.exporting import export_keras
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ TOLERANCE = 1e-6
 TWINS = ("fgsm", "bim")
 """The attacks that all three libraries have."""
 
-STRONGEST = ("apgd",)
+STRONGEST = ("worst",)
 """Ours that no peer may beat."""
 
 SAME, STRONG = 0.005, 0.01
@@ -299,7 +299,7 @@ def run_ours(workspace: Workspace, subject: Subject, method: str, loss: str | No
         save_adversarial=True,
     )
     start = time.perf_counter()
-    made = attack(replace(workspace, force=True), subject.id, None, [request])[0].manifest
+    made = attack(replace(workspace, force=True), subject.id, None, Plan([request])).requested[0].manifest
     seconds = (time.perf_counter() - start) / len(EPS[norm])
     proposed = workspace.registry.read_arrays(made, ADVERSARIAL)["x_adv"].reshape(-1, *subject.images.shape)
     loss = made.as_run()[0].loss

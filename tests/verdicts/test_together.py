@@ -124,6 +124,19 @@ def test_a_black_box_more_than_a_fifth_of_a_point_ahead_is_found(left: float, st
     assert find("black-box", build_case(SUBJECT, black)) == status
 
 
+def test_an_attack_that_is_weak_at_one_eps_only_is_found_there() -> None:
+    """Where the largest eps breaks everything, all attacks look alike; the numbers at the smaller ones stand too."""
+    subject = attack((0.6, 0.0))
+    others = {
+        "black-box": attack((0.5, 0.0), name="black", threat="black-box", method="square", steps=None, queries=1000),
+        "adaptive": attack((0.5, 0.0), name="transfer", threat="transfer"),
+        "convergence": attack((0.5, 0.0), name="longer", steps=20),
+    }
+    for check, other in others.items():
+        verdict = judge(build_case(subject, other))[check]
+        assert (verdict.status, verdict.sentence[-10:]) == ("FAIL", " (eps 0.1)"), check
+
+
 def test_attacks_at_another_eps_or_norm_or_outside_the_budget_are_not_compared() -> None:
     others = (
         attack((0.0,), name="a", threat="oblivious", eps=(0.4,)),
@@ -139,7 +152,7 @@ def test_attacks_at_another_eps_or_norm_or_outside_the_budget_are_not_compared()
 @pytest.mark.parametrize(("left", "status"), [(0.1, "FAIL"), (0.195, "PASS"), (0.2, "PASS")])
 def test_twice_the_steps_that_leave_less_are_found_from_either_run(left: float, status: str) -> None:
     """Once the longer run is there it is the strongest, and the subject: the shorter one beside it must count too."""
-    longer = attack((0.5, left), name="longer", steps=20)
+    longer = attack((0.6, left), name="longer", steps=20)
     assert find("convergence", build_case(SUBJECT, longer)) == status
     assert find("convergence", build_case(longer, SUBJECT)) == status
 
