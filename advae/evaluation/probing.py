@@ -1,4 +1,4 @@
-"""Whether an attack does its work: its objective along the steps, and successes that it lost on the way."""
+"""Whether an attack does its work: the margin loss along its steps, and successes that it lost on the way."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ PROBED = 256
 
 @dataclass(frozen=True)
 class Probe:
-    """loss_curve: (steps, mean objective), from the unchanged images on; None where one is not a finite number.
+    """loss_curve: (steps, mean margin loss), from the unchanged images on; None where one is not a finite number.
+
+    The margin loss, the other logits' largest minus the label's, whatever the attack climbs: a loss that cannot
+    saturate may stand still until a sample is near its boundary.
 
     lost_fraction: share of samples that were fooled in the attacker's eyes at one of these points, and at the last are
     not.
@@ -42,7 +45,7 @@ def probe(attacker: Attacker, eps: float, targets: tuple[int, ...] | None) -> Pr
         proposals = attacker.propose(eps, rows, targets, steps=steps)
         points.append((steps, np.concatenate([proposal.x_adv for proposal in proposals])))
     looks = [(steps, attacker.look(rows, x_adv, targets)) for steps, x_adv in points]
-    curve = tuple((steps, float(look.losses.mean())) for steps, look in looks)
+    curve = tuple((steps, -float(look.margins.mean())) for steps, look in looks)
     fooled = np.stack([look.fooled for _, look in looks])
     return Probe(
         curve if all(math.isfinite(loss) for _, loss in curve) else None,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Tensor = Any
 
 TOLERANCE = 1e-6
-"""What float32 rounding may add to a perturbation of size eps."""
+"""What float32 rounding may add to a perturbation of size eps, on data in [0, 1]; on larger data as many times more."""
 
 SUM_OF_PROBABILITIES = 1e-3
 """How near to 1 outputs must add up to be taken for those of a softmax."""
@@ -140,7 +140,8 @@ class Scorer:
         lower, upper = start.clip(max=0.0), start.clip(min=self.surface.upper)
         inside = bool(((x_adv >= lower) & (x_adv <= upper)).all())
         worst = float(length.max())
-        if self.recipe.clip and not (inside and worst <= eps + TOLERANCE):
+        allowed = eps + TOLERANCE * max(1.0, float(abs(start).max()))
+        if self.recipe.clip and not (inside and worst <= allowed):
             raise AdvaeError(
                 f"attack {self.recipe.method!r} left its budget: {self.recipe.norm} {worst:.9g} at eps {eps!r}, "
                 f"pixels from {x_adv.min():.9g} to {x_adv.max():.9g}; nothing was stored"

@@ -62,9 +62,8 @@ class EpsResult(Record):
 
     From run revision 2 on: norm_max: the largest perturbation in the run's norm; pixel_range: of x_adv; finite:
     whether every pixel is; accuracy_8bit: after rounding x_adv to 8 bits, None where it is no image. Of the first
-    samples only: loss_curve: (steps, mean of the attack's own objective), from the unchanged images on; lost_fraction:
-    share that an earlier iterate, or the unchanged image, had fooled in the attacker's eyes and the returned one does
-    not.
+    samples only, in the attacker's eyes: loss_curve: (steps, mean margin loss), from the unchanged images on;
+    lost_fraction: share that an earlier iterate, or the unchanged image, had fooled and the returned one does not.
     """
 
     eps: float

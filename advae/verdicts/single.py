@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from advae.records import EpsResult, RunMetrics, RunRecipe, Status, Verdict
 
 TOLERANCE = 1e-6
-"""What float32 rounding may add to a perturbation of size eps."""
+"""What float32 rounding may add to a perturbation of size eps, on data in [0, 1]; on larger data as many times more."""
 
 ENOUGH = 1000
 """Samples; fewer are a warning."""
@@ -47,7 +47,7 @@ def judge_budget(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
         return say("budget", "FAIL", f"{NOT_VALID} (neither projected nor clipped, {what})", over)
     if any(result.finite is False for result in metrics.results):
         return say("budget", "FAIL", "a pixel is not a finite number")
-    if over > TOLERANCE:
+    if over > TOLERANCE * max(1.0, metrics.start_range[1] if metrics.start_range else 1.0):
         return say("budget", "FAIL", f"{NOT_VALID} ({what})", over)
     lows, highs = zip(*(result.pixel_range or (0.0, 1.0) for result in metrics.results), strict=True)
     lower, upper = _find_range(recipe, metrics)
@@ -95,13 +95,13 @@ def judge_gradients(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
 
 
 def judge_climb(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
-    """The attack's own objective along its steps; whether it has levelled only another run can tell."""
+    """The margin loss along the attack's steps; whether it has levelled only another run can tell."""
     curves = [result.loss_curve for result in metrics.results if result.loss_curve and result.eps > 0]
     if not curves:
-        return not_run("convergence", "the objective along the steps was not measured")
+        return not_run("convergence", "the margin loss along the steps was not measured")
     curve = min(curves, key=lambda curve: curve[-1][1] - curve[0][1])
     rise = curve[-1][1] - curve[0][1]
-    what = f"its objective goes from {curve[0][1]:.4g} to {curve[-1][1]:.4g} in {curve[-1][0]} steps"
+    what = f"its margin loss goes from {curve[0][1]:.4g} to {curve[-1][1]:.4g} in {curve[-1][0]} steps"
     if rise <= 0:
         return say("convergence", "FAIL", f"the attack does not climb: {what}", rise)
     return say("convergence", "NOT RUN", f"{what}; whether it has levelled takes twice the steps", rise)

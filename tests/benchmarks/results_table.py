@@ -7,10 +7,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.ladder import RESULTS as LADDER_RESULTS
 from tests.benchmarks.paper_numbers import KINDS, LINEAR, LONG, RESULTS, TARGETS, Target, find_accuracy
 
 README = Path(__file__).parent.parent.parent / "README.md"
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+LADDER_BEGIN, LADDER_END = "<!-- ladder: begin -->", "<!-- ladder: end -->"
 DATASETS = ("mnist", "fashion-mnist")
 NAMES = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST"}
 
@@ -155,14 +157,44 @@ def render(document: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def find_block(readme: str) -> str:
+def render_ladder(document: dict[str, Any]) -> str:
+    """Return the README's ladder block, markers included."""
+    rows = document["rows"]
+    eps = sorted({row["eps"] for row in rows})
+    head = " | ".join(f"eps {value:g}" for value in eps)
+    lines = [
+        LADDER_BEGIN,
+        f"MNIST, `nn`, 35 epochs, seed 0, {rows[0]['n']:,} test images; correctly classified, in %. BIM on every rung "
+        "but `noise` and `black-box` (`square`, 1,000 queries); `worst` is the strongest attack that there is here.",
+        "",
+        f"| pipeline | threat | {head} | checks that fail |",
+        "| --- | --- |" + " ---: |" * len(eps) + " --- |",
+    ]
+    for name in dict.fromkeys(row["autoencoder"] for row in rows):
+        own = [row for row in rows if row["autoencoder"] == name]
+        where = "without autoencoder" if name == "none" else f"behind {name}"
+        lines.append(
+            f"| {where} | nobody attacks | " + " | ".join([percent(own[0]["clean_accuracy"])] * len(eps)) + " | |"
+        )
+        for id_ in dict.fromkeys(row["id"] for row in own):
+            run = {row["eps"]: row for row in own if row["id"] == id_}
+            first = next(iter(run.values()))
+            attack = f"`{first['threat']}`" + (", `worst`" if first["method"] == "worst" else "")
+            cells = " | ".join(percent(run[value]["accuracy"]) for value in eps)
+            lines.append(f"| {where} | {attack} | {cells} | {', '.join(f'`{name}`' for name in first['failed'])} |")
+    return "\n".join([*lines, LADDER_END])
+
+
+def find_block(readme: str, begin: str = BEGIN, end: str = END) -> str:
     """Return the block that stands in the README. Raises ValueError where there is none."""
-    found = re.search(re.escape(BEGIN) + r".*?" + re.escape(END), readme, re.DOTALL)
+    found = re.search(re.escape(begin) + r".*?" + re.escape(end), readme, re.DOTALL)
     if not found:
-        raise ValueError(f"README.md has no block {BEGIN} ... {END}")
+        raise ValueError(f"README.md has no block {begin} ... {end}")
     return found.group()
 
 
 if __name__ == "__main__":
     text = README.read_text()
-    README.write_text(text.replace(find_block(text), render(json.loads(RESULTS.read_text()))))
+    text = text.replace(find_block(text), render(json.loads(RESULTS.read_text())))
+    ladder = render_ladder(json.loads(LADDER_RESULTS.read_text()))
+    README.write_text(text.replace(find_block(text, LADDER_BEGIN, LADDER_END), ladder))
