@@ -101,20 +101,25 @@ def attack(workspace: Workspace, clf_ref: str | None, dataset_name: str | None, 
     """
     first = _choose_classifier(workspace, clf_ref, dataset_name)
     # Whatever is wrong with the plan shows on the first classifier, before hours go into others.
-    requested, checks = _prepare(workspace, first, plan)
+    notes: list[str] = []
+    requested, checks = _prepare(workspace, first, plan, notes.append)
+    for note in notes:
+        workspace.tell(note)
     for offset in range(1, plan.seeds):
         sibling = describe_reseeded(workspace.registry, first.recipe, offset)
         again = Target(make_sibling(workspace, sibling, first.load), first.load)
-        more = _prepare(workspace, again, plan)
+        more = _prepare(workspace, again, plan, lambda note: None)
         requested, checks = requested + more[0], checks + more[1]
     asked, compared = (tuple(_run(workspace, one) for one in prepared) for prepared in (requested, checks))
     return Attacks(asked, compared, plan.seeds)
 
 
-def _prepare(workspace: Workspace, target: Target, plan: Plan) -> tuple[list[Prepared], list[Prepared]]:
-    """Return the runs of a plan on one classifier, and those that its verdicts compare with."""
+def _prepare(
+    workspace: Workspace, target: Target, plan: Plan, note: Callable[[str], None]
+) -> tuple[list[Prepared], list[Prepared]]:
+    """Return the runs of a plan on one classifier, and those that its verdicts compare with. note: takes remarks."""
     purified, side = target.purified, target.recipe.dataset.side
-    requests = climb(plan.requests, purified=purified, tell=workspace.tell)
+    requests = climb(plan.requests, purified=purified, tell=note)
     requested = [_prepare_run(workspace, target, request, on_demand=plan.on_demand) for request in requests]
     if not plan.check:
         return requested, []

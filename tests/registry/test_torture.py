@@ -231,6 +231,7 @@ def test_no_experiment_starts_tensorflow(laboratory: Laboratory) -> None:
 # ---------------------------------------------------------------- thousands of entries; last, when all else is quiet
 
 
+@pytest.mark.timed
 def test_thousands_of_entries_are_listed_and_completed_in_the_promised_time(laboratory: Laboratory) -> None:
     outcome = laboratory.run(thousands.time_lists, in_memory=False)
     assert_kept(outcome, 5000)

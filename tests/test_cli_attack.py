@@ -1,0 +1,171 @@
+"""``advae attack`` beyond one attack: the ladder, the checks, seeds, thresholds, and what it hands to others."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from advae.registry import Registry
+from advae.threats import LADDER
+from advae.verdicts import CHECKS
+from tests.cli import Outcome, call, succeed
+from tests.conftest import Trained
+
+
+@pytest.fixture(scope="module")
+def home(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home that these tests share: what one of them trains, another finds."""
+    return Path(shutil.copytree(trained.home, tmp_path_factory.mktemp("attack") / "home"))
+
+
+def attack(home: Path, *arguments: object) -> Outcome:
+    return call("attack", "--home", home, "--limit", 60, *arguments)
+
+
+def test_all_climbs_the_ladder_on_the_same_samples(home: Path, trained: Trained) -> None:
+    before = Registry(home).latest("clf")
+    outcome = attack(home, "--clf", trained.nn_behind, "--method", "bim", "--eps", "0.1", "--threat", "all", "--json")
+    assert outcome.code == 0, outcome.err
+    runs = outcome.json["runs"]
+    assert [run["threat"] for run in runs] == list(LADDER)
+    assert {run["n"] for run in runs} == {60}
+    assert {run["clean_accuracy"] for run in runs} == {runs[0]["clean_accuracy"]}
+    by_threat = {run["threat"]: run for run in runs}
+    assert by_threat["oblivious"]["twin"] == trained.nn
+    assert by_threat["black-box"]["queries"] == 1000
+    surrogate = Registry(home).manifest(by_threat["transfer"]["surrogate"]).recipe
+    original = Registry(home).manifest(trained.nn_behind).recipe
+    assert surrogate.seed != original.seed
+    assert surrogate.model_copy(update={"seed": 0, "autoencoder": None}) == original.model_copy(
+        update={"seed": 0, "autoencoder": None}
+    )
+    # What was made on the way is nobody's latest.
+    assert Registry(home).latest("clf") == before
+    again = attack(home, "--clf", trained.nn_behind, "--method", "bim", "--eps", "0.1", "--threat", "all", "--json")
+    assert [run["id"] for run in again.json["runs"]] == [run["id"] for run in runs]
+    assert {run["cached"] for run in again.json["runs"]} == {True}
+
+
+def test_an_undefended_twin_that_is_missing_is_trained_for_all_and_asked_for_by_name(
+    home: Path, trained: Trained, tmp_path: Path
+) -> None:
+    new = Path(shutil.copytree(trained.home, tmp_path / "home"))
+    for id_ in (trained.nn, trained.lr):
+        succeed("registry", "rm", id_, "--recursive", "--home", new)
+    command = ("--clf", trained.nn_behind, "--method", "fgsm", "--eps", "0.1", "--threat")
+    refused = attack(new, *command, "oblivious")
+    assert refused.code == 3
+    assert "advae train-clf --model nn" in refused.err
+    climbed = attack(new, *command, "all", "--json")
+    assert climbed.code == 0, climbed.err
+    assert trained.nn in {run["twin"] for run in climbed.json["runs"]}
+
+
+def test_check_leaves_nothing_not_run(home: Path, trained: Trained) -> None:
+    command = ("--clf", trained.nn_behind, "--method", "bim", "--eps", "0.05,0.2", "--queries", "1")
+    assert attack(home, *command).code == 2
+    outcome = attack(home, *command[:-2], "--check", "--json")
+    assert outcome.code == 0, outcome.err
+    (judged,) = outcome.json["verdicts"]
+    assert judged["classifier"] == trained.nn_behind
+    found = {verdict["check"]: verdict for verdict in judged["verdicts"]}
+    assert list(found) == list(CHECKS)
+    assert [name for name, verdict in found.items() if verdict["status"] == "NOT RUN"] == []
+    assert found["budget"]["status"] == found["samples"]["status"] == "PASS"
+    assert found["sample-size"]["status"] == "WARN"
+    assert outcome.json["runs"][0]["method"] == "bim"
+    assert "Verdicts on run-" in outcome.err
+
+
+@pytest.mark.parametrize(("least", "code"), [("0", 0), ("1", 7)])
+def test_fail_under_is_exit_7_after_all_is_stored_and_printed(
+    least: str, code: int, home: Path, trained: Trained
+) -> None:
+    command = ("--clf", trained.nn, "--method", "pgd", "--eps", "0.2", "--fail-under", least)
+    outcome = attack(home, *command)
+    assert outcome.code == code, outcome.err
+    assert Registry(home).manifest(outcome.id).kind == "run"
+    if code:
+        last = outcome.err.splitlines()[-1]
+        assert last.startswith(f"advae: {outcome.id}: ")
+        assert last.endswith("at eps 0.2; --fail-under asks for 100.00%")
+
+
+def test_fail_under_does_not_pass_an_attack_that_cannot_be_believed(home: Path, trained: Trained) -> None:
+    command = ("--clf", trained.lr, "--method", "non-targeted", "--eps", "0.2", "--no-clip", "--fail-under", "0")
+    outcome = attack(home, *command)
+    assert outcome.code == 7
+    assert "budget failed: " in outcome.err.splitlines()[-1]
+
+
+def test_seeds_train_and_attack_again_and_show_the_spread(home: Path, trained: Trained) -> None:
+    command = ("--clf", trained.nn_behind, "--method", "fgsm", "--eps", "0.1", "--seeds", "2")
+    outcome = attack(home, *command, "--json")
+    assert outcome.code == 0, outcome.err
+    first, second = outcome.json["runs"]
+    assert first["classifier"] == trained.nn_behind != second["classifier"]
+    assert first["autoencoder"] != second["autoencoder"]
+    (spread,) = outcome.json["spread"]
+    left = [run["results"][0]["accuracy"] for run in (first, second)]
+    assert (spread["seeds"], spread["least"], spread["most"]) == (2, min(left), max(left))
+    assert spread["mean"] == pytest.approx(sum(left) / 2)
+    assert "Over seeds" in attack(home, *command).err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--method", "bim", "--queries", "5"), "--queries does not fit attack 'bim'"),
+        (("--method", "square", "--steps", "5"), "--steps does not fit attack 'square'"),
+        (("--method", "apgd", "--step-size", "0.1"), "--step-size does not fit attack 'apgd'"),
+        (("--method", "worst", "--loss", "ce"), "--loss does not fit attack 'worst'"),
+        (("--method", "cw"), "attack 'cw' has no --norm linf"),
+        (("--method", "bim", "--draws", "4"), "--draws does not fit"),
+        (("--method", "bim", "--seeds", "0"), "--seeds"),
+        (("--method", "bim", "--fail-under", "2"), "--fail-under"),
+        (("--method", "bim", "--threat", "alll"), "did you mean 'all'"),
+    ],
+)
+def test_what_does_not_fit_is_one_line_and_exit_2(
+    arguments: tuple[str, ...], words: str, home: Path, trained: Trained
+) -> None:
+    outcome = attack(home, "--clf", trained.nn_behind, "--eps", "0.1", *arguments)
+    assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
+    assert words in outcome.err
+
+
+@pytest.mark.parametrize("eps", ["0.1", "0.1,0.2"])
+def test_adversarial_images_are_handed_on_as_npy(eps: str, home: Path, trained: Trained, tmp_path: Path) -> None:
+    made = attack(home, "--clf", trained.nn, "--method", "fgsm", "--eps", eps, "--save-adversarial", "--json")
+    run = made.json
+    out = succeed("registry", "export", run["id"], tmp_path / "adv.npy", "--format", "npy", "--home", home)
+    assert out.out == f"{tmp_path / 'adv.npy'}\n"
+    arrays: dict[str, Any] = {
+        name: np.load(tmp_path / f"adv{name}.npy", allow_pickle=False)
+        for name in ("", "-ids", "-labels", "-predictions")
+    }
+    stack = (2,) if "," in eps else ()
+    assert (arrays[""].dtype, arrays[""].shape) == (np.float32, (*stack, 60, 8, 8))
+    assert arrays["-predictions"].shape == (*stack, 60)
+    np.testing.assert_array_equal(arrays["-ids"], np.arange(60))
+    for index, result in enumerate(run["results"]):
+        predictions = arrays["-predictions"][index] if stack else arrays["-predictions"]
+        assert (predictions == arrays["-labels"]).mean() == pytest.approx(result["accuracy"])
+        assert 0 <= result["accuracy_8bit"] <= 1
+    if not stack:
+        succeed("predict", "--clf", trained.nn, tmp_path / "adv.npy", "--home", home)
+
+
+def test_a_run_without_images_and_other_entries_are_not_written_as_npy(
+    home: Path, trained: Trained, tmp_path: Path
+) -> None:
+    run = attack(home, "--clf", trained.nn, "--method", "fgsm", "--eps", "0.1").id
+    for ref in (run, trained.nn):
+        refused = call("registry", "export", ref, tmp_path / "a.npy", "--format", "npy", "--home", home)
+        assert refused.code == 2
+        assert "--save-adversarial" in refused.err
+    assert not list(tmp_path.iterdir())
