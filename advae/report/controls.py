@@ -11,6 +11,7 @@ from advae.report.pairing import identify_attack
 from advae.report.rows import Comparison, Pipeline, Row
 from advae.report.runs import Measured
 from advae.report.wording import (
+    CONTROLS,
     NOT_RUN,
     format_eps,
     format_points,
@@ -19,9 +20,6 @@ from advae.report.wording import (
     name_autoencoder,
     show_name,
 )
-
-CONTROLS = ("blur", "pca", "binary")
-"""The purifiers that have learnt nothing of shapes; what they bring, an autoencoder must surpass."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from advae.records import Manifest, Verdict
 from advae.report.commands import list_commands
-from advae.report.controls import CONTROLS, Contest, Match, find_contests
+from advae.report.controls import Contest, Match, find_contests
 from advae.report.gaps import Gap, find_gaps, suggest_gap
 from advae.report.headlines import Headline, write_headlines
 from advae.report.judging import count_verdicts
@@ -18,7 +18,7 @@ from advae.report.runs import Measured, Run, read_history
 from advae.report.scores import Findings, Scores
 from advae.report.seeds import Spread, find_spreads
 from advae.report.threat_models import ORDER, describe_threat
-from advae.report.wording import NOT_RUN, name_kind, name_pipeline
+from advae.report.wording import CONTROLS, NOT_RUN, name_kind, name_pipeline
 from advae.verdicts import CHECKS, number_of
 
 SCHEMA = 1

@@ -60,8 +60,13 @@ def explain_gap(pipeline: Pipeline) -> str:
     ignorant, knowing = (row.own.result.accuracy for row in (gap.oblivious, gap.adaptive))
     left = f"leaves {format_share(ignorant)}, one who does {format_share(knowing)}"
     eps = format_eps(gap.eps) + ("" if gap.norm == "linf" else ", L2")
-    meant = f"{100 * gap.size:.1f} points of it are an illusion" if gap.size > 0 else "no illusion"
-    return f"An attacker who does not know of the defence {left}: {meant} (eps {eps})."
+    return f"An attacker who does not know of the defence {left}: {_weigh_gap(gap.size)} (eps {eps})."
+
+
+def _weigh_gap(size: float) -> str:
+    if size > 0:
+        return f"{100 * size:.1f} points of it are an illusion"
+    return "no illusion" if size == 0 else "whoever knows more must not leave more, so that attack is too weak to tell"
 
 
 def suggest_gap(pipeline: Pipeline) -> str | None:

@@ -101,12 +101,14 @@ def list_failures(comparison: Comparison) -> list[str]:
 
 
 def _find_failures(comparison: Comparison) -> Iterator[str]:
+    told = set()
     for pipeline in comparison.pipelines:
         if pipeline.first.defended and pipeline.doubt:
             yield f"{NOT_ESTABLISHED} for {name_pipeline(pipeline.first)}, {pipeline.id}: {pipeline.doubt}"
         for verdict in pipeline.failures:
+            told.add((pipeline.subject.run.id if pipeline.subject else "", verdict.check))
             yield f"{verdict.check} FAIL of {describe_subject(pipeline)}: {verdict.sentence}"
     for run in comparison.runs:
         for verdict in run.metrics.verdicts:
-            if verdict.status == "FAIL":
+            if verdict.status == "FAIL" and (run.id, verdict.check) not in told:
                 yield f"{verdict.check} FAIL of {run.id}: {verdict.sentence}"

@@ -15,6 +15,9 @@ SMALLEST_P = 0.001
 
 NOT_ESTABLISHED = "robustness not established"
 
+CONTROLS = ("blur", "pca", "binary")
+"""The purifiers that have learnt nothing of shapes; what they bring, an autoencoder must surpass."""
+
 BENEFIT = (
     "Points of accuracy under attack that a purifier brings, in brackets. An autoencoder that brings no more than a "
     "blur, a projection or two grey levels has learnt nothing that protects."
@@ -69,7 +72,8 @@ def name_autoencoder(run: Run) -> str:
 
 def name_kind(run: Run) -> str:
     """Return the name of what was attacked without its seeds: dataset, classifier, what stands in front of it."""
-    front = f"behind autoencoder ({name_autoencoder(run)})" if run.defended else "without autoencoder"
+    what = "control" if run.autoencoder_type in CONTROLS else "autoencoder"
+    front = f"behind {what} ({name_autoencoder(run)})" if run.defended else "without autoencoder"
     return f"{show_name(run.recipe.dataset.name)}: {run.classifier_recipe.model} {front}"
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from advae.records import Manifest
 from advae.report import compare_runs
-from advae.report.controls import CONTROLS, Contest, find_contests, tabulate_contest
+from advae.report.controls import Contest, find_contests, tabulate_contest
 from advae.report.seeds import find_spreads
+from advae.report.wording import CONTROLS
 from tests.report_fixtures import Lab, read_files
 
 
@@ -62,6 +63,7 @@ def test_a_missing_control_is_not_run_with_one_line_that_runs_it(lab: Lab, tmp_p
         assert any(word in part for part in words), word
     files = read_files(lab, lab.registry.entries("run"), tmp_path)
     assert "How much of the benefit is blur?" in files["html"]
+    assert "digits: nn behind control (blur)" in files["html"]
     assert contest.command in files["md"]
 
 

@@ -87,6 +87,12 @@ def test_no_gap_is_no_illusion(lab: Lab, classifier: Manifest) -> None:
     assert "no illusion" in explain_gap(pipeline)
 
 
+def test_an_attacker_who_knows_and_leaves_more_measures_no_gap(lab: Lab, classifier: Manifest) -> None:
+    runs = [lab.add_run(classifier, threat="oblivious", keep=(0.3, 0.1)), lab.add_run(classifier)]
+    (pipeline,) = compare_runs(lab.registry, runs).pipelines
+    assert "that attack is too weak to tell" in explain_gap(pipeline)
+
+
 # ---------------------------------------------------------------- the ladder
 
 

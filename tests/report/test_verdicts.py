@@ -153,7 +153,7 @@ def test_strict_exits_7_with_one_line_after_everything_was_written(lab: Lab, tmp
     assert outcome.out.strip() == str(out / "report.html")
     assert outcome.err.count("\n") == 1
     assert outcome.err.startswith("advae: robustness not established for digits: nn behind autoencoder (vanilla)")
-    assert f"gradients FAIL of {run.id}" in outcome.err
+    assert outcome.err.count(f"gradients FAIL of {run.id}") == 1
 
 
 def test_strict_is_0_where_nothing_fails(lab: Lab, healthy: list[Manifest], tmp_path: Path) -> None:
