@@ -283,9 +283,9 @@ def test_completion_offers_the_tables_names(tmp_path: Path) -> None:
 
 
 def test_completion_goes_on_after_a_comma(tmp_path: Path) -> None:
-    from advae.threats import THREATS
+    from advae.threats import ALL, THREATS
 
-    assert complete("advae attack --threat encoded,", tmp_path) == [f"encoded,{name}" for name in THREATS]
+    assert complete("advae attack --threat encoded,", tmp_path) == [f"encoded,{name}" for name in (*THREATS, ALL)]
 
 
 # ---------------------------------------------------------------- nothing is executed on load

@@ -184,7 +184,9 @@ class Attacker:
 
         def craft(z: Tensor, draw: Tensor) -> Tensor:
             # Adds exactly 0: a pipeline cut off from z, as by a rounding layer, has gradient 0 then instead of none.
-            return self.surface.craft(z, draws.craft(self.recipe.seed, index, draw)) + 0.0 * tf.reduce_sum(z)
+            return self.surface.craft(z, draws.craft(self.recipe.seed, index, draw)) + 0.0 * tf.reduce_sum(
+                z, axis=-1, keepdims=True
+            )
 
         return Goal(
             logits=craft,
