@@ -273,7 +273,7 @@ def test_a_control_takes_the_place_of_an_autoencoder(kind: str, tmp_path: Path) 
     adaptive = Registry(Path(home[-1])).manifest(runs[0]["id"]).as_run()[1]
     assert adaptive.backward == ("identity" if kind == "binary" else "exact")
     page = Path(succeed("report", *home, "--out", tmp_path / "out").id).read_text()
-    assert f"behind autoencoder ({kind}, a control)" in page
+    assert f"behind control ({kind})" in page
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert all(network["id"] != ae for network in report["networks"])
     command = next(words for words in map(shlex.split, report["commands"]) if words[1] == "train-ae")
