@@ -140,7 +140,7 @@ def render(document: dict[str, Any]) -> str:
         f"35 epochs, seed 0, 10,000 test images, TensorFlow {versions['tensorflow']}, Keras {versions['keras']}, "
         f"scikit-learn {versions['scikit-learn']}, {document['cores']} cores. The bounds are the paper's own figures "
         "or near them; attacked accuracy must be at most the bound, so that our attacks are at least as strong. The "
-        "attacks on `nn` here are of run revision 1, whose `--loss scaled` divided the logits by their largest magnitude; "
+        "attacks on `nn` here are of run revision 1, whose `--loss scaled` divided logits by their largest magnitude; "
         "today's loss is another, and the ladder above was climbed with it.",
         "",
         *render_targets(rows),
