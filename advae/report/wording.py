@@ -23,6 +23,9 @@ BENEFIT = (
     "blur, a projection or two grey levels has learnt nothing that protects."
 )
 
+DEFAULT_LOSS = "scaled"
+"""What is climbed where nothing is said of it, and so goes without saying."""
+
 NBSP = "\N{NO-BREAK SPACE}"
 
 
@@ -85,13 +88,14 @@ def name_pipeline(run: Run) -> str:
 
 
 def name_attack(run: Run) -> str:
-    """Return the attack's method with what sets it apart: target, norm, steps, restarts, the unclipped protocol."""
+    """Return the attack's method with what sets it apart: target, norm, loss, steps, restarts, no clipping."""
     recipe = run.recipe
     target = f" to class {show_class(recipe.dataset, recipe.target)}" if recipe.target is not None else ""
     norm = "" if recipe.norm == "linf" else ", L2"
+    loss = f", {recipe.loss}" if recipe.loss not in (None, DEFAULT_LOSS) else ""
     restarts = f", {recipe.restarts} restarts" if recipe.restarts and recipe.restarts > 1 else ""
     steps = f", {recipe.steps} steps" if recipe.steps else ""
-    return f"{recipe.method}{target}{norm}{steps}{restarts}{'' if recipe.clip else ', not clipped'}"
+    return f"{recipe.method}{target}{norm}{loss}{steps}{restarts}{'' if recipe.clip else ', not clipped'}"
 
 
 def describe_run(run: Run) -> str:
