@@ -469,6 +469,7 @@ def test_the_four_steps_in_a_shell_pipeline(environment: dict[str, str], tmp_pat
         assert chatter not in run.stderr
 
 
+@pytest.mark.timed
 def test_interrupted_training_is_130_and_leaves_nothing(environment: dict[str, str], tmp_path: Path) -> None:
     import signal
     import time

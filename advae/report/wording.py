@@ -75,8 +75,9 @@ def name_autoencoder(run: Run) -> str:
 
 def name_kind(run: Run) -> str:
     """Return the name of what was attacked without its seeds: dataset, classifier, what stands in front of it."""
-    what = "control" if run.autoencoder_type in CONTROLS else "autoencoder"
-    front = f"behind {what} ({name_autoencoder(run)})" if run.defended else "without autoencoder"
+    control = run.autoencoder_type in CONTROLS
+    behind = f"control ({run.autoencoder_type})" if control else f"autoencoder ({name_autoencoder(run)})"
+    front = f"behind {behind}" if run.defended else "without autoencoder"
     return f"{show_name(run.recipe.dataset.name)}: {run.classifier_recipe.model} {front}"
 
 

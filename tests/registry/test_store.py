@@ -208,6 +208,7 @@ def test_a_disk_that_fails_at_any_write_leaves_no_partial_entry(tmp_path: Path, 
     assert "savez" in failed or "publish" not in name
 
 
+@pytest.mark.timed
 def test_an_interrupted_publish_leaves_what_was_there(
     registry: Registry, entry: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

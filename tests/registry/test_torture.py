@@ -62,6 +62,7 @@ def assert_kept(outcome: Outcome, at_least: int) -> None:
 # ---------------------------------------------------------------- stopped and killed
 
 
+@pytest.mark.timed
 def test_kill_9_at_any_moment_leaves_nothing_corrupt_and_nothing_dangling(laboratory: Laboratory) -> None:
     homes = [laboratory.start(kills.kill_often, in_memory=False, kills=100, seed=seed) for seed in (0, 1)]
     for outcome in [home.result() for home in homes]:
@@ -206,6 +207,7 @@ def planted(laboratory: Laboratory) -> dict[str, Future[Outcome]]:
     return {name: laboratory.start(run_planted, name) for name in PLANTED}
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_defect_is_noticed(planted: dict[str, Future[Outcome]], name: str) -> None:
     found = planted[name].result().violations
