@@ -17,7 +17,7 @@ from advae.evaluation.arrays import (
     first_of_each_class,
 )
 from advae.evaluation.attacker import Attacker, Proposal, find_source, list_members
-from advae.evaluation.draws import DRAWS_PER_BATCH, MAX_RESTARTS
+from advae.evaluation.draws import DRAWS_PER_BATCH
 from advae.evaluation.probing import Probe, probe
 from advae.evaluation.scorer import Scorer
 from advae.records import ADVERSARIAL, OUTCOMES, SAMPLES, EpsResult, RunMetrics
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Arrays = dict[str, np.ndarray[Any, Any]]
 
-__all__ = ["DRAWS_PER_BATCH", "MAX_RESTARTS", "Evaluated", "evaluate"]
+__all__ = ["DRAWS_PER_BATCH", "Evaluated", "evaluate"]
 
 OnBatch = Callable[[int, int], None]
 

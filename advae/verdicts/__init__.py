@@ -3,10 +3,11 @@
 from advae.verdicts.cases import Attacked, Case, find_full_budget, is_iterative
 from advae.verdicts.checks import CHECKS, NOT_VALID, UNJUDGED, Check, not_run, number_of
 from advae.verdicts.single import SINGLE, judge_run
-from advae.verdicts.together import TOGETHER, find_worst, judge_case
+from advae.verdicts.together import MANY_STARTS, TOGETHER, find_worst, judge_case
 
 __all__ = [
     "CHECKS",
+    "MANY_STARTS",
     "NOT_VALID",
     "SINGLE",
     "TOGETHER",

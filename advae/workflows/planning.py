@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from advae.attacks import ATTACKS, Attack
 from advae.requests import AttackRequest
 from advae.threats import ALL, THREATS, list_threats
-
-MANY_STARTS = 5
+from advae.verdicts import MANY_STARTS
 
 STRONG = "pgd"
 """What stands in where an attack has no steps or no random starts of its own."""
@@ -79,7 +78,7 @@ def _check(request: AttackRequest, *, purified: bool, side: int) -> Iterator[Att
     for threat in WEAKER:
         if threat in known:
             yield _fit(base, threat)
-    if "linf" in ATTACKS["fgsm"].norms and request.norm == "linf":
+    if request.norm in ATTACKS["fgsm"].norms:
         yield _ask(request, "fgsm")
     row = ATTACKS[base.method]
     strong = base if row.restarts else _ask(request, _strong(request))
