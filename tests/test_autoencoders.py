@@ -10,6 +10,8 @@ import pytest
 from advae.autoencoders import (
     AUTOENCODERS,
     LOSSES,
+    Purifier,
+    collect_views,
     fit_autoencoder,
     make_recipe,
     rescale_to_intensity,
@@ -328,3 +330,28 @@ def test_weights_of_another_shape_are_refused(kind: str, digits: Dataset) -> Non
         ):
             with pytest.raises(CorruptError, match="do not fit the recipe"):
                 restore_purifier(recipe, changed)
+
+
+# ---------------------------------------------------------------- what a report shows of one
+
+
+def test_a_plane_is_kept_with_images_generated_from_it() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.random((40, 4), dtype=np.float32)
+    purifier = Purifier(
+        lambda x: x, encode=lambda x: x[:, :2], decode=lambda code: code @ np.eye(2, 4, dtype="float32")
+    )
+    views = collect_views(purifier, x, np.arange(40), 1 - x)
+    assert views["x"].shape == views["purified"].shape == (15, 4)
+    np.testing.assert_array_equal(views["codes"], x[:, :2])
+    low, high = np.percentile(x[:, :2], (1, 99), axis=0)
+    np.testing.assert_allclose(views["axes"][:, [0, -1]], np.stack([low, high], axis=1), rtol=1e-6)
+    # The second axis changes fastest, and the decoder here puts the code into the first two pixels.
+    np.testing.assert_array_equal(views["generated"][:15, 1], views["axes"][1])
+    np.testing.assert_array_equal(views["generated"][::15, 0], views["axes"][0])
+
+
+def test_a_code_of_another_dimension_is_no_plane() -> None:
+    x = np.zeros((20, 4), np.float32)
+    purifier = Purifier(lambda x: x, encode=lambda x: x[:, :3], decode=lambda code: code)
+    assert collect_views(purifier, x, np.arange(20), x).keys() == {"labels", "x", "purified"}

@@ -8,6 +8,7 @@ from advae.autoencoders.kinds import AUTOENCODERS
 from advae.autoencoders.losses import LOSSES
 from advae.autoencoders.networked import rescale_to_intensity
 from advae.autoencoders.purifiers import Purifier
+from advae.autoencoders.views import collect_views
 from advae.errors import UsageError, unknown
 from advae.records import AutoencoderRecipe, Dataset, History
 from advae.requests import AutoencoderRequest
@@ -21,6 +22,7 @@ __all__ = [
     "AUTOENCODERS",
     "LOSSES",
     "Purifier",
+    "collect_views",
     "fit_autoencoder",
     "make_recipe",
     "rescale_to_intensity",

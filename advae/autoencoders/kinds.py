@@ -36,6 +36,10 @@ def _coder(recipe: AutoencoderRecipe, *, numbers_per_code: int = 1) -> tuple[Any
     return encoder, decoder
 
 
+def _reconstruct(encoder: Any, decoder: Any) -> Purifier:
+    return Purifier(lambda x: decoder(encoder(x)), encode=encoder, decode=decoder)
+
+
 def build_vanilla(recipe: AutoencoderRecipe) -> Autoencoder:
     """Return the plain autoencoder: reconstruct x from x."""
     encoder, decoder = _coder(recipe)
@@ -44,7 +48,7 @@ def build_vanilla(recipe: AutoencoderRecipe) -> Autoencoder:
     def loss(x: Tensor, weights: Tensor, seed: Tensor) -> Tensor:
         return weighted_mean(distance(x, decoder(encoder(x))), weights)
 
-    return Autoencoder((encoder, decoder), loss, Purifier(lambda x: decoder(encoder(x))))
+    return Autoencoder((encoder, decoder), loss, _reconstruct(encoder, decoder))
 
 
 # ---------------------------------------------------------------- sparse
@@ -64,7 +68,7 @@ def build_sparse(recipe: AutoencoderRecipe) -> Autoencoder:
         penalty = kl_sparsity(mean_code, rho) if by_kl else weighted_mean(tf.reduce_sum(tf.abs(code), -1), weights)
         return weighted_mean(distance(x, decoder(code)), weights) + weight * penalty
 
-    return Autoencoder((encoder, decoder), loss, Purifier(lambda x: decoder(encoder(x))))
+    return Autoencoder((encoder, decoder), loss, _reconstruct(encoder, decoder))
 
 
 def _check_sparse(options: Options, given: Options, activations: Activations) -> None:
@@ -92,7 +96,7 @@ def build_denoising(recipe: AutoencoderRecipe) -> Autoencoder:
     def loss(x: Tensor, weights: Tensor, seed: Tensor) -> Tensor:
         return weighted_mean(distance(x, decoder(encoder(corrupt(x, level, seed)))), weights)
 
-    return Autoencoder((encoder, decoder), loss, Purifier(lambda x: decoder(encoder(x))))
+    return Autoencoder((encoder, decoder), loss, _reconstruct(encoder, decoder))
 
 
 def _check_denoising(options: Options, given: Options, activations: Activations) -> None:
@@ -128,7 +132,11 @@ def build_variational(recipe: AutoencoderRecipe) -> Autoencoder:
     def sample(x: Tensor, draw: Tensor) -> Tensor:
         return decoder(draw_code(*encode(x), tf.stack([recipe.seed, draw])))
 
-    purifier = Purifier(lambda x: decoder(encode(x)[0]), sample if recipe.options["sample"] else None)
+    def find_mean(x: Tensor) -> Tensor:
+        return encode(x)[0]
+
+    draws = sample if recipe.options["sample"] else None
+    purifier = Purifier(lambda x: decoder(find_mean(x)), draws, encode=find_mean, decode=decoder)
     return Autoencoder((encoder, decoder), loss, purifier)
 
 

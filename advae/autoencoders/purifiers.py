@@ -34,13 +34,16 @@ class Purifier:
     mean: x -> x' without a draw, in stock layers and keras.ops, so that a ``keras.Input`` can take the place of x;
     sample: (x, draw) -> x', None for a purifier that does not sample. differentiable: False where the gradient is
     zero almost everywhere, and so says nothing to an attacker, who must take another in its place. clips: whether
-    values are cut off at 0 and 1, where the gradient ends.
+    values are cut off at 0 and 1, where the gradient ends. encode: x -> code, of one that samples its mean, and decode:
+    code -> raw reconstruction; None where there is no code.
     """
 
     mean: Callable[[Tensor], Tensor]
     sample: Callable[[Tensor, Tensor], Tensor] | None = None
     differentiable: bool = True
     clips: bool = False
+    encode: Callable[[Tensor], Tensor] | None = None
+    decode: Callable[[Tensor], Tensor] | None = None
 
     @property
     def samples(self) -> bool:

@@ -11,7 +11,10 @@ from advae.records.recipes import AutoencoderRecipe, ClassifierRecipe, Recipe, R
 from advae.records.results import AutoencoderMetrics, ClassifierMetrics, Metrics, RunMetrics
 
 OUTCOMES, SAMPLES, ADVERSARIAL = "outcomes.npz", "samples.npz", "adversarial.npz"
-"""A run's artifacts: per-example outcomes, the images that a report shows, and, where asked for, all of them."""
+"""A run's artifacts: per-example outcomes, the images that a report shows, and, where asked for, all of them.
+
+An autoencoder has images for the report too; those from before it had are shown without.
+"""
 
 
 class DatasetKey(Record):

@@ -8,6 +8,7 @@ from advae import autoencoders, classifiers, metrics
 from advae.batching import apply
 from advae.pipelines import WEIGHTS, load_purifier
 from advae.records import (
+    SAMPLES,
     AutoencoderMetrics,
     AutoencoderRecipe,
     ClassifierMetrics,
@@ -35,12 +36,13 @@ def make_autoencoder(workspace: Workspace, recipe: AutoencoderRecipe, dataset: D
         arrays, history = autoencoders.fit_autoencoder(recipe, dataset.x_train, workspace.on_epoch)
         purify = autoencoders.restore_purifier(recipe, arrays)
         outputs = apply(purify, dataset.x_train)
-        error = apply(purify, dataset.x_test) - dataset.x_test
+        purified = apply(purify, dataset.x_test)
+        error = purified - dataset.x_test
         return AutoencoderMetrics(
             history=history,
             test_mse=float((error**2).mean()),
             output_range=(float(outputs.min()), float(outputs.max())),
-        ), {WEIGHTS: arrays}
+        ), {WEIGHTS: arrays, SAMPLES: autoencoders.collect_views(purify, dataset.x_test, dataset.y_test, purified)}
 
     return make_entry(workspace, recipe, compute, dataset.source, latest=latest)
 
