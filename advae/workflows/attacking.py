@@ -3,39 +3,28 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from advae.attacks import Attack, find_attack, find_loss
-from advae.autoencoders import samples
 from advae.datasets import DATASETS
-from advae.errors import BudgetError, NotFoundError, UsageError
-from advae.evaluation import DRAWS_PER_BATCH, evaluate
+from advae.errors import NotFoundError
+from advae.evaluation import evaluate
 from advae.pipelines import load_pipeline
-from advae.records import ClassifierRecipe, Dataset, Manifest, RunRecipe
+from advae.records import ClassifierRecipe, Dataset, Manifest
 from advae.registry import Registry
 from advae.requests import AttackRequest
-from advae.threats import ALL, THREATS, Threat, find_threat
+from advae.threats import ALL, THREATS
 from advae.verdicts import judge_run
 from advae.workflows.planning import climb, list_checks, list_undefended
+from advae.workflows.preparing import Prepared, prepare_run
 from advae.workflows.siblings import (
-    SURROGATE,
-    Sibling,
+    PipelineRecipes,
     describe_reseeded,
     describe_undefended,
     make_sibling,
+    read_recipes,
 )
 from advae.workflows.workspace import Content, Made, Workspace, load_dataset_of, load_named, make_entry
-
-RUN_REV = 2
-"""Raised when the same attack recipe would give another result than before."""
-
-DRAWS = 16
-"""Over how many draws of a purifier that samples a gradient is averaged, unless the user says otherwise."""
-
-QUERIES = 1_000
-"""How often a score-based attack may ask for each sample, unless the user says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -72,15 +61,6 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A run to be made, checked. siblings: what its attacker needs and may have to be trained first."""
-
-    target: Target
-    recipe: RunRecipe
-    siblings: tuple[Sibling, ...]
-
-
-@dataclass(frozen=True)
 class Attacks:
     """The runs of a plan: those asked for, and those that its verdicts compare with."""
 
@@ -106,42 +86,70 @@ def attack(workspace: Workspace, clf_ref: str | None, dataset_name: str | None, 
     for note in notes:
         workspace.tell(note)
     for offset in range(1, plan.seeds):
-        sibling = describe_reseeded(workspace.registry, first.recipe, offset)
+        sibling = describe_reseeded(read_recipes(workspace.registry, first.recipe), offset)
         again = Target(make_sibling(workspace, sibling, first.load), first.load)
         more = _prepare(workspace, again, plan, lambda note: None)
         requested, checks = requested + more[0], checks + more[1]
-    asked, compared = (tuple(_run(workspace, one) for one in prepared) for prepared in (requested, checks))
+    asked, compared = (
+        tuple(make_run(workspace, one, target.classifier, target.load) for target, one in prepared)
+        for prepared in (requested, checks)
+    )
     return Attacks(asked, compared, plan.seeds)
+
+
+Aimed = tuple[Target, Prepared]
 
 
 def _prepare(
     workspace: Workspace, target: Target, plan: Plan, note: Callable[[str], None]
-) -> tuple[list[Prepared], list[Prepared]]:
+) -> tuple[list[Aimed], list[Aimed]]:
     """Return the runs of a plan on one classifier, and those that its verdicts compare with. note: takes remarks."""
     purified, side = target.purified, target.recipe.dataset.side
     requests = climb(plan.requests, purified=purified, tell=note)
-    requested = [_prepare_run(workspace, target, request, on_demand=plan.on_demand) for request in requests]
+    requested = [_aim(workspace, target, request, on_demand=plan.on_demand) for request in requests]
     if not plan.check:
         return requested, []
     wanted = list_checks(requests, purified=purified, side=side)
-    checks = [_prepare_run(workspace, target, request, on_demand=True) for request in wanted]
+    checks = [_aim(workspace, target, request, on_demand=True) for request in wanted]
     if purified:
-        twin = Target(make_sibling(workspace, describe_undefended(target.recipe), target.load), target.load)
-        undefended = list_undefended([*requests, *wanted])
-        checks += [_prepare_run(workspace, twin, request, on_demand=True) for request in undefended]
+        undefended = describe_undefended(PipelineRecipes(target.recipe))
+        twin = Target(make_sibling(workspace, undefended, target.load), target.load)
+        checks += [_aim(workspace, twin, one, on_demand=True) for one in list_undefended([*requests, *wanted])]
     return requested, checks
 
 
-def _run(workspace: Workspace, prepared: Prepared) -> Made:
-    target, recipe = prepared.target, prepared.recipe
+def _aim(workspace: Workspace, target: Target, request: AttackRequest, *, on_demand: bool) -> Aimed:
+    """Return a request, checked, with the classifier that it is for."""
+    registry, (recipe, metrics) = workspace.registry, target.classifier.as_classifier()
+
+    def find_twin(undefended: PipelineRecipes) -> str:
+        return _find_twin(registry, target.classifier, undefended, on_demand=on_demand)
+
+    recipes = read_recipes(registry, recipe)
+    return target, prepare_run(recipes, request, n_test=metrics.n_test, find_twin=find_twin)
+
+
+def make_run(
+    workspace: Workspace,
+    prepared: Prepared,
+    classifier: Manifest,
+    load: Callable[[], Dataset],
+    *,
+    latest: bool = True,
+) -> Made:
+    """Return the run of a prepared request, on its classifier; what its attacker needs is trained where it is missing.
+
+    load: gives the classifier's dataset, called only where there is something to compute.
+    """
+    recipe = prepared.recipe
 
     def compute() -> Content:
         for sibling in prepared.siblings:
-            make_sibling(workspace, sibling, target.load)
-        registry, dataset = workspace.registry, target.load()
+            make_sibling(workspace, sibling, load)
+        registry, dataset = workspace.registry, load()
         twin, surrogate = (registry.manifest(id_) if id_ else None for id_ in (recipe.twin, recipe.surrogate))
         evaluated = evaluate(
-            THREATS[recipe.threat].view(load_pipeline(registry, target.classifier, twin=twin, surrogate=surrogate)),
+            THREATS[recipe.threat].view(load_pipeline(registry, classifier, twin=twin, surrogate=surrogate)),
             recipe,
             dataset.x_test[: recipe.limit],
             dataset.y_test[: recipe.limit],
@@ -150,7 +158,7 @@ def _run(workspace: Workspace, prepared: Prepared) -> Made:
         verdicts = judge_run(recipe, evaluated.metrics)
         return evaluated.metrics.model_copy(update={"verdicts": verdicts}), evaluated.arrays
 
-    return make_entry(workspace, recipe, compute, target.classifier.source)
+    return make_entry(workspace, recipe, compute, classifier.source, latest=latest)
 
 
 def _choose_classifier(workspace: Workspace, ref: str | None, dataset_name: str | None) -> Target:
@@ -173,97 +181,7 @@ def _choose_classifier(workspace: Workspace, ref: str | None, dataset_name: str 
     raise NotFoundError(f"no classifier{of} in {registry.home}; `advae train-clf --model nn{option}` makes one")
 
 
-def _prepare_run(workspace: Workspace, target: Target, request: AttackRequest, *, on_demand: bool) -> Prepared:
-    """Return the request with every default filled in, or raise what does not fit."""
-    registry, (recipe, metrics) = workspace.registry, target.classifier.as_classifier()
-    row = find_attack(request.method, model=recipe.model)
-    threat = find_threat(request.threat, purified=target.purified)
-    _check_options(request, row)
-    _check_budget(request, row, side=recipe.dataset.side)
-    undefended, surrogate = describe_undefended(recipe), describe_reseeded(registry, recipe, SURROGATE)
-    twin = _find_twin(registry, target.classifier, undefended, on_demand=on_demand) if threat.needs_twin else None
-    needed = ((undefended, twin == undefended.id), (surrogate, threat.needs_surrogate))
-    made = RunRecipe(
-        method=request.method,
-        threat=request.threat,
-        classifier=target.classifier.id,
-        twin=twin,
-        surrogate=surrogate.id if threat.needs_surrogate else None,
-        dataset=recipe.dataset,
-        eps=request.eps,
-        target=_choose_target(request, row, len(recipe.dataset.classes)),
-        norm=request.norm,
-        steps=None if row.queries else request.steps or row.steps,
-        step_size=request.step_size,
-        restarts=request.restarts or row.restarts,
-        draws=_choose_draws(registry, recipe, request, threat),
-        queries=request.queries or QUERIES if row.queries else None,
-        loss=request.loss or row.loss,
-        clip=request.clip,
-        limit=request.limit if request.limit and request.limit < metrics.n_test else None,
-        save_adversarial=request.save_adversarial,
-        seed=request.seed,
-        recipe_rev=RUN_REV,
-    )
-    return Prepared(target, made, tuple(sibling for sibling, wanted in needed if wanted))
-
-
-def _choose_draws(registry: Registry, recipe: ClassifierRecipe, request: AttackRequest, threat: Threat) -> int | None:
-    """Return over how many draws gradients are averaged; None where nothing on their way samples."""
-    purifier = registry.manifest(recipe.autoencoder).as_autoencoder()[0] if recipe.autoencoder else None
-    if threat.samples and purifier is not None and samples(purifier):
-        return request.draws or DRAWS
-    if request.draws is not None and request.threat == "adaptive":
-        raise UsageError("--draws does not fit: nothing samples on the way of this attack's gradients")
-    return None
-
-
-def _check_options(request: AttackRequest, row: Attack) -> None:
-    """Raise UsageError for an option that the method does not have."""
-    if request.loss:
-        find_loss(request.loss)
-    unfit = {
-        "--steps": request.steps is not None and (row.queries or not row.iterative),
-        "--queries": request.queries is not None and not row.queries,
-        "--step-size": request.step_size is not None and not (row.iterative and row.sized),
-        "--restarts": request.restarts is not None and row.restarts is None,
-        "--loss": request.loss is not None and row.loss is None,
-        "--no-clip": not request.clip and row.unclipped is None,
-        "--target": request.target is not None and row.target is None,
-    }
-    for option, wrong in unfit.items():
-        if wrong:
-            raise UsageError(f"{option} does not fit attack {request.method!r}")
-    if request.steps is not None and request.steps >= DRAWS_PER_BATCH:
-        raise UsageError(f"bad --steps {request.steps}: at most {DRAWS_PER_BATCH - 1}")
-
-
-def _check_budget(request: AttackRequest, row: Attack, *, side: int) -> None:
-    """Raise UsageError for a norm that the method does not have, BudgetError for an eps that is no budget in it."""
-    if request.norm not in row.norms:
-        raise UsageError(f"attack {request.method!r} has no --norm {request.norm}; it takes {', '.join(row.norms)}")
-    # The longest way between two images: from black to white.
-    most = 1 if request.norm == "linf" else side
-    if not request.eps:
-        raise BudgetError(f"no eps given; one or more numbers in [0, {most}], such as 0.1,0.2 or 50/255")
-    for eps in request.eps:
-        if not (math.isfinite(eps) and 0 <= eps <= most):
-            raise BudgetError(
-                f"bad eps {eps}: a number in [0, {most}], in units of a pixel's range (50/255 is accepted)"
-            )
-    if len(set(request.eps)) < len(request.eps):
-        raise BudgetError(f"an eps is given twice: {', '.join(map(str, request.eps))}")
-
-
-def _choose_target(request: AttackRequest, row: Attack, classes: int) -> int | None:
-    target = row.target if request.target is None else request.target
-    if target is None or 0 <= target < classes:
-        return target
-    default = " (the default)" if request.target is None else ""
-    raise UsageError(f"bad --target {target}{default}: the classes of this dataset are 0 to {classes - 1}")
-
-
-def _find_twin(registry: Registry, classifier: Manifest, undefended: Sibling, *, on_demand: bool) -> str:
+def _find_twin(registry: Registry, classifier: Manifest, undefended: PipelineRecipes, *, on_demand: bool) -> str:
     """Return the undefended classifier of the same recipe, else the newest of that kind and data.
 
     on_demand: where there is none, that of the same recipe will be made. Raises NotFoundError.

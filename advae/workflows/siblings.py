@@ -1,4 +1,4 @@
-"""Pipelines that are like another but for one thing, trained on demand: without its purifier, or from another seed."""
+"""Pipelines by their recipes, and those that are like another but for one thing: without its purifier, or reseeded."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ SURROGATE = 1_000
 
 
 @dataclass(frozen=True)
-class Sibling:
-    """The recipes of a pipeline. autoencoder: of its purifier, None where it has none."""
+class PipelineRecipes:
+    """The recipes of a pipeline, trained or not. autoencoder: of its purifier, None where it has none."""
 
     classifier: ClassifierRecipe
     autoencoder: AutoencoderRecipe | None = None
@@ -28,22 +28,28 @@ class Sibling:
         return entry_id(self.classifier)
 
 
-def describe_undefended(recipe: ClassifierRecipe) -> Sibling:
+def read_recipes(registry: Registry, recipe: ClassifierRecipe) -> PipelineRecipes:
+    """Return the recipes of a classifier whose purifier is in the registry."""
+    purifier = registry.manifest(recipe.autoencoder).as_autoencoder()[0] if recipe.autoencoder else None
+    return PipelineRecipes(recipe, purifier)
+
+
+def describe_undefended(recipes: PipelineRecipes) -> PipelineRecipes:
     """Return the pipeline without its purifier."""
-    return Sibling(recipe.model_copy(update={"autoencoder": None}))
+    return PipelineRecipes(recipes.classifier.model_copy(update={"autoencoder": None}))
 
 
-def describe_reseeded(registry: Registry, recipe: ClassifierRecipe, offset: int) -> Sibling:
+def describe_reseeded(recipes: PipelineRecipes, offset: int) -> PipelineRecipes:
     """Return the pipeline trained again from seeds ``offset`` further on, its purifier too."""
-    changed = recipe.model_copy(update={"seed": (recipe.seed + offset) % SEEDS})
-    if recipe.autoencoder is None:
-        return Sibling(changed)
-    purifier, _ = registry.manifest(recipe.autoencoder).as_autoencoder()
+    classifier, purifier = recipes.classifier, recipes.autoencoder
+    changed = classifier.model_copy(update={"seed": (classifier.seed + offset) % SEEDS})
+    if purifier is None:
+        return PipelineRecipes(changed)
     purifier = purifier.model_copy(update={"seed": (purifier.seed + offset) % SEEDS})
-    return Sibling(changed.model_copy(update={"autoencoder": entry_id(purifier)}), purifier)
+    return PipelineRecipes(changed.model_copy(update={"autoencoder": entry_id(purifier)}), purifier)
 
 
-def make_sibling(workspace: Workspace, sibling: Sibling, load: Callable[[], Dataset]) -> Manifest:
+def make_sibling(workspace: Workspace, sibling: PipelineRecipes, load: Callable[[], Dataset]) -> Manifest:
     """Return the classifier of a sibling, trained with its purifier where they are not there; no `latest` moves."""
     found = workspace.registry.find(sibling.id)
     if found:
