@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from advae.errors import UsageError
+from advae.errors import BudgetError, UsageError
 from advae.records import Activations, Count, LayerSize, Norm, Rate, Record, Rescale, Scalar, Seed
 
 
@@ -85,3 +85,15 @@ class AttackRequest(Request):
     limit: Count | None = None
     save_adversarial: bool = False
     seed: Seed = 0
+
+
+def parse_number(text: str) -> float:
+    """Return the number that ``0.1`` or ``50/255`` stands for. Raises BudgetError."""
+    numerator, slash, denominator = text.partition("/")
+    try:
+        number = float(numerator) / float(denominator) if slash else float(numerator)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise BudgetError(f"bad eps {text!r}: a number in [0, 1], or a fraction such as 50/255")
+    return number

@@ -24,7 +24,7 @@ LAYERS = (
     {"records"},
     {"requests"},
     {"metrics", "arrayfiles", "drafts", "backend", "networks", "batching"},
-    {"registry", "datasets", "training"},
+    {"registry", "datasets", "training", "experiments"},
     {"autoencoders", "classifiers", "attacks", "threats", "images"},
     {"pipelines", "evaluation", "verdicts"},
     {"workflows", "report"},
@@ -36,7 +36,7 @@ LAYERS = (
 ALONE = {"errors", "identity", "arrayfiles", "__init__"}
 """What knows nothing of the rest, and could be lifted out."""
 
-REPORT_READS = {"errors", "records", "metrics", "registry", "drafts", "verdicts", "report"}
+REPORT_READS = {"errors", "records", "metrics", "registry", "drafts", "verdicts", "experiments", "report"}
 REPORT_WORDS = {"advae.threats.THREATS", "advae.threats.LADDER"}
 """All that a report is made from: what is stored, and the tables whose words and order it shows. Never a network."""
 

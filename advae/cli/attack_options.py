@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from advae.attacks import ATTACKS, BOTH, DEFAULT_LOSS
 from advae.attacks.losses import LOSSES
 from advae.cli.groups import Group, complete_names, make_option
 from advae.cli.options import describe_rows, split_names
-from advae.errors import BudgetError, UsageError, unknown
-from advae.requests import AttackRequest
+from advae.errors import UsageError, unknown
+from advae.requests import AttackRequest, parse_number
 from advae.threats import ALL, THREATS
 
 _TARGETS = ", ".join(f"{row.target} for {name}" for name, row in ATTACKS.items() if row.target is not None)
@@ -107,15 +106,4 @@ def describe_methods() -> str:
 
 def parse_eps(text: str) -> tuple[float, ...]:
     """Return the radii of ``0.1,0.2`` or ``50/255``, not yet checked against [0, 1]. Raises BudgetError."""
-    return tuple(_parse_number(part.strip()) for part in text.split(","))
-
-
-def _parse_number(text: str) -> float:
-    numerator, slash, denominator = text.partition("/")
-    try:
-        number = float(numerator) / float(denominator) if slash else float(numerator)
-    except (ValueError, ZeroDivisionError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise BudgetError(f"bad eps {text!r}: a number in [0, 1], or a fraction such as 50/255")
-    return number
+    return tuple(parse_number(part.strip()) for part in text.split(","))

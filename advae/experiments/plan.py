@@ -1,0 +1,182 @@
+"""The plan of an experiment: which autoencoders and classifiers are trained, and how they are attacked; a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
+
+from advae.errors import BudgetError, UsageError, unknown
+from advae.records import Count, Norm, Record, Scalar, Seed
+from advae.requests import (
+    AttackRequest,
+    AutoencoderRequest,
+    ClassifierRequest,
+    LogisticRequest,
+    NetworkRequest,
+    parse_number,
+)
+
+PAPER = Path(__file__).parent / "paper.toml"
+"""The plan of the paper's experiment."""
+
+NONE = "none"
+"""Stands for no autoencoder where a plan names one."""
+
+Names = Annotated[tuple[str, ...], Field(min_length=1)]
+Eps = Annotated[float, BeforeValidator(lambda value: parse_number(value) if isinstance(value, str) else value)]
+Options = dict[str, Scalar | list[Scalar]]
+
+
+class AttackPlan(Record):
+    """Attacks on some pipelines: each method under each threat model, on each classifier behind each autoencoder.
+
+    behind: names of autoencoders, ``none`` for none. The rest is what ``advae attack`` takes.
+    """
+
+    model_config = ConfigDict(alias_generator=lambda name: name.replace("_", "-"))
+
+    classifiers: Names
+    behind: Names
+    methods: Names
+    threats: Names = ("adaptive",)
+    eps: Annotated[tuple[Eps, ...], Field(min_length=1)]
+    norm: Norm = "linf"
+    target: int | None = None
+    steps: Count | None = None
+    step_size: float | None = None
+    restarts: Count | None = None
+    draws: Count | None = None
+    queries: Count | None = None
+    loss: str | None = None
+    clip: bool = True
+    limit: Count | None = None
+
+    def list_requests(self, seed: int) -> list[AttackRequest]:
+        """Return a request for each method under each threat model."""
+        shared = self.model_dump(exclude={"classifiers", "behind", "methods", "threats"})
+        return [
+            AttackRequest(method=method, threat=threat, seed=seed, **shared)
+            for method in self.methods
+            for threat in self.threats
+        ]
+
+
+class Experiment(Record):
+    """What is trained and attacked together, once for each dataset and seed.
+
+    datasets: names, or paths of .npz files; autoencoders, classifiers: name -> options of the command that trains one.
+    """
+
+    datasets: Names
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
+    autoencoders: dict[str, Options] = Field(default_factory=dict)
+    classifiers: dict[str, Options] = Field(default_factory=dict)
+    attacks: tuple[AttackPlan, ...] = ()
+
+    def request_autoencoder(self, name: str, seed: int) -> AutoencoderRequest:
+        """Return what the plan asks of an autoencoder. Raises UsageError."""
+        options = _spell(self.autoencoders[name])
+        network = _take(options, _NETWORK)
+        if "type" not in options:
+            raise UsageError("it has no type")
+        known = _take(options, {name: name for name in ("type", "loss", "rescale")})
+        return AutoencoderRequest(network=NetworkRequest(**network), options=options, seed=seed, **known)
+
+    def request_classifier(self, name: str, seed: int) -> ClassifierRequest:
+        """Return what the plan asks of a classifier. Raises UsageError."""
+        options = _spell(self.classifiers[name])
+        network, logistic = _take(options, _NETWORK), _take(options, _LOGISTIC)
+        if "model" not in options:
+            raise UsageError("it has no model")
+        model = options.pop("model")
+        if options:
+            raise UsageError(unknown("option", next(iter(options)), ("model", *_NETWORK, *_LOGISTIC)))
+        return ClassifierRequest(
+            model=model,
+            network=NetworkRequest(**network) if network else None,
+            logistic=LogisticRequest(**logistic) if logistic else None,
+            seed=seed,
+        )
+
+
+_NETWORK = {"hidden_size": "hidden", "code_size": "code"} | {
+    name: name for name in ("activations", "epochs", "batch_size", "learning_rate")
+}
+_LOGISTIC = {name: name for name in ("C", "intercept", "max_iter")}
+"""Options as the command line spells them, with underscores -> fields of their request."""
+
+
+def _spell(options: Options) -> dict[str, Any]:
+    return {name.replace("-", "_"): value for name, value in options.items()}
+
+
+def _take(options: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Take out of the options those that have these names, and return them by field."""
+    return {field: options.pop(name) for name, field in names.items() if name in options}
+
+
+def read_experiment(path: Path | None = None) -> Experiment:
+    """Return the plan of a TOML file, None for the paper's; .npz files are looked for beside it.
+
+    Raises UsageError for a file that cannot be read, is no TOML, or names what it does not define.
+    """
+    path = path or PAPER
+    try:
+        experiment = Experiment.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except OSError as error:
+        raise UsageError(f"cannot read plan {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"bad plan {path}: {error}") from None
+    except ValidationError as error:
+        raise UsageError(f"bad plan {path}: {_explain(error)}") from None
+    except BudgetError as error:
+        raise UsageError(f"bad plan {path}: {error}") from None
+    for problem in _find_problems(experiment):
+        raise UsageError(f"bad plan {path}: {problem}")
+    places = tuple(_place(name, path.parent) for name in experiment.datasets)
+    return experiment.model_copy(update={"datasets": places})
+
+
+def _explain(error: ValidationError) -> str:
+    """Return the first fault that pydantic found, with the place in the file where it is."""
+    first = error.errors()[0]
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
+    return f"{place}: {first['msg'].lower()}, got {first['input']!r}"
+
+
+def _find_problems(experiment: Experiment) -> Iterator[str]:
+    """Yield what the plan's own names and options have against it."""
+    if NONE in experiment.autoencoders:
+        yield f"autoencoders.{NONE}: the name stands for no autoencoder"
+    for name in experiment.autoencoders:
+        yield from _try(f"autoencoders.{name}", partial(experiment.request_autoencoder, name, 0))
+    for name in experiment.classifiers:
+        yield from _try(f"classifiers.{name}", partial(experiment.request_classifier, name, 0))
+    for index, plan in enumerate(experiment.attacks):
+        place = f"attacks[{index}]"
+        yield from _find_unknown(f"{place}.classifiers", plan.classifiers, tuple(experiment.classifiers))
+        yield from _find_unknown(f"{place}.behind", plan.behind, (NONE, *experiment.autoencoders))
+        yield from _try(place, partial(plan.list_requests, 0))
+
+
+def _try(place: str, action: Callable[[], object]) -> Iterator[str]:
+    try:
+        action()
+    except UsageError as error:
+        yield f"{place}: {error}"
+
+
+def _find_unknown(place: str, names: Names, known: tuple[str, ...]) -> Iterator[str]:
+    for name in names:
+        if name not in known:
+            yield f"{place}: {unknown('name', name, known)}"
+
+
+def _place(name: str, folder: Path) -> str:
+    """Return a dataset's name, or the path of a file that is named as beside the plan."""
+    return str(folder / name) if name.endswith(".npz") else name

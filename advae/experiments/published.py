@@ -1,0 +1,47 @@
+"""The accuracies that the paper prints, one for each of its confusion matrices.
+
+Sivaslioglu, Catak, Sahinbas, A Generative Model Based Adversarial Security of Deep Learning and Linear Classifier
+Models, Informatica: figures 7 to 120.
+"""
+
+from __future__ import annotations
+
+import csv
+from functools import cache
+from pathlib import Path
+
+from advae.records import Record
+
+PUBLISHED = Path(__file__).parent / "results.csv"
+
+PAPER_EPS = {"nn": 0.3, "lr": 50 / 255}
+"""The budget of the paper's attacks on either classifier, in units of x (sections 5.2.1 and 5.2.2)."""
+
+
+class Published(Record):
+    """One confusion matrix of the paper.
+
+    autoencoder: what stood in front, or ``none``; twin_of: the kind of autoencoder whose section it stands in; attack:
+    ``none`` for the clean images; accuracy: its trace over its sum, in [0, 1]; n: its sum.
+    """
+
+    figure: int
+    dataset: str
+    classifier: str
+    autoencoder: str
+    twin_of: str
+    attack: str
+    accuracy: float
+    n: int
+
+    @property
+    def eps(self) -> float | None:
+        """The budget, None for the clean images."""
+        return None if self.attack == "none" else PAPER_EPS[self.classifier]
+
+
+@cache
+def list_published() -> tuple[Published, ...]:
+    """Return every accuracy that the paper prints, by figure."""
+    with PUBLISHED.open(encoding="utf-8", newline="") as file:
+        return tuple(Published.model_validate(row) for row in csv.DictReader(file))

@@ -1,0 +1,205 @@
+"""An experiment laid out in cells: the entries that it comes to, by id, before any of them is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from advae import autoencoders, classifiers
+from advae.errors import UsageError
+from advae.experiments import AttackPlan, Experiment
+from advae.experiments.plan import NONE
+from advae.records import (
+    AutoencoderRecipe,
+    ClassifierRecipe,
+    Dataset,
+    LogisticOptions,
+    NetworkOptions,
+    RunRecipe,
+    entry_id,
+)
+from advae.requests import AttackRequest
+from advae.threats import list_threats
+from advae.workflows.planning import climb
+from advae.workflows.preparing import Prepared, prepare_run
+from advae.workflows.siblings import PipelineRecipes
+from advae.workflows.workspace import Workspace, load_named
+
+Level = Literal["autoencoders", "classifiers", "attacks"]
+LEVELS: tuple[Level, ...] = ("autoencoders", "classifiers", "attacks")
+"""In this order: a cell rests on cells of earlier levels only."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One entry of an experiment.
+
+    place: what names its dataset; name: for people; cost: in floating-point operations, roughly; prepared: of a run.
+    """
+
+    level: Level
+    recipe: AutoencoderRecipe | ClassifierRecipe | RunRecipe
+    place: str
+    name: str
+    cost: float
+    prepared: Prepared | None = None
+
+    @property
+    def id(self) -> str:
+        return entry_id(self.recipe)
+
+
+@dataclass
+class Grid:
+    """The cells of one dataset and seed, by id, as they are found: one that two parts of a plan come to is there once.
+
+    purifiers: recipes by the names that the plan gives them.
+    """
+
+    experiment: Experiment
+    dataset: Dataset
+    place: str
+    seed: int
+    cells: dict[str, Cell] = field(default_factory=dict)
+    purifiers: dict[str, AutoencoderRecipe] = field(default_factory=dict)
+
+
+def lay_out(workspace: Workspace, experiment: Experiment) -> tuple[Cell, ...]:
+    """Return every cell of an experiment, each after those that it rests on.
+
+    Raises UsageError for what the plan asks and cannot be, DatasetError where a dataset is missing.
+    """
+    found: dict[str, Cell] = {}
+    for place in experiment.datasets:
+        dataset = load_named(workspace, place)
+        for seed in experiment.seeds:
+            found |= _lay_out_grid(Grid(experiment, dataset, place, seed))
+    return tuple(sorted(found.values(), key=lambda cell: LEVELS.index(cell.level)))
+
+
+def _lay_out_grid(grid: Grid) -> dict[str, Cell]:
+    for name in grid.experiment.autoencoders:
+        wanted = grid.experiment.request_autoencoder(name, grid.seed)
+        grid.purifiers[name] = autoencoders.make_recipe(wanted, grid.dataset)
+        _add_autoencoder(grid, grid.purifiers[name])
+    for plan in grid.experiment.attacks:
+        for recipes in _list_pipelines(grid, plan):
+            _add_classifier(grid, recipes)
+            for request in _list_requests(plan, grid.seed, purified=recipes.autoencoder is not None):
+                _add_run(grid, recipes, request)
+    return grid.cells
+
+
+def _list_pipelines(grid: Grid, plan: AttackPlan) -> Iterator[PipelineRecipes]:
+    """Yield the pipelines that a part of a plan attacks, by their recipes."""
+    for model in plan.classifiers:
+        request = grid.experiment.request_classifier(model, grid.seed)
+        for name in plan.behind:
+            purifier = None if name == NONE else grid.purifiers[name]
+            parent = entry_id(purifier) if purifier else None
+            yield PipelineRecipes(classifiers.make_recipe(request, grid.dataset, parent), purifier)
+
+
+def _list_requests(plan: AttackPlan, seed: int, *, purified: bool) -> list[AttackRequest]:
+    """Return what a part of a plan asks of one pipeline; without a purifier there is nothing to know but itself."""
+    known = list_threats(purified=purified)
+    requests = (
+        request if request.threat in known or purified else request.model_copy(update={"threat": "adaptive"})
+        for request in plan.list_requests(seed)
+    )
+    return climb(requests, purified=purified, tell=lambda line: None)
+
+
+# ---------------------------------------------------------------- cells
+
+
+def _add_autoencoder(grid: Grid, recipe: AutoencoderRecipe) -> None:
+    cost = TRAINING * len(grid.dataset.x_train) * _count_epochs(recipe.network) * _count_weights(recipe)
+    hidden = f", {'-'.join(recipe.network.activations[:3])}" if recipe.network else ""
+    raw = ", raw output" if recipe.network and recipe.rescale == "none" else ""
+    _add(grid, Cell("autoencoders", recipe, grid.place, f"{recipe.type}{hidden}{raw}", cost))
+
+
+def _add_classifier(grid: Grid, recipes: PipelineRecipes) -> None:
+    recipe = recipes.classifier
+    epochs = _count_epochs(recipe.options) if isinstance(recipe.options, NetworkOptions) else recipe.options.max_iter
+    cost = TRAINING * len(grid.dataset.x_train) * epochs * _count_weights(recipe)
+    if isinstance(recipe.options, LogisticOptions):
+        cost *= DOUBLE_PRECISION
+    if recipes.autoencoder:
+        _add_autoencoder(grid, recipes.autoencoder)
+    _add(grid, Cell("classifiers", recipe, grid.place, _name_pipeline(recipes), cost))
+
+
+def _add_run(grid: Grid, recipes: PipelineRecipes, request: AttackRequest) -> None:
+    try:
+        prepared = prepare_run(recipes, request, n_test=len(grid.dataset.x_test), find_twin=lambda twin: twin.id)
+    except UsageError as error:
+        raise UsageError(f"the plan asks for {request.method} on {_name_pipeline(recipes)}: {error}") from None
+    # What the attacker needs is part of the grid, so that two runs do not both wait for one to train it.
+    for sibling in prepared.siblings:
+        _add_classifier(grid, sibling)
+    recipe = prepared.recipe
+    name = f"{recipe.method}, {recipe.threat}, {_name_pipeline(recipes)}"
+    cost = _estimate_run(recipes, recipe, recipe.limit or len(grid.dataset.x_test))
+    _add(grid, Cell("attacks", recipe, grid.place, name, cost, prepared))
+
+
+def _add(grid: Grid, cell: Cell) -> None:
+    grid.cells.setdefault(cell.id, replace(cell, name=f"{grid.dataset.ref.name}: {cell.name}{_name_seed(grid.seed)}"))
+
+
+def _name_seed(seed: int) -> str:
+    return f", seed {seed}" if seed else ""
+
+
+def _name_pipeline(recipes: PipelineRecipes) -> str:
+    purifier = recipes.autoencoder
+    raw = ", raw output" if purifier and purifier.network and purifier.rescale == "none" else ""
+    return f"{recipes.classifier.model} behind {purifier.type}{raw}" if purifier else recipes.classifier.model
+
+
+# ---------------------------------------------------------------- what it costs
+
+TRAINING = 6.0
+"""Operations for each weight and image: two forwards, four back."""
+
+DOUBLE_PRECISION = 8.0
+"""How much longer an operation of scikit-learn's takes, in float64 and without fusing."""
+
+ATTACKING = 4.0
+"""Of a gradient for the image alone."""
+
+
+def _count_epochs(network: NetworkOptions | None) -> int:
+    return network.epochs if network else 0
+
+
+def _count_weights(recipe: AutoencoderRecipe | ClassifierRecipe) -> float:
+    """Return how many weights an autoencoder or a classifier has, without biases."""
+    pixels, classes = recipe.dataset.side**2, len(recipe.dataset.classes)
+    options = recipe.network if isinstance(recipe, AutoencoderRecipe) else recipe.options
+    if isinstance(options, NetworkOptions):
+        last = 0 if isinstance(recipe, AutoencoderRecipe) else pixels * classes
+        return 2.0 * options.hidden * (pixels + options.code) + last
+    return float(pixels * classes)
+
+
+def _estimate_run(recipes: PipelineRecipes, recipe: RunRecipe, n: int) -> float:
+    weights = sum(_count_weights(one) for one in (recipes.classifier, recipes.autoencoder) if one)
+    looks = (recipe.queries or recipe.steps or 1) * (recipe.restarts or 1) * (recipe.draws or 1)
+    # Beside the attack's own gradients every run is scored, at full precision and at 8 bits, and probed.
+    return ATTACKING * weights * n * len(recipe.eps) * (looks + SCORING)
+
+
+SCORING = 4
+
+
+def estimate_seconds(cells: Sequence[Cell], speed: float) -> float:
+    """Return about how long cells take one after the other. speed: operations a second."""
+    return sum(cell.cost / speed + FIXED[cell.level] for cell in cells)
+
+
+FIXED: dict[Level, float] = {"autoencoders": 3.0, "classifiers": 2.0, "attacks": 1.0}
+"""Seconds that a cell takes however small it is, most of them compiling; measured on two cores."""
