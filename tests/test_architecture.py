@@ -48,7 +48,11 @@ HEAVY = {"numpy", "tensorflow", "keras", "sklearn", "scipy", "cleverhans", "matp
 FORBIDDEN = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib", "h5py", "code", "runpy"}
 """Modules that execute what they load, or read formats that do."""
 
-WRITES_ONLY = {"advae.workflows.exporting": {"joblib.dump"}}
+WRITES_ONLY = {
+    "advae.workflows.exporting": {"joblib.dump"},
+    # What it passes between processes of its own never touches a disk.
+    "advae.workflows.reproducing": {"joblib.Parallel", "joblib.delayed", "joblib.parallel_config"},
+}
 """Where one of them is imported for its writer, and all that is taken of it."""
 
 EXECUTES = {"eval", "exec", "compile", "__import__"}

@@ -26,6 +26,7 @@ COMMANDS: dict[str, Command] = {
     "train-clf": Command("train_clf", "train_clf", "Train a classifier; prints its id."),
     "attack": Command("attack", "attack", "Attack a classifier; prints the run's id."),
     "report": Command("report", "report", "Write a report; prints its page's path."),
+    "reproduce": Command("reproduce", "reproduce", "Run the paper's whole experiment; prints its report's path."),
     "purify": Command("purify", "purify", "Purify the images of a .npy file."),
     "predict": Command("predict", "predict", "Classify the images of a .npy file."),
     "registry": Command("registry", "app", "List, show, name and remove what is stored."),

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from advae.cli.groups import SESSION, complete_names, complete_refs, grouped
-from advae.cli.options import DataDirOption, DatasetOption, split_names
+from advae.cli.groups import SESSION, complete_refs, grouped
+from advae.cli.options import EVERY_FORMAT, DataDirOption, DatasetOption, FormatOption, OutOption, split_names
 from advae.cli.session import Session
 from advae.errors import VerdictError
-from advae.report import FORMATS, build_terminal_table, check_formats, compare_runs, list_failures, write_comparison
+from advae.report import (
+    Comparison,
+    build_terminal_table,
+    check_formats,
+    compare_runs,
+    list_failures,
+    write_comparison,
+)
 from advae.workflows import choose_runs
 
 SHOWN = 3
@@ -32,13 +40,8 @@ def report(
     ] = None,
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the files go.")] = Path("advae-report"),
-    format_: Annotated[
-        str,
-        typer.Option(
-            "--format", metavar="F[,F...]", help=f"{', '.join(FORMATS)}.", autocompletion=complete_names(FORMATS)
-        ),
-    ] = ",".join(FORMATS),
+    out: OutOption = Path("advae-report"),
+    format_: FormatOption = EVERY_FORMAT,
     strict: Annotated[
         bool,
         typer.Option("--strict", help="Exit 7 where a verdict is FAIL, or a defence's robustness is not established."),
@@ -51,13 +54,17 @@ def report(
         runs = choose_runs(workspace, refs or [], dataset)
         comparison = compare_runs(session.registry, runs)
         files = write_comparison(comparison, out, formats=formats)
-    session.tell(build_terminal_table(comparison))
-    paths = {name: str(path) for name, path in files.items()}
-    session.put(
-        {"page": paths.get("html"), "files": paths, "runs": [run.id for run in runs]}, next(iter(paths.values()))
-    )
+    put_report(session, comparison, files)
     if strict:
         _refuse(list_failures(comparison))
+
+
+def put_report(session: Session, comparison: Comparison, files: Mapping[str, Path]) -> None:
+    """Show people what a report says, and print where its page is, or with ``--json`` all its files."""
+    session.tell(build_terminal_table(comparison))
+    paths = {name: str(path) for name, path in files.items()}
+    document = {"page": paths.get("html"), "files": paths, "runs": [run.id for run in comparison.runs]}
+    session.put(document, next(iter(paths.values())))
 
 
 def _refuse(reasons: list[str]) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMATS",
+    "Comparison",
     "Judgement",
     "build_terminal_table",
     "build_verdict_table",

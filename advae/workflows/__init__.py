@@ -2,22 +2,32 @@
 
 from advae.workflows.applying import Prediction, predict, purify
 from advae.workflows.attacking import Attacks, Plan, attack
+from advae.workflows.layout import LEVELS, Cell, Level, lay_out
 from advae.workflows.reporting import choose_runs
+from advae.workflows.reproducing import Finished, Survey, make_cells, survey
 from advae.workflows.training import train_autoencoder, train_classifier
 from advae.workflows.workspace import DEFAULT_DATASET, Made, Workspace, identify_dataset
 
 __all__ = [
     "DEFAULT_DATASET",
+    "LEVELS",
     "Attacks",
+    "Cell",
+    "Finished",
+    "Level",
     "Made",
     "Plan",
     "Prediction",
+    "Survey",
     "Workspace",
     "attack",
     "choose_runs",
     "identify_dataset",
+    "lay_out",
+    "make_cells",
     "predict",
     "purify",
+    "survey",
     "train_autoencoder",
     "train_classifier",
 ]

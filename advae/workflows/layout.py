@@ -8,8 +8,7 @@ from typing import Literal
 
 from advae import autoencoders, classifiers
 from advae.errors import UsageError
-from advae.experiments import AttackPlan, Experiment
-from advae.experiments.plan import NONE
+from advae.experiments import NONE, AttackPlan, Experiment
 from advae.records import (
     AutoencoderRecipe,
     ClassifierRecipe,

@@ -16,15 +16,15 @@ from advae.errors import DivergedError
 from advae.records import AutoencoderMetrics, AutoencoderRecipe, ClassifierMetrics, ClassifierRecipe, Dataset
 from advae.registry import Registry
 from advae.workflows.attacking import make_run
-from advae.workflows.layout import LEVELS, Cell
+from advae.workflows.layout import LEVELS, Cell, Level, estimate_seconds
 from advae.workflows.training import make_autoencoder, make_classifier
 from advae.workflows.workspace import Workspace
 
 DEFAULT_SPEED = 1.3e11
 """Operations a second of the networks of this project, measured on two cores of a server."""
 
-LONG_ENOUGH = 2.0
-"""Seconds of training that say how fast a machine is; shorter ones are all overhead."""
+LARGE_ENOUGH = 1e12
+"""Operations of a training that says how fast a machine is; a smaller one's time is all overhead."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,35 @@ class Finished:
 Watch = Callable[[Finished], None]
 
 
-def find_cached(registry: Registry, cells: Iterable[Cell]) -> frozenset[str]:
-    """Return the ids of the cells that are in the registry."""
+@dataclass(frozen=True)
+class Survey:
+    """The cells of an experiment and which of them are there already. speed: operations a second, to foretell times."""
+
+    cells: tuple[Cell, ...]
+    cached: frozenset[str]
+    speed: float
+
+    def list_level(self, level: Level) -> list[Cell]:
+        """Return the cells of a level."""
+        return [cell for cell in self.cells if cell.level == level]
+
+    def list_missing(self, level: Level) -> list[Cell]:
+        """Return the cells of a level that have to be made."""
+        return [cell for cell in self.list_level(level) if cell.id not in self.cached]
+
+    def estimate_seconds(self, level: Level) -> float:
+        """Return about how long what is missing of a level takes, one after the other."""
+        return estimate_seconds(self.list_missing(level), self.speed)
+
+
+def survey(registry: Registry, cells: Sequence[Cell]) -> Survey:
+    """Return which cells of an experiment are in the registry, and how fast this machine is."""
     there = set(registry.ids())
-    return frozenset(cell.id for cell in cells if cell.id in there)
+    cached = frozenset(cell.id for cell in cells if cell.id in there)
+    return Survey(tuple(cells), cached, _measure_speed(registry, [cell for cell in cells if cell.id in cached]))
 
 
-def measure_speed(registry: Registry, cells: Iterable[Cell]) -> float:
+def _measure_speed(registry: Registry, cells: Iterable[Cell]) -> float:
     """Return how many operations a second this machine did when it trained the cells that are there.
 
     The default where none of them says.
@@ -56,23 +78,22 @@ def measure_speed(registry: Registry, cells: Iterable[Cell]) -> float:
         manifest = registry.find(cell.id) if cell.level != "attacks" else None
         metrics = manifest.metrics if manifest else None
         history = metrics.history if isinstance(metrics, AutoencoderMetrics | ClassifierMetrics) else None
-        if history and history.seconds >= LONG_ENOUGH:
+        if history and cell.cost >= LARGE_ENOUGH:
             speeds.append(cell.cost / history.seconds)
     return median(speeds) if speeds else DEFAULT_SPEED
 
 
-def make_cells(workspace: Workspace, cells: Sequence[Cell], *, jobs: int, watch: Watch) -> list[Finished]:
+def make_cells(workspace: Workspace, survey: Survey, *, jobs: int, watch: Watch) -> list[Finished]:
     """Make the cells that are not there yet, and return those whose training diverged.
 
     jobs: how many at a time, each in a process of its own from 2 on. What rests on a cell that diverged is left out.
     watch: called for each as it is finished, in the order in which they are. What is finished stays, whatever ends the
     others. Raises what training and attacking raise.
     """
-    cached = find_cached(workspace.registry, cells)
     missing, diverged = set[str](), list[Finished]()
     with _open_pool(jobs) as run:
         for level in LEVELS:
-            todo = [cell for cell in cells if cell.level == level and cell.id not in cached]
+            todo = survey.list_missing(level)
             missing |= {cell.id for cell in todo if missing & set(cell.recipe.parents)}
             ready = [Task(workspace.registry.home, workspace.data_dir, cell) for cell in todo if cell.id not in missing]
             for finished in run(ready):

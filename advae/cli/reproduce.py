@@ -1,0 +1,80 @@
+"""``advae reproduce``: the paper's whole experiment, or a plan of one's own, cell by cell, and a report on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from advae.cli.groups import SESSION, complete_names, grouped
+from advae.cli.levels import put_survey, show_levels
+from advae.cli.options import EVERY_FORMAT, DataDirOption, FormatOption, OutOption, split_names
+from advae.cli.report import put_report
+from advae.cli.session import Session
+from advae.cli.stdout import write
+from advae.datasets import DATASETS
+from advae.errors import DivergedError
+from advae.experiments import PAPER, read_experiment
+from advae.report import check_formats, compare_runs, write_comparison
+from advae.workflows import Finished, lay_out, make_cells, survey
+
+
+@grouped(session=SESSION)
+def reproduce(
+    session: Session,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            "--dataset",
+            metavar="NAME|PATH.npz[,...]",
+            help=f"{', '.join(DATASETS)}, or an .npz of your own images; default: the plan's, digits.",
+            autocompletion=complete_names(DATASETS),
+        ),
+    ] = None,
+    data_dir: DataDirOption = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option("--plan", metavar="FILE", help="What to train and attack, a TOML file; default: the paper's."),
+    ] = None,
+    show_plan: Annotated[
+        bool, typer.Option("--show-plan", help="Print the paper's plan, to copy and to edit, and stop.")
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Show what is missing and about how long it takes, print its ids, and stop."),
+    ] = False,
+    jobs: Annotated[
+        int, typer.Option("--jobs", metavar="N", min=1, max=256, help="Cells at a time, each in a process of its own.")
+    ] = 1,
+    out: OutOption = Path("advae-report"),
+    format_: FormatOption = EVERY_FORMAT,
+) -> None:
+    """Run the paper's whole experiment and report on it; prints the path of its page."""
+    if show_plan:
+        write(PAPER.read_text("utf-8"))
+        return
+    formats = split_names("--format", format_)
+    check_formats(formats)
+    experiment = read_experiment(plan)
+    if dataset:
+        experiment = experiment.model_copy(update={"datasets": tuple(split_names("--dataset", dataset))})
+    with session.workspace("reproduce", data_dir=data_dir) as workspace:
+        surveyed = survey(session.registry, lay_out(workspace, experiment))
+    put_survey(session, surveyed, answer=dry_run)
+    if dry_run:
+        return
+    with show_levels(session, surveyed) as watch:
+        diverged = make_cells(workspace, surveyed, jobs=jobs, watch=watch)
+    runs = [found for cell in surveyed.list_level("attacks") if (found := session.registry.find(cell.id))]
+    comparison = compare_runs(session.registry, runs)
+    put_report(session, comparison, write_comparison(comparison, out, formats=formats))
+    _refuse(diverged)
+
+
+def _refuse(diverged: list[Finished]) -> None:
+    """Raise DivergedError where a training came to nothing, after all that can be had without it."""
+    if diverged:
+        first, *others = diverged
+        more = f"; and {len(others)} more" if others else ""
+        raise DivergedError(f"{first.cell.name}: {first.diverged}{more}")
