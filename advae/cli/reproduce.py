@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -45,8 +46,11 @@ def reproduce(
         typer.Option("--dry-run", help="Show what is missing and about how long it takes, print its ids, and stop."),
     ] = False,
     jobs: Annotated[
-        int, typer.Option("--jobs", metavar="N", min=1, max=256, help="Cells at a time, each in a process of its own.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            "--jobs", metavar="N", min=1, max=256, help="Cells at a time, each in a process; default: cores, at most 4."
+        ),
+    ] = None,
     out: OutOption = Path("advae-report"),
     format_: FormatOption = EVERY_FORMAT,
 ) -> None:
@@ -65,11 +69,16 @@ def reproduce(
     if dry_run:
         return
     with show_levels(session, surveyed) as watch:
-        diverged = make_cells(workspace, surveyed, jobs=jobs, watch=watch)
+        diverged = make_cells(workspace, surveyed, jobs=jobs or _count_jobs(), watch=watch)
     runs = [found for cell in surveyed.list_level("attacks") if (found := session.registry.find(cell.id))]
     comparison = compare_runs(session.registry, runs)
     put_report(session, comparison, write_comparison(comparison, out, formats=formats))
     _refuse(diverged)
+
+
+def _count_jobs() -> int:
+    """Return how many cells to make at a time: small ones leave a core idle, and each takes a gigabyte or more."""
+    return min(os.cpu_count() or 1, 4)
 
 
 def _refuse(diverged: list[Finished]) -> None:
