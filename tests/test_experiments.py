@@ -1,0 +1,218 @@
+"""Plans of experiments, read and refused; what the paper published; an experiment laid out in cells."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from advae.errors import UsageError
+from advae.experiments import EXPLANATIONS, PAPER, PUBLISHED, Experiment, list_published, read_experiment
+from advae.records import AutoencoderRecipe, RunRecipe
+from advae.registry import Registry
+from advae.workflows import LEVELS, Cell, Workspace, lay_out, survey
+
+SMALL = """
+datasets = ["digits"]
+[autoencoders]
+vanilla = { type = "vanilla", epochs = 2 }
+raw = { type = "vanilla", epochs = 2, rescale = "none" }
+[classifiers]
+nn = { model = "nn", epochs = 2 }
+[[attacks]]
+classifiers = ["nn"]
+behind = ["none", "vanilla"]
+methods = ["fgsm"]
+threats = ["oblivious", "adaptive"]
+eps = [0.1, "50/255"]
+"""
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "plan.toml"
+    path.write_text(text)
+    return path
+
+
+def lay_out_plan(tmp_path: Path, text: str) -> tuple[Cell, ...]:
+    return lay_out(Workspace(Registry(tmp_path / "home")), read_experiment(write(tmp_path, text)))
+
+
+# ---------------------------------------------------------------- the paper
+
+
+def test_every_matrix_of_the_paper_is_there() -> None:
+    published = list_published()
+    assert len(published) == len(PUBLISHED.read_text().splitlines()) - 1 == 67
+    assert len({one.figure for one in published}) == 67
+    assert Counter(one.dataset for one in published) == {"mnist": 39, "fashion-mnist": 28}
+    assert {one.eps for one in published if one.classifier == "lr"} == {None, 50 / 255}
+    assert {one.eps for one in published if one.attack == "bim"} == {0.3}
+
+
+def test_explanations_are_for_figures_that_there_are() -> None:
+    figures = [figure for several in EXPLANATIONS for figure in several]
+    assert len(figures) == len(set(figures))
+    assert set(figures) <= {one.figure for one in list_published()}
+
+
+def test_the_papers_plan_has_every_cell_that_the_paper_has(tmp_path: Path) -> None:
+    """Clean and attacked, with the paper's budget: under its own protocol, and honestly."""
+    cells = lay_out(Workspace(Registry(tmp_path)), read_experiment())
+    runs = {cell.prepared: cell for cell in cells if cell.prepared}
+    recipes = {cell.id: cell.recipe for cell in cells}
+
+    def is_there(published: Any, *, honest: bool) -> bool:
+        linear = published.classifier == "lr"
+        behind = published.autoencoder != "none"
+        for cell in runs.values():
+            run = cell.recipe
+            assert isinstance(run, RunRecipe)
+            classifier = recipes[run.classifier]
+            purifier = recipes[classifier.parents[0]] if classifier.parents else None
+            kind = purifier.type if isinstance(purifier, AutoencoderRecipe) else "none"
+            wanted = ("adaptive", True) if honest else ("encoded" if behind else "adaptive", not linear)
+            if (classifier.model, kind, run.method, run.threat, run.clip, run.limit) == (
+                published.classifier, published.autoencoder, published.attack, *wanted, None,
+            ) and published.eps in run.eps:  # fmt: skip
+                return True
+        return False
+
+    missing = [
+        (one.figure, honest)
+        for one in list_published()
+        for honest in (True, False)
+        if one.attack != "none" and not is_there(one, honest=honest)
+    ]
+    assert missing == []
+
+
+def test_the_papers_plan_compares_activations(tmp_path: Path) -> None:
+    cells = lay_out(Workspace(Registry(tmp_path)), read_experiment())
+    shapes = {
+        cell.recipe.network.activations
+        for cell in cells
+        if isinstance(cell.recipe, AutoencoderRecipe) and cell.recipe.network and cell.recipe.type == "vanilla"
+    }
+    alike = {(name,) * 3 for name in ("relu", "sigmoid", "tanh", "elu", "softplus", "exponential")}
+    assert {shape[:3] for shape in shapes} == {*alike, ("relu", "relu", "exponential")}
+    assert {shape[3] for shape in shapes} == {"softplus"}
+
+
+# ---------------------------------------------------------------- plans
+
+
+def test_a_plan_is_laid_out_in_an_order_that_works(tmp_path: Path) -> None:
+    cells = lay_out_plan(tmp_path, SMALL)
+    assert Counter(cell.level for cell in cells) == {"autoencoders": 2, "classifiers": 2, "attacks": 3}
+    assert [LEVELS.index(cell.level) for cell in cells] == sorted(LEVELS.index(cell.level) for cell in cells)
+    made: set[str] = set()
+    for cell in cells:
+        assert set(cell.recipe.parents) <= made, cell.name
+        made.add(cell.id)
+
+
+def test_without_a_purifier_there_is_one_threat_model(tmp_path: Path) -> None:
+    cells = lay_out_plan(tmp_path, SMALL)
+    runs = [cell.recipe for cell in cells if isinstance(cell.recipe, RunRecipe)]
+    (undefended,) = {run.twin for run in runs if run.twin}
+    assert [run.threat for run in runs if run.classifier == undefended] == ["adaptive"]
+    assert {run.eps for run in runs} == {(0.1, 50 / 255)}
+
+
+def test_what_an_attacker_needs_is_part_of_the_plan(tmp_path: Path) -> None:
+    """A surrogate for transfer, though the plan does not name it."""
+    cells = lay_out_plan(tmp_path, SMALL.replace('"oblivious", "adaptive"', '"transfer"').replace('"none", ', ""))
+    (run,) = [cell.recipe for cell in cells if isinstance(cell.recipe, RunRecipe)]
+    assert run.surrogate in {cell.id for cell in cells}
+    assert Counter(cell.level for cell in cells) == {"autoencoders": 3, "classifiers": 2, "attacks": 1}
+
+
+def test_each_seed_has_cells_of_its_own(tmp_path: Path) -> None:
+    once, twice = lay_out_plan(tmp_path, SMALL), lay_out_plan(tmp_path, SMALL + "\n")
+    assert [cell.id for cell in once] == [cell.id for cell in twice]
+    both = lay_out_plan(tmp_path, "seeds = [0, 1]" + SMALL)
+    assert len(both) == 2 * len(once)
+    assert len({cell.id for cell in both}) == 2 * len(once)
+
+
+def test_a_file_of_images_is_looked_for_beside_the_plan(tmp_path: Path) -> None:
+    experiment = read_experiment(write(tmp_path, SMALL.replace('["digits"]', '["mine.npz", "mnist"]')))
+    assert experiment.datasets == (str(tmp_path / "mine.npz"), "mnist")
+
+
+def test_the_papers_plan_is_what_it_says_it_is(tmp_path: Path) -> None:
+    assert read_experiment() == read_experiment(write(tmp_path, PAPER.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('["fgsm"]', "[]", "attacks[0].methods: tuple should have at least 1 item"),
+        (
+            '["none", "vanilla"]',
+            '["none", "vanila"]',
+            "behind: unknown name 'vanila'; did you mean 'vanilla'",
+        ),
+        ('classifiers = ["nn"]', 'classifiers = ["lr"]', "attacks[0].classifiers: unknown name 'lr'"),
+        ('type = "vanilla", epochs = 2 }', "epochs = 2 }", "autoencoders.vanilla: it has no type"),
+        ('model = "nn", ', "", "classifiers.nn: it has no model"),
+        (
+            'model = "nn", epochs',
+            'model = "nn", epoch',
+            "classifiers.nn: unknown option 'epoch'; did you mean",
+        ),
+        ('"50/255"', '"50/o"', "bad eps '50/o'"),
+        ("[[attacks]]", "[[attack]]", "attack: extra inputs are not permitted"),
+        ("eps = [0.1", "epss = [0.1", "attacks[0].eps: field required"),
+        ("vanilla = {", "none = {", "autoencoders.none: the name stands for no autoencoder"),
+        ('datasets = ["digits"]', "datasets = 3", "datasets: input should be a valid tuple, got 3"),
+        ("[classifiers]", "[classifiers", "Expected ']'"),
+    ],
+)
+def test_a_bad_plan_is_one_line_that_says_where(tmp_path: Path, old: str, new: str, said: str) -> None:
+    path = write(tmp_path, SMALL.replace(old, new, 1))
+    with pytest.raises(UsageError) as error:
+        read_experiment(path)
+    assert str(error.value).startswith(f"bad plan {path}: ")
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_plan_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot read plan .*: No such file"):
+        read_experiment(tmp_path / "none.toml")
+
+
+def test_a_method_that_does_not_fit_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="asks for natural on nn: attack 'natural' is for logistic regression"):
+        lay_out_plan(tmp_path, SMALL.replace('["fgsm"]', '["natural"]'))
+
+
+def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="unknown autoencoder 'vanilly'"):
+        lay_out_plan(tmp_path, SMALL.replace('type = "vanilla"', 'type = "vanilly"', 1))
+
+
+# ---------------------------------------------------------------- how long it takes
+
+
+def test_what_is_there_takes_no_time(tmp_path: Path) -> None:
+    cells = lay_out_plan(tmp_path, SMALL)
+    surveyed = survey(Registry(tmp_path / "home"), cells)
+    assert surveyed.list_missing("attacks") == surveyed.list_level("attacks")
+    assert all(surveyed.estimate_seconds(level) > 0 for level in LEVELS)
+    done = type(surveyed)(cells, frozenset(cell.id for cell in cells), surveyed.speed)
+    assert [done.estimate_seconds(level) for level in LEVELS] == [0, 0, 0]
+
+
+def test_more_work_is_foretold_to_take_longer(tmp_path: Path) -> None:
+    def foretell(experiment: Experiment) -> dict[str, float]:
+        surveyed = survey(Registry(tmp_path), lay_out(Workspace(Registry(tmp_path)), experiment))
+        return {level: surveyed.estimate_seconds(level) for level in LEVELS}
+
+    few = read_experiment(write(tmp_path, SMALL))
+    many = read_experiment(write(tmp_path, SMALL.replace("epochs = 2", "epochs = 2000").replace("fgsm", "pgd")))
+    assert all(foretell(many)[level] > foretell(few)[level] for level in LEVELS)
