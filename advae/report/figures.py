@@ -23,7 +23,7 @@ from advae.report.drawing import (
     styled,
 )
 from advae.report.rows import Comparison, Pipeline, Row
-from advae.report.runs import Measured, Run, read_history
+from advae.report.runs import Measured, Run
 from advae.report.strips import draw_strips
 from advae.report.wording import name_attack, name_pipeline, show_name
 from advae.verdicts import NOT_VALID
@@ -132,10 +132,9 @@ def _scale_down(eps: Any) -> Any:
 
 def draw_losses(comparison: Comparison) -> Iterator[Drawing]:
     """Yield the loss history of each distinct network: training and held-out images, by epoch."""
-    for entry in comparison.networks:
-        history = read_history(entry)
-        if history and history.loss:
-            yield _draw_losses_of(entry, history)
+    for network in comparison.networks:
+        if network.history and network.history.loss:
+            yield _draw_losses_of(network.manifest, network.history)
 
 
 def _draw_losses_of(entry: Manifest, history: History) -> Drawing:
