@@ -150,6 +150,7 @@ def _attack(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     rng = np.random.default_rng(recipe.seed + 7)
     x, labels = load_images(n)
+    x = resize_images(x, recipe.dataset.side)
     classes = len(recipe.dataset.classes)
     labels = labels % classes
     wrong = (labels + rng.integers(1, max(classes, 2), n)) % classes
@@ -189,10 +190,18 @@ def _measure(recipe: RunRecipe, outcomes: dict[str, Any], valid: bool, stuck: fl
             l2_mean=1.0,
             zero_gradient_fraction=stuck,
             within_budget=valid,
+            targets=_aim(recipe),
         )
         for eps, predictions in zip(recipe.eps, outcomes["predictions"], strict=True)
     )
     return RunMetrics(n=len(labels), clean_accuracy=clean, clean_accuracy_interval=interval, results=results)
+
+
+def _aim(recipe: RunRecipe) -> tuple[int, ...] | None:
+    """Return the next class of each as its natural target and the one before as its non-natural one."""
+    step = {"natural": 1, "non-natural": -1}.get(recipe.method)
+    classes = len(recipe.dataset.classes)
+    return tuple((label + step) % classes for label in range(classes)) if step else None
 
 
 def _judge(recipe: RunRecipe, metrics: RunMetrics, found: dict[str, Any]) -> RunMetrics:
