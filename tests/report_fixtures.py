@@ -14,6 +14,7 @@ from rich.table import Table
 
 from advae.metrics import accuracy
 from advae.records import (
+    Activations,
     AutoencoderMetrics,
     AutoencoderRecipe,
     ClassifierMetrics,
@@ -39,12 +40,32 @@ NETWORK = NetworkOptions(
 HISTORY = History(loss=(2.0, 0.9, 0.3, 0.1, 0.05), validation_loss=(1.9, 0.8, 0.35, 0.2, 0.18), seconds=1.0)
 
 
+def resize_images(x: np.ndarray[Any, Any], side: int) -> np.ndarray[Any, Any]:
+    """Return 8 x 8 images, float32 (n, 64), as (n, side * side), each pixel repeated or left out."""
+    steps = np.arange(side) * SIDE // side
+    return x.reshape(-1, SIDE, SIDE)[:, steps][:, :, steps].reshape(len(x), -1)
+
+
 def load_images(n: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Return real 8 x 8 digits: float32 (n, 64) in [0, 1] and int64 (n,)."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     return (digits.data[:n] / 16).astype(np.float32), digits.target[:n].astype(np.int64)
+
+
+def make_views(*, plane: bool = False, side: int = SIDE, along: int = 4) -> dict[str, np.ndarray[Any, Any]]:
+    """Return what an autoencoder keeps for the report. plane: with what a code of two numbers adds."""
+    rng = np.random.default_rng(11)
+    x, labels = load_images(15)
+    x = resize_images(x, side)
+    views = {"labels": labels, "x": x, "purified": (0.8 * x).astype(np.float32)}
+    if not plane:
+        return views
+    codes = rng.normal(size=(200, 2)).astype(np.float32)
+    axes = np.stack([np.linspace(-2, 2, along), np.linspace(-3, 1, along)]).astype(np.float32)
+    generated = rng.random((along**2, side**2), dtype=np.float32)
+    return views | {"codes": codes, "code_labels": np.arange(200) % 10, "axes": axes, "generated": generated}
 
 
 class Lab:
@@ -54,21 +75,39 @@ class Lab:
         self.registry = Registry(home)
         self.dataset = dataset
 
-    def add_autoencoder(self, type_: str = "vanilla", **changes: Any) -> Manifest:
-        recipe = AutoencoderRecipe(
-            type=type_, dataset=self.dataset, network=NETWORK, loss="categorical_crossentropy",
-            rescale=changes.get("rescale", "intensity"), options={}, seed=changes.get("seed", 0), recipe_rev=1,
-        )  # fmt: skip
-        metrics = AutoencoderMetrics(history=HISTORY, test_mse=0.01, output_range=changes.get("reach", (0.0, 1.0)))
-        return self.registry.publish(recipe, metrics, {})
+    def add_autoencoder(
+        self,
+        type_: str = "vanilla",
+        *,
+        views: dict[str, np.ndarray[Any, Any]] | None = None,
+        reach: tuple[float, float] = (0.0, 1.0),
+        history: History | None = HISTORY,
+        activations: Activations = NETWORK.activations,
+        **changes: Any,
+    ) -> Manifest:
+        """Publish an autoencoder. views: what it keeps for the report, None as one from before there was that."""
+        fields: dict[str, Any] = {
+            "type": type_, "dataset": self.dataset, "network": NETWORK.model_copy(update={"activations": activations}),
+            "loss": "categorical_crossentropy", "rescale": "intensity", "options": {}, "seed": 0, "recipe_rev": 1,
+        }  # fmt: skip
+        recipe = AutoencoderRecipe(**(fields | changes))
+        metrics = AutoencoderMetrics(history=history, test_mse=0.01, output_range=reach)
+        return self.registry.publish(recipe, metrics, {"samples.npz": views} if views else {})
 
-    def add_classifier(self, autoencoder: Manifest | None = None, *, model: str = "nn", seed: int = 0) -> Manifest:
+    def add_classifier(
+        self,
+        autoencoder: Manifest | None = None,
+        *,
+        model: str = "nn",
+        seed: int = 0,
+        history: History | None = HISTORY,
+    ) -> Manifest:
         recipe = ClassifierRecipe(
             model=model, dataset=self.dataset, autoencoder=autoencoder.id if autoencoder else None, options=NETWORK,
             seed=seed, recipe_rev=1,
         )  # fmt: skip
         metrics = ClassifierMetrics(
-            train_accuracy=1.0, test_accuracy=0.95, test_accuracy_interval=(0.9, 0.99), n_test=100, history=HISTORY
+            train_accuracy=1.0, test_accuracy=0.95, test_accuracy_interval=(0.9, 0.99), n_test=100, history=history
         )
         return self.registry.publish(recipe, metrics, {})
 
@@ -111,6 +150,7 @@ def _attack(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     rng = np.random.default_rng(recipe.seed + 7)
     x, labels = load_images(n)
+    x = resize_images(x, recipe.dataset.side)
     classes = len(recipe.dataset.classes)
     labels = labels % classes
     wrong = (labels + rng.integers(1, max(classes, 2), n)) % classes
@@ -150,10 +190,18 @@ def _measure(recipe: RunRecipe, outcomes: dict[str, Any], valid: bool, stuck: fl
             l2_mean=1.0,
             zero_gradient_fraction=stuck,
             within_budget=valid,
+            targets=_aim(recipe),
         )
         for eps, predictions in zip(recipe.eps, outcomes["predictions"], strict=True)
     )
     return RunMetrics(n=len(labels), clean_accuracy=clean, clean_accuracy_interval=interval, results=results)
+
+
+def _aim(recipe: RunRecipe) -> tuple[int, ...] | None:
+    """Return the next class of each as its natural target and the one before as its non-natural one."""
+    step = {"natural": 1, "non-natural": -1}.get(recipe.method)
+    classes = len(recipe.dataset.classes)
+    return tuple((label + step) % classes for label in range(classes)) if step else None
 
 
 def _judge(recipe: RunRecipe, metrics: RunMetrics, found: dict[str, Any]) -> RunMetrics:

@@ -47,16 +47,22 @@ FORMATS = tuple(WRITERS)
 
 
 def write_report(
-    registry: Registry, runs: Sequence[Manifest], out: Path, *, formats: Sequence[str] = FORMATS
+    registry: Registry,
+    runs: Sequence[Manifest],
+    out: Path,
+    *,
+    networks: Sequence[Manifest] = (),
+    formats: Sequence[str] = FORMATS,
 ) -> dict[str, Path]:
     """Compare runs, write ``report.<format>`` into ``out`` for each format, and return the files' paths.
 
-    Counterparts without autoencoder are looked for in the whole registry. Raises UsageError for an unknown format,
+    Counterparts without autoencoder are looked for in the whole registry; networks: trained entries to show beside
+    those that the runs rest on. Raises UsageError for an unknown format,
     NotFoundError where there are no runs, CorruptError for a run that cannot be read, DiskError where ``out`` cannot be
     written.
     """
     check_formats(formats)
-    return write_comparison(compare_runs(registry, runs), out, formats=formats)
+    return write_comparison(compare_runs(registry, runs, networks), out, formats=formats)
 
 
 def check_formats(formats: Sequence[str]) -> None:

@@ -9,20 +9,22 @@ from typing import TYPE_CHECKING
 from advae.errors import NotFoundError
 from advae.records import Manifest
 from advae.report.judging import judge_pipeline
+from advae.report.networks import Network, open_network
 from advae.report.notes import write_notes
 from advae.report.pairing import CounterpartFinder
 from advae.report.rows import Comparison, Pipeline, Row, list_parents, list_runs_of
-from advae.report.runs import Measured, Run, open_run, read_history
+from advae.report.runs import Measured, Run, open_run
 from advae.report.threat_models import place_threat
 
 if TYPE_CHECKING:
     from advae.registry import Registry
 
 
-def compare_runs(registry: Registry, manifests: Sequence[Manifest]) -> Comparison:
+def compare_runs(registry: Registry, manifests: Sequence[Manifest], networks: Sequence[Manifest] = ()) -> Comparison:
     """Return the runs with their counterparts without autoencoder, which are looked for in the whole registry.
 
-    Raises NotFoundError where there is no run at all, and what ``open_run`` raises.
+    networks: trained entries to show beside those that the runs rest on. Raises NotFoundError where there is no run at
+    all, and what ``open_run`` and ``open_network`` raise.
     """
     if not manifests:
         raise NotFoundError("no run to report on; `advae attack` makes one")
@@ -31,7 +33,7 @@ def compare_runs(registry: Registry, manifests: Sequence[Manifest]) -> Compariso
     finder = CounterpartFinder(registry, runs)
     pipelines = tuple(_build_pipeline(group, finder) for group in _group_by_classifier(runs))
     rows = tuple(row for pipeline in pipelines for row in pipeline.rows)
-    return Comparison(tuple(runs), rows, pipelines, _list_networks(rows))
+    return Comparison(tuple(runs), rows, pipelines, tuple(_open_networks(registry, rows, networks)))
 
 
 def _order(run: Run) -> tuple[object, ...]:
@@ -65,6 +67,14 @@ def _build_rows(run: Run, finder: CounterpartFinder) -> Iterator[Row]:
         yield Row(own, Measured(other, other.recipe.eps.index(eps)) if other else None)
 
 
-def _list_networks(rows: Iterable[Row]) -> tuple[Manifest, ...]:
-    parents = {entry.id: entry for run in list_runs_of(rows) for entry in list_parents(run)}
-    return tuple(entry for entry in parents.values() if read_history(entry))
+def _open_networks(registry: Registry, rows: Iterable[Row], more: Iterable[Manifest]) -> Iterator[Network]:
+    """Yield the trained entries that have something to show: those behind the rows, then more in a fixed order."""
+    entries = {entry.id: entry for run in list_runs_of(rows) for entry in list_parents(run)}
+    entries |= {entry.id: entry for entry in sorted(more, key=_order_entry) if entry.id not in entries}
+    for network in (open_network(registry, entry) for entry in entries.values()):
+        if network.history or network.views:
+            yield network
+
+
+def _order_entry(entry: Manifest) -> tuple[str, str, str]:
+    return entry.recipe.dataset.name, entry.recipe.dataset.digest, entry.id

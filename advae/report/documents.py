@@ -6,15 +6,16 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from advae.records import Manifest, Verdict
+from advae.records import Verdict
 from advae.report.commands import list_commands
 from advae.report.controls import Contest, Match, find_contests
 from advae.report.gaps import Gap, find_gaps, suggest_gap
 from advae.report.headlines import Headline, write_headlines
 from advae.report.judging import count_verdicts
 from advae.report.ladder import Rung, build_ladder
+from advae.report.networks import Network
 from advae.report.rows import Pipeline, Row, list_runs_of
-from advae.report.runs import Measured, Run, read_history
+from advae.report.runs import Measured, Run
 from advae.report.scores import Findings, Scores
 from advae.report.seeds import Spread, find_spreads
 from advae.report.threat_models import ORDER, describe_threat
@@ -41,7 +42,7 @@ def render_json(findings: Findings) -> str:
         "pipelines": [_dump_pipeline(pipeline) for pipeline in comparison.pipelines],
         "controls": [_dump_contest(contest) for contest in find_contests(comparison)],
         "seeds": [_dump_spread(spread) for spread in find_spreads(comparison)],
-        "networks": [_dump_network(entry) for entry in comparison.networks],
+        "networks": [_dump_network(network) for network in comparison.networks],
         "threats": {threat: describe_threat(threat) for threat in comparison.threats},
         "commands": list_commands(list_runs_of(comparison.rows)),
     }
@@ -158,12 +159,11 @@ def _dump_run(run: Run, scores: Iterable[Scores]) -> dict[str, Any]:
     }
 
 
-def _dump_network(entry: Manifest) -> dict[str, Any]:
-    history = read_history(entry)
+def _dump_network(network: Network) -> dict[str, Any]:
     return {
-        "id": entry.id,
-        "recipe": entry.recipe.model_dump(mode="json"),
-        "history": history.model_dump(mode="json") if history else None,
+        "id": network.id,
+        "recipe": network.manifest.recipe.model_dump(mode="json"),
+        "history": network.history.model_dump(mode="json") if network.history else None,
     }
 
 

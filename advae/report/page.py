@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from advae.report.activations import tabulate_activations
 from advae.report.commands import list_commands
 from advae.report.controls import find_contests, tabulate_contest
 from advae.report.drawing import TRAINING
@@ -69,6 +70,7 @@ def render_page(findings: Findings) -> str:
     script = render_template("page.js.j2")
     return render_template(
         "page.html.j2",
+        activations=tabulate_activations(comparison),
         benefit=BENEFIT,
         columns=COLUMNS,
         contests=find_contests(comparison),

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from advae.metrics import mcnemar
 from advae.records import Manifest, Verdict
+from advae.report.networks import Network
 from advae.report.runs import Measured, Run
 from advae.report.threat_models import INPUT_THREATS, place_threat
 from advae.report.wording import format_eps
@@ -122,12 +123,15 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that a report shows. networks: the distinct trained entries that have a loss history."""
+    """Everything that a report shows.
+
+    networks: the distinct trained entries that have a loss history or images to show, those that no run rests on last.
+    """
 
     runs: tuple[Run, ...]
     rows: tuple[Row, ...]
     pipelines: tuple[Pipeline, ...]
-    networks: tuple[Manifest, ...]
+    networks: tuple[Network, ...]
 
     @property
     def table_rows(self) -> tuple[Row, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from advae.registry import Registry
 
     Arrays = dict[str, np.ndarray[Any, Any]]
+
+CLASS_ARRAYS = ("labels", "clean_predictions", "predictions", "code_labels")
+"""Names of the arrays that hold classes."""
 
 
 @dataclass(frozen=True)
@@ -145,31 +149,42 @@ def read_raw_range(run: Run) -> tuple[float, float] | None:
     return None if metrics is None or metrics.unit_range else metrics.output_range
 
 
-def _check_arrays(run: Run) -> None:
-    """Raise CorruptError unless the arrays have the shapes and classes that the recipe promises.
+def find_misfit(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]], classes: int) -> str | None:
+    """Return what is wrong with arrays that should have these shapes, None where nothing is.
 
-    The registry vouches for the bytes only, and a figure drawn from arrays of another shape would be wrong in silence.
+    classes: those of CLASS_ARRAYS hold whole numbers below it. The registry vouches for the bytes only, and a figure
+    drawn from arrays of another shape would be wrong in silence.
     """
+    for key, shape in shapes.items():
+        if key not in arrays or arrays[key].shape != shape:
+            return f"{key} should have shape {shape}"
+        if arrays[key].dtype.kind not in "biuf":
+            return f"{key} should hold real numbers"
+        if key in CLASS_ARRAYS and not _are_classes(arrays[key], classes):
+            return f"{key} should lie in 0..{classes - 1}"
+    return None
+
+
+def count_items(arrays: Arrays, key: str) -> int:
+    """Return the length of an array, 0 for one that is missing or a single number."""
+    return int(arrays[key].shape[0]) if key in arrays and arrays[key].ndim else 0
+
+
+def _check_arrays(run: Run) -> None:
+    """Raise CorruptError unless the arrays have the shapes and classes that the recipe promises."""
     eps, n, classes = len(run.recipe.eps), run.metrics.n, len(run.recipe.dataset.classes)
-    m, d = len(run.samples.get("ids", ())), run.recipe.dataset.side**2
-    shapes = {
-        OUTCOMES: {"sample_ids": (n,), "labels": (n,), "clean_predictions": (n,), "predictions": (eps, n)},
-        SAMPLES: {"labels": (m,), "x": (m, d), "start": (m, d), "x_adv": (eps, m, d), "seen": (eps, m, d)}
-        | {"ids": (m,), "predictions": (eps, m)},
-    }
-    for name, arrays in ((OUTCOMES, run.outcomes), (SAMPLES, run.samples)):
-        for key, shape in shapes[name].items():
-            if key not in arrays or arrays[key].shape != shape:
-                raise _misfit(run, name, f"{key} should have shape {shape}")
-            if key in ("labels", "clean_predictions", "predictions") and not _are_classes(arrays[key], classes):
-                raise _misfit(run, name, f"{key} should lie in 0..{classes - 1}")
+    m, d = count_items(run.samples, "ids"), run.recipe.dataset.side**2
+    outcomes = {"sample_ids": (n,), "labels": (n,), "clean_predictions": (n,), "predictions": (eps, n)}
+    images = {"labels": (m,), "x": (m, d), "start": (m, d), "x_adv": (eps, m, d), "seen": (eps, m, d)}
+    samples = images | {"ids": (m,), "predictions": (eps, m)}
+    for name, arrays, shapes in ((OUTCOMES, run.outcomes, outcomes), (SAMPLES, run.samples, samples)):
+        if misfit := find_misfit(arrays, shapes, classes):
+            raise CorruptError(
+                f"{name} of {run.id} does not fit its recipe: {misfit}; `advae attack ... --force` replaces it"
+            )
     if [result.eps for result in run.metrics.results] != list(run.recipe.eps):
         raise CorruptError(f"{run.id} has results at other eps than its recipe; `advae attack ... --force` replaces it")
 
 
 def _are_classes(values: np.ndarray[Any, Any], classes: int) -> bool:
     return values.dtype.kind in "iu" and (not values.size or (int(values.min()) >= 0 and int(values.max()) < classes))
-
-
-def _misfit(run: Run, name: str, what: str) -> CorruptError:
-    return CorruptError(f"{name} of {run.id} does not fit its recipe: {what}; `advae attack ... --force` replaces it")

@@ -42,7 +42,12 @@ def _trace(workspace: Workspace, run: Manifest, *, must: bool) -> set[str]:
         for name in (OUTCOMES, SAMPLES):
             registry.read_arrays(run, name)
         classifier = registry.manifest(run.parents[0])
-        return {run.id, classifier.id, *(registry.manifest(purifier).id for purifier in classifier.parents)}
+        purifiers = [registry.manifest(purifier) for purifier in classifier.parents]
+        for purifier in purifiers:
+            # Those from before there were such images have none.
+            if SAMPLES in purifier.artifacts:
+                registry.read_arrays(purifier, SAMPLES)
+        return {run.id, classifier.id, *(purifier.id for purifier in purifiers)}
     except (CorruptError, NotFoundError) as error:
         if must:
             raise

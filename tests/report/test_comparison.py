@@ -13,7 +13,7 @@ import pytest
 from advae.records import Manifest
 from advae.report import compare_runs
 from advae.report.wording import NOT_RUN, format_eps, format_rate
-from tests.report_fixtures import Lab, read_files
+from tests.report_fixtures import Lab, make_views, read_files
 
 
 def test_defended_run_is_set_beside_the_undefended_one(lab: Lab, pair: list[Manifest]) -> None:
@@ -136,3 +136,28 @@ def test_eps_is_shown_in_both_scales(eps: float, text: str) -> None:
 
 def test_a_missing_rate_is_never_a_blank() -> None:
     assert format_rate(None) == NOT_RUN
+
+
+# ---------------------------------------------------------------- what was trained
+
+
+def test_networks_behind_the_runs_come_first_then_those_that_no_run_rests_on(lab: Lab) -> None:
+    purifier = lab.add_autoencoder(views=make_views())
+    classifier = lab.add_classifier(purifier)
+    run = lab.add_run(classifier)
+    extra = [lab.add_autoencoder(activations=(name, name, name, "softplus")) for name in ("relu", "tanh", "elu")]
+    networks = compare_runs(lab.registry, [run], [*extra, purifier]).networks
+    ids = [network.id for network in networks]
+    assert ids == [purifier.id, classifier.id, *sorted(entry.id for entry in extra)]
+    assert networks[0].views is not None
+    assert np.array_equal(networks[0].views["purified"], make_views()["purified"])
+    assert [network.views for network in networks[1:]] == [None] * 4
+
+
+def test_a_control_is_among_the_networks_where_it_has_images_to_show(lab: Lab) -> None:
+    controls = [
+        lab.add_autoencoder(kind, views=views, network=None, loss=None, history=None, rescale="none")
+        for kind, views in (("blur", make_views()), ("pca", None))
+    ]
+    runs = [lab.add_run(lab.add_classifier(control, model="lr", history=None)) for control in controls]
+    assert [network.id for network in compare_runs(lab.registry, runs).networks] == [controls[0].id]

@@ -6,13 +6,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from advae.errors import CorruptError, DiskError, NotFoundError, UsageError
 from advae.records import Manifest
 from advae.report import FORMATS, compare_runs, write_report
-from tests.report_fixtures import Lab, Tags, read_files
+from tests.report_fixtures import Lab, Tags, make_views, read_files
 
 
 def test_writes_every_format_and_nothing_else(lab: Lab, pair: list[Manifest], tmp_path: Path) -> None:
@@ -83,6 +85,22 @@ def test_arrays_that_do_not_fit_the_recipe_are_refused(lab: Lab) -> None:
             compare_runs(lab.registry, [bad])
 
 
+VIEWS = ("x", "purified", "labels", "codes", "code_labels", "axes", "generated")
+MISSHAPEN = [(key, value) for key in VIEWS for value in (np.zeros(()), np.full((3, 3), 90))]
+# Without codes an autoencoder has no latent plane, which is no fault.
+MISSING = [(key, None) for key in VIEWS if key != "codes"]
+
+
+@pytest.mark.parametrize(("key", "damage"), [*MISSHAPEN, *MISSING])
+def test_images_of_an_autoencoder_that_do_not_fit_its_recipe_are_refused(
+    lab: Lab, key: str, damage: np.ndarray[Any, Any] | None
+) -> None:
+    views = {name: value for name, value in (make_views(plane=True) | {key: damage}).items() if value is not None}
+    purifier = lab.add_autoencoder(views=views)
+    with pytest.raises(CorruptError, match=f"samples.npz of {purifier.id} does not fit its recipe: .*train-ae"):
+        compare_runs(lab.registry, [lab.add_run(lab.add_classifier(purifier))])
+
+
 # ---------------------------------------------------------------- weight
 
 
@@ -90,6 +108,7 @@ def test_import_is_light_and_writing_loads_no_network(lab: Lab, pair: list[Manif
     code = f"""
 import sys
 from pathlib import Path
+from typing import Any
 import advae.report
 heavy = {{"numpy", "matplotlib", "jinja2", "sklearn", "tensorflow", "keras"}} & set(sys.modules)
 assert not heavy, heavy

@@ -1,0 +1,127 @@
+"""Loss by epoch: of each network, of the activations beside each other, of the kinds beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from advae.records import AutoencoderRecipe, ClassifierRecipe, History
+from advae.report.activations import SOFTPLUS, find_activations, name_activations, name_group
+from advae.report.axes import make_axis, make_loss_axis
+from advae.report.charts import (
+    BLACK,
+    BLUE,
+    DASHED,
+    DOTTED,
+    GREEN,
+    GREY,
+    MIXED,
+    ORANGE,
+    PURPLE,
+    SKY,
+    SOLID,
+    VERMILLION,
+    WINE,
+    Chart,
+    Line,
+    Style,
+    draw_chart,
+)
+from advae.report.drawing import TRAINING, Drawing
+from advae.report.networks import Network
+from advae.report.rows import Comparison
+from advae.report.wording import show_name
+
+COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK, GREY, WINE)
+SHAPES = ("circle", "square", "up", "diamond", "down", "left", "star", "plus")
+DASHES = (SOLID, DASHED, MIXED, DOTTED)
+
+MARKED = 8
+"""Epochs of a line that carry a marker, about."""
+
+
+def draw_losses(comparison: Comparison) -> Iterator[Drawing]:
+    """Yield the loss history of each distinct network: training and held-out images, by epoch."""
+    for network in comparison.networks:
+        if network.history and network.history.loss:
+            yield _draw_network(network, network.history)
+
+
+def draw_activations(comparison: Comparison) -> Iterator[Drawing]:
+    """Yield the training losses of autoencoders that differ in their activations only, in one figure."""
+    for group in find_activations(comparison):
+        name = name_group(group)
+        chart = _compare([(name_activations(network), network) for network in group], "hidden activations")
+        ids = "; ".join(f"{name_activations(network)}: {network.id}" for network in group)
+        what = f"Training loss by epoch for different hidden activations. Autoencoder: {name}"
+        caption = f"{what}; nothing was attacked. {SOFTPLUS} {ids}."
+        yield Drawing(TRAINING, draw_chart(chart), f"Loss history by activations: {name}", caption)
+
+
+def draw_kinds(comparison: Comparison) -> Iterator[Drawing]:
+    """Yield the training losses of the kinds of autoencoder of one dataset and seed, in one figure."""
+    for group in _group_kinds(comparison):
+        recipe = group[0].manifest.recipe
+        data = f"{show_name(recipe.dataset.name)}, seed {recipe.seed}"
+        chart = _compare([(_name_kind(network), network) for network in group], "kind of autoencoder (its loss)")
+        ids = "; ".join(f"{_name_kind(network)}: {network.id}" for network in group)
+        what = f"Training loss by epoch of the kinds of autoencoder on {data}; nothing was attacked"
+        warning = "Only lines of the same loss can be compared with each other: how they fall, not how low they lie"
+        yield Drawing(
+            TRAINING, draw_chart(chart), f"Loss history by kind of autoencoder: {data}", f"{what}. {warning}. {ids}."
+        )
+
+
+def _group_kinds(comparison: Comparison) -> list[list[Network]]:
+    """Return for each dataset and seed one autoencoder of each kind, the first, where there are several kinds."""
+    groups: dict[tuple[str, int], dict[str, Network]] = {}
+    for network in comparison.networks:
+        recipe = network.purifier
+        if recipe and network.history and network.history.loss:
+            groups.setdefault((recipe.dataset.digest, recipe.seed), {}).setdefault(recipe.type, network)
+    return [list(kinds.values()) for kinds in groups.values() if len(kinds) > 1]
+
+
+def _name_kind(network: Network) -> str:
+    recipe = network.purifier
+    return f"{recipe.type} ({(recipe.loss or 'no loss').replace('_', ' ')})" if recipe else network.id
+
+
+def _compare(named: Sequence[tuple[str, Network]], title: str) -> Chart:
+    """Return a chart of training losses, each in a colour, marker and dashes of its own."""
+    lines = []
+    for place, (name, network) in enumerate(named):
+        marks = COLOURS[place % len(COLOURS)], SHAPES[place % len(SHAPES)], DASHES[place % len(DASHES)]
+        lines += _draw_line(name, network.history.loss if network.history else (), Style(*marks))
+    return _lay_out(lines, title)
+
+
+def _draw_network(network: Network, history: History) -> Drawing:
+    lines = [
+        *_draw_line("training", history.loss, Style(BLUE, "circle", SOLID)),
+        *_draw_line("validation", history.validation_loss, Style(VERMILLION, "square", DASHED)),
+    ]
+    name = _name_network(network)
+    caption = f"Loss by epoch of the {name}, {network.id}; nothing was attacked."
+    return Drawing(TRAINING, draw_chart(_lay_out(lines)), f"Loss history of the {name}", caption)
+
+
+def _draw_line(name: str, values: Sequence[float], style: Style) -> list[Line]:
+    """Return a line over epochs, from 1, and its markers at some of them; nothing where there is no value."""
+    points = [(float(epoch), value) for epoch, value in enumerate(values, 1)]
+    return [Line(name, points, style, every=max(1, len(points) // MARKED))] if points else []
+
+
+def _lay_out(lines: Sequence[Line], title: str = "") -> Chart:
+    points = [point for line in lines for point in line.points]
+    epochs = max(epoch for epoch, _ in points)
+    x = make_axis("epoch", 1.0, max(epochs, 2.0), whole=True)
+    return Chart(x, make_loss_axis("loss", [value for _, value in points]), lines, height=240, title=title)
+
+
+def _name_network(network: Network) -> str:
+    recipe = network.manifest.recipe
+    data = f"on {show_name(recipe.dataset.name)}, seed {recipe.seed}"
+    if isinstance(recipe, AutoencoderRecipe):
+        return f"{recipe.type} autoencoder {data}"
+    front = f"behind {recipe.autoencoder}" if isinstance(recipe, ClassifierRecipe) and recipe.autoencoder else "alone"
+    return f"network classifier {front} {data}"

@@ -1,0 +1,69 @@
+"""The strip of images of a run: input, adversarial, difference, and what the classifier saw; crisp pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from advae.report.drawing import Drawing
+from advae.report.pixels import Tiles, tile_differences, tile_grey
+from advae.report.rows import Comparison
+from advae.report.runs import Run
+from advae.report.templates import render_template
+from advae.report.wording import describe_run, format_eps, show_name
+
+MANY_RUNS = 20
+"""From this many runs on, each shows its strip at one eps only, to keep the page small."""
+
+
+def draw_strips(comparison: Comparison) -> Iterator[Drawing]:
+    """Yield the strips of each run: at its largest eps and, where runs are few, at its smallest."""
+    for run in comparison.runs:
+        if not len(run.samples["ids"]):
+            continue
+        order = sorted(range(len(run.recipe.eps)), key=lambda index: run.recipe.eps[index])
+        few = len(order) > 1 and len(comparison.runs) < MANY_RUNS
+        for index in (order[-1], order[0]) if few else order[-1:]:
+            yield _draw_strip(run, index)
+
+
+def find_largest(run: Run) -> int:
+    """Return where a run's largest eps stands among its eps."""
+    return max(range(len(run.recipe.eps)), key=lambda index: run.recipe.eps[index])
+
+
+def _draw_strip(run: Run, index: int) -> Drawing:
+    names = [show_name(name) for name in run.recipe.dataset.classes]
+    samples = run.samples
+    clean = dict(zip(run.outcomes["sample_ids"].tolist(), run.outcomes["clean_predictions"].tolist(), strict=True))
+    predicted = samples["predictions"][index].tolist()
+    truth = [names[label] for label in samples["labels"].tolist()]
+    verdicts = {
+        "predicted, clean": _judge(names, samples["labels"], [clean.get(id_) for id_ in samples["ids"].tolist()]),
+        "predicted, attacked": _judge(names, samples["labels"], predicted),
+    }
+    eps = format_eps(run.recipe.eps[index])
+    label = f"Test images before and after the attack at eps {eps}, with true and predicted classes"
+    rows = _build_rows(run, index)
+    markup = render_template("strip.html.j2", rows=rows, truth=truth, verdicts=verdicts, label=label)
+    caption = f"First test image of each class at eps {eps}. {describe_run(run)}. A cross marks a wrong prediction."
+    return Drawing(run.id, markup, label, caption)
+
+
+def _judge(names: Sequence[str], labels: Any, predictions: Sequence[int | None]) -> list[tuple[str, bool]]:
+    """Return each predicted class's name, and whether it is the true one."""
+    pairs = zip(labels.tolist(), predictions, strict=True)
+    return [("not stored", True) if got is None else (names[got], got == label) for label, got in pairs]
+
+
+def _build_rows(run: Run, index: int) -> list[Tiles]:
+    import numpy as np
+
+    samples, side = run.samples, run.recipe.dataset.side
+    x, start, x_adv, seen = samples["x"], samples["start"], samples["x_adv"][index], samples["seen"][index]
+    rows = [tile_grey("input", x, side)]
+    if not np.array_equal(x, start):
+        rows.append(tile_grey("purified: attack starts here", start, side))
+    rows += [tile_grey("adversarial", x_adv, side), tile_differences(x_adv - start, side)]
+    title = "seen by the classifier" + ("" if not np.array_equal(seen, x_adv) else " (the same)")
+    return [*rows, tile_grey(title, seen, side)]

@@ -1,0 +1,64 @@
+"""One trained entry as the report needs it: its loss history, and what an autoencoder keeps for the report."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from advae.errors import CorruptError
+from advae.records import SAMPLES, AutoencoderRecipe, History, Manifest
+from advae.report.runs import count_items, find_misfit, read_history
+
+if TYPE_CHECKING:
+    from advae.registry import Registry
+    from advae.report.runs import Arrays
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """An autoencoder, a control or a network classifier.
+
+    history: None for a control. views: the arrays of an autoencoder's ``samples.npz`` (``autoencoders.views``), None
+    for a classifier and for an entry from before there were any.
+    """
+
+    manifest: Manifest
+    history: History | None
+    views: Arrays | None = field(repr=False)
+
+    @property
+    def id(self) -> str:
+        return self.manifest.id
+
+    @property
+    def purifier(self) -> AutoencoderRecipe | None:
+        """The recipe of an autoencoder or a control, None for a classifier."""
+        recipe = self.manifest.recipe
+        return recipe if isinstance(recipe, AutoencoderRecipe) else None
+
+
+def open_network(registry: Registry, manifest: Manifest) -> Network:
+    """Return a trained entry with what a report shows of it.
+
+    Raises CorruptError for arrays that are damaged or do not fit the recipe, and what the registry raises.
+    """
+    stored = isinstance(manifest.recipe, AutoencoderRecipe) and SAMPLES in manifest.artifacts
+    views = registry.read_arrays(manifest, SAMPLES) if stored else None
+    if views is not None:
+        _check_views(manifest, views)
+    return Network(manifest, read_history(manifest), views)
+
+
+def _check_views(manifest: Manifest, views: Arrays) -> None:
+    """Raise CorruptError unless the arrays have the shapes and classes that the recipe promises."""
+    dataset = manifest.recipe.dataset
+    d, m = dataset.side**2, count_items(views, "x")
+    shapes: dict[str, tuple[int, ...]] = {"x": (m, d), "purified": (m, d), "labels": (m,)}
+    if "codes" in views:
+        k, along = count_items(views, "codes"), math.isqrt(count_items(views, "generated"))
+        shapes |= {"codes": (k, 2), "code_labels": (k,), "axes": (2, along), "generated": (along**2, d)}
+    if misfit := find_misfit(views, shapes, len(dataset.classes)):
+        raise CorruptError(
+            f"{SAMPLES} of {manifest.id} does not fit its recipe: {misfit}; `advae train-ae ... --force` replaces it"
+        )

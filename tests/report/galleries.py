@@ -1,0 +1,55 @@
+"""A registry from which every figure has something to draw, and PNGs read back."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+
+from advae.records import DatasetRef, Manifest
+from tests.report_fixtures import Lab, make_views
+
+LINEAR: tuple[dict[str, Any], ...] = (
+    {"method": "non-targeted"},
+    {"method": "natural"},
+    {"method": "non-natural"},
+    {"method": "one-target", "target": 7},
+)
+"""The paper's four attacks on the linear model."""
+
+FASHION = DatasetRef(
+    name="fashion-mnist",
+    digest="f" * 64,
+    side=8,
+    classes=(
+        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    ),
+)
+
+
+def attack_linear(lab: Lab, purifier: Manifest | None, **changes: Any) -> list[Manifest]:
+    """Publish the paper's four attacks on a linear model behind a purifier, or on one without."""
+    classifier = lab.add_classifier(purifier, model="lr", history=None)
+    fields = {"steps": None, "loss": None} | changes
+    return [lab.add_run(classifier, **(fields | attack)) for attack in LINEAR]
+
+
+def fill_gallery(lab: Lab) -> tuple[list[Manifest], list[Manifest]]:
+    """Publish runs, and autoencoders that no run rests on; return both."""
+    plane = lab.add_autoencoder("variational", loss="binary_crossentropy", views=make_views(plane=True))
+    runs = attack_linear(lab, None, keep=(0.3, 0.0))
+    runs += attack_linear(lab, lab.add_autoencoder(views=make_views()), keep=(0.9, 0.8))
+    runs += attack_linear(lab, plane, keep=(0.9, 0.5))
+    runs += [lab.add_run(lab.add_classifier(), method="fgsm", steps=None)]
+    return runs, [lab.add_autoencoder(activations=(name,) * 3 + ("softplus",)) for name in ("tanh", "elu")]
+
+
+def decode_png(uri: str) -> np.ndarray[Any, Any]:
+    """Return the values of a PNG data URI, uint8."""
+    from matplotlib.image import imread
+
+    content = base64.b64decode(uri.removeprefix("data:image/png;base64,"))
+    return np.rint(imread(io.BytesIO(content)) * 255).astype(np.uint8)
