@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from advae.drafts import make_folder, write_aside
-from advae.errors import UsageError, unknown
+from advae.errors import DiskError, UsageError, unknown
 from advae.records import Manifest
 from advae.report.comparison import compare_runs
 from advae.report.documents import render_json
@@ -17,7 +17,7 @@ from advae.report.markdown import render_markdown
 from advae.report.page import render_page
 from advae.report.rows import Comparison
 from advae.report.scores import Findings, score_runs
-from advae.report.spreadsheet import render_csv
+from advae.report.spreadsheet import KEYS, render_csv
 from advae.report.tables import build_terminal_table
 
 if TYPE_CHECKING:
@@ -36,19 +36,21 @@ __all__ = [
     "write_report",
 ]
 
-WRITERS: dict[str, Callable[[Findings], str]] = {
-    "html": render_page,
-    "md": render_markdown,
-    "json": render_json,
+WRITERS: dict[str, Callable[[Findings], dict[str, str]]] = {
+    "html": lambda findings: {"html": render_page(findings)},
+    "md": lambda findings: {"md": render_markdown(findings)},
+    "json": lambda findings: {"json": render_json(findings)},
     "csv": render_csv,
 }
+"""What writes the files of a format, by key: the format, or the format and what a file is of, ``csv-ladder``."""
+
 FORMATS = tuple(WRITERS)
 
 
 def write_report(
     registry: Registry, runs: Sequence[Manifest], out: Path, *, formats: Sequence[str] = FORMATS
 ) -> dict[str, Path]:
-    """Compare runs, write ``report.<format>`` into ``out`` for each format, and return the files' paths.
+    """Compare runs, write their report into ``out`` as ``write_comparison`` does, and return the files' paths.
 
     Counterparts without autoencoder are looked for in the whole registry. Raises UsageError for an unknown format,
     NotFoundError where there are no runs, CorruptError for a run that cannot be read, DiskError where ``out`` cannot be
@@ -68,13 +70,32 @@ def check_formats(formats: Sequence[str]) -> None:
 def write_comparison(comparison: Comparison, out: Path, *, formats: Sequence[str] = FORMATS) -> dict[str, Path]:
     """Write ``report.<format>`` into ``out`` for each format and return the files' paths; equal records, equal bytes.
 
-    Raises UsageError for an unknown format, DiskError where ``out`` cannot be written.
+    With ``csv`` come the other tables that have lines, ``report-<table>.csv``, as ``csv-<table>``; the file of one that
+    has none, left from an earlier report, is removed. Raises UsageError for an unknown format, DiskError where ``out``
+    cannot be written.
     """
     check_formats(formats)
     findings = score_runs(comparison)
-    documents = {name: WRITERS[name](findings) for name in formats}
+    texts = {key: text for name in formats for key, text in WRITERS[name](findings).items()}
     make_folder(out)
-    return {name: _write(out / f"report.{name}", text) for name, text in documents.items()}
+    if "csv" in formats:
+        for key in {*KEYS.values()} - texts.keys():
+            _remove(out / _name_file(key))
+    return {key: _write(out / _name_file(key), text) for key, text in texts.items()}
+
+
+def _name_file(key: str) -> str:
+    """Return the name of a file by its key: ``report.csv``, ``report-ladder.csv``."""
+    format_, dash, table = key.partition("-")
+    return f"report{dash}{table}.{format_}"
+
+
+def _remove(path: Path) -> None:
+    """Remove a file that may not be there. Raises DiskError."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise DiskError(f"cannot remove {path}: {error.strerror or error}") from None
 
 
 def _write(path: Path, text: str) -> Path:

@@ -11,15 +11,15 @@ from advae.report.commands import list_commands
 from advae.report.controls import Contest, Match, find_contests
 from advae.report.gaps import Gap, find_gaps, suggest_gap
 from advae.report.headlines import Headline, write_headlines
-from advae.report.judging import count_verdicts
+from advae.report.judging import count_verdicts, describe_verdict
 from advae.report.ladder import Rung, build_ladder
+from advae.report.lines import describe_row
 from advae.report.rows import Pipeline, Row, list_runs_of
 from advae.report.runs import Measured, Run, read_history
 from advae.report.scores import Findings, Scores
 from advae.report.seeds import Spread, find_spreads
 from advae.report.threat_models import ORDER, describe_threat
 from advae.report.wording import CONTROLS, NOT_RUN, name_kind, name_pipeline
-from advae.verdicts import CHECKS, number_of
 
 SCHEMA = 1
 """Version of ``report.json``; raised when a program that reads it would have to change."""
@@ -89,9 +89,7 @@ def _dump_pipeline(pipeline: Pipeline) -> dict[str, Any]:
 
 
 def _dump_verdict(verdict: Verdict) -> dict[str, Any]:
-    known = verdict.check in CHECKS
-    facts = {"place": number_of(verdict.check), "question": CHECKS[verdict.check].question} if known else {}
-    return facts | verdict.model_dump(mode="json")
+    return describe_verdict(verdict) | verdict.model_dump(mode="json")
 
 
 def _dump_rung(rung: Rung) -> dict[str, Any]:
@@ -109,26 +107,6 @@ def _dump_worst(pipeline: Pipeline, threat: str) -> dict[str, Any]:
 def _dump_row(row: Row) -> dict[str, Any]:
     sides = {"with": _dump_side(row.defended), "without": _dump_side(row.undefended)}
     return describe_row(row) | sides | {"mcnemar_p": row.p_value, "notes": list(row.notes)}
-
-
-def describe_row(row: Row) -> dict[str, Any]:
-    """Return what identifies a row: the columns that all formats for machines begin with."""
-    run, recipe = row.run, row.run.recipe
-    return {
-        "run": run.id,
-        "dataset": recipe.dataset.name,
-        "classifier": run.classifier_recipe.model,
-        "classifier_id": run.classifier.id,
-        "autoencoder": run.autoencoder_type,
-        "autoencoder_id": run.autoencoder.id if run.autoencoder else None,
-        "rescale": run.autoencoder_recipe.rescale if run.autoencoder_recipe else None,
-        "method": recipe.method,
-        "target": recipe.target,
-        "clip": recipe.clip,
-        "threat": recipe.threat,
-        "norm": recipe.norm,
-        "eps": row.eps,
-    }
 
 
 def _dump_side(side: Measured | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from advae.records import Verdict
-from advae.report.grids import Grid
+from advae.report.grids import Grid, show_count
 from advae.report.rows import Comparison, Pipeline
 from advae.report.runs import Measured, Run
 from advae.report.wording import NOT_ESTABLISHED, name_pipeline
@@ -68,6 +68,12 @@ def tabulate_verdicts(name: str, verdicts: Iterable[Verdict]) -> Grid:
     return Grid(name, ("", "check", "status", "what was found"), tuple(_write_row(verdict) for verdict in known))
 
 
+def describe_verdict(verdict: Verdict) -> dict[str, object]:
+    """Return the place and question of a verdict's check; nothing for one of a later version's."""
+    known = verdict.check in CHECKS
+    return {"place": number_of(verdict.check), "question": CHECKS[verdict.check].question} if known else {}
+
+
 def _place_check(name: str) -> int:
     return number_of(name) if name in CHECKS else len(CHECKS) + 1
 
@@ -75,7 +81,7 @@ def _place_check(name: str) -> int:
 def _write_row(verdict: Verdict) -> tuple[str, ...]:
     known = verdict.check in CHECKS
     question = CHECKS[verdict.check].question if known else verdict.check
-    return str(number_of(verdict.check)) if known else "", question, verdict.status, verdict.sentence
+    return show_count(number_of(verdict.check)) if known else "", question, verdict.status, verdict.sentence
 
 
 def tabulate_stored(run: Run) -> Grid:
