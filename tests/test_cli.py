@@ -230,6 +230,13 @@ def test_report_writes_where_it_is_told_and_prints_only_the_page(trained: Traine
     assert one["runs"] == [run]
 
 
+def test_report_prints_its_schema_without_a_registry(tmp_path: Path) -> None:
+    outcome = succeed("report", "--schema", "--home", tmp_path / "none")
+    assert outcome.json["$id"] == "urn:advae:report:1"
+    assert outcome.out == succeed("report", "--schema", "--json").out
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_version_and_help() -> None:
     assert succeed("--version").out.startswith("advae 0.")
     for command in ("train-ae", "train-clf", "attack", "report", "purify", "predict", "registry", "data"):

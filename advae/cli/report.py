@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,15 @@ from advae.cli.groups import SESSION, complete_names, complete_refs, grouped
 from advae.cli.options import DataDirOption, DatasetOption, split_names
 from advae.cli.session import Session
 from advae.errors import VerdictError
-from advae.report import FORMATS, build_terminal_table, check_formats, compare_runs, list_failures, write_comparison
+from advae.report import (
+    FORMATS,
+    build_terminal_table,
+    check_formats,
+    compare_runs,
+    describe_schema,
+    list_failures,
+    write_comparison,
+)
 from advae.workflows import choose_runs
 
 SHOWN = 3
@@ -43,8 +52,15 @@ def report(
         bool,
         typer.Option("--strict", help="Exit 7 where a verdict is FAIL, or a defence's robustness is not established."),
     ] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of report.json, and write nothing.")
+    ] = False,
 ) -> None:
     """Write a report on runs; prints the path of its page."""
+    if schema:
+        document = describe_schema()
+        session.put(document, json.dumps(document, indent=2))
+        return
     formats = split_names("--format", format_)
     check_formats(formats)
     with session.workspace("report", data_dir=data_dir) as workspace:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from advae.drafts import make_folder, write_aside
 from advae.errors import DiskError, UsageError, unknown
 from advae.records import Manifest
 from advae.report.comparison import compare_runs
-from advae.report.documents import render_json
 from advae.report.judgement import Judgement, build_verdict_table, judge_classifier
 from advae.report.judging import list_failures
 from advae.report.markdown import render_markdown
@@ -30,16 +29,32 @@ __all__ = [
     "build_verdict_table",
     "check_formats",
     "compare_runs",
+    "describe_schema",
     "judge_classifier",
     "list_failures",
     "write_comparison",
     "write_report",
 ]
 
+
+def _render_json(findings: Findings) -> str:
+    # The models of the document take longer to build than all else here, and who judges an attack needs none.
+    from advae.report.documents import render_json
+
+    return render_json(findings)
+
+
+def describe_schema() -> dict[str, Any]:
+    """Return the JSON Schema of ``report.json``, draft 2020-12."""
+    from advae.report import schema
+
+    return schema.describe_schema()
+
+
 WRITERS: dict[str, Callable[[Findings], dict[str, str]]] = {
     "html": lambda findings: {"html": render_page(findings)},
     "md": lambda findings: {"md": render_markdown(findings)},
-    "json": lambda findings: {"json": render_json(findings)},
+    "json": lambda findings: {"json": _render_json(findings)},
     "csv": render_csv,
 }
 """What writes the files of a format, by key: the format, or the format and what a file is of, ``csv-ladder``."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-from advae.records import Verdict
+from advae.records import Status, Verdict
 from advae.report.grids import Grid, show_count
 from advae.report.rows import Comparison, Pipeline
 from advae.report.runs import Measured, Run
@@ -45,10 +46,13 @@ def _open_row(measured: Measured) -> Attacked:
     )
 
 
-def count_verdicts(verdicts: Iterable[Verdict]) -> dict[str, int]:
+_GRAVITY: tuple[Status, ...] = ("FAIL", "WARN", "PASS", "NOT RUN")
+
+
+def count_verdicts(verdicts: Iterable[Verdict]) -> dict[Status, int]:
     """Return how many verdicts there are of each status, the gravest first."""
     statuses = [verdict.status for verdict in verdicts]
-    return {status: statuses.count(status) for status in ("FAIL", "WARN", "PASS", "NOT RUN")}
+    return {status: statuses.count(status) for status in _GRAVITY}
 
 
 def summarize_verdicts(verdicts: Iterable[Verdict]) -> str:
@@ -68,7 +72,7 @@ def tabulate_verdicts(name: str, verdicts: Iterable[Verdict]) -> Grid:
     return Grid(name, ("", "check", "status", "what was found"), tuple(_write_row(verdict) for verdict in known))
 
 
-def describe_verdict(verdict: Verdict) -> dict[str, object]:
+def describe_verdict(verdict: Verdict) -> dict[str, Any]:
     """Return the place and question of a verdict's check; nothing for one of a later version's."""
     known = verdict.check in CHECKS
     return {"place": number_of(verdict.check), "question": CHECKS[verdict.check].question} if known else {}

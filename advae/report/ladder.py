@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from advae.records import Norm
 from advae.report.grids import Cell, Grid
 from advae.report.rows import Pipeline, Row
 from advae.report.threat_models import list_rungs, place_threat
 from advae.report.wording import NOT_RUN, format_eps, format_rate, name_attack
 from advae.verdicts import NOT_VALID
 
-Budget = tuple[str, float]
+Budget = tuple[Norm, float]
 """Norm and eps."""
 
 

@@ -6,6 +6,7 @@ None stands for what has no meaning for a line; what was not run is said to be.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from advae.records import Verdict
 from advae.report.controls import Contest, Match, find_contests
@@ -18,7 +19,7 @@ from advae.report.seeds import find_spreads
 from advae.report.wording import CONTROLS, MEASURED, NOT_RUN, name_attack, name_kind, name_pipeline, show_name
 from advae.verdicts import UNJUDGED
 
-Line = dict[str, object]
+Line = dict[str, Any]
 
 SIDE_COLUMNS: dict[str, Callable[[Measured], object]] = {
     "run": lambda side: side.run.id,
