@@ -222,10 +222,19 @@ def test_report_writes_where_it_is_told_and_prints_only_the_page(trained: Traine
     run = succeed("attack", "--method", "fgsm", "--eps", "0.1", "--clf", trained.nn, "--home", trained.home, "-q").id
     outcome = succeed("report", run, "--out", tmp_path / "r", "--home", trained.home)
     assert outcome.out == f"{tmp_path / 'r' / 'report.html'}\n"
-    assert {path.name for path in (tmp_path / "r").iterdir()} == {f"report.{f}" for f in ("html", "md", "json", "csv")}
+    alone = {path.name for path in (tmp_path / "r").iterdir() if "-" not in path.name}
+    assert alone == {f"report.{f}" for f in ("html", "md", "json", "csv")}
     one = succeed("report", run, "--out", tmp_path / "s", "--format", "csv", "--home", trained.home, "--json").json
-    assert list(one["files"]) == ["csv"]
+    assert next(iter(one["files"])) == "csv"
+    assert {Path(path) for path in one["files"].values()} == set((tmp_path / "s").iterdir())
     assert one["runs"] == [run]
+
+
+def test_report_prints_its_schema_without_a_registry(tmp_path: Path) -> None:
+    outcome = succeed("report", "--schema", "--home", tmp_path / "none")
+    assert outcome.json["$id"] == "urn:advae:report:2"
+    assert outcome.out == succeed("report", "--schema", "--json").out
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_version_and_help() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,7 @@ from advae.report import (
     build_terminal_table,
     check_formats,
     compare_runs,
+    describe_schema,
     list_failures,
     write_comparison,
 )
@@ -46,8 +48,15 @@ def report(
         bool,
         typer.Option("--strict", help="Exit 7 where a verdict is FAIL, or a defence's robustness is not established."),
     ] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of report.json, and write nothing.")
+    ] = False,
 ) -> None:
     """Write a report on runs; prints the path of its page."""
+    if schema:
+        document = describe_schema()
+        session.put(document, json.dumps(document, indent=2))
+        return
     formats = split_names("--format", format_)
     check_formats(formats)
     with session.workspace("report", data_dir=data_dir) as workspace:

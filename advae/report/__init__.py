@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from advae.drafts import make_folder, write_aside
-from advae.errors import UsageError, unknown
+from advae.errors import DiskError, UsageError, unknown
 from advae.records import Manifest
 from advae.report.comparison import compare_runs
-from advae.report.documents import render_json
 from advae.report.judgement import Judgement, build_verdict_table, judge_classifier
 from advae.report.judging import list_failures
 from advae.report.markdown import render_markdown
 from advae.report.page import render_page
 from advae.report.rows import Comparison
 from advae.report.scores import Findings, score_runs
-from advae.report.spreadsheet import render_csv
+from advae.report.spreadsheet import KEYS, render_csv
 from advae.report.tables import build_terminal_table
 
 if TYPE_CHECKING:
@@ -31,18 +30,36 @@ __all__ = [
     "build_verdict_table",
     "check_formats",
     "compare_runs",
+    "describe_schema",
     "judge_classifier",
     "list_failures",
     "write_comparison",
     "write_report",
 ]
 
-WRITERS: dict[str, Callable[[Findings], str]] = {
-    "html": render_page,
-    "md": render_markdown,
-    "json": render_json,
+
+def _render_json(findings: Findings) -> str:
+    # The models of the document take longer to build than all else here, and who judges an attack needs none.
+    from advae.report.documents import render_json
+
+    return render_json(findings)
+
+
+def describe_schema() -> dict[str, Any]:
+    """Return the JSON Schema of ``report.json``, draft 2020-12."""
+    from advae.report import schema
+
+    return schema.describe_schema()
+
+
+WRITERS: dict[str, Callable[[Findings], dict[str, str]]] = {
+    "html": lambda findings: {"html": render_page(findings)},
+    "md": lambda findings: {"md": render_markdown(findings)},
+    "json": lambda findings: {"json": _render_json(findings)},
     "csv": render_csv,
 }
+"""What writes the files of a format, by key: the format, or the format and what a file is of, ``csv-ladder``."""
+
 FORMATS = tuple(WRITERS)
 
 
@@ -54,7 +71,7 @@ def write_report(
     networks: Sequence[Manifest] = (),
     formats: Sequence[str] = FORMATS,
 ) -> dict[str, Path]:
-    """Compare runs, write ``report.<format>`` into ``out`` for each format, and return the files' paths.
+    """Compare runs, write their report into ``out`` as ``write_comparison`` does, and return the files' paths.
 
     Counterparts without autoencoder are looked for in the whole registry; networks: trained entries to show beside
     those that the runs rest on. Raises UsageError for an unknown format,
@@ -75,13 +92,32 @@ def check_formats(formats: Sequence[str]) -> None:
 def write_comparison(comparison: Comparison, out: Path, *, formats: Sequence[str] = FORMATS) -> dict[str, Path]:
     """Write ``report.<format>`` into ``out`` for each format and return the files' paths; equal records, equal bytes.
 
-    Raises UsageError for an unknown format, DiskError where ``out`` cannot be written.
+    With ``csv`` come the other tables that have lines, ``report-<table>.csv``, as ``csv-<table>``; the file of one that
+    has none, left from an earlier report, is removed. Raises UsageError for an unknown format, DiskError where ``out``
+    cannot be written.
     """
     check_formats(formats)
     findings = score_runs(comparison)
-    documents = {name: WRITERS[name](findings) for name in formats}
+    texts = {key: text for name in formats for key, text in WRITERS[name](findings).items()}
     make_folder(out)
-    return {name: _write(out / f"report.{name}", text) for name, text in documents.items()}
+    if "csv" in formats:
+        for key in {*KEYS.values()} - texts.keys():
+            _remove(out / _name_file(key))
+    return {key: _write(out / _name_file(key), text) for key, text in texts.items()}
+
+
+def _name_file(key: str) -> str:
+    """Return the name of a file by its key: ``report.csv``, ``report-ladder.csv``."""
+    format_, dash, table = key.partition("-")
+    return f"report{dash}{table}.{format_}"
+
+
+def _remove(path: Path) -> None:
+    """Remove a file that may not be there. Raises DiskError."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise DiskError(f"cannot remove {path}: {error.strerror or error}") from None
 
 
 def _write(path: Path, text: str) -> Path:

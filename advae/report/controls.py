@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from advae.report.commands import suggest_controls
-from advae.report.grids import Grid
+from advae.report.grids import Cell, Grid, show_eps, show_share
 from advae.report.pairing import identify_attack
 from advae.report.rows import Comparison, Pipeline, Row
 from advae.report.runs import Measured
 from advae.report.wording import (
     CONTROLS,
     NOT_RUN,
-    format_eps,
     format_points,
     format_share,
     name_attack,
@@ -152,13 +151,14 @@ def _name(pipeline: Pipeline, others: tuple[Pipeline, ...] | list[Pipeline]) -> 
 
 def _write_match(match: Match, pipelines: list[Pipeline | None]) -> tuple[str, ...]:
     run = match.first.run
-    without = format_share(match.without.result.accuracy) if match.without else NOT_RUN
+    without = show_share(match.without.result.accuracy) if match.without else Cell(NOT_RUN, None)
     found = (match.rows.get(pipeline.id) if pipeline else None for pipeline in pipelines)
     cells = (_write_cell(match, row) for row in found)
-    return name_attack(run), run.recipe.threat, format_eps(match.first.eps), without, *cells
+    return name_attack(run), run.recipe.threat, show_eps(match.first.eps), without, *cells
 
 
-def _write_cell(match: Match, row: Row | None) -> str:
+def _write_cell(match: Match, row: Row | None) -> Cell:
     if row is None:
-        return NOT_RUN
-    return f"{format_share(row.own.result.accuracy)} ({format_points(match.weigh(row))})"
+        return Cell(NOT_RUN, None)
+    accuracy = row.own.result.accuracy
+    return Cell(f"{format_share(accuracy)} ({format_points(match.weigh(row))})", accuracy)

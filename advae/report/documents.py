@@ -1,4 +1,4 @@
-"""The report as JSON, for programs: everything that it shows, its numbers unrounded."""
+"""The report as JSON, for programs: everything that it shows, its numbers unrounded; ``schema`` says what it is."""
 
 from __future__ import annotations
 
@@ -6,211 +6,229 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from advae.records import Verdict
+from advae.records import RunRecipe, Verdict
 from advae.report.commands import list_commands
 from advae.report.controls import Contest, Match, find_contests
 from advae.report.gaps import Gap, find_gaps, suggest_gap
 from advae.report.headlines import Headline, write_headlines
-from advae.report.judging import count_verdicts
+from advae.report.judging import count_verdicts, describe_verdict
 from advae.report.ladder import Rung, build_ladder
+from advae.report.lines import describe_row
 from advae.report.networks import Network
 from advae.report.rows import Pipeline, Row, list_runs_of
 from advae.report.runs import Measured, Run
+from advae.report.schema import (
+    ContestEntry,
+    Document,
+    GapEntry,
+    GroupScores,
+    HeadlineEntry,
+    JudgedVerdict,
+    LossHistory,
+    MatchEntry,
+    MeasuredBudget,
+    MeasuredSide,
+    MissingBudget,
+    MissingPurified,
+    NetworkEntry,
+    NotRun,
+    PipelineEntry,
+    Purified,
+    RowEntry,
+    RunEntry,
+    RungEntry,
+    ScoresEntry,
+    SpreadEntry,
+    Subject,
+)
 from advae.report.scores import Findings, Scores
 from advae.report.seeds import Spread, find_spreads
 from advae.report.threat_models import ORDER, describe_threat
-from advae.report.wording import CONTROLS, NOT_RUN, name_kind, name_pipeline
-from advae.verdicts import CHECKS, number_of
-
-SCHEMA = 1
-"""Version of ``report.json``; raised when a program that reads it would have to change."""
+from advae.report.wording import CONTROLS, name_kind, name_pipeline
 
 
 def render_json(findings: Findings) -> str:
-    """Return everything that the report shows as one JSON document, its numbers unrounded.
-
-    rows: the accuracy table; runs: recipe, confusion matrices and classification reports of each run named; networks:
-    loss histories; headlines: what is left of each pipeline; pipelines: verdicts and ladder of each; controls, seeds:
-    pipelines beside each other. What was not run is {"status": "NOT RUN"}.
-    """
-    comparison = findings.comparison
-    document = {
-        "schema": SCHEMA,
-        "headlines": [_dump_headline(headline) for headline in write_headlines(comparison)],
-        "rows": [_dump_row(row) for row in comparison.table_rows],
-        "runs": [_dump_run(run, findings.scores[run.id]) for run in comparison.runs],
-        "pipelines": [_dump_pipeline(pipeline) for pipeline in comparison.pipelines],
-        "controls": [_dump_contest(contest) for contest in find_contests(comparison)],
-        "seeds": [_dump_spread(spread) for spread in find_spreads(comparison)],
-        "networks": [_dump_network(network) for network in comparison.networks],
-        "threats": {threat: describe_threat(threat) for threat in comparison.threats},
-        "commands": list_commands(list_runs_of(comparison.rows)),
-    }
+    """Return everything that the report shows as one JSON document, its numbers unrounded."""
+    document = build_document(findings).model_dump(mode="json", by_alias=True)
     return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
 
-def _dump_headline(headline: Headline) -> dict[str, Any]:
-    row, run = headline.strongest, headline.pipeline.first
-    threats = ORDER if run.defended else ("adaptive",)
-    gaps = find_gaps(headline.pipeline) if run.defended else []
-    return {
-        "classifier": run.classifier.id,
-        "autoencoder": run.autoencoder.id if run.autoencoder else None,
-        "name": headline.name,
-        "robustness_established": headline.established,
-        "strongest": _dump_side(row.own if row else None),
-        "by_threat": {threat: _dump_worst(headline.pipeline, threat) for threat in threats},
-        "illusion_gaps": [_dump_gap(gap) for gap in gaps],
-        "illusion_gap_command": suggest_gap(headline.pipeline) if run.defended and not gaps else None,
-        "verdicts": count_verdicts(headline.pipeline.verdicts),
-    }
+def build_document(findings: Findings) -> Document:
+    """Return everything that the report shows. What was not run is a NotRun."""
+    comparison = findings.comparison
+    return Document(
+        headlines=tuple(map(_describe_headline, write_headlines(comparison))),
+        rows=tuple(map(_describe_row, comparison.table_rows)),
+        runs=tuple(_describe_run(run, findings.scores[run.id]) for run in comparison.runs),
+        pipelines=tuple(map(_describe_pipeline, comparison.pipelines)),
+        controls=tuple(map(_describe_contest, find_contests(comparison))),
+        seeds=tuple(map(_describe_spread, find_spreads(comparison))),
+        networks=tuple(map(_describe_network, comparison.networks)),
+        threats={threat: describe_threat(threat) for threat in comparison.threats},
+        commands=tuple(list_commands(list_runs_of(comparison.rows))),
+    )
 
 
-def _dump_gap(gap: Gap) -> dict[str, Any]:
-    return {
-        "eps": gap.eps,
-        "norm": gap.norm,
-        "oblivious": gap.oblivious.own.result.accuracy,
-        "adaptive": gap.adaptive.own.result.accuracy,
-        "gap": gap.size,
-        "runs": [gap.oblivious.run.id, gap.adaptive.run.id],
-    }
-
-
-def _dump_pipeline(pipeline: Pipeline) -> dict[str, Any]:
-    run, subject = pipeline.first, pipeline.subject
-    return {
-        "classifier": run.classifier.id,
-        "autoencoder": run.autoencoder.id if run.autoencoder else None,
-        "name": name_pipeline(run),
-        "subject": {"run": subject.run.id, "eps": subject.eps} if subject else {"status": NOT_RUN},
-        "verdicts": [_dump_verdict(verdict) for verdict in pipeline.verdicts],
-        "ladder": [_dump_rung(rung) for rung in build_ladder(pipeline)],
-    }
-
-
-def _dump_verdict(verdict: Verdict) -> dict[str, Any]:
-    known = verdict.check in CHECKS
-    facts = {"place": number_of(verdict.check), "question": CHECKS[verdict.check].question} if known else {}
-    return facts | verdict.model_dump(mode="json")
-
-
-def _dump_rung(rung: Rung) -> dict[str, Any]:
-    worst = [
-        {"norm": norm, "eps": eps, **_dump_side(row.own if row else None)} for (norm, eps), row in rung.worst.items()
-    ]
-    return {"threat": rung.threat, "worst": worst}
-
-
-def _dump_worst(pipeline: Pipeline, threat: str) -> dict[str, Any]:
-    row = pipeline.find_strongest([threat])
-    return _dump_side(row.own if row else None)
-
-
-def _dump_row(row: Row) -> dict[str, Any]:
-    sides = {"with": _dump_side(row.defended), "without": _dump_side(row.undefended)}
-    return describe_row(row) | sides | {"mcnemar_p": row.p_value, "notes": list(row.notes)}
-
-
-def describe_row(row: Row) -> dict[str, Any]:
-    """Return what identifies a row: the columns that all formats for machines begin with."""
-    run, recipe = row.run, row.run.recipe
-    return {
-        "run": run.id,
-        "dataset": recipe.dataset.name,
-        "classifier": run.classifier_recipe.model,
-        "classifier_id": run.classifier.id,
-        "autoencoder": run.autoencoder_type,
-        "autoencoder_id": run.autoencoder.id if run.autoencoder else None,
-        "rescale": run.autoencoder_recipe.rescale if run.autoencoder_recipe else None,
-        "method": recipe.method,
-        "target": recipe.target,
-        "clip": recipe.clip,
-        "threat": recipe.threat,
-        "norm": recipe.norm,
-        "eps": row.eps,
-    }
-
-
-def _dump_side(side: Measured | None) -> dict[str, Any]:
+def _describe_side(side: Measured | None) -> MeasuredSide | NotRun:
     """Return what one run measured at one eps, or that it was not run."""
-    if side is None:
-        return {"status": NOT_RUN}
-    run, result = side.run, side.result.model_dump(mode="json", exclude={"targets"})
-    facts = {
-        "run": run.id,
-        "n": run.metrics.n,
-        "seed": run.recipe.seed,
-        "steps": run.recipe.steps,
-        "restarts": run.recipe.restarts,
-    }
-    clean = {"clean_accuracy": run.clean.value, "clean_accuracy_interval": [run.clean.low, run.clean.high]}
-    return {"status": "measured"} | facts | {"loss": run.recipe.loss, "threat": run.recipe.threat} | clean | result
+    return MeasuredSide(**_list_facts(side)) if side else NotRun()
 
 
-def _dump_run(run: Run, scores: Iterable[Scores]) -> dict[str, Any]:
-    return {
-        "id": run.id,
-        "recipe": run.recipe.model_dump(mode="json"),
-        "metrics": run.metrics.model_dump(mode="json"),
-        "scores": [
-            {"eps": one.eps, "confusion_matrix": one.matrix, "classification_report": one.report} for one in scores
-        ],
-    }
+def _list_facts(side: Measured) -> dict[str, Any]:
+    run, recipe = side.run, side.run.recipe
+    facts = {"run": run.id, "n": run.metrics.n, "clean_accuracy": run.clean.value}
+    options = {name: getattr(recipe, name) for name in ("seed", "steps", "restarts", "loss", "threat")}
+    clean = {"clean_accuracy_interval": (run.clean.low, run.clean.high)}
+    return facts | options | clean | side.result.model_dump(exclude={"targets"})
 
 
-def _dump_network(network: Network) -> dict[str, Any]:
-    return {
-        "id": network.id,
-        "recipe": network.manifest.recipe.model_dump(mode="json"),
-        "history": network.history.model_dump(mode="json") if network.history else None,
-    }
+def _describe_row(row: Row) -> RowEntry:
+    return RowEntry(
+        **describe_row(row),
+        with_=_describe_side(row.defended),
+        without=_describe_side(row.undefended),
+        mcnemar_p=row.p_value,
+        notes=row.notes,
+    )
 
 
-def _dump_contest(contest: Contest) -> dict[str, Any]:
+# ---------------------------------------------------------------- pipelines
+
+
+def _describe_headline(headline: Headline) -> HeadlineEntry:
+    pipeline, run = headline.pipeline, headline.pipeline.first
+    threats = ORDER if run.defended else ("adaptive",)
+    gaps = find_gaps(pipeline) if run.defended else []
+    return HeadlineEntry(
+        classifier=run.classifier.id,
+        autoencoder=run.autoencoder.id if run.autoencoder else None,
+        name=headline.name,
+        robustness_established=headline.established,
+        strongest=_describe_side(headline.strongest.own if headline.strongest else None),
+        by_threat={threat: _describe_worst(pipeline, threat) for threat in threats},
+        illusion_gaps=tuple(map(_describe_gap, gaps)),
+        illusion_gap_command=suggest_gap(pipeline) if run.defended and not gaps else None,
+        verdicts=count_verdicts(pipeline.verdicts),
+    )
+
+
+def _describe_worst(pipeline: Pipeline, threat: str) -> MeasuredSide | NotRun:
+    row = pipeline.find_strongest([threat])
+    return _describe_side(row.own if row else None)
+
+
+def _describe_gap(gap: Gap) -> GapEntry:
+    return GapEntry(
+        eps=gap.eps,
+        norm=gap.norm,
+        oblivious=gap.oblivious.own.result.accuracy,
+        adaptive=gap.adaptive.own.result.accuracy,
+        gap=gap.size,
+        runs=(gap.oblivious.run.id, gap.adaptive.run.id),
+    )
+
+
+def _describe_pipeline(pipeline: Pipeline) -> PipelineEntry:
+    run, subject = pipeline.first, pipeline.subject
+    return PipelineEntry(
+        classifier=run.classifier.id,
+        autoencoder=run.autoencoder.id if run.autoencoder else None,
+        name=name_pipeline(run),
+        subject=Subject(run=subject.run.id, eps=subject.eps) if subject else NotRun(),
+        verdicts=tuple(map(_describe_verdict, pipeline.verdicts)),
+        ladder=tuple(map(_describe_rung, build_ladder(pipeline))),
+    )
+
+
+def _describe_verdict(verdict: Verdict) -> JudgedVerdict:
+    return JudgedVerdict(**describe_verdict(verdict), **verdict.model_dump())
+
+
+def _describe_rung(rung: Rung) -> RungEntry:
+    worst = (
+        MeasuredBudget(norm=norm, **_list_facts(row.own)) if row else MissingBudget(norm=norm, eps=eps)
+        for (norm, eps), row in rung.worst.items()
+    )
+    return RungEntry(threat=rung.threat, worst=tuple(worst))
+
+
+# ---------------------------------------------------------------- pipelines beside each other
+
+
+def _describe_contest(contest: Contest) -> ContestEntry:
     run = contest.autoencoders[0].first
-    return {
-        "dataset": run.recipe.dataset.name,
-        "classifier": run.classifier_recipe.model,
-        "missing": list(contest.missing),
-        "command": contest.command,
-        "matches": [_dump_match(contest, match) for match in contest.matches],
-    }
+    return ContestEntry(
+        dataset=run.recipe.dataset.name,
+        classifier=run.classifier_recipe.model,
+        missing=contest.missing,
+        command=contest.command,
+        matches=tuple(_describe_match(contest, match) for match in contest.matches),
+    )
 
 
-def _dump_match(contest: Contest, match: Match) -> dict[str, Any]:
+def _describe_match(contest: Contest, match: Match) -> MatchEntry:
     recipe = match.first.run.recipe
-    facts = {"method": recipe.method, "threat": recipe.threat, "norm": recipe.norm, "eps": match.first.eps}
-    absent = [kind for kind in CONTROLS if not contest.list_controls(kind)]
-    return facts | {
-        "n": match.first.run.metrics.n,
-        "without": match.without.result.accuracy if match.without else {"status": NOT_RUN},
-        "controls": [_dump_purified(match, pipeline) for pipeline in contest.controls]
-        + [{"type": kind, "status": NOT_RUN} for kind in absent],
-        "autoencoders": [_dump_purified(match, pipeline) for pipeline in contest.autoencoders],
-    }
+    controls = [_describe_purified(match, pipeline) for pipeline in contest.controls]
+    absent = (MissingPurified(type=kind) for kind in CONTROLS if not contest.list_controls(kind))
+    return MatchEntry(
+        method=recipe.method,
+        threat=recipe.threat,
+        norm=recipe.norm,
+        eps=match.first.eps,
+        n=match.first.run.metrics.n,
+        without=match.without.result.accuracy if match.without else NotRun(),
+        controls=(*controls, *absent),
+        autoencoders=tuple(_describe_purified(match, pipeline) for pipeline in contest.autoencoders),
+    )
 
 
-def _dump_purified(match: Match, pipeline: Pipeline) -> dict[str, Any]:
-    row, facts = match.rows.get(pipeline.id), {"type": pipeline.first.autoencoder_type, "classifier_id": pipeline.id}
+def _describe_purified(match: Match, pipeline: Pipeline) -> Purified | MissingPurified:
+    row, kind = match.rows.get(pipeline.id), pipeline.first.autoencoder_type
     if row is None:
-        return facts | {"status": NOT_RUN}
-    return facts | {"run": row.run.id, "accuracy": row.own.result.accuracy, "benefit": match.weigh(row)}
+        return MissingPurified(type=kind, classifier_id=pipeline.id)
+    accuracy = row.own.result.accuracy
+    return Purified(type=kind, classifier_id=pipeline.id, run=row.run.id, accuracy=accuracy, benefit=match.weigh(row))
 
 
-def _dump_spread(spread: Spread) -> dict[str, Any]:
-    run = spread.first.run
-    values = spread.accuracies
-    return {
-        "name": name_kind(run),
-        "method": run.recipe.method,
-        "threat": run.recipe.threat,
-        "norm": run.recipe.norm,
-        "eps": spread.first.eps,
-        "n": run.metrics.n,
-        "seeds": len(values),
-        "mean": spread.mean,
-        "minimum": min(values),
-        "maximum": max(values),
-        "runs": [row.run.id for row in spread.rows],
-    }
+def _describe_spread(spread: Spread) -> SpreadEntry:
+    run, values = spread.first.run, spread.accuracies
+    return SpreadEntry(
+        name=name_kind(run),
+        method=run.recipe.method,
+        threat=run.recipe.threat,
+        norm=run.recipe.norm,
+        eps=spread.first.eps,
+        n=run.metrics.n,
+        seeds=len(values),
+        mean=spread.mean,
+        minimum=min(values),
+        maximum=max(values),
+        runs=tuple(row.run.id for row in spread.rows),
+    )
+
+
+# ---------------------------------------------------------------- records
+
+
+def _describe_run(run: Run, scores: Iterable[Scores]) -> RunEntry:
+    return RunEntry(id=run.id, recipe=run.recipe, metrics=run.metrics, scores=tuple(map(_describe_scores, scores)))
+
+
+def _describe_scores(scores: Scores) -> ScoresEntry:
+    report = {key: _describe_group(group) for key, group in scores.report.items()}
+    return ScoresEntry(eps=scores.eps, confusion_matrix=scores.matrix, classification_report=report)
+
+
+def _describe_group(group: dict[str, float] | float) -> GroupScores | float:
+    if not isinstance(group, dict):
+        return group
+    names = {"f1-score": "f1"}
+    return GroupScores(**{names.get(name, name): value for name, value in group.items()})
+
+
+def _describe_network(network: Network) -> NetworkEntry:
+    recipe, history = network.manifest.recipe, network.history
+    if isinstance(recipe, RunRecipe):
+        raise TypeError(f"{network.id} is a run, and no network")
+    losses = LossHistory(loss=history.loss, validation_loss=history.validation_loss) if history else None
+    return NetworkEntry(id=network.id, recipe=recipe, history=losses)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from advae.records import Norm
 from advae.report.commands import suggest_attack
 from advae.report.rows import Pipeline, Row
 from advae.report.wording import NOT_RUN, format_eps, format_share
@@ -28,7 +29,7 @@ class Gap:
         return self.adaptive.eps
 
     @property
-    def norm(self) -> str:
+    def norm(self) -> Norm:
         return self.adaptive.run.recipe.norm
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-from advae.records import Verdict
-from advae.report.grids import Grid
+from advae.records import Status, Verdict
+from advae.report.grids import Grid, show_count
 from advae.report.rows import Comparison, Pipeline
 from advae.report.runs import Measured, Run
 from advae.report.wording import NOT_ESTABLISHED, name_pipeline
@@ -45,10 +46,13 @@ def _open_row(measured: Measured) -> Attacked:
     )
 
 
-def count_verdicts(verdicts: Iterable[Verdict]) -> dict[str, int]:
+_GRAVITY: tuple[Status, ...] = ("FAIL", "WARN", "PASS", "NOT RUN")
+
+
+def count_verdicts(verdicts: Iterable[Verdict]) -> dict[Status, int]:
     """Return how many verdicts there are of each status, the gravest first."""
     statuses = [verdict.status for verdict in verdicts]
-    return {status: statuses.count(status) for status in ("FAIL", "WARN", "PASS", "NOT RUN")}
+    return {status: statuses.count(status) for status in _GRAVITY}
 
 
 def summarize_verdicts(verdicts: Iterable[Verdict]) -> str:
@@ -68,6 +72,12 @@ def tabulate_verdicts(name: str, verdicts: Iterable[Verdict]) -> Grid:
     return Grid(name, ("", "check", "status", "what was found"), tuple(_write_row(verdict) for verdict in known))
 
 
+def describe_verdict(verdict: Verdict) -> dict[str, Any]:
+    """Return the place and question of a verdict's check; nothing for one of a later version's."""
+    known = verdict.check in CHECKS
+    return {"place": number_of(verdict.check), "question": CHECKS[verdict.check].question} if known else {}
+
+
 def _place_check(name: str) -> int:
     return number_of(name) if name in CHECKS else len(CHECKS) + 1
 
@@ -75,7 +85,7 @@ def _place_check(name: str) -> int:
 def _write_row(verdict: Verdict) -> tuple[str, ...]:
     known = verdict.check in CHECKS
     question = CHECKS[verdict.check].question if known else verdict.check
-    return str(number_of(verdict.check)) if known else "", question, verdict.status, verdict.sentence
+    return show_count(number_of(verdict.check)) if known else "", question, verdict.status, verdict.sentence
 
 
 def tabulate_stored(run: Run) -> Grid:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from advae.report.grids import Grid
+from advae.records import Norm
+from advae.report.grids import Cell, Grid
 from advae.report.rows import Pipeline, Row
 from advae.report.threat_models import list_rungs, place_threat
 from advae.report.wording import NOT_RUN, format_eps, format_rate, name_attack
 from advae.verdicts import NOT_VALID
 
-Budget = tuple[str, float]
+Budget = tuple[Norm, float]
 """Norm and eps."""
 
 
@@ -60,9 +61,14 @@ def _name_budget(budget: Budget) -> str:
     return f"eps {format_eps(eps)}" + ("" if norm == "linf" else ", L2")
 
 
-def _write_cell(rung: Rung, budget: Budget, several: bool) -> str:
+def describe_absence(rung: Rung, budget: Budget) -> str:
+    """Return why a rung has no valid row for a budget: only invalid ones, or none at all."""
+    return f"only {NOT_VALID}" if budget in rung.tried else NOT_RUN
+
+
+def _write_cell(rung: Rung, budget: Budget, several: bool) -> Cell:
     row = rung.worst[budget]
     if row is None:
-        return f"only {NOT_VALID}" if budget in rung.tried else NOT_RUN
+        return Cell(describe_absence(rung, budget), None)
     n = f", n = {row.run.metrics.n}" if several else ""
-    return f"{format_rate(row.own.attacked)} {name_attack(row.run)}{n}"
+    return Cell(f"{format_rate(row.own.attacked)} {name_attack(row.run)}{n}", row.own.attacked.value)

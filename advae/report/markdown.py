@@ -6,44 +6,35 @@ import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from advae.report.catalogue import TABLES
 from advae.report.commands import list_commands
-from advae.report.controls import find_contests, tabulate_contest
-from advae.report.grids import Grid
+from advae.report.grids import Part
 from advae.report.headlines import Headline, explain_headline, write_headlines
-from advae.report.judging import describe_subject, tabulate_stored, tabulate_verdicts
-from advae.report.ladder import tabulate_ladder
-from advae.report.rows import Comparison, Pipeline, list_runs_of
+from advae.report.rows import Comparison, list_runs_of
 from advae.report.runs import Run
-from advae.report.scores import REPORT_COLUMNS, Findings, Scores, select_shown, tabulate_report
-from advae.report.seeds import find_spreads, tabulate_spreads
-from advae.report.tables import COLUMNS
+from advae.report.scores import Findings
 from advae.report.threat_models import describe_threat
-from advae.report.wording import BENEFIT, describe_run, name_pipeline, show_name
+from advae.report.wording import describe_run, format_eps, name_attack, name_pipeline
 
-SCORES_LEGEND = "Rows are the true class, columns the predicted one. What is left out for its size is in report.json."
 MARKS = re.compile(r"([\\`*_\[\]|~#!$])")
+HEADLINES = "What is left under the strongest attack"
+AGAIN = "What is already in the registry is not computed again, and the ids stay the same."
 
 
 def render_markdown(findings: Findings) -> str:
-    """Return the report as GitHub's Markdown: headlines, tables, threat models, verdicts, scores, commands."""
-    comparison, shown = findings.comparison, select_shown(findings)
+    """Return the report as GitHub's Markdown: the sections of the page in their order, without figures."""
+    comparison = findings.comparison
     blocks = ["# What the autoencoder is worth", "Every accuracy stands with its Wilson 95 % interval."]
-    blocks += [_write_headline(headline) for headline in write_headlines(comparison)]
-    cells = ([column.text(row) for column in COLUMNS] for row in comparison.table_rows)
-    blocks += ["## Accuracy with and without the autoencoder", write_table([c.title for c in COLUMNS], cells)]
-    blocks += [*_write_controls(comparison), *_write_seeds(comparison)]
-    blocks += ["## Ladder and verdicts of each pipeline"]
-    blocks += [block for pipeline in comparison.pipelines for block in _write_pipeline(pipeline)]
-    blocks += ["## Threat models", "\n".join(f"- **{name}**: {describe_threat(name)}" for name in comparison.threats)]
-    blocks += ["## Confusion matrices and classification reports", SCORES_LEGEND]
-    blocks += [block for run in comparison.runs for block in _write_scores(run, shown[run.id])]
-    commands = "\n".join(list_commands(list_runs_of(comparison.rows)))
-    return "\n\n".join([*blocks, "## How to run this again", _fence(commands)]) + "\n"
+    blocks += [f"## {HEADLINES}", *map(_write_headline, write_headlines(comparison)), *_write_sections(findings)]
+    blocks += ["## Threat models: what the attacker knows"]
+    blocks += ["\n".join(f"- **{escape(name)}**: {describe_threat(name)}" for name in comparison.threats)]
+    blocks += ["## Each pipeline", *_write_pipelines(findings)]
+    return "\n\n".join([*blocks, "## How to run this again", AGAIN, _write_commands(comparison)]) + "\n"
 
 
 def write_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a Markdown table; every cell is escaped."""
-    lines = [titles, ["---"] * len(titles), *([escape(cell) for cell in row] for row in rows)]
+    lines = [map(escape, titles), ["---"] * len(titles), *(map(escape, row) for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -53,55 +44,75 @@ def escape(text: str) -> str:
 
 
 def _write_headline(headline: Headline) -> str:
-    lines = [f"**{escape(headline.name)}**"]
+    lines = [f"### {escape(headline.name)}\n"]
     if headline.alarm:
         lines += [f"- **{escape(headline.alarm)}**", *(f"- {escape(reason)}" for reason in headline.reasons)]
     lines += [f"- {escape(line)}" for line in (explain_headline(headline), *headline.details)]
     return "\n".join(lines)
 
 
-def _write_grid(grid: Grid) -> str:
-    return write_table([escape(title) for title in grid.titles], grid.rows)
+def _write_commands(comparison: Comparison) -> str:
+    return _fence("\n".join(list_commands(list_runs_of(comparison.rows))))
 
 
-def _write_controls(comparison: Comparison) -> Iterator[str]:
-    contests = find_contests(comparison)
-    if contests:
-        yield "## How much of the benefit is blur?"
-        yield BENEFIT
-    for contest in contests:
-        yield f"**{escape(contest.name)}**"
-        if contest.matches:
-            yield _write_grid(tabulate_contest(contest))
-        if contest.command:
-            yield f"NOT RUN: {', '.join(contest.missing)}. This runs them:"
-            yield _fence(contest.command)
+# ---------------------------------------------------------------- tables
 
 
-def _write_seeds(comparison: Comparison) -> Iterator[str]:
-    spreads = find_spreads(comparison)
-    if spreads:
-        yield "## The same with other seeds"
-        yield _write_grid(tabulate_spreads(spreads))
+def _write_sections(findings: Findings) -> Iterator[str]:
+    """Yield the tables about the whole report, each under its heading."""
+    written = HEADLINES
+    for table in TABLES.values():
+        parts = list(table.tabulate(findings)) if table.about == "report" else []
+        if parts and table.heading != written:
+            yield f"## {table.heading}"
+            written = table.heading
+        if parts:
+            yield escape(table.explanation)
+        yield from _write_parts(parts, "###")
 
 
-def _write_pipeline(pipeline: Pipeline) -> Iterator[str]:
-    yield f"### {escape(name_pipeline(pipeline.first))}, {pipeline.id}"
-    yield _write_grid(tabulate_ladder(pipeline))
-    yield f"Verdicts on {describe_subject(pipeline)}:" if pipeline.subject else "Verdicts:"
-    yield _write_grid(tabulate_verdicts("Verdicts", pipeline.verdicts))
+def _write_pipelines(findings: Findings) -> Iterator[str]:
+    """Yield what the tables below each pipeline and each of its runs are, and these."""
+    tables = [table for table in TABLES.values() if table.about != "report"]
+    yield "\n".join(f"- **{escape(table.heading)}** – {escape(table.explanation)}" for table in tables)
+    parts: dict[object, list[Part]] = {}
+    for table in tables:
+        key = "classifier_id" if table.about == "pipeline" else "run"
+        for part in table.tabulate(findings):
+            parts.setdefault(part.keys[key], []).append(part)
+    for pipeline in findings.comparison.pipelines:
+        yield f"### {escape(name_pipeline(pipeline.first))}, {pipeline.id}"
+        yield from _write_parts(parts.get(pipeline.id, ()), "####")
+        for run in pipeline.runs:
+            yield f"#### {escape(_name_run(run))}"
+            yield f"{escape(describe_run(run))}. {describe_threat(run.recipe.threat)}"
+            yield from _write_parts(parts.get(run.id, ()), "#####")
 
 
-def _write_scores(run: Run, scores: Sequence[Scores]) -> Iterator[str]:
-    names = [show_name(name) for name in run.recipe.dataset.classes]
-    yield f"### {run.id}"
-    yield f"{escape(describe_run(run))}."
-    yield _write_grid(tabulate_stored(run))
-    for one in scores:
-        yield f"#### {one.title}"
-        rows = ([name, *map(str, counts)] for name, counts in zip(names, one.matrix, strict=True))
-        yield write_table(["true \\ predicted", *map(escape, names)], rows)
-        yield write_table(["class", *REPORT_COLUMNS], tabulate_report(run, one))
+def _name_run(run: Run) -> str:
+    eps = ", ".join(map(format_eps, run.recipe.eps))
+    return f"{name_attack(run)}, {run.recipe.threat}, eps {eps}: {run.id}"
+
+
+def _write_parts(parts: Iterable[Part], mark: str) -> Iterator[str]:
+    """Yield parts below their headings; those of one heading and with the same keys stand together."""
+    groups: dict[tuple[object, ...], list[Part]] = {}
+    for part in parts:
+        groups.setdefault((part.heading, *part.keys.values()), []).append(part)
+    for group in groups.values():
+        if group[0].heading:
+            yield f"{mark} {escape(group[0].heading)}"
+        for part in group:
+            yield from _write_part(part)
+
+
+def _write_part(part: Part) -> Iterator[str]:
+    if part.aside:
+        yield escape(part.aside)
+    if part.grid.rows:
+        yield write_table(part.grid.titles, part.grid.rows)
+    if part.command:
+        yield _fence(part.command)
 
 
 def _fence(text: str) -> str:

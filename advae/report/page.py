@@ -118,7 +118,7 @@ def _build_panel(run: Run, scores: Scores) -> Panel:
         scores=scores,
         names=names,
         rows=tuple(MatrixRow(name, tuple(_shade_row(label, counts))) for name, label, counts in rows),
-        report=tabulate_report(run, scores),
+        report=tabulate_report(run, scores).rows,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from advae.metrics import accuracy, confusion_matrix
+from advae.report.grids import Cell, Grid, show_count
 from advae.report.rows import Comparison
 from advae.report.runs import Rate, Run
 from advae.report.wording import format_eps, format_rate, show_name
@@ -85,12 +86,25 @@ def _score_predictions(run: Run, eps: float | None, predictions: IntArray) -> Sc
 REPORT_COLUMNS = ("precision", "recall", "F1", "support")
 
 
-def tabulate_report(run: Run, scores: Scores) -> list[tuple[str, ...]]:
-    """Return scikit-learn's classification report as rows of text: each class, then the averages."""
+def tabulate_matrix(run: Run, scores: Scores) -> Grid:
+    """Return a confusion matrix as a table: a row for each true class, a column for each predicted one."""
+    names = [show_name(name) for name in run.recipe.dataset.classes]
+    rows = ((name, *map(show_count, counts)) for name, counts in zip(names, scores.matrix, strict=True))
+    return Grid(f"Confusion matrix, {scores.title}", ("true \\ predicted", *names), tuple(rows))
+
+
+def tabulate_report(run: Run, scores: Scores) -> Grid:
+    """Return scikit-learn's classification report as a table: each class, then the averages."""
+    rows = tuple((name, *_write_scores(scores.report[key])) for key, name in name_groups(run).items())
+    return Grid(f"Classification report, {scores.title}", ("class", *REPORT_COLUMNS), rows)
+
+
+def name_groups(run: Run) -> dict[str, str]:
+    """Return the names of the groups of samples that a classification report scores, by scikit-learn's key."""
     names = {str(label): show_name(name) for label, name in enumerate(run.recipe.dataset.classes)}
-    names |= {"macro avg": "macro average", "weighted avg": "weighted average"}
-    rows = [(name, scores.report[key]) for key, name in names.items()]
-    return [
-        (name, *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1-score")), f"{row['support']:.0f}")
-        for name, row in rows
-    ]
+    return names | {"macro avg": "macro average", "weighted avg": "weighted average"}
+
+
+def _write_scores(group: dict[str, float]) -> tuple[Cell, ...]:
+    shares = (group[key] for key in ("precision", "recall", "f1-score"))
+    return *(Cell(f"{value:.3f}", value) for value in shares), Cell(f"{group['support']:.0f}", group["support"])

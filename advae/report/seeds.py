@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from advae.report.grids import Grid
+from advae.report.grids import Grid, show_count, show_eps, show_share
 from advae.report.pairing import identify_attack
 from advae.report.rows import Comparison, Row
 from advae.report.runs import Run
-from advae.report.wording import format_eps, format_share, name_attack, name_kind
+from advae.report.wording import name_attack, name_kind
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,6 @@ def tabulate_spreads(spreads: list[Spread]) -> Grid:
 
 def _write_row(spread: Spread) -> tuple[str, ...]:
     run, values = spread.first.run, spread.accuracies
-    shares = (format_share(value) for value in (spread.mean, min(values), max(values)))
-    names = name_kind(run), name_attack(run), run.recipe.threat, format_eps(spread.first.eps)
-    return *names, str(len(values)), *shares
+    shares = (show_share(value) for value in (spread.mean, min(values), max(values)))
+    names = name_kind(run), name_attack(run), run.recipe.threat, show_eps(spread.first.eps)
+    return *names, show_count(len(values)), *shares

@@ -1,66 +1,41 @@
-"""The report as CSV: one line for each run and eps, for spreadsheets and programs, its numbers unrounded."""
+"""The report as CSV, a file for each table, for spreadsheets and programs: its numbers unrounded."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Iterable
 
-from advae.report.documents import describe_row
-from advae.report.judging import summarize_stored
-from advae.report.rows import Row
-from advae.report.runs import Measured
+from advae.report.catalogue import TABLES, list_lines
+from advae.report.lines import Line
 from advae.report.scores import Findings
-from advae.report.wording import NOT_APPLICABLE, NOT_RUN
+from advae.report.wording import NOT_APPLICABLE
 
 SPREADSHEET_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
-SIDE_COLUMNS: dict[str, Callable[[Measured], object]] = {
-    "run": lambda side: side.run.id,
-    "n": lambda side: side.run.metrics.n,
-    "seed": lambda side: side.run.recipe.seed,
-    "steps": lambda side: side.run.recipe.steps,
-    "restarts": lambda side: side.run.recipe.restarts,
-    "step_size": lambda side: side.run.recipe.step_size,
-    "loss": lambda side: side.run.recipe.loss,
-    "clean_accuracy": lambda side: side.run.clean.value,
-    "clean_accuracy_low": lambda side: side.run.clean.low,
-    "clean_accuracy_high": lambda side: side.run.clean.high,
-    "accuracy": lambda side: side.attacked.value,
-    "accuracy_low": lambda side: side.attacked.low,
-    "accuracy_high": lambda side: side.attacked.high,
-    "attack_success_rate": lambda side: side.result.attack_success_rate,
-    "target_hit_rate": lambda side: side.result.target_hit_rate,
-    "linf_max": lambda side: side.result.linf_max,
-    "l2_mean": lambda side: side.result.l2_mean,
-    "zero_gradient_fraction": lambda side: side.result.zero_gradient_fraction,
-    "within_budget": lambda side: side.result.within_budget,
-    "accuracy_8bit": lambda side: side.result.accuracy_8bit,
-    "verdicts": lambda side: summarize_stored(side.run),
-}
-"""What the CSV says of a run at one eps; once more, as ``without_...``, of its counterpart."""
+KEYS = {name: f"csv-{name}" if place else "csv" for place, name in enumerate(TABLES)}
+"""What the file of each table is called among the report's files."""
 
 
-def render_csv(findings: Findings) -> str:
-    """Return one line for each run and eps; for an undefended run the columns ``without_...`` are its own."""
-    lines = [_flatten_row(row) for row in findings.comparison.rows]
+def render_csv(findings: Findings) -> dict[str, str]:
+    """Return the text of each table that has lines, by KEYS."""
+    texts = {KEYS[name]: write_lines(list_lines(name, findings)) for name in TABLES}
+    return {key: text for key, text in texts.items() if text}
+
+
+def write_lines(lines: Iterable[Line]) -> str:
+    """Return lines under a row of their names, in the order in which these come up; nothing where there is no line.
+
+    What has no meaning for a line, or is no column of it, is n/a.
+    """
+    lines = list(lines)
+    names = list(dict.fromkeys(name for line in lines for name in line))
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, fieldnames=list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
+    writer = csv.writer(stream, lineterminator="\n")
+    if lines:
+        writer.writerow(map(_write_cell, names))
+        writer.writerows([_write_cell(line.get(name)) for name in names] for line in lines)
     return stream.getvalue()
-
-
-def _flatten_row(row: Row) -> dict[str, str]:
-    other = {f"without_{name}": value for name, value in _flatten_side(row.undefended).items()}
-    p_value = NOT_RUN if row.defended and row.undefended is None else row.p_value
-    told = {"mcnemar_p": p_value, "notes": "; ".join(row.notes) or "none"}
-    cells = describe_row(row) | _flatten_side(row.own) | other | told
-    return {name: _write_cell(value) for name, value in cells.items()}
-
-
-def _flatten_side(side: Measured | None) -> dict[str, object]:
-    return {name: read(side) if side else NOT_RUN for name, read in SIDE_COLUMNS.items()}
 
 
 def _write_cell(value: object) -> str:

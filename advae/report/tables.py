@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from advae.report.grids import Cell, Grid
 from advae.report.headlines import write_headlines
 from advae.report.rows import Comparison, Row
 from advae.report.runs import Measured
@@ -35,6 +36,11 @@ class Column:
     text: Callable[[Row], str]
     value: Callable[[Row], float | str | None]
     explanation: str
+
+    def read(self, row: Row) -> str:
+        """Return a row's cell: a Cell where the column is one of numbers."""
+        text, value = self.text(row), self.value(row)
+        return text if isinstance(value, str) else Cell(text, value)
 
 
 def _read_clean(side: Measured | None) -> float | None:
@@ -139,6 +145,12 @@ COLUMNS = (
     Column("n", lambda row: str(row.run.metrics.n), lambda row: row.run.metrics.n, "number of test images"),
     _name_column("run", lambda row: row.run.id, "the id that `advae registry show` takes"),
 )
+
+
+def tabulate_accuracy(comparison: Comparison) -> Grid:
+    """Return the accuracy table: one row for each run and eps that is not merely the counterpart of another."""
+    rows = (tuple(column.read(row) for column in COLUMNS) for row in comparison.table_rows)
+    return Grid("Accuracy table", tuple(column.title for column in COLUMNS), tuple(rows))
 
 
 def is_valid(row: Row) -> bool:

@@ -8,6 +8,9 @@ from advae.report.runs import Rate, Run, read_raw_range
 NOT_RUN = "NOT RUN"
 """Stands where a number was not measured: never a blank, never a guess."""
 
+MEASURED = "measured"
+"""Stands for programs where one was."""
+
 NOT_APPLICABLE = "n/a"
 """Stands where a number has no meaning, as the target hit rate of an untargeted attack."""
 

@@ -19,7 +19,9 @@ from tests.report_fixtures import Lab, Tags, make_views, read_files
 
 def test_writes_every_format_and_nothing_else(lab: Lab, pair: list[Manifest], tmp_path: Path) -> None:
     files = write_report(lab.registry, pair, tmp_path / "deep" / "out")
-    assert tuple(files) == FORMATS == ("html", "md", "json", "csv")
+    assert FORMATS == ("html", "md", "json", "csv")
+    assert tuple(key for key in files if "-" not in key) == FORMATS
+    assert all(path.name == f"report{key[3:]}.csv" for key, path in files.items() if key.startswith("csv"))
     assert sorted(tmp_path.joinpath("deep/out").iterdir()) == sorted(files.values())
 
 

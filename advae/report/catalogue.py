@@ -1,0 +1,181 @@
+"""Every table of the report. A row here puts one into Markdown and CSV, and tells the page how it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from advae.report.controls import Contest, find_contests, tabulate_contest
+from advae.report.grids import Cell, Grid, Part
+from advae.report.judging import describe_subject, summarize_verdicts, tabulate_stored, tabulate_verdicts
+from advae.report.ladder import tabulate_ladder
+from advae.report.lines import (
+    Line,
+    list_accuracy_lines,
+    list_control_lines,
+    list_ladder_lines,
+    list_matrix_lines,
+    list_score_lines,
+    list_seed_lines,
+    list_stored_lines,
+    list_verdict_lines,
+)
+from advae.report.runs import Run
+from advae.report.scores import Findings, Scores, select_shown, tabulate_matrix, tabulate_report
+from advae.report.seeds import find_spreads, tabulate_spreads
+from advae.report.tables import tabulate_accuracy
+from advae.report.wording import BENEFIT, NOT_RUN
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the report.
+
+    heading, explanation: what stands above it, once. about: where its parts belong: to the whole report, or to the
+    pipeline or run that their keys name as ``classifier_id`` or ``run``. tabulate: its parts for people, none where the
+    report has nothing to show. flatten: its lines for programs; None for those that follow from its parts.
+    """
+
+    heading: str
+    explanation: str
+    about: Literal["report", "pipeline", "run"]
+    tabulate: Callable[[Findings], Iterable[Part]]
+    flatten: Callable[[Findings], Iterable[Line]] | None = None
+
+
+def _tabulate_accuracy(findings: Findings) -> Iterator[Part]:
+    yield Part(tabulate_accuracy(findings.comparison), {})
+
+
+def _tabulate_controls(findings: Findings) -> Iterator[Part]:
+    for contest in find_contests(findings.comparison):
+        grid = tabulate_contest(contest) if contest.matches else Grid(contest.name, (), ())
+        yield Part(grid, {}, contest.name, _tell_missing(contest), contest.command or "")
+
+
+def _tell_missing(contest: Contest) -> str:
+    return f"{NOT_RUN}: {', '.join(contest.missing)}; the command below runs them." if contest.missing else ""
+
+
+def _tabulate_seeds(findings: Findings) -> Iterator[Part]:
+    spreads = find_spreads(findings.comparison)
+    if spreads:
+        yield Part(tabulate_spreads(spreads), {})
+
+
+def _tabulate_ladders(findings: Findings) -> Iterator[Part]:
+    for pipeline in findings.comparison.pipelines:
+        yield Part(tabulate_ladder(pipeline), {"classifier_id": pipeline.id}, LADDER)
+
+
+def _tabulate_verdicts(findings: Findings) -> Iterator[Part]:
+    for pipeline in findings.comparison.pipelines:
+        subject = f"On the strongest adaptive attack: {describe_subject(pipeline)}." if pipeline.subject else ""
+        grid = tabulate_verdicts(f"Verdicts on {pipeline.id}", pipeline.verdicts)
+        heading = f"{VERDICTS} {summarize_verdicts(pipeline.verdicts)}"
+        yield Part(grid, {"classifier_id": pipeline.id}, heading, subject)
+
+
+def _tabulate_stored(findings: Findings) -> Iterator[Part]:
+    for run in findings.comparison.runs:
+        yield Part(tabulate_stored(run), {"run": run.id}, STORED)
+
+
+def _tabulate_scores(caption: str, tabulate: Callable[[Run, Scores], Grid]) -> Callable[[Findings], Iterator[Part]]:
+    """Return what tabulates the scores of each run that a page has room for."""
+
+    def tabulate_all(findings: Findings) -> Iterator[Part]:
+        shown = select_shown(findings)
+        for run in findings.comparison.runs:
+            for scores in shown[run.id]:
+                yield Part(tabulate(run, scores), {"run": run.id, "eps": scores.eps}, scores.title, caption)
+
+    return tabulate_all
+
+
+LADDER = "What each attacker leaves"
+VERDICTS = "Can it be believed?"
+STORED = "What this run says of itself"
+MATRIX = "Confusion matrix. Rows: true class. Columns: predicted class."
+REPORT = "Classification report."
+
+TABLES: dict[str, Table] = {
+    "accuracy": Table(
+        "Accuracy with and without the autoencoder",
+        "“Without” is the same attack, at the same eps and on the same images, on a classifier of the same kind that "
+        "has no autoencoder. NOT RUN means that the registry holds no such run.",
+        "report",
+        _tabulate_accuracy,
+        list_accuracy_lines,
+    ),
+    "controls": Table("How much of the benefit is blur?", BENEFIT, "report", _tabulate_controls, list_control_lines),
+    "seeds": Table(
+        "The same with other seeds",
+        "Pipelines that differ in their seeds only, under the same attack on the same images: how far a number is "
+        "luck.",
+        "report",
+        _tabulate_seeds,
+        list_seed_lines,
+    ),
+    "ladder": Table(
+        LADDER,
+        "What the strongest valid attack of each threat model leaves at each eps, the weakest attacker first.",
+        "pipeline",
+        _tabulate_ladders,
+        list_ladder_lines,
+    ),
+    "verdicts": Table(
+        VERDICTS,
+        "Every check, on what the strongest adaptive attack leaves, compared with the other runs.",
+        "pipeline",
+        _tabulate_verdicts,
+        list_verdict_lines,
+    ),
+    "stored-verdicts": Table(
+        STORED,
+        "The checks that one run can answer alone, as they were stored with it.",
+        "run",
+        _tabulate_stored,
+        list_stored_lines,
+    ),
+    "matrices": Table(
+        "Confusion matrices",
+        "How many images of each true class were taken for which. What is left out for its size is in report.json.",
+        "run",
+        _tabulate_scores(MATRIX, tabulate_matrix),
+        list_matrix_lines,
+    ),
+    "scores": Table(
+        "Classification reports",
+        "Precision, recall and F1 of each class, as scikit-learn defines them, and their averages.",
+        "run",
+        _tabulate_scores(REPORT, tabulate_report),
+        list_score_lines,
+    ),
+}
+"""By name, in the order in which they stand. The CSV of the first is ``report.csv``, else ``report-<name>.csv``."""
+
+
+def list_lines(name: str, findings: Findings) -> Iterable[Line]:
+    """Return what a table says to programs."""
+    table = TABLES[name]
+    return table.flatten(findings) if table.flatten else _flatten_parts(table.tabulate(findings))
+
+
+def _flatten_parts(parts: Iterable[Part]) -> Iterator[Line]:
+    """Yield a line for each row: the part's keys, then each title with the number behind its cell, else the words."""
+    for part in parts:
+        for row in part.grid.rows:
+            yield {
+                **part.keys,
+                **{_name_column(title): _read(cell) for title, cell in zip(part.grid.titles, row, strict=True)},
+            }
+
+
+def _name_column(title: str) -> str:
+    return "_".join(title.replace(",", " ").split()) or "name"
+
+
+def _read(cell: str) -> object:
+    return cell.value if isinstance(cell, Cell) and cell.value is not None else str(cell)

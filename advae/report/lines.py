@@ -1,0 +1,240 @@
+"""What each table says to programs: flat lines of named values, unrounded, with what identifies a line first.
+
+None stands for what has no meaning for a line; what was not run is said to be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from advae.records import Verdict
+from advae.report.controls import Contest, Match, find_contests
+from advae.report.judging import describe_verdict, summarize_stored
+from advae.report.ladder import build_ladder, describe_absence
+from advae.report.rows import Pipeline, Row
+from advae.report.runs import Measured
+from advae.report.scores import Findings, name_groups
+from advae.report.seeds import find_spreads
+from advae.report.wording import CONTROLS, MEASURED, NOT_RUN, name_attack, name_kind, name_pipeline, show_name
+from advae.verdicts import UNJUDGED
+
+Line = dict[str, Any]
+
+SIDE_COLUMNS: dict[str, Callable[[Measured], object]] = {
+    "run": lambda side: side.run.id,
+    "n": lambda side: side.run.metrics.n,
+    "seed": lambda side: side.run.recipe.seed,
+    "steps": lambda side: side.run.recipe.steps,
+    "restarts": lambda side: side.run.recipe.restarts,
+    "step_size": lambda side: side.run.recipe.step_size,
+    "loss": lambda side: side.run.recipe.loss,
+    "clean_accuracy": lambda side: side.run.clean.value,
+    "clean_accuracy_low": lambda side: side.run.clean.low,
+    "clean_accuracy_high": lambda side: side.run.clean.high,
+    "accuracy": lambda side: side.attacked.value,
+    "accuracy_low": lambda side: side.attacked.low,
+    "accuracy_high": lambda side: side.attacked.high,
+    "attack_success_rate": lambda side: side.result.attack_success_rate,
+    "target_hit_rate": lambda side: side.result.target_hit_rate,
+    "linf_max": lambda side: side.result.linf_max,
+    "l2_mean": lambda side: side.result.l2_mean,
+    "zero_gradient_fraction": lambda side: side.result.zero_gradient_fraction,
+    "within_budget": lambda side: side.result.within_budget,
+    "accuracy_8bit": lambda side: side.result.accuracy_8bit,
+    "verdicts": lambda side: summarize_stored(side.run),
+}
+"""What a line says of a run at one eps; once more, as ``without_...``, of its counterpart."""
+
+
+def describe_side(side: Measured | None) -> Line:
+    """Return the line of one run at one eps; NOT RUN throughout where there is none."""
+    return {name: read(side) if side else NOT_RUN for name, read in SIDE_COLUMNS.items()}
+
+
+def describe_row(row: Row) -> Line:
+    """Return what identifies a row: the columns that all formats for machines begin with."""
+    run, recipe = row.run, row.run.recipe
+    return {
+        "run": run.id,
+        "dataset": recipe.dataset.name,
+        "classifier": run.classifier_recipe.model,
+        "classifier_id": run.classifier.id,
+        "autoencoder": run.autoencoder_type,
+        "autoencoder_id": run.autoencoder.id if run.autoencoder else None,
+        "rescale": run.autoencoder_recipe.rescale if run.autoencoder_recipe else None,
+        "method": recipe.method,
+        "target": recipe.target,
+        "clip": recipe.clip,
+        "threat": recipe.threat,
+        "norm": recipe.norm,
+        "eps": row.eps,
+    }
+
+
+# ---------------------------------------------------------------- accuracy, ladder, verdicts
+
+
+def list_accuracy_lines(findings: Findings) -> Iterator[Line]:
+    """Yield a line for each run and eps; for an undefended run the columns ``without_...`` are its own."""
+    for row in findings.comparison.rows:
+        other = {f"without_{name}": value for name, value in describe_side(row.undefended).items()}
+        p_value = NOT_RUN if row.defended and row.undefended is None else row.p_value
+        told: Line = {"mcnemar_p": p_value, "notes": "; ".join(row.notes) or "none"}
+        yield describe_row(row) | describe_side(row.own) | other | told
+
+
+def list_ladder_lines(findings: Findings) -> Iterator[Line]:
+    """Yield a line for each pipeline, threat model and budget: the strongest valid attack, or why there is none."""
+    for pipeline in findings.comparison.pipelines:
+        for rung in build_ladder(pipeline):
+            for (norm, eps), row in rung.worst.items():
+                own = row.own if row else None
+                yield (
+                    _identify(pipeline, own, eps)
+                    | {
+                        "norm": norm,
+                        "threat": rung.threat,
+                        "status": MEASURED if row else describe_absence(rung, (norm, eps)),
+                        "method": own.run.recipe.method if own else NOT_RUN,
+                        "attack": name_attack(own.run) if own else NOT_RUN,
+                    }
+                    | describe_side(own)
+                )
+
+
+def _identify(pipeline: Pipeline, side: Measured | None, eps: object) -> Line:
+    return {
+        "classifier_id": pipeline.id,
+        "run": side.run.id if side else NOT_RUN,
+        "eps": eps,
+        "pipeline": name_pipeline(pipeline.first),
+    }
+
+
+def list_verdict_lines(findings: Findings) -> Iterator[Line]:
+    """Yield a line for each pipeline and check, with the run and eps that the verdict is about."""
+    for pipeline in findings.comparison.pipelines:
+        subject = pipeline.subject
+        about = _identify(pipeline, subject.own if subject else None, subject.eps if subject else NOT_RUN)
+        yield from _list_verdicts(about, pipeline.verdicts)
+
+
+def list_stored_lines(findings: Findings) -> Iterator[Line]:
+    """Yield a line for each run and check that it was judged by; one NOT RUN for a run from before there were any."""
+    unjudged = Verdict(check="all", status="NOT RUN", sentence=UNJUDGED)
+    for run in findings.comparison.runs:
+        about: Line = {"classifier_id": run.classifier.id, "run": run.id}
+        yield from _list_verdicts(about, run.metrics.verdicts or (unjudged,))
+
+
+def _list_verdicts(about: Line, verdicts: Iterable[Verdict]) -> Iterator[Line]:
+    unknown: Line = {"place": None, "question": None}
+    for verdict in verdicts:
+        yield about | unknown | describe_verdict(verdict) | verdict.model_dump(mode="json")
+
+
+# ---------------------------------------------------------------- pipelines beside each other
+
+
+def list_control_lines(findings: Findings) -> Iterator[Line]:
+    """Yield a line for each attack that is compared and each purifier, and for none; what it brings is ``benefit``."""
+    for contest in find_contests(findings.comparison):
+        for match in contest.matches:
+            yield from _list_match(contest, match)
+
+
+def _list_match(contest: Contest, match: Match) -> Iterator[Line]:
+    yield _describe_purified(match, "none", "without", match.without, NOT_RUN, None)
+    roles = [("control", pipeline) for pipeline in contest.controls]
+    for role, pipeline in (*roles, *(("autoencoder", pipeline) for pipeline in contest.autoencoders)):
+        row, kind = match.rows.get(pipeline.id), pipeline.first.autoencoder_type
+        benefit = match.weigh(row) if row and match.without else NOT_RUN
+        yield _describe_purified(match, kind, role, row.own if row else None, pipeline.id, benefit)
+    for kind in CONTROLS:
+        if not contest.list_controls(kind):
+            yield _describe_purified(match, kind, "control", None, NOT_RUN, NOT_RUN)
+
+
+def _describe_purified(
+    match: Match, kind: str, role: str, side: Measured | None, classifier_id: str, benefit: object
+) -> Line:
+    run, attacked = match.first.run, side.attacked if side else None
+    return {
+        "classifier_id": side.run.classifier.id if side else classifier_id,
+        "run": side.run.id if side else NOT_RUN,
+        "eps": match.first.eps,
+        "norm": run.recipe.norm,
+        "dataset": run.recipe.dataset.name,
+        "classifier": run.classifier_recipe.model,
+        "threat": run.recipe.threat,
+        "method": run.recipe.method,
+        "attack": name_attack(run),
+        "n": run.metrics.n,
+        "role": role,
+        "purifier": kind,
+        "accuracy": attacked.value if attacked else NOT_RUN,
+        "accuracy_low": attacked.low if attacked else NOT_RUN,
+        "accuracy_high": attacked.high if attacked else NOT_RUN,
+        "benefit": benefit,
+    }
+
+
+def list_seed_lines(findings: Findings) -> Iterator[Line]:
+    """Yield a line for each attack that pipelines of several seeds met."""
+    for spread in find_spreads(findings.comparison):
+        run, values = spread.first.run, spread.accuracies
+        yield {
+            "pipeline": name_kind(run),
+            "eps": spread.first.eps,
+            "norm": run.recipe.norm,
+            "threat": run.recipe.threat,
+            "method": run.recipe.method,
+            "attack": name_attack(run),
+            "n": run.metrics.n,
+            "seeds": len(values),
+            "mean": spread.mean,
+            "minimum": min(values),
+            "maximum": max(values),
+            "runs": " ".join(row.run.id for row in spread.rows),
+        }
+
+
+# ---------------------------------------------------------------- predictions by class
+
+
+def list_matrix_lines(findings: Findings) -> Iterator[Line]:
+    """Yield a line for each run, eps (None: the unchanged images), true class and predicted class."""
+    for run in findings.comparison.runs:
+        names = [show_name(name) for name in run.recipe.dataset.classes]
+        for scores in findings.scores[run.id]:
+            for label, counts in enumerate(scores.matrix):
+                for predicted, count in enumerate(counts):
+                    yield {
+                        "run": run.id,
+                        "eps": scores.eps,
+                        "true_label": label,
+                        "true_class": names[label],
+                        "predicted_label": predicted,
+                        "predicted_class": names[predicted],
+                        "count": count,
+                    }
+
+
+def list_score_lines(findings: Findings) -> Iterator[Line]:
+    """Yield a line for each run, eps (None: the unchanged images) and class, then the averages, without a label."""
+    for run in findings.comparison.runs:
+        names = name_groups(run)
+        for scores in findings.scores[run.id]:
+            for key, name in names.items():
+                group = scores.report[key]
+                yield {
+                    "run": run.id,
+                    "eps": scores.eps,
+                    "label": int(key) if key.isdigit() else None,
+                    "class": name,
+                    "precision": group["precision"],
+                    "recall": group["recall"],
+                    "f1": group["f1-score"],
+                    "support": int(group["support"]),
+                }

@@ -1,0 +1,221 @@
+"""The twins of every table, as CSV and in Markdown, and that a row of TABLES is all that a new one takes."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from advae.errors import DiskError
+from advae.records import Manifest
+from advae.report import compare_runs, write_report
+from advae.report.catalogue import TABLES, Table
+from advae.report.grids import Cell, Grid, Part, read_value
+from advae.report.scores import Findings, score_runs
+from advae.report.spreadsheet import KEYS
+from tests.report_fixtures import Lab, read_files
+
+Lines = list[dict[str, str]]
+
+
+def read_tables(lab: Lab, runs: list[Manifest], out: Path) -> dict[str, Lines]:
+    """Return the lines of each CSV file that was written, by table."""
+    files = read_files(lab, runs, out)
+    written = {name: files[key] for name, key in KEYS.items() if key in files}
+    return {name: list(csv.DictReader(text.splitlines())) for name, text in written.items()}
+
+
+@pytest.fixture
+def everything(lab: Lab, pair: list[Manifest]) -> list[Manifest]:
+    """Runs that fill every table: judged and not, of two seeds, beside a control, and with NOT RUN gaps."""
+    other = lab.add_classifier(lab.add_autoencoder(seed=1), seed=1)
+    control = lab.add_classifier(lab.add_autoencoder("blur"))
+    return [*pair, lab.add_run(other, judged=True, keep=(0.5, 0.1)), lab.add_run(control, keep=(0.4, 0.0))]
+
+
+# ---------------------------------------------------------------- every table
+
+
+def test_every_table_has_a_file_and_every_file_a_table(lab: Lab, everything: list[Manifest], tmp_path: Path) -> None:
+    tables = read_tables(lab, everything, tmp_path)
+    assert list(tables) == list(TABLES)
+    names = {path.name for path in tmp_path.glob("*.csv")}
+    assert names == {"report.csv"} | {f"report-{name}.csv" for name in TABLES if name != "accuracy"}
+    for name, lines in tables.items():
+        assert lines, name
+        assert all("" not in line and None not in line for line in lines), name
+        assert all(value != "" for line in lines for value in line.values() if value is not None), name
+
+
+def test_markdown_has_every_table_under_the_headings_of_the_page(
+    lab: Lab, everything: list[Manifest], tmp_path: Path
+) -> None:
+    text = read_files(lab, everything, tmp_path)["md"]
+    findings = score_runs(compare_runs(lab.registry, everything))
+    parts = [part for table in TABLES.values() for part in table.tabulate(findings)]
+    widths = sorted(line.count("---") for line in text.splitlines() if re.fullmatch(r"\|( --- \|)+", line))
+    assert widths == sorted(len(part.grid.titles) for part in parts if part.grid.rows)
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == [
+        "What is left under the strongest attack",
+        "Accuracy with and without the autoencoder",
+        "How much of the benefit is blur?",
+        "The same with other seeds",
+        "Threat models: what the attacker knows",
+        "Each pipeline",
+        "How to run this again",
+    ]
+
+
+def test_a_row_of_the_table_of_tables_is_all_that_a_new_table_takes(
+    lab: Lab, pair: list[Manifest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tabulate(findings: Findings) -> Iterator[Part]:
+        rows = (("=a|b", Cell("12.5 %", 0.125), Cell("NOT RUN", None)), ("c", Cell("0.0 %", 0.0), Cell("1", 1)))
+        yield Part(Grid("New", ("kind of thing", "share", "n, all"), rows), {"eps": 0.1})
+
+    monkeypatch.setitem(TABLES, "new", Table("A new one", "What it shows.", "report", tabulate))
+    monkeypatch.setitem(KEYS, "new", "csv-new")
+    files = read_files(lab, pair, tmp_path)
+    assert list(csv.DictReader(files["csv-new"].splitlines())) == [
+        {"eps": "0.1", "kind_of_thing": "'=a|b", "share": "0.125", "n_all": "NOT RUN"},
+        {"eps": "0.1", "kind_of_thing": "c", "share": "0.0", "n_all": "1"},
+    ]
+    assert "## A new one\n\nWhat it shows.\n\n| kind of thing | share | n, all |" in files["md"]
+    assert "=a\\|b | 12.5 % | NOT RUN |" in files["md"]
+
+
+def test_cells_carry_the_numbers_behind_their_words(lab: Lab, everything: list[Manifest]) -> None:
+    """Whatever a cell with a number says of it, rounded, is that number."""
+    findings = score_runs(compare_runs(lab.registry, everything))
+    seen = dict.fromkeys(TABLES, 0)
+    for name, table in TABLES.items():
+        for cell in (cell for part in table.tabulate(findings) for row in part.grid.rows for cell in row):
+            value = read_value(cell)
+            if isinstance(value, str):
+                assert not re.fullmatch(r"[+-]?[0-9.]+\s%( \[.*\])?", cell), (name, cell)
+            elif value is None:
+                assert cell in ("NOT RUN", "n/a") or cell.startswith("only "), (name, cell)
+            elif number := re.match(r"[+-]?[0-9]+(\.[0-9]+)?(?=( %)?)", cell.replace("\N{NO-BREAK SPACE}", " ")):
+                scale = 100 if "%" in cell else 1
+                assert float(number[0]) == pytest.approx(value * scale, abs=0.06 if scale == 100 else 0.001), name
+                seen[name] += 1
+    assert all(seen.values()), seen
+
+
+# ---------------------------------------------------------------- each table's numbers
+
+
+def test_ladder_lines_say_what_each_attacker_leaves(lab: Lab, tmp_path: Path) -> None:
+    classifier = lab.add_classifier(lab.add_autoencoder())
+    runs = [lab.add_run(classifier), lab.add_run(classifier, threat="oblivious", eps=(0.1,), keep=(0.8,), valid=False)]
+    lines = {(line["threat"], line["eps"]): line for line in read_tables(lab, runs, tmp_path)["ladder"]}
+    result = runs[0].as_run()[1].results[1]
+    line = lines["adaptive", "0.3"]
+    assert (line["run"], line["status"], float(line["accuracy"])) == (runs[0].id, "measured", result.accuracy)
+    assert (float(line["accuracy_low"]), float(line["accuracy_high"])) == result.accuracy_interval
+    assert (lines["gray-box", "0.1"]["status"], lines["gray-box", "0.1"]["accuracy"]) == ("NOT RUN", "NOT RUN")
+    assert lines["oblivious", "0.1"]["status"].startswith("only outside the budget")
+
+
+def test_verdict_lines_are_the_verdicts(lab: Lab, tmp_path: Path) -> None:
+    run, old = lab.add_run(lab.add_classifier(), judged=True), lab.add_run(lab.add_classifier(seed=1))
+    tables = read_tables(lab, [run, old], tmp_path)
+    stored = [(line["check"], line["status"]) for line in tables["stored-verdicts"] if line["run"] == run.id]
+    assert stored == [(verdict.check, verdict.status) for verdict in run.as_run()[1].verdicts]
+    assert [(line["check"], line["number"]) for line in tables["stored-verdicts"] if line["run"] == old.id] == [
+        ("all", "n/a")
+    ]
+    pipelines = compare_runs(lab.registry, [run, old]).pipelines
+    found = [(line["classifier_id"], line["check"], line["sentence"]) for line in tables["verdicts"]]
+    assert found == [(p.id, verdict.check, verdict.sentence) for p in pipelines for verdict in p.verdicts]
+
+
+def test_control_lines_compare_purifiers_under_one_attack(lab: Lab, tmp_path: Path) -> None:
+    runs = {"none": lab.add_run(lab.add_classifier(), keep=(0.3, 0.0))}
+    runs |= {kind: lab.add_run(lab.add_classifier(lab.add_autoencoder(kind))) for kind in ("vanilla", "blur")}
+    lines = [line for line in read_tables(lab, [*runs.values()], tmp_path)["controls"] if line["eps"] == "0.1"]
+    assert [(line["role"], line["purifier"]) for line in lines] == [
+        ("without", "none"),
+        ("control", "blur"),
+        ("autoencoder", "vanilla"),
+        ("control", "pca"),
+        ("control", "binary"),
+    ]
+    without = runs["none"].as_run()[1].results[0].accuracy
+    for line in lines[:3]:
+        own = runs[line["purifier"]]
+        assert (line["run"], float(line["accuracy"])) == (own.id, own.as_run()[1].results[0].accuracy)
+    assert [line["benefit"] for line in lines] == [
+        "n/a",
+        *(str(runs[kind].as_run()[1].results[0].accuracy - without) for kind in ("blur", "vanilla")),
+        "NOT RUN",
+        "NOT RUN",
+    ]
+    assert {line["accuracy"] for line in lines[3:]} == {"NOT RUN"}
+
+
+def test_seed_lines_have_mean_minimum_and_maximum(lab: Lab, tmp_path: Path) -> None:
+    runs = [lab.add_run(lab.add_classifier(seed=seed), eps=(0.1,), keep=(keep,)) for seed, keep in ((0, 0.2), (1, 0.6))]
+    (line,) = read_tables(lab, runs, tmp_path)["seeds"]
+    values = [run.as_run()[1].results[0].accuracy for run in runs]
+    assert [float(line[name]) for name in ("minimum", "maximum")] == [min(values), max(values)]
+    assert float(line["mean"]) == pytest.approx(sum(values) / 2)
+    assert {*line["runs"].split()} == {run.id for run in runs}
+
+
+def test_matrix_lines_count_every_sample_once(lab: Lab, tmp_path: Path) -> None:
+    run = lab.add_run(lab.add_classifier(), eps=(0.1,), keep=(0.6,))
+    outcomes = lab.registry.read_arrays(run, "outcomes.npz")
+    lines = read_tables(lab, [run], tmp_path)["matrices"]
+    assert len(lines) == 2 * 10 * 10
+    for eps, predicted in (("n/a", outcomes["clean_predictions"]), ("0.1", outcomes["predictions"][0])):
+        found = {
+            (int(li["true_label"]), int(li["predicted_label"])): int(li["count"]) for li in lines if li["eps"] == eps
+        }
+        pairs = list(zip(outcomes["labels"].tolist(), predicted.tolist(), strict=True))
+        assert found == {pair: pairs.count(pair) for pair in found}
+        assert sum(found.values()) == len(pairs)
+
+
+def test_score_lines_are_precision_recall_and_f1(lab: Lab, tmp_path: Path) -> None:
+    from sklearn.metrics import precision_recall_fscore_support
+
+    run = lab.add_run(lab.add_classifier(), eps=(0.1,), keep=(0.6,))
+    outcomes = lab.registry.read_arrays(run, "outcomes.npz")
+    lines = [line for line in read_tables(lab, [run], tmp_path)["scores"] if line["eps"] == "0.1"]
+    expected = precision_recall_fscore_support(outcomes["labels"], outcomes["predictions"][0], zero_division=0)
+    for name, values in zip(("precision", "recall", "f1", "support"), expected, strict=True):
+        assert [float(line[name]) for line in lines[:10]] == pytest.approx(values.tolist())
+    assert [(line["label"], line["class"]) for line in lines[10:]] == [
+        ("n/a", "macro average"),
+        ("n/a", "weighted average"),
+    ]
+
+
+# ---------------------------------------------------------------- files
+
+
+def test_a_table_that_became_empty_leaves_no_file(lab: Lab, everything: list[Manifest], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    own = {"report-mine.csv", "report-ladder.csv.bak", "report-.csv", "seeds.csv"}
+    for name in own:
+        (out / name).write_text("mine")
+    write_report(lab.registry, everything, out, formats=["csv"])
+    assert (out / "report-seeds.csv").exists()
+    write_report(lab.registry, everything[:1], out, formats=["md"])
+    assert (out / "report-seeds.csv").exists()
+    files = write_report(lab.registry, everything[:1], out, formats=["csv"])
+    assert not {"csv-seeds", "csv-controls"} & files.keys()
+    assert {path.name for path in out.iterdir()} == {path.name for path in files.values()} | own | {"report.md"}
+
+
+def test_a_folder_where_an_empty_tables_file_would_be_is_one_line(
+    lab: Lab, pair: list[Manifest], tmp_path: Path
+) -> None:
+    (tmp_path / "report-seeds.csv").mkdir()
+    with pytest.raises(DiskError, match=r"cannot remove .*report-seeds\.csv"):
+        write_report(lab.registry, pair, tmp_path, formats=["csv"])
