@@ -17,8 +17,9 @@ from advae.cli.stdout import write
 from advae.datasets import DATASETS
 from advae.errors import DivergedError
 from advae.experiments import PAPER, read_experiment
+from advae.records import Manifest
 from advae.report import check_formats, compare_runs, write_comparison
-from advae.workflows import Finished, lay_out, make_cells, survey
+from advae.workflows import Finished, Level, Survey, lay_out, make_cells, survey
 
 
 @grouped(session=SESSION)
@@ -70,10 +71,15 @@ def reproduce(
         return
     with show_levels(session, surveyed) as watch:
         diverged = make_cells(workspace, surveyed, jobs=jobs or _count_jobs(), watch=watch)
-    runs = [found for cell in surveyed.list_level("attacks") if (found := session.registry.find(cell.id))]
-    comparison = compare_runs(session.registry, runs)
+    runs, autoencoders = _find(session, surveyed, "attacks"), _find(session, surveyed, "autoencoders")
+    comparison = compare_runs(session.registry, runs, autoencoders, reproduction=plan is None)
     put_report(session, comparison, write_comparison(comparison, out, formats=formats))
     _refuse(diverged)
+
+
+def _find(session: Session, surveyed: Survey, level: Level) -> list[Manifest]:
+    """Return the entries of a level; one whose training diverged is not there."""
+    return [found for cell in surveyed.list_level(level) if (found := session.registry.find(cell.id))]
 
 
 def _count_jobs() -> int:

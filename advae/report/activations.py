@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 
 from advae.networks import PAPER_ACTIVATIONS
-from advae.records import AutoencoderMetrics, AutoencoderRecipe
+from advae.records import AutoencoderRecipe
 from advae.report.grids import Cell, Grid
-from advae.report.networks import Network
+from advae.report.networks import Network, read_error
 from advae.report.rows import Comparison
 from advae.report.wording import NOT_APPLICABLE, show_name
 
@@ -64,11 +64,11 @@ def tabulate_activations(comparison: Comparison) -> Grid:
 
 
 def _write_row(network: Network, group: Sequence[Network]) -> tuple[str, ...]:
-    history, metrics = network.history, network.manifest.metrics
+    history = network.history
     numbers = (
         history.loss[-1] if history and history.loss else None,
         history.validation_loss[-1] if history and history.validation_loss else None,
-        metrics.test_mse if isinstance(metrics, AutoencoderMetrics) else None,
+        read_error(network.manifest),
     )
     return name_group(group), name_activations(network), *map(_write_number, numbers), network.id
 

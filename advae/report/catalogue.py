@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from advae.report.activations import SOFTPLUS, tabulate_activations
 from advae.report.controls import Contest, find_contests, tabulate_contest
 from advae.report.grids import Cell, Grid, Part
 from advae.report.judging import describe_subject, summarize_verdicts, tabulate_stored, tabulate_verdicts
@@ -16,11 +17,14 @@ from advae.report.lines import (
     list_control_lines,
     list_ladder_lines,
     list_matrix_lines,
+    list_paper_lines,
     list_score_lines,
     list_seed_lines,
     list_stored_lines,
     list_verdict_lines,
 )
+from advae.report.paper import EXPLANATION as PAPER_EXPLAINED
+from advae.report.paper import find_counterparts, tabulate_paper
 from advae.report.runs import Run
 from advae.report.scores import Findings, Scores, select_shown, tabulate_matrix, tabulate_report
 from advae.report.seeds import find_spreads, tabulate_spreads
@@ -46,6 +50,18 @@ class Table:
 
 def _tabulate_accuracy(findings: Findings) -> Iterator[Part]:
     yield Part(tabulate_accuracy(findings.comparison), {})
+
+
+def _tabulate_paper(findings: Findings) -> Iterator[Part]:
+    counterparts = find_counterparts(findings.comparison)
+    if counterparts:
+        yield Part(tabulate_paper(counterparts), {})
+
+
+def _tabulate_activations(findings: Findings) -> Iterator[Part]:
+    grid = tabulate_activations(findings.comparison)
+    if grid.rows:
+        yield Part(grid, {})
 
 
 def _tabulate_controls(findings: Findings) -> Iterator[Part]:
@@ -108,6 +124,13 @@ TABLES: dict[str, Table] = {
         "report",
         _tabulate_accuracy,
         list_accuracy_lines,
+    ),
+    "paper": Table("The paper beside ours", PAPER_EXPLAINED, "report", _tabulate_paper, list_paper_lines),
+    "activations": Table(
+        "One activation or another",
+        f"Autoencoders that differ in the activations of their hidden layers only. {SOFTPLUS}",
+        "report",
+        _tabulate_activations,
     ),
     "controls": Table("How much of the benefit is blur?", BENEFIT, "report", _tabulate_controls, list_control_lines),
     "seeds": Table(

@@ -20,11 +20,17 @@ if TYPE_CHECKING:
     from advae.registry import Registry
 
 
-def compare_runs(registry: Registry, manifests: Sequence[Manifest], networks: Sequence[Manifest] = ()) -> Comparison:
+def compare_runs(
+    registry: Registry,
+    manifests: Sequence[Manifest],
+    networks: Sequence[Manifest] = (),
+    *,
+    reproduction: bool = False,
+) -> Comparison:
     """Return the runs with their counterparts without autoencoder, which are looked for in the whole registry.
 
-    networks: trained entries to show beside those that the runs rest on. Raises NotFoundError where there is no run at
-    all, and what ``open_run`` and ``open_network`` raise.
+    networks: trained entries to show beside those that the runs rest on. reproduction: whether they are the paper's
+    experiment. Raises NotFoundError where there is no run at all, and what ``open_run`` and ``open_network`` raise.
     """
     if not manifests:
         raise NotFoundError("no run to report on; `advae attack` makes one")
@@ -33,7 +39,8 @@ def compare_runs(registry: Registry, manifests: Sequence[Manifest], networks: Se
     finder = CounterpartFinder(registry, runs)
     pipelines = tuple(_build_pipeline(group, finder) for group in _group_by_classifier(runs))
     rows = tuple(row for pipeline in pipelines for row in pipeline.rows)
-    return Comparison(tuple(runs), rows, pipelines, tuple(_open_networks(registry, rows, networks)))
+    opened = tuple(_open_networks(registry, rows, networks))
+    return Comparison(tuple(runs), rows, pipelines, opened, reproduction)
 
 
 def _order(run: Run) -> tuple[object, ...]:

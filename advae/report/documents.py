@@ -14,7 +14,8 @@ from advae.report.headlines import Headline, write_headlines
 from advae.report.judging import count_verdicts, describe_verdict
 from advae.report.ladder import Rung, build_ladder
 from advae.report.lines import describe_row
-from advae.report.networks import Network
+from advae.report.networks import Network, read_error
+from advae.report.paper import Counterpart, Found, find_counterparts
 from advae.report.rows import Pipeline, Row, list_runs_of
 from advae.report.runs import Measured, Run
 from advae.report.schema import (
@@ -32,6 +33,8 @@ from advae.report.schema import (
     MissingPurified,
     NetworkEntry,
     NotRun,
+    OursEntry,
+    PaperEntry,
     PipelineEntry,
     Purified,
     RowEntry,
@@ -61,6 +64,7 @@ def build_document(findings: Findings) -> Document:
         rows=tuple(map(_describe_row, comparison.table_rows)),
         runs=tuple(_describe_run(run, findings.scores[run.id]) for run in comparison.runs),
         pipelines=tuple(map(_describe_pipeline, comparison.pipelines)),
+        paper=tuple(map(_describe_counterpart, find_counterparts(comparison))),
         controls=tuple(map(_describe_contest, find_contests(comparison))),
         seeds=tuple(map(_describe_spread, find_spreads(comparison))),
         networks=tuple(map(_describe_network, comparison.networks)),
@@ -207,6 +211,26 @@ def _describe_spread(spread: Spread) -> SpreadEntry:
     )
 
 
+def _describe_counterpart(counterpart: Counterpart) -> PaperEntry:
+    published = counterpart.published
+    return PaperEntry(
+        **published.model_dump(exclude={"twin_of"}),
+        eps=published.eps,
+        measured_on=counterpart.dataset,
+        protocol=_describe_found(counterpart.protocol),
+        adaptive=_describe_found(counterpart.adaptive),
+        difference=counterpart.difference,
+        explanation=counterpart.explanation,
+    )
+
+
+def _describe_found(found: Found | None) -> OursEntry | NotRun:
+    if found is None:
+        return NotRun()
+    rate = found.rate
+    return OursEntry(accuracy=rate.value, accuracy_interval=(rate.low, rate.high), n=found.n, run=found.run)
+
+
 # ---------------------------------------------------------------- records
 
 
@@ -231,4 +255,4 @@ def _describe_network(network: Network) -> NetworkEntry:
     if isinstance(recipe, RunRecipe):
         raise TypeError(f"{network.id} is a run, and no network")
     losses = LossHistory(loss=history.loss, validation_loss=history.validation_loss) if history else None
-    return NetworkEntry(id=network.id, recipe=recipe, history=losses)
+    return NetworkEntry(id=network.id, recipe=recipe, history=losses, test_mse=read_error(network.manifest))

@@ -12,6 +12,7 @@ from advae.records import Verdict
 from advae.report.controls import Contest, Match, find_contests
 from advae.report.judging import describe_verdict, summarize_stored
 from advae.report.ladder import build_ladder, describe_absence
+from advae.report.paper import Found, find_counterparts
 from advae.report.rows import Pipeline, Row
 from advae.report.runs import Measured
 from advae.report.scores import Findings, name_groups
@@ -198,6 +199,27 @@ def list_seed_lines(findings: Findings) -> Iterator[Line]:
             "maximum": max(values),
             "runs": " ".join(row.run.id for row in spread.rows),
         }
+
+
+def list_paper_lines(findings: Findings) -> Iterator[Line]:
+    """Yield a line for each accuracy of the paper."""
+    for counterpart in find_counterparts(findings.comparison):
+        published = counterpart.published
+        yield {
+            **published.model_dump(exclude={"accuracy", "n"}),
+            "eps": published.eps,
+            "measured_on": counterpart.dataset,
+            "paper": published.accuracy,
+            "difference": NOT_RUN if counterpart.difference is None else counterpart.difference,
+            **_describe_found("protocol", counterpart.protocol),
+            **_describe_found("adaptive", counterpart.adaptive),
+            "explanation": counterpart.explanation,
+        }
+
+
+def _describe_found(name: str, found: Found | None) -> Line:
+    cells = (found.rate.value, found.rate.low, found.rate.high, found.n, found.run) if found else (NOT_RUN,) * 5
+    return dict(zip((name, *(f"{name}_{what}" for what in ("low", "high", "n", "run"))), cells, strict=True))
 
 
 # ---------------------------------------------------------------- predictions by class

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from advae.errors import CorruptError
-from advae.records import SAMPLES, AutoencoderRecipe, History, Manifest
+from advae.records import SAMPLES, AutoencoderMetrics, AutoencoderRecipe, History, Manifest
 from advae.report.runs import count_items, find_misfit, read_history
 
 if TYPE_CHECKING:
@@ -36,6 +36,11 @@ class Network:
         """The recipe of an autoencoder or a control, None for a classifier."""
         recipe = self.manifest.recipe
         return recipe if isinstance(recipe, AutoencoderRecipe) else None
+
+
+def read_error(entry: Manifest) -> float | None:
+    """Return the mean squared error per pixel of purified test images, None for a classifier."""
+    return entry.metrics.test_mse if isinstance(entry.metrics, AutoencoderMetrics) else None
 
 
 def open_network(registry: Registry, manifest: Manifest) -> Network:

@@ -126,12 +126,14 @@ class Comparison:
     """Everything that a report shows.
 
     networks: the distinct trained entries that have a loss history or images to show, those that no run rests on last.
+    reproduction: whether it is the paper's experiment, so that all that the paper prints stands beside it.
     """
 
     runs: tuple[Run, ...]
     rows: tuple[Row, ...]
     pipelines: tuple[Pipeline, ...]
     networks: tuple[Network, ...]
+    reproduction: bool = False
 
     @property
     def table_rows(self) -> tuple[Row, ...]:

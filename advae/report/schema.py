@@ -230,6 +230,34 @@ class SpreadEntry(Record):
     runs: tuple[str, ...]
 
 
+class OursEntry(Record):
+    """An accuracy of ours beside one of the paper."""
+
+    status: Literal["measured"] = "measured"
+    accuracy: Share
+    accuracy_interval: tuple[float, float]
+    n: int
+    run: str
+
+
+class PaperEntry(Record):
+    """One accuracy that the paper prints, and ours."""
+
+    figure: int
+    dataset: str
+    classifier: str
+    autoencoder: str
+    attack: str
+    eps: float | None
+    accuracy: Share
+    n: int
+    measured_on: str
+    protocol: OursEntry | NotRun
+    adaptive: OursEntry | NotRun
+    difference: float | None
+    explanation: str | None
+
+
 # ---------------------------------------------------------------- records
 
 
@@ -272,6 +300,7 @@ class NetworkEntry(Record):
     id: str
     recipe: Annotated[AutoencoderRecipe | ClassifierRecipe, Field(discriminator="kind")]
     history: LossHistory | None
+    test_mse: float | None
 
 
 class Document(Record):
@@ -286,6 +315,7 @@ class Document(Record):
     rows: tuple[RowEntry, ...]
     runs: tuple[RunEntry, ...]
     pipelines: tuple[PipelineEntry, ...]
+    paper: tuple[PaperEntry, ...]
     controls: tuple[ContestEntry, ...]
     seeds: tuple[SpreadEntry, ...]
     networks: tuple[NetworkEntry, ...]
