@@ -11,7 +11,7 @@ from advae.cli.groups import SESSION, complete_names, complete_refs, grouped
 from advae.cli.options import DataDirOption, DatasetOption, split_names
 from advae.cli.session import Session
 from advae.errors import VerdictError
-from advae.report import FORMATS, build_terminal_table, check_formats, compare_runs, list_failures, write_comparison
+from advae.report import FORMATS, check_formats, compare_runs, list_failures, summarize, write_comparison
 from advae.workflows import choose_runs
 
 SHOWN = 3
@@ -51,7 +51,10 @@ def report(
         runs = choose_runs(workspace, refs or [], dataset)
         comparison = compare_runs(session.registry, runs)
         files = write_comparison(comparison, out, formats=formats)
-    session.tell(build_terminal_table(comparison))
+    console = session.console
+    drawn = summarize(comparison, width=console.width, encoding=console.encoding, chart=console.is_terminal)
+    for part in () if session.quiet else drawn:
+        session.tell(part)
     paths = {name: str(path) for name, path in files.items()}
     session.put(
         {"page": paths.get("html"), "files": paths, "runs": [run.id for run in runs]}, next(iter(paths.values()))

@@ -18,7 +18,7 @@ from advae.report.page import render_page
 from advae.report.rows import Comparison
 from advae.report.scores import Findings, score_runs
 from advae.report.spreadsheet import render_csv
-from advae.report.tables import build_terminal_table
+from advae.report.terminal import summarize
 
 if TYPE_CHECKING:
     from advae.registry import Registry
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 __all__ = [
     "FORMATS",
     "Judgement",
-    "build_terminal_table",
     "build_verdict_table",
     "check_formats",
     "compare_runs",
     "judge_classifier",
     "list_failures",
+    "summarize",
     "write_comparison",
     "write_report",
 ]

@@ -36,9 +36,9 @@ def _introduce(groups: Sequence[Group]) -> str:
         return "No autoencoder was attacked."
     where = ", ".join(name_attacked(group.first.pipeline.first) for group in groups)
     sound = sum(standing.sound for standing in defences)
-    share = f"all {sound}" if sound == len(defences) else f"{sound} of {len(defences)}" if sound else "none"
+    share = "each" if sound == len(defences) else f"{sound} of {len(defences)}" if sound else "none"
     what = f"{_count(defences)} {'was' if len(defences) == 1 else 'were'} attacked ({where})"
-    return f"{what}; {share} by somebody who knew of it, without a check that fails."
+    return f"{what}; for {share} an attacker who knew of it was tried and no check fails."
 
 
 def _answer_group(group: Group) -> Iterator[str]:

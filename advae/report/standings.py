@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from advae.report.commands import suggest_attack
+from advae.report.controls import is_control
 from advae.report.gaps import Terms, find_worst
 from advae.report.rows import Comparison, Pipeline, Row
 from advae.report.runs import Rate
@@ -32,8 +33,7 @@ class Standing:
     @property
     def is_defence(self) -> bool:
         """Whether an autoencoder stands in front of it: neither nothing nor a control."""
-        recipe = self.pipeline.first.autoencoder_recipe
-        return recipe is not None and not recipe.is_control
+        return self.defended and not is_control(self.pipeline)
 
     @property
     def row(self) -> Row:
@@ -78,10 +78,12 @@ class Group:
 
     @cached_property
     def defences(self) -> tuple[Standing, ...]:
+        """Those with an autoencoder in front."""
         return tuple(standing for standing in self.standings if standing.is_defence)
 
     @cached_property
     def controls(self) -> tuple[Standing, ...]:
+        """Those with a purifier in front that has learnt nothing."""
         return tuple(standing for standing in self.standings if standing.defended and not standing.is_defence)
 
 
