@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from advae.metrics import accuracy
 from advae.records import (
@@ -28,7 +27,8 @@ from advae.records import (
     RunRecipe,
 )
 from advae.registry import Registry
-from advae.report import write_report
+from advae.report import summarize, write_report
+from advae.report.rows import Comparison
 from advae.verdicts import judge_run
 
 SIDE = 8
@@ -228,10 +228,13 @@ def read_files(lab: Lab, runs: list[Manifest], out: Path) -> dict[str, str]:
     return {name: path.read_text("utf-8") for name, path in write_report(lab.registry, runs, out).items()}
 
 
-def print_table(table: Table) -> str:
-    stream = io.StringIO()
-    Console(width=400, file=stream).print(table)
-    return stream.getvalue()
+def print_summary(comparison: Comparison, *, width: int = 80, encoding: str = "utf-8", chart: bool = True) -> str:
+    """Return what the terminal's summary looks like there, its words as they are broken."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
+    console = Console(width=width, file=stream, soft_wrap=True, markup=False)
+    for part in summarize(comparison, width=width, encoding=encoding, chart=chart):
+        console.print(part)
+    return stream.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
 
 
 class Tags(HTMLParser):

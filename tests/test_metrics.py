@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
+from sklearn.metrics import classification_report
 from sklearn.metrics import confusion_matrix as reference_matrix
 
-from advae.metrics import Z_95, accuracy, confusion_matrix, perturbation_norms, wilson_interval
+from advae.metrics import Z_95, accuracy, confusion_matrix, perturbation_norms, report_classes, wilson_interval
 
 # ---------------------------------------------------------------- rates
 
@@ -77,6 +78,19 @@ def test_the_matrix_is_scikit_learns(drawn: tuple[list[int], list[int], int]) ->
     matrix = confusion_matrix(np.array(labels), np.array(predictions), classes)
     np.testing.assert_array_equal(matrix, reference_matrix(labels, predictions, labels=list(range(classes))))
     assert np.trace(matrix) / len(labels) == accuracy(np.array(labels), np.array(predictions))[0]
+
+
+@settings(max_examples=60)
+@given(decisions())
+def test_the_report_is_scikit_learns(drawn: tuple[list[int], list[int], int]) -> None:
+    labels, predictions, classes = drawn
+    report = report_classes(confusion_matrix(np.array(labels), np.array(predictions), classes))
+    reference = classification_report(labels, predictions, labels=range(classes), output_dict=True, zero_division=0)
+    assert [*report] == [*reference]
+    assert report.pop("accuracy") == reference.pop("accuracy")
+    for key, scores in report.items():
+        assert scores == pytest.approx(reference[key], abs=1e-15)
+        assert scores["support"] == reference[key]["support"]
 
 
 # ---------------------------------------------------------------- norms

@@ -15,11 +15,11 @@ from advae.cli.session import Session
 from advae.errors import VerdictError
 from advae.report import (
     Comparison,
-    build_terminal_table,
     check_formats,
     compare_runs,
     describe_schema,
     list_failures,
+    summarize,
     write_comparison,
 )
 from advae.workflows import choose_runs
@@ -70,7 +70,10 @@ def report(
 
 def put_report(session: Session, comparison: Comparison, files: Mapping[str, Path]) -> None:
     """Show people what a report says, and print where its page is, or with ``--json`` all its files."""
-    session.tell(build_terminal_table(comparison))
+    console = session.console
+    drawn = summarize(comparison, width=console.width, encoding=console.encoding, chart=console.is_terminal)
+    for part in () if session.quiet else drawn:
+        session.tell(part)
     paths = {name: str(path) for name, path in files.items()}
     document = {"page": paths.get("html"), "files": paths, "runs": [run.id for run in comparison.runs]}
     session.put(document, next(iter(paths.values())))

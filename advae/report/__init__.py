@@ -17,7 +17,7 @@ from advae.report.page import render_page
 from advae.report.rows import Comparison
 from advae.report.scores import Findings, score_runs
 from advae.report.spreadsheet import KEYS, render_csv
-from advae.report.tables import build_terminal_table
+from advae.report.terminal import summarize
 
 if TYPE_CHECKING:
     from advae.registry import Registry
@@ -26,13 +26,13 @@ __all__ = [
     "FORMATS",
     "Comparison",
     "Judgement",
-    "build_terminal_table",
     "build_verdict_table",
     "check_formats",
     "compare_runs",
     "describe_schema",
     "judge_classifier",
     "list_failures",
+    "summarize",
     "write_comparison",
     "write_report",
 ]

@@ -9,6 +9,7 @@ from typing import Literal
 from advae.report.activations import SOFTPLUS, tabulate_activations
 from advae.report.controls import Contest, find_contests, tabulate_contest
 from advae.report.grids import Cell, Grid, Part
+from advae.report.headline_table import tabulate_headlines
 from advae.report.judging import describe_subject, summarize_verdicts, tabulate_stored, tabulate_verdicts
 from advae.report.ladder import tabulate_ladder
 from advae.report.lines import (
@@ -46,6 +47,10 @@ class Table:
     about: Literal["report", "pipeline", "run"]
     tabulate: Callable[[Findings], Iterable[Part]]
     flatten: Callable[[Findings], Iterable[Line]] | None = None
+
+
+def _tabulate_headlines(findings: Findings) -> Iterator[Part]:
+    yield Part(tabulate_headlines(findings.comparison), {})
 
 
 def _tabulate_accuracy(findings: Findings) -> Iterator[Part]:
@@ -110,6 +115,12 @@ def _tabulate_scores(caption: str, tabulate: Callable[[Run, Scores], Grid]) -> C
     return tabulate_all
 
 
+ACCURACY = "accuracy"
+HEADLINES = (
+    "Oblivious: an attacker who does not know of the defence. Adaptive: one who knows all of it. The illusion gap is "
+    "what the first leaves more than the second. Pipelines of one dataset and kind of classifier are shown at the same "
+    "eps, on the same images, as far as they were attacked there."
+)
 LADDER = "What each attacker leaves"
 VERDICTS = "Can it be believed?"
 STORED = "What this run says of itself"
@@ -117,20 +128,21 @@ MATRIX = "Confusion matrix. Rows: true class. Columns: predicted class."
 REPORT = "Classification report."
 
 TABLES: dict[str, Table] = {
-    "accuracy": Table(
-        "Accuracy with and without the autoencoder",
-        "“Without” is the same attack, at the same eps and on the same images, on a classifier of the same kind that "
-        "has no autoencoder. NOT RUN means that the registry holds no such run.",
-        "report",
-        _tabulate_accuracy,
-        list_accuracy_lines,
-    ),
+    "headlines": Table("What each pipeline keeps", HEADLINES, "report", _tabulate_headlines),
     "paper": Table("The paper beside ours", PAPER_EXPLAINED, "report", _tabulate_paper, list_paper_lines),
     "activations": Table(
         "One activation or another",
         f"Autoencoders that differ in the activations of their hidden layers only. {SOFTPLUS}",
         "report",
         _tabulate_activations,
+    ),
+    ACCURACY: Table(
+        "Accuracy with and without the autoencoder",
+        "“Without” is the same attack, at the same eps and on the same images, on a classifier of the same kind that "
+        "has no autoencoder. NOT RUN means that the registry holds no such run.",
+        "report",
+        _tabulate_accuracy,
+        list_accuracy_lines,
     ),
     "controls": Table("How much of the benefit is blur?", BENEFIT, "report", _tabulate_controls, list_control_lines),
     "seeds": Table(
@@ -177,7 +189,7 @@ TABLES: dict[str, Table] = {
         list_score_lines,
     ),
 }
-"""By name, in the order in which they stand. The CSV of the first is ``report.csv``, else ``report-<name>.csv``."""
+"""By name, in the order in which they stand. The CSV of ACCURACY is ``report.csv``, else ``report-<name>.csv``."""
 
 
 def list_lines(name: str, findings: Findings) -> Iterable[Line]:

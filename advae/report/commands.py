@@ -13,6 +13,9 @@ from advae.report.threat_models import find_method
 SHELL_AE, SHELL_CLF = "__ae_of_this_line__", "__clf_of_this_line__"
 """Stand for the ids that a suggested command has in shell variables, which must not be quoted."""
 
+FREE_METHOD = "pgd"
+"""What is suggested in place of an attack that belongs to its threat model; it knows every norm and classifier."""
+
 Options = dict[str, Scalar | None]
 
 
@@ -45,9 +48,11 @@ def describe_command(entry: Manifest) -> str:
 def suggest_attack(recipe: RunRecipe, threat: str, **changes: Scalar | None) -> str:
     """Return the command for the attack of a run under another threat model.
 
-    Where that one has an attack of its own, only what every attack has is kept. changes: options to set otherwise.
+    Where either has an attack of its own, only what every attack has is kept. changes: options to set otherwise.
     """
     options, method = _list_attack_options(recipe), find_method(threat)
+    if method is None and find_method(recipe.threat):
+        method = FREE_METHOD
     if method and method != recipe.method:
         options = {name: options[name] for name in ("norm", "eps", "clf", "limit", "seed")} | {"method": method}
     # How many draws are averaged is the default's to say: not every threat model has them.

@@ -9,6 +9,9 @@ from advae.report.commands import suggest_attack
 from advae.report.rows import Pipeline, Row
 from advae.report.wording import NOT_RUN, format_eps, format_share
 
+Terms = tuple[str, float, str]
+"""Norm, eps and set of samples: what two numbers must share before one is set beside the other."""
+
 
 @dataclass(frozen=True)
 class Gap:
@@ -35,13 +38,14 @@ class Gap:
 
 def find_gaps(pipeline: Pipeline) -> list[Gap]:
     """Return a gap for each eps, norm and set of samples at which both were run, by norm and eps."""
-    oblivious, adaptive = (_find_worst(pipeline, threat) for threat in ("oblivious", "adaptive"))
+    oblivious, adaptive = (find_worst(pipeline, threat) for threat in ("oblivious", "adaptive"))
     shared = sorted(oblivious.keys() & adaptive.keys())
     return [Gap(oblivious[key], adaptive[key]) for key in shared]
 
 
-def _find_worst(pipeline: Pipeline, threat: str) -> dict[tuple[str, float, str], Row]:
-    worst: dict[tuple[str, float, str], Row] = {}
+def find_worst(pipeline: Pipeline, threat: str) -> dict[Terms, Row]:
+    """Return the valid row of a threat model that leaves least, for each norm, eps and set of samples."""
+    worst: dict[Terms, Row] = {}
     for row in sorted(pipeline.list_valid([threat]), key=lambda row: row.own.result.accuracy):
         worst.setdefault((row.run.recipe.norm, row.eps, row.run.sample_key), row)
     return worst
@@ -61,10 +65,11 @@ def explain_gap(pipeline: Pipeline) -> str:
     ignorant, knowing = (row.own.result.accuracy for row in (gap.oblivious, gap.adaptive))
     left = f"leaves {format_share(ignorant)}, one who does {format_share(knowing)}"
     eps = format_eps(gap.eps) + ("" if gap.norm == "linf" else ", L2")
-    return f"An attacker who does not know of the defence {left}: {_weigh_gap(gap.size)} (eps {eps})."
+    return f"An attacker who does not know of the defence {left}: {weigh_gap(gap.size)} (eps {eps})."
 
 
-def _weigh_gap(size: float) -> str:
+def weigh_gap(size: float) -> str:
+    """Return in words what a gap means."""
     if size > 0:
         return f"{100 * size:.1f} points of it are an illusion"
     return "no illusion" if size == 0 else "whoever knows more must not leave more, so that attack is too weak to tell"

@@ -62,13 +62,18 @@ class Headline:
 
     @property
     def details(self) -> list[str]:
-        """One line for each thing beside the headline's own number: gap, verdicts, clean, without, warnings."""
-        return list(_write_details(self))
+        """One line for each thing beside the headline's own number: its facts, then its warnings."""
+        return [*self.facts, *self.warnings]
+
+    @property
+    def facts(self) -> list[str]:
+        """One line for each measurement beside the headline's own number: gap, verdicts, clean, without."""
+        return list(_write_facts(self))
 
 
 def write_headlines(comparison: Comparison) -> tuple[Headline, ...]:
     """Return the headline of every pipeline that is not merely the counterpart of another."""
-    return tuple(_write_headline(pipeline) for pipeline in comparison.headlines)
+    return tuple(write_headline(pipeline) for pipeline in comparison.headlines)
 
 
 def explain_headline(headline: Headline) -> str:
@@ -99,7 +104,8 @@ def describe_attack(row: Row) -> str:
     return f"under {name_attack(row.run)}, threat model {row.run.recipe.threat}, at eps {format_eps(row.eps)}"
 
 
-def _write_headline(pipeline: Pipeline) -> Headline:
+def write_headline(pipeline: Pipeline) -> Headline:
+    """Return the headline of one pipeline."""
     strongest = pipeline.find_strongest(INPUT_THREATS)
     return Headline(
         pipeline=pipeline,
@@ -110,7 +116,7 @@ def _write_headline(pipeline: Pipeline) -> Headline:
     )
 
 
-def _write_details(headline: Headline) -> Iterator[str]:
+def _write_facts(headline: Headline) -> Iterator[str]:
     row = headline.strongest
     if headline.gap:
         yield headline.gap
@@ -120,4 +126,3 @@ def _write_details(headline: Headline) -> Iterator[str]:
         other = row.undefended
         yield f"same attack without autoencoder: {format_rate(other.attacked if other else None)}"
         yield f"clean without autoencoder: {format_rate(other.run.clean if other else None)}"
-    yield from headline.warnings

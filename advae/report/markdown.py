@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from advae.report.answers import answer
 from advae.report.catalogue import TABLES
 from advae.report.commands import list_commands
 from advae.report.grids import Part
@@ -24,7 +25,8 @@ AGAIN = "What is already in the registry is not computed again, and the ids stay
 def render_markdown(findings: Findings) -> str:
     """Return the report as GitHub's Markdown: the sections of the page in their order, without figures."""
     comparison = findings.comparison
-    blocks = ["# What the autoencoder is worth", "Every accuracy stands with its Wilson 95 % interval."]
+    blocks = ["# What the autoencoder is worth", *map(escape, answer(comparison).split("\n"))]
+    blocks += ["Every accuracy stands with its Wilson 95 % interval."]
     blocks += [f"## {HEADLINES}", *map(_write_headline, write_headlines(comparison)), *_write_sections(findings)]
     blocks += ["## Threat models: what the attacker knows"]
     blocks += ["\n".join(f"- **{escape(name)}**: {describe_threat(name)}" for name in comparison.threats)]

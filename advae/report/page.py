@@ -4,37 +4,69 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from advae.report.activations import tabulate_activations
+from advae.report.answers import answer
+from advae.report.catalogue import HEADLINES
 from advae.report.commands import list_commands
 from advae.report.controls import find_contests, tabulate_contest
 from advae.report.drawing import TRAINING
 from advae.report.figures import draw_figures
-from advae.report.headlines import describe_attack, explain_doubt, write_headlines
-from advae.report.judging import describe_subject, summarize_verdicts, tabulate_stored, tabulate_verdicts
+from advae.report.grids import read_value
+from advae.report.headline_table import tabulate_headlines
+from advae.report.headlines import describe_attack, explain_doubt, write_headline
+from advae.report.judging import (
+    describe_subject,
+    summarize_verdicts,
+    tabulate_stored,
+    tabulate_verdicts,
+)
 from advae.report.ladder import tabulate_ladder
-from advae.report.rows import Row, list_runs_of
+from advae.report.paper import EXPLANATION, find_counterparts, tabulate_paper
+from advae.report.rows import Comparison, Pipeline, Row, list_runs_of
 from advae.report.runs import Run
 from advae.report.scores import REPORT_COLUMNS, Findings, Scores, select_shown, tabulate_report
 from advae.report.seeds import find_spreads, tabulate_spreads
+from advae.report.standings import find_standings
 from advae.report.tables import COLUMNS, Column, is_valid
 from advae.report.templates import render_template
 from advae.report.threat_models import describe_threat
 from advae.report.wording import (
     BENEFIT,
+    NOT_APPLICABLE,
     NOT_ESTABLISHED,
+    NOT_RUN,
     describe_run,
     format_eps,
     format_rate,
     name_attack,
+    name_autoencoder,
     name_pipeline,
     show_name,
 )
 
 SHADES = 8
 """Steps of the background that the cells of a confusion matrix take with their share of the row."""
+
+STATUSES = {"FAIL": "0", "WARN": "1", "PASS": "2"}
+"""What a verdict sorts by, the gravest first; NOT RUN comes last, as everywhere."""
+
+COUNT = re.compile(r"\d+ (FAIL|WARN|PASS|NOT RUN)")
+
+NOTHING = (NOT_RUN, NOT_APPLICABLE, "")
+"""Words that stand where there is no number to sort by."""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Pipelines that have something in common: dataset, then kind of classifier, then kind of autoencoder."""
+
+    name: str
+    branches: tuple[Branch, ...]
+    pipelines: tuple[Pipeline, ...]
 
 
 @dataclass(frozen=True)
@@ -67,26 +99,35 @@ class Panel:
 def render_page(findings: Findings) -> str:
     """Return the whole page; equal findings give equal bytes."""
     comparison, shown = findings.comparison, select_shown(findings)
+    counterparts = find_counterparts(comparison)
     script = render_template("page.js.j2")
     return render_template(
         "page.html.j2",
         activations=tabulate_activations(comparison),
+        answer=answer(comparison),
         benefit=BENEFIT,
+        branches=_branch(comparison.pipelines, (_name_dataset, _name_classifier, _name_front)),
         columns=COLUMNS,
         contests=find_contests(comparison),
         commands=list_commands(list_runs_of(comparison.rows)),
         comparison=comparison,
         datasets=sorted({show_name(run.recipe.dataset.name) for run in comparison.runs}),
         figures=draw_figures(comparison),
-        headlines=write_headlines(comparison),
+        headlines_explained=HEADLINES,
+        headlines=tabulate_headlines(comparison),
+        missing=_list_missing(comparison),
         panels={run.id: [_build_panel(run, one) for one in shown[run.id]] for run in comparison.runs},
+        places={pipeline.id for pipeline in comparison.pipelines} | {run.id for run in comparison.runs},
         report_columns=REPORT_COLUMNS,
         rows=[(is_valid(row), tuple(_list_cells(row))) for row in comparison.table_rows],
         spreads=find_spreads(comparison),
+        paper=tabulate_paper(counterparts) if counterparts else None,
+        paper_explained=EXPLANATION,
         script=script,
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         training=TRAINING,
         not_established=NOT_ESTABLISHED,
+        statuses=STATUSES,
         describe_attack=describe_attack,
         describe_run=describe_run,
         describe_subject=describe_subject,
@@ -96,19 +137,64 @@ def render_page(findings: Findings) -> str:
         format_rate=format_rate,
         name_attack=name_attack,
         name_pipeline=name_pipeline,
+        order_cell=_order_cell,
+        split_counts=_split_counts,
         summarize_verdicts=summarize_verdicts,
         tabulate_contest=tabulate_contest,
         tabulate_ladder=tabulate_ladder,
         tabulate_spreads=tabulate_spreads,
         tabulate_stored=tabulate_stored,
         tabulate_verdicts=tabulate_verdicts,
+        write_headline=write_headline,
     )
+
+
+def _branch(pipelines: Sequence[Pipeline], names: Sequence[Callable[[Run], str]]) -> tuple[Branch, ...]:
+    """Return the pipelines by their first name, each group by the next, in the order of the report."""
+    if not names:
+        return ()
+    groups: dict[str, list[Pipeline]] = {}
+    for pipeline in pipelines:
+        groups.setdefault(names[0](pipeline.first), []).append(pipeline)
+    return tuple(Branch(name, _branch(group, names[1:]), tuple(group)) for name, group in groups.items())
+
+
+def _name_dataset(run: Run) -> str:
+    return show_name(run.recipe.dataset.name)
+
+
+def _name_classifier(run: Run) -> str:
+    return run.classifier_recipe.model
+
+
+def _name_front(run: Run) -> str:
+    return name_autoencoder(run)
+
+
+def _list_missing(comparison: Comparison) -> list[str]:
+    """Return the commands that run what the headline table has as NOT RUN, each once."""
+    commands = (standing.command for standing in find_standings(comparison))
+    return list(dict.fromkeys(command for command in commands if command))
+
+
+def _split_counts(text: str) -> list[tuple[str, str]]:
+    """Return the parts of a summary of verdicts, each with its status; none of any other text."""
+    found = [COUNT.fullmatch(part) for part in text.split(", ")]
+    return [(match[1], match[0]) for match in found if match] if all(found) else []
+
+
+def _order_cell(cell: str) -> str | None:
+    """Return what a cell sorts by, empty where there is nothing; None where that is its words themselves."""
+    value = read_value(cell)
+    if isinstance(value, str):
+        return STATUSES.get(value, "" if value in NOTHING else None)
+    return "" if value is None else repr(value)
 
 
 def _list_cells(row: Row) -> Iterator[Cell]:
     for column in COLUMNS:
         value = column.value(row)
-        yield Cell(column, column.text(row), "" if value is None else str(value))
+        yield Cell(column, column.text(row), "" if value is None or value in NOTHING else str(value))
 
 
 def _build_panel(run: Run, scores: Scores) -> Panel:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from advae.metrics import accuracy, confusion_matrix
+from advae.metrics import accuracy, confusion_matrix, report_classes
 from advae.report.grids import Cell, Grid, show_count
 from advae.report.rows import Comparison
 from advae.report.runs import Rate, Run
@@ -21,7 +21,7 @@ class Scores:
     """Accuracy, confusion matrix (rows = true class) and scikit-learn's report of one set of predictions.
 
     eps: None for the clean images. report: as ``classification_report(output_dict=True)`` gives it, the classes by
-    their number.
+    their number: one that a user named "accuracy" must not overwrite that key.
     """
 
     eps: float | None
@@ -73,14 +73,10 @@ def score_run(run: Run) -> tuple[Scores, ...]:
 
 
 def _score_predictions(run: Run, eps: float | None, predictions: IntArray) -> Scores:
-    from sklearn.metrics import classification_report
-
     labels, classes = run.outcomes["labels"], len(run.recipe.dataset.classes)
     matrix = confusion_matrix(labels, predictions, classes)
-    # Classes go by number: a class that a user named "accuracy" must not overwrite scikit-learn's own key.
-    report = classification_report(labels, predictions, labels=range(classes), output_dict=True, zero_division=0)
     share, interval = accuracy(labels, predictions)
-    return Scores(eps, Rate(share, *interval), tuple(tuple(row) for row in matrix.tolist()), report)
+    return Scores(eps, Rate(share, *interval), tuple(tuple(row) for row in matrix.tolist()), report_classes(matrix))
 
 
 REPORT_COLUMNS = ("precision", "recall", "F1", "support")

@@ -6,14 +6,14 @@ import csv
 import io
 from collections.abc import Iterable
 
-from advae.report.catalogue import TABLES, list_lines
+from advae.report.catalogue import ACCURACY, TABLES, list_lines
 from advae.report.lines import Line
 from advae.report.scores import Findings
 from advae.report.wording import NOT_APPLICABLE
 
 SPREADSHEET_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
-KEYS = {name: f"csv-{name}" if place else "csv" for place, name in enumerate(TABLES)}
+KEYS = {name: "csv" if name == ACCURACY else f"csv-{name}" for name in TABLES}
 """What the file of each table is called among the report's files."""
 
 

@@ -1,17 +1,14 @@
-"""The accuracy table: its columns for every format, and its short form for the terminal."""
+"""The accuracy table: its columns, the same for every format."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from advae.report.grids import Cell, Grid
-from advae.report.headlines import write_headlines
 from advae.report.rows import Comparison, Row
 from advae.report.runs import Measured
 from advae.report.wording import (
-    NOT_ESTABLISHED,
     NOT_RUN,
     format_eps,
     format_p,
@@ -19,13 +16,8 @@ from advae.report.wording import (
     format_share,
     name_attack,
     name_autoencoder,
-    name_pipeline,
     show_name,
 )
-from advae.verdicts import NOT_VALID
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 
 @dataclass(frozen=True)
@@ -156,54 +148,3 @@ def tabulate_accuracy(comparison: Comparison) -> Grid:
 def is_valid(row: Row) -> bool:
     """Whether both sides of a row stayed inside the budget."""
     return all(side.result.within_budget for side in (row.own, row.undefended) if side)
-
-
-# ---------------------------------------------------------------- the terminal
-
-
-def build_terminal_table(comparison: Comparison) -> Table:
-    """Return the accuracy table in the few columns that a terminal has room for."""
-    from rich.table import Table
-    from rich.text import Text
-
-    rows = comparison.table_rows
-    table = Table(title="Accuracy with and without the autoencoder", title_justify="left", caption_justify="left")
-    for title in ("dataset", "pipeline", "attack", "threat", "eps"):
-        table.add_column(title)
-    for title in ("clean\nwithout", "\nwith", "attacked\nwithout", "\nwith", "p-value"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for row in rows:
-        # Text, not markup: names come from users' files, and one like [red] must stay what it is.
-        table.add_row(*(Text(cell) for cell in _list_terminal_cells(row)))
-    table.caption = Text("\n".join(_list_warnings(comparison)))
-    return table
-
-
-def _list_terminal_cells(row: Row) -> tuple[str, ...]:
-    run, sides = row.run, (row.undefended, row.defended)
-    return (
-        show_name(run.recipe.dataset.name),
-        f"{name_autoencoder(run)} + {run.classifier_recipe.model}" if run.defended else run.classifier_recipe.model,
-        name_attack(run),
-        run.recipe.threat,
-        format_eps(row.eps),
-        *(format_share(side.run.metrics.clean_accuracy) if side else NOT_RUN for side in sides),
-        *(_mark_share(side) if side else NOT_RUN for side in sides),
-        _write_p(row),
-    )
-
-
-def _list_warnings(comparison: Comparison) -> Iterator[str]:
-    """Yield what must be known before the terminal's table is believed, a line each."""
-    if not all(is_valid(row) for row in comparison.table_rows):
-        yield f"* {NOT_VALID}"
-    for pipeline in comparison.pipelines:
-        if pipeline.first.defended and pipeline.doubt:
-            yield f"{NOT_ESTABLISHED} for {name_pipeline(pipeline.first)}, {pipeline.id}: {pipeline.doubt}"
-    for headline in write_headlines(comparison):
-        yield f"{headline.name}, {headline.pipeline.id}: {headline.summary}"
-        yield from (f"  {line}" for line in (*headline.reasons, headline.gap) if line)
-
-
-def _mark_share(side: Measured) -> str:
-    return format_share(side.result.accuracy) + ("" if side.result.within_budget else "*")

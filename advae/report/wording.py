@@ -86,9 +86,19 @@ def name_kind(run: Run) -> str:
 
 def name_pipeline(run: Run) -> str:
     """Return the name of what was attacked: its kind, and its seeds unless 0; an autoencoder's where it is another."""
+    return name_kind(run) + name_seeds(run)
+
+
+def name_seeds(run: Run) -> str:
+    """Return what to add to a pipeline's name for its seeds; nothing where they are 0."""
     seed, purifier = run.classifier_recipe.seed, run.autoencoder_recipe
     other = f", autoencoder seed {purifier.seed}" if purifier and purifier.seed != seed else ""
-    return name_kind(run) + (f", seed {seed}" if seed else "") + other
+    return (f", seed {seed}" if seed else "") + other
+
+
+def name_attacked(run: Run) -> str:
+    """Return the kind of classifier and the dataset, ``nn on mnist``."""
+    return f"{run.classifier_recipe.model} on {show_name(run.recipe.dataset.name)}"
 
 
 def name_attack(run: Run) -> str:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from advae.records import Manifest
-from advae.report import FORMATS, build_terminal_table, compare_runs
+from advae.report import FORMATS, compare_runs
 from advae.report.headlines import write_headlines
 from advae.report.threat_models import describe_threat
 from advae.threats import THREATS
-from tests.report_fixtures import Lab, print_table, read_files
+from tests.report_fixtures import Lab, print_summary, read_files
 
 
 def test_what_left_the_budget_is_marked_everywhere(lab: Lab, tmp_path: Path) -> None:
@@ -21,8 +21,8 @@ def test_what_left_the_budget_is_marked_everywhere(lab: Lab, tmp_path: Path) -> 
     mark = "outside the budget: not a valid result (neither projected nor clipped, linf 0.18 at eps 0.1)"
     assert all(mark in files[name] for name in FORMATS)
     assert "not valid" in files["html"]
-    assert "* outside the budget: not a valid result" in print_table(
-        build_terminal_table(compare_runs(lab.registry, [run]))
+    assert "outside the budget: not a valid result (2 of 2 measurements)" in print_summary(
+        compare_runs(lab.registry, [run])
     )
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from advae.records import Manifest
-from advae.report import build_terminal_table, compare_runs
+from advae.report import compare_runs
 from advae.report.commands import list_commands
 from advae.report.markdown import escape
 from advae.report.wording import show_name
-from tests.report_fixtures import DIGITS, Lab, Tags, print_table, read_files
+from tests.report_fixtures import DIGITS, Lab, Tags, print_summary, read_files
 
 HOSTILE = "<script>alert(1)</script>|x| $\\frac{ [red]`"
 
@@ -46,7 +46,7 @@ def test_hostile_names_are_no_formula_and_no_markup(hostile: tuple[Lab, list[Man
     lab, runs = hostile
     lines = csv.DictReader(read_files(lab, runs, tmp_path)["csv"].splitlines())
     assert {line["dataset"] for line in lines} == {f"'={HOSTILE}"}
-    assert "[red]" in print_table(build_terminal_table(compare_runs(lab.registry, runs)))
+    assert "[red]" in print_summary(compare_runs(lab.registry, runs))
 
 
 def test_names_lose_what_a_terminal_would_obey() -> None:

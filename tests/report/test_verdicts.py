@@ -13,11 +13,11 @@ from rich.console import Console
 
 from advae.errors import NotFoundError
 from advae.records import Manifest
-from advae.report import build_terminal_table, build_verdict_table, compare_runs, judge_classifier, list_failures
+from advae.report import build_verdict_table, compare_runs, judge_classifier, list_failures
 from advae.report.headlines import write_headlines
 from advae.verdicts import CHECKS, UNJUDGED
 from tests.cli import call
-from tests.report_fixtures import Lab, print_table, read_files
+from tests.report_fixtures import Lab, print_summary, read_files
 
 STUCK = {"zero_gradient_fraction": 0.2}
 
@@ -96,9 +96,7 @@ def test_a_failure_stands_above_the_number_in_words(lab: Lab, tmp_path: Path) ->
     assert page.index(alarm) < page.index('<p class="big')
     assert files["md"].index(alarm) < files["md"].index("of the images are still classified correctly")
     assert json.loads(files["json"])["headlines"][0]["verdicts"]["FAIL"] == 1
-    assert "logits FAIL: the classifier returns probabilities" in print_table(
-        build_terminal_table(compare_runs(lab.registry, [run]))
-    )
+    assert "logits FAIL: the classifier returns probabilities" in print_summary(compare_runs(lab.registry, [run]))
 
 
 def test_no_failure_no_alarm(lab: Lab, healthy: list[Manifest], tmp_path: Path) -> None:

@@ -1,0 +1,211 @@
+"""The answer that a report opens with: what the defences are worth, and whether that can be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from advae.report.gaps import weigh_gap
+from advae.report.judging import summarize_verdicts
+from advae.report.rows import Comparison, Row
+from advae.report.standings import Group, Standing, find_groups
+from advae.report.wording import (
+    NOT_ESTABLISHED,
+    NOT_RUN,
+    format_eps,
+    format_rate,
+    format_share,
+    name_attack,
+    name_attacked,
+    name_autoencoder,
+    name_seeds,
+)
+from advae.verdicts import CHECKS
+
+
+def answer(comparison: Comparison) -> str:
+    """Return the answer: a few sentences; a line for each where there are several datasets or kinds of classifier."""
+    groups = find_groups(comparison)
+    if len(groups) == 1:
+        return " ".join([*_answer_group(groups[0]), *_vouch(groups[0])])
+    return "\n".join([_introduce(groups), *(" ".join(_answer_group(group)) for group in groups)])
+
+
+def _introduce(groups: Sequence[Group]) -> str:
+    defences = [standing for group in groups for standing in group.defences]
+    if not defences:
+        return "No autoencoder was attacked."
+    where = ", ".join(name_attacked(group.first.pipeline.first) for group in groups)
+    sound = sum(standing.sound for standing in defences)
+    share = "each" if sound == len(defences) else f"{sound} of {len(defences)}" if sound else "none"
+    what = f"{_count(defences)} {'was' if len(defences) == 1 else 'were'} attacked ({where})"
+    return f"{what}; for {share} an attacker who knew of it was tried and no check fails."
+
+
+def _answer_group(group: Group) -> Iterator[str]:
+    """Yield the sentences on one kind of classifier and dataset."""
+    attacked = [standing for standing in group.defences if standing.adaptive]
+    sound = [standing for standing in attacked if standing.sound]
+    if not group.defences:
+        yield from _answer_undefended(group)
+    elif not attacked:
+        yield _deny(group)
+    elif not sound:
+        yield from _doubt(group, attacked)
+    else:
+        yield from _praise(group, sound)
+
+
+def _vouch(group: Group) -> Iterator[str]:
+    """Yield how far a number that no check speaks against can be believed."""
+    sound = [standing for standing in group.defences if standing.sound]
+    if not sound:
+        return
+    others = len(group.defences) - len(sound)
+    found = summarize_verdicts(_choose_best(sound).pipeline.verdicts)
+    if len(group.defences) == 1:
+        yield f"No check fails: {found}."
+    elif others:
+        yield f"No check fails on it ({found}); {others} of {len(group.defences)} have a number that does not stand."
+    else:
+        yield f"No check fails on it ({found}), nor on any other."
+
+
+# ---------------------------------------------------------------- nothing to answer
+
+
+def _answer_undefended(group: Group) -> Iterator[str]:
+    where = name_attacked(group.first.pipeline.first)
+    controls = [standing for standing in group.controls if standing.sound]
+    if controls:
+        best = max(controls, key=_read_left)
+        yield f"No autoencoder in front of {where} was attacked. The control {_name(best)} keeps {_write_left(best)}."
+        return
+    yield f"No autoencoder in front of {where} was attacked."
+    bare = [standing for standing in group.standings if standing.adaptive and not standing.defended]
+    if bare:
+        weakest = min(bare, key=_read_left)
+        warning = _warn(weakest)
+        yield f"Without one it keeps {_write_left(weakest)}{f', but {warning}' if warning else ''}."
+
+
+def _deny(group: Group) -> str:
+    """Return that nobody who knows of the defences has attacked them."""
+    first, where = group.defences[0], name_attacked(group.first.pipeline.first)
+    if len(group.defences) == 1:
+        return f"{NOT_ESTABLISHED.capitalize()} for {_name_defence(first)} in front of {where}: {first.pipeline.doubt}."
+    return (
+        f"{NOT_ESTABLISHED.capitalize()} for any of {_count(group.defences)} in front of {where}: no valid attack by "
+        "somebody who knows of them was run."
+    )
+
+
+# ---------------------------------------------------------------- numbers that are not to be believed
+
+
+def _doubt(group: Group, attacked: Sequence[Standing]) -> Iterator[str]:
+    best, where = _choose_best(attacked), name_attacked(group.first.pipeline.first)
+    if len(group.defences) == 1:
+        yield f"What {_name_defence(best)} in front of {where} is worth is not known: {_warn(best)}."
+    else:
+        yield (
+            f"What {_count(group.defences)} in front of {where} are worth is not known: for each, a check fails or "
+            f"{NOT_ESTABLISHED.replace('not', 'is not')}. The highest number is that of {_name(best)}: {_warn(best)}."
+        )
+    yield f"It seems to keep {_write_left(best)}, which is no result."
+
+
+def _warn(standing: Standing) -> str:
+    """Return what is wrong with a number, empty where nothing is known to be."""
+    failed = len(standing.pipeline.failures)
+    if failed:
+        return f"{failed} of {len(CHECKS)} checks {'fails' if failed == 1 else 'fail'}, so it cannot be believed"
+    doubt = standing.pipeline.doubt if standing.defended else None
+    return f"{NOT_ESTABLISHED}, {doubt}" if doubt else ""
+
+
+# ---------------------------------------------------------------- numbers that stand
+
+
+def _praise(group: Group, sound: Sequence[Standing]) -> Iterator[str]:
+    best = _choose_best(sound)
+    yield f"{_introduce_best(group, sound)} keeps {_write_left(best)}{_compare(best, group)}."
+    yield _weigh(best, "it" if len(group.defences) == 1 else _name(best))
+
+
+def _introduce_best(group: Group, sound: Sequence[Standing]) -> str:
+    """Return the subject of the sentence, with what it is the best of."""
+    peers, best, total = _choose_peers(sound), _choose_best(sound), len(group.defences)
+    where = name_attacked(group.first.pipeline.first)
+    defences = f"{_count(group.defences)} in front of {where}"
+    if total == 1:
+        return f"{_name_defence(best)} in front of {where}".replace("the", "The", 1)
+    if len(peers) == 1:
+        return f"Of {defences}, one has a number to go by: {_name(best)}"
+    if len(peers) < total:
+        return f"Of {defences}, {len(peers)} can be compared; the best, {_name(best)},"
+    if len({_read_left(standing) for standing in peers}) == 1:
+        return f"Each of {defences}"
+    return f"The best of {defences}, {_name(best)},"
+
+
+def _compare(best: Standing, group: Group) -> str:
+    """Return what the same attack leaves without it, and that a control keeps as much, where one does."""
+    other = best.adaptive.undefended if best.adaptive else None
+    without = f"; without it {format_share(other.result.accuracy)} are left" if other else ""
+    rivals = [one for one in group.controls if one.adaptive and one.terms == best.terms]
+    rival = max(rivals, key=_read_left, default=None)
+    if rival is None or _read_left(rival) < _read_left(best):
+        return without
+    return f"{without}; behind {_name(rival)}, which has learnt nothing, {format_share(_read_left(rival))} are"
+
+
+def _weigh(best: Standing, name: str) -> str:
+    if best.oblivious is None or best.gap is None:
+        return f"What {name} seems worth to an attacker who does not know of it was {NOT_RUN}."
+    left = format_share(best.oblivious.own.result.accuracy)
+    return f"An attacker who does not know of {name} leaves {left}: {weigh_gap(best.gap)}."
+
+
+# ---------------------------------------------------------------- words
+
+
+def _choose_peers(standings: Sequence[Standing]) -> list[Standing]:
+    """Return the most standings that are on the same terms."""
+    terms: dict[object, list[Standing]] = {}
+    for standing in standings:
+        terms.setdefault(standing.terms, []).append(standing)
+    return max(terms.values(), key=len)
+
+
+def _choose_best(standings: Sequence[Standing]) -> Standing:
+    """Return the standing that keeps most among its peers; of equals the one with the largest illusion gap."""
+    return max(_choose_peers(standings), key=lambda standing: (_read_left(standing), standing.gap or 0.0))
+
+
+def _read_left(standing: Standing) -> float:
+    return standing.adaptive.own.result.accuracy if standing.adaptive else 0.0
+
+
+def _write_left(standing: Standing) -> str:
+    row = standing.row
+    whom = " against an attacker who knows of it" if standing.defended else ""
+    return f"{format_rate(row.own.attacked)} of the images{whom} ({_name_attack(row)})"
+
+
+def _name_attack(row: Row) -> str:
+    return f"{name_attack(row.run)}, eps {format_eps(row.eps)}{'' if row.run.recipe.norm == 'linf' else ', L2'}"
+
+
+def _name(standing: Standing) -> str:
+    run = standing.pipeline.first
+    return f"{name_autoencoder(run)}{name_seeds(run)}"
+
+
+def _name_defence(standing: Standing) -> str:
+    run = standing.pipeline.first
+    raw = name_autoencoder(run).removeprefix(run.autoencoder_type)
+    return f"the {run.autoencoder_type} autoencoder{raw}{name_seeds(run)}"
+
+
+def _count(defences: Sequence[Standing]) -> str:
+    return f"{len(defences)} autoencoder{'' if len(defences) == 1 else 's'}"

@@ -1,0 +1,208 @@
+"""The report for whoever stands before a terminal: the answer, a table, what did not pass, and a chart."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from advae.records import Verdict
+from advae.report.answers import answer
+from advae.report.chart import BETWEEN, MARKERS, Point, draw_chart
+from advae.report.gaps import Gap, explain_gap, find_gaps, find_largest, find_worst
+from advae.report.judgement import COLOURS
+from advae.report.judging import count_verdicts
+from advae.report.rows import Comparison, Pipeline, Row
+from advae.report.standings import Standing, find_groups, find_standings
+from advae.report.threat_models import ORDER
+from advae.report.wording import (
+    NBSP,
+    NOT_APPLICABLE,
+    NOT_ESTABLISHED,
+    NOT_RUN,
+    name_attacked,
+    name_autoencoder,
+    name_pipeline,
+    name_seeds,
+)
+from advae.verdicts import CHECKS, NOT_VALID
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+ROOM_FOR_TEXT, ROOM_FOR_CHART = 80, 60
+"""Columns that text is wrapped to at most, and those that a chart needs."""
+
+CHARTED = ("oblivious", "gray-box", "black-box", "adaptive")
+"""The threat models that a chart has room for, the one to be seen where two meet last."""
+
+SHOWN_CHECKS = 8
+"""Checks that are quoted; the rest are counted, and the page has them all."""
+
+PLAIN = str.maketrans({NBSP: " ", "\N{MINUS SIGN}": "-", "\N{LEFT DOUBLE QUOTATION MARK}": '"'})
+"""What a terminal without these characters shows instead."""
+
+
+def summarize(comparison: Comparison, *, width: int, encoding: str, chart: bool) -> list[RenderableType]:
+    """Return what to print, part by part. width: of the terminal; chart: whether there is one to draw a chart on."""
+    unicode, gap = _can_encode(encoding), _find_widest(comparison)
+    said = "\n".join(_wrap(line, width) for line in answer(comparison).split("\n"))
+    texts = ["\n".join(_quote(comparison, width))]
+    if gap:
+        texts.append(_explain(comparison, gap, width))
+        if chart and unicode and width >= ROOM_FOR_CHART:
+            texts.append("\n".join(draw_chart(_collect_lines(_find_pipeline(comparison, gap), gap))))
+    said, *texts = (text if unicode else text.translate(PLAIN) for text in (said, *texts))
+    return [said, build_headline_table(comparison, plain=not unicode), *(text for text in texts if text)]
+
+
+def _can_encode(encoding: str) -> bool:
+    try:
+        f"{''.join(MARKERS.values())}{BETWEEN}┤│└─{NBSP}\N{MINUS SIGN}".encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _wrap(text: str, width: int) -> str:
+    return textwrap.fill(text, min(width, ROOM_FOR_TEXT), subsequent_indent="  ", break_on_hyphens=False)
+
+
+# ---------------------------------------------------------------- the table
+
+
+def build_headline_table(comparison: Comparison, *, plain: bool = False) -> Table:
+    """Return the headline in 80 columns, a row for each pipeline. plain: for a terminal that knows ASCII only."""
+    from rich.box import ASCII2, SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=ASCII2 if plain else SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, caption_justify="left")
+    table.add_column("correct, in %", overflow="fold")
+    for title in ("eps", "clean", "oblivious", "adaptive", "gap", "checks"):
+        table.add_column(title, justify="left" if title == "checks" else "right", no_wrap=True)
+    for group in find_groups(comparison):
+        # Text, not markup: names come from users' files, and one like [red] must stay what it is.
+        table.add_row(Text(name_attacked(group.first.pipeline.first), style="bold"))
+        for standing in group.standings:
+            cells = (cell.translate(PLAIN) if plain else cell for cell in _list_cells(standing))
+            table.add_row(*map(Text, cells), _show_gravest(standing))
+    standings = find_standings(comparison)
+    if any(standing.adaptive and not standing.sound for standing in standings):
+        table.caption = Text("* not to be believed, or not established: see below")
+    return table
+
+
+def _list_cells(standing: Standing) -> tuple[str, ...]:
+    run, row = standing.pipeline.first, standing.row
+    gap = NOT_RUN if standing.gap is None else f"{100 * standing.gap:.1f}".replace("-", "\N{MINUS SIGN}")
+    return (
+        f" {name_autoencoder(run)}{name_seeds(run)}",
+        f"{row.eps:.3g}{'' if row.run.recipe.norm == 'linf' else ' L2'}",
+        f"{100 * standing.clean.value:.1f}",
+        _write_share(standing.oblivious) if standing.defended else NOT_APPLICABLE,
+        _write_adaptive(standing),
+        gap if standing.defended else NOT_APPLICABLE,
+    )
+
+
+def _write_share(row: Row | None) -> str:
+    return f"{100 * row.own.result.accuracy:.1f}" if row else NOT_RUN
+
+
+def _write_adaptive(standing: Standing) -> str:
+    row = standing.adaptive
+    if row is None:
+        return NOT_RUN
+    low, high = row.own.result.accuracy_interval
+    return f"{_write_share(row)}{'' if standing.sound else '*'} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def _show_gravest(standing: Standing) -> Text:
+    """Return how many checks have the gravest status that there is."""
+    from rich.text import Text
+
+    counts = count_verdicts(standing.pipeline.verdicts)
+    status, count = next((one for one in counts.items() if one[1]), (NOT_RUN, 0))
+    return Text(f"{count} {status}", style=COLOURS[status])
+
+
+# ---------------------------------------------------------------- what did not pass
+
+
+def _quote(comparison: Comparison, width: int) -> Iterator[str]:
+    """Yield what speaks against the numbers, a paragraph for each check that failed or warns, and what was not run."""
+    invalid = sum(not row.own.result.within_budget for row in comparison.rows)
+    if invalid:
+        yield _wrap(f"{NOT_VALID} ({invalid} of {len(comparison.rows)} measurements)", width)
+    doubted = [pipeline for pipeline in comparison.pipelines if pipeline.first.defended and pipeline.doubt]
+    if doubted:
+        where = f"{_count(doubted, comparison)}, first {name_pipeline(doubted[0].first)}, {doubted[0].id}"
+        yield _wrap(f"{NOT_ESTABLISHED} ({where}): {doubted[0].doubt}", width)
+    found = {check: _collect(comparison, check) for check in CHECKS}
+    quoted = [check for check, verdicts in found.items() if any(v.status in ("FAIL", "WARN") for v in verdicts)]
+    quoted.sort(key=lambda check: found[check][0].status != "FAIL")
+    for check in quoted[:SHOWN_CHECKS]:
+        yield _wrap(_quote_check(found[check], len(comparison.pipelines)), width)
+    if quoted[SHOWN_CHECKS:]:
+        yield f"and {len(quoted[SHOWN_CHECKS:])} more checks that did not pass; the page has them all"
+    absent = [(check, sum(v.status == NOT_RUN for v in verdicts)) for check, verdicts in found.items()]
+    missing = ", ".join(f"{check} ({count})" for check, count in absent if count)
+    if missing:
+        yield _wrap(f"NOT RUN (on how many pipelines): {missing}", width)
+
+
+def _collect(comparison: Comparison, check: str) -> list[Verdict]:
+    """Return every pipeline's verdict of a check, the gravest first."""
+    order = [*COLOURS]
+    verdicts = (verdict for pipeline in comparison.pipelines for verdict in pipeline.verdicts if verdict.check == check)
+    return sorted(verdicts, key=lambda verdict: order.index(verdict.status))
+
+
+def _quote_check(verdicts: list[Verdict], pipelines: int) -> str:
+    gravest, counts = verdicts[0], count_verdicts(verdicts)
+    of = "" if pipelines == 1 else f" ({counts[gravest.status]} of {pipelines} pipelines)"
+    return f"{gravest.check} {gravest.status}{of}: {gravest.sentence}"
+
+
+def _count(pipelines: list[Pipeline], comparison: Comparison) -> str:
+    return f"{len(pipelines)} of {len(comparison.pipelines)} pipelines"
+
+
+# ---------------------------------------------------------------- the widest gap
+
+
+def _find_widest(comparison: Comparison) -> Gap | None:
+    return find_largest([gap for pipeline in comparison.pipelines for gap in find_gaps(pipeline)])
+
+
+def _find_pipeline(comparison: Comparison, gap: Gap) -> Pipeline:
+    return next(pipeline for pipeline in comparison.pipelines if pipeline.id == gap.adaptive.run.classifier.id)
+
+
+def _explain(comparison: Comparison, gap: Gap, width: int) -> str:
+    name = name_pipeline(gap.adaptive.run)
+    return _wrap(f"Largest illusion gap, {name}: {explain_gap(_find_pipeline(comparison, gap))}", width)
+
+
+def _collect_lines(pipeline: Pipeline, gap: Gap) -> dict[str, list[Point]]:
+    """Return accuracy against eps of each threat model, the clean accuracy first, on the terms of a gap."""
+    norm, samples, clean = gap.norm, gap.adaptive.run.sample_key, gap.adaptive.run.clean.value
+    lines: dict[str, list[Point]] = {}
+    bare = [row.undefended for row in pipeline.list_valid(ORDER) if row.undefended and _is_on(row, norm, samples)]
+    if bare:
+        lines["without"] = [(0.0, bare[0].run.clean.value)]
+        left = {one.result.eps: min(o.result.accuracy for o in bare if o.result.eps == one.result.eps) for one in bare}
+        lines["without"] += sorted(left.items())
+    for threat in CHARTED:
+        rows = find_worst(pipeline, threat).items()
+        points = sorted((eps, row.own.result.accuracy) for (of, eps, on), row in rows if (of, on) == (norm, samples))
+        if points:
+            lines[threat] = [(0.0, clean), *points]
+    return lines
+
+
+def _is_on(row: Row, norm: str, samples: str) -> bool:
+    return row.run.recipe.norm == norm and row.run.sample_key == samples

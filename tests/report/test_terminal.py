@@ -1,0 +1,184 @@
+"""What ``advae report`` shows at a terminal: the answer, the headline, what did not pass, and a chart."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from advae.records import Manifest
+from advae.report import compare_runs, summarize
+from advae.report.answers import answer
+from advae.report.chart import draw_chart
+from advae.verdicts import CHECKS
+from tests.cli import call
+from tests.report_fixtures import DIGITS, Lab, print_summary
+
+CHART = """\
+ 100 % ┤●··
+       │  ····
+       │   ········
+       │      ·    ···
+       │       ···    ·····
+  50 % ┤          ·        ·△··············
+       │           ···                     ··············△
+       │              ·
+       │               ···
+       │                  ·
+   0 % ┤                   ·●···□························●
+       └──────────────────────────────────────────────────
+   eps  0                   0.2 0.25                   0.5
+  × without  △ oblivious  □ gray-box  ● adaptive"""
+
+
+def test_the_chart_is_exact() -> None:
+    """At 50 columns, eps 0.5 is in the last one and 0.2 in column 20 of 0 to 49; each row is ten per cent."""
+    lines = {
+        "without": [(0.0, 1.0), (0.2, 0.0)],
+        "oblivious": [(0.0, 1.0), (0.2, 0.5), (0.5, 0.4)],
+        "gray-box": [(0.25, 0.0)],
+        "adaptive": [(0.0, 1.0), (0.2, 0.0), (0.5, 0.0)],
+    }
+    assert "\n".join(draw_chart(lines)) == CHART
+
+
+def test_a_chart_of_eps_0_alone_has_one_column() -> None:
+    rows = draw_chart({"adaptive": [(0.0, 0.6)]})
+    assert [row for row in rows if "●" in row] == ["       │●", "  ● adaptive"]
+    assert rows[-2] == "   eps  0"
+
+
+@pytest.fixture
+def several(lab: Lab) -> list[Manifest]:
+    """Two autoencoders, a control and nothing in front of a classifier, one of the attacks with a failing check."""
+    runs = [lab.add_run(lab.add_classifier(), keep=(0.3, 0.0), judged=True)]
+    for type_, keep, found in (("vanilla", 0.4, {}), ("sparse", 0.5, {"probabilities": True}), ("blur", 0.2, {})):
+        classifier = lab.add_classifier(lab.add_autoencoder(type_))
+        runs.append(lab.add_run(classifier, keep=(keep, keep / 2), judged=True, found=found))
+        runs.append(lab.add_run(classifier, threat="oblivious", keep=(0.9, 0.8), judged=True))
+    return runs
+
+
+def test_the_summary_fits_80_columns_and_says_what_the_page_does(lab: Lab, several: list[Manifest]) -> None:
+    comparison = compare_runs(lab.registry, several)
+    text = print_summary(comparison)
+    assert max(map(len, text.splitlines())) <= 80
+    words = " ".join(text.split())
+    assert " ".join(answer(comparison).split()) in words
+    assert "logits FAIL (1 of 4 pipelines): the classifier returns probabilities" in words
+    oblivious, adaptive = (run.as_run()[1] for run in (several[4], several[3]))
+    clean, left = adaptive.clean_accuracy, adaptive.results[1].accuracy
+    numbers = (clean, oblivious.results[1].accuracy, left, *adaptive.results[1].accuracy_interval)
+    gap = oblivious.results[1].accuracy - left
+    (row,) = (line for line in text.splitlines() if "sparse" in line and "FAIL" in line)
+    assert re.findall(r"\d+\.\d", row) == ["0.3", *(f"{100 * number:.1f}" for number in (*numbers, gap))]
+    assert f"{100 * left:.1f}* [" in row
+    assert row.rstrip().endswith("1 FAIL")
+    assert "* not to be believed" in text
+    assert "black-box (4)" in words
+
+
+def test_every_pipeline_has_one_row(lab: Lab, several: list[Manifest]) -> None:
+    text = print_summary(compare_runs(lab.registry, several), chart=False)
+    rows = [line for line in text.splitlines() if re.match(r"^ +(vanilla|sparse|blur|none)", line)]
+    assert len(rows) == 4
+
+
+def test_at_most_twelve_lines_speak_of_verdicts(lab: Lab) -> None:
+    """Also where as much as can fail does."""
+    bad = {"probabilities": True, "finite": False, "zero_gradient_fraction": 0.9, "lost_fraction": 0.5}
+    classifier = lab.add_classifier(lab.add_autoencoder())
+    lab.add_run(classifier, keep=(0.2, 0.9), clean=0.4, n=20, judged=True, found=bad)
+    lab.add_run(classifier, threat="oblivious", keep=(0.1, 0.1), n=20, judged=True)
+    lab.add_run(classifier, method="fgsm", steps=None, keep=(0.0, 0.0), n=20, valid=False, judged=True)
+    comparison = compare_runs(lab.registry, lab.registry.entries("run"))
+    _, _, found, *_ = summarize(comparison, width=80, encoding="utf-8", chart=False)
+    assert isinstance(found, str)
+    paragraphs = [line for line in found.splitlines() if not line.startswith("  ")]
+    assert 5 <= len(paragraphs) <= 12
+    assert any(line.startswith("gradients FAIL") for line in paragraphs)
+
+
+# ---------------------------------------------------------------- where it is shown
+
+
+def test_a_chart_is_of_the_largest_gap(lab: Lab, several: list[Manifest]) -> None:
+    text = print_summary(compare_runs(lab.registry, several))
+    named, drawn = text.index("Largest illusion gap, digits: nn behind control (blur)"), text.index("100 % ┤")
+    assert named < drawn
+    assert "× without  △ oblivious  ● adaptive" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "drawn"),
+    [
+        ({}, True),
+        ({"width": 60}, True),
+        ({"width": 59}, False),
+        ({"chart": False}, False),
+        ({"encoding": "ascii"}, False),
+        ({"encoding": "latin-1"}, False),
+    ],
+)
+def test_a_chart_is_drawn_only_where_it_can_be(
+    lab: Lab, several: list[Manifest], changes: dict[str, object], drawn: bool
+) -> None:
+    text = print_summary(compare_runs(lab.registry, several), **changes)  # type: ignore[arg-type]
+    assert ("┤" in text) is drawn
+    if drawn:
+        chart = text[text.index(" 100 % ┤") :]
+        assert max(map(len, chart.splitlines())) <= 60
+
+
+@pytest.mark.parametrize("width", [40, 59])
+def test_text_is_wrapped_to_a_narrow_terminal(lab: Lab, several: list[Manifest], width: int) -> None:
+    said, _, *rest = summarize(compare_runs(lab.registry, several), width=width, encoding="utf-8", chart=True)
+    assert all(len(line) <= width for text in (said, *rest) for line in str(text).splitlines())
+
+
+def test_an_ascii_terminal_gets_ascii(lab: Lab, several: list[Manifest]) -> None:
+    """Encoding is strict here: a character too many would raise."""
+    text = print_summary(compare_runs(lab.registry, several), encoding="ascii")
+    assert "vanilla" in text
+    assert "\\x" not in text
+
+
+def test_without_colour_no_escape_is_written(lab: Lab, several: list[Manifest]) -> None:
+    def draw(*, no_color: bool) -> str:
+        stream = io.StringIO()
+        console = Console(file=stream, width=80, force_terminal=True, no_color=no_color, color_system="standard")
+        for part in summarize(compare_runs(lab.registry, several), width=80, encoding="utf-8", chart=True):
+            console.print(part)
+        return stream.getvalue()
+
+    assert "\x1b[1;31m" in draw(no_color=False)
+    assert not re.search(r"\x1b\[[\d;]*3[0-7]m", draw(no_color=True))
+
+
+def test_names_from_files_are_no_markup_and_move_no_cursor(tmp_path: Path) -> None:
+    lab = Lab(tmp_path / "home", DIGITS.model_copy(update={"name": "[red]x\x1b[2J"}))
+    lab.add_run(lab.add_classifier(lab.add_autoencoder()), judged=True)
+    text = print_summary(compare_runs(lab.registry, lab.registry.entries("run")))
+    assert "[red]x\ufffd[2J" in text
+    assert "\x1b" not in text
+
+
+def test_stdout_is_the_path_and_nothing_else(lab: Lab, several: list[Manifest], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shown = call("report", *(run.id for run in several), "--home", lab.registry.home, "--out", out, "--format", "html")
+    assert shown.out == f"{out / 'report.html'}\n"
+    assert "In front" not in shown.err
+    assert "sparse" in shown.err
+    assert "┤" not in shown.err, "stderr is no terminal here"
+    quiet = call("report", "--home", lab.registry.home, "--out", out, "--format", "json", "-q")
+    assert (quiet.out, quiet.err) == (f"{out / 'report.json'}\n", "")
+
+
+def test_every_check_has_its_name_in_the_summary(lab: Lab) -> None:
+    """None is passed over: without an adaptive run all are NOT RUN."""
+    lab.add_run(lab.add_classifier(lab.add_autoencoder()), threat="oblivious", judged=True)
+    words = " ".join(print_summary(compare_runs(lab.registry, lab.registry.entries("run"))).split())
+    assert all(f"{check} (1)" in words for check in CHECKS)
