@@ -73,14 +73,30 @@ def score_run(run: Run) -> tuple[Scores, ...]:
 
 
 def _score_predictions(run: Run, eps: float | None, predictions: IntArray) -> Scores:
-    from sklearn.metrics import classification_report
-
     labels, classes = run.outcomes["labels"], len(run.recipe.dataset.classes)
     matrix = confusion_matrix(labels, predictions, classes)
-    # Classes go by number: a class that a user named "accuracy" must not overwrite scikit-learn's own key.
-    report = classification_report(labels, predictions, labels=range(classes), output_dict=True, zero_division=0)
     share, interval = accuracy(labels, predictions)
+    report = report_classes(matrix) | {"accuracy": share}
     return Scores(eps, Rate(share, *interval), tuple(tuple(row) for row in matrix.tolist()), report)
+
+
+def report_classes(matrix: IntArray) -> dict[str, Any]:
+    """Return what scikit-learn's classification report says of each class by its number, and the two averages.
+
+    matrix: int64 (classes, classes), rows = true class. From the matrix it takes a hundredth of the time. A class that
+    nothing was taken for has precision 0, one without samples recall 0.
+    """
+    import numpy as np
+
+    right, support, taken = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
+    parts = (right, taken), (right, support), (2 * right, support + taken)
+    # Classes go by number: one that a user named "macro avg" must not overwrite the average.
+    scores = np.stack([part / np.where(whole == 0, 1, whole) for part, whole in parts], axis=1)
+    groups = {str(label): (*row, count) for label, (row, count) in enumerate(zip(scores, support, strict=True))}
+    groups["macro avg"] = (*scores.mean(axis=0), support.sum())
+    groups["weighted avg"] = (*np.average(scores, axis=0, weights=support), support.sum())
+    names = ("precision", "recall", "f1-score", "support")
+    return {key: dict(zip(names, map(float, group), strict=True)) for key, group in groups.items()}
 
 
 REPORT_COLUMNS = ("precision", "recall", "F1", "support")
