@@ -147,14 +147,17 @@ def list_control_lines(findings: Findings) -> Iterator[Line]:
 
 def _list_match(contest: Contest, match: Match) -> Iterator[Line]:
     yield _describe_purified(match, "none", "without", match.without, NOT_RUN, None)
-    roles = [("control", pipeline) for pipeline in contest.controls]
-    for role, pipeline in (*roles, *(("autoencoder", pipeline) for pipeline in contest.autoencoders)):
-        row, kind = match.rows.get(pipeline.id), pipeline.first.autoencoder_type
-        benefit = match.weigh(row) if row and match.without else NOT_RUN
-        yield _describe_purified(match, kind, role, row.own if row else None, pipeline.id, benefit)
+    yield from (_describe_pipeline(match, "control", pipeline) for pipeline in contest.controls)
     for kind in CONTROLS:
         if not contest.list_controls(kind):
             yield _describe_purified(match, kind, "control", None, NOT_RUN, NOT_RUN)
+    yield from (_describe_pipeline(match, "autoencoder", pipeline) for pipeline in contest.autoencoders)
+
+
+def _describe_pipeline(match: Match, role: str, pipeline: Pipeline) -> Line:
+    row, kind = match.rows.get(pipeline.id), pipeline.first.autoencoder_type
+    benefit = match.weigh(row) if row and match.without else NOT_RUN
+    return _describe_purified(match, kind, role, row.own if row else None, pipeline.id, benefit)
 
 
 def _describe_purified(

@@ -38,8 +38,8 @@ def write_lines(lines: Iterable[Line]) -> str:
     return stream.getvalue()
 
 
-def _write_cell(value: object) -> str:
+def _write_cell(value: object) -> object:
     if value is None:
         return NOT_APPLICABLE
     # A dataset named "=1+1" must not become a formula in the reader's spreadsheet.
-    return f"'{value}" if isinstance(value, str) and value.startswith(SPREADSHEET_FORMULA) else str(value)
+    return f"'{value}" if isinstance(value, str) and value.startswith(SPREADSHEET_FORMULA) else value

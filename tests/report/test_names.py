@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from pathlib import Path
 
@@ -47,6 +48,19 @@ def test_hostile_names_are_no_formula_and_no_markup(hostile: tuple[Lab, list[Man
     lines = csv.DictReader(read_files(lab, runs, tmp_path)["csv"].splitlines())
     assert {line["dataset"] for line in lines} == {f"'={HOSTILE}"}
     assert "[red]" in print_summary(compare_runs(lab.registry, runs))
+
+
+def test_hostile_names_are_no_formula_in_any_table(hostile: tuple[Lab, list[Manifest]], tmp_path: Path) -> None:
+    lab, _ = hostile
+    runs = [lab.add_run(lab.add_classifier(lab.add_autoencoder(kind))) for kind in ("vanilla", "blur")]
+    runs.append(lab.add_run(lab.add_classifier(lab.add_autoencoder(seed=1), seed=1)))
+    tables = {key: text for key, text in read_files(lab, runs, tmp_path).items() if key.startswith("csv")}
+    assert len(tables) == 8
+    for key, text in tables.items():
+        header, *rows = csv.reader(io.StringIO(text, newline=""))
+        for name, cell in ((name, cell) for row in rows for name, cell in zip(header, row, strict=True)):
+            assert not re.match(r"[=@\t\r]|[+-](?![0-9.e+-]+$)", cell), (key, name)
+            assert "\x1b" not in cell
 
 
 def test_names_lose_what_a_terminal_would_obey() -> None:

@@ -1,0 +1,111 @@
+"""Run the paper's whole experiment on MNIST and Fashion-MNIST at full size, and record it as JSON.
+
+    python -m tests.benchmarks.reproduction --data-dir DIR --home DIR [--jobs N] [--datasets mnist,fashion-mnist]
+
+About two hours on two cores. It makes the cells of ``advae reproduce`` in the registry in --home, and so goes on where it
+was stopped, and where ``advae reproduce`` was. Activations are compared on MNIST alone, as in the paper. The JSON goes to
+tests/benchmarks/results/reproduction.json, from which ``results_table`` makes the README's tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from advae.experiments import Experiment, list_published, read_experiment
+from advae.registry import Registry
+from advae.report import compare_runs
+from advae.report.documents import build_document
+from advae.report.scores import Findings
+from advae.workflows import Finished, Survey, Workspace, lay_out, make_cells, survey
+from tests.benchmarks.machine import describe_machine
+
+RESULTS = Path(__file__).parent / "results" / "reproduction.json"
+DATASETS = ("mnist", "fashion-mnist")
+ACTIVATIONS_ON = ("mnist",)
+BIM, PGD = ("bim", 0.3), ("pgd", 0.3)
+THREATS = ("oblivious", "adaptive", "encoded")
+
+
+def plan(dataset: str) -> Experiment:
+    """Return the paper's plan on one dataset, without what is compared on another only."""
+    experiment = read_experiment().model_copy(update={"datasets": (dataset,)})
+    if dataset in ACTIVATIONS_ON:
+        return experiment
+    attacked = {name for part in experiment.attacks for name in part.behind}
+    purifiers = {name: options for name, options in experiment.autoencoders.items() if name in attacked}
+    return experiment.model_copy(update={"autoencoders": purifiers})
+
+
+def record(registry: Registry, surveyed: Survey) -> dict[str, Any]:
+    """Return what the README shows of one dataset: the paper beside ours, threats beside each other, activations."""
+    runs = [registry.manifest(cell.id) for cell in surveyed.list_level("attacks")]
+    purifiers = [registry.manifest(cell.id) for cell in surveyed.list_level("autoencoders")]
+    comparison = compare_runs(registry, runs, purifiers, reproduction=True)
+    document = build_document(Findings(comparison, {run.id: () for run in comparison.runs})).model_dump(mode="json")
+    (dataset,) = {run.recipe.dataset.name for run in comparison.runs}
+    return {
+        "paper": [entry for entry in document["paper"] if entry["dataset"] == dataset],
+        "threats": [_describe_row(row) for row in document["rows"] if _is_shown(row)],
+        "networks": [_describe_network(network) for network in document["networks"]],
+        "cells": {level: len(surveyed.list_level(level)) for level in ("autoencoders", "classifiers", "attacks")},
+    }
+
+
+def _is_shown(row: dict[str, Any]) -> bool:
+    """Whether a row is one of BIM or PGD at the paper's budget of the network."""
+    return row["classifier"] == "nn" and (row["method"], row["eps"]) in (BIM, PGD)
+
+
+def _describe_row(row: dict[str, Any]) -> dict[str, Any]:
+    shown = {name: row[name] for name in ("run", "autoencoder", "rescale", "method", "threat", "eps")}
+    sides = {name: row[name] for name in ("with", "without")}
+    return shown | {name: _describe_side(side) for name, side in sides.items() if side["status"] == "measured"}
+
+
+def _describe_side(side: dict[str, Any]) -> dict[str, Any]:
+    return {name: side[name] for name in ("accuracy", "accuracy_interval", "clean_accuracy", "n", "steps")}
+
+
+def _describe_network(network: dict[str, Any]) -> dict[str, Any]:
+    recipe, history = network["recipe"], network["history"]
+    options = recipe.get("network") or recipe.get("options")
+    return {
+        "id": network["id"],
+        "kind": recipe.get("type") or recipe["model"],
+        "rescale": recipe.get("rescale"),
+        "activations": options["activations"],
+        "loss": history["loss"][-1],
+        "validation_loss": history["validation_loss"][-1],
+        "test_mse": network["test_mse"],
+    }
+
+
+def _show(finished: Finished) -> None:
+    print(f"{finished.cell.id}  {finished.cell.name}, {finished.seconds:.1f} s {finished.diverged or ''}", flush=True)
+
+
+def main() -> None:
+    """Parse the options, make what is missing, and write the record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir", type=Path, default=os.environ.get("ADVAE_DATA_DIR"))
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--datasets", default=",".join(DATASETS))
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    workspace, found = Workspace(Registry(options.home), options.data_dir), {}
+    for dataset in options.datasets.split(","):
+        surveyed = survey(workspace.registry, lay_out(workspace, plan(dataset)))
+        diverged = make_cells(workspace, surveyed, jobs=options.jobs, watch=_show)
+        assert not diverged, diverged
+        found[dataset] = record(workspace.registry, surveyed)
+    assert sum(len(one["paper"]) for one in found.values()) == len(list_published())
+    options.out.write_text(json.dumps(describe_machine() | {"datasets": found}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
