@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from advae.errors import DiskError
-from advae.metrics import confusion_matrix
 from advae.records import Manifest
 from advae.report import compare_runs, write_report
 from advae.report.catalogue import TABLES, Table
 from advae.report.grids import Cell, Grid, Part, read_value
-from advae.report.scores import Findings, report_classes, score_runs
+from advae.report.scores import Findings, score_runs
 from advae.report.spreadsheet import KEYS
 from tests.report_fixtures import Lab, read_files
 
@@ -191,20 +189,6 @@ def test_score_lines_are_precision_recall_and_f1(lab: Lab, tmp_path: Path) -> No
         ("n/a", "macro average"),
         ("n/a", "weighted average"),
     ]
-
-
-@pytest.mark.parametrize("present", [range(6), (0, 1, 5), (3,)], ids=["all", "some", "one"])
-def test_the_classification_report_is_that_of_scikit_learn(present: Sequence[int]) -> None:
-    """Also of classes without samples, and of those that nothing was taken for."""
-    from sklearn.metrics import classification_report
-
-    rng = np.random.default_rng(len(present))
-    labels, predictions = rng.choice(present, 50), rng.choice([*present, 2], 50)
-    expected = classification_report(labels, predictions, labels=range(6), output_dict=True, zero_division=0)
-    found = report_classes(confusion_matrix(labels, predictions, 6))
-    assert found.keys() == expected.keys() - {"accuracy"}
-    for key, group in found.items():
-        assert group == pytest.approx(expected[key], abs=1e-12), key
 
 
 # ---------------------------------------------------------------- files
