@@ -16,6 +16,7 @@ from advae.report.activations import tabulate_activations
 from advae.report.drawing import TRAINING, Drawing
 from advae.report.figures import FIGURES
 from advae.report.grids import read_value
+from advae.verdicts import NOT_VALID
 from tests.report.galleries import attack_linear, decode_png
 from tests.report_fixtures import SIDE, Lab, make_views
 
@@ -48,6 +49,14 @@ def test_details_are_drawn_only_where_they_show_more_than_the_whole(lab: Lab) ->
     assert undefended.id not in drawing.caption
     assert "0\N{NO-BREAK SPACE}%<" in drawing.markup
     assert ">0\N{NO-BREAK SPACE}%<" not in drawing.markup
+
+
+def test_what_is_not_valid_is_said_to_be_so_in_full(lab: Lab) -> None:
+    runs = attack_linear(lab, lab.add_autoencoder(), valid=False)
+    for name in ("accuracy", "targeted"):
+        for drawing in draw(lab, name, runs):
+            assert f">autoencoder ({NOT_VALID})<" in drawing.markup
+            assert NOT_VALID in drawing.caption
 
 
 def test_targets_are_those_that_were_stored(lab: Lab) -> None:

@@ -67,6 +67,10 @@ class Curve:
     style: Style
 
     @property
+    def valid(self) -> bool:
+        return all(point.result.within_budget for point in self.points)
+
+    @property
     def rates(self) -> list[Rate]:
         """The clean accuracy, then that at each eps."""
         return [self.run.clean, *(point.attacked for point in self.points)]
@@ -130,7 +134,7 @@ def _collect_points(sides: Iterable[Measured | None]) -> Iterator[tuple[Run, tup
 def _trace_runs(rows: list[Row]) -> list[Curve]:
     """Return a curve for each run of the rows, counterparts first."""
     sides = [row.undefended for row in rows] + [row.own for row in rows]
-    return [_trace(run, points, _name_side(run), _choose_style(run)) for run, points in _collect_points(sides)]
+    return [Curve(run, points, _name_side(run), _choose_style(run)) for run, points in _collect_points(sides)]
 
 
 def _trace_targeted(rows: list[Row]) -> list[Curve]:
@@ -141,14 +145,10 @@ def _trace_targeted(rows: list[Row]) -> list[Curve]:
         solid = TARGETED[run.recipe.method]
         style = solid if run.defended else replace(solid, dashes=DOTTED, hollow=True)
         side = "with" if run.defended else "without"
-        curves.append(_trace(run, points, f"{name_attack(run)}, {side}", style))
+        # That it was not clipped is said of all of them together.
+        name = name_attack(run).removesuffix(", not clipped")
+        curves.append(Curve(run, points, f"{name}, {side}", style))
     return curves
-
-
-def _trace(run: Run, points: tuple[Measured, ...], label: str, style: Style) -> Curve:
-    if all(point.result.within_budget for point in points):
-        return Curve(run, points, label, style)
-    return Curve(run, points, f"{label} ({NOT_VALID})", replace(style, hollow=True))
 
 
 def _choose_style(run: Run) -> Style:
@@ -166,9 +166,8 @@ def _draw_whole(pipeline: Pipeline, attack: str, curves: list[Curve]) -> Drawing
     """Return the curves on the scale of all accuracies, with what guessing would reach."""
     reach, share = _find_reach(curves), 1 / len(pipeline.first.recipe.dataset.classes)
     chance = Line(f"chance ({share:.0%})", [(0.0, share), (reach, share)], Style(GREY, dashes="10 4"))
-    lines = [*(_draw_curve(curve) for curve in curves), chance]
     y = make_axis("accuracy", -0.02, 1.02, write=write_percent)
-    return _finish(pipeline, "Accuracy against eps", attack, curves, _lay_out(reach, y, lines))
+    return _finish(pipeline, "Accuracy against eps", attack, curves, _lay_out(reach, y, curves, chance))
 
 
 def _draw_detail(pipeline: Pipeline, attack: str, curves: list[Curve]) -> Iterator[Drawing]:
@@ -180,7 +179,7 @@ def _draw_detail(pipeline: Pipeline, attack: str, curves: list[Curve]) -> Iterat
     low, high = min(rate.low for rate in rates), max(rate.high for rate in rates)
     if high - low <= DETAIL_SPAN:
         y = make_axis("accuracy", low - 0.01, high + 0.01, write=write_percent)
-        chart = _lay_out(_find_reach(curves), y, [_draw_curve(curve) for curve in defended])
+        chart = _lay_out(_find_reach(curves), y, defended)
         yield _finish(pipeline, "Details of accuracy with the autoencoder", attack, defended, chart)
 
 
@@ -188,18 +187,21 @@ def _find_reach(curves: list[Curve]) -> float:
     return max(point.result.eps for curve in curves for point in curve.points) or 1.0
 
 
-def _lay_out(reach: float, y: Axis, lines: list[Line]) -> Chart:
-    """Return a chart over eps in both scales, from 0 to just beyond the largest."""
-    high = reach * 1.03
+def _lay_out(reach: float, y: Axis, curves: list[Curve], *more: Line) -> Chart:
+    """Return a chart over eps in both scales, from 0 to just beyond the largest; what is not valid is said to be so."""
+    high, none_valid = reach * 1.03, not any(curve.valid for curve in curves)
     x = make_axis("eps (share of the pixel range)", 0.0, high)
     upper = make_axis("eps of 255", 0.0, high * 255)
-    return Chart(x, y, lines, upper, title="autoencoder")
+    lines = [_draw_curve(curve, marked=not curve.valid and not none_valid) for curve in curves]
+    return Chart(x, y, [*lines, *more], upper, title=f"autoencoder ({NOT_VALID})" if none_valid else "autoencoder")
 
 
-def _draw_curve(curve: Curve) -> Line:
+def _draw_curve(curve: Curve, *, marked: bool) -> Line:
     eps = [0.0, *(point.result.eps for point in curve.points)]
     points = [(at, rate.value) for at, rate in zip(eps, curve.rates, strict=True)]
-    return Line(curve.label, points, curve.style, [(rate.low, rate.high) for rate in curve.rates])
+    style = curve.style if curve.valid else replace(curve.style, hollow=True)
+    label = f"{curve.label} ({NOT_VALID})" if marked else curve.label
+    return Line(label, points, style, [(rate.low, rate.high) for rate in curve.rates])
 
 
 def _finish(pipeline: Pipeline, what: str, attack: str, curves: list[Curve], chart: Chart) -> Drawing:
@@ -212,5 +214,5 @@ def _finish(pipeline: Pipeline, what: str, attack: str, curves: list[Curve], cha
 
 
 def _describe_source(curve: Curve) -> str:
-    run = curve.run
-    return f"{curve.label}: {run.id}, n = {run.metrics.n}, seed {run.recipe.seed}"
+    run, doubt = curve.run, "" if curve.valid else f" ({NOT_VALID})"
+    return f"{curve.label}{doubt}: {run.id}, n = {run.metrics.n}, seed {run.recipe.seed}"

@@ -108,9 +108,10 @@ def _draw_panel(change: Change, reach: float) -> str:
 def _chart_values(change: Change) -> Chart:
     both = [*change.before.tolist(), *change.after.tolist()]
     low, high = min(0.0, *both), max(1.0, *both)
+    # What was there before has fewer peaks, and on top hides less.
     lines = [
-        Line("before", _number(change.before.tolist()), Style(BLUE, thin=True)),
         Line("after", _number(change.after.tolist()), Style(VERMILLION, thin=True, dashes="3 1")),
+        Line("before", _number(change.before.tolist()), Style(BLUE, thin=True)),
     ]
     y = make_axis("pixel value", low, high, most=4)
     return Chart(make_axis("pixel, row by row", 0, len(change.before)), y, lines, width=WIDTH, height=VALUES)
