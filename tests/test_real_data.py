@@ -1,4 +1,4 @@
-"""The steps on real MNIST and Fashion-MNIST, a few epochs each; full size is tests/benchmarks/paper_numbers."""
+"""The steps on real MNIST and Fashion-MNIST, a few epochs each; full size is tests/benchmarks/reproduction."""
 
 from __future__ import annotations
 

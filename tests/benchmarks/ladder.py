@@ -21,7 +21,7 @@ from advae.registry import Registry
 from advae.requests import AttackRequest, AutoencoderRequest, ClassifierRequest
 from advae.threats import LADDER
 from advae.workflows import Plan, Workspace, attack, train_autoencoder, train_classifier
-from tests.benchmarks.paper_numbers import describe_machine
+from tests.benchmarks.machine import describe_machine
 
 RESULTS = Path(__file__).parent / "results" / "ladder.json"
 DATASET = "mnist"

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.paper_numbers import describe_machine
+from tests.benchmarks.machine import describe_machine
 from tests.registry.crowds import force_together, kill_the_holder, obtain_together, read_while_written
 from tests.registry.damages import damage_often
 from tests.registry.full_disks import fill_disk, limit_file_size, read_only_home
