@@ -16,6 +16,7 @@ from advae.report.lines import (
     Line,
     list_accuracy_lines,
     list_control_lines,
+    list_headline_lines,
     list_ladder_lines,
     list_matrix_lines,
     list_paper_lines,
@@ -128,7 +129,7 @@ MATRIX = "Confusion matrix. Rows: true class. Columns: predicted class."
 REPORT = "Classification report."
 
 TABLES: dict[str, Table] = {
-    "headlines": Table("What each pipeline keeps", HEADLINES, "report", _tabulate_headlines),
+    "headlines": Table("What each pipeline keeps", HEADLINES, "report", _tabulate_headlines, list_headline_lines),
     "paper": Table("The paper beside ours", PAPER_EXPLAINED, "report", _tabulate_paper, list_paper_lines),
     "activations": Table(
         "One activation or another",

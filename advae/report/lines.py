@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from advae.records import Verdict
+from advae.records import Status, Verdict
 from advae.report.controls import Contest, Match, find_contests
-from advae.report.judging import describe_verdict, summarize_stored
+from advae.report.judging import count_verdicts, describe_verdict, summarize_stored
 from advae.report.ladder import build_ladder, describe_absence
 from advae.report.paper import Found, find_counterparts
 from advae.report.rows import Pipeline, Row
 from advae.report.runs import Measured
 from advae.report.scores import Findings, name_groups
 from advae.report.seeds import find_spreads
+from advae.report.standings import Standing, find_standings
 from advae.report.wording import CONTROLS, MEASURED, NOT_RUN, name_attack, name_kind, name_pipeline, show_name
 from advae.verdicts import UNJUDGED
 
@@ -202,6 +203,37 @@ def list_seed_lines(findings: Findings) -> Iterator[Line]:
             "maximum": max(values),
             "runs": " ".join(row.run.id for row in spread.rows),
         }
+
+
+def list_headline_lines(findings: Findings) -> Iterator[Line]:
+    """Yield a line for each pipeline: where it stands beside the others."""
+    for standing in find_standings(findings.comparison):
+        run, row = standing.pipeline.first, standing.row
+        yield {
+            "classifier_id": standing.pipeline.id,
+            "dataset": run.recipe.dataset.name,
+            "classifier": run.classifier_recipe.model,
+            "autoencoder": run.autoencoder_type,
+            "rescale": run.autoencoder_recipe.rescale if run.autoencoder_recipe else None,
+            "pipeline": name_pipeline(run),
+            "eps": row.eps,
+            "norm": row.run.recipe.norm,
+            "n": row.run.metrics.n,
+            "clean_accuracy": standing.clean.value,
+            "oblivious": _read_accuracy(standing.oblivious) if standing.defended else None,
+            "adaptive": _read_accuracy(standing.adaptive),
+            "illusion_gap": (NOT_RUN if standing.gap is None else standing.gap) if standing.defended else None,
+            "sound": standing.sound,
+            **{status.lower().replace(" ", "_"): count for status, count in _count(standing).items()},
+        }
+
+
+def _read_accuracy(row: Row | None) -> float | str:
+    return row.own.result.accuracy if row else NOT_RUN
+
+
+def _count(standing: Standing) -> dict[Status, int]:
+    return count_verdicts(standing.pipeline.verdicts)
 
 
 def list_paper_lines(findings: Findings) -> Iterator[Line]:

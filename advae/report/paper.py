@@ -9,7 +9,7 @@ from advae.experiments import Published, explain_difference, list_published
 from advae.report.grids import Cell, Grid
 from advae.report.rows import Comparison
 from advae.report.runs import Measured, Rate, Run, read_raw_range
-from advae.report.wording import NOT_RUN, format_points, format_rate, format_share, show_name
+from advae.report.wording import NOT_APPLICABLE, NOT_RUN, format_points, format_rate, format_share, show_name
 
 EXPLANATION = (
     "Every accuracy that the paper prints, ours under its own protocol (raw output, the perturbation added behind the "
@@ -17,6 +17,9 @@ EXPLANATION = (
     "image's intensity, the image itself perturbed inside its budget and its range by an attacker who knows of the "
     "autoencoder. A clean accuracy has no attacker; there the two are the raw and the rescaled output."
 )
+
+NEAR = 0.05
+"""A difference that needs no explanation."""
 
 STAND_INS = {"mnist": "digits"}
 """What is shown where a dataset of the paper's was not run: too small to compare with, and said to be so."""
@@ -150,10 +153,19 @@ def _write_row(counterpart: Counterpart) -> tuple[str, ...]:
         counterpart.name,
         Cell(format_share(published.accuracy), published.accuracy),
         _write_found(counterpart.protocol),
-        Cell(format_points(difference), None if difference is None else 100 * difference),
+        Cell(format_points(difference), difference),
         _write_found(counterpart.adaptive),
-        counterpart.explanation or "",
+        _write_explanation(counterpart),
     )
+
+
+def _write_explanation(counterpart: Counterpart) -> str:
+    if counterpart.difference is None:
+        return NOT_APPLICABLE
+    if counterpart.stands_in:
+        return f"{show_name(counterpart.dataset)} is not {counterpart.published.dataset}: nothing to compare"
+    near = abs(counterpart.difference) <= NEAR
+    return counterpart.explanation or ("within five points" if near else "not explained")
 
 
 def _write_found(found: Found | None) -> str:

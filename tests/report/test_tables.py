@@ -16,7 +16,7 @@ from advae.report.catalogue import TABLES, Table
 from advae.report.grids import Cell, Grid, Part, read_value
 from advae.report.scores import Findings, score_runs
 from advae.report.spreadsheet import KEYS
-from tests.report_fixtures import Lab, read_files
+from tests.report_fixtures import DIGITS, Lab, read_files
 
 Lines = list[dict[str, str]]
 
@@ -29,18 +29,33 @@ def read_tables(lab: Lab, runs: list[Manifest], out: Path) -> dict[str, Lines]:
 
 
 @pytest.fixture
-def everything(lab: Lab, pair: list[Manifest]) -> list[Manifest]:
-    """Runs that fill every table: judged and not, of two seeds, beside a control, and with NOT RUN gaps."""
-    other = lab.add_classifier(lab.add_autoencoder(seed=1), seed=1)
-    control = lab.add_classifier(lab.add_autoencoder("blur"))
-    return [*pair, lab.add_run(other, judged=True, keep=(0.5, 0.1)), lab.add_run(control, keep=(0.4, 0.0))]
+def everything(tmp_path: Path) -> tuple[Lab, list[Manifest]]:
+    """Runs that fill every table: judged and not, of two seeds, beside a control, the paper's, with NOT RUN gaps."""
+    lab = Lab(tmp_path / "all", DIGITS.model_copy(update={"name": "mnist"}))
+    behind = [
+        lab.add_classifier(lab.add_autoencoder(**options), seed=options.get("seed", 0))
+        for options in (
+            {"seed": 1},
+            {"type_": "blur"},
+            {"activations": ("tanh", "tanh", "tanh", "softplus")},
+            {"rescale": "none", "reach": (0.0, 40.0)},
+        )
+    ]
+    return lab, [
+        lab.add_run(lab.add_classifier(), keep=(0.3, 0.0)),
+        lab.add_run(lab.add_classifier(lab.add_autoencoder())),
+        lab.add_run(behind[0], judged=True, keep=(0.5, 0.1)),
+        lab.add_run(behind[1], keep=(0.4, 0.0)),
+        lab.add_run(behind[2], keep=(0.4, 0.0)),
+        lab.add_run(behind[3], keep=(0.9, 0.8), threat="encoded"),
+    ]
 
 
 # ---------------------------------------------------------------- every table
 
 
-def test_every_table_has_a_file_and_every_file_a_table(lab: Lab, everything: list[Manifest], tmp_path: Path) -> None:
-    tables = read_tables(lab, everything, tmp_path)
+def test_every_table_has_a_file_and_every_file_a_table(everything: tuple[Lab, list[Manifest]], tmp_path: Path) -> None:
+    tables = read_tables(*everything, tmp_path)
     assert list(tables) == list(TABLES)
     names = {path.name for path in tmp_path.glob("*.csv")}
     assert names == {"report.csv"} | {f"report-{name}.csv" for name in TABLES if name != "accuracy"}
@@ -51,15 +66,19 @@ def test_every_table_has_a_file_and_every_file_a_table(lab: Lab, everything: lis
 
 
 def test_markdown_has_every_table_under_the_headings_of_the_page(
-    lab: Lab, everything: list[Manifest], tmp_path: Path
+    everything: tuple[Lab, list[Manifest]], tmp_path: Path
 ) -> None:
-    text = read_files(lab, everything, tmp_path)["md"]
-    findings = score_runs(compare_runs(lab.registry, everything))
+    lab, runs = everything
+    text = read_files(lab, runs, tmp_path)["md"]
+    findings = score_runs(compare_runs(lab.registry, runs))
     parts = [part for table in TABLES.values() for part in table.tabulate(findings)]
     widths = sorted(line.count("---") for line in text.splitlines() if re.fullmatch(r"\|( --- \|)+", line))
     assert widths == sorted(len(part.grid.titles) for part in parts if part.grid.rows)
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == [
         "What is left under the strongest attack",
+        "What each pipeline keeps",
+        "The paper beside ours",
+        "One activation or another",
         "Accuracy with and without the autoencoder",
         "How much of the benefit is blur?",
         "The same with other seeds",
@@ -87,9 +106,10 @@ def test_a_row_of_the_table_of_tables_is_all_that_a_new_table_takes(
     assert "=a\\|b | 12.5 % | NOT RUN |" in files["md"]
 
 
-def test_cells_carry_the_numbers_behind_their_words(lab: Lab, everything: list[Manifest]) -> None:
+def test_cells_carry_the_numbers_behind_their_words(everything: tuple[Lab, list[Manifest]]) -> None:
     """Whatever a cell with a number says of it, rounded, is that number."""
-    findings = score_runs(compare_runs(lab.registry, everything))
+    lab, runs = everything
+    findings = score_runs(compare_runs(lab.registry, runs))
     seen = dict.fromkeys(TABLES, 0)
     for name, table in TABLES.items():
         for cell in (cell for part in table.tabulate(findings) for row in part.grid.rows for cell in row):
@@ -98,11 +118,18 @@ def test_cells_carry_the_numbers_behind_their_words(lab: Lab, everything: list[M
                 assert not re.fullmatch(r"[+-]?[0-9.]+\s%( \[.*\])?", cell), (name, cell)
             elif value is None:
                 assert cell in ("NOT RUN", "n/a") or cell.startswith("only "), (name, cell)
-            elif number := re.match(r"[+-]?[0-9]+(\.[0-9]+)?(?=( %)?)", cell.replace("\N{NO-BREAK SPACE}", " ")):
-                scale = 100 if "%" in cell else 1
+            elif re.search("FAIL|WARN|PASS|NOT RUN", cell):
+                # Counts of verdicts: what they sort by is how many fail.
+                assert value == sum(map(int, re.findall(r"(\d+) FAIL", cell))), name
+            elif number := re.match(r"[+-]?[0-9]+(\.[0-9]+)?(?=( %)?)", _plain(cell)):
+                scale = 100 if "%" in cell or (name == "headlines" and "points" in cell) else 1
                 assert float(number[0]) == pytest.approx(value * scale, abs=0.06 if scale == 100 else 0.001), name
                 seen[name] += 1
     assert all(seen.values()), seen
+
+
+def _plain(cell: str) -> str:
+    return cell.replace("\N{NO-BREAK SPACE}", " ").replace("\N{MINUS SIGN}", "-")
 
 
 # ---------------------------------------------------------------- each table's numbers
@@ -194,17 +221,18 @@ def test_score_lines_are_precision_recall_and_f1(lab: Lab, tmp_path: Path) -> No
 # ---------------------------------------------------------------- files
 
 
-def test_a_table_that_became_empty_leaves_no_file(lab: Lab, everything: list[Manifest], tmp_path: Path) -> None:
+def test_a_table_that_became_empty_leaves_no_file(everything: tuple[Lab, list[Manifest]], tmp_path: Path) -> None:
+    lab, runs = everything
     out = tmp_path / "out"
     out.mkdir()
     own = {"report-mine.csv", "report-ladder.csv.bak", "report-.csv", "seeds.csv"}
     for name in own:
         (out / name).write_text("mine")
-    write_report(lab.registry, everything, out, formats=["csv"])
+    write_report(lab.registry, runs, out, formats=["csv"])
     assert (out / "report-seeds.csv").exists()
-    write_report(lab.registry, everything[:1], out, formats=["md"])
+    write_report(lab.registry, runs[:1], out, formats=["md"])
     assert (out / "report-seeds.csv").exists()
-    files = write_report(lab.registry, everything[:1], out, formats=["csv"])
+    files = write_report(lab.registry, runs[:1], out, formats=["csv"])
     assert not {"csv-seeds", "csv-controls"} & files.keys()
     assert {path.name for path in out.iterdir()} == {path.name for path in files.values()} | own | {"report.md"}
 
