@@ -122,7 +122,8 @@ def test_cells_carry_the_numbers_behind_their_words(everything: tuple[Lab, list[
                 # Counts of verdicts: what they sort by is how many fail.
                 assert value == sum(map(int, re.findall(r"(\d+) FAIL", cell))), name
             elif number := re.match(r"[+-]?[0-9]+(\.[0-9]+)?(?=( %)?)", _plain(cell)):
-                scale = 100 if "%" in cell or (name == "headlines" and "points" in cell) else 1
+                points = _plain(cell)[0] in "+-" or "points" in cell
+                scale = 100 if "%" in cell or points else 1
                 assert float(number[0]) == pytest.approx(value * scale, abs=0.06 if scale == 100 else 0.001), name
                 seen[name] += 1
     assert all(seen.values()), seen
