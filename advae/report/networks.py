@@ -38,6 +38,17 @@ class Network:
         return recipe if isinstance(recipe, AutoencoderRecipe) else None
 
 
+def name_purifier(network: Network) -> str:
+    """Return the kind of an autoencoder with what sets it apart: one activation throughout, raw output."""
+    recipe, metrics = network.purifier, network.manifest.metrics
+    if recipe is None:
+        return network.manifest.recipe.kind
+    hidden = set(recipe.network.activations[:-1]) if recipe.network else set()
+    same = f", {hidden.pop()} throughout" if len(hidden) == 1 else ""
+    raw = isinstance(metrics, AutoencoderMetrics) and not metrics.unit_range
+    return f"{recipe.type}{same}{', raw output' if raw else ''}"
+
+
 def read_error(entry: Manifest) -> float | None:
     """Return the mean squared error per pixel of purified test images, None for a classifier."""
     return entry.metrics.test_mse if isinstance(entry.metrics, AutoencoderMetrics) else None

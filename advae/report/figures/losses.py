@@ -27,7 +27,7 @@ from advae.report.charts import (
     draw_chart,
 )
 from advae.report.drawing import TRAINING, Drawing
-from advae.report.networks import Network
+from advae.report.networks import Network, name_purifier
 from advae.report.rows import Comparison
 from advae.report.wording import show_name
 
@@ -122,6 +122,6 @@ def _name_network(network: Network) -> str:
     recipe = network.manifest.recipe
     data = f"on {show_name(recipe.dataset.name)}, seed {recipe.seed}"
     if isinstance(recipe, AutoencoderRecipe):
-        return f"{recipe.type} autoencoder {data}"
+        return f"autoencoder ({name_purifier(network)}) {data}"
     front = f"behind {recipe.autoencoder}" if isinstance(recipe, ClassifierRecipe) and recipe.autoencoder else "alone"
     return f"network classifier {front} {data}"

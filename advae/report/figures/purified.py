@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from advae.report.drawing import TRAINING, Drawing
-from advae.report.networks import Network
+from advae.report.networks import Network, name_purifier
 from advae.report.pixels import tile_differences, tile_grey
 from advae.report.rows import Comparison
 from advae.report.templates import render_template
@@ -39,9 +39,9 @@ def list_places(comparison: Comparison, network: Network) -> list[str]:
 def describe_purifier(network: Network) -> str:
     """Return a caption's sentence: which autoencoder, of which dataset and seed, and the id to find it by."""
     recipe = network.manifest.recipe
-    kind = network.purifier.type if network.purifier else recipe.kind
-    what = f"control ({kind})" if network.purifier and network.purifier.is_control else f"{kind} autoencoder"
-    return f"{what} of {show_name(recipe.dataset.name)}, seed {recipe.seed}, {network.id}; nothing was attacked"
+    control = network.purifier is not None and network.purifier.is_control
+    what = f"{'control' if control else 'autoencoder'} ({name_purifier(network)}) of {show_name(recipe.dataset.name)}"
+    return f"{what}, seed {recipe.seed}, {network.id}; nothing was attacked"
 
 
 def _draw_network(network: Network, views: Arrays) -> tuple[str, str, str]:

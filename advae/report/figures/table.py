@@ -35,11 +35,11 @@ FIGURES: dict[str, Figure] = {
     ),
     "details": Figure(draw_details, "accuracy with the autoencoder, on a scale of its own", "14, 24, 82, 93, 105, 114"),
     "targets": Figure(draw_targets, "classes that targeted attacks aim at", "16"),
-    "purified": Figure(draw_purified, "images beside their purified selves", "3, 102"),
-    "planes": Figure(draw_planes, "the latent plane, and the images generated from it", "64, 65, 74, 75, 121, 122"),
     "activations": Figure(draw_activations, "loss by epoch, different activations together", "5"),
     "kinds": Figure(draw_kinds, "loss by epoch, kinds of autoencoder together"),
     "losses": Figure(draw_losses, "loss by epoch, training and validation", "6, 33, 46, 59"),
+    "purified": Figure(draw_purified, "images beside their purified selves", "3, 102"),
+    "planes": Figure(draw_planes, "the latent plane, and the images generated from it", "64, 65, 74, 75, 121, 122"),
     "strips": Figure(draw_strips, "images before and after an attack, and the difference", "83, 84"),
     "changes": Figure(
         draw_changes, "values of one image before and after an attack", "11, 12, 35, 36, 48, 49, 61, 62, 76"
