@@ -27,7 +27,7 @@ tanh = { type = "vanilla", epochs = 2, activations = ["tanh", "tanh", "tanh", "s
 nn = { model = "nn", epochs = 2 }
 lr = { model = "lr", max-iter = 20 }
 [[attacks]]
-classifiers = ["nn", "lr"]
+classifiers = ["nn"]
 behind = ["none", "vanilla", "variational"]
 methods = ["fgsm"]
 threats = ["oblivious", "adaptive"]
@@ -42,7 +42,7 @@ clip = false
 eps = ["50/255"]
 limit = 60
 """
-CELLS = {"autoencoders": 4, "classifiers": 7, "attacks": 12}
+CELLS = {"autoencoders": 4, "classifiers": 5, "attacks": 7}
 
 
 @pytest.fixture(scope="module")
@@ -139,16 +139,16 @@ def _wait_for(happened: object, process: subprocess.Popen[bytes]) -> None:
 
 
 def test_a_training_that_diverges_costs_only_what_rests_on_it(plan: Path, tmp_path: Path) -> None:
-    text = PLAN.replace('raw = { type = "vanilla", epochs = 2', 'raw = { type = "vanilla", learning-rate = 1e30')
     broken = tmp_path / "broken.toml"
-    broken.write_text(text.replace('classifiers = ["nn", "lr"]', 'classifiers = ["lr"]'))
+    broken.write_text(PLAN.replace('raw = { type = "vanilla"', 'raw = { type = "vanilla", learning-rate = 1e30'))
     arguments = ("reproduce", "--home", tmp_path / "home", "--plan", broken, "--jobs", 1, "--out", tmp_path / "report")
     outcome = call(*arguments)
     assert outcome.code == 8
     assert "advae: digits: vanilla, relu-relu-exponential, raw output: training diverged" in outcome.err
-    # Everything else is there: three other autoencoders, logistic regression without and behind two, their attacks.
+    # Everything else is there.
     registry = Registry(tmp_path / "home")
-    assert [len(list(registry.entries(kind))) for kind in ("ae", "clf", "run")] == [3, 3, 6]
+    kinds = ("ae", "clf", "run")
+    assert [len(list(registry.entries(kind))) for kind in kinds] == [count - 1 for count in CELLS.values()]
     assert (tmp_path / "report" / "report.html").exists()
 
 
@@ -159,7 +159,7 @@ def test_a_training_that_diverges_costs_only_what_rests_on_it(plan: Path, tmp_pa
         (["--plan", "nowhere.toml"], 2, "cannot read plan nowhere.toml"),
         (["--jobs", "0"], 2, "invalid value for '--jobs'"),
         (["--format", "pdf"], 2, "unknown format 'pdf'"),
-        (["--dataset", "mnist", "--data-dir", "nowhere"], 6, "mnist"),
+        (["--dataset", "mnist", "--data-dir", "nowhere"], 6, "data folder nowhere does not exist"),
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], code: int, said: str, tmp_path: Path) -> None:
