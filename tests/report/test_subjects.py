@@ -16,9 +16,10 @@ from advae.report.activations import tabulate_activations
 from advae.report.drawing import TRAINING, Drawing
 from advae.report.figures import FIGURES
 from advae.report.grids import read_value
+from advae.report.pixels import GAIN_COLOUR, LOSS_COLOUR, tile_differences
 from advae.verdicts import NOT_VALID
 from tests.report.galleries import attack_linear, decode_png
-from tests.report_fixtures import SIDE, Lab, make_views
+from tests.report_fixtures import SIDE, Lab, make_views, read_files
 
 
 def draw(lab: Lab, name: str, runs: list[Manifest], networks: list[Manifest] | None = None) -> list[Drawing]:
@@ -122,6 +123,27 @@ def test_images_before_and_after_fgsm_are_shown_with_their_difference(lab: Lab) 
     uris = re.findall(r'src="([^"]*)" alt="adversarial', drawing.markup)
     x_adv = lab.registry.read_arrays(run, "samples.npz")["x_adv"][1]
     assert [decode_png(uri).ravel().tolist() for uri in uris] == np.rint(x_adv * 255).astype(int).tolist()
+
+
+def test_a_difference_is_white_blue_and_orange(lab: Lab) -> None:
+    """The colours are of a palette, which others read back."""
+    delta = np.array([[0.0, 0.5, -0.5, 0.25]], np.float32)
+    (image,) = (decode_png(uri) for uri in tile_differences(delta, 2).uris)
+    colours = image.reshape(4, -1)[:, :3].tolist()
+    half = [round(255 + (colour - 255) / 2) for colour in GAIN_COLOUR]
+    assert colours == [[255, 255, 255], list(GAIN_COLOUR), list(LOSS_COLOUR), half]
+
+
+def test_too_many_strips_are_cut_to_one_for_each_threat(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("advae.report.figures.strips.TOO_MANY_RUNS", 5)
+    classifier = lab.add_classifier(lab.add_autoencoder())
+    methods, threats = ("bim", "fgsm", "pgd"), ("adaptive", "oblivious")
+    runs = [lab.add_run(classifier, method=method, threat=threat) for method in methods for threat in threats]
+    assert {drawing.place for drawing in draw(lab, "strips", runs)} == {runs[2].id, runs[3].id}
+    few = {drawing.place for drawing in draw(lab, "strips", runs[:4])}
+    assert few == {run.id for run in runs[:4]}
+    page = read_files(lab, runs, lab.registry.home.parent / "out")["html"]
+    assert page.count("Its images were left out for their size") == 4
 
 
 # ---------------------------------------------------------------- autoencoders

@@ -16,15 +16,32 @@ MANY_RUNS = 20
 """From this many runs on, each shows its strip at one eps only, to keep the page small."""
 
 
+TOO_MANY_RUNS = 100
+"""From this many runs on, only one for each pipeline and threat model shows its strip."""
+
+SHOWN_FIRST = ("fgsm", "non-targeted")
+"""Attacks whose images the paper shows."""
+
+
 def draw_strips(comparison: Comparison) -> Iterator[Drawing]:
     """Yield the strips of each run: at its largest eps and, where runs are few, at its smallest."""
-    for run in comparison.runs:
-        if not len(run.samples["ids"]):
-            continue
+    for run in _choose_runs(comparison.runs):
         order = sorted(range(len(run.recipe.eps)), key=lambda index: run.recipe.eps[index])
         few = len(order) > 1 and len(comparison.runs) < MANY_RUNS
         for index in (order[-1], order[0]) if few else order[-1:]:
             yield _draw_strip(run, index)
+
+
+def _choose_runs(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs whose strips a page has room for, in their order."""
+    runs = [run for run in runs if len(run.samples["ids"])]
+    if len(runs) < TOO_MANY_RUNS:
+        return runs
+    chosen: dict[tuple[str, str], Run] = {}
+    for run in sorted(runs, key=lambda run: run.recipe.method not in SHOWN_FIRST):
+        chosen.setdefault((run.classifier.id, run.recipe.threat), run)
+    kept = {run.id for run in chosen.values()}
+    return [run for run in runs if run.id in kept]
 
 
 def find_largest(run: Run) -> int:
@@ -65,5 +82,5 @@ def _build_rows(run: Run, index: int) -> list[Tiles]:
     if not np.array_equal(x, start):
         rows.append(tile_grey("purified: attack starts here", start, side))
     rows += [tile_grey("adversarial", x_adv, side), tile_differences(x_adv - start, side)]
-    title = "seen by the classifier" + ("" if not np.array_equal(seen, x_adv) else " (the same)")
-    return [*rows, tile_grey(title, seen, side)]
+    # What passes no purifier on its way is seen as it is.
+    return rows if np.array_equal(seen, x_adv) else [*rows, tile_grey("seen by the classifier", seen, side)]
