@@ -45,7 +45,8 @@ def record(registry: Registry, surveyed: Survey) -> dict[str, Any]:
     runs = [registry.manifest(cell.id) for cell in surveyed.list_level("attacks")]
     purifiers = [registry.manifest(cell.id) for cell in surveyed.list_level("autoencoders")]
     comparison = compare_runs(registry, runs, purifiers, reproduction=True)
-    document = build_document(Findings(comparison, {run.id: () for run in comparison.runs})).model_dump(mode="json")
+    found = Findings(comparison, {run.id: () for run in comparison.runs})
+    document = build_document(found).model_dump(mode="json", by_alias=True)
     (dataset,) = {run.recipe.dataset.name for run in comparison.runs}
     return {
         "paper": [entry for entry in document["paper"] if entry["dataset"] == dataset],
