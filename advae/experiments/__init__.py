@@ -2,12 +2,13 @@
 
 from advae.experiments.explanations import EXPLANATIONS, explain_difference
 from advae.experiments.plan import NONE, PAPER, AttackPlan, Experiment, read_experiment
-from advae.experiments.published import PUBLISHED, Published, list_published
+from advae.experiments.published import PAPER_EPOCHS, PUBLISHED, Published, list_published
 
 __all__ = [
     "EXPLANATIONS",
     "NONE",
     "PAPER",
+    "PAPER_EPOCHS",
     "PUBLISHED",
     "AttackPlan",
     "Experiment",

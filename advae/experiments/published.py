@@ -18,6 +18,12 @@ PAPER_EPS = {"nn": 0.3, "lr": 50 / 255}
 """The budget of the paper's attacks on either classifier, in units of x (sections 5.2.1 and 5.2.2)."""
 
 
+PAPER_TARGETS = {"tfgsm": 5, "one-target": 7}
+"""The classes that the paper's attacks on one class aim at."""
+
+PAPER_EPOCHS = 35
+
+
 class Published(Record):
     """One confusion matrix of the paper.
 
@@ -38,6 +44,11 @@ class Published(Record):
     def eps(self) -> float | None:
         """The budget, None for the clean images."""
         return None if self.attack == "none" else PAPER_EPS[self.classifier]
+
+    @property
+    def target(self) -> int | None:
+        """The class aimed at, None for attacks that have none or one for each class."""
+        return PAPER_TARGETS.get(self.attack)
 
 
 @cache

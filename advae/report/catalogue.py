@@ -1,4 +1,4 @@
-"""Every table of the report. A row here puts one into Markdown and CSV, and tells the page how it is called."""
+"""Every table of the report. A row here puts one into Markdown and CSV; the page has its own places for them."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable
 
 from advae.records import AutoencoderRecipe, ClassifierRecipe, Manifest, NetworkOptions, RunRecipe, Scalar
-from advae.report.rows import list_parents
+from advae.report.rows import Comparison, list_parents, list_runs_of
 from advae.report.runs import Run
 from advae.report.threat_models import find_method
 
@@ -19,16 +19,20 @@ FREE_METHOD = "pgd"
 Options = dict[str, Scalar | None]
 
 
-def list_commands(runs: Iterable[Run]) -> list[str]:
-    """Return the commands that make these runs and all that they rest on, each once, in an order that works.
+def list_commands(comparison: Comparison) -> list[str]:
+    """Return the commands that make a report's runs and all that it shows, each once, in an order that works.
 
-    A recipe that is run again gets the same id, so the commands can refer to each other's results by id.
+    A recipe that is run again gets the same id, so the commands can refer to each other's results by id. Of the paper's
+    experiment the first command makes all of it by itself.
     """
-    commands: dict[str, str] = {}
-    for run in runs:
-        for entry in (*list_parents(run), run.manifest):
-            commands.setdefault(entry.id, describe_command(entry))
-    return list(commands.values())
+    runs = list(list_runs_of(comparison.rows))
+    entries = [entry for run in runs for entry in (*list_parents(run), run.manifest)]
+    entries += [network.manifest for network in comparison.networks]
+    commands = {entry.id: describe_command(entry) for entry in entries}
+    if not comparison.reproduction:
+        return list(commands.values())
+    datasets = dict.fromkeys(_name_data(run.classifier) for run in runs)
+    return [shlex.join(["advae", "reproduce", "--dataset", ",".join(datasets)]), *commands.values()]
 
 
 def describe_command(entry: Manifest) -> str:

@@ -16,7 +16,7 @@ from advae.report.ladder import Rung, build_ladder
 from advae.report.lines import describe_row
 from advae.report.networks import Network, read_error
 from advae.report.paper import Counterpart, Found, find_counterparts
-from advae.report.rows import Pipeline, Row, list_runs_of
+from advae.report.rows import Pipeline, Row
 from advae.report.runs import Measured, Run
 from advae.report.schema import (
     ContestEntry,
@@ -69,7 +69,7 @@ def build_document(findings: Findings) -> Document:
         seeds=tuple(map(_describe_spread, find_spreads(comparison))),
         networks=tuple(map(_describe_network, comparison.networks)),
         threats={threat: describe_threat(threat) for threat in comparison.threats},
-        commands=tuple(list_commands(list_runs_of(comparison.rows))),
+        commands=tuple(list_commands(comparison)),
     )
 
 
@@ -228,7 +228,13 @@ def _describe_found(found: Found | None) -> OursEntry | NotRun:
     if found is None:
         return NotRun()
     rate = found.rate
-    return OursEntry(accuracy=rate.value, accuracy_interval=(rate.low, rate.high), n=found.n, run=found.run)
+    return OursEntry(
+        accuracy=rate.value,
+        accuracy_interval=(rate.low, rate.high),
+        n=found.n,
+        run=found.run,
+        objections=found.objections,
+    )
 
 
 # ---------------------------------------------------------------- records

@@ -13,9 +13,10 @@ GLOSSARY: dict[str, str] = {
     "paper": "Every accuracy that the paper prints, beside ours; empty where the report is not about the paper.",
     "Document.controls": "Autoencoders beside controls, which have learnt nothing, under the same attacks.",
     "Document.seeds": "The same attack on pipelines that differ in their seeds only; empty where there is but one.",
-    "networks": "Every autoencoder and classifier that a run rests on and that has a training history.",
+    "networks": "Every autoencoder and network that a run rests on, and those that were only looked at.",
     "threats": "What the attacker knows under each threat model of the runs, by its name.",
-    "commands": "Shell commands that make all of this again, in an order that works.",
+    "commands": "Shell commands that make all of this again, in an order that works; of the paper's experiment the "
+    "first makes all of it.",
     # ------------------------------------------------------------ what was attacked
     "id": "The entry's id in the registry.",
     "name": "The pipeline in words: dataset, classifier, what stands in front of it, seeds other than 0.",
@@ -44,6 +45,7 @@ GLOSSARY: dict[str, str] = {
     "PaperEntry.attack": "The attack, none for the clean images.",
     "PaperEntry.eps": "Radius of the attack in units of an image's range; null for the clean images.",
     "PaperEntry.accuracy": "What the paper prints: the share of its confusion matrix on the diagonal.",
+    "objections": "What keeps it from being a valid result, or from being believed; empty where nothing is known.",
     "PaperEntry.n": "Samples in the paper's confusion matrix.",
     "measured_on": "The dataset that ours were measured on; another than the paper's where that was not run.",
     "test_mse": "Mean squared error per pixel of purified test images; null for a classifier.",
@@ -51,7 +53,8 @@ GLOSSARY: dict[str, str] = {
     "neither projected nor clipped.",
     "PaperEntry.adaptive": "Ours honestly: rescaled output, and the image attacked within its budget by one who knows "
     "of the autoencoder.",
-    "difference": "Ours under the paper's protocol minus the paper's, as shares; null where ours was not run.",
+    "difference": "Ours under the paper's protocol minus the paper's, as shares; null where ours was not run, or on "
+    "other images.",
     "explanation": "Why they differ; null where nothing is said.",
     # ------------------------------------------------------------ the attack
     "run": "The run's id in the registry.",

@@ -12,7 +12,7 @@ from advae.records import Status, Verdict
 from advae.report.controls import Contest, Match, find_contests
 from advae.report.judging import count_verdicts, describe_verdict, summarize_stored
 from advae.report.ladder import build_ladder, describe_absence
-from advae.report.paper import Found, find_counterparts
+from advae.report.paper import Counterpart, Found, find_counterparts
 from advae.report.rows import Pipeline, Row
 from advae.report.runs import Measured
 from advae.report.scores import Findings, name_groups
@@ -245,16 +245,25 @@ def list_paper_lines(findings: Findings) -> Iterator[Line]:
             "eps": published.eps,
             "measured_on": counterpart.dataset,
             "paper": published.accuracy,
-            "difference": NOT_RUN if counterpart.difference is None else counterpart.difference,
+            "difference": _read_difference(counterpart),
             **_describe_found("protocol", counterpart.protocol),
             **_describe_found("adaptive", counterpart.adaptive),
             "explanation": counterpart.explanation,
         }
 
 
+def _read_difference(counterpart: Counterpart) -> float | str | None:
+    """Return the difference to the paper; None where ours is on other images."""
+    return NOT_RUN if counterpart.protocol is None else counterpart.difference
+
+
 def _describe_found(name: str, found: Found | None) -> Line:
-    cells = (found.rate.value, found.rate.low, found.rate.high, found.n, found.run) if found else (NOT_RUN,) * 5
-    return dict(zip((name, *(f"{name}_{what}" for what in ("low", "high", "n", "run"))), cells, strict=True))
+    names = (name, *(f"{name}_{what}" for what in ("low", "high", "n", "run", "objections")))
+    if found is None:
+        return dict.fromkeys(names, NOT_RUN)
+    objections = "; ".join(found.objections) or "none"
+    values = (found.rate.value, found.rate.low, found.rate.high, found.n, found.run, objections)
+    return dict(zip(names, values, strict=True))
 
 
 # ---------------------------------------------------------------- predictions by class

@@ -11,7 +11,7 @@ from advae.report.catalogue import TABLES
 from advae.report.commands import list_commands
 from advae.report.grids import Part
 from advae.report.headlines import Headline, explain_headline, write_headlines
-from advae.report.rows import Comparison, list_runs_of
+from advae.report.rows import Comparison
 from advae.report.runs import Run
 from advae.report.scores import Findings
 from advae.report.threat_models import describe_threat
@@ -54,7 +54,7 @@ def _write_headline(headline: Headline) -> str:
 
 
 def _write_commands(comparison: Comparison) -> str:
-    return _fence("\n".join(list_commands(list_runs_of(comparison.rows))))
+    return _fence("\n".join(list_commands(comparison)))
 
 
 # ---------------------------------------------------------------- tables

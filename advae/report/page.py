@@ -26,7 +26,7 @@ from advae.report.judging import (
 )
 from advae.report.ladder import tabulate_ladder
 from advae.report.paper import EXPLANATION, find_counterparts, tabulate_paper
-from advae.report.rows import Comparison, Pipeline, Row, list_runs_of
+from advae.report.rows import Comparison, Pipeline, Row
 from advae.report.runs import Run
 from advae.report.scores import REPORT_COLUMNS, Findings, Scores, select_shown, tabulate_report
 from advae.report.seeds import find_spreads, tabulate_spreads
@@ -109,7 +109,7 @@ def render_page(findings: Findings) -> str:
         branches=_branch(comparison.pipelines, (_name_dataset, _name_classifier, _name_front)),
         columns=COLUMNS,
         contests=find_contests(comparison),
-        commands=list_commands(list_runs_of(comparison.rows)),
+        commands=list_commands(comparison),
         comparison=comparison,
         datasets=sorted({show_name(run.recipe.dataset.name) for run in comparison.runs}),
         figures=draw_figures(comparison),

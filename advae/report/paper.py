@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from advae.experiments import Published, explain_difference, list_published
+from advae.experiments import PAPER_EPOCHS, Published, explain_difference, list_published
+from advae.records import NetworkOptions
 from advae.report.grids import Cell, Grid
 from advae.report.rows import Comparison
 from advae.report.runs import Measured, Rate, Run, read_raw_range
-from advae.report.wording import NOT_APPLICABLE, NOT_RUN, format_points, format_rate, format_share, show_name
+from advae.report.wording import (
+    DEFAULT_LOSS,
+    NOT_APPLICABLE,
+    NOT_RUN,
+    format_eps,
+    format_points,
+    format_rate,
+    format_share,
+    show_name,
+)
 
 EXPLANATION = (
     "Every accuracy that the paper prints, ours under its own protocol (raw output, the perturbation added behind the "
@@ -27,11 +37,15 @@ STAND_INS = {"mnist": "digits"}
 
 @dataclass(frozen=True)
 class Found:
-    """An accuracy of ours: its rate, on how many images, and the run that measured it."""
+    """An accuracy of ours: its rate, on how many images, and the run that measured it.
+
+    objections: what keeps it from being a valid result, or from being believed, empty where nothing is known.
+    """
 
     rate: Rate
     n: int
     run: str
+    objections: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,20 +67,23 @@ class Counterpart:
 
     @property
     def difference(self) -> float | None:
-        """Ours under the paper's protocol minus the paper's, as shares."""
-        return self.protocol.rate.value - self.published.accuracy if self.protocol else None
+        """Ours under the paper's protocol minus the paper's, as shares; None where ours is on other images."""
+        if self.protocol is None or self.stands_in:
+            return None
+        return self.protocol.rate.value - self.published.accuracy
 
     @property
     def explanation(self) -> str | None:
-        """Why ours is another, where that is known; of the paper's own datasets only."""
-        return None if self.stands_in or self.protocol is None else explain_difference(self.published.figure)
+        """Why ours is far from the paper's, None where it is not, or where nobody knows."""
+        far = self.difference is not None and abs(self.difference) > NEAR
+        return explain_difference(self.published.figure) if far else None
 
     @property
     def name(self) -> str:
         """What was attacked and how, in words."""
         one = self.published
         front = one.classifier if one.autoencoder == "none" else f"{one.classifier} behind {one.autoencoder}"
-        return f"{front}, {'clean' if one.attack == 'none' else one.attack}"
+        return f"{front}, clean" if one.eps is None else f"{front}, {one.attack}, eps {format_eps(one.eps)}"
 
 
 def find_counterparts(comparison: Comparison) -> tuple[Counterpart, ...]:
@@ -105,15 +122,39 @@ def _find_counterpart(runs: Iterable[Run], published: Published, there: set[str]
 
 
 def _find(runs: Iterable[Run], published: Published, fits: Callable[[Run], bool]) -> Found | None:
-    """Return what the runs say of one accuracy: on most images, of equals that of the smallest seed."""
-    ordered = sorted(runs, key=lambda run: (-run.metrics.n, run.classifier_recipe.seed))
+    """Return what the runs say of one accuracy: the run on most images, of equals the one most like the paper's."""
+    ordered = sorted(runs, key=_rate_distance)
     if published.eps is None:
         return next((Found(run.clean, run.metrics.n, run.id) for run in ordered), None)
     for run in ordered:
-        if run.recipe.method == published.attack and published.eps in run.recipe.eps and fits(run):
-            measured = Measured(run, run.recipe.eps.index(published.eps))
-            return Found(measured.attacked, run.metrics.n, run.id)
+        recipe = run.recipe
+        same = (recipe.method, recipe.target, recipe.norm) == (published.attack, published.target, "linf")
+        if same and published.eps in recipe.eps and fits(run):
+            measured = Measured(run, recipe.eps.index(published.eps))
+            return Found(measured.attacked, run.metrics.n, run.id, tuple(_list_objections(measured)))
     return None
+
+
+def _rate_distance(run: Run) -> tuple[float, ...]:
+    """Return how far a run is from what the paper did: in its images first, then its options, then its seeds."""
+    recipe, trained = run.recipe, run.classifier_recipe.options
+    epochs = trained.epochs if isinstance(trained, NetworkOptions) else PAPER_EPOCHS
+    other = (recipe.loss not in (None, DEFAULT_LOSS), recipe.step_size is not None)
+    return (
+        -run.metrics.n,
+        abs(epochs - PAPER_EPOCHS),
+        *map(float, other),
+        recipe.steps or 0,
+        run.classifier_recipe.seed,
+    )
+
+
+def _list_objections(measured: Measured) -> Iterator[str]:
+    if not measured.result.within_budget:
+        yield "not a valid result"
+    for verdict in measured.run.metrics.verdicts:
+        if verdict.status == "FAIL" and verdict.check != "budget":
+            yield f"{verdict.check} FAIL"
 
 
 def _is_protocol(run: Run) -> bool:
@@ -137,6 +178,9 @@ TITLES = (
     "difference, points",
     "adaptive, ours",
     "why",
+    "n",
+    "run, protocol",
+    "run, adaptive",
 )
 
 
@@ -147,26 +191,38 @@ def tabulate_paper(counterparts: Iterable[Counterpart]) -> Grid:
 
 def _write_row(counterpart: Counterpart) -> tuple[str, ...]:
     published, difference = counterpart.published, counterpart.difference
+    found = (counterpart.protocol, counterpart.adaptive)
+    points = NOT_APPLICABLE if counterpart.stands_in else format_points(difference)
     return (
         Cell(str(published.figure), published.figure),
         f"{published.dataset}, ours: {show_name(counterpart.dataset)}" if counterpart.stands_in else published.dataset,
         counterpart.name,
         Cell(format_share(published.accuracy), published.accuracy),
         _write_found(counterpart.protocol),
-        Cell(format_points(difference), difference),
+        Cell(points, difference),
         _write_found(counterpart.adaptive),
         _write_explanation(counterpart),
+        _write_counts(found),
+        *(one.run if one else NOT_RUN for one in found),
     )
 
 
 def _write_explanation(counterpart: Counterpart) -> str:
-    if counterpart.difference is None:
-        return NOT_APPLICABLE
     if counterpart.stands_in:
         return f"{show_name(counterpart.dataset)} is not {counterpart.published.dataset}: nothing to compare"
+    if counterpart.difference is None:
+        return NOT_APPLICABLE
     near = abs(counterpart.difference) <= NEAR
-    return counterpart.explanation or ("within five points" if near else "not explained")
+    return "within five points" if near else counterpart.explanation or "not explained"
+
+
+def _write_counts(found: Iterable[Found | None]) -> Cell:
+    """Return how many images ours stand on; both numbers where they differ."""
+    counts = list(dict.fromkeys(one.n for one in found if one))
+    return Cell(" and ".join(map(str, counts)) or NOT_RUN, min(counts, default=None))
 
 
 def _write_found(found: Found | None) -> str:
-    return Cell(format_rate(found.rate), found.rate.value) if found else Cell(NOT_RUN, None)
+    if found is None:
+        return Cell(NOT_RUN, None)
+    return Cell(", ".join((format_rate(found.rate), *found.objections)), found.rate.value)

@@ -238,6 +238,7 @@ class OursEntry(Record):
     accuracy_interval: tuple[float, float]
     n: int
     run: str
+    objections: tuple[str, ...]
 
 
 class PaperEntry(Record):

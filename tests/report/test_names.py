@@ -73,6 +73,6 @@ def test_markdown_escape_leaves_one_line() -> None:
 
 def test_commands_are_quoted_for_a_shell(hostile: tuple[Lab, list[Manifest]]) -> None:
     lab, runs = hostile
-    commands = list_commands(compare_runs(lab.registry, runs).runs)
+    commands = list_commands(compare_runs(lab.registry, runs))
     assert [command.split()[1] for command in commands] == ["train-ae", "train-clf", "attack"]
     assert f"--dataset '={HOSTILE}'" in commands[0]

@@ -129,13 +129,56 @@ def test_a_variational_output_is_raw_and_an_image(tmp_path: Path) -> None:
     assert (one.protocol.run, one.adaptive.run) == (encoded.id, adaptive.id)
 
 
+def test_what_is_no_valid_result_says_so_in_every_file(tmp_path: Path) -> None:
+    """The paper's linear attacks leave their budget: the number never stands alone."""
+    lab = on(tmp_path, "mnist")
+    raw = lab.add_classifier(lab.add_autoencoder(rescale="none", reach=(0.0, 40.0)), model="lr")
+    attacks: dict[str, Any] = {"method": "non-targeted", "eps": (PAPER_EPS,), "steps": None, "loss": None}
+    run = lab.add_run(raw, keep=(0.8,), valid=False, threat="encoded", **attacks)
+    comparison = compare_runs(lab.registry, [run])
+    found = find_counterparts(comparison)
+    (row,) = [row for row in tabulate_paper(found).rows if row[0] == "10"]
+    assert row[4].endswith("not a valid result")
+    files = write_comparison(comparison, tmp_path / "out", formats=["json", "csv"])
+    (entry,) = [one for one in json.loads(files["json"].read_text())["paper"] if one["figure"] == 10]
+    assert "not a valid result" in entry["protocol"]["objections"]
+    with files["csv-paper"].open() as file:
+        (line,) = [line for line in csv.DictReader(file) if line["figure"] == "10"]
+    assert "not a valid result" in line["protocol_objections"]
+
+
+def test_an_attack_on_another_class_is_another_attack(tmp_path: Path) -> None:
+    """Figure 29 aims at class 5."""
+    lab = on(tmp_path, "mnist")
+    bare = lab.add_classifier()
+    attacks: dict[str, Any] = {"method": "tfgsm", "eps": (0.3,), "steps": None}
+    third = lab.add_run(bare, keep=(0.5,), target=3, **attacks)
+    assert find(lab, [third, attack_raw(lab)])[29].protocol is None
+    fifth = lab.add_run(bare, keep=(0.4,), target=5, **attacks)
+    found = find(lab, [third, fifth, attack_raw(lab)])[29].protocol
+    assert found is not None
+    assert found.run == fifth.id
+
+
+def test_only_what_is_far_off_is_explained(tmp_path: Path) -> None:
+    lab = on(tmp_path, "mnist")
+    far, near = attack_raw(lab, keep=0.5), Lab(tmp_path / "near", lab.dataset)
+    assert find(lab, [far])[32].explanation
+    close = attack_raw(near, keep=1.0, clean=0.98)
+    found = find(near, [close])[32]
+    assert found.difference is not None
+    assert abs(found.difference) < 0.05
+    assert found.explanation is None
+
+
 def test_digits_stand_in_and_are_said_to(tmp_path: Path) -> None:
     lab = Lab(tmp_path / "home")
     found = find(lab, [attack_raw(lab), attack_honestly(lab)], reproduction=True)
     assert found[32].stands_in
     assert found[32].dataset == "digits"
     assert found[32].protocol is not None
-    # Nothing is explained of numbers that are not the paper's to begin with.
+    # Nothing is compared or explained of numbers that are not the paper's to begin with.
+    assert found[32].difference is None
     assert found[32].explanation is None
     assert found[90].protocol is None
     assert not found[90].stands_in
