@@ -1,4 +1,4 @@
-"""The report as JSON, for programs: everything that it shows, its numbers unrounded; ``schema`` says what it is."""
+"""The report as JSON, for programs: what its tables and figures stand on, unrounded; ``schema`` says what it is."""
 
 from __future__ import annotations
 
