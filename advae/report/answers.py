@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from advae.report.gaps import weigh_gap
-from advae.report.judging import summarize_verdicts
+from advae.report.judging import count_verdicts, summarize_verdicts
 from advae.report.rows import Comparison, Row
 from advae.report.standings import Group, Standing, find_groups
 from advae.report.wording import (
@@ -21,13 +21,18 @@ from advae.report.wording import (
 )
 from advae.verdicts import CHECKS
 
+SHOWN = 4
+"""Numbers that are told one by one where no two can be compared; the table has them all."""
+
+NOT_SHARED = "they were not attacked on the same images at the same eps"
+
 
 def answer(comparison: Comparison) -> str:
     """Return the answer: a few sentences; a line for each where there are several datasets or kinds of classifier."""
     groups = find_groups(comparison)
     if len(groups) == 1:
         return " ".join([*_answer_group(groups[0]), *_vouch(groups[0])])
-    return "\n".join([_introduce(groups), *(" ".join(_answer_group(group)) for group in groups)])
+    return "\n".join([_introduce(groups), *(" ".join([*_answer_group(group), *_vouch(group)]) for group in groups)])
 
 
 def _introduce(groups: Sequence[Group]) -> str:
@@ -38,7 +43,7 @@ def _introduce(groups: Sequence[Group]) -> str:
     sound = sum(standing.sound for standing in defences)
     share = "each" if sound == len(defences) else f"{sound} of {len(defences)}" if sound else "none"
     what = f"{_count(defences)} {'was' if len(defences) == 1 else 'were'} attacked ({where})"
-    return f"{what}; for {share} an attacker who knew of it was tried and no check fails."
+    return f"{what}; for {share} an attacker who knew of it was tried and no check fails{_count_absent(defences)}."
 
 
 def _answer_group(group: Group) -> Iterator[str]:
@@ -60,14 +65,18 @@ def _vouch(group: Group) -> Iterator[str]:
     sound = [standing for standing in group.defences if standing.sound]
     if not sound:
         return
+    peers, best = _choose_peers(sound), _choose_best(sound)
     others = len(group.defences) - len(sound)
-    found = summarize_verdicts(_choose_best(sound).pipeline.verdicts)
     if len(group.defences) == 1:
-        yield f"No check fails: {found}."
-    elif others:
-        yield f"No check fails on it ({found}); {others} of {len(group.defences)} have a number that does not stand."
-    else:
-        yield f"No check fails on it ({found}), nor on any other."
+        yield f"No check fails: {summarize_verdicts(best.verdicts)}."
+        return
+    alone = len(peers) == 1 < len(sound)
+    found = "" if alone else f" on {best.name} ({summarize_verdicts(best.verdicts)})"
+    rest = [standing for standing in sound if alone or standing is not best]
+    if rest:
+        found += f"{' on these' if alone else ', nor on any other'}{_count_absent(rest)}"
+    have = f"; {others} of {len(group.defences)} {'has' if others == 1 else 'have'} no number that stands"
+    yield f"No check fails{found}{have if others else ''}."
 
 
 # ---------------------------------------------------------------- nothing to answer
@@ -78,7 +87,7 @@ def _answer_undefended(group: Group) -> Iterator[str]:
     controls = [standing for standing in group.controls if standing.sound]
     if controls:
         best = max(controls, key=_read_left)
-        yield f"No autoencoder in front of {where} was attacked. The control {_name(best)} keeps {_write_left(best)}."
+        yield f"No autoencoder in front of {where} was attacked. The control {best.name} keeps {_write_left(best)}."
         return
     yield f"No autoencoder in front of {where} was attacked."
     bare = [standing for standing in group.standings if standing.adaptive and not standing.defended]
@@ -109,17 +118,17 @@ def _doubt(group: Group, attacked: Sequence[Standing]) -> Iterator[str]:
     else:
         yield (
             f"What {_count(group.defences)} in front of {where} are worth is not known: for each, a check fails or "
-            f"{NOT_ESTABLISHED.replace('not', 'is not')}. The highest number is that of {_name(best)}: {_warn(best)}."
+            f"{NOT_ESTABLISHED.replace('not', 'is not')}. The highest number is that of {best.name}: {_warn(best)}."
         )
     yield f"It seems to keep {_write_left(best)}, which is no result."
 
 
 def _warn(standing: Standing) -> str:
     """Return what is wrong with a number, empty where nothing is known to be."""
-    failed = len(standing.pipeline.failures)
+    failed = len(standing.failures)
     if failed:
         return f"{failed} of {len(CHECKS)} checks {'fails' if failed == 1 else 'fail'}, so it cannot be believed"
-    doubt = standing.pipeline.doubt if standing.defended else None
+    doubt = standing.doubt if standing.defended else None
     return f"{NOT_ESTABLISHED}, {doubt}" if doubt else ""
 
 
@@ -127,25 +136,38 @@ def _warn(standing: Standing) -> str:
 
 
 def _praise(group: Group, sound: Sequence[Standing]) -> Iterator[str]:
-    best = _choose_best(sound)
-    yield f"{_introduce_best(group, sound)} keeps {_write_left(best)}{_compare(best, group)}."
-    yield _weigh(best, "it" if len(group.defences) == 1 else _name(best))
+    peers, best = _choose_peers(sound), _choose_best(sound)
+    if len(peers) == 1 < len(sound):
+        yield from _list_unlike(group, sound)
+        return
+    yield f"{_introduce_best(group, sound)} {_write_left(best)}{_compare(best, group)}."
+    yield _weigh(best, "it" if len(group.defences) == 1 else best.name)
+
+
+def _list_unlike(group: Group, sound: Sequence[Standing]) -> Iterator[str]:
+    """Yield the numbers of those that were all attacked on other terms, none of them the best."""
+    where = f"{_count(group.defences)} in front of {name_attacked(group.first.pipeline.first)}"
+    yield f"Of {where}, {len(sound)} have a number to go by, but no two can be compared: {NOT_SHARED}."
+    for standing in sound[:SHOWN]:
+        yield f"{standing.name[0].upper()}{standing.name[1:]} keeps {_write_left(standing)}."
+    if sound[SHOWN:]:
+        yield f"The table has {len(sound[SHOWN:])} more."
 
 
 def _introduce_best(group: Group, sound: Sequence[Standing]) -> str:
-    """Return the subject of the sentence, with what it is the best of."""
+    """Return the subject of the sentence, with what it is the best of, and its verb."""
     peers, best, total = _choose_peers(sound), _choose_best(sound), len(group.defences)
     where = name_attacked(group.first.pipeline.first)
     defences = f"{_count(group.defences)} in front of {where}"
     if total == 1:
-        return f"{_name_defence(best)} in front of {where}".replace("the", "The", 1)
-    if len(peers) == 1:
-        return f"Of {defences}, one has a number to go by: {_name(best)}"
+        return f"{_name_defence(best)} in front of {where}".replace("the", "The", 1) + " keeps"
+    if len(sound) == 1:
+        return f"Of {defences}, one has a number to go by: {best.name} keeps"
+    equal = len({format_share(_read_left(standing)) for standing in peers}) == 1
     if len(peers) < total:
-        return f"Of {defences}, {len(peers)} can be compared; the best, {_name(best)},"
-    if len({_read_left(standing) for standing in peers}) == 1:
-        return f"Each of {defences}"
-    return f"The best of {defences}, {_name(best)},"
+        whose = "none of these keeps more than" if equal else f"the best, {best.name}, keeps"
+        return f"Of {defences}, {len(peers)} can be compared; {whose}"
+    return f"None of {defences} keeps more than" if equal else f"The best of {defences}, {best.name}, keeps"
 
 
 def _compare(best: Standing, group: Group) -> str:
@@ -156,12 +178,13 @@ def _compare(best: Standing, group: Group) -> str:
     rival = max(rivals, key=_read_left, default=None)
     if rival is None or _read_left(rival) < _read_left(best):
         return without
-    return f"{without}; behind {_name(rival)}, which has learnt nothing, {format_share(_read_left(rival))} are"
+    return f"{without}; behind {rival.name}, which has learnt nothing, {format_share(_read_left(rival))} are"
 
 
 def _weigh(best: Standing, name: str) -> str:
     if best.oblivious is None or best.gap is None:
-        return f"What {name} seems worth to an attacker who does not know of it was {NOT_RUN}."
+        where = " on the same images at the same eps" if best.oblivious else ""
+        return f"What {name} seems worth to an attacker who does not know of it was {NOT_RUN}{where}."
     left = format_share(best.oblivious.own.result.accuracy)
     return f"An attacker who does not know of {name} leaves {left}: {weigh_gap(best.gap)}."
 
@@ -187,18 +210,15 @@ def _read_left(standing: Standing) -> float:
 
 
 def _write_left(standing: Standing) -> str:
-    row = standing.row
+    row = standing.adaptive
+    if row is None:
+        return NOT_RUN
     whom = " against an attacker who knows of it" if standing.defended else ""
     return f"{format_rate(row.own.attacked)} of the images{whom} ({_name_attack(row)})"
 
 
 def _name_attack(row: Row) -> str:
-    return f"{name_attack(row.run)}, eps {format_eps(row.eps)}{'' if row.run.recipe.norm == 'linf' else ', L2'}"
-
-
-def _name(standing: Standing) -> str:
-    run = standing.pipeline.first
-    return f"{name_autoencoder(run)}{name_seeds(run)}"
+    return f"{name_attack(row.run)}, eps {format_eps(row.eps, row.run.recipe.norm)}, n = {row.run.metrics.n}"
 
 
 def _name_defence(standing: Standing) -> str:
@@ -208,4 +228,20 @@ def _name_defence(standing: Standing) -> str:
 
 
 def _count(defences: Sequence[Standing]) -> str:
-    return f"{len(defences)} autoencoder{'' if len(defences) == 1 else 's'}"
+    """Return how many there are; an autoencoder in front of two classifiers is two pipelines."""
+    total, one = len(defences), len(defences) == 1
+    if len({_find_autoencoder(standing) for standing in defences}) == total:
+        return f"{total} autoencoder{'' if one else 's'}"
+    return f"{total} pipelines with an autoencoder"
+
+
+def _find_autoencoder(standing: Standing) -> str | None:
+    autoencoder = standing.pipeline.first.autoencoder
+    return autoencoder.id if autoencoder else None
+
+
+def _count_absent(standings: Sequence[Standing]) -> str:
+    """Return how many checks were not run on each, in brackets: nobody knows whether those fail."""
+    counts = sorted({count_verdicts(standing.verdicts)["NOT RUN"] for standing in standings})
+    span = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
+    return f" ({span} of {len(CHECKS)} {NOT_RUN})"

@@ -120,7 +120,8 @@ ACCURACY = "accuracy"
 HEADLINES = (
     "Oblivious: an attacker who does not know of the defence. Adaptive: one who knows all of it. The illusion gap is "
     "what the first leaves more than the second. Pipelines of one dataset and kind of classifier are shown at the same "
-    "eps, on the same images, as far as they were attacked there."
+    "eps, on the same images, as far as they were attacked there and no other attack leaves clearly less; any other "
+    "number names its attack."
 )
 LADDER = "What each attacker leaves"
 VERDICTS = "Can it be believed?"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from advae.records import Norm
 from advae.report.commands import suggest_attack
 from advae.report.rows import Pipeline, Row
-from advae.report.wording import NOT_RUN, format_eps, format_share
+from advae.report.wording import NOT_RUN, format_budget, format_share
 
 Terms = tuple[str, float, str]
 """Norm, eps and set of samples: what two numbers must share before one is set beside the other."""
@@ -64,8 +64,8 @@ def explain_gap(pipeline: Pipeline) -> str:
         return f"Illusion gap: {NOT_RUN}" + (f"; {command}" if command else "")
     ignorant, knowing = (row.own.result.accuracy for row in (gap.oblivious, gap.adaptive))
     left = f"leaves {format_share(ignorant)}, one who does {format_share(knowing)}"
-    eps = format_eps(gap.eps) + ("" if gap.norm == "linf" else ", L2")
-    return f"An attacker who does not know of the defence {left}: {weigh_gap(gap.size)} (eps {eps})."
+    budget = format_budget(gap.eps, gap.norm)
+    return f"An attacker who does not know of the defence {left}: {weigh_gap(gap.size)} (eps {budget})."
 
 
 def weigh_gap(size: float) -> str:

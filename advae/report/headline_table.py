@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from advae.report.gaps import Terms
 from advae.report.grids import Cell, Grid
 from advae.report.judging import count_verdicts, summarize_verdicts
 from advae.report.rows import Comparison, Row
 from advae.report.runs import Rate
-from advae.report.standings import Standing, find_standings
+from advae.report.standings import Standing, find_standings, read_terms
 from advae.report.wording import (
     NOT_APPLICABLE,
     NOT_RUN,
-    format_eps,
+    describe_terms,
+    format_budget,
     format_rate,
-    name_autoencoder,
-    name_seeds,
+    name_attack,
     show_name,
 )
 
@@ -23,6 +24,7 @@ TITLES = (
     "autoencoder",
     "eps",
     "n",
+    "attack",
     "clean",
     "oblivious",
     "adaptive",
@@ -35,25 +37,27 @@ TITLES = (
 def tabulate_headlines(comparison: Comparison) -> Grid:
     """Return a row for each pipeline: what it keeps clean, against attackers of two kinds, and its verdicts.
 
-    Pipelines of one dataset and kind of classifier stand on the same eps and samples as far as they were run there.
-    Behind the words of a verdict is the number of checks that fail.
+    Pipelines of one dataset and kind of classifier stand on the same eps and samples as far as they were run there and
+    no other attack leaves clearly less; any other number names its attack. Behind the words of a verdict is the number
+    of checks that fail.
     """
     return Grid("What each pipeline keeps", TITLES, tuple(_write_row(one) for one in find_standings(comparison)))
 
 
 def _write_row(standing: Standing) -> tuple[str, ...]:
-    run, row = standing.pipeline.first, standing.row
+    run, row, nothing = standing.pipeline.first, standing.row, Cell(NOT_APPLICABLE, None)
     return (
         show_name(run.recipe.dataset.name),
         run.classifier_recipe.model,
-        name_autoencoder(run) + name_seeds(run),
-        Cell(format_eps(row.eps) + ("" if row.run.recipe.norm == "linf" else ", L2"), row.eps),
-        Cell(str(row.run.metrics.n), row.run.metrics.n),
+        standing.name,
+        Cell(format_budget(row.eps, row.run.recipe.norm), row.eps) if row else nothing,
+        Cell(str(row.run.metrics.n), row.run.metrics.n) if row else nothing,
+        name_attack(row.run) if row else nothing,
         _write_rate(standing.clean),
         _write_oblivious(standing),
         _write_adaptive(standing),
         _write_gap(standing),
-        Cell(summarize_verdicts(standing.pipeline.verdicts), count_verdicts(standing.pipeline.verdicts)["FAIL"]),
+        Cell(summarize_verdicts(standing.verdicts), count_verdicts(standing.verdicts)["FAIL"]),
         standing.pipeline.id,
     )
 
@@ -62,21 +66,26 @@ def _write_rate(rate: Rate) -> Cell:
     return Cell(format_rate(rate), rate.value)
 
 
-def _write_attacked(row: Row | None) -> Cell:
-    return _write_rate(row.own.attacked) if row else Cell(NOT_RUN, None)
+def _write_attacked(row: Row | None, terms: Terms | None) -> Cell:
+    """Return what is left, with the attack where it is not on the terms that a reader expects."""
+    if row is None:
+        return Cell(NOT_RUN, None)
+    cell = _write_rate(row.own.attacked)
+    return cell if terms in (None, read_terms(row)) else Cell(f"{cell} {describe_terms(row.run, row.eps)}", cell.value)
 
 
 def _write_oblivious(standing: Standing) -> Cell:
-    return _write_attacked(standing.oblivious) if standing.defended else Cell(NOT_APPLICABLE, None)
+    if not standing.defended:
+        return Cell(NOT_APPLICABLE, None)
+    return _write_attacked(standing.oblivious, standing.terms)
 
 
 def _write_adaptive(standing: Standing) -> Cell:
     """Return the number with what is wrong with it: it must not be copied without."""
-    cell = _write_attacked(standing.adaptive)
+    cell = _write_attacked(standing.adaptive, standing.shared)
     if standing.adaptive is None or standing.sound:
         return cell
-    failed = bool(standing.pipeline.failures)
-    return Cell(f"{cell}, {'not to be believed' if failed else 'not established'}", cell.value)
+    return Cell(f"{cell}, {'not to be believed' if standing.failures else 'not established'}", cell.value)
 
 
 def _write_gap(standing: Standing) -> Cell:

@@ -101,7 +101,8 @@ def describe_cause(row: Row) -> str:
 
 def describe_attack(row: Row) -> str:
     """Return the attack, threat model and eps that led to a row's number."""
-    return f"under {name_attack(row.run)}, threat model {row.run.recipe.threat}, at eps {format_eps(row.eps)}"
+    recipe = row.run.recipe
+    return f"under {name_attack(row.run)}, threat model {recipe.threat}, at eps {format_eps(row.eps, recipe.norm)}"
 
 
 def write_headline(pipeline: Pipeline) -> Headline:

@@ -7,7 +7,7 @@ from typing import Any
 
 from advae.records import Status, Verdict
 from advae.report.grids import Grid, show_count
-from advae.report.rows import Comparison, Pipeline
+from advae.report.rows import Comparison, Pipeline, Row
 from advae.report.runs import Measured, Run
 from advae.report.wording import NOT_ESTABLISHED, name_pipeline
 from advae.verdicts import CHECKS, UNJUDGED, Attacked, Case, judge_case, not_run, number_of
@@ -17,9 +17,13 @@ NO_SUBJECT = "needs a valid adaptive run"
 
 def judge_pipeline(pipeline: Pipeline) -> tuple[Verdict, ...]:
     """Return a verdict for each of CHECKS on the pipeline's strongest adaptive row; NOT RUN where there is none."""
-    subject = pipeline.subject
-    if subject is None:
+    if pipeline.subject is None:
         return tuple(not_run(name, NO_SUBJECT) for name in CHECKS)
+    return judge_row(pipeline, pipeline.subject)
+
+
+def judge_row(pipeline: Pipeline, subject: Row) -> tuple[Verdict, ...]:
+    """Return a verdict for each of CHECKS on one of the pipeline's adaptive rows, beside all its others."""
     own = {(row.run.id, row.own.index): _open_row(row.own) for row in pipeline.rows}
     others = (Measured(run, index) for run in pipeline.undefended for index in range(len(run.recipe.eps)))
     return judge_case(

@@ -49,6 +49,10 @@ SIDE_COLUMNS: dict[str, Callable[[Measured], object]] = {
 """What a line says of a run at one eps; once more, as ``without_...``, of its counterpart."""
 
 
+THREAT_COLUMNS = ("low", "high", "eps", "attack", "n", "run")
+"""What stands beside the share that an attacker leaves, where it is one column among many."""
+
+
 def describe_side(side: Measured | None) -> Line:
     """Return the line of one run at one eps; NOT RUN throughout where there is none."""
     return {name: read(side) if side else NOT_RUN for name, read in SIDE_COLUMNS.items()}
@@ -216,24 +220,29 @@ def list_headline_lines(findings: Findings) -> Iterator[Line]:
             "autoencoder": run.autoencoder_type,
             "rescale": run.autoencoder_recipe.rescale if run.autoencoder_recipe else None,
             "pipeline": name_pipeline(run),
-            "eps": row.eps,
-            "norm": row.run.recipe.norm,
-            "n": row.run.metrics.n,
+            "eps": row.eps if row else None,
+            "norm": row.run.recipe.norm if row else None,
+            "n": row.run.metrics.n if row else None,
             "clean_accuracy": standing.clean.value,
-            "oblivious": _read_accuracy(standing.oblivious) if standing.defended else None,
-            "adaptive": _read_accuracy(standing.adaptive),
+            **_describe_threat("oblivious", standing.oblivious, NOT_RUN if standing.defended else None),
+            **_describe_threat("adaptive", standing.adaptive, NOT_RUN),
             "illusion_gap": (NOT_RUN if standing.gap is None else standing.gap) if standing.defended else None,
             "sound": standing.sound,
             **{status.lower().replace(" ", "_"): count for status, count in _count(standing).items()},
         }
 
 
-def _read_accuracy(row: Row | None) -> float | str:
-    return row.own.result.accuracy if row else NOT_RUN
+def _describe_threat(threat: str, row: Row | None, absent: str | None) -> Line:
+    """Return what such an attacker leaves, with the attack and run that say so; absent: stands where there is none."""
+    cells: tuple[object, ...] = (absent,) * 7
+    if row:
+        left, run = row.own.attacked, row.run
+        cells = (left.value, left.low, left.high, row.eps, name_attack(run), run.metrics.n, run.id)
+    return dict(zip((threat, *(f"{threat}_{what}" for what in THREAT_COLUMNS)), cells, strict=True))
 
 
 def _count(standing: Standing) -> dict[Status, int]:
-    return count_verdicts(standing.pipeline.verdicts)
+    return count_verdicts(standing.verdicts)
 
 
 def list_paper_lines(findings: Findings) -> Iterator[Line]:

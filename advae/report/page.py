@@ -106,7 +106,7 @@ def render_page(findings: Findings) -> str:
         activations=tabulate_activations(comparison),
         answer=answer(comparison),
         benefit=BENEFIT,
-        branches=_branch(comparison.pipelines, (_name_dataset, _name_classifier, _name_front)),
+        branches=_branch(comparison.pipelines, (_name_dataset, _name_classifier, name_autoencoder)),
         columns=COLUMNS,
         contests=find_contests(comparison),
         commands=list_commands(comparison),
@@ -165,10 +165,6 @@ def _name_dataset(run: Run) -> str:
 
 def _name_classifier(run: Run) -> str:
     return run.classifier_recipe.model
-
-
-def _name_front(run: Run) -> str:
-    return name_autoencoder(run)
 
 
 def _list_missing(comparison: Comparison) -> list[str]:

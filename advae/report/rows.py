@@ -11,7 +11,7 @@ from advae.records import Manifest, Verdict
 from advae.report.networks import Network
 from advae.report.runs import Measured, Run
 from advae.report.threat_models import INPUT_THREATS, place_threat
-from advae.report.wording import format_eps
+from advae.report.wording import format_budget
 from advae.verdicts import find_full_budget
 from advae.verdicts.single import WEAK
 
@@ -100,7 +100,7 @@ class Pipeline:
             other for other in self.list_valid(["adaptive"]) if other.run.recipe.norm == norm and other.eps >= eps
         ]
         if not adaptive:
-            return f"no valid adaptive run at eps {format_eps(eps)} or more"
+            return f"no valid adaptive run at eps {format_budget(eps, norm)} or more"
         if all(row.own.result.zero_gradient_fraction > WEAK for row in adaptive):
             return "the adaptive run had no usable gradient for too many samples"
         return None

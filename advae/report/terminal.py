@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from advae.records import Verdict
@@ -13,17 +13,16 @@ from advae.report.gaps import Gap, explain_gap, find_gaps, find_largest, find_wo
 from advae.report.judgement import COLOURS
 from advae.report.judging import count_verdicts
 from advae.report.rows import Comparison, Pipeline, Row
-from advae.report.standings import Standing, find_groups, find_standings
+from advae.report.standings import Standing, find_groups, find_standings, read_terms
 from advae.report.threat_models import ORDER
 from advae.report.wording import (
     NBSP,
     NOT_APPLICABLE,
     NOT_ESTABLISHED,
     NOT_RUN,
+    describe_terms,
     name_attacked,
-    name_autoencoder,
     name_pipeline,
-    name_seeds,
 )
 from advae.verdicts import CHECKS, NOT_VALID
 
@@ -40,6 +39,11 @@ CHARTED = ("oblivious", "gray-box", "black-box", "adaptive")
 
 SHOWN_CHECKS = 8
 """Checks that are quoted; the rest are counted, and the page has them all."""
+
+UNSOUND = "* not to be believed, or not established: see below"
+
+MOVED = "+"
+"""Behind a number that is not of the eps and images of the others of its kind; its attack stands below the table."""
 
 PLAIN = str.maketrans({NBSP: " ", "\N{MINUS SIGN}": "-", "\N{LEFT DOUBLE QUOTATION MARK}": '"'})
 """What a terminal without these characters shows instead."""
@@ -90,19 +94,33 @@ def build_headline_table(comparison: Comparison, *, plain: bool = False) -> Tabl
             cells = (cell.translate(PLAIN) if plain else cell for cell in _list_cells(standing))
             table.add_row(*map(Text, cells), _show_gravest(standing))
     standings = find_standings(comparison)
-    if any(standing.adaptive and not standing.sound for standing in standings):
-        table.caption = Text("* not to be believed, or not established: see below")
+    notes = [UNSOUND] if any(standing.adaptive and not standing.sound for standing in standings) else []
+    moved = [row for standing in standings for row in _find_moved(standing) if row]
+    attacks = "; ".join(dict.fromkeys(describe_terms(row.run, row.eps) for row in moved))
+    notes += [f"{MOVED} not as the others were attacked: {attacks}"] if moved else []
+    if notes:
+        table.caption = Text("\n".join(notes))
     return table
 
 
+def _find_moved(standing: Standing) -> tuple[Row | None, Row | None]:
+    """Return the oblivious and the adaptive row, each only where it is not on the terms that a reader expects."""
+    adaptive, oblivious = standing.adaptive, standing.oblivious
+    return (
+        oblivious if oblivious and read_terms(oblivious) != standing.terms else None,
+        adaptive if adaptive and standing.shared not in (None, standing.terms) else None,
+    )
+
+
 def _list_cells(standing: Standing) -> tuple[str, ...]:
-    run, row = standing.pipeline.first, standing.row
+    row = standing.row
+    budget = f"{row.eps:.3g}{'' if row.run.recipe.norm == 'linf' else ' L2'}" if row else NOT_APPLICABLE
     gap = NOT_RUN if standing.gap is None else f"{100 * standing.gap:.1f}".replace("-", "\N{MINUS SIGN}")
     return (
-        f" {name_autoencoder(run)}{name_seeds(run)}",
-        f"{row.eps:.3g}{'' if row.run.recipe.norm == 'linf' else ' L2'}",
+        f" {standing.name}",
+        budget,
         f"{100 * standing.clean.value:.1f}",
-        _write_share(standing.oblivious) if standing.defended else NOT_APPLICABLE,
+        _write_oblivious(standing) if standing.defended else NOT_APPLICABLE,
         _write_adaptive(standing),
         gap if standing.defended else NOT_APPLICABLE,
     )
@@ -112,19 +130,24 @@ def _write_share(row: Row | None) -> str:
     return f"{100 * row.own.result.accuracy:.1f}" if row else NOT_RUN
 
 
+def _write_oblivious(standing: Standing) -> str:
+    return f"{_write_share(standing.oblivious)}{MOVED if _find_moved(standing)[0] else ''}"
+
+
 def _write_adaptive(standing: Standing) -> str:
     row = standing.adaptive
     if row is None:
         return NOT_RUN
     low, high = row.own.result.accuracy_interval
-    return f"{_write_share(row)}{'' if standing.sound else '*'} [{100 * low:.1f}, {100 * high:.1f}]"
+    marks = f"{'' if standing.sound else UNSOUND[0]}{MOVED if _find_moved(standing)[1] else ''}"
+    return f"{_write_share(row)}{marks} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def _show_gravest(standing: Standing) -> Text:
     """Return how many checks have the gravest status that there is."""
     from rich.text import Text
 
-    counts = count_verdicts(standing.pipeline.verdicts)
+    counts = count_verdicts(standing.verdicts)
     status, count = next((one for one in counts.items() if one[1]), (NOT_RUN, 0))
     return Text(f"{count} {status}", style=COLOURS[status])
 
@@ -137,38 +160,38 @@ def _quote(comparison: Comparison, width: int) -> Iterator[str]:
     invalid = sum(not row.own.result.within_budget for row in comparison.rows)
     if invalid:
         yield _wrap(f"{NOT_VALID} ({invalid} of {len(comparison.rows)} measurements)", width)
-    doubted = [pipeline for pipeline in comparison.pipelines if pipeline.first.defended and pipeline.doubt]
+    standings = find_standings(comparison)
+    doubted = [standing for standing in standings if standing.defended and standing.doubt]
     if doubted:
-        where = f"{_count(doubted, comparison)}, first {name_pipeline(doubted[0].first)}, {doubted[0].id}"
+        first = doubted[0].pipeline
+        where = f"{len(doubted)} of {len(standings)} pipelines, first {name_pipeline(first.first)}, {first.id}"
         yield _wrap(f"{NOT_ESTABLISHED} ({where}): {doubted[0].doubt}", width)
-    found = {check: _collect(comparison, check) for check in CHECKS}
-    quoted = [check for check, verdicts in found.items() if any(v.status in ("FAIL", "WARN") for v in verdicts)]
-    quoted.sort(key=lambda check: found[check][0].status != "FAIL")
+    found = {check: _collect(standings, check) for check in CHECKS}
+    quoted = [check for check, told in found.items() if any(one.status in ("FAIL", "WARN") for _, one in told)]
+    quoted.sort(key=lambda check: found[check][0][1].status != "FAIL")
     for check in quoted[:SHOWN_CHECKS]:
-        yield _wrap(_quote_check(found[check], len(comparison.pipelines)), width)
+        yield _wrap(_quote_check(found[check]), width)
     if quoted[SHOWN_CHECKS:]:
         yield f"and {len(quoted[SHOWN_CHECKS:])} more checks that did not pass; the page has them all"
-    absent = [(check, sum(v.status == NOT_RUN for v in verdicts)) for check, verdicts in found.items()]
+    absent = [(check, sum(one.status == NOT_RUN for _, one in told)) for check, told in found.items()]
     missing = ", ".join(f"{check} ({count})" for check, count in absent if count)
     if missing:
         yield _wrap(f"NOT RUN (on how many pipelines): {missing}", width)
 
 
-def _collect(comparison: Comparison, check: str) -> list[Verdict]:
-    """Return every pipeline's verdict of a check, the gravest first."""
+def _collect(standings: Sequence[Standing], check: str) -> list[tuple[Standing, Verdict]]:
+    """Return every pipeline's verdict of a check on the number that is shown, the gravest first."""
     order = [*COLOURS]
-    verdicts = (verdict for pipeline in comparison.pipelines for verdict in pipeline.verdicts if verdict.check == check)
-    return sorted(verdicts, key=lambda verdict: order.index(verdict.status))
+    told = [(standing, verdict) for standing in standings for verdict in standing.verdicts if verdict.check == check]
+    return sorted(told, key=lambda one: order.index(one[1].status))
 
 
-def _quote_check(verdicts: list[Verdict], pipelines: int) -> str:
-    gravest, counts = verdicts[0], count_verdicts(verdicts)
-    of = "" if pipelines == 1 else f" ({counts[gravest.status]} of {pipelines} pipelines)"
+def _quote_check(told: Sequence[tuple[Standing, Verdict]]) -> str:
+    """Return the gravest verdict with the pipeline that it is about."""
+    (standing, gravest), counts = told[0], count_verdicts(verdict for _, verdict in told)
+    whose = f"{standing.name}, {name_attacked(standing.pipeline.first)}"
+    of = "" if len(told) == 1 else f" ({counts[gravest.status]} of {len(told)} pipelines, first {whose})"
     return f"{gravest.check} {gravest.status}{of}: {gravest.sentence}"
-
-
-def _count(pipelines: list[Pipeline], comparison: Comparison) -> str:
-    return f"{len(pipelines)} of {len(comparison.pipelines)} pipelines"
 
 
 # ---------------------------------------------------------------- the widest gap

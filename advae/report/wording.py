@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from advae.records import DatasetRef
+from advae.records import DatasetRef, Norm
 from advae.report.runs import Rate, Run, read_raw_range
 
 NOT_RUN = "NOT RUN"
@@ -43,9 +43,14 @@ def show_class(dataset: DatasetRef, label: int) -> str:
     return name if name == str(label) else f"{name} ({label})"
 
 
-def format_eps(eps: float) -> str:
-    """Return eps in both scales, ``0.196 (50/255)``."""
-    return f"{eps:.3g}{NBSP}({round(eps * 255, 2):g}/255)"
+def format_eps(eps: float, norm: Norm = "linf") -> str:
+    """Return eps in both scales, ``0.196 (50/255)``; alone in L2, where a grey level is no measure of it."""
+    return f"{eps:.3g}{NBSP}({round(eps * 255, 2):g}/255)" if norm == "linf" else f"{eps:.3g}"
+
+
+def format_budget(eps: float, norm: Norm) -> str:
+    """Return eps and, where it is another than linf, its norm."""
+    return format_eps(eps, norm) + ("" if norm == "linf" else ", L2")
 
 
 def format_share(value: float | None) -> str:
@@ -110,6 +115,11 @@ def name_attack(run: Run) -> str:
     restarts = f", {recipe.restarts} restarts" if recipe.restarts and recipe.restarts > 1 else ""
     steps = f", {recipe.steps} steps" if recipe.steps else ""
     return f"{recipe.method}{target}{norm}{loss}{steps}{restarts}{'' if recipe.clip else ', not clipped'}"
+
+
+def describe_terms(run: Run, eps: float) -> str:
+    """Return the attack of a number that is shown among others, ``pgd, 80 steps, eps 0.1, n = 1000``."""
+    return f"{name_attack(run)}, eps {eps:.3g}, n = {run.metrics.n}"
 
 
 def describe_run(run: Run) -> str:

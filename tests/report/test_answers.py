@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from advae.report.grids import Cell
 from advae.report.headline_table import tabulate_headlines
 from advae.report.standings import find_standings
 from advae.report.wording import NBSP, format_rate, format_share
-from tests.report_fixtures import DIGITS, Lab
+from tests.report_fixtures import DIGITS, NETWORK, Lab, read_files
 
 BAD = {"probabilities": True}
 
@@ -48,7 +51,7 @@ def test_one_defence_with_all_that_can_be_said(lab: Lab) -> None:
     text = say(lab)
     assert text.startswith(
         f"The vanilla autoencoder in front of nn on digits keeps {read_rate(run)} of the images against an attacker "
-        f"who knows of it (bim, 10 steps, eps 0.3 (76.5/255)); without it {100 * without:.1f} % are left. "
+        f"who knows of it (bim, 10 steps, eps 0.3 (76.5/255), n = 100); without it {100 * without:.1f} % are left. "
         f"An attacker who does not know of it leaves {100 * seems:.1f} %: {100 * (seems - left):.1f} points of it are "
         "an illusion. No check fails: 1 WARN, "
     )
@@ -60,7 +63,8 @@ def test_the_best_of_several(lab: Lab) -> None:
     text = say(lab)
     assert text.startswith(f"The best of 2 autoencoders in front of nn on digits, sparse, keeps {read_rate(best)}")
     assert "was NOT RUN" in text
-    assert text.endswith("nor on any other.")
+    assert "No check fails on sparse (1 WARN, " in text
+    assert re.search(r", nor on any other \(\d+ of 16 NOT RUN\)\.$", text)
 
 
 def test_a_higher_number_with_a_failing_check_is_not_the_best(lab: Lab) -> None:
@@ -69,7 +73,7 @@ def test_a_higher_number_with_a_failing_check_is_not_the_best(lab: Lab) -> None:
     text = say(lab)
     assert text.startswith("Of 2 autoencoders in front of nn on digits, one has a number to go by: vanilla keeps")
     assert read_rate(honest) in text
-    assert text.endswith("1 of 2 have a number that does not stand.")
+    assert text.endswith("1 of 2 has no number that stands.")
 
 
 def test_a_number_that_cannot_be_believed_stands_behind_its_alarm(lab: Lab) -> None:
@@ -101,7 +105,7 @@ def test_without_any_autoencoder_there_is_no_defence_to_speak_of(lab: Lab) -> No
     run = lab.add_run(lab.add_classifier(), judged=True)
     assert say(lab) == (
         f"No autoencoder in front of nn on digits was attacked. Without one it keeps {read_rate(run)} of the images "
-        "(bim, 10 steps, eps 0.3 (76.5/255))."
+        "(bim, 10 steps, eps 0.3 (76.5/255), n = 100)."
     )
 
 
@@ -128,7 +132,12 @@ def test_several_kinds_of_classifier_have_a_line_each(lab: Lab) -> None:
     defend(lab, "vanilla")
     defend(lab, "vanilla", model="lr", eps=(0.05, 0.1), keep=(0.9, 0.8))
     first, *lines = say(lab).split("\n")
-    assert first.startswith("2 autoencoders were attacked (lr on digits, nn on digits); for each an attacker who knew")
+    assert re.fullmatch(
+        r"2 pipelines with an autoencoder were attacked \(lr on digits, nn on digits\); for each an attacker who knew "
+        r"of it was tried and no check fails \(\d+ of 16 NOT RUN\)\.",
+        first,
+    )
+    assert all(re.search(r"No check fails: .*\d+ NOT RUN\.$", line) for line in lines)
     assert [("in front of lr on digits" in line, "in front of nn on digits" in line) for line in lines] == [
         (True, False),
         (False, True),
@@ -141,6 +150,109 @@ def test_what_was_attacked_elsewhere_is_not_compared(lab: Lab) -> None:
     defend(lab, "sparse", keep=(0.5, 0.3))
     defend(lab, "variational", eps=(0.01,), keep=(0.9,))
     assert say(lab).startswith("Of 3 autoencoders in front of nn on digits, 2 can be compared; the best, sparse, keeps")
+
+
+def test_two_that_stand_on_different_terms_are_both_told(lab: Lab) -> None:
+    runs = [
+        defend(lab, kind, eps=(eps,), keep=(0.5,), n=n) for kind, eps, n in (("vanilla", 0.1, 80), ("sparse", 0.3, 100))
+    ]
+    text = say(lab)
+    assert text.startswith(
+        "Of 2 autoencoders in front of nn on digits, 2 have a number to go by, but no two can be compared"
+    )
+    for name, run, terms in zip(
+        ("Vanilla", "Sparse"), runs, ("0.1 (25.5/255), n = 80", "0.3 (76.5/255), n = 100"), strict=True
+    ):
+        assert re.search(
+            rf"\. {name} keeps {re.escape(read_rate(run, 0))} [^.]+ \(bim, 10 steps, eps {re.escape(terms)}\)\.", text
+        )
+    assert "one has" not in text
+    assert "best" not in text
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_of_those_that_keep_nothing_none_is_the_best(lab: Lab, alone: bool) -> None:
+    for kind in ("vanilla", "sparse"):
+        defend(lab, kind, keep=(0.0, 0.0))
+    if not alone:
+        defend(lab, "denoising", threat="oblivious")
+    text = say(lab)
+    assert re.search("(None of 2 autoencoders .*|2 can be compared; none of these) keeps more than 0.0 % ", text)
+    assert "best" not in text
+
+
+def test_l2_is_named_once_and_has_no_grey_levels(lab: Lab) -> None:
+    run = defend(lab, norm="l2", method="pgd", eps=(1.5,), keep=(0.4,))
+    assert "(pgd, L2, 10 steps, eps 1.5, n = 100)" in say(lab)
+    assert read_table(lab)[run.parents[0]]["eps"] == "1.5, L2"
+
+
+# ---------------------------------------------------------------- attacks on different images
+
+
+@pytest.fixture
+def two_plans(lab: Lab) -> dict[str, Manifest]:
+    """A weak attack on many images and a strong one on the first 100 of three pipelines, the strong one on all."""
+    runs = {}
+    for kind, left in (("vanilla", 0.0), ("sparse", 0.1), ("denoising", 0.2)):
+        classifier = lab.add_classifier(lab.add_autoencoder(kind))
+        for threat, keep in (("adaptive", 0.5), ("oblivious", 0.9)):
+            lab.add_run(classifier, eps=(0.3,), keep=(keep,), n=400, limit=None, threat=threat, judged=True)
+        strong = {"eps": (0.3,), "keep": (left,), "method": "pgd", "steps": 80, "restarts": 1, "judged": True}
+        runs[kind] = lab.add_run(classifier, **strong)
+    return runs
+
+
+def test_a_weak_attack_on_more_images_is_no_headline(lab: Lab, two_plans: dict[str, Manifest]) -> None:
+    text, rows = say(lab), read_table(lab)
+    assert text.startswith(
+        f"The best of 3 autoencoders in front of nn on digits, denoising, keeps {read_rate(two_plans['denoising'], 0)}"
+    )
+    assert "(pgd, 80 steps, eps 0.3 (76.5/255), n = 100)" in text
+    assert "denoising seems worth to an attacker who does not know of it was NOT RUN on the same images" in text
+    for run in two_plans.values():
+        row = {title: cell.replace(NBSP, " ") for title, cell in rows[run.parents[0]].items()}
+        assert (row["n"], row["attack"], row["adaptive"]) == ("100", "pgd, 80 steps", read_rate(run, 0))
+        assert row["oblivious"].endswith("bim, 10 steps, eps 0.3, n = 400"), "its own attack: it is on other images"
+        assert row["illusion gap"] == "NOT RUN"
+
+
+def test_the_gap_is_taken_on_the_images_of_the_adaptive_number(lab: Lab, two_plans: dict[str, Manifest]) -> None:
+    run = two_plans["denoising"]
+    ignorant = lab.add_run(lab.registry.manifest(run.parents[0]), eps=(0.3,), keep=(0.8,), threat="oblivious")
+    gap = read_table(lab)[run.parents[0]]["illusion gap"]
+    assert isinstance(gap, Cell)
+    assert gap.value == ignorant.as_run()[1].results[0].accuracy - run.as_run()[1].results[0].accuracy
+
+
+@pytest.mark.parametrize(
+    ("left", "eps", "refuted"), [(0.0, 0.3, True), (0.0, 0.2, True), (0.55, 0.3, False), (0.0, 0.4, False)]
+)
+def test_what_leaves_less_within_the_same_budget_is_shown(lab: Lab, left: float, eps: float, refuted: bool) -> None:
+    """More than chance it must be, and within the eps of the others, which are two and on 400 images."""
+    defend(lab, "vanilla", eps=(0.3,), keep=(0.6,), n=400, limit=None)
+    defend(lab, "denoising", eps=(0.3,), keep=(0.6,), n=400, limit=None)
+    weak = defend(lab, "sparse", eps=(0.3,), keep=(0.5,), n=400, limit=None)
+    strong = defend(lab, "sparse", eps=(eps,), keep=(left,), method="pgd", steps=80, restarts=1)
+    cell = read_table(lab)[weak.parents[0]]["adaptive"].replace(NBSP, " ")
+    expected = f"{read_rate(strong, 0)} pgd, 80 steps, eps {eps}, n = 100" if refuted else read_rate(weak, 0)
+    assert cell == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "mark"),
+    [({"found": BAD}, "not to be believed"), ({"stuck": 0.02}, "not established"), ({}, None)],
+)
+def test_another_attack_does_not_vouch_for_the_number_shown(
+    lab: Lab, changes: dict[str, Any], mark: str | None
+) -> None:
+    """The number at the eps of the others is not that of the strongest attack, which is at a larger one."""
+    defend(lab, "vanilla", eps=(0.1,), keep=(0.6,))
+    defend(lab, "denoising", eps=(0.1,), keep=(0.6,))
+    shown = defend(lab, "sparse", eps=(0.1,), keep=(0.8,), **changes)
+    defend(lab, "sparse", eps=(0.3,), keep=(0.5,), method="pgd", restarts=1)
+    cell = read_table(lab)[shown.parents[0]]["adaptive"].replace(NBSP, " ")
+    assert cell == read_rate(shown, 0) + (f", {mark}" if mark else "")
 
 
 # ---------------------------------------------------------------- the table
@@ -228,6 +340,37 @@ def test_names_of_seeds_tell_pipelines_apart(lab: Lab) -> None:
     assert {row["autoencoder"] for row in read_table(lab).values()} == {"vanilla", "vanilla, seed 1"}
 
 
+def test_namesakes_have_their_id(lab: Lab) -> None:
+    for epochs in (5, 35):
+        autoencoder = lab.add_autoencoder(network=NETWORK.model_copy(update={"epochs": epochs}))
+        lab.add_run(lab.add_classifier(autoencoder), judged=True)
+    defend(lab, "sparse")
+    rows = read_table(lab)
+    names = {row["autoencoder"] for row in rows.values()}
+    vanilla = {f"vanilla ({id_})" for id_, row in rows.items() if row["autoencoder"] != "sparse"}
+    assert len(vanilla) == 2
+    assert names == {"sparse"} | vanilla
+
+
+def test_where_no_attack_says_what_is_left_there_is_no_eps(lab: Lab) -> None:
+    run = defend(lab, threat="noise", method="noise", steps=None)
+    row = read_table(lab)[run.parents[0]]
+    assert [row[title] for title in ("eps", "n", "attack", "adaptive")] == ["n/a", "n/a", "n/a", "NOT RUN"]
+    (line,) = csv.DictReader(io.StringIO(read_files(lab, [run], lab.registry.home / "out")["csv-headlines"]))
+    assert [line[name] for name in ("eps", "n", "oblivious_n", "adaptive_run")] == ["n/a", "n/a", "NOT RUN", "NOT RUN"]
+
+
+def test_programs_are_told_which_run_says_so(lab: Lab, two_plans: dict[str, Manifest]) -> None:
+    files = read_files(lab, list(lab.registry.entries("run")), lab.registry.home / "out")
+    lines = {line["classifier_id"]: line for line in csv.DictReader(io.StringIO(files["csv-headlines"]))}
+    for run in two_plans.values():
+        line, result = lines[run.parents[0]], run.as_run()[1].results[0]
+        told = [line[f"adaptive{what}"] for what in ("", "_low", "_high", "_eps", "_attack", "_n", "_run")]
+        numbers = (result.accuracy, *result.accuracy_interval)
+        assert told == [*map(str, numbers), "0.3", "pgd, 80 steps", "100", run.id]
+        assert (line["oblivious_n"], line["oblivious_attack"]) == ("400", "bim, 10 steps")
+
+
 def test_no_other_dataset_is_compared_with(tmp_path: Path) -> None:
     lab = Lab(tmp_path / "home")
     defend(lab, keep=(0.9, 0.8))
@@ -244,4 +387,4 @@ def test_rates_of_the_answer_are_those_of_the_table(lab: Lab) -> None:
     (standing,) = find_standings(compare(lab))
     assert standing.adaptive is not None
     assert format_rate(standing.adaptive.own.attacked) in answer(compare(lab))
-    assert format_share(standing.clean.value) in tabulate_headlines(compare(lab)).rows[0][5]
+    assert format_share(standing.clean.value) in tabulate_headlines(compare(lab)).rows[0][6]

@@ -68,12 +68,12 @@ def test_the_summary_fits_80_columns_and_says_what_the_page_does(lab: Lab, sever
     assert max(map(len, text.splitlines())) <= 80
     words = " ".join(text.split())
     assert " ".join(answer(comparison).split()) in words
-    assert "logits FAIL (1 of 4 pipelines): the classifier returns probabilities" in words
+    assert "logits FAIL (1 of 4 pipelines, first sparse, nn on digits): the classifier returns probabilities" in words
     oblivious, adaptive = (run.as_run()[1] for run in (several[4], several[3]))
     clean, left = adaptive.clean_accuracy, adaptive.results[1].accuracy
     numbers = (clean, oblivious.results[1].accuracy, left, *adaptive.results[1].accuracy_interval)
     gap = oblivious.results[1].accuracy - left
-    (row,) = (line for line in text.splitlines() if "sparse" in line and "FAIL" in line)
+    (row,) = (line for line in text.splitlines() if re.match(r" +sparse .*FAIL", line))
     assert re.findall(r"\d+\.\d", row) == ["0.3", *(f"{100 * number:.1f}" for number in (*numbers, gap))]
     assert f"{100 * left:.1f}* [" in row
     assert row.rstrip().endswith("1 FAIL")
@@ -85,6 +85,16 @@ def test_every_pipeline_has_one_row(lab: Lab, several: list[Manifest]) -> None:
     text = print_summary(compare_runs(lab.registry, several), chart=False)
     rows = [line for line in text.splitlines() if re.match(r"^ +(vanilla|sparse|blur|none)", line)]
     assert len(rows) == 4
+
+
+def test_a_number_from_other_images_is_marked_and_its_attack_named(lab: Lab) -> None:
+    for kind in ("vanilla", "denoising", "sparse"):
+        classifier = lab.add_classifier(lab.add_autoencoder(kind))
+        lab.add_run(classifier, eps=(0.3,), keep=(0.5,), n=400, limit=None, judged=True)
+    lab.add_run(classifier, eps=(0.3,), keep=(0.0,), method="pgd", steps=80, restarts=1, judged=True)
+    text = print_summary(compare_runs(lab.registry, lab.registry.entries("run")), chart=False)
+    assert [line.split()[0] for line in text.splitlines() if re.search(r"\d\*?\+ \[", line)] == ["sparse"]
+    assert "+ not as the others were attacked: pgd, 80 steps, eps 0.3, n = 100" in " ".join(text.split())
 
 
 def test_at_most_twelve_lines_speak_of_verdicts(lab: Lab) -> None:
