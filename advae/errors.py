@@ -42,6 +42,12 @@ class DiskError(AdvaeError):
     exit_code = 5
 
 
+class KilledError(AdvaeError):
+    """A process of ours that the system ended: like a full disk, the machine has too little, and we no defect."""
+
+    exit_code = 5
+
+
 class DatasetError(AdvaeError):
     """A dataset that is missing, truncated, oversized or otherwise not what it claims to be."""
 

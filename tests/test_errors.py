@@ -17,6 +17,7 @@ EXIT_CODES = {
     "NewerSchemaError": 4,
     "CorruptError": 4,
     "DiskError": 5,
+    "KilledError": 5,
     "DatasetError": 6,
     "VerdictError": 7,
     "DivergedError": 8,

@@ -72,10 +72,15 @@ def test_the_papers_plan_has_every_cell_that_the_paper_has(tmp_path: Path) -> No
             assert isinstance(run, RunRecipe)
             classifier = recipes[run.classifier]
             purifier = recipes[classifier.parents[0]] if classifier.parents else None
-            kind = purifier.type if isinstance(purifier, AutoencoderRecipe) else "none"
+            kind, rescale = "none", None
+            if isinstance(purifier, AutoencoderRecipe):
+                kind, rescale = purifier.type, purifier.rescale
+            # A variational autoencoder's output is in [0, 1] as it stands.
+            scaled = "intensity" if honest and kind != "variational" else "none"
             wanted = ("adaptive", True) if honest else ("encoded" if behind else "adaptive", not linear)
-            if (classifier.model, kind, run.method, run.threat, run.clip, run.limit) == (
-                published.classifier, published.autoencoder, published.attack, *wanted, None,
+            if (classifier.model, kind, rescale, run.method, run.threat, run.clip, run.limit) == (
+                published.classifier, published.autoencoder, scaled if behind else None,
+                published.attack, *wanted, None,
             ) and published.eps in run.eps:  # fmt: skip
                 return True
         return False
@@ -122,6 +127,20 @@ def test_without_a_purifier_there_is_one_threat_model(tmp_path: Path) -> None:
     assert {run.eps for run in runs} == {(0.1, 50 / 255)}
 
 
+@pytest.mark.parametrize("behind", ['["none"]', '["none", "vanilla"]'])
+@pytest.mark.parametrize("method", ["fgsm", "noise"])
+def test_an_unknown_threat_is_refused_whatever_it_is_in_front_of(tmp_path: Path, behind: str, method: str) -> None:
+    text = SMALL.replace('["none", "vanilla"]', behind).replace('"oblivious", "adaptive"', '"adaptve"')
+    with pytest.raises(UsageError, match=r"attacks\[0\]\.threats: unknown threat 'adaptve'; did you mean 'adaptive'"):
+        lay_out_plan(tmp_path, text.replace("fgsm", method))
+
+
+def test_all_threats_in_front_of_no_purifier_are_those_that_it_has(tmp_path: Path) -> None:
+    text = SMALL.replace('["none", "vanilla"]', '["none"]').replace('"oblivious", "adaptive"', '"all"')
+    runs = [cell.recipe for cell in lay_out_plan(tmp_path, text) if isinstance(cell.recipe, RunRecipe)]
+    assert {run.threat for run in runs} == {"noise", "transfer", "adaptive", "black-box"}
+
+
 def test_what_an_attacker_needs_is_part_of_the_plan(tmp_path: Path) -> None:
     """A surrogate for transfer, though the plan does not name it."""
     cells = lay_out_plan(tmp_path, SMALL.replace('"oblivious", "adaptive"', '"transfer"').replace('"none", ', ""))
@@ -139,8 +158,8 @@ def test_each_seed_has_cells_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_file_of_images_is_looked_for_beside_the_plan(tmp_path: Path) -> None:
-    experiment = read_experiment(write(tmp_path, SMALL.replace('["digits"]', '["mine.npz", "mnist"]')))
-    assert experiment.datasets == (str(tmp_path / "mine.npz"), "mnist")
+    experiment = read_experiment(write(tmp_path, SMALL.replace('["digits"]', '["mine.npz", "Mine.NPZ", "mnist"]')))
+    assert experiment.datasets == (str(tmp_path / "mine.npz"), str(tmp_path / "Mine.NPZ"), "mnist")
 
 
 def test_the_papers_plan_is_what_it_says_it_is(tmp_path: Path) -> None:
@@ -166,10 +185,18 @@ def test_the_papers_plan_is_what_it_says_it_is(tmp_path: Path) -> None:
         ),
         ('"50/255"', '"50/o"', "bad eps '50/o'"),
         ("[[attacks]]", "[[attack]]", "attack: extra inputs are not permitted"),
-        ("eps = [0.1", "epss = [0.1", "attacks[0].eps: field required"),
+        ("eps = [0.1", "epss = [0.1", "attacks[0].epss: extra inputs are not permitted, got [0.1, '50/255']"),
+        ('methods = ["fgsm"]', "", "attacks[0].methods: field required"),
         ("vanilla = {", "none = {", "autoencoders.none: the name stands for no autoencoder"),
         ('datasets = ["digits"]', "datasets = 3", "datasets: input should be a valid tuple, got 3"),
         ("[classifiers]", "[classifiers", "Expected ']'"),
+        ("epochs = 2", "epochs = true", "autoencoders.vanilla: bad --epochs True: input should be a valid integer"),
+        ("epochs = 2", 'epochs = "2"', "autoencoders.vanilla: bad --epochs '2': input should be a valid integer"),
+        ("epochs = 2", "learning-rate = true", "autoencoders.vanilla: bad --learning-rate True: input should be a"),
+        ('"nn", epochs = 2', '"nn", epochs = true', "classifiers.nn: bad --epochs True: input should be a valid"),
+        ('"nn", epochs = 2', '"lr", C = "1"', "classifiers.nn: bad --C '1': input should be a valid number"),
+        ('"nn", epochs = 2', '"lr", intercept = 1', "classifiers.nn: bad --intercept 1: input should be a valid bool"),
+        ("epochs = 2", "code-size = 3, code_size = 4", "autoencoders.vanilla: code-size is given twice"),
     ],
 )
 def test_a_bad_plan_is_one_line_that_says_where(tmp_path: Path, old: str, new: str, said: str) -> None:
@@ -179,6 +206,71 @@ def test_a_bad_plan_is_one_line_that_says_where(tmp_path: Path, old: str, new: s
     assert str(error.value).startswith(f"bad plan {path}: ")
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        *(
+            (f"{name} = true", f"attacks[0].{name}: input should be a valid")
+            for name in ("limit", "steps", "step-size", "restarts", "draws", "queries")
+        ),
+        ("target = true", "attacks[0].target: input should be a valid integer, got True"),
+        ('target = "3"', "attacks[0].target: input should be a valid integer, got '3'"),
+        ('limit = "100"', "attacks[0].limit: input should be a valid integer, got '100'"),
+        ("limit = 100.0", "attacks[0].limit: input should be a valid integer, got 100.0"),
+        ('step-size = "0.1"', "attacks[0].step-size: input should be a valid number, got '0.1'"),
+        ('clip = "no"', "attacks[0].clip: input should be a valid boolean, got 'no'"),
+        ("eps = [true]", "attacks[0].eps[0]: input should be a valid number, got True"),
+    ],
+)
+def test_what_is_no_number_is_not_taken_for_one(tmp_path: Path, option: str, said: str) -> None:
+    text = SMALL.replace('eps = [0.1, "50/255"]', "") if option.startswith("eps") else SMALL
+    with pytest.raises(UsageError) as error:
+        read_experiment(write(tmp_path, text + option))
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize("seed", ["true", '"1"', "1.0"])
+def test_a_seed_is_a_whole_number(tmp_path: Path, seed: str) -> None:
+    with pytest.raises(UsageError, match=r"seeds\[0\]: input should be a valid integer, got"):
+        read_experiment(write(tmp_path, f"seeds = [{seed}]" + SMALL))
+
+
+def test_a_whole_number_will_do_where_any_does(tmp_path: Path) -> None:
+    text = SMALL.replace('[0.1, "50/255"]', '[1, "0.5"]').replace('"vanilla", epochs = 2 }', '"blur", sigma = 1 }', 1)
+    experiment = read_experiment(write(tmp_path, text))
+    assert experiment.attacks[0].eps == (1.0, 0.5)
+    assert lay_out_plan(tmp_path, text)
+
+
+def test_a_plan_without_attacks_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALL.partition("[[attacks]]")[0])
+    with pytest.raises(UsageError) as error:
+        read_experiment(path)
+    assert str(error.value) == f"bad plan {path}: attacks: field required"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("epochs = 2", "epoch = 2", "autoencoders.vanilla: unknown option 'epoch'; did you mean 'epochs'?"),
+        ("epochs = 2", "batchsize = 2", "autoencoders.vanilla: unknown option 'batchsize'; did you mean 'batch-size'?"),
+        ("epochs = 2", "rho = 0.1", "autoencoders.vanilla: --rho does not fit --type vanilla; it is for sparse"),
+        ('"vanilla", epochs = 2', '"denoising", noise-levl = 1', "did you mean 'noise-level'?"),
+        ('"vanilla", epochs = 2', '"denoising", noise-level = true', "bad --noise-level True: a number"),
+        ('"vanilla", epochs = 2', '"denoising", noise-level = "0.3"', "bad --noise-level '0.3': a number"),
+        ('"vanilla", epochs = 2', '"variational", sample = 1', "bad --sample 1: true or false"),
+        ('"vanilla", epochs = 2', '"denoising", noise = 3', "bad --noise 3: a name, in quotes"),
+        ('type = "vanilla"', 'type = "vanilly"', "autoencoders.vanilla: unknown autoencoder 'vanilly'"),
+        ('model = "nn", epochs = 2', 'model = "nn", C = 2.0', "classifiers.nn: --C, --intercept and --max-iter do not"),
+    ],
+)
+def test_an_option_that_does_not_fit_is_one_line_that_says_where(tmp_path: Path, old: str, new: str, said: str) -> None:
+    with pytest.raises(UsageError) as error:
+        lay_out_plan(tmp_path, SMALL.replace(old, new, 1))
+    assert str(error.value).startswith("the plan's ")
+    assert said in str(error.value)
 
 
 def test_a_plan_that_is_not_there(tmp_path: Path) -> None:

@@ -8,13 +8,17 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from advae.experiments import PAPER
-from advae.registry import Registry
+from advae.errors import KilledError
+from advae.experiments import PAPER, read_experiment
+from advae.registry import Registry, locks
+from advae.workflows import Finished, Workspace, lay_out, make_cells, reproducing, survey
+from advae.workflows.reproducing import Task
 from tests.cli import call, succeed
 
 PLAN = """
@@ -109,6 +113,7 @@ def test_a_dry_run_as_json(whole: Path, plan: Path) -> None:
 
 def test_the_papers_plan_can_be_copied() -> None:
     assert succeed("reproduce", "--show-plan").out == PAPER.read_text()
+    assert succeed("reproduce", "--show-plan", "--json").json == {"plan": PAPER.read_text()}
 
 
 def test_killed_half_way_it_goes_on_where_it_was(whole: Path, plan: Path, tmp_path: Path) -> None:
@@ -152,6 +157,95 @@ def test_a_training_that_diverges_costs_only_what_rests_on_it(whole: Path, tmp_p
     assert set(Registry(tmp_path / "home").ids()) == set(before)
     document = json.loads((tmp_path / "report" / "report.json").read_text())
     assert len(document["runs"]) == CELLS["attacks"] - 1
+
+
+TINY = """
+datasets = ["digits"]
+[autoencoders]
+broken = { type = "vanilla", epochs = 1, learning-rate = 1e30 }
+[classifiers]
+nn = { model = "nn", epochs = 1 }
+[[attacks]]
+classifiers = ["nn"]
+behind = ["none", "broken"]
+methods = ["fgsm"]
+eps = [0.1]
+limit = 20
+"""
+
+
+def test_a_training_that_diverges_in_a_process_of_its_own(tmp_path: Path) -> None:
+    plan = tmp_path / "tiny.toml"
+    plan.write_text(TINY)
+    arguments = ("--plan", plan, "--jobs", 2, "--out", tmp_path / "report", "--format", "json")
+    outcome = call("reproduce", "--home", tmp_path / "home", *arguments)
+    assert outcome.code == 8
+    assert "advae: digits: vanilla, relu-relu-exponential: training diverged" in outcome.err
+    assert sorted(id_.partition("-")[0] for id_ in Registry(tmp_path / "home").ids()) == ["clf", "run"]
+    (run,) = json.loads((tmp_path / "report" / "report.json").read_text())["runs"]
+    assert run["id"] in Registry(tmp_path / "home").ids()
+
+
+def test_where_every_attack_rests_on_what_diverged_that_is_what_is_said(tmp_path: Path) -> None:
+    plan = tmp_path / "tiny.toml"
+    plan.write_text(TINY.replace('["none", "broken"]', '["broken"]'))
+    outcome = call("reproduce", "--home", tmp_path / "home", "--plan", plan, "--jobs", 1, "--out", tmp_path / "report")
+    assert outcome.code == 8
+    assert outcome.err.splitlines()[-1].startswith("advae: digits: vanilla, relu-relu-exponential: training diverged")
+    assert not (tmp_path / "report").exists()
+
+
+def die(task: object) -> Finished:
+    """Stand for a cell that takes more memory than there is: the system kills its process."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("a killed process does nothing more")
+
+
+def test_a_process_that_is_killed_is_no_defect(tmp_path: Path) -> None:
+    plan = tmp_path / "tiny.toml"
+    plan.write_text(TINY)
+    workspace = Workspace(Registry(tmp_path / "home"))
+    tasks = [Task(tmp_path, None, cell) for cell in lay_out(workspace, read_experiment(plan))]
+    with (
+        pytest.raises(KilledError, match="a process was killed, probably for want of memory; try a smaller --jobs"),
+        reproducing._open_pool(2, die) as run,
+    ):
+        list(run(tasks))
+    # The next one is not broken too.
+    with reproducing._open_pool(2, count_seconds) as run:
+        assert [finished.seconds for finished in run(tasks[:1])] == [1.0]
+
+
+def count_seconds(task: Task) -> Finished:
+    return Finished(task.cell, 1.0)
+
+
+def test_one_at_a_time_people_are_told_whom_they_wait_for_while_they_wait(tmp_path: Path) -> None:
+    plan = tmp_path / "tiny.toml"
+    plan.write_text(TINY)
+    registry, told = Registry(tmp_path / "home"), list[str]()
+    registry.check_writable()
+    cells = lay_out(Workspace(registry), read_experiment(plan))
+    (cell,) = [cell for cell in cells if cell.level == "classifiers" and not cell.recipe.parents]
+    held, release, released = threading.Event(), threading.Event(), list[bool]()
+
+    def hold() -> None:
+        with locks.hold(registry.layout, cell.id, (), lambda line: None):
+            held.set()
+            released.append(release.wait(20))
+
+    def tell(line: str) -> None:
+        told.append(line)
+        release.set()
+
+    other = threading.Thread(target=hold)
+    other.start()
+    assert held.wait(20)
+    surveyed = survey(registry, [cell])
+    assert make_cells(Workspace(registry, tell=tell), surveyed, jobs=1, watch=lambda finished: None) == []
+    other.join()
+    assert told[0].startswith("waiting for process ")
+    assert released == [True]
 
 
 @pytest.mark.parametrize(

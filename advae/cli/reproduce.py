@@ -13,7 +13,6 @@ from advae.cli.levels import put_survey, show_levels
 from advae.cli.options import EVERY_FORMAT, DataDirOption, FormatOption, OutOption, split_names
 from advae.cli.report import put_report
 from advae.cli.session import Session
-from advae.cli.stdout import write
 from advae.datasets import DATASETS
 from advae.errors import DivergedError
 from advae.experiments import PAPER, read_experiment
@@ -57,7 +56,8 @@ def reproduce(
 ) -> None:
     """Run the paper's whole experiment and report on it; prints the path of its page."""
     if show_plan:
-        write(PAPER.read_text("utf-8"))
+        text = PAPER.read_text("utf-8")
+        session.put({"plan": text}, text.removesuffix("\n"))
         return
     formats = split_names("--format", format_)
     check_formats(formats)
@@ -72,6 +72,9 @@ def reproduce(
     with show_levels(session, surveyed) as watch:
         diverged = make_cells(workspace, surveyed, jobs=jobs or _count_jobs(), watch=watch)
     runs, autoencoders = _find(session, surveyed, "attacks"), _find(session, surveyed, "autoencoders")
+    if not runs:
+        # All of them rest on what diverged: there is nothing to report on.
+        _refuse(diverged)
     comparison = compare_runs(session.registry, runs, autoencoders, reproduction=plan is None)
     put_report(session, comparison, write_comparison(comparison, out, formats=formats))
     _refuse(diverged)

@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, Strict, ValidationError
 
 from advae.errors import BudgetError, UsageError, unknown
-from advae.records import Count, Norm, Record, Scalar, Seed
+from advae.records import Activations, Count, Norm, Record, Scalar, Seed
 from advae.requests import (
     AttackRequest,
     AutoencoderRequest,
@@ -28,7 +28,11 @@ NONE = "none"
 """Stands for no autoencoder where a plan names one."""
 
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
-Eps = Annotated[float, BeforeValidator(lambda value: parse_number(value) if isinstance(value, str) else value)]
+# TOML has types: what is no number there, `true` or "100", is meant as something else.
+Number = Annotated[float, Strict()]
+Whole = Annotated[int, Strict()]
+Many = Annotated[Count, Strict()]
+Eps = Annotated[Number, BeforeValidator(lambda value: parse_number(value) if isinstance(value, str) else value)]
 Options = dict[str, Scalar | list[Scalar]]
 
 
@@ -46,15 +50,15 @@ class AttackPlan(Record):
     threats: Names = ("adaptive",)
     eps: Annotated[tuple[Eps, ...], Field(min_length=1)]
     norm: Norm = "linf"
-    target: int | None = None
-    steps: Count | None = None
-    step_size: float | None = None
-    restarts: Count | None = None
-    draws: Count | None = None
-    queries: Count | None = None
+    target: Whole | None = None
+    steps: Many | None = None
+    step_size: Number | None = None
+    restarts: Many | None = None
+    draws: Many | None = None
+    queries: Many | None = None
     loss: str | None = None
-    clip: bool = True
-    limit: Count | None = None
+    clip: Annotated[bool, Strict()] = True
+    limit: Many | None = None
 
     def list_requests(self, seed: int) -> list[AttackRequest]:
         """Return a request for each method under each threat model."""
@@ -66,6 +70,16 @@ class AttackPlan(Record):
         ]
 
 
+class PlannedNetwork(NetworkRequest, strict=True):
+    """NetworkRequest in which numbers are numbers."""
+
+    activations: Annotated[Activations, Strict(False)] | None = None
+
+
+class PlannedLogistic(LogisticRequest, strict=True):
+    """LogisticRequest in which numbers are numbers."""
+
+
 class Experiment(Record):
     """What is trained and attacked together, once for each dataset and seed.
 
@@ -73,10 +87,10 @@ class Experiment(Record):
     """
 
     datasets: Names
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[Annotated[Seed, Strict()], ...], Field(min_length=1)] = (0,)
     autoencoders: dict[str, Options] = Field(default_factory=dict)
     classifiers: dict[str, Options] = Field(default_factory=dict)
-    attacks: tuple[AttackPlan, ...] = ()
+    attacks: Annotated[tuple[AttackPlan, ...], Field(min_length=1)]
 
     def request_autoencoder(self, name: str, seed: int) -> AutoencoderRequest:
         """Return what the plan asks of an autoencoder. Raises UsageError."""
@@ -84,8 +98,8 @@ class Experiment(Record):
         network = _take(options, _NETWORK)
         if "type" not in options:
             raise UsageError("it has no type")
-        known = _take(options, {name: name for name in ("type", "loss", "rescale")})
-        return AutoencoderRequest(network=NetworkRequest(**network), options=options, seed=seed, **known)
+        known = _take(options, _AUTOENCODER)
+        return AutoencoderRequest(network=PlannedNetwork(**network), options=options, seed=seed, **known)
 
     def request_classifier(self, name: str, seed: int) -> ClassifierRequest:
         """Return what the plan asks of a classifier. Raises UsageError."""
@@ -95,11 +109,12 @@ class Experiment(Record):
             raise UsageError("it has no model")
         model = options.pop("model")
         if options:
-            raise UsageError(unknown("option", next(iter(options)), ("model", *_NETWORK, *_LOGISTIC)))
+            known = [name.replace("_", "-") for name in ("model", *_NETWORK, *_LOGISTIC)]
+            raise UsageError(unknown("option", next(iter(options)).replace("_", "-"), known))
         return ClassifierRequest(
             model=model,
-            network=NetworkRequest(**network) if network else None,
-            logistic=LogisticRequest(**logistic) if logistic else None,
+            network=PlannedNetwork(**network) if network else None,
+            logistic=PlannedLogistic(**logistic) if logistic else None,
             seed=seed,
         )
 
@@ -108,11 +123,22 @@ _NETWORK = {"hidden_size": "hidden", "code_size": "code"} | {
     name: name for name in ("activations", "epochs", "batch_size", "learning_rate")
 }
 _LOGISTIC = {name: name for name in ("C", "intercept", "max_iter")}
+_AUTOENCODER = {name: name for name in ("type", "loss", "rescale")}
 """Options as the command line spells them, with underscores -> fields of their request."""
+
+AUTOENCODER_OPTIONS = (*_AUTOENCODER, *_NETWORK)
+"""What a plan can say of every kind of autoencoder, with underscores."""
 
 
 def _spell(options: Options) -> dict[str, Any]:
-    return {name.replace("-", "_"): value for name, value in options.items()}
+    """Return the options with underscores. Raises UsageError for one that is given twice."""
+    spelled: dict[str, Any] = {}
+    for name, value in options.items():
+        field = name.replace("-", "_")
+        if field in spelled:
+            raise UsageError(f"{field.replace('_', '-')} is given twice, with '-' and with '_'")
+        spelled[field] = value
+    return spelled
 
 
 def _take(options: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
@@ -143,10 +169,15 @@ def read_experiment(path: Path | None = None) -> Experiment:
 
 
 def _explain(error: ValidationError) -> str:
-    """Return the first fault that pydantic found, with the place in the file where it is."""
-    first = error.errors()[0]
+    """Return the first fault that pydantic found, with the place in the file where it is.
+
+    A name that should not be there, mostly mistyped, comes before what is missing for it.
+    """
+    first = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
-    return f"{place}: {first['msg'].lower()}, got {first['input']!r}"
+    # What is missing has been got nowhere; pydantic shows all that is around it.
+    got = "" if first["type"] == "missing" else f", got {first['input']!r}"
+    return f"{place}: {first['msg'].lower()}{got}"
 
 
 def _find_problems(experiment: Experiment) -> Iterator[str]:
@@ -179,4 +210,4 @@ def _find_unknown(place: str, names: Names, known: tuple[str, ...]) -> Iterator[
 
 def _place(name: str, folder: Path) -> str:
     """Return a dataset's name, or the path of a file that is named as beside the plan."""
-    return str(folder / name) if name.endswith(".npz") else name
+    return str(folder / name) if name.lower().endswith(".npz") else name

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from advae import autoencoders, classifiers
-from advae.errors import UsageError
-from advae.experiments import NONE, AttackPlan, Experiment
+from advae.errors import UsageError, unknown
+from advae.experiments import AUTOENCODER_OPTIONS, NONE, AttackPlan, Experiment
 from advae.records import (
     AutoencoderRecipe,
     ClassifierRecipe,
@@ -16,10 +17,11 @@ from advae.records import (
     LogisticOptions,
     NetworkOptions,
     RunRecipe,
+    Scalar,
     entry_id,
 )
-from advae.requests import AttackRequest
-from advae.threats import list_threats
+from advae.requests import AttackRequest, AutoencoderRequest
+from advae.threats import ALL, THREATS, list_threats
 from advae.workflows.planning import climb
 from advae.workflows.preparing import Prepared, prepare_run
 from advae.workflows.siblings import PipelineRecipes
@@ -70,6 +72,7 @@ def lay_out(workspace: Workspace, experiment: Experiment) -> tuple[Cell, ...]:
     Raises UsageError for what the plan asks and cannot be, DatasetError where a dataset is missing.
     """
     found: dict[str, Cell] = {}
+    _refuse_unknown_threats(experiment)
     for place in experiment.datasets:
         dataset = load_named(workspace, place)
         for seed in experiment.seeds:
@@ -80,7 +83,9 @@ def lay_out(workspace: Workspace, experiment: Experiment) -> tuple[Cell, ...]:
 def _lay_out_grid(grid: Grid) -> dict[str, Cell]:
     for name in grid.experiment.autoencoders:
         wanted = grid.experiment.request_autoencoder(name, grid.seed)
-        grid.purifiers[name] = autoencoders.make_recipe(wanted, grid.dataset)
+        with _locate(f"autoencoders.{name}"):
+            _check_own_options(wanted)
+            grid.purifiers[name] = autoencoders.make_recipe(wanted, grid.dataset)
         _add_autoencoder(grid, grid.purifiers[name])
     for plan in grid.experiment.attacks:
         for recipes in _list_pipelines(grid, plan):
@@ -97,17 +102,65 @@ def _list_pipelines(grid: Grid, plan: AttackPlan) -> Iterator[PipelineRecipes]:
         for name in plan.behind:
             purifier = None if name == NONE else grid.purifiers[name]
             parent = entry_id(purifier) if purifier else None
-            yield PipelineRecipes(classifiers.make_recipe(request, grid.dataset, parent), purifier)
+            with _locate(f"classifiers.{model}"):
+                recipe = classifiers.make_recipe(request, grid.dataset, parent)
+            yield PipelineRecipes(recipe, purifier)
 
 
 def _list_requests(plan: AttackPlan, seed: int, *, purified: bool) -> list[AttackRequest]:
     """Return what a part of a plan asks of one pipeline; without a purifier there is nothing to know but itself."""
-    known = list_threats(purified=purified)
+    pointless = set(THREATS) - set(list_threats(purified=purified))
     requests = (
-        request if request.threat in known or purified else request.model_copy(update={"threat": "adaptive"})
+        request.model_copy(update={"threat": "adaptive"}) if request.threat in pointless else request
         for request in plan.list_requests(seed)
     )
     return climb(requests, purified=purified, tell=lambda line: None)
+
+
+# ---------------------------------------------------------------- what a plan cannot ask
+
+
+@contextmanager
+def _locate(place: str) -> Iterator[None]:
+    """Say in a UsageError where in the plan its cause is."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"the plan's {place}: {error}") from None
+
+
+def _refuse_unknown_threats(experiment: Experiment) -> None:
+    """Raise UsageError for a threat that there is not, also where an attack knows only one and would not look at it."""
+    for index, plan in enumerate(experiment.attacks):
+        with _locate(f"attacks[{index}].threats"):
+            for threat in plan.threats:
+                if threat not in (*THREATS, ALL):
+                    raise UsageError(unknown("threat", threat, (*THREATS, ALL)))
+
+
+def _check_own_options(request: AutoencoderRequest) -> None:
+    """Raise UsageError for an option that no kind has, and for one whose value is of another type than the default.
+
+    A command's options are parsed; in a plan ``true`` and ``"0.3"`` may stand where a number should.
+    """
+    kinds = autoencoders.AUTOENCODERS
+    every = {name for kind in kinds.values() for name in kind.options}
+    own = kinds[request.type].options if request.type in kinds else {}
+    for name, value in request.options.items():
+        spelled = name.replace("_", "-")
+        if name in own and not _is_like(value, own[name].default):
+            raise UsageError(f"bad --{spelled} {value!r}: {_TYPES[type(own[name].default)]}")
+        if name not in every:
+            known = [other.replace("_", "-") for other in (*AUTOENCODER_OPTIONS, *own)]
+            raise UsageError(unknown("option", spelled, known))
+
+
+_TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a name, in quotes"}
+
+
+def _is_like(value: Scalar, default: Scalar) -> bool:
+    """Whether a value is of its default's type; a whole number will do where the default is not whole."""
+    return type(value) is type(default) or (type(value) is int and type(default) is float)
 
 
 # ---------------------------------------------------------------- cells

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from statistics import median
 
 from advae.datasets import load_dataset
-from advae.errors import DivergedError
+from advae.errors import DivergedError, KilledError
 from advae.records import AutoencoderMetrics, AutoencoderRecipe, ClassifierMetrics, ClassifierRecipe, Dataset
 from advae.registry import Registry
 from advae.workflows.attacking import make_run
@@ -29,7 +29,10 @@ LARGE_ENOUGH = 1e12
 
 @dataclass(frozen=True)
 class Finished:
-    """What became of a cell. lines: for people; diverged: why its training came to nothing, None where it did not."""
+    """What became of a cell.
+
+    lines: for people, where they have not been told yet; diverged: why its training came to nothing, else None.
+    """
 
     cell: Cell
     seconds: float
@@ -88,10 +91,12 @@ def make_cells(workspace: Workspace, survey: Survey, *, jobs: int, watch: Watch)
 
     jobs: how many at a time, each in a process of its own from 2 on. What rests on a cell that diverged is left out.
     watch: called for each as it is finished, in the order in which they are. What is finished stays, whatever ends the
-    others. Raises what training and attacking raise.
+    others. Raises what training and attacking raise, KilledError where the system ended a process.
     """
     missing, diverged = set[str](), list[Finished]()
-    with _open_pool(jobs) as run:
+    # A process of its own can tell only once it is done; here whoever waits for another's cell is told why at once.
+    make = partial(_make, tell=workspace.tell) if jobs == 1 else _make
+    with _open_pool(jobs, make) as run:
         for level in LEVELS:
             todo = survey.list_missing(level)
             missing |= {cell.id for cell in todo if missing & set(cell.recipe.parents)}
@@ -117,25 +122,35 @@ Run = Callable[[Sequence[Task]], Iterable[Finished]]
 
 
 @contextmanager
-def _open_pool(jobs: int) -> Iterator[Run]:
-    """Give what makes cells in any order, ``jobs`` at a time, and yields each as it is finished."""
+def _open_pool(jobs: int, make: Callable[[Task], Finished]) -> Iterator[Run]:
+    """Give what makes cells in any order, ``jobs`` at a time, and yields each as it is finished.
+
+    Raises KilledError where a process ends before its cell does.
+    """
     if jobs == 1:
-        yield lambda tasks: map(_make, tasks)
+        yield lambda tasks: map(make, tasks)
         return
+    from concurrent.futures.process import BrokenProcessPool
+
     from joblib import Parallel, delayed, parallel_config
 
-    # Else joblib gives each process a share of the threads, and the last bits of a sum depend on how many there are.
-    with (
-        parallel_config(backend="loky", inner_max_num_threads=os.cpu_count()),
-        Parallel(n_jobs=jobs, return_as="generator_unordered") as parallel,
-    ):
-        yield lambda tasks: parallel(delayed(_make)(task) for task in tasks)
+    try:
+        # Else joblib gives each process a share of the threads, and a sum's last bits depend on how many there are.
+        with (
+            parallel_config(backend="loky", inner_max_num_threads=os.cpu_count()),
+            Parallel(n_jobs=jobs, return_as="generator_unordered") as parallel,
+        ):
+            yield lambda tasks: parallel(delayed(make)(task) for task in tasks)
+    except BrokenProcessPool:
+        raise KilledError(
+            "a process was killed, probably for want of memory; try a smaller --jobs; what is finished stays"
+        ) from None
 
 
-def _make(task: Task) -> Finished:
-    """Make one cell, here or in a process of its own."""
+def _make(task: Task, tell: Callable[[str], None] | None = None) -> Finished:
+    """Make one cell, here or in a process of its own. tell: takes its lines at once; None keeps them for the answer."""
     cell, lines, started = task.cell, list[str](), time.monotonic()
-    workspace = Workspace(Registry(task.home), task.data_dir, tell=lines.append)
+    workspace = Workspace(Registry(task.home), task.data_dir, tell=tell or lines.append)
     diverged = None
     try:
         _make_entry(workspace, cell)
