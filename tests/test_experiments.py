@@ -241,7 +241,9 @@ def test_a_whole_number_will_do_where_any_does(tmp_path: Path) -> None:
     text = SMALL.replace('[0.1, "50/255"]', '[1, "0.5"]').replace('"vanilla", epochs = 2 }', '"blur", sigma = 1 }', 1)
     experiment = read_experiment(write(tmp_path, text))
     assert experiment.attacks[0].eps == (1.0, 0.5)
-    assert lay_out_plan(tmp_path, text)
+    # And it is the same recipe, as it is on the command line.
+    ids = [cell.id for cell in lay_out_plan(tmp_path, text)]
+    assert ids == [cell.id for cell in lay_out_plan(tmp_path, text.replace("sigma = 1 ", "sigma = 1.0 "))]
 
 
 def test_a_plan_without_attacks_is_refused(tmp_path: Path) -> None:

@@ -84,8 +84,7 @@ def _lay_out_grid(grid: Grid) -> dict[str, Cell]:
     for name in grid.experiment.autoencoders:
         wanted = grid.experiment.request_autoencoder(name, grid.seed)
         with _locate(f"autoencoders.{name}"):
-            _check_own_options(wanted)
-            grid.purifiers[name] = autoencoders.make_recipe(wanted, grid.dataset)
+            grid.purifiers[name] = autoencoders.make_recipe(_parse_own_options(wanted), grid.dataset)
         _add_autoencoder(grid, grid.purifiers[name])
     for plan in grid.experiment.attacks:
         for recipes in _list_pipelines(grid, plan):
@@ -138,10 +137,11 @@ def _refuse_unknown_threats(experiment: Experiment) -> None:
                     raise UsageError(unknown("threat", threat, (*THREATS, ALL)))
 
 
-def _check_own_options(request: AutoencoderRequest) -> None:
-    """Raise UsageError for an option that no kind has, and for one whose value is of another type than the default.
+def _parse_own_options(request: AutoencoderRequest) -> AutoencoderRequest:
+    """Return a request whose options have the types that the command line gives them: the recipe's id rests on that.
 
-    A command's options are parsed; in a plan ``true`` and ``"0.3"`` may stand where a number should.
+    Raises UsageError for an option that no kind has, and for one that is no number where the default is one, or the
+    other way round.
     """
     kinds = autoencoders.AUTOENCODERS
     every = {name for kind in kinds.values() for name in kind.options}
@@ -153,6 +153,8 @@ def _check_own_options(request: AutoencoderRequest) -> None:
         if name not in every:
             known = [other.replace("_", "-") for other in (*AUTOENCODER_OPTIONS, *own)]
             raise UsageError(unknown("option", spelled, known))
+    parsed = {name: type(own[name].default)(value) if name in own else value for name, value in request.options.items()}
+    return request.model_copy(update={"options": parsed})
 
 
 _TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a name, in quotes"}
