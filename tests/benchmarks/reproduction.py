@@ -16,18 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from advae.experiments import Experiment, list_published, read_experiment
+from advae.records import ClassifierRecipe
 from advae.registry import Registry
 from advae.report import compare_runs
 from advae.report.documents import build_document
 from advae.report.scores import Findings
-from advae.workflows import Finished, Survey, Workspace, lay_out, make_cells, survey
+from advae.workflows import LEVELS, Finished, Survey, Workspace, lay_out, make_cells, survey
 from tests.benchmarks.machine import describe_machine
 
 RESULTS = Path(__file__).parent / "results" / "reproduction.json"
 DATASETS = ("mnist", "fashion-mnist")
 ACTIVATIONS_ON = ("mnist",)
 BIM, PGD = ("bim", 0.3), ("pgd", 0.3)
-THREATS = ("oblivious", "adaptive", "encoded")
 
 
 def plan(dataset: str) -> Experiment:
@@ -40,19 +40,22 @@ def plan(dataset: str) -> Experiment:
     return experiment.model_copy(update={"autoencoders": purifiers})
 
 
-def record(registry: Registry, surveyed: Survey) -> dict[str, Any]:
+def record(registry: Registry, surveyed: Survey, diverged: list[Finished]) -> dict[str, Any]:
     """Return what the README shows of one dataset: the paper beside ours, threats beside each other, activations."""
-    runs = [registry.manifest(cell.id) for cell in surveyed.list_level("attacks")]
-    purifiers = [registry.manifest(cell.id) for cell in surveyed.list_level("autoencoders")]
+    runs, purifiers = (
+        [found for cell in surveyed.list_level(level) if (found := registry.find(cell.id))]
+        for level in ("attacks", "autoencoders")
+    )
     comparison = compare_runs(registry, runs, purifiers, reproduction=True)
-    found = Findings(comparison, {run.id: () for run in comparison.runs})
-    document = build_document(found).model_dump(mode="json", by_alias=True)
+    findings = Findings(comparison, {run.id: () for run in comparison.runs})
+    document = build_document(findings).model_dump(mode="json", by_alias=True)
     (dataset,) = {run.recipe.dataset.name for run in comparison.runs}
     return {
         "paper": [entry for entry in document["paper"] if entry["dataset"] == dataset],
         "threats": [_describe_row(row) for row in document["rows"] if _is_shown(row)],
         "networks": [_describe_network(network) for network in document["networks"]],
-        "cells": {level: len(surveyed.list_level(level)) for level in ("autoencoders", "classifiers", "attacks")},
+        "cells": {level: len(surveyed.list_level(level)) for level in LEVELS},
+        "diverged": [_describe_lost(registry, finished) for finished in diverged],
     }
 
 
@@ -85,6 +88,14 @@ def _describe_network(network: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _describe_lost(registry: Registry, finished: Finished) -> dict[str, Any]:
+    recipe = finished.cell.recipe
+    assert isinstance(recipe, ClassifierRecipe)
+    purifier = registry.manifest(recipe.autoencoder).as_autoencoder()[0] if recipe.autoencoder else None
+    kind = {"autoencoder": purifier.type, "rescale": purifier.rescale} if purifier else {"autoencoder": "none"}
+    return {"classifier": recipe.model, **kind, "seed": recipe.seed, "why": finished.diverged}
+
+
 def _show(finished: Finished) -> None:
     print(f"{finished.cell.id}  {finished.cell.name}, {finished.seconds:.1f} s {finished.diverged or ''}", flush=True)
 
@@ -102,8 +113,7 @@ def main() -> None:
     for dataset in options.datasets.split(","):
         surveyed = survey(workspace.registry, lay_out(workspace, plan(dataset)))
         diverged = make_cells(workspace, surveyed, jobs=options.jobs, watch=_show)
-        assert not diverged, diverged
-        found[dataset] = record(workspace.registry, surveyed)
+        found[dataset] = record(workspace.registry, surveyed, diverged)
     assert sum(len(one["paper"]) for one in found.values()) == len(list_published())
     options.out.write_text(json.dumps(describe_machine() | {"datasets": found}, indent=1) + "\n")
 

@@ -46,25 +46,44 @@ def list_paper(document: Document) -> list[Document]:
     return sorted(entries, key=lambda entry: int(entry["figure"]))
 
 
+def is_lost(document: Document, entry: Document) -> bool:
+    """Whether the paper's protocol could not be followed, since the training of its pipeline diverged."""
+    one = {"classifier": entry["classifier"], "autoencoder": entry["autoencoder"]}
+    lost = document["datasets"][entry["dataset"]]["diverged"]
+    return any(one.items() <= pipeline.items() and pipeline["rescale"] == "none" for pipeline in lost)
+
+
+def is_far(document: Document, entry: Document) -> bool:
+    """Whether the README has to say why ours is another."""
+    return is_lost(document, entry) or abs(entry["difference"]) > NEEDS_EXPLAINING
+
+
 def render_paper(document: Document) -> Iterator[str]:
     """Yield the paper beside ours, every figure, and why what differs does."""
     yield "| figure | dataset | what was measured | paper | its protocol, ours | difference | adaptive, ours |"
     yield "| ---: | --- | --- | ---: | ---: | ---: | ---: |"
     for entry in list_paper(document):
-        ours = [percent(entry[side].get("accuracy")) for side in ("protocol", "adaptive")]
-        attack = "clean" if entry["attack"] == "none" else f"{entry['attack']} {describe_eps(entry)}"
-        what = f"`{entry['classifier']}` {behind(entry['autoencoder'])}, {attack}"
-        sign = f"{100 * entry['difference']:+.2f}".replace("-", "\N{MINUS SIGN}")
-        where = f"| {entry['figure']} | {NAMES[entry['dataset']]} | {what}"
-        yield f"{where} | {percent(entry['accuracy'])} | {ours[0]} | {sign} | {ours[1]} |"
+        yield " | ".join(("| " + str(entry["figure"]), *describe_entry(document, entry))) + " |"
     yield ""
     yield "Why figures differ by more than five points:"
     yield ""
-    differing = {entry["figure"] for entry in list_paper(document) if abs(entry["difference"]) > NEEDS_EXPLAINING}
+    far = {entry["figure"] for entry in list_paper(document) if is_far(document, entry)}
     for figures, sentence in EXPLANATIONS.items():
-        shown = [str(figure) for figure in figures if figure in differing]
+        shown = [str(figure) for figure in figures if figure in far]
         if shown:
             yield f"- {', '.join(shown)}: {sentence}"
+
+
+def describe_entry(document: Document, entry: Document) -> Iterator[str]:
+    """Yield the cells of one accuracy of the paper, without its figure."""
+    lost = is_lost(document, entry)
+    attack = "clean" if entry["attack"] == "none" else f"{entry['attack']} {describe_eps(entry)}"
+    yield NAMES[entry["dataset"]]
+    yield f"`{entry['classifier']}` {behind(entry['autoencoder'])}, {attack}"
+    yield percent(entry["accuracy"])
+    yield "diverged" if lost else percent(entry["protocol"].get("accuracy"))
+    yield "" if lost else f"{100 * entry['difference']:+.2f}".replace("-", "\N{MINUS SIGN}")
+    yield percent(entry["adaptive"].get("accuracy"))
 
 
 def describe_eps(entry: Document) -> str:
@@ -80,7 +99,8 @@ def render_threats(document: Document) -> Iterator[str]:
             clean = find_rows(one, kind, "bim", "adaptive")[0]["clean_accuracy"]
             attacks = (("bim", "oblivious"), ("bim", "adaptive"), ("pgd", "adaptive"))
             cells = [percent(find_least(one, kind, method, threat)) for method, threat in attacks]
-            cells.append(percent(find_rows(one, kind, "bim", "encoded", raw=True)[0]["accuracy"]))
+            raw = find_rows(one, kind, "bim", "encoded", raw=True)
+            cells.append(percent(raw[0]["accuracy"]) if raw else "diverged")
             if kind == "none":
                 # There is nothing to be ignorant of, and nothing to stand behind.
                 cells[0] = cells[-1] = ""
