@@ -275,7 +275,8 @@ def test_a_control_takes_the_place_of_an_autoencoder(kind: str, tmp_path: Path) 
     page = Path(succeed("report", *home, "--out", tmp_path / "out").id).read_text()
     assert f"behind control ({kind})" in page
     report = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert all(network["id"] != ae for network in report["networks"])
+    (control,) = (network for network in report["networks"] if network["id"] == ae)
+    assert control["history"] is None
     command = next(words for words in map(shlex.split, report["commands"]) if words[1] == "train-ae")
     assert succeed(*command[1:], "--home", tmp_path / "anew", "-q").id == ae
     np.save(tmp_path / "in.npy", np.full((3, 8, 8), 0.75, "f4"))

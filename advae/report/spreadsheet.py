@@ -13,13 +13,13 @@ from advae.report.wording import NOT_APPLICABLE
 
 SPREADSHEET_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
-KEYS = {name: "csv" if name == ACCURACY else f"csv-{name}" for name in TABLES}
+KEYS = {ACCURACY: "csv"} | {name: f"csv-{name}" for name in TABLES if name != ACCURACY}
 """What the file of each table is called among the report's files."""
 
 
 def render_csv(findings: Findings) -> dict[str, str]:
     """Return the text of each table that has lines, by KEYS."""
-    texts = {KEYS[name]: write_lines(list_lines(name, findings)) for name in TABLES}
+    texts = {KEYS[name]: write_lines(list_lines(name, findings)) for name in KEYS}
     return {key: text for key, text in texts.items() if text}
 
 
