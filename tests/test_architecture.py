@@ -407,3 +407,13 @@ def test_every_row_has_a_summary() -> None:
     assert [name for name, row in THREATS.items() if not row.explanation] == []
     for table in (ATTACKS, AUTOENCODERS, CLASSIFIERS, DATASETS, FIGURES):
         assert [name for name, row in table.items() if not row.summary] == []
+
+
+def test_commands_without_a_report_do_not_load_it() -> None:
+    """It is half of the package, and completion waits for every import."""
+    code = (
+        "import sys, advae.cli.data, advae.cli.predict, advae.cli.registry.listing, advae.cli.train_ae\n"
+        "print([name for name in sys.modules if name.startswith('advae.report')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

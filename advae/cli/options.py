@@ -11,7 +11,6 @@ import typer
 from advae.cli.groups import complete_names
 from advae.datasets import DATASETS
 from advae.errors import UsageError
-from advae.report import FORMATS
 
 _FOLDERS = " and ".join(f"{row.folder}/" for row in DATASETS.values() if row.folder)
 
@@ -37,13 +36,6 @@ SeedOption = Annotated[
     int, typer.Option("--seed", metavar="N", min=0, max=2**31 - 1, help="Of everything that is drawn.")
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Compute again and replace the entry.")]
-EVERY_FORMAT = ",".join(FORMATS)
-
-OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the files go.")]
-FormatOption = Annotated[
-    str,
-    typer.Option("--format", metavar="F[,F...]", help=f"{', '.join(FORMATS)}.", autocompletion=complete_names(FORMATS)),
-]
 TagOption = Annotated[str | None, typer.Option("--tag", metavar="NAME", help="Name the entry.")]
 
 

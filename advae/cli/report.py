@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from advae.cli.groups import SESSION, complete_refs, grouped
-from advae.cli.options import EVERY_FORMAT, DataDirOption, DatasetOption, FormatOption, OutOption, split_names
+from advae.cli.options import DataDirOption, DatasetOption, split_names
+from advae.cli.report_options import EVERY_FORMAT, FormatOption, OutOption
 from advae.cli.session import Session
 from advae.errors import VerdictError
 from advae.report import (

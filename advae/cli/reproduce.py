@@ -10,8 +10,9 @@ import typer
 
 from advae.cli.groups import SESSION, complete_names, grouped
 from advae.cli.levels import put_survey, show_levels
-from advae.cli.options import EVERY_FORMAT, DataDirOption, FormatOption, OutOption, split_names
+from advae.cli.options import DataDirOption, split_names
 from advae.cli.report import put_report
+from advae.cli.report_options import EVERY_FORMAT, FormatOption, OutOption
 from advae.cli.session import Session
 from advae.datasets import DATASETS
 from advae.errors import DivergedError
