@@ -230,11 +230,12 @@ def read_files(lab: Lab, runs: list[Manifest], out: Path) -> dict[str, str]:
 
 def print_summary(comparison: Comparison, *, width: int = 80, encoding: str = "utf-8", chart: bool = True) -> str:
     """Return what the terminal's summary looks like there, its words as they are broken."""
-    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding=encoding, write_through=True)
     console = Console(width=width, file=stream, soft_wrap=True, markup=False)
     for part in summarize(comparison, width=width, encoding=encoding, chart=chart):
         console.print(part)
-    return stream.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+    return raw.getvalue().decode(encoding)
 
 
 class Tags(HTMLParser):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -136,9 +137,9 @@ def test_killed_half_way_it_goes_on_where_it_was(whole: Path, plan: Path, tmp_pa
         assert (out / name).read_bytes() == (whole / "report" / name).read_bytes(), name
 
 
-def _wait_for(happened: object, process: subprocess.Popen[bytes]) -> None:
+def _wait_for(happened: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 200
-    while not happened():  # type: ignore[operator]
+    while not happened():
         assert process.poll() is None, "it ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from advae.report.gaps import Terms
-from advae.report.grids import Cell, Grid
+from advae.report.grids import Cell, Grid, show_rate
 from advae.report.judging import count_verdicts, summarize_verdicts
 from advae.report.rows import Comparison, Row
-from advae.report.runs import Rate
 from advae.report.standings import Standing, find_standings, read_terms
 from advae.report.wording import (
     NOT_APPLICABLE,
     NOT_RUN,
     describe_terms,
     format_budget,
-    format_rate,
     name_attack,
     show_name,
 )
@@ -53,7 +51,7 @@ def _write_row(standing: Standing) -> tuple[str, ...]:
         Cell(format_budget(row.eps, row.run.recipe.norm), row.eps) if row else nothing,
         Cell(str(row.run.metrics.n), row.run.metrics.n) if row else nothing,
         name_attack(row.run) if row else nothing,
-        _write_rate(standing.clean),
+        show_rate(standing.clean),
         _write_oblivious(standing),
         _write_adaptive(standing),
         _write_gap(standing),
@@ -62,15 +60,11 @@ def _write_row(standing: Standing) -> tuple[str, ...]:
     )
 
 
-def _write_rate(rate: Rate) -> Cell:
-    return Cell(format_rate(rate), rate.value)
-
-
 def _write_attacked(row: Row | None, terms: Terms | None) -> Cell:
     """Return what is left, with the attack where it is not on the terms that a reader expects."""
     if row is None:
         return Cell(NOT_RUN, None)
-    cell = _write_rate(row.own.attacked)
+    cell = show_rate(row.own.attacked)
     return cell if terms in (None, read_terms(row)) else Cell(f"{cell} {describe_terms(row.run, row.eps)}", cell.value)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from advae.experiments import PAPER_EPOCHS, Published, explain_difference, list_published
 from advae.records import NetworkOptions
-from advae.report.grids import Cell, Grid
+from advae.report.grids import Cell, Grid, show_count, show_share
 from advae.report.rows import Comparison
 from advae.report.runs import Measured, Rate, Run, read_raw_range
 from advae.report.wording import (
@@ -17,7 +17,6 @@ from advae.report.wording import (
     format_eps,
     format_points,
     format_rate,
-    format_share,
     show_name,
 )
 
@@ -194,10 +193,10 @@ def _write_row(counterpart: Counterpart) -> tuple[str, ...]:
     found = (counterpart.protocol, counterpart.adaptive)
     points = NOT_APPLICABLE if counterpart.stands_in else format_points(difference)
     return (
-        Cell(str(published.figure), published.figure),
+        show_count(published.figure),
         f"{published.dataset}, ours: {show_name(counterpart.dataset)}" if counterpart.stands_in else published.dataset,
         counterpart.name,
-        Cell(format_share(published.accuracy), published.accuracy),
+        show_share(published.accuracy),
         _write_found(counterpart.protocol),
         Cell(points, difference),
         _write_found(counterpart.adaptive),

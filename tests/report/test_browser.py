@@ -127,7 +127,8 @@ OPEN_ALL = "for (const one of document.querySelectorAll('details')) one.open = t
 
 @pytest.fixture(params=["written", "awkward"])
 def report(request: pytest.FixtureRequest) -> Written:
-    return request.getfixturevalue(request.param)  # type: ignore[no-any-return]
+    written: Written = request.getfixturevalue(request.param)
+    return written
 
 
 # ---------------------------------------------------------------- what is there
@@ -179,20 +180,21 @@ SORT_ALL = f"""() => [...document.querySelectorAll("table.sortable")].flatMap((t
 
 
 def read_column(sight: Sight, table: Any, column: int) -> list[str]:
-    return sight.run(READ_COLUMN, [table, column])  # type: ignore[no-any-return]
+    words: list[str] = sight.run(READ_COLUMN, [table, column])
+    return words
 
 
 def test_the_headline_sorts_by_the_numbers_behind_its_words(written: Written, look: Any) -> None:
     sight = look(written)
     table = sight.page.locator("table.headlines")
     for column in range(len(written.headline[0])):
-        values = {row[-1]: read_value(row[column]) for row in written.headline}
+        values: dict[str, Any] = {row[-1]: read_value(row[column]) for row in written.headline}
         known = [value for value in values.values() if value is not None]
         for down in (False, True):
             table.locator("thead button").nth(column).click()
             ids = table.locator("tbody tr td:last-child").all_inner_texts()
             shown = [values[id_] for id_ in ids]
-            assert shown[: len(known)] == sorted(known, reverse=down), (column, down)  # type: ignore[type-var]
+            assert shown[: len(known)] == sorted(known, reverse=down), (column, down)
             assert shown[len(known) :] == [None] * (len(values) - len(known)), "what was not run comes last"
             states = table.locator("thead th").evaluate_all("all => all.map((one) => one.ariaSort)")
             expected = [None] * len(states)

@@ -47,7 +47,7 @@ def test_a_run_that_differs_is_no_counterpart(lab: Lab, tmp_path: Path, changes:
     files = read_files(lab, [defended], tmp_path)
     row = json.loads(files["json"])["rows"][0]
     assert row["without"] == {"status": NOT_RUN}
-    assert row["with"]["accuracy"] == defended.metrics.results[0].accuracy  # type: ignore[union-attr]
+    assert row["with"]["accuracy"] == defended.as_run()[1].results[0].accuracy
     assert NOT_RUN in files["html"]
     assert NOT_RUN in files["md"]
     assert next(csv.DictReader(files["csv"].splitlines()))["without_accuracy"] == NOT_RUN
@@ -122,8 +122,8 @@ def test_csv_has_a_line_for_each_run_and_eps(lab: Lab, pair: list[Manifest], tmp
         (m.id, e) for m in pair for e in ("0.1", "0.3")
     )
     defended = next(line for line in lines if line["run"] == pair[1].id)
-    assert float(defended["accuracy"]) == pair[1].metrics.results[0].accuracy  # type: ignore[union-attr]
-    assert float(defended["without_accuracy"]) == pair[0].metrics.results[0].accuracy  # type: ignore[union-attr]
+    assert float(defended["accuracy"]) == pair[1].as_run()[1].results[0].accuracy
+    assert float(defended["without_accuracy"]) == pair[0].as_run()[1].results[0].accuracy
     assert "" not in defended.values()
 
 

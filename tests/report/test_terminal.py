@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -134,9 +135,9 @@ def test_a_chart_is_of_the_largest_gap(lab: Lab, several: list[Manifest]) -> Non
     ],
 )
 def test_a_chart_is_drawn_only_where_it_can_be(
-    lab: Lab, several: list[Manifest], changes: dict[str, object], drawn: bool
+    lab: Lab, several: list[Manifest], changes: dict[str, Any], drawn: bool
 ) -> None:
-    text = print_summary(compare_runs(lab.registry, several), **changes)  # type: ignore[arg-type]
+    text = print_summary(compare_runs(lab.registry, several), **changes)
     assert ("┤" in text) is drawn
     if drawn:
         chart = text[text.index(" 100 % ┤") :]
