@@ -2,9 +2,10 @@
 
     python -m tests.benchmarks.reproduction --data-dir DIR --home DIR [--jobs N] [--datasets mnist,fashion-mnist]
 
-About two hours on two cores. It makes the cells of ``advae reproduce`` in the registry in --home, and so goes on where
-it was stopped, and where ``advae reproduce`` was. Activations are compared on MNIST alone, as in the paper. The JSON
-goes to tests/benchmarks/results/reproduction.json, from which ``results_table`` makes the README's tables.
+Hours on two cores; ``advae reproduce --dry-run`` foretells how many. It makes the cells of ``advae reproduce`` in the
+registry in --home, and so goes on where it was stopped, and where ``advae reproduce`` was. Activations are compared on
+MNIST alone, as in the paper. The JSON goes to tests/benchmarks/results/reproduction.json, from which ``results_table``
+makes the README's tables.
 """
 
 from __future__ import annotations
