@@ -44,13 +44,15 @@ class Fitted:
 class ClassifierKind:
     """A row of CLASSIFIERS.
 
-    options: fills in a request; fit: (recipe, x, y, on_epoch) -> Fitted; restore: (recipe, arrays) -> logits function.
+    options: fills in a request; fit: (recipe, x, y, on_epoch) -> Fitted; restore: (recipe, arrays) -> logits function;
+    linear: whether its logits are affine in the image.
     """
 
     summary: str
     options: Callable[[ClassifierRequest, Dataset], NetworkOptions | LogisticOptions]
     fit: Callable[[ClassifierRecipe, FloatArray, IntArray, OnEpoch], Fitted]
     restore: Callable[[ClassifierRecipe, Arrays], Logits]
+    linear: bool = False
 
 
 # ---------------------------------------------------------------- nn: the paper's stack, then one logit a class
@@ -191,7 +193,11 @@ def rebuild_regression(recipe: ClassifierRecipe, arrays: Arrays, iterations: int
 
 CLASSIFIERS: dict[str, ClassifierKind] = {
     "lr": ClassifierKind(
-        "multinomial logistic regression (scikit-learn)", _fill_in_logistic, fit_logistic, restore_logistic
+        "multinomial logistic regression (scikit-learn)",
+        _fill_in_logistic,
+        fit_logistic,
+        restore_logistic,
+        linear=True,
     ),
     "nn": ClassifierKind("the paper's five-layer network", _fill_in_network, fit_network, restore_network),
 }

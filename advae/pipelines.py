@@ -57,4 +57,5 @@ def load_pipeline(
         twin=load_logits(registry, _open_same(twin, classifier)) if twin else None,
         surrogate=load_pipeline(registry, _open_same(surrogate, classifier)).differentiate if surrogate else None,
         unit_range=found is None or found.as_autoencoder()[1].unit_range,
+        linear=CLASSIFIERS[classifier.as_classifier()[0].model].linear,
     )

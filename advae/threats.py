@@ -21,7 +21,7 @@ class Pipeline:
     purify: None for a classifier without purifier. differentiable: whether ``purify`` has a derivative worth following.
     clips: whether it cuts its output off at 0 and 1. twin: the undefended classifier that an oblivious attacker uses;
     surrogate: the pipeline that a transfer attacker uses, as its maker would differentiate it. unit_range: whether
-    purified images lie in [0, 1].
+    purified images lie in [0, 1]. linear: whether ``classify`` is affine, as logistic regression is.
     """
 
     classify: Callable[[Tensor], Tensor]
@@ -31,6 +31,12 @@ class Pipeline:
     twin: Callable[[Tensor], Tensor] | None = None
     surrogate: Function | None = None
     unit_range: bool = True
+    linear: bool = False
+
+    @property
+    def affine(self) -> bool:
+        """Whether the logits of the whole pipeline are affine in the image."""
+        return self.linear and self.purify is None
 
     def purified(self, x: Tensor, draw: Tensor) -> Tensor:
         """Return what the classifier is fed for x."""
@@ -62,7 +68,7 @@ class Surface:
     start: (x, draw) -> the point that the perturbation is added to; craft: the logits that the attacker
     differentiates; see: what the classifier is fed for an attacked point; classify: its logits, which decide;
     upper: the largest valid pixel at the point of attack, the smallest is 0. through: the pipeline, where ``craft``
-    passes through its purifier; else None.
+    passes through its purifier; else None. affine: whether the logits that decide are affine in the attacked point.
     """
 
     start: Function
@@ -71,6 +77,19 @@ class Surface:
     classify: Callable[[Tensor], Tensor]
     upper: float = 1.0
     through: Pipeline | None = None
+    affine: bool = False
+
+    def find_range(self, start: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the smallest and the largest valid values of points that start there: scalars, or (n, d).
+
+        Images lie in the range. What a purifier with a linear output makes of them may start outside, and moving it
+        back would spend budget.
+        """
+        if self.start is _identity:
+            return 0.0, self.upper
+        import tensorflow as tf
+
+        return tf.minimum(start, 0.0), tf.maximum(start, self.upper)
 
 
 @dataclass(frozen=True)
@@ -99,7 +118,14 @@ def _identity(x: Tensor, draw: Tensor) -> Tensor:
 
 def view_adaptive(pipeline: Pipeline) -> Surface:
     """The whole pipeline is differentiated, the perturbation is added to the input."""
-    return Surface(_identity, pipeline.differentiate, pipeline.purified, pipeline.classify, through=pipeline)
+    return Surface(
+        _identity,
+        pipeline.differentiate,
+        pipeline.purified,
+        pipeline.classify,
+        through=pipeline,
+        affine=pipeline.affine,
+    )
 
 
 def view_black_box(pipeline: Pipeline) -> Surface:
@@ -116,7 +142,7 @@ def view_transfer(pipeline: Pipeline) -> Surface:
     """A pipeline of the same make and another seed is differentiated."""
     if pipeline.surrogate is None:
         raise UsageError("threat 'transfer' needs a surrogate of the pipeline")
-    return Surface(_identity, pipeline.surrogate, pipeline.purified, pipeline.classify)
+    return Surface(_identity, pipeline.surrogate, pipeline.purified, pipeline.classify, affine=pipeline.affine)
 
 
 def view_oblivious(pipeline: Pipeline) -> Surface:
@@ -133,7 +159,14 @@ def view_encoded(pipeline: Pipeline) -> Surface:
     A raw output (``--rescale none``) has a range of its own, so only the lower end is a limit there.
     """
     upper = 1.0 if pipeline.unit_range else math.inf
-    return Surface(pipeline.purified, lambda x, draw: pipeline.classify(x), _identity, pipeline.classify, upper)
+    return Surface(
+        pipeline.purified,
+        lambda x, draw: pipeline.classify(x),
+        _identity,
+        pipeline.classify,
+        upper,
+        affine=pipeline.linear,
+    )
 
 
 THREATS: dict[str, Threat] = {

@@ -10,7 +10,13 @@ import pytest
 
 from advae.attacks import ATTACKS, find_attack, find_loss
 from advae.attacks.gradient import bim, fgsm
-from advae.attacks.linear import linear_direction, linear_step, natural_targets, non_natural_targets, paper_step
+from advae.attacks.linear import (
+    linear_direction,
+    natural_targets,
+    non_natural_targets,
+    paper_direction,
+    scaled_direction,
+)
 from advae.attacks.losses import LOSSES
 from advae.errors import UsageError
 from tests.attacks.models import linear_model, make_goal, small_network
@@ -84,8 +90,8 @@ def test_linear_attacks_equal_the_per_sample_formula(target: int | None, unclipp
     x, y = rng.random((25, 40)).astype("f4"), rng.integers(0, 5, 25)
     labels = y if target is None else np.full(25, target)
     goal = make_goal(logits, labels, targeted=target is not None)
-    step = paper_step if unclipped else linear_step
-    moved = step(goal, tf.constant(x), eps=tf.constant(0.2)).numpy()
+    direct = paper_direction if unclipped else scaled_direction
+    moved = x + 0.2 * direct(goal, tf.constant(x)).numpy()
     for i in range(25):
         g = loop_over_the_formula(weights.astype("f8"), bias.astype("f8"), x[i].astype("f8"), int(y[i]), target)
         expected = x[i] + 0.2 * g / (g.max() if unclipped else np.abs(g).max())

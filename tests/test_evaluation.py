@@ -171,6 +171,55 @@ def test_gradients_that_are_not_numbers_leave_their_samples_alone(method: str, t
     assert result.accuracy < result.zero_gradient_fraction + 0.9
 
 
+@pytest.mark.parametrize("method", ["non-targeted", "natural", "one-target"])
+@pytest.mark.parametrize("threat", ["adaptive", "encoded"])
+def test_logits_that_are_affine_in_eps_are_judged_as_built_images_are(method: str, threat: str, toy: Any) -> None:
+    """--no-clip on a linear classifier: nothing is built, and nothing comes out otherwise but what only images have."""
+    x, y, pipeline = toy
+    linear = dataclasses.replace(pipeline, purify=pipeline.purify if threat == "encoded" else None, linear=True)
+    surfaces = [THREATS[threat].view(one) for one in (linear, dataclasses.replace(linear, linear=False))]
+    assert [surface.affine for surface in surfaces] == [True, False]
+    recipe = make_recipe(method, threat=threat, clip=False, eps=(0.0, 0.05, 0.3))
+    short, long = (evaluate(surface, recipe, x, y) for surface in surfaces)
+    for name in ("predictions", "zero_gradient", "clean_predictions"):
+        np.testing.assert_array_equal(*(found.arrays["outcomes.npz"][name] for found in (short, long)))
+    for name in ("linf", "l2"):
+        np.testing.assert_allclose(*(found.arrays["outcomes.npz"][name] for found in (short, long)), atol=1e-6)
+    for name in ("x_adv", "seen", "start"):
+        np.testing.assert_allclose(*(found.arrays["samples.npz"][name] for found in (short, long)), atol=1e-6)
+    for mine, theirs in zip(short.metrics.results, long.metrics.results, strict=True):
+        assert (mine.accuracy_8bit, mine.pixel_range) == (None, None)
+        assert theirs.pixel_range is not None
+        assert (theirs.accuracy_8bit is None) == (threat == "encoded")
+        assert (mine.accuracy, mine.targets, mine.finite) == (theirs.accuracy, theirs.targets, theirs.finite)
+
+
+@pytest.mark.parametrize("method", ["non-targeted", "natural"])
+@pytest.mark.parametrize("behind", [True, False])
+def test_one_gradient_serves_every_eps_of_an_attack_along_a_line(
+    method: str, behind: bool, toy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And its traces are as many for one eps as for ten, for one batch as for three of which the last is short."""
+    from advae import batching
+
+    x, y, pipeline = toy
+    traces: list[int] = []
+
+    def classify(images: Any) -> Any:
+        traces.append(1)
+        return pipeline.classify(images)
+
+    whole = dataclasses.replace(pipeline, classify=classify, purify=pipeline.purify if behind else None)
+    counted, results = [], []
+    for batch, eps in ((1000, (0.1,)), (40, (0.1,)), (40, tuple(k / 20 for k in range(1, 11)))):
+        monkeypatch.setattr(batching, "BATCH", batch)
+        traces.clear()
+        results.append(evaluate(THREATS["adaptive"].view(whole), make_recipe(method, eps=eps), x, y).metrics.results)
+        counted.append(len(traces))
+    assert counted[0] == counted[1] == counted[2]
+    assert results[0][0].accuracy == results[1][0].accuracy == results[2][1].accuracy
+
+
 def test_one_trace_serves_every_eps_and_batch(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from advae import batching
 

@@ -10,7 +10,14 @@ from advae.attacks.carlini import cw
 from advae.attacks.goals import Goal
 from advae.attacks.gradient import bim, fgsm, loss_gradient, margin_gradient
 from advae.attacks.iterative import apgd, mim, pgd
-from advae.attacks.linear import linear_direction, linear_step, natural_targets, non_natural_targets, paper_step
+from advae.attacks.linear import (
+    linear_direction,
+    linear_step,
+    natural_targets,
+    non_natural_targets,
+    paper_direction,
+    scaled_direction,
+)
 from advae.attacks.losses import LOSSES
 from advae.attacks.noise import noise
 from advae.attacks.square import square
@@ -38,10 +45,12 @@ class Attack:
     their size is the caller's to choose; stride: the default step is stride * eps / steps; norms: those that it can
     measure its budget in; restarts: from how many random points by default, None for attacks that start at x; loss:
     what it climbs by default, None for those with an objective of their own; threat: the only threat model that it
-    makes sense under, None for any. unclipped: the paper's form of ``run``, for ``--no-clip``. target: default of
-    attacks on one class; choose_targets: reads a target for each class off the confusion matrix after TARGETS_FROM, at
-    the same eps on the same samples. members: norm -> (attack, loss or None for its own), cheapest first, of which
-    each sample meets one after the other until it is broken; ``run`` is then the first one's.
+    makes sense under, None for any. direction: (goal, x) -> what eps times is added to x, of an attack that goes along
+    a line, so that one gradient serves every eps; unclipped: the paper's form of it, for ``--no-clip``. target: default
+    of attacks on one class; choose_targets: reads a target for each class off the confusion matrix after TARGETS_FROM,
+    at the same eps on the same samples. members: norm -> (attack, loss or None for its own), cheapest first, of which
+    each sample meets one after the other until it is broken; ``run`` is then the first one's. revision: raised when
+    this attack's result changes, and no other's.
     """
 
     summary: str
@@ -52,7 +61,8 @@ class Attack:
     norms: tuple[Norm, ...] = ("linf",)
     restarts: int | None = None
     loss: str | None = DEFAULT_LOSS
-    unclipped: Callable[..., Tensor] | None = None
+    direction: Callable[[Goal, Tensor], Tensor] | None = None
+    unclipped: Callable[[Goal, Tensor], Tensor] | None = None
     target: int | None = None
     choose_targets: Callable[[IntArray], tuple[int, ...]] | None = None
     linear_only: bool = False
@@ -60,6 +70,7 @@ class Attack:
     queries: bool = False
     threat: str | None = None
     members: Mapping[str, tuple[tuple[str, str | None], ...]] = field(default_factory=dict)
+    revision: int = 0
 
     @property
     def iterative(self) -> bool:
@@ -73,7 +84,17 @@ class Attack:
 
 
 def _linear(summary: str, **row: Any) -> Attack:
-    return Attack(summary, linear_step, linear_direction, unclipped=paper_step, linear_only=True, loss=None, **row)
+    return Attack(
+        summary,
+        linear_step,
+        linear_direction,
+        direction=scaled_direction,
+        unclipped=paper_direction,
+        linear_only=True,
+        loss=None,
+        revision=1,
+        **row,
+    )
 
 
 WORST = {

@@ -41,23 +41,28 @@ def _finite_direction(goal: Goal, x: Tensor) -> Tensor:
     return tf.where(tf.math.is_finite(g), g, 0.0)
 
 
-def linear_step(goal: Goal, x: Tensor, *, eps: Tensor) -> Tensor:
-    """Return x + eps * g / max |g|: the largest change of a pixel is eps."""
+def scaled_direction(goal: Goal, x: Tensor) -> Tensor:
+    """Return g / max |g|, whose largest change of a pixel is 1: eps times it is the attack, whatever eps is."""
     import tensorflow as tf
 
     g = _finite_direction(goal, x)
-    return x + eps * tf.math.divide_no_nan(g, tf.reduce_max(tf.abs(g), axis=-1, keepdims=True))
+    return tf.math.divide_no_nan(g, tf.reduce_max(tf.abs(g), axis=-1, keepdims=True))
 
 
-def paper_step(goal: Goal, x: Tensor, *, eps: Tensor) -> Tensor:
-    """Return x + eps * g / max g, the paper's own scale.
+def paper_direction(goal: Goal, x: Tensor) -> Tensor:
+    """Return g / max g, the paper's own scale.
 
-    Its maximum is taken without absolute value, so that a pixel with negative g may change by more than eps.
+    Its maximum is taken without absolute value, so that a pixel with negative g may change by more than 1.
     """
     import tensorflow as tf
 
     g = _finite_direction(goal, x)
-    return x + eps * tf.math.divide_no_nan(g, tf.reduce_max(g, axis=-1, keepdims=True))
+    return tf.math.divide_no_nan(g, tf.reduce_max(g, axis=-1, keepdims=True))
+
+
+def linear_step(goal: Goal, x: Tensor, *, eps: Tensor) -> Tensor:
+    """Return x + eps * g / max |g|: the largest change of a pixel is eps."""
+    return x + eps * scaled_direction(goal, x)
 
 
 def natural_targets(confusion: IntArray) -> tuple[int, ...]:

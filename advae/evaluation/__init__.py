@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any, Literal
 from advae import metrics
 from advae.batching import split_rows
 from advae.evaluation.arrays import (
+    Kept,
     Scored,
     collect_adversarial,
     collect_outcomes,
     collect_samples,
     first_of_each_class,
+    join_columns,
 )
 from advae.evaluation.attacker import Attacker, Proposal, find_source, list_members
 from advae.evaluation.draws import DRAWS_PER_BATCH
 from advae.evaluation.probing import Probe, probe
 from advae.evaluation.scorer import Scorer
+from advae.evaluation.sweeping import Sweep
 from advae.records import ADVERSARIAL, OUTCOMES, SAMPLES, EpsResult, RunMetrics
 from advae.threats import Surface
 
@@ -60,11 +63,11 @@ def evaluate(
     import numpy as np
 
     shown = first_of_each_class(y)
-    kept = np.arange(len(x)) if recipe.save_adversarial else shown
+    kept = Kept(np.arange(len(x)) if recipe.save_adversarial else shown, shown)
     scorer = Scorer(surface, recipe, x)
     attack = _Attack(surface, recipe, x, y, scorer, on_batch)
     clean = scorer.score_clean(shown)
-    scored = [attack.score(eps, kept) for eps in recipe.eps]
+    scored = attack.score(kept)
     # The targets, and so the first gradients, are often the same at every eps.
     zero_by_targets = {one.targets: attack.first.zero_gradients(one.targets) for one in scored}
     zero = [zero_by_targets[one.targets] for one in scored]
@@ -86,7 +89,7 @@ def evaluate(
     )
     arrays = {
         OUTCOMES: collect_outcomes(y, clean.predictions, scored, zero),
-        SAMPLES: collect_samples(x, y, clean.start, scored, shown, np.searchsorted(kept, shown)),
+        SAMPLES: collect_samples(x, y, clean.start, scored, kept),
     }
     if recipe.save_adversarial:
         arrays[ADVERSARIAL] = collect_adversarial(y, scored)
@@ -123,38 +126,40 @@ class _Attack:
     def targeted(self) -> bool:
         return self.first.row.targeted
 
-    def score(self, eps: float, kept: IntArray) -> Scored:
-        """Return the outcome at eps over all samples, images only of the positions in ``kept``."""
-        targets = self._choose_targets(eps)
-        alone = len(self.members) == 1
-        proposals = self.first.propose(eps, _all(self.y), targets) if alone else self._propose_worst(eps)
-        return self._judge(proposals, eps, kept, targets)
+    def score(self, kept: Kept) -> list[Scored]:
+        """Return the outcome at each eps over all samples, images only of those that are kept."""
+        if self.first.line and len(self.members) == 1:
+            return self._sweep(self.first, self._choose_targets(), kept)
+        return [self._score_one(eps, kept) for eps in self.recipe.eps]
 
     def probe(self, eps: float, targets: tuple[int, ...] | None) -> Probe | None:
         """Return how the attack gets on; None for an ensemble, whose members go on where others gave up."""
         return probe(self.first, eps, targets) if len(self.members) == 1 and self.recipe.clip else None
 
-    def _judge(
-        self, proposals: Iterator[Proposal], eps: float, kept: IntArray, targets: tuple[int, ...] | None
-    ) -> Scored:
+    def _sweep(self, attacker: Attacker, targets: Sequence[tuple[int, ...] | None], kept: Kept) -> list[Scored]:
+        """Return the outcome at each eps of an attack along a line. targets: at each eps; equal ones share a pass."""
+        assert attacker.line
+        sweep, found = Sweep(attacker, self.scorer, attacker.line), dict[int, Scored]()
+        for one in dict.fromkeys(targets):
+            places = [i for i, other in enumerate(targets) if other == one]
+            scored = sweep.score([self.recipe.eps[i] for i in places], one, kept)
+            found |= dict(zip(places, scored, strict=True))
+        return [found[i] for i in range(len(targets))]
+
+    def _score_one(self, eps: float, kept: Kept) -> Scored:
         import numpy as np
 
-        columns: list[tuple[np.ndarray[Any, Any], ...]] = []
-        lows, highs, finite = [], [], True
+        alone = len(self.members) == 1
+        proposals = self.first.propose(eps, _all(self.y), None) if alone else self._propose_worst(eps)
+        parts, lows, highs, finite = [], [], [], True
         for index, proposal in enumerate(proposals):
             found = self.scorer.judge(index, proposal, eps)
-            wanted = np.isin(proposal.rows, kept)
-            columns.append(
-                (
-                    *(found.predictions, found.rounded, found.linf, found.l2),
-                    *(proposal.x_adv[wanted], found.seen[wanted]),
-                )
-            )
+            saved, shown = (np.isin(proposal.rows, wanted) for wanted in (kept.images, kept.shown))
+            parts.append(vars(found) | {"x_adv": proposal.x_adv[saved], "seen": found.seen[shown]})
             lows.append(found.low)
             highs.append(found.high)
             finite &= found.finite
-        joined = [np.concatenate(column) for column in zip(*columns, strict=True)]
-        return Scored(*joined, targets=targets, pixel_range=(min(lows), max(highs)), finite=finite)
+        return Scored(**join_columns(parts), targets=None, pixel_range=(min(lows), max(highs)), finite=finite)
 
     def _propose_worst(self, eps: float) -> Iterator[Proposal]:
         """Yield for each sample what the first member that fools the pipeline proposes, else the last one's.
@@ -174,12 +179,13 @@ class _Attack:
         for _, rows in split_rows(_all(self.y)):
             yield Proposal(rows, start[rows], x_adv[rows])
 
-    def _choose_targets(self, eps: float) -> tuple[int, ...] | None:
-        choose = self.first.row.choose_targets
+    def _choose_targets(self) -> Sequence[tuple[int, ...] | None]:
+        """Return for each eps which class each class is to become, None where the attack does not choose."""
+        choose, classes = self.first.row.choose_targets, len(self.recipe.dataset.classes)
         if not (self.source and choose):
-            return None
-        mistaken = self._judge(self.source.propose(eps, _all(self.y), None), eps, self.y[:0], None).predictions
-        return choose(metrics.confusion_matrix(self.y, mistaken, len(self.recipe.dataset.classes)))
+            return [None] * len(self.recipe.eps)
+        mistaken = self._sweep(self.source, [None] * len(self.recipe.eps), Kept(self.y[:0], self.y[:0]))
+        return [choose(metrics.confusion_matrix(self.y, one.predictions, classes)) for one in mistaken]
 
 
 def _all(y: IntArray) -> IntArray:
@@ -231,7 +237,7 @@ def _summarise(
         norm_max=float((scored.linf if recipe.norm == "linf" else scored.l2).max()),
         pixel_range=scored.pixel_range,
         finite=scored.finite,
-        accuracy_8bit=metrics.accuracy(y, scored.rounded)[0] if attack.scorer.on_images else None,
+        accuracy_8bit=None if scored.rounded is None else metrics.accuracy(y, scored.rounded)[0],
         loss_curve=probed.loss_curve if probed else None,
         lost_fraction=probed.lost_fraction if probed else None,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,23 +19,44 @@ SHOWN = 10
 
 
 @dataclass(frozen=True)
-class Scored:
-    """What one attack at one eps left: arrays over all n samples; images only of the m samples asked for.
+class Kept:
+    """Positions of the samples of which images are kept, int64, sorted: attacked images, and what the pipeline saw."""
 
-    predictions: int64 (n,), rounded: the same after rounding to 8 bits; linf, l2: float32 (n,); x_adv, seen: float32
-    (m, d); targets: class -> class aimed at, where the attack chose them; pixel_range, finite: of all x_adv.
+    images: IntArray
+    shown: IntArray
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What one attack at one eps left: arrays over all n samples; images only of the samples that are kept.
+
+    predictions: int64 (n,), rounded: the same after rounding to 8 bits, None where what is attacked is no image; linf,
+    l2: float32 (n,); x_adv, seen: float32 (m, d) of ``Kept.images`` and ``Kept.shown``; targets: class -> class aimed
+    at, where the attack chose them; pixel_range: None where no image was built; finite: of all x_adv.
     """
 
     predictions: IntArray
-    rounded: IntArray
+    rounded: IntArray | None
     linf: FloatArray
     l2: FloatArray
     x_adv: FloatArray
     seen: FloatArray
-    _: KW_ONLY
     targets: tuple[int, ...] | None
-    pixel_range: tuple[float, float]
+    pixel_range: tuple[float, float] | None
     finite: bool
+
+
+COLUMNS = ("predictions", "rounded", "linf", "l2", "x_adv", "seen")
+"""The arrays of ``Scored``, which every batch has its part of."""
+
+
+def join_columns(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the arrays of ``Scored`` put together over the batches; None for what they do not have."""
+    import numpy as np
+
+    return {
+        name: None if parts[0].get(name) is None else np.concatenate([part[name] for part in parts]) for name in COLUMNS
+    }
 
 
 def first_of_each_class(y: IntArray) -> IntArray:
@@ -59,19 +81,18 @@ def collect_outcomes(y: IntArray, clean: IntArray, scored: list[Scored], zero: l
     }
 
 
-def collect_samples(
-    x: FloatArray, y: IntArray, start: FloatArray, scored: list[Scored], shown: IntArray, positions: IntArray
-) -> Arrays:
-    """Return the images that a report shows. positions: of the shown samples among those whose images were kept."""
+def collect_samples(x: FloatArray, y: IntArray, start: FloatArray, scored: list[Scored], kept: Kept) -> Arrays:
+    """Return the images that a report shows."""
     import numpy as np
 
+    shown, positions = kept.shown, np.searchsorted(kept.images, kept.shown)
     return {
         "ids": shown.astype(np.int64),
         "labels": y[shown],
         "x": x[shown],
         "start": start,
         "x_adv": np.stack([one.x_adv[positions] for one in scored]),
-        "seen": np.stack([one.seen[positions] for one in scored]),
+        "seen": np.stack([one.seen for one in scored]),
         "predictions": np.stack([one.predictions[shown] for one in scored]),
     }
 

@@ -70,6 +70,15 @@ class Attacker:
         return self.y if self.recipe.target is None else np.full_like(self.y, self.recipe.target)
 
     @property
+    def line(self) -> Callable[[Goal, Tensor], Tensor] | None:
+        """(goal, start) -> the direction that it goes along whatever eps is; None for an attack that does not."""
+        return self.row.direction if self.recipe.clip else self.row.unclipped
+
+    @property
+    def _restarts(self) -> int:
+        return self.recipe.restarts or 1
+
+    @property
     def steps(self) -> int:
         """How many steps it takes, or queries."""
         return self.recipe.queries or self.recipe.steps or 1
@@ -96,21 +105,31 @@ class Attacker:
         Best and fooled in the attacker's eyes: by its own draws, not by the one that it is judged by.
         """
         import numpy as np
-        import tensorflow as tf
 
-        start, x_adv, lowest = self.x[rows].copy(), self.x[rows].copy(), np.full(len(rows), np.inf, np.float32)
+        found = self._try(index, rows, labels, numbers, restart=0)
+        if self._restarts == 1:
+            return Proposal(rows, *found[:2])
+        # Copies, since what TensorFlow hands out must not be written to.
+        start, x_adv, lowest = (array.copy() for array in found)
         left = np.arange(len(rows))
-        for restart in range(self.recipe.restarts or 1):
-            images, aims = self.x[rows[left]], labels[rows[left]]
-            inputs = [*(images, aims, index), *numbers, restart]
-            found = [output.numpy() for output in self._propose(*map(tf.constant, inputs))]
-            better = (found[2] < lowest[left]) | (restart == 0)
-            kept = left[better]
-            start[kept], x_adv[kept], lowest[kept] = (array[better] for array in found)
+        for restart in range(1, self._restarts):
             left = left[~(lowest[left] < 0)]
             if not len(left):
                 break
+            found = self._try(index, rows[left], labels, numbers, restart=restart)
+            better = found[2] < lowest[left]
+            kept = left[better]
+            start[kept], x_adv[kept], lowest[kept] = (array[better] for array in found)
         return Proposal(rows, start, x_adv)
+
+    def _try(
+        self, index: int, rows: IntArray, labels: IntArray, numbers: tuple[float, float, int], *, restart: int
+    ) -> list[FloatArray]:
+        """Return start, x_adv and margins of some rows of a batch, attacked from one starting point."""
+        import tensorflow as tf
+
+        inputs = (self.x[rows], labels[rows], index, *numbers, restart)
+        return [output.numpy() for output in self._propose(*map(tf.constant, inputs))]
 
     def zero_gradients(self, targets: tuple[int, ...] | None) -> NDArray[np.bool_]:
         """Return for each sample whether the attacker's first gradient is zero or not finite, bool (n,)."""
@@ -142,21 +161,26 @@ class Attacker:
         self, x: Tensor, labels: Tensor, index: Tensor, eps: Tensor, step_size: Tensor, steps: Tensor, restart: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return start, x_adv and the margins that the attacker sees there."""
-        start = self._start(x, index)
-        goal = self._goal(labels, index, start, restart)
-        if not self.recipe.clip and self.row.unclipped:
-            x_adv = self.row.unclipped(goal, start, eps=eps)
-        else:
-            loop = {"step_size": step_size, "steps": steps} if self.row.iterative else {}
-            x_adv = self._keep_inside(goal, start, eps, loop)
-        return start, x_adv, goal.look(x_adv, steps)[1]
-
-    def _keep_inside(self, goal: Goal, start: Tensor, eps: Tensor, loop: dict[str, Tensor]) -> Tensor:
-        """Return what the attack proposes, moved into the ball and into the valid range."""
         import tensorflow as tf
 
-        x_raw = self.row.run(goal, start, eps=eps, **loop)
-        return tf.clip_by_value(start + self._shorten(x_raw - start, eps), goal.lower, goal.upper)
+        start = self._start(x, index)
+        goal = self._goal(labels, index, start, restart)
+        loop = {"step_size": step_size, "steps": steps} if self.row.iterative else {}
+        x_adv = self.keep_inside(goal, start, self.row.run(goal, start, eps=eps, **loop) - start, eps)
+        # A look costs a twentieth of ten steps, and where there is one start there is nothing to choose.
+        margins = goal.look(x_adv, steps)[1] if self._restarts > 1 else tf.zeros_like(x_adv[:, 0])
+        return start, x_adv, margins
+
+    def place(self, x: Tensor, labels: Tensor, index: Tensor) -> tuple[Goal, Tensor]:
+        """Return what the attack is to reach on a batch, and where it starts."""
+        start = self._start(x, index)
+        return self._goal(labels, index, start), start
+
+    def keep_inside(self, goal: Goal, start: Tensor, delta: Tensor, eps: Tensor) -> Tensor:
+        """Return start + delta, moved into the ball around start and into the valid range."""
+        import tensorflow as tf
+
+        return tf.clip_by_value(start + self._shorten(delta, eps), goal.lower, goal.upper)
 
     def _shorten(self, delta: Tensor, eps: Tensor) -> Tensor:
         """Return a perturbation moved into the ball."""
@@ -188,14 +212,14 @@ class Attacker:
                 z, axis=-1, keepdims=True
             )
 
+        lower, upper = self.surface.find_range(start)
         return Goal(
             logits=craft,
             labels=labels,
             targeted=self.row.targeted,
             loss=find_loss(self.recipe.loss) if self.recipe.loss else None,
-            # A purifier with a linear output may start outside the range; moving it back would spend budget.
-            lower=tf.minimum(start, 0.0),
-            upper=tf.maximum(start, self.surface.upper),
+            lower=lower,
+            upper=upper,
             norm=self.recipe.norm,
             seed=draws.start(self.recipe.seed, index, restart),
             draws=self.recipe.draws or 1,

@@ -12,9 +12,6 @@ from advae.evaluation import draws
 from advae.threats import THREATS, Surface
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from advae.evaluation.attacker import Proposal
     from advae.records import FloatArray, IntArray, RunRecipe
 
@@ -22,6 +19,25 @@ Tensor = Any
 
 TOLERANCE = 1e-6
 """What float32 rounding may add to a perturbation of size eps, on data in [0, 1]; on larger data as many times more."""
+
+COMPARED = 256
+"""Samples on which two draws are compared, to see whether the pipeline samples."""
+
+MEASURED = {
+    "predictions": "int64",
+    "rounded": "int64",
+    "linf": "float32",
+    "l2": "float32",
+    "x_adv": "float32",
+    "seen": "float32",
+    "low": "float32",
+    "high": "float32",
+    "finite": "bool",
+    "inside": "bool",
+    "longest": "float32",
+    "largest": "float32",
+}
+"""What is measured of a batch in the graph itself: name -> dtype."""
 
 SUM_OF_PROBABILITIES = 1e-3
 """How near to 1 outputs must add up to be taken for those of a softmax."""
@@ -31,12 +47,13 @@ SUM_OF_PROBABILITIES = 1e-3
 class Judged:
     """What the pipeline makes of a batch.
 
-    predictions: int64 (m,); rounded: the same after rounding to 8 bits; linf, l2: float32 (m,); seen: float32 (m, d),
-    what the classifier is fed; low, high: smallest and largest pixel; finite: whether every pixel is.
+    predictions: int64 (m,); rounded: the same after rounding to 8 bits, None where what is attacked is no image; linf,
+    l2: float32 (m,); seen: float32 (m, d), what the classifier is fed; low, high: smallest and largest pixel; finite:
+    whether every pixel is.
     """
 
     predictions: IntArray
-    rounded: IntArray
+    rounded: IntArray | None
     linf: FloatArray
     l2: FloatArray
     seen: FloatArray
@@ -71,6 +88,7 @@ class Scorer:
         self.surface, self.recipe, self.x = surface, recipe, x
         images, whole = tf.TensorSpec((None, x.shape[1]), tf.float32), tf.TensorSpec((), tf.int32)
         self._judge = tf.function(self._judge_batch, [images, whole])
+        self._round = tf.function(self._judge_rounded, [images, whole])
         self._start = tf.function(self._start_batch, [images, whole])
 
     @property
@@ -78,19 +96,31 @@ class Scorer:
         """Whether what is judged are images, which others can store in 8 bits."""
         return THREATS[self.recipe.threat].on_input
 
+    @property
+    def measured(self) -> list[str]:
+        """The names of what ``measure`` returns."""
+        return [name for name in MEASURED if name != "rounded" or self.on_images]
+
     def judge(self, index: int, proposal: Proposal, eps: float) -> Judged:
         """Return what the pipeline makes of a proposal. Raises AdvaeError where it is outside budget or range."""
         import numpy as np
         import tensorflow as tf
 
         start, x_adv = proposal.start, proposal.x_adv
-        outputs = self._judge(tf.constant(x_adv), tf.constant(draws.score(self.recipe.seed, index)))
-        seen, logits, rounded = (output.numpy() for output in outputs)
+        inputs = tf.constant(x_adv), tf.constant(draws.score(self.recipe.seed, index))
+        seen, logits = (output.numpy() for output in self._judge(*inputs))
         linf, l2 = metrics.perturbation_norms(start, x_adv)
-        self._check(eps, linf if self.recipe.norm == "linf" else l2, start, x_adv)
+        lower, upper = start.clip(max=0.0), start.clip(min=self.surface.upper)
+        self.check(
+            eps,
+            longest=float((linf if self.recipe.norm == "linf" else l2).max()),
+            inside=bool(((x_adv >= lower) & (x_adv <= upper)).all()),
+            largest=float(abs(start).max()),
+            pixels=(float(x_adv.min()), float(x_adv.max())),
+        )
         return Judged(
             predictions=metrics.decide(logits),
-            rounded=metrics.decide(rounded),
+            rounded=metrics.decide(self._round(*inputs).numpy()) if self.on_images else None,
             linf=linf.astype(np.float32),
             l2=l2.astype(np.float32),
             seen=seen,
@@ -116,15 +146,19 @@ class Scorer:
         for index, rows in split_rows(np.arange(len(self.x))):
             draw, other = (tf.constant(of(self.recipe.seed, index)) for of in (draws.score, draws.trial))
             start = self._start(tf.constant(self.x[rows]), draw)
-            seen, logits = (output.numpy() for output in self._judge(start, draw)[:2])
+            seen, logits = (output.numpy() for output in self._judge(start, draw))
             predictions.append(metrics.decide(logits))
             starts.append(start.numpy()[np.isin(rows, shown)])
             ranges += [float(start.numpy().min()), float(start.numpy().max())]
             clipped.append(float(((seen <= 0) | (seen >= 1)).mean()) * len(rows))
             probabilities &= _are_probabilities(logits)
-            # A purifier that samples does so on its way to the starting point or behind it.
-            again = self._start(tf.constant(self.x[rows]), other)
-            stochastic |= not np.array_equal(logits, self._judge(again, other)[1].numpy(), equal_nan=True)
+            if index == 0:
+                # A purifier that samples does so on its way to the starting point or behind it.
+                few = self.x[rows[:COMPARED]]
+                first, second = (
+                    self._judge(self._start(tf.constant(few), one), one)[1].numpy() for one in (draw, other)
+                )
+                stochastic = not np.array_equal(first, second, equal_nan=True)
         through = self.surface.through
         return Clean(
             predictions=np.concatenate(predictions),
@@ -135,16 +169,16 @@ class Scorer:
             stochastic=stochastic,
         )
 
-    def _check(self, eps: float, length: NDArray[np.float64], start: FloatArray, x_adv: FloatArray) -> None:
-        """Refuse what projection should have made impossible; what is not projected is not held to it."""
-        lower, upper = start.clip(max=0.0), start.clip(min=self.surface.upper)
-        inside = bool(((x_adv >= lower) & (x_adv <= upper)).all())
-        worst = float(length.max())
-        allowed = eps + TOLERANCE * max(1.0, float(abs(start).max()))
-        if self.recipe.clip and not (inside and worst <= allowed):
+    def check(self, eps: float, *, longest: float, inside: bool, largest: float, pixels: tuple[float, float]) -> None:
+        """Refuse what projection should have made impossible; what is not projected is not held to it.
+
+        longest: of all perturbations; inside: whether every pixel is in its range; largest: magnitude where they
+        start. Raises AdvaeError.
+        """
+        if self.recipe.clip and not (inside and longest <= eps + TOLERANCE * max(1.0, largest)):
             raise AdvaeError(
-                f"attack {self.recipe.method!r} left its budget: {self.recipe.norm} {worst:.9g} at eps {eps!r}, "
-                f"pixels from {x_adv.min():.9g} to {x_adv.max():.9g}; nothing was stored"
+                f"attack {self.recipe.method!r} left its budget: {self.recipe.norm} {longest:.9g} at eps {eps!r}, "
+                f"pixels from {pixels[0]:.9g} to {pixels[1]:.9g}; nothing was stored"
             )
 
     # ------------------------------------------------------------ traced
@@ -152,13 +186,53 @@ class Scorer:
     def _start_batch(self, x: Tensor, draw: Tensor) -> Tensor:
         return self.surface.start(x, draw)
 
-    def _judge_batch(self, x_adv: Tensor, draw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return what the classifier sees, its logits, and its logits after rounding the images to 8 bits."""
+    def _judge_batch(self, x_adv: Tensor, draw: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the classifier sees, and its logits."""
+        seen = self.surface.see(x_adv, draw)
+        return seen, self.surface.classify(seen)
+
+    def _judge_rounded(self, x_adv: Tensor, draw: Tensor) -> Tensor:
+        """Return the logits after rounding the images to 8 bits."""
         import tensorflow as tf
 
-        seen = self.surface.see(x_adv, draw)
-        rounded = self.surface.see(tf.round(x_adv * 255.0) / 255.0, draw)
-        return seen, self.surface.classify(seen), self.surface.classify(rounded)
+        return self._judge_batch(tf.round(x_adv * 255.0) / 255.0, draw)[1]
+
+    def measure(self, start: Tensor, x_adv: Tensor, draw: Tensor, kept: Tensor, shown: Tensor) -> dict[str, Tensor]:
+        """Return what is measured of a batch in the graph itself, by the names of ``measured``.
+
+        kept, shown: positions of the samples of which x_adv, and what the classifier sees, is returned.
+        """
+        import tensorflow as tf
+
+        delta, (seen, logits) = x_adv - start, self._judge_batch(x_adv, draw)
+        linf, l2 = tf.reduce_max(tf.abs(delta), axis=-1), tf.sqrt(tf.reduce_sum(delta * delta, axis=-1))
+        low, high, (lower, upper) = tf.reduce_min(x_adv), tf.reduce_max(x_adv), self.surface.find_range(start)
+        # A pixel that is not finite leaves no finite length.
+        finite = tf.reduce_all(tf.math.is_finite(l2))
+        # Comparing every pixel takes as long as attacking it; where the range is the same for all, two numbers tell.
+        inside = (low >= lower) & (high <= upper) if self.on_images else (x_adv >= lower) & (x_adv <= upper)
+        found = {
+            "predictions": self.decide(logits),
+            "linf": linf,
+            "l2": l2,
+            "x_adv": tf.gather(x_adv, kept),
+            "seen": tf.gather(seen, shown),
+            "low": low,
+            "high": high,
+            "finite": finite,
+            "inside": finite & tf.reduce_all(inside),
+            "longest": tf.reduce_max(linf if self.recipe.norm == "linf" else l2),
+            "largest": tf.reduce_max(tf.abs(start)),
+        }
+        if self.on_images:
+            found["rounded"] = self.decide(self._judge_rounded(x_adv, draw))
+        return found
+
+    def decide(self, logits: Tensor) -> Tensor:
+        """Return what ``metrics.decide`` does, in the graph."""
+        import tensorflow as tf
+
+        return tf.argmax(tf.where(tf.math.is_nan(logits), -float("inf"), logits), axis=-1)
 
 
 def _are_probabilities(logits: FloatArray) -> bool:

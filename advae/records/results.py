@@ -60,10 +60,11 @@ class EpsResult(Record):
     within_budget: False whenever the perturbation was neither projected nor clipped.
     targets: class of the true label -> class aimed at, for attacks whose targets come from the data.
 
-    From run revision 2 on: norm_max: the largest perturbation in the run's norm; pixel_range: of x_adv; finite:
-    whether every pixel is; accuracy_8bit: after rounding x_adv to 8 bits, None where it is no image. Of the first
-    samples only, in the attacker's eyes: loss_curve: (steps, mean margin loss), from the unchanged images on;
-    lost_fraction: share that an earlier iterate, or the unchanged image, had fooled and the returned one does not.
+    From run revision 2 on: norm_max: the largest perturbation in the run's norm; pixel_range: of x_adv, None where it
+    was judged without being built; finite: whether every pixel is; accuracy_8bit: after rounding x_adv to 8 bits, None
+    where it is no image. Of the first samples only, in the attacker's eyes: loss_curve: (steps, mean margin loss), from
+    the unchanged images on; lost_fraction: share that an earlier iterate, or the unchanged image, had fooled and the
+    returned one does not.
     """
 
     eps: float

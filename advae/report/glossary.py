@@ -110,7 +110,8 @@ GLOSSARY: dict[str, str] = {
     "within_budget": "Whether the perturbation is a valid one: projected into the budget and clipped to its range.",
     "norm_max": "Largest perturbation in the attack's norm, in units of an image's range; null for a run from before "
     "it was measured.",
-    "pixel_range": "Smallest and largest value of the attacked images; null for a run from before it was measured.",
+    "pixel_range": "Smallest and largest value of the attacked images; null where they were judged without being built "
+    "(no-clip on a linear classifier), and for a run from before it was measured.",
     "finite": "Whether every pixel of the attacked images is finite; null for a run from before it was measured.",
     "accuracy_8bit": "Accuracy after the attacked images were rounded to 8 bits, 0 to 1; null where they are no "
     "images, or it was not measured.",

@@ -16,7 +16,7 @@ from advae.threats import Threat, find_threat
 from advae.workflows.siblings import SURROGATE, PipelineRecipes, describe_reseeded, describe_undefended
 
 RUN_REV = 2
-"""Raised when the same attack recipe would give another result than before."""
+"""Raised when the same recipe would give another result than before, whatever the attack; one alone has a revision."""
 
 DRAWS = 16
 """Over how many draws of a purifier that samples a gradient is averaged, unless the user says otherwise."""
@@ -69,7 +69,7 @@ def prepare_run(
         limit=request.limit if request.limit and request.limit < n_test else None,
         save_adversarial=request.save_adversarial,
         seed=request.seed,
-        recipe_rev=RUN_REV,
+        recipe_rev=RUN_REV + row.revision,
     )
     return Prepared(made, tuple(sibling for sibling, wanted in needed if wanted))
 
