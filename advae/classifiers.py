@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from advae import networks
 from advae.errors import CorruptError, DivergedError, UsageError, unknown
 from advae.networks import Tensor
-from advae.records import ClassifierRecipe, Dataset, History, LogisticOptions, NetworkOptions
+from advae.records import FLOAT32, ClassifierRecipe, Dataset, History, LogisticOptions, NetworkOptions
 from advae.requests import ClassifierRequest, NetworkRequest
 from advae.training import OnEpoch, train
 
@@ -44,14 +44,14 @@ class Fitted:
 class ClassifierKind:
     """A row of CLASSIFIERS.
 
-    options: fills in a request; fit: (recipe, x, y, on_epoch) -> Fitted; restore: (recipe, arrays) -> logits function;
-    linear: whether its logits are affine in the image.
+    options: fills in a request; fit: (recipe, x, y, on_epoch) -> Fitted; restore: (recipe, arrays, precision of its
+    wide matrix products) -> logits function; linear: whether its logits are affine in the image.
     """
 
     summary: str
     options: Callable[[ClassifierRequest, Dataset], NetworkOptions | LogisticOptions]
     fit: Callable[[ClassifierRecipe, FloatArray, IntArray, OnEpoch], Fitted]
-    restore: Callable[[ClassifierRecipe, Arrays], Logits]
+    restore: Callable[[ClassifierRecipe, Arrays, str], Logits]
     linear: bool = False
 
 
@@ -91,13 +91,14 @@ def fit_network(recipe: ClassifierRecipe, x: FloatArray, y: IntArray, on_epoch: 
     return Fitted(networks.collect_weights((network,)), history=history)
 
 
-def restore_network(recipe: ClassifierRecipe, arrays: Arrays) -> Logits:
+def restore_network(recipe: ClassifierRecipe, arrays: Arrays, precision: str = FLOAT32) -> Logits:
     """Return the network's logits function. Raises CorruptError where the weights do not fit."""
     if isinstance(recipe.options, NetworkOptions):
         networks.refuse_unknown(recipe.options)
         networks.require_weights_of(recipe.options, recipe.dataset.side**2, len(recipe.dataset.classes), arrays)
     network, _ = _build_network(recipe)
     networks.put_weights((network,), arrays)
+    networks.set_precision((network,), precision)
     return lambda x: network(x)
 
 
@@ -158,8 +159,11 @@ def _check_coefficients(recipe: ClassifierRecipe, arrays: Arrays) -> None:
         raise CorruptError("the stored classes are not 0, 1, 2, ...")
 
 
-def restore_logistic(recipe: ClassifierRecipe, arrays: Arrays) -> Logits:
-    """Return W x + b from coef and intercept, for two classes [0, z]. Raises CorruptError where shapes do not fit."""
+def restore_logistic(recipe: ClassifierRecipe, arrays: Arrays, precision: str = FLOAT32) -> Logits:
+    """Return W x + b from coef and intercept, for two classes [0, z]. Raises CorruptError where shapes do not fit.
+
+    In float32 whatever the precision: so narrow a product gains nothing.
+    """
     from keras import ops
 
     _check_coefficients(recipe, arrays)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from advae.errors import CorruptError, UsageError, unknown
-from advae.records import Activations, Dataset, NetworkOptions
+from advae.records import BFLOAT16, Activations, Dataset, NetworkOptions
 from advae.requests import NetworkRequest
 
 if TYPE_CHECKING:
@@ -65,6 +65,23 @@ def dense_stack(inputs: int, sizes: Sequence[int], activations: Sequence[str], *
         for position, (size, activation) in enumerate(zip(sizes, activations, strict=True))
     ]
     return keras.Sequential([keras.Input((inputs,)), *layers])
+
+
+WIDE = 64
+"""Inputs and outputs of a layer from which on its product is worth a lower precision."""
+
+
+def set_precision(networks: Sequence[Any], precision: str) -> None:
+    """Let the products of wide layers be taken in ``precision``; weights, other layers and outputs stay float32.
+
+    The logits and whatever feeds an exponential layer come from narrow layers here, and bfloat16 has 8 bits.
+    """
+    import keras
+
+    for network in networks:
+        for layer in network.layers:
+            if precision == BFLOAT16 and min(layer.kernel.shape) >= WIDE:
+                layer.dtype_policy = keras.DTypePolicy("mixed_bfloat16")
 
 
 def refuse_unknown(options: NetworkOptions) -> None:

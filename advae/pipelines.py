@@ -5,7 +5,7 @@ from __future__ import annotations
 from advae.autoencoders import AUTOENCODERS, Purifier, restore_purifier
 from advae.classifiers import CLASSIFIERS, Logits
 from advae.errors import CorruptError
-from advae.records import Manifest
+from advae.records import FLOAT32, Manifest
 from advae.registry import Registry
 from advae.threats import Pipeline
 
@@ -13,20 +13,20 @@ WEIGHTS = "weights.npz"
 """The artifact that holds the arrays of an autoencoder or a classifier."""
 
 
-def load_purifier(registry: Registry, manifest: Manifest) -> Purifier:
+def load_purifier(registry: Registry, manifest: Manifest, precision: str = FLOAT32) -> Purifier:
     """Return the purifier of an ``ae`` entry. Raises CorruptError where its weights cannot be read or do not fit."""
     recipe, _ = manifest.as_autoencoder()
     if recipe.type not in AUTOENCODERS:
         raise CorruptError(f"{manifest.id} is of type {recipe.type!r}, which this advae does not know")
-    return restore_purifier(recipe, registry.read_arrays(manifest, WEIGHTS))
+    return restore_purifier(recipe, registry.read_arrays(manifest, WEIGHTS), precision)
 
 
-def load_logits(registry: Registry, manifest: Manifest) -> Logits:
+def load_logits(registry: Registry, manifest: Manifest, precision: str = FLOAT32) -> Logits:
     """Return the bare classifier of a ``clf`` entry, without its purifier. Raises CorruptError likewise."""
     recipe, _ = manifest.as_classifier()
     if recipe.model not in CLASSIFIERS:
         raise CorruptError(f"{manifest.id} is of model {recipe.model!r}, which this advae does not know")
-    return CLASSIFIERS[recipe.model].restore(recipe, registry.read_arrays(manifest, WEIGHTS))
+    return CLASSIFIERS[recipe.model].restore(recipe, registry.read_arrays(manifest, WEIGHTS), precision)
 
 
 def find_purifier(registry: Registry, classifier: Manifest) -> Manifest | None:
@@ -44,18 +44,27 @@ def _open_same(other: Manifest, classifier: Manifest) -> Manifest:
 
 
 def load_pipeline(
-    registry: Registry, classifier: Manifest, *, twin: Manifest | None = None, surrogate: Manifest | None = None
+    registry: Registry,
+    classifier: Manifest,
+    *,
+    twin: Manifest | None = None,
+    surrogate: Manifest | None = None,
+    precision: str = FLOAT32,
 ) -> Pipeline:
-    """Return the classifier behind its purifier, beside its undefended twin and its surrogate where they are named."""
+    """Return the classifier behind its purifier, beside its undefended twin and its surrogate where they are named.
+
+    precision: of all wide matrix products.
+    """
     found = find_purifier(registry, classifier)
-    purify = load_purifier(registry, found) if found else None
+    purify = load_purifier(registry, found, precision) if found else None
+    behind = load_pipeline(registry, _open_same(surrogate, classifier), precision=precision) if surrogate else None
     return Pipeline(
-        classify=load_logits(registry, classifier),
+        classify=load_logits(registry, classifier, precision),
         purify=purify,
         differentiable=purify is None or purify.differentiable,
         clips=purify is not None and purify.clips,
-        twin=load_logits(registry, _open_same(twin, classifier)) if twin else None,
-        surrogate=load_pipeline(registry, _open_same(surrogate, classifier)).differentiate if surrogate else None,
+        twin=load_logits(registry, _open_same(twin, classifier), precision) if twin else None,
+        surrogate=behind.differentiate if behind else None,
         unit_range=found is None or found.as_autoencoder()[1].unit_range,
         linear=CLASSIFIERS[classifier.as_classifier()[0].model].linear,
     )

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from advae.errors import BudgetError, UsageError
-from advae.records import Activations, Count, LayerSize, Norm, Rate, Record, Rescale, Scalar, Seed
+from advae.records import FLOAT32, Activations, Count, LayerSize, Norm, Rate, Record, Rescale, Scalar, Seed
 
 
 class Request(Record):
@@ -81,6 +81,7 @@ class AttackRequest(Request):
     draws: Annotated[int, Field(ge=1, le=1000)] | None = None
     queries: Count | None = None
     loss: str | None = None
+    precision: str = FLOAT32
     clip: bool = True
     limit: Count | None = None
     save_adversarial: bool = False

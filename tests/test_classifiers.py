@@ -27,7 +27,7 @@ def fit(request: ClassifierRequest, dataset: Dataset) -> tuple[Any, Any]:
 
 
 def predict(recipe: Any, arrays: Any, x: Any) -> Any:
-    logits = CLASSIFIERS[recipe.model].restore(recipe, arrays)
+    logits = CLASSIFIERS[recipe.model].restore(recipe, arrays, "float32")
     return apply(lambda batch, draw: logits(batch), x)
 
 
@@ -90,7 +90,7 @@ def test_lr_logits_and_gradient_are_those_of_w_x_plus_b(classes: int, compiled: 
         traced = run if compiled == "eager" else tf.function(run, jit_compile=compiled == "XLA")
         return [array.numpy() for array in traced(tf.constant(digits.x_test))]
 
-    ours, theirs = differentiate(CLASSIFIERS["lr"].restore(recipe, fitted.arrays)), differentiate(score)
+    ours, theirs = differentiate(CLASSIFIERS["lr"].restore(recipe, fitted.arrays, "float32")), differentiate(score)
     for found, expected in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
 
@@ -100,7 +100,7 @@ def test_a_keras_input_can_take_the_place_of_images(model: str, digits: Dataset)
     import keras
 
     recipe, fitted = fit(REQUESTS[model], digits)
-    logits = CLASSIFIERS[model].restore(recipe, fitted.arrays)
+    logits = CLASSIFIERS[model].restore(recipe, fitted.arrays, "float32")
     images = keras.Input((64,))
     np.testing.assert_array_equal(
         keras.Model(images, logits(images))(digits.x_test).numpy(), logits(digits.x_test).numpy()
@@ -152,6 +152,6 @@ def test_coefficients_that_do_not_fit_are_refused(digits: Dataset) -> None:
         fitted.arrays | {"classes": fitted.arrays["classes"] + 1},
     ):
         with pytest.raises(CorruptError):
-            CLASSIFIERS["lr"].restore(recipe, damaged)
+            CLASSIFIERS["lr"].restore(recipe, damaged, "float32")
         with pytest.raises(CorruptError):
             rebuild_regression(recipe, damaged, None)

@@ -9,9 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from advae.backend import compare_precisions
+from advae.batching import apply
+from advae.pipelines import load_pipeline
+from advae.records import ADVERSARIAL
 from advae.registry import Registry
 from advae.threats import LADDER
 from advae.verdicts import CHECKS
+from advae.workflows import attacking
 from tests.cli import Outcome, call, succeed
 from tests.conftest import Trained
 
@@ -169,3 +174,51 @@ def test_a_run_without_images_and_other_entries_are_not_written_as_npy(
         assert refused.code == 2
         assert "--save-adversarial" in refused.err
     assert not list(tmp_path.iterdir())
+
+
+# ---------------------------------------------------------------- precision
+
+
+@pytest.fixture(scope="module")
+def wide(home: Path) -> str:
+    """A network with layers that are wide enough for a lower precision."""
+    options = ("--hidden-size", 96, "--epochs", 4)
+    return succeed("train-clf", "--home", home, "--model", "nn", *options).out.strip()
+
+
+def test_bfloat16_crafts_and_float32_judges(home: Path, wide: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attacking, "compare_precisions", lambda: 2.0)
+    command = ("--clf", wide, "--method", "bim", "--eps", "0.1,0.3", "--save-adversarial", "--limit", 300, "--json")
+    full, low = (call("attack", "--home", home, *command, *more).json for more in ((), ("--precision", "bfloat16")))
+    assert (full["precision"], low["precision"]) == ("float32", "bfloat16")
+    registry = Registry(home)
+    arrays = [registry.read_arrays(registry.manifest(run["id"]), ADVERSARIAL) for run in (full, low)]
+    # Other images, which proves that other numbers made them, and within what float32 leaves of 8 bits about as strong.
+    assert (arrays[0]["x_adv"] != arrays[1]["x_adv"]).any()
+    for mine, theirs in zip(low["results"], full["results"], strict=True):
+        assert mine["accuracy"] == pytest.approx(theirs["accuracy"], abs=0.02)
+        assert mine["linf_max"] <= mine["eps"] + 1e-6
+    pipeline = load_pipeline(registry, registry.manifest(wide))
+    for x_adv, predicted in zip(arrays[1]["x_adv"], arrays[1]["predictions"], strict=True):
+        np.testing.assert_array_equal(apply(pipeline.defend, x_adv).argmax(axis=1), predicted)
+
+
+def test_bfloat16_is_refused_where_it_gains_nothing(home: Path, wide: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attacking, "compare_precisions", lambda: 0.8)
+    before = Registry(home).ids()
+    refused = attack(home, "--clf", wide, "--method", "pgd", "--eps", "0.1", "--precision", "bfloat16")
+    assert refused.code == 2
+    assert "would gain nothing here: its matrix products run at 0.80 times the speed of float32's" in refused.err
+    assert refused.err.count("\n") == 1
+    assert Registry(home).ids() == before
+
+
+@pytest.mark.parametrize("method", ["square", "noise", "cw", "worst"])
+def test_what_follows_no_loss_has_one_precision(method: str, home: Path, wide: str) -> None:
+    norm = "l2" if method == "cw" else "linf"
+    refused = attack(home, "--clf", wide, "--method", method, "--norm", norm, "--eps", "0.1", "--precision", "bfloat16")
+    assert (refused.code, refused.err) == (2, f"advae: --precision bfloat16 does not fit attack {method!r}\n")
+
+
+def test_how_much_bfloat16_gains_is_measured() -> None:
+    assert 0.01 < compare_precisions(rounds=1) < 100

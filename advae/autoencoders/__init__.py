@@ -10,7 +10,7 @@ from advae.autoencoders.networked import rescale_to_intensity
 from advae.autoencoders.purifiers import Purifier
 from advae.autoencoders.views import collect_views
 from advae.errors import UsageError, unknown
-from advae.records import AutoencoderRecipe, Dataset, History
+from advae.records import FLOAT32, AutoencoderRecipe, Dataset, History
 from advae.requests import AutoencoderRequest
 from advae.training import OnEpoch
 
@@ -77,9 +77,10 @@ def samples(recipe: AutoencoderRecipe) -> bool:
     return recipe.options.get("sample") is True
 
 
-def restore_purifier(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
+def restore_purifier(recipe: AutoencoderRecipe, arrays: Arrays, precision: str = FLOAT32) -> Purifier:
     """Return the purifier that the recipe and the arrays of ``fit_autoencoder`` describe, rescaling included.
 
-    Raises CorruptError where the arrays do not fit, or the recipe is none of ours.
+    precision: of its wide matrix products. Raises CorruptError where the arrays do not fit, or the recipe is none of
+    ours.
     """
-    return AUTOENCODERS[recipe.type].restore(recipe, arrays)
+    return AUTOENCODERS[recipe.type].restore(recipe, arrays, precision)

@@ -55,8 +55,11 @@ class ControlKind:
         """Return the arrays; there are no epochs, so there is no history."""
         return self.compute(recipe, x), None
 
-    def restore(self, recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
-        """Return the purifier. Raises CorruptError for a recipe or arrays that are not ours."""
+    def restore(self, recipe: AutoencoderRecipe, arrays: Arrays, precision: str) -> Purifier:
+        """Return the purifier, in float32 whatever the precision: no control has wide layers.
+
+        Raises CorruptError for a recipe or arrays that are not ours.
+        """
         self._refuse_unknown(recipe)
         shapes = self.shapes(recipe)
         found = {name: (array.shape, str(array.dtype)) for name, array in arrays.items()}

@@ -78,12 +78,13 @@ class NetworkKind:
         )
         return networks.collect_weights(built.networks), history
 
-    def restore(self, recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
+    def restore(self, recipe: AutoencoderRecipe, arrays: Arrays, precision: str) -> Purifier:
         """Return the purifier, rescaling included. Raises CorruptError for a recipe or weights that are not ours."""
         self._refuse_unknown(recipe)
         networks.require_weights_of(require_network(recipe), recipe.dataset.side**2, 0, arrays)
         built = self.build(recipe)
         networks.put_weights(built.networks, arrays)
+        networks.set_precision(built.networks, precision)
         return built.reconstruct if recipe.rescale == "none" else _rescale(built.reconstruct)
 
     def _refuse_unknown(self, recipe: AutoencoderRecipe) -> None:

@@ -81,11 +81,12 @@ class AutoencoderKind(Protocol):
         Raises DivergedError.
         """
 
-    def restore(self, recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
+    def restore(self, recipe: AutoencoderRecipe, arrays: Arrays, precision: str) -> Purifier:
         """Return the purifier that the recipe and the arrays of ``fit`` describe.
 
-        Raises CorruptError for a recipe that ``choose`` cannot have made, and for arrays that are not its own, before
-        memory is taken for what the recipe claims.
+        precision: of its wide matrix products, ``float32`` or ``bfloat16``. Raises CorruptError for a recipe that
+        ``choose`` cannot have made, and for arrays that are not its own, before memory is taken for what the recipe
+        claims.
         """
 
 

@@ -9,6 +9,7 @@ from advae.attacks.losses import LOSSES
 from advae.cli.groups import Group, complete_names, make_option
 from advae.cli.options import describe_rows, split_names
 from advae.errors import UsageError, unknown
+from advae.records import FLOAT32, PRECISIONS
 from advae.requests import AttackRequest, parse_number
 from advae.threats import ALL, THREATS
 
@@ -70,6 +71,17 @@ ATTACK = Group(
                 autocompletion=complete_names(LOSSES),
             ),
             None,
+        ),
+        "precision": (
+            _option(
+                str,
+                "--precision",
+                "P",
+                "Of the products that craft the attack: float32, or bfloat16, faster on processors made for it; "
+                "results are always scored in float32.",
+                autocompletion=complete_names(PRECISIONS),
+            ),
+            FLOAT32,
         ),
         "target": (_option(int | None, "--target", "CLASS", f"Class to reach; default {_TARGETS}.", min=0), None),
         "no_clip": (

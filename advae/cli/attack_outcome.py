@@ -12,7 +12,7 @@ from rich.table import Table
 
 from advae.cli.session import Session
 from advae.errors import VerdictError, printable
-from advae.records import ClassifierRecipe, RunRecipe
+from advae.records import FLOAT32, ClassifierRecipe, RunRecipe
 from advae.report import Judgement, build_verdict_table, judge_classifier
 from advae.threats import THREATS
 from advae.verdicts import NOT_VALID
@@ -178,6 +178,7 @@ def _describe_run(made: Made, autoencoder: str | None) -> dict[str, Any]:
         "surrogate": recipe.surrogate,
         "draws": recipe.draws,
         "queries": recipe.queries,
+        "precision": recipe.precision or FLOAT32,
         "verdicts": [verdict.model_dump(mode="json") for verdict in metrics.verdicts],
     }
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, Field, Strict, ValidationError
 
 from advae.errors import BudgetError, UsageError, unknown
-from advae.records import Activations, Count, Norm, Record, Scalar, Seed
+from advae.records import FLOAT32, Activations, Count, Norm, Record, Scalar, Seed
 from advae.requests import (
     AttackRequest,
     AutoencoderRequest,
@@ -57,6 +57,7 @@ class AttackPlan(Record):
     draws: Many | None = None
     queries: Many | None = None
     loss: str | None = None
+    precision: str = FLOAT32
     clip: Annotated[bool, Strict()] = True
     limit: Many | None = None
 

@@ -82,6 +82,11 @@ class ClassifierRecipe(Record):
         return (self.autoencoder,) if self.autoencoder else ()
 
 
+FLOAT32, BFLOAT16 = "float32", "bfloat16"
+PRECISIONS = (FLOAT32, BFLOAT16)
+"""In which the wide matrix products of an attack may be taken."""
+
+
 def _absent_unless_given() -> Any:
     return Field(default=None, exclude_if=lambda value: value is None)
 
@@ -94,6 +99,7 @@ class RunRecipe(Record):
     all. clip: False is the paper's protocol, neither projected nor clipped. twin: the undefended classifier that an
     oblivious attacker uses; surrogate: the pipeline of another seed that a transfer attacker uses. draws: over how many
     draws of a purifier that samples each gradient is averaged; queries: of a score-based attack, for each sample.
+    precision: of the products by which the attack is crafted, None for float32, in which every result is scored.
     Options that a method does not have are None.
     """
 
@@ -119,6 +125,7 @@ class RunRecipe(Record):
     surrogate: str | None = _absent_unless_given()
     draws: int | None = _absent_unless_given()
     queries: int | None = _absent_unless_given()
+    precision: Literal["bfloat16"] | None = _absent_unless_given()
 
     @property
     def parents(self) -> tuple[str, ...]:

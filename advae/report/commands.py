@@ -127,6 +127,7 @@ def _list_attack_options(recipe: RunRecipe) -> Options:
         "queries": recipe.queries,
         "draws": recipe.draws,
         "loss": recipe.loss,
+        "precision": recipe.precision,
         "no-clip": not recipe.clip,
         "limit": recipe.limit,
         "save-adversarial": recipe.save_adversarial,

@@ -86,6 +86,8 @@ GLOSSARY: dict[str, str] = {
     "attackers.",
     "draws": "Over how many draws of a purifier that samples each gradient is averaged; absent for one that does not.",
     "queries": "How often a score-based attack may ask for each image; absent for other attacks.",
+    "RunRecipe.precision": "Of the matrix products by which the attack was crafted; absent for float32, in which "
+    "everything is scored.",
     "kind": "Kind of the entry: ae, an autoencoder or control; clf, a classifier; run, an attack.",
     # ------------------------------------------------------------ what came out
     "status": "Whether it was measured.",

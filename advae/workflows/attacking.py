@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from advae.backend import compare_precisions
 from advae.datasets import DATASETS
-from advae.errors import NotFoundError
+from advae.errors import NotFoundError, UsageError
 from advae.evaluation import evaluate
 from advae.pipelines import load_pipeline
-from advae.records import ClassifierRecipe, Dataset, Manifest
+from advae.records import BFLOAT16, FLOAT32, ClassifierRecipe, Dataset, Manifest, RunRecipe
 from advae.registry import Registry
 from advae.requests import AttackRequest
-from advae.threats import ALL, THREATS
+from advae.threats import ALL, THREATS, Surface
 from advae.verdicts import judge_run
 from advae.workflows.planning import climb, list_checks, list_undefended
 from advae.workflows.preparing import Prepared, prepare_run
@@ -144,12 +145,13 @@ def make_run(
     recipe = prepared.recipe
 
     def compute() -> Content:
+        if recipe.precision:
+            _require_gain()
         for sibling in prepared.siblings:
             make_sibling(workspace, sibling, load)
-        registry, dataset = workspace.registry, load()
-        twin, surrogate = (registry.manifest(id_) if id_ else None for id_ in (recipe.twin, recipe.surrogate))
+        dataset = load()
         evaluated = evaluate(
-            THREATS[recipe.threat].view(load_pipeline(registry, classifier, twin=twin, surrogate=surrogate)),
+            _load_surface(workspace.registry, recipe, classifier),
             recipe,
             dataset.x_test[: recipe.limit],
             dataset.y_test[: recipe.limit],
@@ -159,6 +161,32 @@ def make_run(
         return evaluated.metrics.model_copy(update={"verdicts": verdicts}), evaluated.arrays
 
     return make_entry(workspace, recipe, compute, classifier.source, latest=latest)
+
+
+WORTH_IT = 1.1
+"""How many times as fast a lower precision must be: it costs some of the gradients' last digits."""
+
+
+def _require_gain() -> None:
+    """Raise UsageError where bfloat16 gains nothing on this machine."""
+    gain = compare_precisions()
+    if gain < WORTH_IT:
+        raise UsageError(
+            f"--precision {BFLOAT16} would gain nothing here: its matrix products run at {gain:.2f} times the speed "
+            f"of {FLOAT32}'s; leave it out (it is for GPUs, and for processors with AMX)"
+        )
+
+
+def _load_surface(registry: Registry, recipe: RunRecipe, classifier: Manifest) -> Surface:
+    """Return where a run's attack takes place; what it differentiates in the run's precision, all else in float32."""
+    twin, surrogate = (registry.manifest(id_) if id_ else None for id_ in (recipe.twin, recipe.surrogate))
+
+    def view(precision: str) -> Surface:
+        pipeline = load_pipeline(registry, classifier, twin=twin, surrogate=surrogate, precision=precision)
+        return THREATS[recipe.threat].view(pipeline)
+
+    surface = view(FLOAT32)
+    return replace(surface, craft=view(recipe.precision).craft) if recipe.precision else surface
 
 
 def _choose_classifier(workspace: Workspace, ref: str | None, dataset_name: str | None) -> Target:

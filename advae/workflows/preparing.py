@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from advae.attacks import Attack, find_attack, find_loss
 from advae.autoencoders import samples
-from advae.errors import BudgetError, UsageError
+from advae.errors import BudgetError, UsageError, unknown
 from advae.evaluation import DRAWS_PER_BATCH
-from advae.records import RunRecipe
+from advae.records import BFLOAT16, FLOAT32, PRECISIONS, RunRecipe
 from advae.requests import AttackRequest
 from advae.threats import Threat, find_threat
 from advae.workflows.siblings import SURROGATE, PipelineRecipes, describe_reseeded, describe_undefended
@@ -65,6 +65,7 @@ def prepare_run(
         draws=_choose_draws(recipes, request, threat),
         queries=request.queries or QUERIES if row.queries else None,
         loss=request.loss or row.loss,
+        precision="bfloat16" if request.precision == BFLOAT16 else None,
         clip=request.clip,
         limit=request.limit if request.limit and request.limit < n_test else None,
         save_adversarial=request.save_adversarial,
@@ -87,12 +88,16 @@ def _check_options(request: AttackRequest, row: Attack) -> None:
     """Raise UsageError for an option that the method does not have."""
     if request.loss:
         find_loss(request.loss)
+    if request.precision not in PRECISIONS:
+        raise UsageError(unknown("precision", request.precision, PRECISIONS))
     unfit = {
         "--steps": request.steps is not None and (row.queries or not row.iterative),
         "--queries": request.queries is not None and not row.queries,
         "--step-size": request.step_size is not None and not (row.iterative and row.sized),
         "--restarts": request.restarts is not None and row.restarts is None,
         "--loss": request.loss is not None and row.loss is None,
+        # Others ask for scores, or look for the nearest point: there what is rounded away would be missed.
+        f"--precision {request.precision}": request.precision != FLOAT32 and row.loss is None,
         "--no-clip": not request.clip and row.unclipped is None,
         "--target": request.target is not None and row.target is None,
     }

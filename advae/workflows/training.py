@@ -8,6 +8,7 @@ from advae import autoencoders, classifiers, metrics
 from advae.batching import apply
 from advae.pipelines import WEIGHTS, load_purifier
 from advae.records import (
+    FLOAT32,
     SAMPLES,
     AutoencoderMetrics,
     AutoencoderRecipe,
@@ -72,7 +73,7 @@ def make_classifier(workspace: Workspace, recipe: ClassifierRecipe, dataset: Dat
             train, test = apply(purify, train), apply(purify, test)
         kind = classifiers.CLASSIFIERS[recipe.model]
         fitted = kind.fit(recipe, train, dataset.y_train, workspace.on_epoch)
-        logits = kind.restore(recipe, fitted.arrays)
+        logits = kind.restore(recipe, fitted.arrays, FLOAT32)
 
         def decide(x: FloatArray) -> IntArray:
             return metrics.decide(apply(lambda batch, draw: logits(batch), x))

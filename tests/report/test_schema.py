@@ -62,7 +62,12 @@ def make_controls_and_more(lab: Lab) -> list[Manifest]:
 
 def make_seeds(lab: Lab) -> list[Manifest]:
     behind = [lab.add_run(lab.add_classifier(lab.add_autoencoder(seed=seed), seed=seed)) for seed in (0, 1)]
-    return [*behind, lab.add_run(lab.add_classifier(), restarts=5, queries=10, draws=16, surrogate="clf-" + "a" * 12)]
+    return [
+        *behind,
+        lab.add_run(
+            lab.add_classifier(), restarts=5, queries=10, draws=16, surrogate="clf-" + "a" * 12, precision="bfloat16"
+        ),
+    ]
 
 
 def make_strange_verdict(lab: Lab) -> list[Manifest]:
