@@ -66,7 +66,7 @@ def train(
     import tensorflow as tf
 
     variables = [variable for network in networks for variable in network.trainable_variables]
-    kept, held_out = _split(len(data[0]), seed)
+    kept, held_out = split(len(data[0]), seed)
     steps = options.epochs * math.ceil(len(kept) / options.batch_size)
     schedule = keras.optimizers.schedules.CosineDecay(options.learning_rate, steps)
     optimizer = keras.optimizers.Adam(schedule if decay else options.learning_rate)
@@ -91,7 +91,7 @@ def train(
     )
 
 
-def _split(n: int, seed: int) -> tuple[Array, Array]:
+def split(n: int, seed: int) -> tuple[Array, Array]:
     """Return the positions to train on and those held out. Drawn, since a user's images may be sorted by class."""
     import numpy as np
 

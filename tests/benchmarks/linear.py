@@ -1,0 +1,131 @@
+"""The paper's linear attack on logistic regression at many eps, beside a loop over images and the toolbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.benchmarks.rows import Section, Target
+from tests.benchmarks.setting import Opened, Setting
+from tests.benchmarks.turns import Contender, compare, take_turns
+
+MANY = tuple(round(0.02 * k, 2) for k in range(1, 21))
+
+Prepared = tuple[Callable[[], Any], Callable[[Any], dict[str, float]]]
+
+
+def prepare_ours(setting: Setting, *, n: int, clip: bool) -> Prepared:
+    """Return our sweep, with all that it measures of every image beside its class."""
+    import numpy as np
+
+    from advae.evaluation.arrays import Kept
+    from advae.evaluation.attacker import Attacker
+    from advae.evaluation.scorer import Scorer
+    from advae.evaluation.sweeping import Sweep
+    from advae.threats import THREATS
+
+    opened = setting.open("lr")
+    recipe = opened.describe_attack("non-targeted", MANY, clip=clip)
+    x, y = opened.data.x_test[:n], opened.data.y_test[:n]
+    surface = THREATS["adaptive"].view(opened.pipeline)
+    attacker = Attacker(surface, recipe, x, y, lambda: None)
+    assert attacker.line
+    sweep, kept = Sweep(attacker, Scorer(surface, recipe, x), attacker.line), Kept(np.arange(10), np.arange(10))
+
+    def judge(found: list[Any]) -> dict[str, float]:
+        return _describe([(one.predictions == y).mean() for one in found])
+
+    return lambda: sweep.score(MANY, None, kept), judge
+
+
+def prepare_whole(setting: Setting, *, n: int, clip: bool) -> Prepared:
+    """Return the whole attack as ``advae attack`` makes it, tracing, gradient health and probing included."""
+    from advae.evaluation import evaluate
+    from advae.threats import THREATS
+
+    opened = setting.open("lr")
+    recipe = opened.describe_attack("non-targeted", MANY, clip=clip)
+    x, y = opened.data.x_test[:n], opened.data.y_test[:n]
+    surface = THREATS["adaptive"].view(opened.pipeline)
+    return (
+        lambda: evaluate(surface, recipe, x, y),
+        lambda found: _describe([result.accuracy for result in found.metrics.results]),
+    )
+
+
+def prepare_loop(setting: Setting, *, n: int, clip: bool) -> Prepared:
+    """Return the attack written image by image, as its formula reads, in NumPy."""
+    import numpy as np
+
+    opened = setting.open("lr")
+    arrays = setting.registry.read_arrays(opened.manifest, "weights.npz")
+    weights, bias = (arrays[name].astype(np.float32) for name in ("coef", "intercept"))
+    x, y = opened.data.x_test[:n], opened.data.y_test[:n]
+
+    def attack(image: Any, label: int, eps: float) -> Any:
+        logits = weights @ image + bias
+        p = np.exp(logits - logits.max())
+        p /= p.sum()
+        others = np.ones(len(weights), np.float32)
+        others[label] = 0
+        g = (others - others.sum() * p) @ weights
+        return np.clip(image + eps * g / np.abs(g).max(), 0, 1) if clip else image + eps * g / g.max()
+
+    def hold(i: int, eps: float) -> bool:
+        return bool((weights @ attack(x[i], y[i], eps) + bias).argmax() == y[i])
+
+    return lambda: [sum(hold(i, eps) for i in range(n)) / n for eps in MANY], _describe
+
+
+def prepare_art(setting: Setting, *, n: int, batch: int) -> Prepared:
+    """Return the toolbox' FastGradientMethod on the scikit-learn model, and its predictions."""
+    import numpy as np
+
+    from advae.classifiers import rebuild_regression
+    from tests.benchmarks.peers import import_peers
+
+    opened: Opened = setting.open("lr")
+    import_peers()
+    from art.attacks.evasion import FastGradientMethod
+    from art.estimators.classification import SklearnClassifier
+
+    recipe, metrics = opened.manifest.as_classifier()
+    arrays = setting.registry.read_arrays(opened.manifest, "weights.npz")
+    model = SklearnClassifier(rebuild_regression(recipe, arrays, metrics.iterations), clip_values=(0.0, 1.0))
+    x, y = opened.data.x_test[:n], opened.data.y_test[:n]
+
+    def hold(eps: float) -> float:
+        attacked = FastGradientMethod(model, eps=eps, batch_size=batch).generate(x, y)
+        return float(np.mean(model.predict(attacked).argmax(axis=1) == y))
+
+    return lambda: [hold(eps) for eps in MANY], _describe
+
+
+def _describe(accuracies: list[float]) -> dict[str, float]:
+    """Return the mean over all eps, and the one at 0.1."""
+    return {"accuracy": accuracies[MANY.index(0.1)], "mean": sum(accuracies) / len(accuracies)}
+
+
+def measure(setting: Setting, *, n: int = 10_000, rounds: int = 5) -> Section:
+    """Compare the non-targeted attack at twenty eps, clipped and not, with a loop and with the toolbox."""
+    options = {"setting": setting, "n": n}
+    contenders = [
+        Contender(f"{name}, {'clipped' if clip else 'not clipped'}", make, {**options, "clip": clip})
+        for name, make in (("advae", prepare_ours), ("advae, whole attack", prepare_whole), ("loop", prepare_loop))
+        for clip in (True, False)
+    ]
+    toolbox = Contender("toolbox' FastGradientMethod", prepare_art, {**options, "batch": 1000})
+    found = take_turns([*contenders, toolbox], rounds=rounds)
+    ours, raw, _, _, loop, raw_loop, peer = found
+    apart = max(abs(a.quality["mean"] - b.quality["mean"]) for a, b in ((ours, loop), (raw, raw_loop)))
+    return Section(
+        "linear attacks",
+        f"the non-targeted attack on logistic regression at {len(MANY)} eps, {n} images",
+        tuple(found),
+        (
+            Target("the loop's time / ours, clipped", compare(loop, ours), "at least", 15),
+            Target("the loop's time / ours, not clipped", compare(raw_loop, raw), "at least", 50),
+            Target("the toolbox' time / ours, clipped", compare(peer, ours), "at least", 3),
+            Target("difference of mean accuracies to the loop's", apart, "at most", 0.0005),
+        ),
+    )

@@ -1,0 +1,83 @@
+"""What the benchmarks of speed work on: MNIST, and networks that are trained once and then kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from advae.datasets import load_dataset
+from advae.records import Dataset, Manifest, RunRecipe
+from advae.registry import Registry
+from advae.requests import AttackRequest, ClassifierRequest
+from advae.workflows import Workspace, train_classifier
+from advae.workflows.preparing import prepare_run
+from advae.workflows.siblings import PipelineRecipes
+
+if TYPE_CHECKING:
+    from advae.threats import Pipeline
+
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where it is: a dataset, and a home for its networks. It travels to the contenders' processes."""
+
+    home: Path
+    data_dir: Path | None
+    dataset: str = "mnist"
+    epochs: int = 35
+
+    @cached_property
+    def data(self) -> Dataset:
+        return load_dataset(self.dataset, data_dir=self.data_dir)
+
+    @property
+    def registry(self) -> Registry:
+        return Registry(self.home)
+
+    def train(self, model: str) -> Manifest:
+        """Return the undefended classifier of a kind; trained where it is not there yet."""
+        network = {"epochs": self.epochs} if model == "nn" else None
+        request = ClassifierRequest(model=model, network=network, seed=SEED)
+        workspace = Workspace(self.registry, self.data_dir)
+        return train_classifier(workspace, self.dataset, request, None).manifest
+
+    def open(self, model: str) -> Opened:
+        """Return that classifier and the images, in a process of its own."""
+        from advae.backend import start_tensorflow
+        from advae.pipelines import load_pipeline
+
+        start_tensorflow()
+        manifest = self.train(model)
+        return Opened(manifest, load_pipeline(self.registry, manifest), self.data)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A classifier without purifier, brought back, and the images."""
+
+    manifest: Manifest
+    pipeline: Pipeline
+    data: Dataset
+
+    def classify(self, x: Any, training: bool = False) -> Any:
+        """Return logits; as the toolbox calls a model."""
+        return self.pipeline.classify(x)
+
+    def measure_accuracy(self, x_adv: Any) -> float:
+        """Return the share of images that are given their label. x_adv: float32 (n, d)."""
+        from advae.batching import apply
+        from advae.metrics import accuracy, decide
+
+        logits = apply(self.pipeline.defend, x_adv)
+        return accuracy(self.data.y_test[: len(x_adv)], decide(logits))[0]
+
+    def describe_attack(self, method: str, eps: tuple[float, ...], **options: Any) -> RunRecipe:
+        """Return the recipe of an adaptive attack with its defaults filled in."""
+        request = AttackRequest(method=method, threat="adaptive", eps=eps, seed=SEED, **options)
+        recipes = PipelineRecipes(self.manifest.as_classifier()[0])
+        found = prepare_run(recipes, request, n_test=len(self.data.x_test), find_twin=lambda twin: twin.id)
+        return found.recipe
