@@ -46,15 +46,26 @@ REPORT_WORDS = {
 LIGHT = {*sys.stdlib_module_names, "advae", "typer", "rich", "pydantic"}
 """What a module may import at its level, because the command line does."""
 
-HEAVY = {"numpy", "tensorflow", "keras", "sklearn", "scipy", "cleverhans", "matplotlib", "jinja2", "joblib", "h5py"}
+HEAVY = {
+    *("numpy", "tensorflow", "keras", "sklearn", "scipy", "cleverhans", "matplotlib", "jinja2", "joblib", "h5py"),
+    *("dask", "distributed"),
+}
 
-FORBIDDEN = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib", "h5py", "code", "runpy"}
+FORBIDDEN = {
+    *("pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib", "h5py", "code", "runpy"),
+    *("dask", "distributed"),
+}
 """Modules that execute what they load, or read formats that do."""
 
 WRITES_ONLY = {
     "advae.workflows.exporting": {"joblib.dump"},
     # What it passes between processes of its own never touches a disk.
-    "advae.workflows.reproducing": {"joblib.Parallel", "joblib.delayed", "joblib.parallel_config"},
+    "advae.workflows.pools": {"joblib.Parallel", "joblib.cpu_count", "joblib.delayed", "joblib.parallel_config"},
+    # A client sends what is executed, and gets answers back, from a scheduler that the user names and trusts.
+    "advae.workflows.clusters": {
+        *("joblib.Parallel", "joblib.delayed", "joblib._dask.DaskDistributedBackend"),
+        *("dask.config", "distributed.Client", "distributed.KilledWorker"),
+    },
 }
 """Where one of them is imported for its writer, and all that is taken of it."""
 

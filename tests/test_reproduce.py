@@ -18,7 +18,8 @@ import pytest
 from advae.errors import KilledError
 from advae.experiments import PAPER, read_experiment
 from advae.registry import Registry, locks
-from advae.workflows import Finished, Workspace, lay_out, make_cells, reproducing, survey
+from advae.workflows import Finished, Workspace, lay_out, make_cells, survey
+from advae.workflows.pools import open_pool
 from advae.workflows.reproducing import Task
 from tests.cli import call, succeed
 
@@ -209,12 +210,12 @@ def test_a_process_that_is_killed_is_no_defect(tmp_path: Path) -> None:
     tasks = [Task(tmp_path, None, cell) for cell in lay_out(workspace, read_experiment(plan))]
     with (
         pytest.raises(KilledError, match="a process was killed, probably for want of memory; try a smaller --jobs"),
-        reproducing._open_pool(2, die) as run,
+        open_pool(2) as run,
     ):
-        list(run(tasks))
+        list(run(die, tasks))
     # The next one is not broken too.
-    with reproducing._open_pool(2, count_seconds) as run:
-        assert [finished.seconds for finished in run(tasks[:1])] == [1.0]
+    with open_pool(2) as run:
+        assert [finished.seconds for finished in run(count_seconds, tasks[:1])] == [1.0]
 
 
 def count_seconds(task: Task) -> Finished:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,11 +14,11 @@ from advae.cli.report import put_report
 from advae.cli.report_options import EVERY_FORMAT, FormatOption, OutOption
 from advae.cli.session import Session
 from advae.datasets import DATASETS
-from advae.errors import DivergedError
+from advae.errors import DivergedError, UsageError
 from advae.experiments import PAPER, read_experiment
 from advae.records import Manifest
 from advae.report import check_formats, compare_runs, write_comparison
-from advae.workflows import Finished, Level, Survey, lay_out, make_cells, survey
+from advae.workflows import Finished, Level, Survey, count_cores, lay_out, make_cells, survey
 
 
 @grouped(session=SESSION)
@@ -52,6 +51,13 @@ def reproduce(
             "--jobs", metavar="N", min=1, max=256, help="Cells at a time, each in a process; default: cores, at most 4."
         ),
     ] = None,
+    backend: Annotated[
+        Literal["loky", "dask"],
+        typer.Option("--backend", help="Where cells are made: on this machine, or by a dask scheduler's workers."),
+    ] = "loky",
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", metavar="tcp://HOST:PORT", help="With --backend dask: the scheduler.")
+    ] = None,
     out: OutOption = Path("advae-report"),
     format_: FormatOption = EVERY_FORMAT,
 ) -> None:
@@ -60,6 +66,7 @@ def reproduce(
         text = PAPER.read_text("utf-8")
         session.put({"plan": text}, text.removesuffix("\n"))
         return
+    _check_backend(backend, scheduler, jobs)
     formats = split_names("--format", format_)
     check_formats(formats)
     experiment = read_experiment(plan)
@@ -71,7 +78,7 @@ def reproduce(
     if dry_run:
         return
     with show_levels(session, surveyed) as watch:
-        diverged = make_cells(workspace, surveyed, jobs=jobs or _count_jobs(), watch=watch)
+        diverged = make_cells(workspace, surveyed, jobs=jobs or min(count_cores(), 4), scheduler=scheduler, watch=watch)
     runs, autoencoders = _find(session, surveyed, "attacks"), _find(session, surveyed, "autoencoders")
     if not runs:
         # All of them rest on what diverged: there is nothing to report on.
@@ -86,9 +93,14 @@ def _find(session: Session, surveyed: Survey, level: Level) -> list[Manifest]:
     return [found for cell in surveyed.list_level(level) if (found := session.registry.find(cell.id))]
 
 
-def _count_jobs() -> int:
-    """Return how many cells to make at a time: small ones leave a core idle, and each takes a gigabyte or more."""
-    return min(os.cpu_count() or 1, 4)
+def _check_backend(backend: str, scheduler: str | None, jobs: int | None) -> None:
+    """Raise UsageError for options of which one makes no sense with the other."""
+    if backend == "dask" and not scheduler:
+        raise UsageError("--backend dask needs --scheduler tcp://HOST:PORT: `dask scheduler` prints its address")
+    if scheduler and backend != "dask":
+        raise UsageError("--scheduler goes with --backend dask")
+    if scheduler and jobs:
+        raise UsageError("--jobs is for this machine; with --backend dask as many cells are made as there are workers")
 
 
 def _refuse(diverged: list[Finished]) -> None:

@@ -3,6 +3,7 @@
 from advae.workflows.applying import Prediction, predict, purify
 from advae.workflows.attacking import Attacks, Plan, attack
 from advae.workflows.layout import LEVELS, Cell, Level, lay_out
+from advae.workflows.pools import count_cores
 from advae.workflows.reporting import choose_runs
 from advae.workflows.reproducing import Finished, Survey, make_cells, survey
 from advae.workflows.training import train_autoencoder, train_classifier
@@ -22,6 +23,7 @@ __all__ = [
     "Workspace",
     "attack",
     "choose_runs",
+    "count_cores",
     "identify_dataset",
     "lay_out",
     "make_cells",

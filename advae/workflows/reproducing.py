@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from statistics import median
 
-from advae.datasets import load_dataset
-from advae.errors import DivergedError, KilledError
+from advae.datasets import DATASETS, load_dataset
+from advae.errors import DatasetError, DivergedError
 from advae.records import AutoencoderMetrics, AutoencoderRecipe, ClassifierMetrics, ClassifierRecipe, Dataset
 from advae.registry import Registry
 from advae.workflows.attacking import make_run
+from advae.workflows.clusters import open_cluster
 from advae.workflows.layout import LEVELS, Cell, Level, estimate_seconds
+from advae.workflows.pools import Pool, open_pool
 from advae.workflows.training import make_autoencoder, make_classifier
 from advae.workflows.workspace import Workspace
 
@@ -86,22 +87,25 @@ def _measure_speed(registry: Registry, cells: Iterable[Cell]) -> float:
     return median(speeds) if speeds else DEFAULT_SPEED
 
 
-def make_cells(workspace: Workspace, survey: Survey, *, jobs: int, watch: Watch) -> list[Finished]:
+def make_cells(
+    workspace: Workspace, survey: Survey, *, jobs: int, scheduler: str | None = None, watch: Watch
+) -> list[Finished]:
     """Make the cells that are not there yet, and return those whose training diverged.
 
-    jobs: how many at a time, each in a process of its own from 2 on. What rests on a cell that diverged is left out.
-    watch: called for each as it is finished, in the order in which they are. What is finished stays, whatever ends the
-    others. Raises what training and attacking raise, KilledError where the system ended a process.
+    jobs: how many at a time, each in a process of its own from 2 on. scheduler: of dask, whose workers do it instead.
+    What rests on a cell that diverged is left out. watch: called for each as it is finished, in the order in which they
+    are. What is finished stays, whatever ends the others. Raises what training and attacking raise, KilledError where
+    the system ended a process, and what ``open_cluster`` raises.
     """
     missing, diverged = set[str](), list[Finished]()
     # A process of its own can tell only once it is done; here whoever waits for another's cell is told why at once.
-    make = partial(_make, tell=workspace.tell) if jobs == 1 else _make
-    with _open_pool(jobs, make) as run:
+    make = partial(_make, tell=workspace.tell) if jobs == 1 and not scheduler else _make
+    with _open(workspace, survey, jobs, scheduler) as run:
         for level in LEVELS:
             todo = survey.list_missing(level)
             missing |= {cell.id for cell in todo if missing & set(cell.recipe.parents)}
-            ready = [Task(workspace.registry.home, workspace.data_dir, cell) for cell in todo if cell.id not in missing]
-            for finished in run(ready):
+            ready = [_describe(workspace, cell) for cell in todo if cell.id not in missing]
+            for finished in run(make, ready):
                 if finished.diverged:
                     diverged.append(finished)
                     missing.add(finished.cell.id)
@@ -109,42 +113,36 @@ def make_cells(workspace: Workspace, survey: Survey, *, jobs: int, watch: Watch)
     return diverged
 
 
+def _open(workspace: Workspace, survey: Survey, jobs: int, scheduler: str | None) -> AbstractContextManager[Pool]:
+    if not scheduler:
+        return open_pool(jobs)
+    tasks = [_describe(workspace, cell) for level in LEVELS for cell in survey.list_missing(level)]
+    return open_cluster(
+        scheduler, workspace.registry, {path for task in tasks for path in task.list_files()}, workspace.tell
+    )
+
+
 @dataclass(frozen=True)
 class Task:
-    """A cell to be made, and where: what a process of its own has to be told."""
+    """A cell to be made, and where: what another process, or machine, has to be told. All paths are absolute."""
 
     home: Path
     data_dir: Path | None
     cell: Cell
 
+    def __str__(self) -> str:
+        return self.cell.name
 
-Run = Callable[[Sequence[Task]], Iterable[Finished]]
+    def list_files(self) -> list[Path]:
+        """Return what is read for it beside the registry."""
+        named = [] if self.cell.place in DATASETS else [Path(self.cell.place)]
+        return [*named, self.data_dir] if self.data_dir else named
 
 
-@contextmanager
-def _open_pool(jobs: int, make: Callable[[Task], Finished]) -> Iterator[Run]:
-    """Give what makes cells in any order, ``jobs`` at a time, and yields each as it is finished.
-
-    Raises KilledError where a process ends before its cell does.
-    """
-    if jobs == 1:
-        yield lambda tasks: map(make, tasks)
-        return
-    from concurrent.futures.process import BrokenProcessPool
-
-    from joblib import Parallel, delayed, parallel_config
-
-    try:
-        # Else joblib gives each process a share of the threads, and a sum's last bits depend on how many there are.
-        with (
-            parallel_config(backend="loky", inner_max_num_threads=os.cpu_count()),
-            Parallel(n_jobs=jobs, return_as="generator_unordered") as parallel,
-        ):
-            yield lambda tasks: parallel(delayed(make)(task) for task in tasks)
-    except BrokenProcessPool:
-        raise KilledError(
-            "a process was killed, probably for want of memory; try a smaller --jobs; what is finished stays"
-        ) from None
+def _describe(workspace: Workspace, cell: Cell) -> Task:
+    place = cell.place if cell.place in DATASETS else str(Path(cell.place).absolute())
+    data_dir = workspace.data_dir and workspace.data_dir.absolute()
+    return Task(workspace.registry.home.absolute(), data_dir, replace(cell, place=place))
 
 
 def _make(task: Task, tell: Callable[[str], None] | None = None) -> Finished:
@@ -161,7 +159,12 @@ def _make(task: Task, tell: Callable[[str], None] | None = None) -> Finished:
 
 def _make_entry(workspace: Workspace, cell: Cell) -> None:
     def load() -> Dataset:
-        return _load(cell.place, workspace.data_dir)
+        dataset = _load(cell.place, workspace.data_dir)
+        if dataset.ref.digest != cell.recipe.dataset.digest:
+            raise DatasetError(
+                f"{dataset.source or cell.place} no longer holds the images that the plan was laid out for"
+            )
+        return dataset
 
     if isinstance(cell.recipe, AutoencoderRecipe):
         make_autoencoder(workspace, cell.recipe, load(), latest=False)
