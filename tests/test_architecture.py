@@ -265,6 +265,16 @@ def test_the_help_of_every_command_is_light() -> None:
     assert not set(ast.literal_eval(modules)) & HEAVY
 
 
+@pytest.mark.parametrize(
+    "words", ["advae ", "advae attack --", "advae attack --clf ", "advae registry ls --home /x --"]
+)
+def test_completion_does_not_wait_for_pydantic(words: str, tmp_path: Path) -> None:
+    environment = {"_ADVAE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = run_python("-X", "importtime", "-m", "advae", **environment, ADVAE_HOME=str(tmp_path / "home"))
+    assert done.stdout
+    assert not list_imported(done.stderr) & {"pydantic", "pydantic_core"}
+
+
 def complete(words: str, tmp_path: Path, shell: str = "bash") -> list[str]:
     """Return what a shell would offer after some words, the last of which is being typed."""
     done = run_python(

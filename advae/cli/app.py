@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from advae.cli.light import LightCommand, LightGroup
 from advae.errors import UsageError
 
 ABOUT = "What is an autoencoder in front of your classifier worth against adversarial examples?"
@@ -45,7 +46,7 @@ def build_app(words: Sequence[str] | None = None) -> typer.Typer:
     named = None if words is None else next((word for word in words if not word.startswith("-")), "")
     # Rich's help, in panels, is worth its import where there are many options; the list of commands is plain.
     markup: Literal["rich"] | None = None if named == "" else "rich"
-    app = typer.Typer(name="advae", help=ABOUT, pretty_exceptions_enable=False, rich_markup_mode=markup)
+    app = typer.Typer(name="advae", help=ABOUT, pretty_exceptions_enable=False, rich_markup_mode=markup, cls=LightGroup)
     app.callback(invoke_without_command=True)(_describe)
     for name, command in COMMANDS.items():
         if named not in (None, name):
@@ -55,7 +56,7 @@ def build_app(words: Sequence[str] | None = None) -> typer.Typer:
         if isinstance(found, typer.Typer):
             app.add_typer(found, name=name, help=command.summary)
         else:
-            app.command(name, help=command.summary)(found)
+            app.command(name, help=command.summary, cls=LightCommand)(found)
     return app
 
 

@@ -44,7 +44,7 @@ def list_commands(folder: Path, data_dir: Path, *, dataset: str = "mnist", epoch
         "attack pgd": [*attack, "pgd", "--eps", "0.3"],
         "attack non-targeted": ["attack", *data, "--clf", "lr", "--method", "non-targeted", "--eps", "0.1,0.3"],
         "attack square": [*attack, "square", "--threat", "black-box", "--eps", "0.3", "--queries", "20"],
-        "attack worst": [*attack, "worst", "--eps", "0.3", "--steps", "5", "--queries", "20"],
+        "attack worst": [*attack, "worst", "--eps", "0.3", "--queries", "20"],
         "purify": ["purify", "--ae", "vanilla", images, out],
         "predict": ["predict", "--clf", "behind", images],
         "report": ["report", *data, "--out", str(folder / "report")],
