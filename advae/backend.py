@@ -2,6 +2,7 @@
 
 import logging
 import os
+import platform
 import signal
 import sys
 import tempfile
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from statistics import median
 
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
@@ -57,6 +59,33 @@ def compare_precisions(*, rounds: int = 7) -> float:
         ratios.append(seconds[0] / seconds[1])
     # The first one traces.
     return median(ratios[1:])
+
+
+def list_devices() -> list[str]:
+    """Return a line for each device that TensorFlow computes on: its GPUs, or where it sees none the processor."""
+    start_tensorflow()
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+    lines = [f"GPU: {found.get('device_name', gpu.name)}" for gpu, found in zip(gpus, details, strict=True)]
+    return lines or [f"CPU only: {_name_processor()}, {count_cores()} cores"]
+
+
+def count_cores() -> int:
+    """Return how many cores this process may use, which can be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _name_processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or platform.machine()
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from advae import networks
 from advae.errors import CorruptError, DivergedError, UsageError, unknown
 from advae.networks import Tensor
-from advae.records import FLOAT32, ClassifierRecipe, Dataset, History, LogisticOptions, NetworkOptions
+from advae.precisions import FLOAT32
+from advae.records import ClassifierRecipe, Dataset, History, LogisticOptions, NetworkOptions
 from advae.requests import ClassifierRequest, NetworkRequest
 from advae.training import OnEpoch, train
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from advae.errors import CorruptError, UsageError, unknown
-from advae.records import BFLOAT16, Activations, Dataset, NetworkOptions
+from advae.precisions import BFLOAT16
+from advae.records import Activations, Dataset, NetworkOptions
 from advae.requests import NetworkRequest
 
 if TYPE_CHECKING:

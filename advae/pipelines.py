@@ -5,7 +5,8 @@ from __future__ import annotations
 from advae.autoencoders import AUTOENCODERS, Purifier, restore_purifier
 from advae.classifiers import CLASSIFIERS, Logits
 from advae.errors import CorruptError
-from advae.records import FLOAT32, Manifest
+from advae.precisions import FLOAT32
+from advae.records import Manifest
 from advae.registry import Registry
 from advae.threats import Pipeline
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from advae.errors import BudgetError, UsageError
-from advae.records import FLOAT32, Activations, Count, LayerSize, Norm, Rate, Record, Rescale, Scalar, Seed
+from advae.precisions import FLOAT32
+from advae.records import Activations, Count, LayerSize, Norm, Rate, Record, Rescale, Scalar, Seed
 
 
 class Request(Record):

@@ -20,7 +20,7 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 NAMES = {path: ".".join(("advae", *path.relative_to(ROOT).with_suffix("").parts)) for path in SOURCES}
 
 LAYERS = (
-    {"errors", "identity"},
+    {"errors", "identity", "precisions"},
     {"records"},
     {"requests"},
     {"metrics", "arrayfiles", "drafts", "backend", "networks", "batching"},
@@ -33,7 +33,7 @@ LAYERS = (
 )
 """A room imports from rooms in earlier layers and from itself, nothing else."""
 
-ALONE = {"errors", "identity", "arrayfiles", "__init__"}
+ALONE = {"errors", "identity", "precisions", "arrayfiles", "__init__"}
 """What knows nothing of the rest, and could be lifted out."""
 
 REPORT_READS = {"errors", "records", "metrics", "registry", "drafts", "verdicts", "experiments", "report"}
@@ -274,6 +274,16 @@ def test_the_help_of_every_command_is_light() -> None:
     codes, _, modules = done.stderr.strip().splitlines()[-1].partition("} ")
     assert set(ast.literal_eval(codes + "}").values()) == {0}
     assert not set(ast.literal_eval(modules)) & HEAVY
+
+
+@pytest.mark.parametrize(
+    "words", ["advae ", "advae attack --", "advae attack --clf ", "advae registry ls --home /x --"]
+)
+def test_completion_does_not_wait_for_pydantic(words: str, tmp_path: Path) -> None:
+    environment = {"_ADVAE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = run_python("-X", "importtime", "-m", "advae", **environment, ADVAE_HOME=str(tmp_path / "home"))
+    assert done.stdout
+    assert not list_imported(done.stderr) & {"pydantic", "pydantic_core"}
 
 
 def complete(words: str, tmp_path: Path, shell: str = "bash") -> list[str]:

@@ -243,6 +243,24 @@ def test_version_and_help() -> None:
         assert "Usage: advae " + command in succeed(command, "--help").out
 
 
+def test_version_says_with_v_what_decides_a_result_and_where_it_is_computed() -> None:
+    from advae.registry import library_versions
+
+    lines = succeed("--version", "-v").out.splitlines()
+    assert lines[0] == succeed("--version").out.strip()
+    assert lines[1:-1] == [f"{name} {version}" for name, version in library_versions().items() if name != "advae"]
+    assert lines[-1].startswith(("GPU: ", "CPU only: "))
+    assert succeed("-v", "--version").out.splitlines() == lines
+    assert succeed("--version", "-v", "--json").json["devices"] == lines[-1:]
+
+
+def test_options_before_the_command_are_for_the_version_only() -> None:
+    for arguments in (("-v",), ("-v", "registry", "ls"), ("--json", "data", "ls")):
+        outcome = call(*arguments)
+        assert (outcome.code, outcome.out) == (2, "")
+        assert "follow the subcommand" in outcome.err
+
+
 def test_help_imports_no_room_but_the_command_line() -> None:
     """What keeps `advae --help` at the cost of importing Typer: a stand-in for each command that is not named."""
     script = "import sys; from advae.cli import main; main(['--help']); print(*sys.modules, file=sys.stderr)"

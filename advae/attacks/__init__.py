@@ -22,10 +22,9 @@ from advae.attacks.losses import LOSSES
 from advae.attacks.noise import noise
 from advae.attacks.square import square
 from advae.errors import UsageError, unknown
-from advae.records import Norm
 
 if TYPE_CHECKING:
-    from advae.records import IntArray
+    from advae.records import IntArray, Norm
 
 Tensor = Any
 

@@ -10,7 +10,8 @@ from advae.autoencoders.networked import rescale_to_intensity
 from advae.autoencoders.purifiers import Purifier
 from advae.autoencoders.views import collect_views
 from advae.errors import UsageError, unknown
-from advae.records import FLOAT32, AutoencoderRecipe, Dataset, History
+from advae.precisions import FLOAT32
+from advae.records import AutoencoderRecipe, Dataset, History
 from advae.requests import AutoencoderRequest
 from advae.training import OnEpoch
 

@@ -9,6 +9,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from advae.cli.light import LightCommand, LightGroup
+from advae.errors import UsageError
+
 ABOUT = "What is an autoencoder in front of your classifier worth against adversarial examples?"
 
 
@@ -43,8 +46,8 @@ def build_app(words: Sequence[str] | None = None) -> typer.Typer:
     named = None if words is None else next((word for word in words if not word.startswith("-")), "")
     # Rich's help, in panels, is worth its import where there are many options; the list of commands is plain.
     markup: Literal["rich"] | None = None if named == "" else "rich"
-    app = typer.Typer(name="advae", help=ABOUT, pretty_exceptions_enable=False, rich_markup_mode=markup)
-    app.callback()(_describe)
+    app = typer.Typer(name="advae", help=ABOUT, pretty_exceptions_enable=False, rich_markup_mode=markup, cls=LightGroup)
+    app.callback(invoke_without_command=True)(_describe)
     for name, command in COMMANDS.items():
         if named not in (None, name):
             app.command(name, help=command.summary)(_stand_in)
@@ -53,7 +56,7 @@ def build_app(words: Sequence[str] | None = None) -> typer.Typer:
         if isinstance(found, typer.Typer):
             app.add_typer(found, name=name, help=command.summary)
         else:
-            app.command(name, help=command.summary)(found)
+            app.command(name, help=command.summary, cls=LightCommand)(found)
     return app
 
 
@@ -61,17 +64,20 @@ def _stand_in() -> None:
     """Stand for a command that the line does not name."""
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        from importlib import metadata
-
-        print(f"advae {metadata.version('advae')}")
-        raise typer.Exit
-
-
 def _describe(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ctx: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="With --version: libraries and devices as well.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --version: one JSON document.")] = False,
 ) -> None:
-    pass
+    if version:
+        from advae.cli.version import put_version
+
+        put_version(verbose=verbose, as_json=as_json)
+        raise typer.Exit
+    if verbose or as_json:
+        raise UsageError("-v and --json follow the subcommand: advae attack -v; before it they go with --version only")
+    if ctx.invoked_subcommand is None:
+        raise UsageError("no command is named; `advae --help` lists them")

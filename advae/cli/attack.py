@@ -8,12 +8,9 @@ import typer
 
 from advae.attacks import ATTACKS
 from advae.cli.attack_options import ATTACK, build_requests, describe_methods
-from advae.cli.attack_outcome import put_runs, require_accuracy
 from advae.cli.groups import SESSION, complete_names, complete_refs, grouped
 from advae.cli.options import DataDirOption, DatasetOption, ForceOption, SeedOption
 from advae.cli.session import Session
-from advae.workflows import Plan
-from advae.workflows import attack as run_attacks
 
 
 @grouped(options=ATTACK, session=SESSION)
@@ -62,6 +59,10 @@ def attack(
     force: ForceOption = False,
 ) -> None:
     """Attack a classifier; prints the run's id, or with --json its numbers."""
+    from advae.cli.attack_outcome import put_runs, require_accuracy
+    from advae.workflows import Plan
+    from advae.workflows import attack as run_attacks
+
     requests = build_requests(method, eps, options, limit=limit, save_adversarial=save_adversarial, seed=seed)
     with session.workspace(f"attack {method}", data_dir=data_dir, force=force) as workspace:
         made = run_attacks(workspace, clf, dataset, Plan(requests, check=check, seeds=seeds))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from advae.attacks import ATTACKS, BOTH, DEFAULT_LOSS
 from advae.attacks.losses import LOSSES
 from advae.cli.groups import Group, complete_names, make_option
 from advae.cli.options import describe_rows, split_names
 from advae.errors import UsageError, unknown
-from advae.records import FLOAT32, PRECISIONS
-from advae.requests import AttackRequest, parse_number
+from advae.precisions import FLOAT32, PRECISIONS
 from advae.threats import ALL, THREATS
+
+if TYPE_CHECKING:
+    from advae.requests import AttackRequest
 
 _TARGETS = ", ".join(f"{row.target} for {name}" for name, row in ATTACKS.items() if row.target is not None)
 _STEPS = ", ".join(f"{row.steps} for {name}" for name, row in ATTACKS.items() if row.steps and not row.queries)
@@ -100,6 +102,8 @@ ATTACK = Group(
 
 def build_requests(method: str, eps: str, options: dict[str, Any], **others: Any) -> list[AttackRequest]:
     """Return a request for each method under each threat model. Raises UsageError and BudgetError."""
+    from advae.requests import AttackRequest
+
     if options["norm"] not in BOTH:
         raise UsageError(unknown("norm", options["norm"], BOTH))
     threats, clip = split_names("--threat", options["threat"]), not options["no_clip"]
@@ -118,4 +122,6 @@ def describe_methods() -> str:
 
 def parse_eps(text: str) -> tuple[float, ...]:
     """Return the radii of ``0.1,0.2`` or ``50/255``, not yet checked against [0, 1]. Raises BudgetError."""
+    from advae.requests import parse_number
+
     return tuple(parse_number(part.strip()) for part in text.split(","))

@@ -12,7 +12,8 @@ from rich.table import Table
 
 from advae.cli.session import Session
 from advae.errors import VerdictError, printable
-from advae.records import FLOAT32, ClassifierRecipe, RunRecipe
+from advae.precisions import FLOAT32
+from advae.records import ClassifierRecipe, RunRecipe
 from advae.report import Judgement, build_verdict_table, judge_classifier
 from advae.threats import THREATS
 from advae.verdicts import NOT_VALID

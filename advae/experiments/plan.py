@@ -11,7 +11,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, Field, Strict, ValidationError
 
 from advae.errors import BudgetError, UsageError, unknown
-from advae.records import FLOAT32, Activations, Count, Norm, Record, Scalar, Seed
+from advae.precisions import FLOAT32
+from advae.records import Activations, Count, Norm, Record, Scalar, Seed
 from advae.requests import (
     AttackRequest,
     AutoencoderRequest,

@@ -8,9 +8,6 @@ from advae.records.base import Floats, Names, Record, Scalar
 from advae.records.datasets import MAX_SIDE, Dataset, DatasetRef
 from advae.records.manifests import ADVERSARIAL, OUTCOMES, SAMPLES, Artifact, DatasetKey, Manifest
 from advae.records.recipes import (
-    BFLOAT16,
-    FLOAT32,
-    PRECISIONS,
     Activations,
     AutoencoderRecipe,
     ClassifierRecipe,
@@ -42,11 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADVERSARIAL",
-    "BFLOAT16",
-    "FLOAT32",
     "MAX_SIDE",
     "OUTCOMES",
-    "PRECISIONS",
     "SAMPLES",
     "Activations",
     "Artifact",

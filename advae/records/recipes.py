@@ -82,11 +82,6 @@ class ClassifierRecipe(Record):
         return (self.autoencoder,) if self.autoencoder else ()
 
 
-FLOAT32, BFLOAT16 = "float32", "bfloat16"
-PRECISIONS = (FLOAT32, BFLOAT16)
-"""In which the wide matrix products of an attack may be taken."""
-
-
 def _absent_unless_given() -> Any:
     return Field(default=None, exclude_if=lambda value: value is None)
 

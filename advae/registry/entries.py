@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import gc
 import os
 import platform
@@ -288,15 +289,18 @@ def _no_collection() -> Iterator[None]:
 
 def library_versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that decide a result."""
+    return {"python": platform.python_version(), **{name: _find_version(name) for name in VERSIONED}}
+
+
+@functools.cache
+def _find_version(name: str) -> str:
+    # Once a process: looking for all of them takes longer than all else that publishing a small entry does.
     from importlib import metadata
 
-    found = {"python": platform.python_version()}
-    for name in VERSIONED:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _glance_at(content: bytes) -> Glance:

@@ -11,7 +11,8 @@ from advae.datasets import DATASETS
 from advae.errors import NotFoundError, UsageError
 from advae.evaluation import evaluate
 from advae.pipelines import load_pipeline
-from advae.records import BFLOAT16, FLOAT32, ClassifierRecipe, Dataset, Manifest, RunRecipe
+from advae.precisions import BFLOAT16, FLOAT32
+from advae.records import ClassifierRecipe, Dataset, Manifest, RunRecipe
 from advae.registry import Registry
 from advae.requests import AttackRequest
 from advae.threats import ALL, THREATS, Surface

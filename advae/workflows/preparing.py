@@ -10,7 +10,8 @@ from advae.attacks import Attack, find_attack, find_loss
 from advae.autoencoders import samples
 from advae.errors import BudgetError, UsageError, unknown
 from advae.evaluation import DRAWS_PER_BATCH
-from advae.records import BFLOAT16, FLOAT32, PRECISIONS, RunRecipe
+from advae.precisions import BFLOAT16, FLOAT32, PRECISIONS
+from advae.records import RunRecipe
 from advae.requests import AttackRequest
 from advae.threats import Threat, find_threat
 from advae.workflows.siblings import SURROGATE, PipelineRecipes, describe_reseeded, describe_undefended

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from advae import autoencoders, classifiers, metrics
 from advae.batching import apply
 from advae.pipelines import WEIGHTS, load_purifier
+from advae.precisions import FLOAT32
 from advae.records import (
-    FLOAT32,
     SAMPLES,
     AutoencoderMetrics,
     AutoencoderRecipe,

@@ -1,0 +1,56 @@
+"""Commands that convert no value that needs no converting: Typer imports Pydantic for each, also for absent ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+PLAIN = (str, Path)
+"""What a word of the line becomes by being called with it; none of our paths is looked at beforehand."""
+
+
+class LightCommand(TyperCommand):
+    """For ``command(cls=...)``; numbers are still Pydantic's to read, and so are their bounds."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return Typer's parameters, lightened."""
+        return _lighten(super().get_params(ctx))
+
+
+class LightGroup(TyperGroup):
+    """For ``Typer(cls=...)``."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return Typer's parameters, lightened."""
+        return _lighten(super().get_params(ctx))
+
+
+def _lighten(parameters: list[Any]) -> list[Any]:
+    """Return the parameters, --help and --install-completion among them, each reading its value in the light way."""
+    for parameter in parameters:
+        if not isinstance(getattr(parameter.get_runtime_param, "__self__", None), _Plainly):
+            parameter.get_runtime_param = _Plainly(parameter).get
+    return parameters
+
+
+class _Plainly:
+    """Stands in for the value that Typer reads with, until one comes that has to be read."""
+
+    def __init__(self, parameter: Any) -> None:
+        self.typer_own = parameter.get_runtime_param
+        self.type = parameter.type_descriptor.annotation
+
+    def get(self) -> _Plainly:
+        return self
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        several = param.multiple or param.nargs == -1
+        if value is None:
+            return () if several else None
+        if not several and type(value) in (str, self.type) and self.type in PLAIN:
+            return self.type(value)
+        if not several and type(value) is self.type and param.get_default(ctx) == value:
+            return value
+        return self.typer_own().coerce(value, param=param, ctx=ctx)
