@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -36,19 +37,54 @@ def split_rows(rows: IntArray) -> Iterator[tuple[int, IntArray]]:
         yield index, rows[first : first + BATCH]
 
 
-def compile_batched(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., FloatArray]:
-    """Return (x, draw=0) -> function over all of x, float32 (n, d); each batch gets a draw of its own from draw on."""
+ALIGNMENT = 64
+"""Bytes that TensorFlow wants an array's memory to begin at a multiple of."""
+
+
+def allocate(rows: int, pixels: int) -> FloatArray:
+    """Return float32 (rows, pixels), not yet filled, whose memory ``lend`` can give to TensorFlow as it is."""
     import numpy as np
+
+    spare = np.empty(rows * pixels + ALIGNMENT // 4, np.float32)
+    first = -spare.ctypes.data % ALIGNMENT // 4
+    return spare[first : first + rows * pixels].reshape(rows, pixels)
+
+
+def lend(array: NDArray[Any]) -> Tensor:
+    """Return a tensor over an array's own memory where that can be, else over a copy; neither is to be written to."""
+    import numpy as np
+    import tensorflow as tf
+
+    if array.ctypes.data % ALIGNMENT or not array.flags.c_contiguous or not array.flags.writeable:
+        return tf.constant(array)
+    return tf.experimental.dlpack.from_dlpack(np.asarray(array).__dlpack__())
+
+
+def _compile(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[FloatArray, int], Iterator[FloatArray]]:
+    """Return (x, draw) -> what the function makes of each batch, with a draw of its own from draw on."""
     import tensorflow as tf
 
     compiled = tf.function(function)
 
+    def stream(x: FloatArray, draw: int) -> Iterator[FloatArray]:
+        for index, rows, padded in lay_out_batches(len(x)):
+            yield compiled(tf.constant(x[padded]), tf.constant(draw + index)).numpy()[: len(rows)]
+
+    return stream
+
+
+def compile_batched(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., FloatArray]:
+    """Return (x, draw=0) -> function over all of x, n > 0, float32 (n, d); each batch gets a draw of its own."""
+    stream = _compile(function)
+
     def run(x: FloatArray, draw: int = 0) -> FloatArray:
-        parts = [
-            compiled(tf.constant(x[padded]), tf.constant(draw + index)).numpy()[: len(rows)]
-            for index, rows, padded in lay_out_batches(len(x))
-        ]
-        return np.concatenate(parts)
+        parts = stream(x, draw)
+        first = next(parts)
+        found, done = allocate(len(x), first.shape[1]), 0
+        for part in itertools.chain([first], parts):
+            found[done : done + len(part)] = part
+            done += len(part)
+        return found
 
     return run
 
@@ -56,3 +92,9 @@ def compile_batched(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[..
 def apply(function: Callable[[Tensor, Tensor], Tensor], x: FloatArray) -> FloatArray:
     """Return function(x, draw) over all of x, float32 (n, d)."""
     return compile_batched(function)(x)
+
+
+def find_range(function: Callable[[Tensor, Tensor], Tensor], x: FloatArray) -> tuple[float, float]:
+    """Return the smallest and the largest value of function(x, draw) over all of x, of which only a batch is kept."""
+    lows, highs = zip(*((float(part.min()), float(part.max())) for part in _compile(function)(x, 0)), strict=True)
+    return min(lows), max(highs)

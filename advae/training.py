@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from advae.batching import lend
 from advae.errors import DivergedError
 from advae.records import History, NetworkOptions
 
@@ -63,7 +64,6 @@ def train(
     """
     import keras
     import numpy as np
-    import tensorflow as tf
 
     variables = [variable for network in networks for variable in network.trainable_variables]
     kept, held_out = split(len(data[0]), seed)
@@ -71,7 +71,8 @@ def train(
     schedule = keras.optimizers.schedules.CosineDecay(options.learning_rate, steps)
     optimizer = keras.optimizers.Adam(schedule if decay else options.learning_rate)
     optimizer.build(variables)
-    tensors = tuple(tf.constant(array) for array in data)
+    # All of MNIST is 188 MB, and it is there already.
+    tensors = tuple(lend(array) for array in data)
     run_epoch = _compile_pass(_descend(loss, variables, optimizer), tensors, options.batch_size)
     measure = _compile_pass(loss, tensors, options.batch_size)
     fixed = _lay_out_batches(held_out, options.batch_size)

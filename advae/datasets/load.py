@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from advae.batching import allocate
 from advae.datasets.decoded import Decoded
 from advae.datasets.idx import read_idx_folder
 from advae.datasets.npz import read_npz
@@ -95,7 +97,8 @@ def _flatten(images: NDArray[Any]) -> FloatArray:
     """Return float32 (n, side * side) in [0, 1]. images: (n, side, side), uint8 or float in [0, 1]."""
     import numpy as np
 
-    flat: FloatArray = images.reshape(len(images), -1).astype(np.float32)
+    flat = allocate(len(images), math.prod(images.shape[1:]))
+    flat[...] = images.reshape(flat.shape)
     if images.dtype == np.uint8:
         flat /= np.float32(255)
     return flat

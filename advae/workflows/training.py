@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from advae import autoencoders, classifiers, metrics
-from advae.batching import apply
+from advae.batching import apply, find_range
 from advae.pipelines import WEIGHTS, load_purifier
 from advae.precisions import FLOAT32
 from advae.records import (
@@ -36,13 +36,12 @@ def make_autoencoder(workspace: Workspace, recipe: AutoencoderRecipe, dataset: D
     def compute() -> Content:
         arrays, history = autoencoders.fit_autoencoder(recipe, dataset.x_train, workspace.on_epoch)
         purify = autoencoders.restore_purifier(recipe, arrays)
-        outputs = apply(purify, dataset.x_train)
         purified = apply(purify, dataset.x_test)
         error = purified - dataset.x_test
         return AutoencoderMetrics(
             history=history,
             test_mse=float((error**2).mean()),
-            output_range=(float(outputs.min()), float(outputs.max())),
+            output_range=find_range(purify, dataset.x_train),
         ), {WEIGHTS: arrays, SAMPLES: autoencoders.collect_views(purify, dataset.x_test, dataset.y_test, purified)}
 
     return make_entry(workspace, recipe, compute, dataset.source, latest=latest)
