@@ -22,7 +22,7 @@ from advae.evaluation.attacker import Attacker, Proposal, find_source, list_memb
 from advae.evaluation.draws import DRAWS_PER_BATCH
 from advae.evaluation.probing import Probe, probe
 from advae.evaluation.scorer import Scorer
-from advae.evaluation.sweeping import Sweep
+from advae.evaluation.sweeping import AT_ONCE, Sweep
 from advae.records import ADVERSARIAL, OUTCOMES, SAMPLES, EpsResult, RunMetrics
 from advae.threats import Surface
 
@@ -67,7 +67,7 @@ def evaluate(
     scorer = Scorer(surface, recipe, x)
     attack = _Attack(surface, recipe, x, y, scorer, on_batch)
     clean = scorer.score_clean(shown)
-    scored = attack.score(kept)
+    scored = attack.score(kept, stochastic=clean.stochastic)
     # The targets, and so the first gradients, are often the same at every eps.
     zero_by_targets = {one.targets: attack.first.zero_gradients(one.targets) for one in scored}
     zero = [zero_by_targets[one.targets] for one in scored]
@@ -126,23 +126,29 @@ class _Attack:
     def targeted(self) -> bool:
         return self.first.row.targeted
 
-    def score(self, kept: Kept) -> list[Scored]:
-        """Return the outcome at each eps over all samples, images only of those that are kept."""
+    def score(self, kept: Kept, *, stochastic: bool) -> list[Scored]:
+        """Return the outcome at each eps over all samples, images only of those that are kept.
+
+        stochastic: whether the pipeline samples.
+        """
         if self.first.line and len(self.members) == 1:
-            return self._sweep(self.first, self._choose_targets(), kept)
+            at_once = len(self.y) if stochastic else AT_ONCE
+            return self._sweep(self.first, self._choose_targets(at_once), kept, at_once)
         return [self._score_one(eps, kept) for eps in self.recipe.eps]
 
     def probe(self, eps: float, targets: tuple[int, ...] | None) -> Probe | None:
         """Return how the attack gets on; None for an ensemble, whose members go on where others gave up."""
         return probe(self.first, eps, targets) if len(self.members) == 1 and self.recipe.clip else None
 
-    def _sweep(self, attacker: Attacker, targets: Sequence[tuple[int, ...] | None], kept: Kept) -> list[Scored]:
+    def _sweep(
+        self, attacker: Attacker, targets: Sequence[tuple[int, ...] | None], kept: Kept, at_once: int
+    ) -> list[Scored]:
         """Return the outcome at each eps of an attack along a line. targets: at each eps; equal ones share a pass."""
         assert attacker.line
         sweep, found = Sweep(attacker, self.scorer, attacker.line), dict[int, Scored]()
         for one in dict.fromkeys(targets):
             places = [i for i, other in enumerate(targets) if other == one]
-            scored = sweep.score([self.recipe.eps[i] for i in places], one, kept)
+            scored = sweep.score([self.recipe.eps[i] for i in places], one, kept, at_once=at_once)
             found |= dict(zip(places, scored, strict=True))
         return [found[i] for i in range(len(targets))]
 
@@ -179,12 +185,12 @@ class _Attack:
         for _, rows in split_rows(_all(self.y)):
             yield Proposal(rows, start[rows], x_adv[rows])
 
-    def _choose_targets(self) -> Sequence[tuple[int, ...] | None]:
+    def _choose_targets(self, at_once: int) -> Sequence[tuple[int, ...] | None]:
         """Return for each eps which class each class is to become, None where the attack does not choose."""
         choose, classes = self.first.row.choose_targets, len(self.recipe.dataset.classes)
         if not (self.source and choose):
             return [None] * len(self.recipe.eps)
-        mistaken = self._sweep(self.source, [None] * len(self.recipe.eps), Kept(self.y[:0], self.y[:0]))
+        mistaken = self._sweep(self.source, [None] * len(self.recipe.eps), Kept(self.y[:0], self.y[:0]), at_once)
         return [choose(metrics.confusion_matrix(self.y, one.predictions, classes)) for one in mistaken]
 
 

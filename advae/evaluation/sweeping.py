@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from advae import batching
 from advae.attacks.goals import Goal
 from advae.batching import split_rows
 from advae.evaluation import draws
@@ -15,7 +16,13 @@ from advae.evaluation.scorer import MEASURED, Scorer
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from advae.records import IntArray
+
 Tensor = Any
+
+
+AT_ONCE = 1000
+"""Rows whose images, changes and roundings stay in the caches of two cores."""
 
 
 class Sweep:
@@ -36,18 +43,25 @@ class Sweep:
         judge = self._judge_along_logits if affine else self._judge_images
         self._judge = tf.function(judge, [images, labels, whole, reals, positions, positions])
 
-    def score(self, eps: Sequence[float], targets: tuple[int, ...] | None, kept: Kept) -> list[Scored]:
-        """Return the outcome at each eps. Raises AdvaeError where an image is outside budget or range."""
+    def score(
+        self, eps: Sequence[float], targets: tuple[int, ...] | None, kept: Kept, *, at_once: int = AT_ONCE
+    ) -> list[Scored]:
+        """Return the outcome at each eps. Raises AdvaeError where an image is outside budget or range.
+
+        at_once: rows of a batch that are worked on together; all of them for a pipeline that samples, whose draws are
+        those of a batch.
+        """
         import numpy as np
         import tensorflow as tf
 
         labels, parts = self.attacker.aims(targets), []
-        for index, rows in split_rows(np.arange(len(labels))):
+        for index, rows in _split(len(labels), at_once):
             places = (np.flatnonzero(np.isin(rows, wanted)) for wanted in (kept.images, kept.shown))
             inputs = (self.attacker.x[rows], labels[rows], index, np.asarray(eps, np.float32), *places)
             parts.append({name: found.numpy() for name, found in self._judge(*map(tf.constant, inputs)).items()})
-            for _ in eps:
-                self.attacker.report()
+            if rows[-1] + 1 == len(labels) or (rows[-1] + 1) % batching.BATCH == 0:
+                for _ in eps:
+                    self.attacker.report()
         return [self._join(one, [_pick(part, i) for part in parts], targets) for i, one in enumerate(eps)]
 
     def _join(self, eps: float, parts: list[dict[str, NDArray[Any]]], targets: tuple[int, ...] | None) -> Scored:
@@ -113,6 +127,15 @@ class Sweep:
             }
 
         return _map(judge, eps, [name for name in MEASURED if name not in ("rounded", "low", "high")])
+
+
+def _split(n: int, at_once: int) -> Iterator[tuple[int, IntArray]]:
+    """Yield the index of a batch and up to so many of its rows."""
+    import numpy as np
+
+    for index, rows in split_rows(np.arange(n)):
+        for first in range(0, len(rows), at_once):
+            yield index, rows[first : first + at_once]
 
 
 def _pick(part: dict[str, NDArray[Any]], i: int) -> dict[str, NDArray[Any]]:

@@ -141,7 +141,7 @@ def prepare_product(library: str, size: int) -> Prepared:
 
 
 def measure_bim(
-    setting: Setting, *, n: int = 10_000, batches: tuple[int, ...] = (1000, 2500), rounds: int = 5
+    setting: Setting, *, n: int = 10_000, batches: tuple[int, ...] = (1000, 2500), rounds: int = 3
 ) -> Section:
     """Compare ten steps of BIM at eps 0.3 with every peer's, at several sizes of its batches."""
     ours = Contender(OURS, prepare_ours, {"setting": setting, "n": n, "loss": "ce", "eps": (EPS,)})
@@ -197,7 +197,7 @@ def _count_operations(setting: Setting, n: int) -> float:
     return 4.0 * n * STEPS * sum(array.size for array in arrays.values() if array.ndim == 2)
 
 
-def measure_precision(setting: Setting, *, n: int = 10_000, rounds: int = 5) -> Section:
+def measure_precision(setting: Setting, *, n: int = 10_000, rounds: int = 3) -> Section:
     """Compare the attack crafted in bfloat16 with the one in float32, both scored in float32."""
     from advae.workflows.attacking import WORTH_IT
 

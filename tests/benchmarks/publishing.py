@@ -3,40 +3,25 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import tempfile
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
-from unittest import mock
 
 import numpy as np
 
 from advae.records import OUTCOMES
 from advae.registry import Registry
-from tests.benchmarks.rows import Measured, Section
+from tests.benchmarks.rows import Section
 from tests.entries import make_arrays, make_metrics, make_run_recipe
 from tests.registry.thousands import make_many
 
 SEEDS_EACH = 1_000_000
 SIZES = {"tiny": 0, "run": 100_000}
 """Entry -> how many float32 values its outcomes hold; 400 kB are those of 10,000 images at a few eps."""
-
-
-@dataclass(frozen=True)
-class Crowd:
-    """writers: processes at once; synced: whether they wait for the disk, which the registry always does."""
-
-    writers: int
-    size: str
-    synced: bool = True
-
-    @property
-    def name(self) -> str:
-        return f"{self.writers} writers, {self.size} entries{'' if self.synced else ', no fsync'}"
 
 
 def measure(
@@ -47,35 +32,31 @@ def measure(
     counts: tuple[int, ...] = (1_000, 10_000),
 ) -> Section:
     """Return publishing rates of one and of many writers, and the seconds that lists of many entries take."""
-    crowds = [Crowd(many, size, synced) for size in sizes for synced in (True, False) for many in (1, writers)]
-    found = {crowd.name: _publish_together(crowd, seconds) for crowd in crowds}
-    lists = {str(count): _time_lists(count) for count in counts}
+    found = {
+        f"{many} writers, {size} entries": _publish_together(many, size, seconds)
+        for size in sizes
+        for many in (1, writers)
+    }
     return Section(
         name="publishing",
         work=f"processes that publish runs into one registry for {seconds:g} s; lists of many entries",
-        measured=tuple(Measured(name, tuple(latencies)) for name, latencies in found.items()),
         numbers={
             "entries_per_second": {name: len(latencies) / seconds for name, latencies in found.items()},
             "seconds_of_one": {name: {"median": median(s), "worst": max(s)} for name, s in found.items()},
-            "fsync_share": {
-                crowd.name: 1 - median(found[Crowd(crowd.writers, crowd.size, False).name]) / median(found[crowd.name])
-                for crowd in crowds
-                if crowd.synced
-            },
-            "seconds_of_a_list": lists,
+            "seconds_of_a_list": {str(count): _time_lists(count) for count in counts},
         },
     )
 
 
-def _publish_together(crowd: Crowd, seconds: float) -> list[float]:
+def _publish_together(writers: int, size: str, seconds: float) -> list[float]:
     """Return how long each publishing took, of all writers."""
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
-        barrier, queue = context.Barrier(crowd.writers), context.SimpleQueue()
+        barrier, queue = context.Barrier(writers), context.SimpleQueue()
         processes = [
-            context.Process(target=_write, args=(home, crowd, number, seconds, barrier, queue), daemon=True)
-            for number in range(crowd.writers)
+            context.Process(target=_write, args=(home, size, number, seconds, barrier, queue), daemon=True)
+            for number in range(writers)
         ]
         for process in processes:
             process.start()
@@ -88,18 +69,17 @@ def _publish_together(crowd: Crowd, seconds: float) -> list[float]:
     return [taken for each in latencies for taken in each]
 
 
-def _write(home: Path, crowd: Crowd, number: int, seconds: float, barrier: Any, queue: Any) -> None:
+def _write(home: Path, size: str, number: int, seconds: float, barrier: Any, queue: Any) -> None:
     """Publish until the time is over, at least once."""
     registry, arrays = Registry(home), make_arrays()
-    if SIZES[crowd.size]:
-        arrays = {OUTCOMES: {"values": np.random.default_rng(number).random(SIZES[crowd.size], np.float32)}}
+    if SIZES[size]:
+        arrays = {OUTCOMES: {"values": np.random.default_rng(number).random(SIZES[size], np.float32)}}
     latencies = list[float]()
-    with mock.patch("os.fsync", os.fsync if crowd.synced else lambda handle: None):
-        barrier.wait(timeout=120)
-        end = time.perf_counter() + seconds
-        while not latencies or time.perf_counter() < end:
-            recipe = make_run_recipe(seed=number * SEEDS_EACH + len(latencies))
-            latencies.append(_time(lambda: registry.publish(recipe, make_metrics(recipe), arrays)))  # noqa: B023
+    barrier.wait(timeout=120)
+    end = time.perf_counter() + seconds
+    while not latencies or time.perf_counter() < end:
+        recipe = make_run_recipe(seed=number * SEEDS_EACH + len(latencies))
+        latencies.append(_time(partial(registry.publish, recipe, make_metrics(recipe), arrays)))
     queue.put(latencies)
 
 

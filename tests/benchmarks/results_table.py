@@ -10,6 +10,7 @@ from typing import Any
 
 from advae.experiments import EXPLANATIONS
 from advae.networks import PAPER_ACTIVATIONS
+from tests.benchmarks import performance
 from tests.benchmarks.ladder import RESULTS as LADDER_RESULTS
 from tests.benchmarks.reproduction import ACTIVATIONS_ON, RESULTS
 from tests.benchmarks.seeds import RESULTS as SEEDS_RESULTS
@@ -239,4 +240,6 @@ if __name__ == "__main__":
     reproduction, seeds, ladder = load_records()
     text = text.replace(find_block(text), render(reproduction, seeds))
     text = text.replace(find_block(text, LADDER_BEGIN, LADDER_END), render_ladder(ladder))
+    speed = json.loads(performance.RESULTS.read_text())
+    text = text.replace(find_block(text, performance.BEGIN, performance.END), performance.render_block(speed))
     README.write_text(text)

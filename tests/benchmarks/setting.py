@@ -81,3 +81,9 @@ class Opened:
         recipes = PipelineRecipes(self.manifest.as_classifier()[0])
         found = prepare_run(recipes, request, n_test=len(self.data.x_test), find_twin=lambda twin: twin.id)
         return found.recipe
+
+
+def train_all(setting: Setting) -> None:
+    """Train every classifier that the benchmarks attack, where it is not there yet."""
+    for model in ("nn", "lr"):
+        setting.train(model)

@@ -1,0 +1,85 @@
+"""Measure speed, memory and start, beside the peers, in one go; print a table of ratios and record it.
+
+    python -m tests.benchmarks --data-dir DIR --home DIR [--only SECTION[,...]] [--out FILE]
+
+Half an hour on two cores, which should do nothing else meanwhile. --home keeps the networks that are attacked, trained
+where they are missing. The record goes to tests/benchmarks/results/performance.json, from which ``results_table`` makes
+the README's table, and a figure of the scaling beside it. Exit code 1 where a target is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks import crafting, fitting, linear, memory, publishing, scaling, starting
+from tests.benchmarks.machine import describe_machine, describe_processor
+from tests.benchmarks.performance import FIGURE, RESULTS, render
+from tests.benchmarks.rows import Section, list_missed
+from tests.benchmarks.setting import SEED, Setting, train_all
+
+PEERS = ("foolbox", "adversarial-robustness-toolbox", "cleverhans")
+
+
+def _measure_memory(setting: Setting) -> Section:
+    if setting.data_dir is None:
+        raise SystemExit("memory is measured on MNIST: --data-dir is missing")
+    return memory.measure(setting.data_dir)
+
+
+SECTIONS: dict[str, Callable[[Setting], Section]] = {
+    "bim": crafting.measure_bim,
+    "precision": crafting.measure_precision,
+    "sweep": crafting.measure_sweep,
+    "training": fitting.measure,
+    "linear": linear.measure,
+    "scaling": scaling.measure,
+    "memory": _measure_memory,
+    "start": lambda setting: starting.measure(),
+    "publishing": lambda setting: publishing.measure(),
+}
+
+
+def main() -> int:
+    """Parse the options, measure, record; 1 where a target is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir", type=Path, default=os.environ.get("ADVAE_DATA_DIR"))
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--only", default=",".join(SECTIONS))
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    data_dir = Path(options.data_dir) if options.data_dir else None
+    setting = Setting(options.home, data_dir)
+    # In processes of their own: what this one holds would be counted with each of the contenders.
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        processor = pool.submit(describe_processor).result()
+        pool.submit(train_all, setting).result()
+    versions = {name: metadata.version(name) for name in PEERS}
+    record: dict[str, Any] = {**describe_machine(), "peers": versions, **processor, "seed": SEED, "sections": {}}
+    if options.out.exists() and options.only != parser.get_default("only"):
+        record["sections"] = json.loads(options.out.read_text())["sections"]
+    missed = []
+    for name in options.only.split(","):
+        section = SECTIONS[name](setting)
+        missed += list_missed([section])
+        record["sections"][name] = section.describe()
+        print("\n".join(render({**record, "sections": {name: record["sections"][name]}})), flush=True)
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(record, indent=1) + "\n")
+    if "scaling" in record["sections"]:
+        curves = record["sections"]["scaling"]["numbers"]["curves"]
+        scaling.draw(curves, options.out.with_name(FIGURE.name))
+    print(f"\n{len(missed)} targets missed", *missed, sep="\n")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
