@@ -10,6 +10,7 @@ from advae.autoencoders import AUTOENCODERS
 from advae.cli.app import COMMANDS
 from advae.experiments import EXPLANATIONS, list_published
 from advae.threats import THREATS
+from tests.benchmarks import performance
 from tests.benchmarks.ladder import RESULTS as LADDER_RESULTS
 from tests.benchmarks.results_table import (
     LADDER_BEGIN,
@@ -30,6 +31,13 @@ def test_the_results_tables_are_made_from_the_records() -> None:
     readme = README.read_text()
     assert find_block(readme) == render(reproduction, seeds), "run tests.benchmarks.results_table"
     assert find_block(readme, LADDER_BEGIN, LADDER_END) == render_ladder(ladder), "run tests.benchmarks.results_table"
+
+
+def test_the_performance_table_is_made_from_the_record() -> None:
+    record = json.loads(performance.RESULTS.read_text())
+    block = find_block(README.read_text(), performance.BEGIN, performance.END)
+    assert block == performance.render_block(record), "run tests.benchmarks.results_table"
+    assert performance.FIGURE.exists()
 
 
 def test_the_ladder_holds_what_it_is_there_to_show() -> None:

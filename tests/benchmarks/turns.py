@@ -30,14 +30,15 @@ class Contender:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def take_turns(contenders: Sequence[Contender], *, rounds: int) -> list[Measured]:
+def take_turns(contenders: Sequence[Contender], *, rounds: int, warm: float = WARM) -> list[Measured]:
     """Return what each contender measured over so many rounds, after one that does not count.
 
-    In a round each works once, while the others wait: their times may be compared pair by pair.
+    In a round each works once, while the others wait: their times may be compared pair by pair. warm: seconds for which
+    short work is done again and again in a turn, of which the median counts.
     """
     context = multiprocessing.get_context("spawn")
     with ExitStack() as stack:
-        seats = [stack.enter_context(_Seat(context, contender)) for contender in contenders]
+        seats = [stack.enter_context(_Seat(context, contender, warm)) for contender in contenders]
         seconds = [[seat.work() for seat in seats] for _ in range(rounds)]
         ends = [seat.finish() for seat in seats]
     return [
@@ -54,10 +55,10 @@ def compare(slower: Measured, faster: Measured) -> float:
 class _Seat:
     """A contender's process, which works when it is asked to."""
 
-    def __init__(self, context: Any, contender: Contender) -> None:
+    def __init__(self, context: Any, contender: Contender, warm: float) -> None:
         self.name = contender.name
         self.ours, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, contender), daemon=True)
+        self.process = context.Process(target=_serve, args=(theirs, contender, warm), daemon=True)
         self.process.start()
         theirs.close()
         self._receive()
@@ -88,7 +89,7 @@ class _Seat:
             raise RuntimeError(f"{self.name} ended before its work was done") from None
 
 
-def _serve(pipe: Connection, contender: Contender) -> None:
+def _serve(pipe: Connection, contender: Contender, warm: float = WARM) -> None:
     work, judge = contender.prepare(**contender.options)
     outcome = work()
     pipe.send(None)
@@ -96,7 +97,7 @@ def _serve(pipe: Connection, contender: Contender) -> None:
         while pipe.recv() == "work":
             seconds = []
             # Again where it is short: a process that has waited finds its caches cold and some of its memory paged out.
-            while sum(seconds) < WARM:
+            while sum(seconds) < warm:
                 start = time.perf_counter()
                 outcome = work()
                 seconds.append(time.perf_counter() - start)
