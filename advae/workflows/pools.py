@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
+from advae import backend
 from advae.errors import KilledError
 
 T = TypeVar("T")
@@ -70,7 +71,7 @@ def _threads_told() -> Iterator[None]:
     joblib would give each a share of them.
     """
     # As TensorFlow and OpenBLAS count: cores that the process may use, whatever time its container gives it on them.
-    threads = str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    threads = str(backend.count_cores())
     added = [name for name in THREADS if name not in os.environ]
     # Whose own is not set heeds OpenMP's.
     os.environ.update(dict.fromkeys(added, os.environ.get("OMP_NUM_THREADS", threads)))
