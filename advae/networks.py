@@ -29,12 +29,32 @@ def default_hidden_size(side: int) -> int:
     return round(side * side * 9 / 14)
 
 
+def narrow_size(hidden: int) -> int:
+    """Return the width of the layers that stand between wide ones: a quarter, rounded up."""
+    return -(-hidden // 4)
+
+
 def default_batch_size(n: int) -> int:
     """Return 256, or for small datasets what gives an epoch about 200 steps: too few, and 35 epochs teach nothing."""
     return min(256, max(16, n // 200))
 
 
-def fill_in(request: NetworkRequest, dataset: Dataset, *, code: int, activations: Activations) -> NetworkOptions:
+EPOCHS = 35
+"""As many as the paper takes."""
+
+LEARNING_RATE = 1e-3
+"""Adam's own, and the paper's."""
+
+
+def fill_in(
+    request: NetworkRequest,
+    dataset: Dataset,
+    *,
+    code: int,
+    activations: Activations,
+    epochs: int = EPOCHS,
+    learning_rate: float = LEARNING_RATE,
+) -> NetworkOptions:
     """Return a network request with its defaults filled in. Raises UsageError for an unknown activation."""
     for name in request.activations or ():
         if name not in ACTIVATIONS:
@@ -43,27 +63,30 @@ def fill_in(request: NetworkRequest, dataset: Dataset, *, code: int, activations
         hidden=request.hidden or default_hidden_size(dataset.ref.side),
         code=request.code or code,
         activations=request.activations or activations,
-        epochs=request.epochs,
+        epochs=request.epochs or epochs,
         batch_size=request.batch_size or default_batch_size(len(dataset.x_train)),
-        learning_rate=request.learning_rate,
+        learning_rate=request.learning_rate or learning_rate,
     )
+
+
+def name_seeds(seed: int, count: int) -> list[int]:
+    """Return a seed for each layer of a network, drawn from the network's own, so that nothing global is seeded."""
+    import numpy as np
+
+    # Keras takes seeds below 2 ** 31, and layers of one network must not share one.
+    return [int(one) for one in np.random.SeedSequence(seed).generate_state(count) >> 1]
 
 
 def dense_stack(inputs: int, sizes: Sequence[int], activations: Sequence[str], *, seed: int) -> Any:
     """Return an untrained keras.Sequential (n, inputs) -> (n, sizes[-1]) of dense layers, Glorot uniform, zero bias.
 
-    seed: every layer's initializer is seeded from it and its position, so nothing global is seeded.
+    seed: every layer's initializer is seeded from it and its position.
     """
     import keras
-    import numpy as np
 
-    # Keras takes seeds below 2 ** 31, and layers of one network must not share one.
-    seeds = np.random.SeedSequence(seed).generate_state(len(sizes)) >> 1
     layers = [
-        keras.layers.Dense(
-            size, activation=activation, kernel_initializer=keras.initializers.GlorotUniform(seed=int(seeds[position]))
-        )
-        for position, (size, activation) in enumerate(zip(sizes, activations, strict=True))
+        keras.layers.Dense(size, activation=activation, kernel_initializer=keras.initializers.GlorotUniform(seed=one))
+        for size, activation, one in zip(sizes, activations, name_seeds(seed, len(sizes)), strict=True)
     ]
     return keras.Sequential([keras.Input((inputs,)), *layers])
 
@@ -81,7 +104,8 @@ def set_precision(networks: Sequence[Any], precision: str) -> None:
 
     for network in networks:
         for layer in network.layers:
-            if precision == BFLOAT16 and min(layer.kernel.shape) >= WIDE:
+            kernel = getattr(layer, "kernel", None)
+            if precision == BFLOAT16 and kernel is not None and min(kernel.shape) >= WIDE:
                 layer.dtype_policy = keras.DTypePolicy("mixed_bfloat16")
 
 

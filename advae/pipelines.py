@@ -13,6 +13,9 @@ from advae.threats import Pipeline
 WEIGHTS = "weights.npz"
 """The artifact that holds the arrays of an autoencoder or a classifier."""
 
+HEAD = "head.npz"
+"""The artifact of an autoencoder that holds the arrays of the classifier that was trained along with it."""
+
 
 def load_purifier(registry: Registry, manifest: Manifest, precision: str = FLOAT32) -> Purifier:
     """Return the purifier of an ``ae`` entry. Raises CorruptError where its weights cannot be read or do not fit."""
@@ -35,7 +38,8 @@ def find_purifier(registry: Registry, classifier: Manifest) -> Manifest | None:
 
     Raises CorruptError where it takes images of another size.
     """
-    return _open_same(registry.manifest(classifier.parents[0]), classifier) if classifier.parents else None
+    purifier = classifier.as_classifier()[0].autoencoder
+    return _open_same(registry.manifest(purifier), classifier) if purifier else None
 
 
 def _open_same(other: Manifest, classifier: Manifest) -> Manifest:

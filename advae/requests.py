@@ -35,9 +35,9 @@ class NetworkRequest(Request):
     hidden: LayerSize | None = None
     code: LayerSize | None = None
     activations: Activations | None = None
-    epochs: Count = 35
+    epochs: Count | None = None
     batch_size: Count | None = None
-    learning_rate: Rate = 1e-3
+    learning_rate: Rate | None = None
 
 
 class LogisticRequest(Request):
@@ -66,6 +66,12 @@ class ClassifierRequest(Request):
     network: NetworkRequest | None = None
     logistic: LogisticRequest | None = None
     seed: Seed = 0
+
+
+class PlacementRequest(Request):
+    """A classifier put behind an autoencoder as it is. source: None for the one that that was trained with."""
+
+    source: str | None = None
 
 
 class AttackRequest(Request):

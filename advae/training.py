@@ -6,11 +6,11 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from advae.batching import lend
-from advae.errors import DivergedError
-from advae.records import History, NetworkOptions
+from advae.errors import CorruptError, DivergedError
+from advae.records import History
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,18 +30,54 @@ EPOCH_STRIDE = 1_000_003
 
 @dataclass(frozen=True)
 class Epoch:
-    """What is known after an epoch; seconds since the training began."""
+    """What is known after an epoch; seconds since the training began.
+
+    accuracies: in [0, 1], on the held-out images, clean and under attack, of what is trained against attacks.
+    """
 
     number: int
     epochs: int
     loss: float
     validation_loss: float
     seconds: float
+    accuracies: tuple[float, float] | None = None
+
+
+class Moment(NamedTuple):
+    """Where in its training a batch is met.
+
+    seed: int32 (2,), no other batch has it; progress: float32 scalar, the share of the training that lies behind.
+    """
+
+    seed: Tensor
+    progress: Tensor
 
 
 OnEpoch = Callable[[Epoch], None]
-BatchLoss = Callable[["tuple[Tensor, ...]", "Tensor", "Tensor"], "Tensor"]
-"""(batch, weights, seed) -> scalar: mean over the batch of ``weights``, which are 1, and 0 for padding."""
+BatchLoss = Callable[["tuple[Tensor, ...]", "Tensor", Moment], "Tensor"]
+"""(batch, weights, moment) -> scalar: mean over the batch of ``weights``, which are 1, and 0 for padding."""
+
+
+class Checkpoint(Protocol):
+    """Where a training keeps how far it has come, so that it can go on from there."""
+
+    def load(self) -> dict[str, Array] | None:
+        """Return the arrays that were saved last, None where there are none that can be read."""
+
+    def save(self, arrays: dict[str, Array]) -> None:
+        """Keep arrays in the place of those saved before."""
+
+
+class _NoCheckpoint:
+    def load(self) -> None:
+        return None
+
+    def save(self, arrays: dict[str, Array]) -> None:
+        pass
+
+
+NO_CHECKPOINT = _NoCheckpoint()
+"""Of trainings that are repeated sooner than they are worth keeping."""
 
 
 def train(
@@ -49,17 +85,23 @@ def train(
     networks: Sequence[Any],
     data: tuple[Array, ...],
     *,
-    options: NetworkOptions,
+    options: Schedule,
     seed: int,
     on_epoch: OnEpoch,
     decay: bool = False,
+    measure: BatchLoss | None = None,
+    xla: bool = True,
+    checkpoint: Checkpoint = NO_CHECKPOINT,
 ) -> History:
     """Train networks in place with Adam and return the loss history.
 
-    decay: let the learning rate fall to 0 along a half cosine over the training.
+    decay: let the learning rate fall to 0 along a half cosine over the training. measure: what to find on the held-out
+    images after each epoch, float32 (3,): loss, and accuracies clean and under attack; None for the loss alone. xla:
+    False for networks of convolutions, which XLA makes slow on processors: they run as a graph. checkpoint: is saved
+    to after every epoch, and gone on from: the numbers are those of a training that was never interrupted.
 
     data: arrays of equal length n; a twentieth, drawn by ``seed``, is held out for validation. An epoch is one call
-    of one XLA program that loops over the batches, so that Python is met once an epoch; the last, short batch is
+    of one program that loops over the batches, so that Python is met once an epoch; the last, short batch is
     padded with weight 0 and costs no second trace. Raises DivergedError at the first epoch whose loss is not finite.
     """
     import keras
@@ -67,29 +109,113 @@ def train(
 
     variables = [variable for network in networks for variable in network.trainable_variables]
     kept, held_out = split(len(data[0]), seed)
-    steps = options.epochs * math.ceil(len(kept) / options.batch_size)
-    schedule = keras.optimizers.schedules.CosineDecay(options.learning_rate, steps)
+    batches = math.ceil(len(kept) / options.batch_size)
+    schedule = keras.optimizers.schedules.CosineDecay(options.learning_rate, options.epochs * batches)
     optimizer = keras.optimizers.Adam(schedule if decay else options.learning_rate)
     optimizer.build(variables)
     # All of MNIST is 188 MB, and it is there already.
     tensors = tuple(lend(array) for array in data)
-    run_epoch = _compile_pass(_descend(loss, variables, optimizer), tensors, options.batch_size)
-    measure = _compile_pass(loss, tensors, options.batch_size)
+    run_epoch = _compile_pass(_descend(loss, variables, optimizer), tensors, options.batch_size, xla=xla)
+    look = _compile_pass(measure or loss, tensors, options.batch_size, xla=xla, numbers=3 if measure else None)
     fixed = _lay_out_batches(held_out, options.batch_size)
-    losses, validation_losses, start = [], [], time.monotonic()
-    for number in range(1, options.epochs + 1):
+    state = _State([*variables, *optimizer.variables])
+    done = state.resume(checkpoint)
+    start = time.monotonic() - done.seconds
+    for number in range(len(done.losses) + 1, options.epochs + 1):
         order = np.random.default_rng([seed, number]).permutation(kept)
-        losses.append(float(run_epoch(*_lay_out_batches(order, options.batch_size), [seed, number])))
-        validation_losses.append(float(measure(*fixed, [seed, 0])))
-        if not (math.isfinite(losses[-1]) and math.isfinite(validation_losses[-1])):
+        pace = np.array([number - 1, 1 / batches], np.float32) / options.epochs
+        value = float(run_epoch(*_lay_out_batches(order, options.batch_size), [seed, number], pace))
+        found = np.ravel(look(*fixed, [seed, 0], [1.0, 0.0])).astype(float).tolist()
+        if not (math.isfinite(value) and math.isfinite(found[0])):
             raise DivergedError(
-                f"training diverged: loss {losses[-1]} in epoch {number} of {options.epochs}, nothing was stored; "
+                f"training diverged: loss {value} in epoch {number} of {options.epochs}, nothing was stored; "
                 "try a lower --learning-rate, another --seed or other --activations"
             )
-        on_epoch(Epoch(number, options.epochs, losses[-1], validation_losses[-1], time.monotonic() - start))
-    return History(
-        loss=tuple(losses), validation_loss=tuple(validation_losses), seconds=round(time.monotonic() - start, 3)
-    )
+        seconds = time.monotonic() - start
+        done = done.add(value, found, seconds)
+        if number < options.epochs:
+            state.save(checkpoint, done)
+        accuracies = (found[1], found[2]) if measure else None
+        on_epoch(Epoch(number, options.epochs, value, found[0], seconds, accuracies))
+    return done.as_history()
+
+
+class Schedule(Protocol):
+    """How long and in what steps something is trained."""
+
+    @property
+    def epochs(self) -> int: ...
+
+    @property
+    def batch_size(self) -> int: ...
+
+    @property
+    def learning_rate(self) -> float: ...
+
+
+# ---------------------------------------------------------------- how far it has come
+
+
+@dataclass(frozen=True)
+class _Done:
+    """The epochs that lie behind: their losses, what was found after each of them, and the seconds that they took."""
+
+    losses: tuple[float, ...] = ()
+    found: tuple[tuple[float, ...], ...] = ()
+    seconds: float = 0.0
+
+    def add(self, loss: float, found: Sequence[float], seconds: float) -> _Done:
+        return _Done((*self.losses, loss), (*self.found, tuple(found)), seconds)
+
+    def as_history(self) -> History:
+        validation, *accuracies = zip(*self.found, strict=True)
+        clean, attacked = accuracies or (None, None)
+        return History(
+            loss=self.losses,
+            validation_loss=validation,
+            seconds=round(self.seconds, 3),
+            clean_accuracy=clean,
+            attacked_accuracy=attacked,
+        )
+
+
+class _State:
+    """All that the next epoch rests on: the weights and the optimizer's variables, in this order."""
+
+    def __init__(self, variables: Sequence[Any]) -> None:
+        self.variables = variables
+
+    def save(self, checkpoint: Checkpoint, done: _Done) -> None:
+        import numpy as np
+
+        arrays = {str(n): np.asarray(variable) for n, variable in enumerate(self.variables)}
+        checkpoint.save(
+            arrays
+            | {"losses": np.array(done.losses), "found": np.array(done.found), "seconds": np.array([done.seconds])}
+        )
+
+    def resume(self, checkpoint: Checkpoint) -> _Done:
+        """Put back what was saved and return the epochs that lie behind it; none where nothing was.
+
+        Raises CorruptError for what is of another training.
+        """
+        arrays = checkpoint.load()
+        if arrays is None:
+            return _Done()
+        expected = {str(n): (tuple(variable.shape), variable.dtype) for n, variable in enumerate(self.variables)}
+        found = {name: (array.shape, str(array.dtype)) for name, array in arrays.items() if name.isdigit()}
+        if found != expected or set(arrays) - set(found) != {"losses", "found", "seconds"}:
+            raise CorruptError("the checkpoint is of another training")
+        for n, variable in enumerate(self.variables):
+            variable.assign(arrays[str(n)])
+        return _Done(
+            tuple(arrays["losses"].tolist()),
+            tuple(map(tuple, arrays["found"].tolist())),
+            float(arrays["seconds"][0]),
+        )
+
+
+# ---------------------------------------------------------------- batches
 
 
 def split(n: int, seed: int) -> tuple[Array, Array]:
@@ -116,27 +242,37 @@ def _descend(loss: BatchLoss, variables: list[Any], optimizer: Any) -> BatchLoss
     """Return ``loss`` that also lets the optimizer take a step."""
     import tensorflow as tf
 
-    def step(batch: tuple[Tensor, ...], weights: Tensor, seed: Tensor) -> Tensor:
+    def step(batch: tuple[Tensor, ...], weights: Tensor, moment: Moment) -> Tensor:
         with tf.GradientTape() as tape:
-            value = loss(batch, weights, seed)
+            value = loss(batch, weights, moment)
         optimizer.apply(tape.gradient(value, variables), variables)
         return value
 
     return step
 
 
-def _compile_pass(visit: BatchLoss, tensors: tuple[Tensor, ...], size: int) -> Any:
-    """Return the XLA program of a pass over batches: (positions, weights, seed) -> mean loss over all examples."""
+def _compile_pass(
+    visit: BatchLoss, tensors: tuple[Tensor, ...], size: int, *, xla: bool, numbers: int | None = None
+) -> Any:
+    """Return the program of a pass over batches: (positions, weights, seed, pace) -> mean over all examples.
+
+    pace: the progress at the first batch, and what each batch adds. numbers: how many ``visit`` returns, None for a
+    scalar.
+    """
     import tensorflow as tf
 
-    def run(positions: Tensor, weights: Tensor, seed: Tensor) -> Tensor:
-        total = tf.constant(0.0)
+    def run(positions: Tensor, weights: Tensor, seed: Tensor, pace: Tensor) -> Tensor:
+        total = tf.constant(0.0) if numbers is None else tf.zeros(numbers)
         for i in tf.range(tf.shape(positions)[0]):
             batch = tuple(tf.gather(tensor, positions[i]) for tensor in tensors)
             # Each epoch's batches begin at a multiple of their own, so that no two see the same noise.
             step = seed[1] * EPOCH_STRIDE + i
-            total += visit(batch, weights[i], tf.stack([seed[0], step])) * tf.reduce_sum(weights[i])
+            moment = Moment(tf.stack([seed[0], step]), pace[0] + pace[1] * tf.cast(i, tf.float32))
+            total += visit(batch, weights[i], moment) * tf.reduce_sum(weights[i])
         return total / tf.reduce_sum(weights)
 
-    spec = (tf.TensorSpec((None, size), tf.int32), tf.TensorSpec((None, size)), tf.TensorSpec((2,), tf.int32))
-    return tf.function(run, jit_compile=True, input_signature=spec)
+    spec = (
+        *(tf.TensorSpec((None, size), tf.int32), tf.TensorSpec((None, size))),
+        *(tf.TensorSpec((2,), tf.int32), tf.TensorSpec((2,))),
+    )
+    return tf.function(run, jit_compile=xla, input_signature=spec)

@@ -17,6 +17,7 @@ from advae.requests import ClassifierRequest, LogisticRequest, NetworkRequest
 REQUESTS = {
     "lr": ClassifierRequest(model="lr"),
     "nn": ClassifierRequest(model="nn", network=NetworkRequest(epochs=8)),
+    "mlp": ClassifierRequest(model="mlp", network=NetworkRequest(epochs=20)),
 }
 
 

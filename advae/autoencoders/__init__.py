@@ -7,24 +7,25 @@ from typing import TYPE_CHECKING
 from advae.autoencoders.kinds import AUTOENCODERS
 from advae.autoencoders.losses import LOSSES
 from advae.autoencoders.networked import rescale_to_intensity
-from advae.autoencoders.purifiers import Purifier
+from advae.autoencoders.purifiers import Behind, Lesson, Purifier
 from advae.autoencoders.views import collect_views
 from advae.errors import UsageError, unknown
 from advae.precisions import FLOAT32
 from advae.records import AutoencoderRecipe, Dataset, History
 from advae.requests import AutoencoderRequest
-from advae.training import OnEpoch
 
 if TYPE_CHECKING:
     from advae.networks import Arrays
-    from advae.records import FloatArray
 
 __all__ = [
     "AUTOENCODERS",
     "LOSSES",
+    "Behind",
+    "Lesson",
     "Purifier",
     "collect_views",
     "fit_autoencoder",
+    "is_adversarial",
     "make_recipe",
     "rescale_to_intensity",
     "restore_purifier",
@@ -35,14 +36,18 @@ RECIPE_REV = 1
 """Raised when the same recipe would give another autoencoder than before."""
 
 
-def make_recipe(request: AutoencoderRequest, dataset: Dataset) -> AutoencoderRecipe:
+def make_recipe(request: AutoencoderRequest, dataset: Dataset, protects: str | None = None) -> AutoencoderRecipe:
     """Return the request with every default filled in.
+
+    protects: id of the classifier that it is trained in front of and that stays as it is.
 
     Raises UsageError for an unknown kind or name, an option that the kind does not have, a value out of range.
     """
     if request.type not in AUTOENCODERS:
         raise UsageError(unknown("autoencoder", request.type, AUTOENCODERS))
     _refuse_foreign_options(request)
+    if protects and not AUTOENCODERS[request.type].adversarial:
+        raise UsageError(f"--protect does not fit --type {request.type}, which is trained without a classifier")
     choices = AUTOENCODERS[request.type].choose(request, dataset)
     return AutoencoderRecipe(
         type=request.type,
@@ -53,6 +58,7 @@ def make_recipe(request: AutoencoderRequest, dataset: Dataset) -> AutoencoderRec
         options=choices.options,
         seed=request.seed,
         recipe_rev=RECIPE_REV,
+        protects=protects,
     )
 
 
@@ -65,12 +71,17 @@ def _refuse_foreign_options(request: AutoencoderRequest) -> None:
             raise UsageError(f"--{option} does not fit --type {request.type}; it is for {', '.join(owners) or 'none'}")
 
 
-def fit_autoencoder(recipe: AutoencoderRecipe, x: FloatArray, on_epoch: OnEpoch) -> tuple[Arrays, History | None]:
-    """Return the arrays of an autoencoder or a control fitted on x, float32 (n, d) in [0, 1], and its loss history.
+def fit_autoencoder(recipe: AutoencoderRecipe, lesson: Lesson) -> tuple[Arrays, History | None]:
+    """Return the arrays of an autoencoder or a control, fitted, and its loss history.
 
     The history is None for a control, which is not trained. Raises DivergedError.
     """
-    return AUTOENCODERS[recipe.type].fit(recipe, x, on_epoch)
+    return AUTOENCODERS[recipe.type].fit(recipe, lesson)
+
+
+def is_adversarial(recipe: AutoencoderRecipe) -> bool:
+    """Return whether an autoencoder is trained in front of a classifier, on attacks through both."""
+    return AUTOENCODERS[recipe.type].adversarial
 
 
 def samples(recipe: AutoencoderRecipe) -> bool:

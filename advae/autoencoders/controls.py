@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from advae import networks
-from advae.autoencoders.purifiers import Choices, Option, Options, Purifier, fill_in_options, require_options
+from advae.autoencoders.purifiers import Choices, Lesson, Option, Options, Purifier, fill_in_options, require_options
 from advae.errors import CorruptError, UsageError
 from advae.networks import Tensor
 from advae.records import AutoencoderRecipe, Dataset
 from advae.requests import AutoencoderRequest
-from advae.training import OnEpoch
 
 if TYPE_CHECKING:
     from advae.networks import Arrays
@@ -41,6 +40,7 @@ class ControlKind:
     check: Callable[[Options, int], None]
     options: Mapping[str, Option] = field(default_factory=dict)
     has_code: bool = False
+    adversarial = False
 
     def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
         """Return the options, the defaults where none is given. Raises UsageError for what cannot be or fit."""
@@ -51,9 +51,9 @@ class ControlKind:
         self.check(options, dataset.ref.side)
         return Choices(network=None, loss=None, rescale="none", options=options)
 
-    def fit(self, recipe: AutoencoderRecipe, x: FloatArray, on_epoch: OnEpoch) -> tuple[Arrays, None]:
+    def fit(self, recipe: AutoencoderRecipe, lesson: Lesson) -> tuple[Arrays, None]:
         """Return the arrays; there are no epochs, so there is no history."""
-        return self.compute(recipe, x), None
+        return self.compute(recipe, lesson.x), None
 
     def restore(self, recipe: AutoencoderRecipe, arrays: Arrays, precision: str) -> Purifier:
         """Return the purifier, in float32 whatever the precision: no control has wide layers.

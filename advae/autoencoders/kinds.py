@@ -14,6 +14,7 @@ from advae.autoencoders.losses import gaussian_kl, kl_sparsity, weighted_mean
 from advae.autoencoders.networked import Autoencoder, Defaults, NetworkKind, require_loss, require_network
 from advae.autoencoders.noises import NOISES
 from advae.autoencoders.purifiers import AutoencoderKind, Option, Options, Purifier
+from advae.autoencoders.robust import RobustKind
 from advae.errors import UsageError, unknown
 from advae.networks import Tensor
 from advae.records import Activations, AutoencoderRecipe
@@ -196,5 +197,6 @@ AUTOENCODERS: dict[str, AutoencoderKind] = {
         },
         _check_variational,
     ),
+    "robust": RobustKind(),
     **CONTROLS,
 }

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from advae import networks
 from advae.autoencoders.losses import LOSSES
-from advae.autoencoders.purifiers import Choices, Option, Options, Purifier, fill_in_options, require_options
+from advae.autoencoders.purifiers import Choices, Lesson, Option, Options, Purifier, fill_in_options, require_options
 from advae.errors import CorruptError, UsageError, unknown
 from advae.networks import Tensor
 from advae.records import Activations, AutoencoderRecipe, Dataset, History, NetworkOptions, Rescale
 from advae.requests import AutoencoderRequest
-from advae.training import OnEpoch, train
+from advae.training import train
 
 if TYPE_CHECKING:
     from advae.networks import Arrays
-    from advae.records import FloatArray
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,7 @@ class NetworkKind:
     defaults: Callable[[int, Options], Defaults]
     options: Mapping[str, Option] = field(default_factory=dict)
     check: Callable[[Options, Options, Activations], None] = lambda options, given, activations: None
+    adversarial = False
 
     def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
         """Return the request with every default filled in. Raises UsageError for what does not exist or fit."""
@@ -65,16 +65,16 @@ class NetworkKind:
         _check_output(network.activations[-1], loss)
         return Choices(network, loss, request.rescale or defaults.rescale, options)
 
-    def fit(self, recipe: AutoencoderRecipe, x: FloatArray, on_epoch: OnEpoch) -> tuple[Arrays, History | None]:
+    def fit(self, recipe: AutoencoderRecipe, lesson: Lesson) -> tuple[Arrays, History | None]:
         """Return the trained weights and the loss history. Raises DivergedError."""
         built = self.build(recipe)
         history = train(
-            lambda batch, weights, seed: built.loss(batch[0], weights, seed),
+            lambda batch, weights, moment: built.loss(batch[0], weights, moment.seed),
             built.networks,
-            (x,),
+            (lesson.x,),
             options=require_network(recipe),
             seed=recipe.seed,
-            on_epoch=on_epoch,
+            on_epoch=lesson.on_epoch,
         )
         return networks.collect_weights(built.networks), history
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from advae.errors import CorruptError
 from advae.networks import Tensor
 from advae.records import AutoencoderRecipe, Dataset, History, NetworkOptions, Rescale, Scalar
 from advae.requests import AutoencoderRequest
-from advae.training import OnEpoch
+from advae.training import NO_CHECKPOINT, Checkpoint, OnEpoch
 
 if TYPE_CHECKING:
     from advae.networks import Arrays
-    from advae.records import FloatArray
+    from advae.records import FloatArray, IntArray
 
 Options = Mapping[str, Scalar]
 
@@ -63,8 +63,37 @@ class Choices:
     options: dict[str, Scalar]
 
 
+@dataclass(frozen=True)
+class Behind:
+    """The classifier behind an autoencoder while that is trained.
+
+    classify: x' -> logits; networks: those of it that are trained along, none of a classifier that stays as it is.
+    """
+
+    classify: Callable[[Tensor], Tensor]
+    networks: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What an autoencoder is fitted on: x, float32 (n, d) in [0, 1], and y, int64 (n,), their labels.
+
+    behind: the classifier that it is trained in front of, None for a kind that knows of none. checkpoint: where a long
+    training keeps how far it has come.
+    """
+
+    x: FloatArray
+    y: IntArray
+    on_epoch: OnEpoch
+    behind: Behind | None = None
+    checkpoint: Checkpoint = NO_CHECKPOINT
+
+
 class AutoencoderKind(Protocol):
-    """A row of AUTOENCODERS. options: what only this kind has, by name."""
+    """A row of AUTOENCODERS.
+
+    options: what only this kind has, by name; adversarial: whether it is trained in front of a classifier, on attacks.
+    """
 
     @property
     def summary(self) -> str: ...
@@ -72,14 +101,14 @@ class AutoencoderKind(Protocol):
     @property
     def options(self) -> Mapping[str, Option]: ...
 
+    @property
+    def adversarial(self) -> bool: ...
+
     def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
         """Return the request with every default filled in. Raises UsageError for what does not exist or fit."""
 
-    def fit(self, recipe: AutoencoderRecipe, x: FloatArray, on_epoch: OnEpoch) -> tuple[Arrays, History | None]:
-        """Return the arrays fitted on x, float32 (n, d) in [0, 1], and the history where there were epochs.
-
-        Raises DivergedError.
-        """
+    def fit(self, recipe: AutoencoderRecipe, lesson: Lesson) -> tuple[Arrays, History | None]:
+        """Return the fitted arrays, and the history where there were epochs. Raises DivergedError."""
 
     def restore(self, recipe: AutoencoderRecipe, arrays: Arrays, precision: str) -> Purifier:
         """Return the purifier that the recipe and the arrays of ``fit`` describe.

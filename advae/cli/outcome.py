@@ -12,13 +12,24 @@ from advae.workflows import Made
 
 def put_trained(session: Session, train: Callable[[], Made], tag: str | None) -> None:
     """Train, tag the entry where a tag is given, and print its id, or with ``--json`` what is known of it."""
+    put_autoencoder(session, lambda: (train(), None), tag)
+
+
+def put_autoencoder(session: Session, train: Callable[[], tuple[Made, Made | None]], tag: str | None) -> None:
+    """Do the same for an entry and, where there is one, the classifier that it was trained with, which is told.
+
+    A tag names both: it stands for one entry of each kind.
+    """
     if tag is not None:
         check_tag(tag)
-    made = train()
+    made, companion = train()
     manifest = made.manifest
-    if tag is not None:
-        session.registry.tag(manifest, tag)
-    session.tell(f"{manifest.id} {'was there already' if made.cached else 'is stored'}: {_describe(manifest)}")
+    for one in (made, companion):
+        if one and tag is not None:
+            session.registry.tag(one.manifest, tag)
+        if one:
+            found = "was there already" if one.cached else "is stored"
+            session.tell(f"{one.manifest.id} {found}: {_describe(one.manifest)}")
     document = {
         "id": manifest.id,
         "cached": made.cached,
@@ -26,6 +37,8 @@ def put_trained(session: Session, train: Callable[[], Made], tag: str | None) ->
         "recipe": manifest.recipe.model_dump(mode="json"),
         "tag": tag,
     }
+    if companion:
+        document["classifier"] = companion.manifest.id
     session.put(document, manifest.id)
 
 
@@ -35,6 +48,7 @@ def _describe(manifest: Manifest) -> str:
         low, high = purifier.output_range
         control = "a control, no autoencoder: " if recipe.is_control else ""
         return f"{control}mean squared error {purifier.test_mse:.4f} on test images, output in [{low:.3g}, {high:.3g}]"
-    _, classifier = manifest.as_classifier()
+    clf, classifier = manifest.as_classifier()
     low, high = classifier.test_accuracy_interval
-    return f"clean test accuracy {classifier.test_accuracy:.4f} (95 % interval {low:.4f} to {high:.4f})"
+    behind = f"behind {clf.autoencoder}, its weights from {clf.origin}: " if clf.origin else ""
+    return f"{behind}clean test accuracy {classifier.test_accuracy:.4f} (95 % interval {low:.4f} to {high:.4f})"

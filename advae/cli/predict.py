@@ -64,7 +64,7 @@ def _put_json(manifest: Manifest, predictions: Iterator[Prediction]) -> None:
     """Print one document, a line a prediction, without holding them all."""
     head = {
         "classifier": manifest.id,
-        "autoencoder": manifest.parents[0] if manifest.parents else None,
+        "autoencoder": manifest.as_classifier()[0].autoencoder,
         "classes": manifest.recipe.dataset.classes,
     }
     before = json.dumps(head)[:-1] + ', "predictions": [\n'

@@ -79,7 +79,7 @@ def reproduce(
         return
     with show_levels(session, surveyed) as watch:
         diverged = make_cells(workspace, surveyed, jobs=jobs or min(count_cores(), 4), scheduler=scheduler, watch=watch)
-    runs, autoencoders = _find(session, surveyed, "attacks"), _find(session, surveyed, "autoencoders")
+    runs, autoencoders = _find(session, surveyed, "attacks"), _find(session, surveyed, "autoencoders", "defences")
     if not runs:
         # All of them rest on what diverged: there is nothing to report on.
         _refuse(diverged)
@@ -88,9 +88,10 @@ def reproduce(
     _refuse(diverged)
 
 
-def _find(session: Session, surveyed: Survey, level: Level) -> list[Manifest]:
-    """Return the entries of a level; one whose training diverged is not there."""
-    return [found for cell in surveyed.list_level(level) if (found := session.registry.find(cell.id))]
+def _find(session: Session, surveyed: Survey, *levels: Level) -> list[Manifest]:
+    """Return the entries of some levels; one whose training diverged is not there."""
+    cells = [cell for level in levels for cell in surveyed.list_level(level)]
+    return [found for cell in cells if (found := session.registry.find(cell.id))]
 
 
 def _check_backend(backend: str, scheduler: str | None, jobs: int | None) -> None:

@@ -115,6 +115,9 @@ class Session:
 
             def on_epoch(epoch: Epoch) -> None:
                 note = f"loss {epoch.loss:.4g}, validation {epoch.validation_loss:.4g}"
+                if epoch.accuracies:
+                    clean, attacked = epoch.accuracies
+                    note += f", held out {clean:.1%} clean, {attacked:.1%} under PGD"
                 progress.update(task, total=epoch.epochs, completed=epoch.number, note=note)
                 self.detail(f"epoch {epoch.number}/{epoch.epochs}: {note}, {epoch.seconds:.1f} s")
 

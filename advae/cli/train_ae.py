@@ -7,15 +7,15 @@ from typing import Annotated, Any, cast, get_args
 import typer
 
 from advae.autoencoders import LOSSES
-from advae.cli.groups import SESSION, complete_names, grouped
+from advae.cli.groups import SESSION, complete_names, complete_refs, grouped
 from advae.cli.options import DataDirOption, DatasetOption, ForceOption, SeedOption, TagOption
-from advae.cli.outcome import put_trained
+from advae.cli.outcome import put_autoencoder
 from advae.cli.session import Session
 from advae.cli.training_options import NETWORK, OWN_OPTIONS, TypeOption
 from advae.errors import UsageError, unknown
 from advae.records import Rescale
 from advae.requests import AutoencoderRequest, NetworkRequest
-from advae.workflows import DEFAULT_DATASET, train_autoencoder
+from advae.workflows import train_autoencoder
 
 RESCALES = get_args(Rescale)
 
@@ -26,7 +26,7 @@ def train_ae(
     session: Session,
     network: NetworkRequest | None,
     own: dict[str, Any],
-    dataset: DatasetOption = DEFAULT_DATASET,
+    dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
     loss: Annotated[
         str | None,
@@ -46,11 +46,24 @@ def train_ae(
             autocompletion=complete_names(RESCALES),
         ),
     ] = None,
+    protect: Annotated[
+        str | None,
+        typer.Option(
+            "--protect",
+            metavar="REF",
+            help="Train in front of this classifier, which stays as it is, instead of a head of its own.",
+            autocompletion=complete_refs("clf"),
+            rich_help_panel="Only robust",
+        ),
+    ] = None,
     seed: SeedOption = 0,
     tag: TagOption = None,
     force: ForceOption = False,
 ) -> None:
-    """Train an autoencoder that purifies images, or make a control to compare it with; prints its id."""
+    """Train an autoencoder that purifies images, or make a control to compare it with; prints its id.
+
+    A robust one is trained with the classifier behind it: `advae train-clf --ae` without --model finds that.
+    """
     if rescale not in (None, *RESCALES):
         raise UsageError(unknown("rescaling", str(rescale), RESCALES))
     request = AutoencoderRequest(
@@ -62,4 +75,4 @@ def train_ae(
         seed=seed,
     )
     with session.workspace(f"train {type_}", data_dir=data_dir, force=force) as workspace:
-        put_trained(session, lambda: train_autoencoder(workspace, dataset or DEFAULT_DATASET, request), tag)
+        put_autoencoder(session, lambda: train_autoencoder(workspace, dataset, request, protect), tag)

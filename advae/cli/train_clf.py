@@ -6,22 +6,24 @@ from typing import Annotated
 
 import typer
 
+from advae.classifiers import CLASSIFIERS
 from advae.cli.groups import SESSION, complete_refs, grouped
 from advae.cli.options import DataDirOption, DatasetOption, ForceOption, SeedOption, TagOption
 from advae.cli.outcome import put_trained
 from advae.cli.session import Session
 from advae.cli.training_options import NETWORK, ModelOption
+from advae.errors import UsageError
 from advae.requests import ClassifierRequest, LogisticRequest, NetworkRequest
-from advae.workflows import train_classifier
+from advae.workflows import put_classifier, train_classifier
 
 _LOGISTIC = "Logistic regression"
 
 
 @grouped(network=NETWORK, session=SESSION)
 def train_clf(
-    model: ModelOption,
     session: Session,
     network: NetworkRequest | None,
+    model: ModelOption = None,
     ae: Annotated[
         str | None,
         typer.Option(
@@ -29,6 +31,15 @@ def train_clf(
             metavar="REF",
             help="Train on, and classify, what this autoencoder or control makes of the images.",
             autocompletion=complete_refs("ae"),
+        ),
+    ] = None,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="REF",
+            help="Train nothing: put this classifier behind --ae as it is.",
+            autocompletion=complete_refs("clf"),
         ),
     ] = None,
     dataset: DatasetOption = None,
@@ -53,12 +64,29 @@ def train_clf(
     tag: TagOption = None,
     force: ForceOption = False,
 ) -> None:
-    """Train a classifier; prints its id. The dataset is the autoencoder's, or digits."""
-    request = ClassifierRequest(
-        model=model, network=network, logistic=_build_logistic(c, intercept, max_iter), seed=seed
-    )
+    """Train a classifier, or put one behind an autoencoder as it is; prints its id.
+
+    The dataset is the autoencoder's, or digits.
+    """
+    logistic = _build_logistic(c, intercept, max_iter)
+    if model is None or from_ is not None:
+        _check_untrained(model=model, ae=ae, options=network or logistic or seed)
+        with session.workspace("put behind", data_dir=data_dir, force=force) as workspace:
+            put_trained(session, lambda: put_classifier(workspace, dataset, str(ae), from_), tag)
+        return
+    request = ClassifierRequest(model=model, network=network, logistic=logistic, seed=seed)
     with session.workspace(f"train {model}", data_dir=data_dir, force=force) as workspace:
         put_trained(session, lambda: train_classifier(workspace, dataset, request, ae), tag)
+
+
+def _check_untrained(*, model: str | None, ae: str | None, options: object) -> None:
+    """Raise UsageError where a classifier is to be put behind an autoencoder and something does not fit that."""
+    if ae is None:
+        raise UsageError(f"train-clf needs --model ({', '.join(CLASSIFIERS)}), or --ae and what is to stand behind it")
+    if model is not None:
+        raise UsageError("--from and --model do not fit together: one takes a classifier as it is, one trains it")
+    if options:
+        raise UsageError("nothing is trained without --model: --seed, and how to train, do not fit")
 
 
 def _build_logistic(c: float | None, intercept: bool | None, max_iter: int | None) -> LogisticRequest | None:

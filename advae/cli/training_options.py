@@ -24,11 +24,11 @@ TypeOption = Annotated[
     ),
 ]
 ModelOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--model",
         metavar="MODEL",
-        help=f"{describe_rows(CLASSIFIERS)}.",
+        help=f"{describe_rows(CLASSIFIERS)}. Without it: the classifier that a robust --ae was trained with.",
         autocompletion=complete_names(CLASSIFIERS),
     ),
 ]
@@ -38,7 +38,9 @@ _NETWORK = "Network"
 NETWORK = Group(
     {
         "epochs": (
-            make_option(int | None, "--epochs", metavar="N", min=1, help="Default 35.", rich_help_panel=_NETWORK),
+            make_option(
+                int | None, "--epochs", metavar="N", min=1, help="Default 35, robust 20.", rich_help_panel=_NETWORK
+            ),
             None,
         ),
         "batch_size": (
@@ -57,7 +59,7 @@ NETWORK = Group(
                 float | None,
                 "--learning-rate",
                 metavar="X",
-                help="Of Adam, at the start; default 0.001.",
+                help="Of Adam, at the start; default 0.001, robust 0.003.",
                 rich_help_panel=_NETWORK,
             ),
             None,

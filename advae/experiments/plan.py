@@ -19,6 +19,7 @@ from advae.requests import (
     ClassifierRequest,
     LogisticRequest,
     NetworkRequest,
+    PlacementRequest,
     parse_number,
 )
 
@@ -27,6 +28,9 @@ PAPER = Path(__file__).parent / "paper.toml"
 
 NONE = "none"
 """Stands for no autoencoder where a plan names one."""
+
+OWN = "autoencoder"
+"""Stands for the classifier that an autoencoder was trained with, or for, where a plan says where one is from."""
 
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 # TOML has types: what is no number there, `true` or "100", is meant as something else.
@@ -94,18 +98,31 @@ class Experiment(Record):
     classifiers: dict[str, Options] = Field(default_factory=dict)
     attacks: Annotated[tuple[AttackPlan, ...], Field(min_length=1)]
 
+    def find_protected(self, name: str) -> str | None:
+        """Return the classifier that an autoencoder is to be trained in front of, by its name in the plan."""
+        protected = self.autoencoders[name].get("protect")
+        if protected is None:
+            return None
+        known = tuple(other for other, options in self.classifiers.items() if "from" not in options)
+        if not isinstance(protected, str) or protected not in known:
+            raise UsageError(f"protect: {unknown('classifier', str(protected), known)}")
+        return protected
+
     def request_autoencoder(self, name: str, seed: int) -> AutoencoderRequest:
         """Return what the plan asks of an autoencoder. Raises UsageError."""
         options = _spell(self.autoencoders[name])
+        options.pop("protect", None)
         network = _take(options, _NETWORK)
         if "type" not in options:
             raise UsageError("it has no type")
         known = _take(options, _AUTOENCODER)
         return AutoencoderRequest(network=PlannedNetwork(**network), options=options, seed=seed, **known)
 
-    def request_classifier(self, name: str, seed: int) -> ClassifierRequest:
+    def request_classifier(self, name: str, seed: int) -> ClassifierRequest | PlacementRequest:
         """Return what the plan asks of a classifier. Raises UsageError."""
         options = _spell(self.classifiers[name])
+        if "from" in options:
+            return self._request_placement(options)
         network, logistic = _take(options, _NETWORK), _take(options, _LOGISTIC)
         if "model" not in options:
             raise UsageError("it has no model")
@@ -120,6 +137,16 @@ class Experiment(Record):
             seed=seed,
         )
 
+    def _request_placement(self, options: dict[str, Any]) -> PlacementRequest:
+        """Return where a classifier is from that is not trained. Raises UsageError."""
+        source = options.pop("from")
+        if options:
+            raise UsageError(f"what is taken as it is has no option but from, got {', '.join(options)}")
+        trained = tuple(other for other, found in self.classifiers.items() if "from" not in found)
+        if source not in (OWN, *trained):
+            raise UsageError(f"from: {unknown('classifier', str(source), (OWN, *trained))}")
+        return PlacementRequest(source=None if source == OWN else source)
+
 
 _NETWORK = {"hidden_size": "hidden", "code_size": "code"} | {
     name: name for name in ("activations", "epochs", "batch_size", "learning_rate")
@@ -128,7 +155,7 @@ _LOGISTIC = {name: name for name in ("C", "intercept", "max_iter")}
 _AUTOENCODER = {name: name for name in ("type", "loss", "rescale")}
 """Options as the command line spells them, with underscores -> fields of their request."""
 
-AUTOENCODER_OPTIONS = (*_AUTOENCODER, *_NETWORK)
+AUTOENCODER_OPTIONS = (*_AUTOENCODER, "protect", *_NETWORK)
 """What a plan can say of every kind of autoencoder, with underscores."""
 
 
@@ -186,8 +213,11 @@ def _find_problems(experiment: Experiment) -> Iterator[str]:
     """Yield what the plan's own names and options have against it."""
     if NONE in experiment.autoencoders:
         yield f"autoencoders.{NONE}: the name stands for no autoencoder"
+    if OWN in experiment.classifiers:
+        yield f"classifiers.{OWN}: the name stands for what an autoencoder was trained with"
     for name in experiment.autoencoders:
         yield from _try(f"autoencoders.{name}", partial(experiment.request_autoencoder, name, 0))
+        yield from _try(f"autoencoders.{name}", partial(experiment.find_protected, name))
     for name in experiment.classifiers:
         yield from _try(f"classifiers.{name}", partial(experiment.request_classifier, name, 0))
     for index, plan in enumerate(experiment.attacks):

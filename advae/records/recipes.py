@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from advae.identity import name_recipe
-from advae.records.base import Floats, Record, Scalar
+from advae.records.base import Floats, Record, Scalar, absent_unless_given
 from advae.records.datasets import DatasetRef
 
 Activations = tuple[str, str, str, str]
@@ -32,6 +32,16 @@ class NetworkOptions(Record):
     learning_rate: Rate
 
 
+class PerceptronOptions(Record):
+    """Shape and training of a perceptron d - hidden - narrow - classes with ReLU in between."""
+
+    hidden: LayerSize
+    narrow: LayerSize
+    epochs: Count
+    batch_size: Count
+    learning_rate: Rate
+
+
 class LogisticOptions(Record):
     """Options of scikit-learn's LogisticRegression; C in its unit, for pixels in [0, 1]."""
 
@@ -43,7 +53,9 @@ class LogisticOptions(Record):
 class AutoencoderRecipe(Record):
     """options: what only this type of autoencoder has, by name (``rho``, ``noise_level``, ...).
 
-    A control (blur, ...) is of this kind too: network and loss are None, since nothing is trained.
+    A control (blur, ...) is of this kind too: network and loss are None, since nothing is trained. protects: id of the
+    classifier that this one was trained in front of, which stayed as it was; None where there was none, or where it
+    was trained along.
     """
 
     kind: Literal["ae"] = "ae"
@@ -55,6 +67,7 @@ class AutoencoderRecipe(Record):
     options: dict[str, Scalar]
     seed: Seed
     recipe_rev: int
+    protects: str | None = absent_unless_given()
 
     @property
     def is_control(self) -> bool:
@@ -63,27 +76,28 @@ class AutoencoderRecipe(Record):
 
     @property
     def parents(self) -> tuple[str, ...]:
-        return ()
+        return (self.protects,) if self.protects else ()
 
 
 class ClassifierRecipe(Record):
-    """autoencoder: id of the purifier that the classifier was trained behind, or None."""
+    """autoencoder: id of the purifier that the classifier stands behind, or None.
+
+    origin: where its weights were taken from, None where it was trained behind that purifier: the id of a classifier
+    that was put behind it as it is, or of the purifier itself, whose training trained both.
+    """
 
     kind: Literal["clf"] = "clf"
     model: str
     dataset: DatasetRef
     autoencoder: str | None
-    options: NetworkOptions | LogisticOptions
+    options: NetworkOptions | LogisticOptions | PerceptronOptions
     seed: Seed
     recipe_rev: int
+    origin: str | None = absent_unless_given()
 
     @property
     def parents(self) -> tuple[str, ...]:
-        return (self.autoencoder,) if self.autoencoder else ()
-
-
-def _absent_unless_given() -> Any:
-    return Field(default=None, exclude_if=lambda value: value is None)
+        return tuple(dict.fromkeys(id_ for id_ in (self.autoencoder, self.origin) if id_))
 
 
 class RunRecipe(Record):
@@ -116,11 +130,11 @@ class RunRecipe(Record):
     seed: Seed
     recipe_rev: int
     # Not in the identity of what has none: runs from before there were such options keep their ids.
-    restarts: int | None = _absent_unless_given()
-    surrogate: str | None = _absent_unless_given()
-    draws: int | None = _absent_unless_given()
-    queries: int | None = _absent_unless_given()
-    precision: Literal["bfloat16"] | None = _absent_unless_given()
+    restarts: int | None = absent_unless_given()
+    surrogate: str | None = absent_unless_given()
+    draws: int | None = absent_unless_given()
+    queries: int | None = absent_unless_given()
+    precision: Literal["bfloat16"] | None = absent_unless_given()
 
     @property
     def parents(self) -> tuple[str, ...]:

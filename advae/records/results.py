@@ -6,15 +6,21 @@ from typing import Annotated, Literal
 
 from pydantic import FailFast, Field
 
-from advae.records.base import Floats, Record
+from advae.records.base import Floats, Record, absent_unless_given
 
 
 class History(Record):
-    """Mean loss per epoch, on the training images and on the held-out part of them."""
+    """Mean loss per epoch, on the training images and on the held-out part of them.
+
+    clean_accuracy, attacked_accuracy: on the held-out part, of what is trained against attacks, by those attacks; else
+    None.
+    """
 
     loss: Floats
     validation_loss: Floats
     seconds: float
+    clean_accuracy: tuple[float, ...] | None = absent_unless_given()
+    attacked_accuracy: tuple[float, ...] | None = absent_unless_given()
 
 
 class AutoencoderMetrics(Record):

@@ -14,6 +14,7 @@ from pathlib import Path
 from advae.errors import AdvaeError, CorruptError
 from advae.identity import ID, KINDS, kind_of
 from advae.registry import locks
+from advae.registry.checkpoints import find_finished
 from advae.registry.layout import remove_tree
 from advae.registry.references import LATEST
 from advae.registry.store import Registry
@@ -24,7 +25,7 @@ DEAD_AFTER = 24 * 3600.0
 
 @dataclass(frozen=True)
 class Garbage:
-    """What could be removed: ids, dependants first; paths under tmp/ and locks/.
+    """What could be removed: ids, dependants first; paths under tmp/, checkpoints/ and locks/.
 
     sizes: bytes of the artifacts, by id; known: all ids that there were.
     """
@@ -38,6 +39,8 @@ class Garbage:
 
 def find_garbage(registry: Registry) -> Garbage:
     """Return what is reached by no tag, not by ``latest``, no run, and nothing that is being made; and dead drafts.
+
+    A checkpoint is one once its entry is there: until then it is hours of somebody's work.
 
     Raises CorruptError where an entry cannot be read: what it needs is not known.
     """
@@ -62,7 +65,7 @@ def find_garbage(registry: Registry) -> Garbage:
         tuple(id_ for id_ in order if id_ in parents and id_ not in reached),
         {entry.id: entry.size for entry in unreached},
         frozenset(parents),
-        tuple(_find_dead(registry.layout.tmp)),
+        (*_find_dead(registry.layout.tmp), *find_finished(registry.layout, parents.__contains__)),
         tuple(path for path in _find_dead(registry.layout.locks) if ID.fullmatch(path.stem)),
     )
 

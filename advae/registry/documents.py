@@ -96,20 +96,29 @@ def decode(content: bytes) -> Manifest:
     return manifest
 
 
-PARENTS = {"autoencoder": "ae", "classifier": "clf", "twin": "clf", "surrogate": "clf"}
-"""The fields of recipes that name another entry, and of which kind: a lineage is three steps long at most."""
+PARENTS: dict[str, tuple[str, ...]] = {
+    "autoencoder": ("ae",),
+    "origin": ("ae", "clf"),
+    "protects": ("clf",),
+    "classifier": ("clf",),
+    "twin": ("clf",),
+    "surrogate": ("clf",),
+}
+"""The fields of recipes that name another entry, and of which kinds."""
 
 
 def find_parents(recipe: dict[str, Any]) -> list[str]:
     """Return the ids that a recipe's JSON rests on. Raises ValueError for what is no id of the kind."""
     found = []
-    for name, kind in PARENTS.items():
+    for name, kinds in PARENTS.items():
         id_ = recipe.get(name)
         if id_ is None:
             continue
-        if not (isinstance(id_, str) and ID.fullmatch(id_) and kind_of(id_) == kind):
-            raise ValueError(f"its {name} is no id of kind {kind}")
-        found.append(id_)
+        if not (isinstance(id_, str) and ID.fullmatch(id_) and kind_of(id_) in kinds):
+            raise ValueError(f"its {name} is no id of kind {' or '.join(kinds)}")
+        # The head of an autoencoder comes from what it stands behind.
+        if not (name == "origin" and id_ in found):
+            found.append(id_)
     return found
 
 

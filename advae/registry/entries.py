@@ -183,15 +183,29 @@ class Entries:
         return [self.manifest(id_) for id_ in self.glance_at_lineage(manifest.id) if id_ != manifest.id]
 
     def glance_at_lineage(self, id_: str) -> dict[str, Glance | None]:
-        """Return an entry, last, and all that it rests on, by id; None for what cannot be read."""
+        """Return an entry, last, and all that it rests on, by id, ancestors first; None for what cannot be read."""
         found: dict[str, Glance | None] = {}
+        seen: dict[str, Glance | None] = {}
+        # No recursion: a lineage that somebody else has made may be as long as they like.
+        waiting = [id_]
+        while waiting:
+            current = waiting[-1]
+            if current not in seen:
+                seen[current] = self._try_glance(current)
+            entry = seen[current]
+            missing = [parent for parent in entry.parents if parent not in seen] if entry else []
+            if missing:
+                waiting += reversed(missing)
+            else:
+                waiting.pop()
+                found.setdefault(current, entry)
+        return found
+
+    def _try_glance(self, id_: str) -> Glance | None:
         try:
-            entry = self.glance_at(id_)
+            return self.glance_at(id_)
         except AdvaeError:
-            return {id_: None}
-        for parent in entry.parents:
-            found |= self.glance_at_lineage(parent)
-        return found | {id_: entry}
+            return None
 
     # ------------------------------------------------------------ writing
 

@@ -4,6 +4,7 @@
 <home>/entries/<id>/manifest.json + artifacts      appears by one rename, never changes
 <home>/refs/<kind>/<alias>        one line: an id
 <home>/locks/<id>.lock            who is making an entry right now; correctness never depends on it
+<home>/checkpoints/<id>.npz       how far an unfinished training has come
 <home>/tmp/                       drafts, and what is about to be removed
 """
 
@@ -46,6 +47,7 @@ class Layout:
         self.entries = home / "entries"
         self.refs = home / "refs"
         self.locks = home / "locks"
+        self.checkpoints = home / "checkpoints"
         self.tmp = home / "tmp"
 
     def refuse_newer_schema(self) -> None:

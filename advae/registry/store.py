@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from advae.drafts import sync
 from advae.errors import CorruptError, DiskError, NewerSchemaError, NotFoundError, UsageError
-from advae.identity import KINDS, Kind, kind_of
+from advae.identity import Kind, kind_of
 from advae.registry import locks
+from advae.registry.checkpoints import Checkpoint
 from advae.registry.entries import Entries
 from advae.registry.references import LATEST, References, check_tag, resolve_id
 
@@ -85,6 +86,10 @@ class Registry(Entries):
             pass
 
     # ------------------------------------------------------------ making and removing
+
+    def checkpoint(self, id_: str, tell: Callable[[str], None] = lambda line: None) -> Checkpoint:
+        """Return where the training of an entry keeps how far it has come."""
+        return Checkpoint(self.layout, id_, tell)
 
     def obtain(
         self,
@@ -177,8 +182,8 @@ class Registry(Entries):
         """Return what rests on an entry, and last itself; each comes before all that it rests on."""
         entries, unreadable = self.glance()
         found = dict[str, None]()
-        later = KINDS[KINDS.index(kind_of(id_)) + 1 :]
-        unknown = [other for other in unreadable if other != id_ and kind_of(other) in later]
+        # Nothing rests on a run. A classifier may rest on an autoencoder, and an autoencoder on a classifier.
+        unknown = [other for other in unreadable if other != id_] if kind_of(id_) != "run" else []
         if unknown:
             raise CorruptError(
                 f"{id_} may be needed by {', '.join(unknown)}, which cannot be read; "

@@ -5,7 +5,16 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
-from advae.records import AutoencoderRecipe, ClassifierRecipe, Manifest, NetworkOptions, RunRecipe, Scalar
+from advae.records import (
+    AutoencoderRecipe,
+    ClassifierRecipe,
+    LogisticOptions,
+    Manifest,
+    NetworkOptions,
+    PerceptronOptions,
+    RunRecipe,
+    Scalar,
+)
 from advae.report.rows import Comparison, list_parents, list_runs_of
 from advae.report.runs import Run
 from advae.report.threat_models import find_method
@@ -42,6 +51,10 @@ def describe_command(entry: Manifest) -> str:
         words, options = ["advae", "train-ae"], _list_autoencoder_options(recipe)
     elif isinstance(recipe, ClassifierRecipe):
         words, options = ["advae", "train-clf"], _list_classifier_options(recipe)
+        if recipe.origin:
+            # Nothing is trained: what it is follows from where it is from.
+            source = None if recipe.origin == recipe.autoencoder else recipe.origin
+            return _join(words, {"from": source, "ae": recipe.autoencoder, "dataset": _name_data(entry)})
     else:
         words, options = ["advae", "attack"], _list_attack_options(recipe)
     if not isinstance(recipe, RunRecipe):
@@ -90,23 +103,30 @@ def _list_autoencoder_options(recipe: AutoencoderRecipe) -> Options:
     options: Options = {"type": recipe.type}
     if recipe.network:
         options |= _list_network_options(recipe.network)
-    return options | {"loss": recipe.loss, "rescale": recipe.rescale} | recipe.options
+    return options | {"loss": recipe.loss, "rescale": recipe.rescale, "protect": recipe.protects} | recipe.options
 
 
 def _list_classifier_options(recipe: ClassifierRecipe) -> Options:
     options: Options = {"model": recipe.model, "ae": recipe.autoencoder}
-    if isinstance(recipe.options, NetworkOptions):
-        return options | _list_network_options(recipe.options)
-    logistic = recipe.options
-    options |= {"C": logistic.C, "intercept": logistic.intercept, "no-intercept": not logistic.intercept}
-    return options | {"max-iter": logistic.max_iter}
+    given = recipe.options
+    if isinstance(given, NetworkOptions):
+        return options | _list_network_options(given)
+    if isinstance(given, LogisticOptions):
+        options |= {"C": given.C, "intercept": given.intercept, "no-intercept": not given.intercept}
+        return options | {"max-iter": given.max_iter}
+    return options | _list_schedule(given) | {"hidden-size": given.hidden}
+
+
+def _list_schedule(trained: NetworkOptions | PerceptronOptions) -> Options:
+    return {
+        "epochs": trained.epochs,
+        "batch-size": trained.batch_size,
+        "learning-rate": trained.learning_rate,
+    }
 
 
 def _list_network_options(network: NetworkOptions) -> Options:
-    return {
-        "epochs": network.epochs,
-        "batch-size": network.batch_size,
-        "learning-rate": network.learning_rate,
+    return _list_schedule(network) | {
         "hidden-size": network.hidden,
         "code-size": network.code,
         "activations": ",".join(network.activations),

@@ -6,7 +6,7 @@ from advae.workflows.layout import LEVELS, Cell, Level, lay_out
 from advae.workflows.pools import count_cores
 from advae.workflows.reporting import choose_runs
 from advae.workflows.reproducing import Finished, Survey, make_cells, survey
-from advae.workflows.training import train_autoencoder, train_classifier
+from advae.workflows.training import put_classifier, train_autoencoder, train_classifier
 from advae.workflows.workspace import DEFAULT_DATASET, Made, Workspace, identify_dataset
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "make_cells",
     "predict",
     "purify",
+    "put_classifier",
     "survey",
     "train_autoencoder",
     "train_classifier",

@@ -16,20 +16,23 @@ from advae.records import (
     Dataset,
     LogisticOptions,
     NetworkOptions,
+    PerceptronOptions,
     RunRecipe,
     Scalar,
     entry_id,
 )
-from advae.requests import AttackRequest, AutoencoderRequest
+from advae.requests import AttackRequest, AutoencoderRequest, ClassifierRequest, PlacementRequest
 from advae.threats import ALL, THREATS, list_threats
 from advae.workflows.planning import climb
 from advae.workflows.preparing import Prepared, prepare_run
 from advae.workflows.siblings import PipelineRecipes
+from advae.workflows.training import describe_companion
 from advae.workflows.workspace import Workspace, load_named
 
-Level = Literal["autoencoders", "classifiers", "attacks"]
-LEVELS: tuple[Level, ...] = ("autoencoders", "classifiers", "attacks")
-"""In this order: a cell rests on cells of earlier levels only."""
+Level = Literal["autoencoders", "classifiers", "defences", "behind defences", "attacks"]
+LEVELS: tuple[Level, ...] = ("autoencoders", "classifiers", "defences", "behind defences", "attacks")
+"""In this order: a cell rests on cells of earlier levels only. Defences are trained against attacks, and may be for a
+classifier that is there before."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,8 @@ class Cell:
 class Grid:
     """The cells of one dataset and seed, by id, as they are found: one that two parts of a plan come to is there once.
 
-    purifiers: recipes by the names that the plan gives them.
+    purifiers: recipes by the names that the plan gives them; protected: those of the classifiers that they were made
+    for, by id.
     """
 
     experiment: Experiment
@@ -64,6 +68,7 @@ class Grid:
     seed: int
     cells: dict[str, Cell] = field(default_factory=dict)
     purifiers: dict[str, AutoencoderRecipe] = field(default_factory=dict)
+    protected: dict[str, ClassifierRecipe] = field(default_factory=dict)
 
 
 def lay_out(workspace: Workspace, experiment: Experiment) -> tuple[Cell, ...]:
@@ -83,8 +88,13 @@ def lay_out(workspace: Workspace, experiment: Experiment) -> tuple[Cell, ...]:
 def _lay_out_grid(grid: Grid) -> dict[str, Cell]:
     for name in grid.experiment.autoencoders:
         wanted = grid.experiment.request_autoencoder(name, grid.seed)
+        protected = grid.experiment.find_protected(name)
+        known = _describe_trained(grid, protected) if protected else None
         with _locate(f"autoencoders.{name}"):
-            grid.purifiers[name] = autoencoders.make_recipe(_parse_own_options(wanted), grid.dataset)
+            id_ = entry_id(known) if known else None
+            grid.purifiers[name] = autoencoders.make_recipe(_parse_own_options(wanted), grid.dataset, id_)
+        if known:
+            grid.protected[entry_id(known)] = known
         _add_autoencoder(grid, grid.purifiers[name])
     for plan in grid.experiment.attacks:
         for recipes in _list_pipelines(grid, plan):
@@ -100,10 +110,35 @@ def _list_pipelines(grid: Grid, plan: AttackPlan) -> Iterator[PipelineRecipes]:
         request = grid.experiment.request_classifier(model, grid.seed)
         for name in plan.behind:
             purifier = None if name == NONE else grid.purifiers[name]
-            parent = entry_id(purifier) if purifier else None
             with _locate(f"classifiers.{model}"):
-                recipe = classifiers.make_recipe(request, grid.dataset, parent)
-            yield PipelineRecipes(recipe, purifier)
+                recipe, sources = _describe_classifier(grid, request, purifier)
+            protects = purifier.protects if purifier else None
+            needed = ({protects: grid.protected[protects]} if protects else {}) | sources
+            yield PipelineRecipes(recipe, purifier, tuple(needed.values()))
+
+
+def _describe_trained(grid: Grid, name: str) -> ClassifierRecipe:
+    """Return the recipe of a classifier that the plan trains, without an autoencoder."""
+    with _locate(f"classifiers.{name}"):
+        request = grid.experiment.request_classifier(name, grid.seed)
+        if not isinstance(request, ClassifierRequest):
+            raise UsageError("it is not trained by itself")
+        return classifiers.make_recipe(request, grid.dataset, None)
+
+
+def _describe_classifier(
+    grid: Grid, request: ClassifierRequest | PlacementRequest, purifier: AutoencoderRecipe | None
+) -> tuple[ClassifierRecipe, dict[str, ClassifierRecipe]]:
+    """Return the recipe of a classifier behind a purifier, and, by id, of the one that it is taken from."""
+    parent = entry_id(purifier) if purifier else None
+    if isinstance(request, ClassifierRequest):
+        return classifiers.make_recipe(request, grid.dataset, parent), {}
+    if purifier is None or parent is None:
+        raise UsageError(f"it stands behind an autoencoder, and cannot be attacked behind {NONE!r}")
+    if request.source is None:
+        return describe_companion(purifier, grid.protected.__getitem__), {}
+    source = _describe_trained(grid, request.source)
+    return classifiers.put_behind(source, parent), {entry_id(source): source}
 
 
 def _list_requests(plan: AttackPlan, seed: int, *, purified: bool) -> list[AttackRequest]:
@@ -169,21 +204,37 @@ def _is_like(value: Scalar, default: Scalar) -> bool:
 
 
 def _add_autoencoder(grid: Grid, recipe: AutoencoderRecipe) -> None:
+    adversarial = autoencoders.is_adversarial(recipe)
     cost = TRAINING * len(grid.dataset.x_train) * _count_epochs(recipe.network) * _count_weights(recipe)
+    if adversarial:
+        head = classifiers.describe_head(recipe)
+        cost *= 1 + _count_weights(head) / _count_weights(recipe)
+        cost *= 1 + ATTACKING / TRAINING * int(recipe.options["train_steps"])
     hidden = f", {'-'.join(recipe.network.activations[:3])}" if recipe.network else ""
-    raw = ", raw output" if recipe.network and recipe.rescale == "none" else ""
-    _add(grid, Cell("autoencoders", recipe, grid.place, f"{recipe.type}{hidden}{raw}", cost))
+    protects = grid.protected.get(recipe.protects or "")
+    _add(
+        grid,
+        Cell(
+            "defences" if adversarial else "autoencoders",
+            recipe,
+            grid.place,
+            f"{recipe.type}{'' if adversarial else hidden}{_name_raw(recipe)}{_name_protected(protects)}",
+            cost,
+        ),
+    )
 
 
 def _add_classifier(grid: Grid, recipes: PipelineRecipes) -> None:
     recipe = recipes.classifier
-    epochs = _count_epochs(recipe.options) if isinstance(recipe.options, NetworkOptions) else recipe.options.max_iter
-    cost = TRAINING * len(grid.dataset.x_train) * epochs * _count_weights(recipe)
-    if isinstance(recipe.options, LogisticOptions):
-        cost *= DOUBLE_PRECISION
+    for needed in recipes.needed:
+        grid.protected.setdefault(entry_id(needed), needed)
+        _add_classifier(grid, PipelineRecipes(needed))
     if recipes.autoencoder:
         _add_autoencoder(grid, recipes.autoencoder)
-    _add(grid, Cell("classifiers", recipe, grid.place, _name_pipeline(recipes), cost))
+    late = recipes.autoencoder and autoencoders.is_adversarial(recipes.autoencoder)
+    cost = 0.0 if recipe.origin else _estimate_fit(recipe, len(grid.dataset.x_train))
+    level: Level = "behind defences" if late or recipe.origin else "classifiers"
+    _add(grid, Cell(level, recipe, grid.place, _name_pipeline(recipes), cost))
 
 
 def _add_run(grid: Grid, recipes: PipelineRecipes, request: AttackRequest) -> None:
@@ -209,9 +260,22 @@ def _name_seed(seed: int) -> str:
 
 
 def _name_pipeline(recipes: PipelineRecipes) -> str:
-    purifier = recipes.autoencoder
-    raw = ", raw output" if purifier and purifier.network and purifier.rescale == "none" else ""
-    return f"{recipes.classifier.model} behind {purifier.type}{raw}" if purifier else recipes.classifier.model
+    recipe, purifier = recipes.classifier, recipes.autoencoder
+    if purifier is None:
+        return recipe.model
+    protects = next((one for one in recipes.needed if entry_id(one) == purifier.protects), None)
+    moved = ", taken as it is" if recipe.origin else ""
+    return f"{recipe.model}{moved} behind {purifier.type}{_name_raw(purifier)}{_name_protected(protects)}"
+
+
+def _name_raw(purifier: AutoencoderRecipe) -> str:
+    """Return a remark on a purifier whose output has a scale of its own; a robust one's is an image as it stands."""
+    raw = purifier.network and purifier.rescale == "none" and not autoencoders.is_adversarial(purifier)
+    return ", raw output" if raw else ""
+
+
+def _name_protected(protected: ClassifierRecipe | None) -> str:
+    return f" for {protected.model}" if protected else ""
 
 
 # ---------------------------------------------------------------- what it costs
@@ -230,10 +294,20 @@ def _count_epochs(network: NetworkOptions | None) -> int:
     return network.epochs if network else 0
 
 
+def _estimate_fit(recipe: ClassifierRecipe, n: int) -> float:
+    """Return what it costs to train a classifier on n images."""
+    options = recipe.options
+    if isinstance(options, LogisticOptions):
+        return DOUBLE_PRECISION * TRAINING * n * options.max_iter * _count_weights(recipe)
+    return TRAINING * n * options.epochs * _count_weights(recipe)
+
+
 def _count_weights(recipe: AutoencoderRecipe | ClassifierRecipe) -> float:
     """Return how many weights an autoencoder or a classifier has, without biases."""
     pixels, classes = recipe.dataset.side**2, len(recipe.dataset.classes)
     options = recipe.network if isinstance(recipe, AutoencoderRecipe) else recipe.options
+    if isinstance(options, PerceptronOptions):
+        return float(options.hidden * (pixels + options.narrow) + options.narrow * classes)
     if isinstance(options, NetworkOptions):
         last = 0 if isinstance(recipe, AutoencoderRecipe) else pixels * classes
         return 2.0 * options.hidden * (pixels + options.code) + last
@@ -255,5 +329,11 @@ def estimate_seconds(cells: Sequence[Cell], speed: float) -> float:
     return sum(cell.cost / speed + FIXED[cell.level] for cell in cells)
 
 
-FIXED: dict[Level, float] = {"autoencoders": 3.0, "classifiers": 2.0, "attacks": 1.0}
+FIXED: dict[Level, float] = {
+    "autoencoders": 3.0,
+    "classifiers": 2.0,
+    "defences": 5.0,
+    "behind defences": 1.0,
+    "attacks": 1.0,
+}
 """Seconds that a cell takes however small it is, most of them compiling; measured on two cores."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from advae.errors import CorruptError, NotFoundError
+from advae.pipelines import find_purifier
 from advae.records import OUTCOMES, SAMPLES, Manifest
 from advae.workflows.workspace import Workspace, identify_dataset
 
@@ -42,12 +43,11 @@ def _trace(workspace: Workspace, run: Manifest, *, must: bool) -> set[str]:
         for name in (OUTCOMES, SAMPLES):
             registry.read_arrays(run, name)
         classifier = registry.manifest(run.parents[0])
-        purifiers = [registry.manifest(purifier) for purifier in classifier.parents]
-        for purifier in purifiers:
-            # Those from before there were such images have none.
-            if SAMPLES in purifier.artifacts:
-                registry.read_arrays(purifier, SAMPLES)
-        return {run.id, classifier.id, *(purifier.id for purifier in purifiers)}
+        purifier = find_purifier(registry, classifier)
+        # Those from before there were such images have none.
+        if purifier and SAMPLES in purifier.artifacts:
+            registry.read_arrays(purifier, SAMPLES)
+        return {run.id, classifier.id, *([purifier.id] if purifier else [])}
     except (CorruptError, NotFoundError) as error:
         if must:
             raise

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from advae.records import AutoencoderRecipe, ClassifierRecipe, Dataset, Manifest, entry_id
 from advae.registry import Registry
 from advae.workflows.training import make_autoencoder, make_classifier
 from advae.workflows.workspace import Workspace
+
+AnyRecipe = TypeVar("AnyRecipe", AutoencoderRecipe, ClassifierRecipe)
 
 SEEDS = 2**31
 
@@ -18,10 +21,15 @@ SURROGATE = 1_000
 
 @dataclass(frozen=True)
 class PipelineRecipes:
-    """The recipes of a pipeline, trained or not. autoencoder: of its purifier, None where it has none."""
+    """The recipes of a pipeline, trained or not.
+
+    autoencoder: of its purifier, None where it has none. needed: of the classifiers that have to be there before, the
+    one that the purifier protects and the one whose weights are taken over.
+    """
 
     classifier: ClassifierRecipe
     autoencoder: AutoencoderRecipe | None = None
+    needed: tuple[ClassifierRecipe, ...] = ()
 
     @property
     def id(self) -> str:
@@ -31,22 +39,33 @@ class PipelineRecipes:
 def read_recipes(registry: Registry, recipe: ClassifierRecipe) -> PipelineRecipes:
     """Return the recipes of a classifier whose purifier is in the registry."""
     purifier = registry.manifest(recipe.autoencoder).as_autoencoder()[0] if recipe.autoencoder else None
-    return PipelineRecipes(recipe, purifier)
+    ids = (purifier.protects if purifier else None, recipe.origin if recipe.origin != recipe.autoencoder else None)
+    needed = dict.fromkeys(id_ for id_ in ids if id_)
+    return PipelineRecipes(recipe, purifier, tuple(registry.manifest(id_).as_classifier()[0] for id_ in needed))
 
 
 def describe_undefended(recipes: PipelineRecipes) -> PipelineRecipes:
-    """Return the pipeline without its purifier."""
-    return PipelineRecipes(recipes.classifier.model_copy(update={"autoencoder": None}))
+    """Return the pipeline without its purifier: of a classifier that was put behind it, that classifier."""
+    return PipelineRecipes(recipes.classifier.model_copy(update={"autoencoder": None, "origin": None}))
 
 
 def describe_reseeded(recipes: PipelineRecipes, offset: int) -> PipelineRecipes:
-    """Return the pipeline trained again from seeds ``offset`` further on, its purifier too."""
-    classifier, purifier = recipes.classifier, recipes.autoencoder
-    changed = classifier.model_copy(update={"seed": (classifier.seed + offset) % SEEDS})
-    if purifier is None:
-        return PipelineRecipes(changed)
-    purifier = purifier.model_copy(update={"seed": (purifier.seed + offset) % SEEDS})
-    return PipelineRecipes(changed.model_copy(update={"autoencoder": entry_id(purifier)}), purifier)
+    """Return the pipeline trained again from seeds ``offset`` further on, its purifier too, and all that they need."""
+
+    def reseed(recipe: AnyRecipe, **changes: str | None) -> AnyRecipe:
+        renamed = {name: renamed_ids.get(id_, id_) if id_ else id_ for name, id_ in changes.items()}
+        changed = {name: id_ for name, id_ in renamed.items() if id_}
+        made = recipe.model_copy(update={"seed": (recipe.seed + offset) % SEEDS, **changed})
+        renamed_ids[entry_id(recipe)] = entry_id(made)
+        return made
+
+    renamed_ids: dict[str, str] = {}
+    needed = tuple(reseed(one) for one in recipes.needed)
+    purifier = recipes.autoencoder
+    purifier = reseed(purifier, protects=purifier.protects) if purifier else None
+    classifier = recipes.classifier
+    classifier = reseed(classifier, autoencoder=classifier.autoencoder, origin=classifier.origin)
+    return PipelineRecipes(classifier, purifier, needed)
 
 
 def make_sibling(workspace: Workspace, sibling: PipelineRecipes, load: Callable[[], Dataset]) -> Manifest:
@@ -57,6 +76,9 @@ def make_sibling(workspace: Workspace, sibling: PipelineRecipes, load: Callable[
     # ``force`` is for what was asked for, not for what that needs.
     calm = replace(workspace, force=False)
     dataset = load()
+    for needed in sibling.needed:
+        workspace.tell(f"training {entry_id(needed)}, seed {needed.seed}")
+        make_classifier(calm, needed, dataset, latest=False)
     if sibling.autoencoder:
         workspace.tell(f"training {entry_id(sibling.autoencoder)}, seed {sibling.autoencoder.seed}")
         make_autoencoder(calm, sibling.autoencoder, dataset, latest=False)

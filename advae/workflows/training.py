@@ -1,12 +1,16 @@
-"""Train an autoencoder, or a classifier behind one."""
+"""Train an autoencoder, or a classifier behind one; or put one behind it as it is."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from advae import autoencoders, classifiers, metrics
 from advae.batching import apply, find_range
-from advae.pipelines import WEIGHTS, load_purifier
+from advae.errors import UsageError
+from advae.networks import collect_weights
+from advae.pipelines import HEAD, WEIGHTS, load_logits, load_purifier
 from advae.precisions import FLOAT32
 from advae.records import (
     SAMPLES,
@@ -16,35 +20,92 @@ from advae.records import (
     ClassifierRecipe,
     Dataset,
     Manifest,
+    entry_id,
 )
+from advae.registry import Registry
 from advae.requests import AutoencoderRequest, ClassifierRequest
-from advae.workflows.workspace import Content, Made, Workspace, load_dataset_of, load_named, make_entry
+from advae.training import NO_CHECKPOINT
+from advae.workflows.workspace import Content, Made, Workspace, load_dataset_of, make_entry
 
 if TYPE_CHECKING:
     from advae.records import FloatArray, IntArray
 
 
-def train_autoencoder(workspace: Workspace, dataset_name: str, request: AutoencoderRequest) -> Made:
-    """Return the autoencoder that the request describes, trained on the dataset's training images."""
-    dataset = load_named(workspace, dataset_name)
-    return make_autoencoder(workspace, autoencoders.make_recipe(request, dataset), dataset)
+def train_autoencoder(
+    workspace: Workspace, dataset_name: str | None, request: AutoencoderRequest, protect_ref: str | None = None
+) -> tuple[Made, Made | None]:
+    """Return the autoencoder that the request describes, trained on the dataset's training images.
+
+    And, where it is trained against attacks, the classifier behind it: the one that was trained along, or the one that
+    ``protect_ref`` names, put behind it. dataset_name: None for the protected classifier's own, or the default.
+    """
+    protected = workspace.registry.resolve(protect_ref, "clf") if protect_ref else None
+    dataset = load_dataset_of(workspace, protected, dataset_name)
+    if protected:
+        classifiers.require_undefended(protected.as_classifier()[0])
+    recipe = autoencoders.make_recipe(request, dataset, protected.id if protected else None)
+    made = make_autoencoder(workspace, recipe, dataset)
+    if not autoencoders.is_adversarial(recipe):
+        return made, None
+    companion = describe_companion(recipe, partial(_read_classifier, workspace.registry))
+    return made, make_classifier(workspace, companion, dataset)
 
 
 def make_autoencoder(workspace: Workspace, recipe: AutoencoderRecipe, dataset: Dataset, *, latest: bool = True) -> Made:
-    """Return the autoencoder of a recipe."""
+    """Return the autoencoder of a recipe; the classifier that it protects must be there."""
+    checkpoint = workspace.registry.checkpoint(entry_id(recipe), workspace.tell)
+    if workspace.force:
+        checkpoint.clear()
 
     def compute() -> Content:
-        arrays, history = autoencoders.fit_autoencoder(recipe, dataset.x_train, workspace.on_epoch)
+        behind = _stand_behind(workspace, recipe)
+        lesson = autoencoders.Lesson(
+            dataset.x_train, dataset.y_train, workspace.on_epoch, behind, checkpoint if behind else NO_CHECKPOINT
+        )
+        arrays, history = autoencoders.fit_autoencoder(recipe, lesson)
         purify = autoencoders.restore_purifier(recipe, arrays)
         purified = apply(purify, dataset.x_test)
         error = purified - dataset.x_test
+        head = {HEAD: collect_weights(behind.networks)} if behind and behind.networks else {}
         return AutoencoderMetrics(
             history=history,
             test_mse=float((error**2).mean()),
             output_range=find_range(purify, dataset.x_train),
-        ), {WEIGHTS: arrays, SAMPLES: autoencoders.collect_views(purify, dataset.x_test, dataset.y_test, purified)}
+        ), {
+            WEIGHTS: arrays,
+            SAMPLES: autoencoders.collect_views(purify, dataset.x_test, dataset.y_test, purified),
+            **head,
+        }
 
-    return make_entry(workspace, recipe, compute, dataset.source, latest=latest)
+    made = make_entry(workspace, recipe, compute, dataset.source, latest=latest)
+    if not made.cached:
+        checkpoint.clear()
+    return made
+
+
+def _stand_behind(workspace: Workspace, recipe: AutoencoderRecipe) -> autoencoders.Behind | None:
+    """Return the classifier that an autoencoder is trained in front of, None for one that knows of none."""
+    if not autoencoders.is_adversarial(recipe):
+        return None
+    if recipe.protects:
+        return autoencoders.Behind(load_logits(workspace.registry, workspace.registry.manifest(recipe.protects)))
+    head = classifiers.build_head(recipe)
+    return autoencoders.Behind(head, (head,))
+
+
+def describe_companion(autoencoder: AutoencoderRecipe, read: Callable[[str], ClassifierRecipe]) -> ClassifierRecipe:
+    """Return the recipe of the classifier that an autoencoder was trained with, or for, behind it.
+
+    read: id of the one that it protects -> its recipe. Raises UsageError for one that was trained without any.
+    """
+    if not autoencoders.is_adversarial(autoencoder):
+        raise UsageError(
+            f"{entry_id(autoencoder)}, of type {autoencoder.type}, was trained without a classifier; "
+            f"--model ({', '.join(classifiers.CLASSIFIERS)}) says which is to be trained behind it"
+        )
+    if not autoencoder.protects:
+        return classifiers.describe_head(autoencoder)
+    return classifiers.put_behind(read(autoencoder.protects), entry_id(autoencoder))
 
 
 def train_classifier(
@@ -62,8 +123,30 @@ def train_classifier(
     )
 
 
+def put_classifier(workspace: Workspace, dataset_name: str | None, ae_ref: str, clf_ref: str | None) -> Made:
+    """Return an existing classifier behind a purifier, neither of them trained any further.
+
+    clf_ref: None for the one that the purifier was trained with, or for. Raises UsageError where there is none, and
+    where the two take other images.
+    """
+    registry = workspace.registry
+    purifier = registry.resolve(ae_ref, "ae")
+    autoencoder, classifier = purifier.as_autoencoder()[0], registry.resolve(clf_ref, "clf") if clf_ref else None
+    if classifier and classifier.recipe.dataset.digest != autoencoder.dataset.digest:
+        raise UsageError(
+            f"{classifier.id} is of dataset {classifier.recipe.dataset.name!r}, {purifier.id} of "
+            f"{autoencoder.dataset.name!r}: they do not fit"
+        )
+    recipe = (
+        classifiers.put_behind(classifier.as_classifier()[0], purifier.id)
+        if classifier
+        else describe_companion(autoencoder, partial(_read_classifier, registry))
+    )
+    return make_classifier(workspace, recipe, load_dataset_of(workspace, purifier, dataset_name))
+
+
 def make_classifier(workspace: Workspace, recipe: ClassifierRecipe, dataset: Dataset, *, latest: bool = True) -> Made:
-    """Return the classifier of a recipe, whose purifier must be there."""
+    """Return the classifier of a recipe, whose purifier must be there, and what its weights are taken from."""
 
     def compute() -> Content:
         train, test = dataset.x_train, dataset.x_test
@@ -71,7 +154,10 @@ def make_classifier(workspace: Workspace, recipe: ClassifierRecipe, dataset: Dat
             purify = load_purifier(workspace.registry, workspace.registry.manifest(recipe.autoencoder))
             train, test = apply(purify, train), apply(purify, test)
         kind = classifiers.CLASSIFIERS[recipe.model]
-        fitted = kind.fit(recipe, train, dataset.y_train, workspace.on_epoch)
+        if recipe.origin:
+            fitted = _take_over(workspace.registry, recipe.origin)
+        else:
+            fitted = kind.fit(recipe, train, dataset.y_train, workspace.on_epoch)
         logits = kind.restore(recipe, fitted.arrays, FLOAT32)
 
         def decide(x: FloatArray) -> IntArray:
@@ -95,12 +181,27 @@ def make_classifier(workspace: Workspace, recipe: ClassifierRecipe, dataset: Dat
     return made
 
 
+def _read_classifier(registry: Registry, id_: str) -> ClassifierRecipe:
+    return registry.manifest(id_).as_classifier()[0]
+
+
+def _take_over(registry: Registry, id_: str) -> classifiers.Fitted:
+    """Return the classifier of an entry as it is: an autoencoder's head, or a classifier's own weights."""
+    origin = registry.manifest(id_)
+    if origin.kind == "ae":
+        return classifiers.Fitted(registry.read_arrays(origin, HEAD))
+    found = origin.as_classifier()[1]
+    return classifiers.Fitted(
+        registry.read_arrays(origin, WEIGHTS), converged=found.converged, iterations=found.iterations
+    )
+
+
 def _tell_of_trouble(workspace: Workspace, manifest: Manifest) -> None:
     recipe, found = manifest.as_classifier()
     if found.classes_predicted == 1:
         advice = "look at its images" if recipe.model == "lr" else "try another --seed or --activations"
         workspace.tell(f"{manifest.id}: collapsed, it predicts one class for every test image; {advice}")
-    if found.converged is False:
+    if found.converged is False and not recipe.origin:
         workspace.tell(
             f"{manifest.id}: lbfgs had not converged after {found.iterations} iterations, as in the paper's protocol; "
             "--max-iter lets it go on"

@@ -40,7 +40,7 @@ def prepare_ours(setting: Setting) -> Prepared:
 
     def run() -> None:
         asked.acquire()
-        autoencoders.fit_autoencoder(recipe, setting.data.x_train, hold)
+        autoencoders.fit_autoencoder(recipe, autoencoders.Lesson(setting.data.x_train, setting.data.y_train, hold))
 
     threading.Thread(target=run, daemon=True).start()
 

@@ -1,0 +1,44 @@
+"""What every row of CLASSIFIERS offers, and what its training gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from advae.networks import Tensor
+from advae.records import ClassifierRecipe, Dataset, History, LogisticOptions, NetworkOptions, PerceptronOptions
+from advae.requests import ClassifierRequest
+from advae.training import OnEpoch
+
+if TYPE_CHECKING:
+    from advae.networks import Arrays
+    from advae.records import FloatArray, IntArray
+
+Logits = Callable[[Tensor], Tensor]
+"""x, float32 (n, d) -> logits, float32 (n, classes), in stock layers and keras.ops; x may be a ``keras.Input``."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained classifier: its arrays, and what its training had to say."""
+
+    arrays: Arrays
+    history: History | None = None
+    converged: bool | None = None
+    iterations: int | None = None
+
+
+@dataclass(frozen=True)
+class ClassifierKind:
+    """A row of CLASSIFIERS.
+
+    options: fills in a request; fit: (recipe, x, y, on_epoch) -> Fitted; restore: (recipe, arrays, precision of its
+    wide matrix products) -> logits function; linear: whether its logits are affine in the image.
+    """
+
+    summary: str
+    options: Callable[[ClassifierRequest, Dataset], NetworkOptions | LogisticOptions | PerceptronOptions]
+    fit: Callable[[ClassifierRecipe, FloatArray, IntArray, OnEpoch], Fitted]
+    restore: Callable[[ClassifierRecipe, Arrays, str], Logits]
+    linear: bool = False

@@ -1,0 +1,99 @@
+"""mlp: two hidden layers, then one logit a class; the head that a robust autoencoder is trained with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from advae import networks
+from advae.classifiers.kinds import Fitted, Logits
+from advae.classifiers.network import fit_layers
+from advae.errors import CorruptError, UsageError
+from advae.precisions import FLOAT32
+from advae.records import AutoencoderRecipe, ClassifierRecipe, Dataset, PerceptronOptions, entry_id
+from advae.requests import ClassifierRequest, NetworkRequest
+from advae.training import OnEpoch
+
+if TYPE_CHECKING:
+    from advae.networks import Arrays
+    from advae.records import FloatArray, IntArray
+
+RECIPE_REV = 1
+"""Raised when the head of the same autoencoder would be another than before."""
+
+
+def fill_in_perceptron(request: ClassifierRequest, dataset: Dataset) -> PerceptronOptions:
+    """Return the request with every default filled in. Raises UsageError for what does not fit."""
+    network = request.network or NetworkRequest()
+    if request.logistic is not None:
+        raise UsageError(f"--C, --intercept and --max-iter do not fit --model {request.model}; they are for lr")
+    if network.activations or network.code:
+        raise UsageError(f"--activations and --code-size do not fit --model {request.model}; they are for nn")
+    hidden = network.hidden or networks.default_hidden_size(dataset.ref.side)
+    return PerceptronOptions(
+        hidden=hidden,
+        narrow=networks.narrow_size(hidden),
+        epochs=network.epochs or networks.EPOCHS,
+        batch_size=network.batch_size or networks.default_batch_size(len(dataset.x_train)),
+        learning_rate=network.learning_rate or networks.LEARNING_RATE,
+    )
+
+
+def _require_options(recipe: ClassifierRecipe) -> PerceptronOptions:
+    if not isinstance(recipe.options, PerceptronOptions):
+        raise CorruptError(f"the recipe of a {recipe.model} classifier has no perceptron options")
+    return recipe.options
+
+
+def _build_perceptron(recipe: ClassifierRecipe) -> Any:
+    options = _require_options(recipe)
+    sizes = (options.hidden, options.narrow, len(recipe.dataset.classes))
+    return networks.dense_stack(recipe.dataset.side**2, sizes, ("relu", "relu", "linear"), seed=recipe.seed)
+
+
+def fit_perceptron(recipe: ClassifierRecipe, x: FloatArray, y: IntArray, on_epoch: OnEpoch) -> Fitted:
+    """Return the perceptron trained with cross-entropy. x: (n, d) in [0, 1]; y: (n,). Raises DivergedError."""
+    options = _require_options(recipe)
+    return fit_layers(_build_perceptron(recipe), x, y, options=options, seed=recipe.seed, on_epoch=on_epoch)
+
+
+def restore_perceptron(recipe: ClassifierRecipe, arrays: Arrays, precision: str = FLOAT32) -> Logits:
+    """Return the perceptron's logits function. Raises CorruptError where the weights do not fit."""
+    options, stored = _require_options(recipe), sum(array.size for array in arrays.values())
+    # Before it is built, which takes memory for what the recipe claims.
+    if options.hidden * max(recipe.dataset.side**2, options.narrow) > stored:
+        raise CorruptError(f"the stored weights do not fit the recipe: they are {stored} numbers")
+    network = _build_perceptron(recipe)
+    networks.put_weights((network,), arrays)
+    networks.set_precision((network,), precision)
+    return lambda x: network(x)
+
+
+# ---------------------------------------------------------------- trained along with an autoencoder
+
+
+def describe_head(autoencoder: AutoencoderRecipe) -> ClassifierRecipe:
+    """Return the recipe of the classifier that an autoencoder is trained with. Raises CorruptError for a control."""
+    shape = autoencoder.network
+    if shape is None:
+        raise CorruptError(f"an autoencoder of type {autoencoder.type} has no network")
+    id_ = entry_id(autoencoder)
+    return ClassifierRecipe(
+        model="mlp",
+        dataset=autoencoder.dataset,
+        autoencoder=id_,
+        options=PerceptronOptions(
+            hidden=shape.hidden,
+            narrow=networks.narrow_size(shape.hidden),
+            epochs=shape.epochs,
+            batch_size=shape.batch_size,
+            learning_rate=shape.learning_rate,
+        ),
+        seed=autoencoder.seed,
+        recipe_rev=RECIPE_REV,
+        origin=id_,
+    )
+
+
+def build_head(autoencoder: AutoencoderRecipe) -> Any:
+    """Return that classifier as a keras.Sequential, untrained: (n, d) -> logits, (n, classes)."""
+    return _build_perceptron(describe_head(autoencoder))
