@@ -302,7 +302,7 @@ BAD: list[tuple[list[str], int, str]] = [
     (["train-ae", "--type", "pca", "--code-size", "65"], 2, "bad --code-size 65"),
     (["train-clf", "--model", "lr", "--C", "0"], 2, "bad --C"),
     (["attack", "--method", "bim", "--eps", "0.1", "--step-size", "-1"], 2, "bad --step-size"),
-    (["train-clf", "--model", "svm"], 2, "lr, nn"),
+    (["train-clf", "--model", "svm"], 2, "lr, mlp, nn"),
     (["train-clf", "--model", "nn", "--ae", "ae-000000000000"], 3, "train-ae"),
     (["train-clf", "--model", "nn", "--ae", "{nn}"], 3, "is no autoencoder"),
     (["train-clf", "--model", "nn", "--ae", ""], 2, "an argument is empty"),

@@ -21,8 +21,8 @@ GLOSSARY: dict[str, str] = {
     "id": "The entry's id in the registry.",
     "name": "The pipeline in words: dataset, classifier, what stands in front of it, seeds other than 0.",
     "classifier": "The classifier's id in the registry.",
-    "RowEntry.classifier": "Kind of the classifier: nn, a network, or lr, logistic regression.",
-    "ContestEntry.classifier": "Kind of the classifier: nn, a network, or lr, logistic regression.",
+    "RowEntry.classifier": "Kind of the classifier: nn or mlp, a network, or lr, logistic regression.",
+    "ContestEntry.classifier": "Kind of the classifier: nn or mlp, a network, or lr, logistic regression.",
     "classifier_id": "The classifier's id in the registry.",
     "autoencoder": "The id in the registry of the purifier in front of the classifier; null where there is none.",
     "RowEntry.autoencoder": "Kind of the purifier in front of the classifier; none where there is none.",
@@ -40,7 +40,7 @@ GLOSSARY: dict[str, str] = {
     # ------------------------------------------------------------ the paper
     "figure": "Number of the figure in the paper.",
     "PaperEntry.dataset": "The dataset that the paper measured on.",
-    "PaperEntry.classifier": "Kind of the classifier: nn, a network, or lr, logistic regression.",
+    "PaperEntry.classifier": "Kind of the classifier: nn or mlp, a network, or lr, logistic regression.",
     "PaperEntry.autoencoder": "Kind of the autoencoder in front of the classifier; none where there is none.",
     "PaperEntry.attack": "The attack, none for the clean images.",
     "PaperEntry.eps": "Radius of the attack in units of an image's range; null for the clean images.",
@@ -74,6 +74,11 @@ GLOSSARY: dict[str, str] = {
     "restarts": "From how many random points the attack starts, the best of which counts; null or absent for an attack "
     "without a choice.",
     "loss": "What the attack climbs; null for one that has no choice.",
+    "protects": "Id of the classifier that the autoencoder was trained in front of and that stayed as it was; absent "
+    "where there was none, or where it was trained along.",
+    "origin": "Id of what the classifier's weights were taken from: another classifier, or the autoencoder that it was "
+    "trained with; absent where it was trained by itself.",
+    "narrow": "Width of the second hidden layer of a perceptron.",
     "AutoencoderRecipe.loss": "What training minimised; null for a control, which is not trained.",
     "LossHistory.loss": "Mean training loss of each epoch.",
     "validation_loss": "Mean loss of each epoch on the held-out part of the training images.",
@@ -183,7 +188,7 @@ GLOSSARY: dict[str, str] = {
     "recipe": "All that decides the result.",
     "metrics": "What was measured.",
     "history": "Loss by epoch.",
-    "model": "Kind of the classifier: nn, a network, or lr, logistic regression.",
+    "model": "Kind of the classifier: nn or mlp, a network, or lr, logistic regression.",
     "network": "Shape and training; null for a control, which is not trained.",
     "options": "Options that only this type of autoencoder has, by name.",
     "ClassifierRecipe.options": "Shape and training of a network, or the options of a logistic regression.",

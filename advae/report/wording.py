@@ -76,9 +76,11 @@ def format_rate(rate: Rate | None) -> str:
 
 
 def name_autoencoder(run: Run) -> str:
-    """Return the purifier's kind, that it is a control, and that its output is raw where it leaves [0, 1]."""
-    control = ", a control" if run.autoencoder_recipe and run.autoencoder_recipe.is_control else ""
-    return f"{run.autoencoder_type}{control}{', raw output' if read_raw_range(run) else ''}"
+    """Return the purifier's kind, that it is a control, what it protects, and that its output is raw if it is."""
+    recipe = run.autoencoder_recipe
+    control = ", a control" if recipe and recipe.is_control else ""
+    protects = f", for {recipe.protects}" if recipe and recipe.protects else ""
+    return f"{run.autoencoder_type}{control}{protects}{', raw output' if read_raw_range(run) else ''}"
 
 
 def name_kind(run: Run) -> str:
@@ -86,7 +88,10 @@ def name_kind(run: Run) -> str:
     control = run.autoencoder_type in CONTROLS
     behind = f"control ({run.autoencoder_type})" if control else f"autoencoder ({name_autoencoder(run)})"
     front = f"behind {behind}" if run.defended else "without autoencoder"
-    return f"{show_name(run.recipe.dataset.name)}: {run.classifier_recipe.model} {front}"
+    classifier = run.classifier_recipe
+    # Of a classifier that was put there as it is; a head is its purifier's own.
+    moved = ", not retrained," if classifier.origin not in (None, classifier.autoencoder) else ""
+    return f"{show_name(run.recipe.dataset.name)}: {classifier.model}{moved} {front}"
 
 
 def name_pipeline(run: Run) -> str:
