@@ -205,7 +205,7 @@ class _State:
         expected = {str(n): (tuple(variable.shape), variable.dtype) for n, variable in enumerate(self.variables)}
         found = {name: (array.shape, str(array.dtype)) for name, array in arrays.items() if name.isdigit()}
         if found != expected or set(arrays) - set(found) != {"losses", "found", "seconds"}:
-            raise CorruptError("the checkpoint is of another training")
+            raise CorruptError("the checkpoint is of another training; --force begins anew")
         for n, variable in enumerate(self.variables):
             variable.assign(arrays[str(n)])
         return _Done(

@@ -98,14 +98,18 @@ class Experiment(Record):
     classifiers: dict[str, Options] = Field(default_factory=dict)
     attacks: Annotated[tuple[AttackPlan, ...], Field(min_length=1)]
 
+    @property
+    def _trained(self) -> tuple[str, ...]:
+        """The classifiers that are trained, by their names."""
+        return tuple(name for name, options in self.classifiers.items() if "from" not in options)
+
     def find_protected(self, name: str) -> str | None:
         """Return the classifier that an autoencoder is to be trained in front of, by its name in the plan."""
         protected = self.autoencoders[name].get("protect")
         if protected is None:
             return None
-        known = tuple(other for other, options in self.classifiers.items() if "from" not in options)
-        if not isinstance(protected, str) or protected not in known:
-            raise UsageError(f"protect: {unknown('classifier', str(protected), known)}")
+        if not isinstance(protected, str) or protected not in self._trained:
+            raise UsageError(f"protect: {unknown('classifier', str(protected), self._trained)}")
         return protected
 
     def request_autoencoder(self, name: str, seed: int) -> AutoencoderRequest:
@@ -142,9 +146,8 @@ class Experiment(Record):
         source = options.pop("from")
         if options:
             raise UsageError(f"what is taken as it is has no option but from, got {', '.join(options)}")
-        trained = tuple(other for other, found in self.classifiers.items() if "from" not in found)
-        if source not in (OWN, *trained):
-            raise UsageError(f"from: {unknown('classifier', str(source), (OWN, *trained))}")
+        if source not in (OWN, *self._trained):
+            raise UsageError(f"from: {unknown('classifier', str(source), (OWN, *self._trained))}")
         return PlacementRequest(source=None if source == OWN else source)
 
 
