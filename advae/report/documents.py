@@ -260,5 +260,5 @@ def _describe_network(network: Network) -> NetworkEntry:
     recipe, history = network.manifest.recipe, network.history
     if isinstance(recipe, RunRecipe):
         raise TypeError(f"{network.id} is a run, and no network")
-    losses = LossHistory(loss=history.loss, validation_loss=history.validation_loss) if history else None
+    losses = LossHistory(**history.model_dump(exclude={"seconds"})) if history else None
     return NetworkEntry(id=network.id, recipe=recipe, history=losses, test_mse=read_error(network.manifest))

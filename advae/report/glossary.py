@@ -81,6 +81,10 @@ GLOSSARY: dict[str, str] = {
     "narrow": "Width of the second hidden layer of a perceptron.",
     "AutoencoderRecipe.loss": "What training minimised; null for a control, which is not trained.",
     "LossHistory.loss": "Mean training loss of each epoch.",
+    "LossHistory.clean_accuracy": "Share of the held-out training images that is classified correctly after each "
+    "epoch; absent where training knows of no attack.",
+    "attacked_accuracy": "Share of them that is classified correctly under a short PGD at the radius that is trained "
+    "for; absent where training knows of no attack.",
     "validation_loss": "Mean loss of each epoch on the held-out part of the training images.",
     "limit": "The first so many test images were attacked; null for all.",
     "save_adversarial": "Whether all attacked images were kept with the run.",

@@ -20,6 +20,7 @@ from advae.records import (
     Status,
     Verdict,
 )
+from advae.records.base import absent_unless_given
 from advae.report.glossary import GLOSSARY
 
 SCHEMA: Literal[2] = 2
@@ -289,10 +290,15 @@ class RunEntry(Record):
 
 
 class LossHistory(Record):
-    """Mean loss by epoch. How long it took is not in it: equal trainings make equal reports."""
+    """Mean loss by epoch, and accuracies of what is trained against attacks.
+
+    How long it took is not in it: equal trainings make equal reports.
+    """
 
     loss: Floats
     validation_loss: Floats
+    clean_accuracy: tuple[float, ...] | None = absent_unless_given()
+    attacked_accuracy: tuple[float, ...] | None = absent_unless_given()
 
 
 class NetworkEntry(Record):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from advae.records import DatasetRef, Manifest
-from tests.report_fixtures import Lab, make_views
+from tests.report_fixtures import HISTORY, Lab, make_views
 
 LINEAR: tuple[dict[str, Any], ...] = (
     {"method": "non-targeted"},
@@ -44,7 +44,10 @@ def fill_gallery(lab: Lab) -> tuple[list[Manifest], list[Manifest]]:
     runs += attack_linear(lab, lab.add_autoencoder(views=make_views()), keep=(0.9, 0.8))
     runs += attack_linear(lab, plane, keep=(0.9, 0.5))
     runs += [lab.add_run(lab.add_classifier(), method="fgsm", steps=None)]
-    return runs, [lab.add_autoencoder(activations=(name,) * 3 + ("softplus",)) for name in ("tanh", "elu")]
+    compared = [lab.add_autoencoder(activations=(name,) * 3 + ("softplus",)) for name in ("tanh", "elu")]
+    accuracies = {"clean_accuracy": (0.6, 0.9), "attacked_accuracy": (0.1, 0.7)}
+    robust = lab.add_autoencoder("robust", loss="squared-error", history=HISTORY.model_copy(update=accuracies))
+    return runs, [*compared, robust]
 
 
 def decode_png(uri: str) -> np.ndarray[Any, Any]:

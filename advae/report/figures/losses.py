@@ -1,4 +1,4 @@
-"""Loss by epoch: of each network, of the activations beside each other, of the kinds beside each other."""
+"""Loss by epoch, of each network and of several beside each other; accuracy by epoch where training looked at it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from advae.records import AutoencoderRecipe, ClassifierRecipe, History
 from advae.report.activations import SOFTPLUS, find_activations, name_activations, name_group
-from advae.report.axes import make_axis, make_loss_axis
+from advae.report.axes import Axis, make_axis, make_loss_axis, write_percent
 from advae.report.charts import (
     BLACK,
     BLUE,
@@ -44,6 +44,23 @@ def draw_losses(comparison: Comparison) -> Iterator[Drawing]:
     for network in comparison.networks:
         if network.history and network.history.loss:
             yield _draw_network(network, network.history)
+
+
+def draw_progress(comparison: Comparison) -> Iterator[Drawing]:
+    """Yield the accuracies by epoch of each autoencoder that was trained against attacks, clean and attacked."""
+    for network in comparison.networks:
+        history = network.history
+        if history and history.clean_accuracy and history.attacked_accuracy:
+            lines = [
+                *_draw_line("clean", history.clean_accuracy, Style(BLUE, "circle", SOLID)),
+                *_draw_line("attacked", history.attacked_accuracy, Style(VERMILLION, "square", DASHED)),
+            ]
+            name = _name_network(network)
+            what = f"Accuracy by epoch on held-out training images of the {name}, {network.id}"
+            short = "a short PGD at the radius that it is trained for, which flatters: what it is worth, its runs say"
+            axis = make_axis("correctly classified", 0.0, 1.0, write=write_percent)
+            drawn = draw_chart(_lay_out(lines, axis))
+            yield Drawing(TRAINING, drawn, f"Accuracy history of the {name}", f"{what}. Attacked: {short}.")
 
 
 def draw_activations(comparison: Comparison) -> Iterator[Drawing]:
@@ -92,7 +109,7 @@ def _compare(named: Sequence[tuple[str, Network]], title: str) -> Chart:
     for place, (name, network) in enumerate(named):
         marks = COLOURS[place % len(COLOURS)], SHAPES[place % len(SHAPES)], DASHES[place % len(DASHES)]
         lines += _draw_line(name, network.history.loss if network.history else (), Style(*marks))
-    return _lay_out(lines, title)
+    return _lay_out(lines, _make_loss_axis(lines), title)
 
 
 def _draw_network(network: Network, history: History) -> Drawing:
@@ -102,7 +119,9 @@ def _draw_network(network: Network, history: History) -> Drawing:
     ]
     name = _name_network(network)
     caption = f"Loss by epoch of the {name}, {network.id}; nothing was attacked."
-    return Drawing(TRAINING, draw_chart(_lay_out(lines)), f"Loss history of the {name}", caption)
+    return Drawing(
+        TRAINING, draw_chart(_lay_out(lines, _make_loss_axis(lines))), f"Loss history of the {name}", caption
+    )
 
 
 def _draw_line(name: str, values: Sequence[float], style: Style) -> list[Line]:
@@ -111,11 +130,13 @@ def _draw_line(name: str, values: Sequence[float], style: Style) -> list[Line]:
     return [Line(name, points, style, every=max(1, len(points) // MARKED))] if points else []
 
 
-def _lay_out(lines: Sequence[Line], title: str = "") -> Chart:
-    points = [point for line in lines for point in line.points]
-    epochs = max(epoch for epoch, _ in points)
-    x = make_axis("epoch", 1.0, max(epochs, 2.0), whole=True)
-    return Chart(x, make_loss_axis("loss", [value for _, value in points]), lines, height=240, title=title)
+def _make_loss_axis(lines: Sequence[Line]) -> Axis:
+    return make_loss_axis("loss", [value for line in lines for _, value in line.points])
+
+
+def _lay_out(lines: Sequence[Line], y: Axis, title: str = "") -> Chart:
+    epochs = max(epoch for line in lines for epoch, _ in line.points)
+    return Chart(make_axis("epoch", 1.0, max(epochs, 2.0), whole=True), y, lines, height=240, title=title)
 
 
 def _name_network(network: Network) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from advae.report.drawing import Drawing
 from advae.report.figures.accuracy import draw_accuracy, draw_details, draw_targeted
 from advae.report.figures.changes import draw_changes
-from advae.report.figures.losses import draw_activations, draw_kinds, draw_losses
+from advae.report.figures.losses import draw_activations, draw_kinds, draw_losses, draw_progress
 from advae.report.figures.mistakes import draw_mistakes
 from advae.report.figures.planes import draw_planes
 from advae.report.figures.purified import draw_purified
@@ -38,6 +38,7 @@ FIGURES: dict[str, Figure] = {
     "activations": Figure(draw_activations, "loss by epoch, different activations together", "5"),
     "kinds": Figure(draw_kinds, "loss by epoch, kinds of autoencoder together"),
     "losses": Figure(draw_losses, "loss by epoch, training and validation", "6, 33, 46, 59"),
+    "progress": Figure(draw_progress, "accuracy by epoch of what is trained against attacks, clean and attacked"),
     "purified": Figure(draw_purified, "images beside their purified selves", "3, 102"),
     "planes": Figure(draw_planes, "the latent plane, and the images generated from it", "64, 65, 74, 75, 121, 122"),
     "strips": Figure(draw_strips, "images before and after an attack, and the difference", "83, 84"),
