@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from advae.errors import CorruptError, UsageError, unknown
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Tensor = Any
 """A TensorFlow tensor; the library has no usable types."""
 
-ACTIVATIONS = ("relu", "sigmoid", "tanh", "elu", "softplus", "exponential", "linear")
+ACTIVATIONS = ("relu", "sigmoid", "tanh", "elu", "softplus", "exponential", "leaky_relu", "linear")
 
 
 PAPER_ACTIVATIONS: Activations = ("relu", "relu", "exponential", "softplus")
@@ -109,9 +109,9 @@ def set_precision(networks: Sequence[Any], precision: str) -> None:
                 layer.dtype_policy = keras.DTypePolicy("mixed_bfloat16")
 
 
-def refuse_unknown(options: NetworkOptions) -> None:
+def refuse_unknown_activations(names: Iterable[str]) -> None:
     """Raise CorruptError for activations that no network of ours has."""
-    for name in options.activations:
+    for name in names:
         if name not in ACTIVATIONS:
             raise CorruptError(f"the recipe names an activation that this advae does not know: {name!r}")
 

@@ -95,10 +95,11 @@ def train(
 ) -> History:
     """Train networks in place with Adam and return the loss history.
 
-    decay: let the learning rate fall to 0 along a half cosine over the training. measure: what to find on the held-out
-    images after each epoch, float32 (3,): loss, and accuracies clean and under attack; None for the loss alone. xla:
-    False for networks of convolutions, which XLA makes slow on processors: they run as a graph. checkpoint: is saved
-    to after every epoch, and gone on from: the numbers are those of a training that was never interrupted.
+    decay: let the learning rate rise over the first steps, and fall to 0 along a half cosine over all others. measure:
+    what to find on the held-out images after each epoch, float32 (3,): loss, and accuracies clean and under attack;
+    None for the loss alone. xla: False for networks of convolutions, which XLA makes slow on processors: they run as a
+    graph. checkpoint: is saved to after every epoch, and gone on from: the numbers are those of a training that was
+    never interrupted.
 
     data: arrays of equal length n; a twentieth, drawn by ``seed``, is held out for validation. An epoch is one call
     of one program that loops over the batches, so that Python is met once an epoch; the last, short batch is
@@ -110,8 +111,9 @@ def train(
     variables = [variable for network in networks for variable in network.trainable_variables]
     kept, held_out = split(len(data[0]), seed)
     batches = math.ceil(len(kept) / options.batch_size)
-    schedule = keras.optimizers.schedules.CosineDecay(options.learning_rate, options.epochs * batches)
-    optimizer = keras.optimizers.Adam(schedule if decay else options.learning_rate)
+    optimizer = keras.optimizers.Adam(
+        _rise_and_fall(options.learning_rate, options.epochs * batches) if decay else options.learning_rate
+    )
     optimizer.build(variables)
     # All of MNIST is 188 MB, and it is there already.
     tensors = tuple(lend(array) for array in data)
@@ -138,6 +140,17 @@ def train(
         accuracies = (found[1], found[2]) if measure else None
         on_epoch(Epoch(number, options.epochs, value, found[0], seconds, accuracies))
     return done.as_history()
+
+
+RISING = 20
+"""The first of so many parts of a training in which the learning rate rises: at once it is too much for new weights."""
+
+
+def _rise_and_fall(learning_rate: float, steps: int) -> Any:
+    from keras.optimizers.schedules import CosineDecay
+
+    rising = steps // RISING
+    return CosineDecay(0.0, max(1, steps - rising), warmup_target=learning_rate, warmup_steps=rising)
 
 
 class Schedule(Protocol):

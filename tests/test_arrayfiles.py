@@ -123,7 +123,7 @@ GOOD_NPY = encode_npy("(2, 2)", bytes(16))
 
 
 @ignore_python_2
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(at=st.integers(0, len(GOOD_NPY)), new=st.binary(max_size=8), end=st.integers(0, len(GOOD_NPY) + 9), zipped=...)
 def test_a_file_changed_anywhere_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, at: int, new: bytes, end: int, zipped: bool

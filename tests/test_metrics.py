@@ -80,8 +80,7 @@ def test_the_matrix_is_scikit_learns(drawn: tuple[list[int], list[int], int]) ->
     assert np.trace(matrix) / len(labels) == accuracy(np.array(labels), np.array(predictions))[0]
 
 
-# scikit-learn's own report takes longer than hypothesis' deadline on a busy machine.
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(decisions())
 def test_the_report_is_scikit_learns(drawn: tuple[list[int], list[int], int]) -> None:
     labels, predictions, classes = drawn

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from advae.autoencoders import Behind, Lesson, fit_autoencoder, make_recipe, restore_purifier
-from advae.autoencoders.robust import BODIES, perturb
+from advae.autoencoders.robust import BODIES, Goal, perturb
 from advae.batching import apply
 from advae.classifiers import build_head, describe_head
 from advae.errors import CorruptError, UsageError
@@ -19,6 +19,7 @@ from advae.pipelines import HEAD, load_logits
 from advae.records import Dataset, DatasetRef, entry_id
 from advae.registry import Registry
 from advae.requests import AutoencoderRequest, NetworkRequest
+from advae.training import Moment
 from advae.workflows.siblings import describe_reseeded, describe_undefended, read_recipes
 from tests.cli import call, succeed
 
@@ -73,6 +74,36 @@ def test_an_attack_stays_in_its_ball_and_in_the_range_and_finds_the_corner() -> 
     moved = perturb(lambda images: tf.linalg.matvec(images, slope), tf.constant(x), eps=0.3, steps=3, seed=[1, 2])
     corner = np.where(np.arange(9) % 2, np.minimum(x + np.float32(0.3), 1), np.maximum(x - np.float32(0.3), 0))
     np.testing.assert_array_equal(moved.numpy(), corner)
+
+
+def test_the_loss_is_that_of_trades_and_the_distance_of_the_output(digits: Dataset) -> None:
+    """Before a linear classifier attacks end at one of two corners, whose losses are known."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(1)
+    slope, eps = rng.normal(0, 1, 64).astype("f4"), np.float32(0.1)
+    recipe = make_recipe(ask(train_eps=0.1, warmup=0.0, trades_beta=3.0, reconstruction_weight=7.0), digits)
+
+    def classify(images: Any) -> Any:
+        one = tf.linalg.matvec(images, tf.constant(slope))
+        return tf.stack([one, tf.zeros_like(one)], -1)
+
+    def expect(x: Any, y: int, moved: Any) -> float:
+        logits = (x / 2 @ slope, moved / 2 @ slope)
+        clean, attacked = (np.array([-np.logaddexp(0, -one), -np.logaddexp(0, one)]) for one in logits)
+        divergence = np.exp(clean) @ (clean - attacked)
+        return float(-clean[y] + 3 * divergence + 7 * ((x - moved / 2) ** 2).mean())
+
+    goal = Goal(recipe, lambda images: images / 2, classify)
+    for y in (0, 1):
+        x = rng.uniform(0.3, 0.7, 64).astype("f4")
+        moment = Moment(seed=tf.constant([3, y]), progress=tf.constant(0.5))
+        batch = (tf.constant(np.stack([x, x[::-1]])), tf.constant([y, y]))
+        # The second image is there to fill up the batch.
+        loss = float(goal.loss(batch, tf.constant([1.0, 0.0]), moment))
+        corners = [expect(x, y, x + sign * eps * np.sign(slope)) for sign in (-1, 1)]
+        assert min(abs(loss - corner) for corner in corners) < 1e-4
+        assert abs(loss - expect(x, y, x)) > 0.1
 
 
 # ---------------------------------------------------------------- what it makes
@@ -245,6 +276,7 @@ def test_a_bundle_takes_along_what_was_protected(home: Path, made: Any, tmp_path
         (("train-ae", "--type", "robust", "--train-steps", "0"), 2, "bad --train-steps 0: 1 to 1000"),
         (("train-ae", "--type", "robust", "--warmup", "1.5"), 2, "bad --warmup 1.5"),
         (("train-ae", "--type", "robust", "--reconstruction-weight", "-1"), 2, "bad --reconstruction-weight -1.0"),
+        (("train-ae", "--type", "robust", "--trades-beta", "nan"), 2, "bad --trades-beta nan"),
         (("train-ae", "--type", "robust", "--body", "cnv"), 2, "did you mean 'conv'"),
         (("train-ae", "--type", "robust", "--rescale", "intensity"), 2, "does not fit --type robust"),
         (("train-ae", "--type", "robust", "--activations", "relu,relu,relu,relu"), 2, "a sigmoid, not relu"),

@@ -32,9 +32,6 @@ __all__ = [
     "samples",
 ]
 
-RECIPE_REV = 1
-"""Raised when the same recipe would give another autoencoder than before."""
-
 
 def make_recipe(request: AutoencoderRequest, dataset: Dataset, protects: str | None = None) -> AutoencoderRecipe:
     """Return the request with every default filled in.
@@ -57,7 +54,7 @@ def make_recipe(request: AutoencoderRequest, dataset: Dataset, protects: str | N
         rescale=choices.rescale,
         options=choices.options,
         seed=request.seed,
-        recipe_rev=RECIPE_REV,
+        recipe_rev=AUTOENCODERS[request.type].recipe_rev,
         protects=protects,
     )
 

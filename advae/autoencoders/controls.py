@@ -41,6 +41,7 @@ class ControlKind:
     options: Mapping[str, Option] = field(default_factory=dict)
     has_code: bool = False
     adversarial = False
+    recipe_rev = 1
 
     def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
         """Return the options, the defaults where none is given. Raises UsageError for what cannot be or fit."""

@@ -52,6 +52,7 @@ class NetworkKind:
     options: Mapping[str, Option] = field(default_factory=dict)
     check: Callable[[Options, Options, Activations], None] = lambda options, given, activations: None
     adversarial = False
+    recipe_rev = 1
 
     def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
         """Return the request with every default filled in. Raises UsageError for what does not exist or fit."""
@@ -90,7 +91,7 @@ class NetworkKind:
     def _refuse_unknown(self, recipe: AutoencoderRecipe) -> None:
         """Raise CorruptError for a recipe that ``choose`` cannot have made: somebody else's, or a newer one."""
         network = require_network(recipe)
-        networks.refuse_unknown(network)
+        networks.refuse_unknown_activations(network.activations)
         require_loss(recipe)
         require_options(recipe, {name: type(option.default) for name, option in self.options.items()})
         try:

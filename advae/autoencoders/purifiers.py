@@ -92,7 +92,8 @@ class Lesson:
 class AutoencoderKind(Protocol):
     """A row of AUTOENCODERS.
 
-    options: what only this kind has, by name; adversarial: whether it is trained in front of a classifier, on attacks.
+    options: what only this kind has, by name; adversarial: whether it is trained in front of a classifier, on attacks;
+    recipe_rev: raised when the same recipe would give another autoencoder than before.
     """
 
     @property
@@ -103,6 +104,9 @@ class AutoencoderKind(Protocol):
 
     @property
     def adversarial(self) -> bool: ...
+
+    @property
+    def recipe_rev(self) -> int: ...
 
     def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
         """Return the request with every default filled in. Raises UsageError for what does not exist or fit."""

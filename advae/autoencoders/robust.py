@@ -1,7 +1,9 @@
 """The robust kind: trained on attacks that are made on the fly through itself and the classifier behind it.
 
 Madry et al. 2018, arXiv:1706.06083: the inner maximisation by projected gradient steps, here on purifier and classifier
-together, with a reconstruction term that keeps the purifier's output an image.
+together. Zhang et al. 2019, arXiv:1901.08573 (TRADES): what is maximised, and then minimised, is how far the answer
+moves, which leaves fewer places where a gradient misleads than the cross-entropy under attack does. And a
+reconstruction term, which keeps the purifier's output an image.
 """
 
 from __future__ import annotations
@@ -24,13 +26,15 @@ from advae.training import Moment, train
 if TYPE_CHECKING:
     from advae.networks import Arrays
 
-ACTIVATIONS: Activations = ("relu", "relu", "relu", "sigmoid")
+ACTIVATIONS: Activations = ("leaky_relu", "leaky_relu", "leaky_relu", "sigmoid")
+"""Where a ReLU is off it sends no gradient back, which misleads the steps of an attack, those of the training first."""
 
 OPTIONS = {
     "body": Option("conv", "What looks at the image first: conv, or dense"),
     "train_eps": Option(0.3, "L-infinity radius of the attacks that it is trained on, in units of a pixel's range"),
     "train_steps": Option(5, "Steps of each of them, from a random point"),
     "warmup": Option(0.4, "Share of the training over which their radius grows from 0"),
+    "trades_beta": Option(4.0, "Weight of how far attacks move the answers against the cross-entropy on clean images"),
     "reconstruction_weight": Option(10.0, "Weight of the reconstruction loss per pixel against the cross-entropy"),
 }
 
@@ -52,6 +56,7 @@ class RobustKind:
     summary: str = "trained against attacks through itself and its classifier"
     options = OPTIONS
     adversarial = True
+    recipe_rev = 2
 
     def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
         """Return the request with every default filled in. Raises UsageError for what does not exist or fit."""
@@ -82,7 +87,7 @@ class RobustKind:
         if behind is None:
             raise CorruptError(f"an autoencoder of type {recipe.type} needs a classifier behind it")
         built = build_robust(recipe)
-        goal = _Goal(recipe, lambda x: built[1](built[0](x)), behind.classify)
+        goal = Goal(recipe, lambda x: built[1](built[0](x)), behind.classify)
         history = train(
             goal.loss,
             (*built, *behind.networks),
@@ -144,7 +149,8 @@ def _conv(side: int, hidden: int, activation: str, seeds: Iterator[int]) -> list
     import numpy as np
     from keras import initializers, layers
 
-    pixelwise = layers.Conv2D(len(PIXELWISE[0]), 1, activation=activation)
+    # Wherever a pixel lies some of them are on: no gradient is lost, and what is off should let nothing by.
+    pixelwise = layers.Conv2D(len(PIXELWISE[0]), 1, activation="relu")
     pixelwise.build((None, side, side, 1))
     kernel, bias = (np.array(values, np.float32) for values in PIXELWISE)
     pixelwise.set_weights([kernel.reshape(pixelwise.kernel.shape), bias])
@@ -177,7 +183,7 @@ BODIES: dict[str, Callable[[int, int, str, Iterator[int]], list[Any]]] = {"conv"
 
 
 @dataclass(frozen=True)
-class _Goal:
+class Goal:
     """What is minimised, and what is watched. purify: x -> x'; classify: x' -> logits."""
 
     recipe: AutoencoderRecipe
@@ -185,46 +191,55 @@ class _Goal:
     classify: Callable[[Tensor], Tensor]
 
     def loss(self, batch: tuple[Tensor, ...], weights: Tensor, moment: Moment) -> Tensor:
-        """Return cross-entropy under attack plus the weighted distance to the unchanged image."""
+        """Return cross-entropy plus weighted how far attacks move the answers and the output from the clean image."""
         import tensorflow as tf
 
         warmup = float(self.recipe.options["warmup"])
         grown = tf.minimum(moment.progress / warmup, 1.0) if warmup else 1.0
         eps = grown * float(self.recipe.options["train_eps"])
-        return self._look(batch, weights, self._attack(batch, eps, int(self.recipe.options["train_steps"]), moment))[0]
+        logits = self._answer(batch[0])
+        answers = tf.stop_gradient(tf.nn.softmax(logits))
+
+        def climb(images: Tensor) -> Tensor:
+            return tf.nn.softmax_cross_entropy_with_logits(answers, self._answer(images))
+
+        steps = int(self.recipe.options["train_steps"])
+        x_adv = tf.stop_gradient(perturb(climb, batch[0], eps=eps, steps=steps, seed=moment.seed))
+        return self._weigh(batch, weights, logits, x_adv)[0]
 
     def measure(self, batch: tuple[Tensor, ...], weights: Tensor, moment: Moment) -> Tensor:
-        """Return that loss at the full radius, and accuracies clean and under attack: float32 (3,)."""
-        import tensorflow as tf
-
-        steps = WATCHED * int(self.recipe.options["train_steps"])
-        x_adv = self._attack(batch, float(self.recipe.options["train_eps"]), steps, moment)
-        loss, attacked = self._look(batch, weights, x_adv)
-        clean = self._look(batch, weights, batch[0])[1]
-        return tf.stack([loss, clean, attacked])
-
-    def _attack(self, batch: tuple[Tensor, ...], eps: Tensor, steps: int, moment: Moment) -> Tensor:
+        """Return that loss and accuracies, clean and under PGD at the full radius: float32 (3,)."""
         import tensorflow as tf
 
         x, y = batch
 
         def climb(images: Tensor) -> Tensor:
-            return tf.nn.sparse_softmax_cross_entropy_with_logits(y, self.classify(self.purify(images)))
+            return tf.nn.sparse_softmax_cross_entropy_with_logits(y, self._answer(images))
 
-        return tf.stop_gradient(perturb(climb, x, eps=eps, steps=steps, seed=moment.seed))
+        eps, steps = float(self.recipe.options["train_eps"]), WATCHED * int(self.recipe.options["train_steps"])
+        logits = self._answer(x)
+        loss, moved = self._weigh(batch, weights, logits, perturb(climb, x, eps=eps, steps=steps, seed=moment.seed))
+        right = [tf.cast(tf.argmax(found, -1, output_type=y.dtype) == y, tf.float32) for found in (logits, moved)]
+        return tf.stack([loss, *(weighted_mean(one, weights) for one in right)])
 
-    def _look(self, batch: tuple[Tensor, ...], weights: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return loss and accuracy on images that stand for those of a batch."""
+    def _answer(self, images: Tensor) -> Tensor:
+        return self.classify(self.purify(images))
+
+    def _weigh(
+        self, batch: tuple[Tensor, ...], weights: Tensor, logits: Tensor, x_adv: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the loss of a batch, whose clean logits are given, under attack, and the logits there."""
         import tensorflow as tf
 
         x, y = batch
-        purified = self.purify(images)
-        logits = self.classify(purified)
+        purified = self.purify(x_adv)
+        moved = self.classify(purified)
         entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
+        clean, attacked = tf.nn.log_softmax(logits), tf.nn.log_softmax(moved)
+        divergence = tf.reduce_sum(tf.exp(clean) * (clean - attacked), -1)
         distance = require_loss(self.recipe)(x, purified) / x.shape[-1]
-        weight = float(self.recipe.options["reconstruction_weight"])
-        right = tf.cast(tf.argmax(logits, -1, output_type=y.dtype) == y, tf.float32)
-        return weighted_mean(entropy + weight * distance, weights), weighted_mean(right, weights)
+        beta, weight = (float(self.recipe.options[name]) for name in ("trades_beta", "reconstruction_weight"))
+        return weighted_mean(entropy + beta * divergence + weight * distance, weights), moved
 
 
 def perturb(climb: Callable[[Tensor], Tensor], x: Tensor, *, eps: Tensor, steps: int, seed: Tensor) -> Tensor:
@@ -259,8 +274,9 @@ def _check_options(options: Options) -> None:
         raise UsageError(f"bad --train-steps {options['train_steps']}: 1 to 1000")
     if not 0 <= float(options["warmup"]) <= 1:
         raise UsageError(f"bad --warmup {options['warmup']}: a share of the training, between 0 and 1")
-    if not 0 <= float(options["reconstruction_weight"]) < math.inf:
-        raise UsageError(f"bad --reconstruction-weight {options['reconstruction_weight']}: 0 or more")
+    for name in ("trades_beta", "reconstruction_weight"):
+        if not 0 <= float(options[name]) < math.inf:
+            raise UsageError(f"bad --{name.replace('_', '-')} {options[name]}: 0 or more")
 
 
 def _check_output(activations: Activations, loss: str, rescale: str | None) -> None:
@@ -282,4 +298,4 @@ def _refuse_unknown(recipe: AutoencoderRecipe) -> None:
         _check_output(require_network(recipe).activations, str(recipe.loss), recipe.rescale)
     except UsageError as error:
         raise CorruptError(f"the recipe cannot be: {error}") from None
-    networks.refuse_unknown(require_network(recipe))
+    networks.refuse_unknown_activations(require_network(recipe).activations)

@@ -59,7 +59,7 @@ def fit_layers(network: Any, x: FloatArray, y: IntArray, *, options: Schedule, s
 def restore_network(recipe: ClassifierRecipe, arrays: Arrays, precision: str = FLOAT32) -> Logits:
     """Return the network's logits function. Raises CorruptError where the weights do not fit."""
     if isinstance(recipe.options, NetworkOptions):
-        networks.refuse_unknown(recipe.options)
+        networks.refuse_unknown_activations(recipe.options.activations)
         networks.require_weights_of(recipe.options, recipe.dataset.side**2, len(recipe.dataset.classes), arrays)
     network, _ = _build_network(recipe)
     networks.put_weights((network,), arrays)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from advae.networks import Arrays
     from advae.records import FloatArray, IntArray
 
+ACTIVATION = "leaky_relu"
+"""Sends a gradient back where it is off, too, so that an attacker's steps, in training and after, are not misled."""
+
 RECIPE_REV = 1
 """Raised when the head of the same autoencoder would be another than before."""
 
@@ -32,6 +35,7 @@ def fill_in_perceptron(request: ClassifierRequest, dataset: Dataset) -> Perceptr
     return PerceptronOptions(
         hidden=hidden,
         narrow=networks.narrow_size(hidden),
+        activation=ACTIVATION,
         epochs=network.epochs or networks.EPOCHS,
         batch_size=network.batch_size or networks.default_batch_size(len(dataset.x_train)),
         learning_rate=network.learning_rate or networks.LEARNING_RATE,
@@ -46,8 +50,9 @@ def _require_options(recipe: ClassifierRecipe) -> PerceptronOptions:
 
 def _build_perceptron(recipe: ClassifierRecipe) -> Any:
     options = _require_options(recipe)
-    sizes = (options.hidden, options.narrow, len(recipe.dataset.classes))
-    return networks.dense_stack(recipe.dataset.side**2, sizes, ("relu", "relu", "linear"), seed=recipe.seed)
+    sizes, between = (options.hidden, options.narrow, len(recipe.dataset.classes)), options.activation or "relu"
+    networks.refuse_unknown_activations((between,))
+    return networks.dense_stack(recipe.dataset.side**2, sizes, (between, between, "linear"), seed=recipe.seed)
 
 
 def fit_perceptron(recipe: ClassifierRecipe, x: FloatArray, y: IntArray, on_epoch: OnEpoch) -> Fitted:
@@ -84,6 +89,7 @@ def describe_head(autoencoder: AutoencoderRecipe) -> ClassifierRecipe:
         options=PerceptronOptions(
             hidden=shape.hidden,
             narrow=networks.narrow_size(shape.hidden),
+            activation=shape.activations[2],
             epochs=shape.epochs,
             batch_size=shape.batch_size,
             learning_rate=shape.learning_rate,

@@ -59,7 +59,7 @@ NETWORK = Group(
                 float | None,
                 "--learning-rate",
                 metavar="X",
-                help="Of Adam, at the start; default 0.001, robust 0.003.",
+                help="Of Adam; default 0.001, robust 0.003, from and to 0.",
                 rich_help_panel=_NETWORK,
             ),
             None,

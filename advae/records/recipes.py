@@ -33,10 +33,11 @@ class NetworkOptions(Record):
 
 
 class PerceptronOptions(Record):
-    """Shape and training of a perceptron d - hidden - narrow - classes with ReLU in between."""
+    """Shape and training of a perceptron d - hidden - narrow - classes. activation: in between, None for ReLU."""
 
     hidden: LayerSize
     narrow: LayerSize
+    activation: str | None = absent_unless_given()
     epochs: Count
     batch_size: Count
     learning_rate: Rate

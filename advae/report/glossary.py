@@ -78,6 +78,7 @@ GLOSSARY: dict[str, str] = {
     "where there was none, or where it was trained along.",
     "origin": "Id of what the classifier's weights were taken from: another classifier, or the autoencoder that it was "
     "trained with; absent where it was trained by itself.",
+    "activation": "Between the layers of a perceptron; absent for ReLU.",
     "narrow": "Width of the second hidden layer of a perceptron.",
     "AutoencoderRecipe.loss": "What training minimised; null for a control, which is not trained.",
     "LossHistory.loss": "Mean training loss of each epoch.",

@@ -54,10 +54,10 @@ def train_autoencoder(
 def make_autoencoder(workspace: Workspace, recipe: AutoencoderRecipe, dataset: Dataset, *, latest: bool = True) -> Made:
     """Return the autoencoder of a recipe; the classifier that it protects must be there."""
     checkpoint = workspace.registry.checkpoint(entry_id(recipe), workspace.tell)
-    if workspace.force:
-        checkpoint.clear()
 
     def compute() -> Content:
+        if workspace.force:
+            checkpoint.clear()
         behind = _stand_behind(workspace, recipe)
         lesson = autoencoders.Lesson(
             dataset.x_train, dataset.y_train, workspace.on_epoch, behind, checkpoint if behind else NO_CHECKPOINT

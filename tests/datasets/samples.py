@@ -75,7 +75,7 @@ def mark_label(data: bytes) -> bytes:
 
 
 MUTATIONS = st.lists(st.tuples(st.integers(0, 10_000), st.binary(max_size=8)), min_size=1, max_size=4)
-FUZZ = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def mutate(data: bytes, mutations: list[tuple[int, bytes]]) -> bytes:

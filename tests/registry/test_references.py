@@ -172,7 +172,7 @@ def test_a_tag_of_what_is_gone_stands_for_nothing(references: References) -> Non
         resolve_id(references, IDS, "best", None)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=70))
 @example("a\n")
 @example("latest")

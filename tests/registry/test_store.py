@@ -436,7 +436,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(content=st.binary(max_size=400) | JSON.map(lambda value: json.dumps(value).encode()), data=st.data())
 def test_any_manifest_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, data: st.DataObject
