@@ -1,0 +1,200 @@
+"""Train the robust kind at full size, attack it with all that there is, and record what is left and what it costs.
+
+    python -m tests.benchmarks.robust --data-dir DIR --home DIR [--only "NAME;NAME"] [--out FILE]
+
+Hours on two cores. The registry in --home makes it resumable. Each pipeline's rows replace those that
+the record has of it. The JSON goes to tests/benchmarks/results/robust.json; ``render_block`` makes a table of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from advae.records import Manifest
+from advae.registry import Registry
+from advae.report import judge_classifier
+from advae.requests import AttackRequest, AutoencoderRequest, ClassifierRequest, NetworkRequest
+from advae.workflows import (
+    Plan,
+    Workspace,
+    attack,
+    put_classifier,
+    train_autoencoder,
+    train_classifier,
+)
+from tests.benchmarks.machine import describe_machine
+
+RESULTS = Path(__file__).parent / "results" / "robust.json"
+BEGIN, END = "<!-- robust: begin -->", "<!-- robust: end -->"
+FEW = 1_000
+"""Images that suffice where little is left, and for what the verdicts compare."""
+
+
+MNIST = AutoencoderRequest(type="robust", network=NetworkRequest(epochs=30), options={"train_eps": 0.35})
+FASHION = AutoencoderRequest(type="robust", options={"train_eps": 0.1})
+GUARD = AutoencoderRequest(type="robust")
+VANILLA = AutoencoderRequest(type="vanilla")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A pipeline and the budget at which it is attacked.
+
+    purifier: what is asked for, None for none. protects: the model that the purifier is trained in front of, None
+    for a head of its own. classifier: the model that is put behind it as it is, though it was trained with another;
+    ``trained`` for one trained behind it. wanted: the least clean accuracy, and the least under attack; None for what
+    is there to be compared with. limit: images attacked.
+    """
+
+    dataset: str
+    eps: float
+    purifier: AutoencoderRequest | None
+    protects: str | None = None
+    classifier: str | None = None
+    wanted: tuple[float, float] | None = None
+    limit: int | None = FEW
+
+
+CASES = {
+    "mnist": Case("mnist", 0.3, MNIST, wanted=(0.98, 0.92), limit=None),
+    "fashion": Case("fashion-mnist", 0.1, FASHION, wanted=(0.84, 0.72), limit=None),
+    "lr": Case("mnist", 0.3, GUARD, protects="lr", wanted=(0.90, 0.70), limit=None),
+    "nn, seen by none": Case("mnist", 0.3, MNIST, classifier="nn"),
+    "lr, seen by none": Case("mnist", 0.3, MNIST, classifier="lr"),
+    "nn, seen by lr's": Case("mnist", 0.3, GUARD, protects="lr", classifier="nn"),
+    "vanilla": Case("mnist", 0.3, VANILLA, classifier="trained"),
+    "vanilla, fashion": Case("fashion-mnist", 0.1, VANILLA, classifier="trained"),
+    "undefended": Case("mnist", 0.3, None, classifier="trained"),
+    "undefended, fashion": Case("fashion-mnist", 0.1, None, classifier="trained"),
+}
+
+
+def train(workspace: Workspace, case: Case) -> tuple[Manifest | None, Manifest]:
+    """Return the purifier of a case, None where it has none, and the classifier behind it."""
+    plain = {model: _train_plain(workspace, case.dataset, model) for model in (case.protects, case.classifier) if model}
+    if case.purifier is None:
+        return None, plain["trained"]
+    protects = plain[case.protects] if case.protects else None
+    made, companion = train_autoencoder(workspace, case.dataset, case.purifier, protects.id if protects else None)
+    if case.classifier == "trained":
+        request = ClassifierRequest(model="nn")
+        return made.manifest, train_classifier(workspace, case.dataset, request, made.manifest.id).manifest
+    if case.classifier:
+        return made.manifest, put_classifier(
+            workspace, case.dataset, made.manifest.id, plain[case.classifier].id
+        ).manifest
+    assert companion
+    return made.manifest, companion.manifest
+
+
+def _train_plain(workspace: Workspace, dataset: str, model: str) -> Manifest:
+    request = ClassifierRequest(model="nn" if model == "trained" else model)
+    return train_classifier(workspace, dataset, request, None).manifest
+
+
+def measure(workspace: Workspace, name: str) -> dict[str, Any]:
+    """Return what is recorded of one case: accuracies and times, and for the defences themselves the verdicts."""
+    case = CASES[name]
+    purifier, classifier = train(workspace, case)
+    recipe, metrics = classifier.as_classifier()
+    requests = [AttackRequest(method="worst", threat="adaptive", eps=(case.eps,), limit=case.limit)]
+    (made,) = attack(workspace, classifier.id, None, Plan(requests)).requested
+    _, found = made.manifest.as_run()
+    (left,) = found.results
+    histories = [entry.metrics.history for entry in (purifier, classifier) if entry]
+    row = {
+        "name": name,
+        "dataset": case.dataset,
+        "purifier": purifier.as_autoencoder()[0].model_dump(mode="json") if purifier else None,
+        "classifier": recipe.model,
+        "protects": case.protects,
+        "put": case.classifier,
+        "ids": [entry.id for entry in (purifier, classifier, made.manifest) if entry],
+        "seconds": sum(history.seconds for history in histories if history),
+        "clean_accuracy": metrics.test_accuracy,
+        "clean_interval": metrics.test_accuracy_interval,
+        "eps": case.eps,
+        "n": found.n,
+        "accuracy": left.accuracy,
+        "interval": left.accuracy_interval,
+        "wanted": case.wanted,
+        "test_mse": purifier.as_autoencoder()[1].test_mse if purifier else None,
+    }
+    return row | ({"verdicts": judge(workspace, classifier, case)} if case.wanted else {})
+
+
+def judge(workspace: Workspace, classifier: Manifest, case: Case) -> dict[str, str]:
+    """Return every check's verdict on what is attacked here, and what it is compared with, on the first images."""
+    requests = [
+        AttackRequest(method=method, threat="adaptive", eps=eps, limit=FEW)
+        for method, eps in (("worst", (case.eps,)), ("pgd", (case.eps / 3, case.eps)))
+    ]
+    runs = [one.manifest for one in attack(workspace, classifier.id, None, Plan(requests, check=True)).all]
+    judgement = judge_classifier(workspace.registry, classifier.id, runs)
+    return {verdict.check: f"{verdict.status}: {verdict.sentence}" for verdict in judgement.verdicts}
+
+
+# ---------------------------------------------------------------- shown
+
+
+def render_block(record: dict[str, Any]) -> str:
+    """Return the README's block, markers included."""
+    head = ("pipeline", "dataset", "trained in, min", "clean, %", "eps", "images", "`worst`, %", "wanted, %")
+    lines = [f"| {' | '.join(head)} |", "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
+    lines += [_render_row(row) for row in record["rows"]]
+    checks = [f"- {_name(row)}: {_render_checks(row['verdicts'])}" for row in record["rows"] if "verdicts" in row]
+    return "\n".join([BEGIN, *lines, "", *checks, END])
+
+
+def _name(row: dict[str, Any]) -> str:
+    model = f"`{row['classifier']}`"
+    if row["purifier"] is None:
+        return f"{model} alone"
+    kind = row["purifier"]["type"] + (f" trained for `{row['protects']}`" if row["protects"] else "")
+    unseen = ", which it has never seen" if row["put"] not in (None, "trained") else ""
+    return f"{model} behind {kind}{unseen}"
+
+
+def _render_row(row: dict[str, Any]) -> str:
+    low, high = (f"{100 * value:.2f}" for value in row["interval"])
+    wanted = " and ".join(f"{100 * value:.0f}" for value in row["wanted"]) if row["wanted"] else ""
+    cells = (
+        *(_name(row), row["dataset"], f"{row['seconds'] / 60:.1f}", f"{100 * row['clean_accuracy']:.2f}"),
+        *(f"{row['eps']:g}", f"{row['n']:,}", f"{100 * row['accuracy']:.2f} [{low}, {high}]", wanted),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _render_checks(verdicts: dict[str, str]) -> str:
+    """Return the names of the checks by what they came to, PASS first."""
+    found: dict[str, list[str]] = {}
+    for check, verdict in verdicts.items():
+        found.setdefault(verdict.partition(":")[0], []).append(check)
+    return "; ".join(f"{status} {', '.join(f'`{name}`' for name in names)}" for status, names in sorted(found.items()))
+
+
+def main() -> None:
+    """Parse the options, measure each case, record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir", type=Path, default=os.environ.get("ADVAE_DATA_DIR"))
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--only", default=";".join(CASES), help="cases, with semicolons")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    workspace = Workspace(Registry(options.home), options.data_dir, tell=lambda line: print(line, flush=True))
+    for name in options.only.split(";"):
+        row = measure(workspace, name)
+        print(json.dumps(row), flush=True)
+        known = json.loads(options.out.read_text())["rows"] if options.out.exists() else []
+        rows = {one["name"]: one for one in known} | {name: row}
+        ordered = [rows[one] for one in CASES if one in rows]
+        options.out.write_text(json.dumps(describe_machine() | {"rows": ordered}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
