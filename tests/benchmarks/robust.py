@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.robust --data-dir DIR --home DIR [--only "NAME;NAME"] [--out FILE]
 
-Hours on two cores. The registry in --home makes it resumable. Each pipeline's rows replace those that
-the record has of it. The JSON goes to tests/benchmarks/results/robust.json; ``render_block`` makes a table of it.
+Hours on two cores; the registry in --home makes it resumable. A pipeline's row replaces the one that the
+record has of it, by default tests/benchmarks/results/robust.json.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from advae.workflows import (
 from tests.benchmarks.machine import describe_machine
 
 RESULTS = Path(__file__).parent / "results" / "robust.json"
-BEGIN, END = "<!-- robust: begin -->", "<!-- robust: end -->"
 FEW = 1_000
 """Images that suffice where little is left, and for what the verdicts compare."""
 
@@ -137,45 +136,6 @@ def judge(workspace: Workspace, classifier: Manifest, case: Case) -> dict[str, s
     runs = [one.manifest for one in attack(workspace, classifier.id, None, Plan(requests, check=True)).all]
     judgement = judge_classifier(workspace.registry, classifier.id, runs)
     return {verdict.check: f"{verdict.status}: {verdict.sentence}" for verdict in judgement.verdicts}
-
-
-# ---------------------------------------------------------------- shown
-
-
-def render_block(record: dict[str, Any]) -> str:
-    """Return the README's block, markers included."""
-    head = ("pipeline", "dataset", "trained in, min", "clean, %", "eps", "images", "`worst`, %", "wanted, %")
-    lines = [f"| {' | '.join(head)} |", "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
-    lines += [_render_row(row) for row in record["rows"]]
-    checks = [f"- {_name(row)}: {_render_checks(row['verdicts'])}" for row in record["rows"] if "verdicts" in row]
-    return "\n".join([BEGIN, *lines, "", *checks, END])
-
-
-def _name(row: dict[str, Any]) -> str:
-    model = f"`{row['classifier']}`"
-    if row["purifier"] is None:
-        return f"{model} alone"
-    kind = row["purifier"]["type"] + (f" trained for `{row['protects']}`" if row["protects"] else "")
-    unseen = ", which it has never seen" if row["put"] not in (None, "trained") else ""
-    return f"{model} behind {kind}{unseen}"
-
-
-def _render_row(row: dict[str, Any]) -> str:
-    low, high = (f"{100 * value:.2f}" for value in row["interval"])
-    wanted = " and ".join(f"{100 * value:.0f}" for value in row["wanted"]) if row["wanted"] else ""
-    cells = (
-        *(_name(row), row["dataset"], f"{row['seconds'] / 60:.1f}", f"{100 * row['clean_accuracy']:.2f}"),
-        *(f"{row['eps']:g}", f"{row['n']:,}", f"{100 * row['accuracy']:.2f} [{low}, {high}]", wanted),
-    )
-    return f"| {' | '.join(cells)} |"
-
-
-def _render_checks(verdicts: dict[str, str]) -> str:
-    """Return the names of the checks by what they came to, PASS first."""
-    found: dict[str, list[str]] = {}
-    for check, verdict in verdicts.items():
-        found.setdefault(verdict.partition(":")[0], []).append(check)
-    return "; ".join(f"{status} {', '.join(f'`{name}`' for name in names)}" for status, names in sorted(found.items()))
 
 
 def main() -> None:
