@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from advae.errors import NotFoundError, UsageError
-from advae.identity import ID, KINDS
+from advae.identity import ID, KINDS, Kind
 from advae.registry.layout import Layout
 from advae.registry.references import LATEST, MADE_BY, NAMES, References, check_tag, resolve_id
 from tests.entries import list_names
@@ -47,9 +47,9 @@ def test_a_name_moves_in_one_step(references: References, monkeypatch: pytest.Mo
     references.write("ae", "best", AE)
     seen, replace = [], os.replace
 
-    def watch(source: object, target: object) -> None:
+    def watch(source: Path, target: Path) -> None:
         seen.append(references.read("ae", "best"))
-        replace(source, target)  # type: ignore[arg-type]
+        replace(source, target)
         seen.append(references.read("ae", "best"))
 
     monkeypatch.setattr(os, "replace", watch)
@@ -95,14 +95,16 @@ def test_a_name_that_cannot_be_is_not_even_looked_for(
 
 
 def test_names_are_listed_by_id_sorted_without_latest(references: References) -> None:
-    for kind, name, id_ in (("ae", "b", AE), ("ae", "a", AE), ("ae", LATEST, AE), ("clf", "a", CLF)):
-        references.write(kind, name, id_)  # type: ignore[arg-type]
+    names: list[tuple[Kind, str, str]] = [("ae", "b", AE), ("ae", "a", AE), ("ae", LATEST, AE), ("clf", "a", CLF)]
+    for kind, name, id_ in names:
+        references.write(kind, name, id_)
     assert references.list_tags() == {AE: ["a", "b"], CLF: ["a"]}
 
 
 def test_a_tag_of_several_kinds_is_removed_of_all(references: References) -> None:
-    for kind, id_ in (("ae", AE), ("clf", CLF), ("run", RUN)):
-        references.write(kind, "best", id_)  # type: ignore[arg-type]
+    ids: dict[Kind, str] = {"ae": AE, "clf": CLF, "run": RUN}
+    for kind, id_ in ids.items():
+        references.write(kind, "best", id_)
     references.write("ae", LATEST, AE)
     assert references.remove("best") == [AE, CLF, RUN]
     with pytest.raises(NotFoundError, match="no tag 'latest'"):
@@ -130,9 +132,9 @@ RESOLVED = [
 
 @pytest.mark.parametrize(("ref", "kind", "expected"), RESOLVED)
 def test_an_id_or_its_beginning_stands_for_an_entry(
-    references: References, ref: str, kind: str | None, expected: str
+    references: References, ref: str, kind: Kind | None, expected: str
 ) -> None:
-    assert resolve_id(references, IDS, ref, kind) == expected  # type: ignore[arg-type]
+    assert resolve_id(references, IDS, ref, kind) == expected
 
 
 UNRESOLVED = {
