@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import tracemalloc
 import zipfile
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from advae.arrayfiles import DAMAGED, explain, map_array, read_header, read_member, read_stored_arrays
+from advae.arrayfiles import DAMAGED, explain, map_array, read_header, read_member, read_regular, read_stored_arrays
 from tests.entries import BAD_NPY, BAD_NPZ, Canary, encode_npy, encode_npz
 
 ignore_python_2 = pytest.mark.filterwarnings("ignore:Reading `.npy`")
@@ -148,3 +149,20 @@ def test_a_file_changed_anywhere_is_read_or_refused(
 )
 def test_an_error_is_explained_in_one_short_line(error: Exception, expected: str) -> None:
     assert explain(error) == expected
+
+
+def test_a_whole_file_is_read_and_what_is_none_or_too_long_is_refused_at_once(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 40
+    path = write(tmp_path, content)
+    assert read_regular(str(path), len(content)) == content
+    assert read_regular(str(write(tmp_path, b"")), 0) == b""
+    write(tmp_path, content)
+    with pytest.raises(ValueError, match="longer than 99 bytes"):
+        read_regular(str(path), 99)
+    # A pipe that nobody writes to would be waited for.
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", "."):
+        with pytest.raises(ValueError, match="not a regular file"):
+            read_regular(str(tmp_path / name), 99)
+    with pytest.raises(FileNotFoundError):
+        read_regular(str(tmp_path / "nothing"), 99)

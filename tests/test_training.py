@@ -11,7 +11,7 @@ import pytest
 from advae.errors import DivergedError
 from advae.networks import dense_stack
 from advae.records import NetworkOptions
-from advae.training import Epoch, train
+from advae.training import RISING, Epoch, _rise_and_fall, train
 
 
 def make_options(**changes: Any) -> NetworkOptions:
@@ -85,3 +85,23 @@ def test_same_seed_same_bits_and_another_seed_another_order() -> None:
     np.testing.assert_array_equal(weights[0], weights[1])
     assert not np.array_equal(weights[0], weights[2])
     assert not math.isnan(weights[0].sum())
+
+
+def test_the_learning_rate_rises_first_and_falls_to_nothing() -> None:
+    steps = 200
+    schedule = _rise_and_fall(3e-3, steps)
+    rates = [float(schedule(step)) for step in range(steps + 1)]
+    top = steps // RISING
+    assert rates[0] == 0
+    assert rates[top] == max(rates) == pytest.approx(3e-3)
+    np.testing.assert_allclose(rates[: top + 1], np.linspace(0, 3e-3, top + 1), rtol=1e-5)
+    # Half a cosine: half of it half way, and nothing at the end.
+    assert rates[(top + steps) // 2] == pytest.approx(1.5e-3, rel=0.02)
+    assert all(later < earlier for earlier, later in zip(rates[top:], rates[top + 1 :], strict=False))
+    assert rates[-1] == pytest.approx(0, abs=1e-9)
+
+
+def test_a_training_of_fewer_steps_than_it_would_rise_in_begins_at_the_top() -> None:
+    schedule = _rise_and_fall(1e-3, RISING - 1)
+    assert float(schedule(0)) == pytest.approx(1e-3)
+    assert float(schedule(RISING - 1)) == pytest.approx(0, abs=1e-9)

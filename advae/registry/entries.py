@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from advae.arrayfiles import DAMAGED, explain, read_stored_arrays, require_regular
+from advae.arrayfiles import DAMAGED, explain, read_regular, read_stored_arrays, require_regular
 from advae.drafts import sync
 from advae.errors import AdvaeError, CorruptError, DiskError, NewerSchemaError, NotFoundError
 from advae.identity import ID, Kind
@@ -64,17 +64,15 @@ class Entries:
         return self._read_manifest(id_, decode)
 
     def _read_manifest(self, id_: str, read: Callable[[bytes], Read], *, again: bool = True) -> Read:
-        path = self.layout.entries / id_ / MANIFEST
+        path = f"{self.layout.entries}/{id_}/{MANIFEST}"
         try:
-            if require_regular(path) > MAX_MANIFEST:
-                raise ValueError(f"it is longer than {MAX_MANIFEST} bytes")
-            found = read(path.read_bytes())
+            found = read(read_regular(path, MAX_MANIFEST))
             if found.id != id_:
                 raise ValueError(f"it is the manifest of {found.id}")
         except NewerSchemaError as error:
             raise NewerSchemaError(f"{path}: {error}") from None
         except (FileNotFoundError, NotADirectoryError):
-            if not os.path.lexists(path.parent):
+            if not os.path.lexists(self.layout.entries / id_):
                 raise NotFoundError(f"no entry {id_} in {self.home}") from None
             if again:
                 # Another process may have put it in place between the two looks.
