@@ -67,8 +67,10 @@ class DivergedError(AdvaeError):
 
 
 def printable(text: str) -> str:
-    """Return a text without what would move a terminal's cursor or change its colours."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
+    """Return a text without what would move a terminal's cursor or change its colours; of spaces, the plain one."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else "?" for c in text.replace("\N{NO-BREAK SPACE}", " "))
 
 
 def unknown(what: str, got: str, allowed: Iterable[str]) -> str:

@@ -24,6 +24,9 @@ HELD_OUT = 20
 """One training image in 20 is never trained on; the validation loss is taken on these."""
 
 
+XLA_PAYS = 200_000
+"""Examples to train on, those of all epochs together, from which on XLA saves the seconds that it takes to compile."""
+
 EPOCH_STRIDE = 1_000_003
 """More than an epoch has batches."""
 
@@ -98,8 +101,8 @@ def train(
     decay: let the learning rate rise over the first steps, and fall to 0 along a half cosine over all others. measure:
     what to find on the held-out images after each epoch, float32 (3,): loss, and accuracies clean and under attack;
     None for the loss alone. xla: False for networks of convolutions, which XLA makes slow on processors: they run as a
-    graph. checkpoint: is saved to after every epoch, and gone on from: the numbers are those of a training that was
-    never interrupted.
+    graph, and so does what is trained too shortly for compiling to pay. checkpoint: is saved to after every epoch, and
+    gone on from: the numbers are those of a training that was never interrupted.
 
     data: arrays of equal length n; a twentieth, drawn by ``seed``, is held out for validation. An epoch is one call
     of one program that loops over the batches, so that Python is met once an epoch; the last, short batch is
@@ -117,6 +120,7 @@ def train(
     optimizer.build(variables)
     # All of MNIST is 188 MB, and it is there already.
     tensors = tuple(lend(array) for array in data)
+    xla = xla and len(kept) * options.epochs >= XLA_PAYS
     run_epoch = _compile_pass(_descend(loss, variables, optimizer), tensors, options.batch_size, xla=xla)
     look = _compile_pass(measure or loss, tensors, options.batch_size, xla=xla, numbers=3 if measure else None)
     fixed = _lay_out_batches(held_out, options.batch_size)

@@ -87,6 +87,16 @@ def test_the_history_of_what_is_trained_is_stored_and_its_loss_falls(kind: str, 
     assert history.loss[1] < history.loss[0]
 
 
+@pytest.mark.parametrize("kind", ["denoising", "sparse", "variational"])
+def test_a_kind_is_trained_alike_where_compiling_pays(
+    kind: str, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, _, as_graph = fit(digits, ask(kind))
+    monkeypatch.setattr("advae.training.XLA_PAYS", 0)
+    _, _, compiled = fit_anew(digits, ask(kind))
+    np.testing.assert_allclose(compiled.loss, as_graph.loss, rtol=1e-3)
+
+
 def test_another_seed_gives_another_autoencoder(digits: Dataset) -> None:
     requests = [AutoencoderRequest(type="vanilla", network=QUICK, seed=seed) for seed in (0, 1)]
     assert not np.array_equal(*(fit(digits, request)[1]["0.0"] for request in requests))

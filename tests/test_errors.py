@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 from advae import errors
-from advae.errors import AdvaeError, BudgetError, UsageError, unknown
+from advae.errors import AdvaeError, BudgetError, UsageError, printable, unknown
 
 EXIT_CODES = {
     "AdvaeError": 1,
@@ -34,6 +34,15 @@ def test_every_error_has_the_exit_code_of_the_contract() -> None:
         if issubclass(cls, AdvaeError) and cls.__module__ == errors.__name__
     }
     assert defined == EXIT_CODES
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("76.5\N{NO-BREAK SPACE}% é", "76.5 % é"), ("a\x1b[31mb\r\n\u202ec", "a?[31mb???c"), ("", "")],
+)
+def test_what_is_shown_moves_no_cursor_and_keeps_its_spaces(text: str, shown: str) -> None:
+    assert printable(text) == shown
+    assert printable(text).isprintable()
 
 
 def test_a_bad_budget_is_a_usage_error() -> None:

@@ -95,9 +95,11 @@ def test_every_attack_under_every_threat_keeps_the_contract(method: str, threat:
     assert ((samples["x_adv"] >= 0) & (samples["x_adv"] <= 1)).all()
     np.testing.assert_array_equal(samples["x"], x[samples["ids"]])
     np.testing.assert_array_equal(outcomes["sample_ids"], np.arange(N))
-    again = evaluate(THREATS[threat].view(pipeline), recipe, x, y)
-    assert again.metrics == metrics
-    np.testing.assert_array_equal(again.arrays["samples.npz"]["x_adv"], samples["x_adv"])
+    # What repeats itself is the attack, and the view of the pipeline: each once is enough.
+    if threat == "adaptive" or method == "fgsm":
+        again = evaluate(THREATS[threat].view(pipeline), recipe, x, y)
+        assert again.metrics == metrics
+        np.testing.assert_array_equal(again.arrays["samples.npz"]["x_adv"], samples["x_adv"])
 
 
 def test_success_counts_initially_correct_samples_and_hits_leave_out_the_targets_own_class(toy: Any) -> None:

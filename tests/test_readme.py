@@ -10,7 +10,7 @@ from advae.autoencoders import AUTOENCODERS
 from advae.cli.app import COMMANDS
 from advae.experiments import EXPLANATIONS, list_published
 from advae.threats import THREATS
-from tests.benchmarks import performance
+from tests.benchmarks import performance, robust
 from tests.benchmarks.ladder import RESULTS as LADDER_RESULTS
 from tests.benchmarks.results_table import (
     LADDER_BEGIN,
@@ -38,6 +38,13 @@ def test_the_performance_table_is_made_from_the_record() -> None:
     block = find_block(README.read_text(), performance.BEGIN, performance.END)
     assert block == performance.render_block(record), "run tests.benchmarks.results_table"
     assert performance.FIGURE.exists()
+
+
+def test_the_robust_kinds_table_is_made_from_the_record() -> None:
+    record = json.loads(robust.RESULTS.read_text())
+    block = find_block(README.read_text(), robust.BEGIN, robust.END)
+    assert block == robust.render_block(record), "run tests.benchmarks.results_table"
+    assert [row["name"] for row in record["rows"]] == list(robust.CASES)
 
 
 def test_the_ladder_holds_what_it_is_there_to_show() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from advae.experiments import EXPLANATIONS
 from advae.networks import PAPER_ACTIVATIONS
-from tests.benchmarks import performance
+from tests.benchmarks import performance, robust
 from tests.benchmarks.ladder import RESULTS as LADDER_RESULTS
 from tests.benchmarks.reproduction import ACTIVATIONS_ON, RESULTS
 from tests.benchmarks.seeds import RESULTS as SEEDS_RESULTS
@@ -242,4 +242,6 @@ if __name__ == "__main__":
     text = text.replace(find_block(text, LADDER_BEGIN, LADDER_END), render_ladder(ladder))
     speed = json.loads(performance.RESULTS.read_text())
     text = text.replace(find_block(text, performance.BEGIN, performance.END), performance.render_block(speed))
+    defence = json.loads(robust.RESULTS.read_text())
+    text = text.replace(find_block(text, robust.BEGIN, robust.END), robust.render_block(defence))
     README.write_text(text)

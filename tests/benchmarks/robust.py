@@ -1,9 +1,9 @@
 """Train the robust kind at full size, attack it with all that there is, and record what is left and what it costs.
 
-    python -m tests.benchmarks.robust --data-dir DIR --home DIR [--only "NAME;NAME"] [--out FILE]
+    python -m tests.benchmarks.robust --data-dir DIR --home DIR [--only "NAME;NAME"] [--judge] [--out FILE]
 
-Hours on two cores; the registry in --home makes it resumable. A pipeline's row replaces the one that the
-record has of it, by default tests/benchmarks/results/robust.json.
+Hours on two cores. The registry in --home makes it resumable. Each pipeline's rows replace those that
+the record has of it. The JSON goes to tests/benchmarks/results/robust.json; ``render_block`` makes a table of it.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from advae.workflows import (
 from tests.benchmarks.machine import describe_machine
 
 RESULTS = Path(__file__).parent / "results" / "robust.json"
+BEGIN, END = "<!-- robust: begin -->", "<!-- robust: end -->"
 FEW = 1_000
 """Images that suffice where little is left, and for what the verdicts compare."""
 
@@ -97,7 +98,7 @@ def _train_plain(workspace: Workspace, dataset: str, model: str) -> Manifest:
 
 
 def measure(workspace: Workspace, name: str) -> dict[str, Any]:
-    """Return what is recorded of one case: accuracies and times, and for the defences themselves the verdicts."""
+    """Return what is recorded of one case but the verdicts: accuracies and times."""
     case = CASES[name]
     purifier, classifier = train(workspace, case)
     recipe, metrics = classifier.as_classifier()
@@ -106,7 +107,7 @@ def measure(workspace: Workspace, name: str) -> dict[str, Any]:
     _, found = made.manifest.as_run()
     (left,) = found.results
     histories = [entry.metrics.history for entry in (purifier, classifier) if entry]
-    row = {
+    return {
         "name": name,
         "dataset": case.dataset,
         "purifier": purifier.as_autoencoder()[0].model_dump(mode="json") if purifier else None,
@@ -124,11 +125,14 @@ def measure(workspace: Workspace, name: str) -> dict[str, Any]:
         "wanted": case.wanted,
         "test_mse": purifier.as_autoencoder()[1].test_mse if purifier else None,
     }
-    return row | ({"verdicts": judge(workspace, classifier, case)} if case.wanted else {})
 
 
-def judge(workspace: Workspace, classifier: Manifest, case: Case) -> dict[str, str]:
-    """Return every check's verdict on what is attacked here, and what it is compared with, on the first images."""
+def judge(workspace: Workspace, case: Case) -> dict[str, str]:
+    """Return every check's verdict on what is attacked here, and what it is compared with, on the first images.
+
+    As long as the training again: the transfer attack needs a surrogate, which is trained in the same way.
+    """
+    _, classifier = train(workspace, case)
     requests = [
         AttackRequest(method=method, threat="adaptive", eps=eps, limit=FEW)
         for method, eps in (("worst", (case.eps,)), ("pgd", (case.eps / 3, case.eps)))
@@ -138,6 +142,45 @@ def judge(workspace: Workspace, classifier: Manifest, case: Case) -> dict[str, s
     return {verdict.check: f"{verdict.status}: {verdict.sentence}" for verdict in judgement.verdicts}
 
 
+# ---------------------------------------------------------------- shown
+
+
+def render_block(record: dict[str, Any]) -> str:
+    """Return the README's block, markers included."""
+    head = ("pipeline", "dataset", "trained in, min", "clean, %", "eps", "images", "`worst`, %", "wanted, %")
+    lines = [f"| {' | '.join(head)} |", "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
+    lines += [_render_row(row) for row in record["rows"]]
+    checks = [f"- {_name(row)}: {_render_checks(row['verdicts'])}" for row in record["rows"] if "verdicts" in row]
+    return "\n".join([BEGIN, *lines, "", *checks, END])
+
+
+def _name(row: dict[str, Any]) -> str:
+    model = f"`{row['classifier']}`"
+    if row["purifier"] is None:
+        return f"{model} alone"
+    kind = row["purifier"]["type"] + (f" trained for `{row['protects']}`" if row["protects"] else "")
+    unseen = ", which it has never seen" if row["put"] not in (None, "trained") else ""
+    return f"{model} behind {kind}{unseen}"
+
+
+def _render_row(row: dict[str, Any]) -> str:
+    low, high = (f"{100 * value:.2f}" for value in row["interval"])
+    wanted = " and ".join(f"{100 * value:.0f}" for value in row["wanted"]) if row["wanted"] else ""
+    cells = (
+        *(_name(row), row["dataset"], f"{row['seconds'] / 60:.1f}", f"{100 * row['clean_accuracy']:.2f}"),
+        *(f"{row['eps']:g}", f"{row['n']:,}", f"{100 * row['accuracy']:.2f} [{low}, {high}]", wanted),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _render_checks(verdicts: dict[str, str]) -> str:
+    """Return the names of the checks by what they came to, PASS first."""
+    found: dict[str, list[str]] = {}
+    for check, verdict in verdicts.items():
+        found.setdefault(verdict.partition(":")[0], []).append(check)
+    return "; ".join(f"{status} {', '.join(f'`{name}`' for name in names)}" for status, names in sorted(found.items()))
+
+
 def main() -> None:
     """Parse the options, measure each case, record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -145,15 +188,21 @@ def main() -> None:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--only", default=";".join(CASES), help="cases, with semicolons")
     parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--judge", action="store_true", help="get the verdicts on those cases, measured before")
     options = parser.parse_args()
     workspace = Workspace(Registry(options.home), options.data_dir, tell=lambda line: print(line, flush=True))
     for name in options.only.split(";"):
-        row = measure(workspace, name)
+        row = _read(options.out)[name] if options.judge else measure(workspace, name)
+        if options.judge:
+            row["verdicts"] = judge(workspace, CASES[name])
         print(json.dumps(row), flush=True)
-        known = json.loads(options.out.read_text())["rows"] if options.out.exists() else []
-        rows = {one["name"]: one for one in known} | {name: row}
+        rows = _read(options.out) | {name: row}
         ordered = [rows[one] for one in CASES if one in rows]
         options.out.write_text(json.dumps(describe_machine() | {"rows": ordered}, indent=1) + "\n")
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    return {row["name"]: row for row in json.loads(path.read_text())["rows"]} if path.exists() else {}
 
 
 if __name__ == "__main__":
