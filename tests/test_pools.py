@@ -159,13 +159,10 @@ def test_an_interrupt_takes_the_tasks_from_the_scheduler(plan: Path, tmp_path: P
         )
         worker = cluster.processes[1].pid
         wait_for(lambda: process.poll() is not None or find_maker(home, [worker]) is not None)
-        # It must not be done before the interrupt comes.
-        os.kill(worker, signal.SIGSTOP)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
         assert (process.returncode, out) == (130, b"")
         assert err == b"advae: interrupted; nothing half-made was stored\n"
-        os.kill(worker, signal.SIGCONT)
         with Client(cluster.address, set_as_default=False) as client:
             wait_for(lambda: client.run_on_scheduler(count_tasks) == 0)
 
