@@ -129,10 +129,22 @@ def _open_sealed(content: bytes) -> Any:
     sealed = _SEAL.search(content, max(0, len(content) - _SEAL_BYTES))
     if not sealed or sealed[1] != _digest(content[: sealed.start()]):
         raise ValueError("it does not match its own digest")
-    document = json.loads(content[: sealed.start()] + b"}")
+    document = _parse(content[: sealed.start()] + b"}")
     if document["schema"] != SCHEMA:
         raise ValueError(f"it claims another schema than {SCHEMA}")
     return document
+
+
+def _parse(content: bytes) -> Any:
+    """Return what some JSON says, a list of thousands in a third of the time that json takes."""
+    # Not at the top: the completion of an id reads no manifest.
+    from pydantic_core import from_json
+
+    try:
+        return from_json(content)
+    except ValueError:
+        # It takes no name that is not Unicode, which a folder of images may have.
+        return json.loads(content)
 
 
 def _open_first_schema(content: bytes) -> Any:
