@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from advae.records import EpsResult, IntArray, RunMetrics, RunRecipe
+    from advae.records import EpsResult, IntArray, RunMetrics, RunRecipe, Verdict
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +53,10 @@ class Attacked:
     def iterative(self) -> bool:
         return is_iterative(self.recipe)
 
+    def find_verdict(self, check: str) -> Verdict | None:
+        """Return what the run itself says on a check, None where it was made before that was judged."""
+        return next((verdict for verdict in self.metrics.verdicts if verdict.check == check), None)
+
     def is_beside(self, other: Attacked) -> bool:
         """Whether two runs attack the same samples in the same ball."""
         import numpy as np
@@ -81,6 +85,13 @@ class Case:
     def beside(self, *threats: str) -> list[Attacked]:
         """Return the pipeline's rows under some threat models that attack what the subject attacks."""
         return [row for row in self.own if row.recipe.threat in threats and row.is_beside(self.subject)]
+
+    def list_members(self) -> list[Attacked]:
+        """Return, where the subject's attack is an ensemble, the rows beside it of the attacks it is made of."""
+        recipe = self.subject.recipe
+        attack = ATTACKS.get(recipe.method)
+        names = {name for name, _ in attack.members.get(recipe.norm, ())} if attack else set[str]()
+        return [row for row in self.beside(recipe.threat) if row.recipe.method in names]
 
 
 def is_iterative(recipe: RunRecipe) -> bool:

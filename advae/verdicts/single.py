@@ -112,7 +112,9 @@ def judge_best_iterate(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
     found = [result.lost_fraction for result in metrics.results if result.lost_fraction is not None]
     if not found:
         ensemble = recipe.method in ATTACKS and ATTACKS[recipe.method].members
-        return not_run("best-iterate", "an ensemble keeps each success" if ensemble else OLD)
+        return not_run(
+            "best-iterate", "the attacks of an ensemble are probed where they run alone" if ensemble else OLD
+        )
     lost = max(found)
     sentence = f"{show_share(lost)} of the probed samples were fooled on the way, or before, and are not at the end"
     return say("best-iterate", "WARN" if lost > LOST else "PASS", sentence, lost)

@@ -39,29 +39,46 @@ WEAKER = ("noise", "oblivious", "transfer")
 AT_EVERY_EPS = ("adaptive", "black-box", "convergence")
 """Checks of whether the attack was as strong as it could be, which it has to be wherever a number stands."""
 
+OF_MEMBERS = ("monotone", "convergence", "best-iterate")
+"""Checks on what one attack does in its steps and at its eps, of which an ensemble has none, or often one only."""
+
 GRAVEST: tuple[Status, ...] = ("FAIL", "WARN", "PASS", "NOT RUN")
 
 
 def judge_case(case: Case) -> tuple[Verdict, ...]:
     """Return a verdict for each of CHECKS, in its order: what the subject's run says, and what all say together."""
-    stored = {verdict.check: verdict for verdict in case.subject.metrics.verdicts}
-    return tuple(_judge(name, case, stored.get(name)) for name in CHECKS)
-
-
-def _judge(name: str, case: Case, stored: Verdict | None) -> Verdict:
-    if name in TOGETHER and not (stored and stored.status == "FAIL"):
-        found = _judge_at_every_eps(name, case) if name in AT_EVERY_EPS else TOGETHER[name](case)
-        # One run's own words are better than none.
-        return stored if stored and found.status == "NOT RUN" else found
-    return stored or not_run(name, UNJUDGED)
+    return tuple((_judge_at_every_eps if name in AT_EVERY_EPS else _judge)(name, case) for name in CHECKS)
 
 
 def _judge_at_every_eps(name: str, case: Case) -> Verdict:
     """Return the gravest of a check's verdicts on what is left at each eps: a report shows them all."""
-    found = [(TOGETHER[name](replace(case, subject=row)), row.eps) for row in [case.subject, *_list_strongest(case)]]
-    verdict, eps = min(found, key=lambda pair: GRAVEST.index(pair[0].status))
-    at = f" (eps {eps:.4g})" if verdict.status != "NOT RUN" else ""
-    return verdict.model_copy(update={"sentence": verdict.sentence + at})
+    found = [(_judge(name, replace(case, subject=row)), row) for row in [case.subject, *_list_strongest(case)]]
+    verdict, row = min(found, key=lambda pair: GRAVEST.index(pair[0].status))
+    # What a run has stored is on all its eps.
+    if verdict.status == "NOT RUN" or verdict == row.find_verdict(name):
+        return verdict
+    return verdict.model_copy(update={"sentence": f"{verdict.sentence} (eps {row.eps:.4g})"})
+
+
+def _judge(name: str, case: Case) -> Verdict:
+    """Return a verdict on the subject; what an ensemble cannot say, the strongest of its attacks run alone that can."""
+    own = _judge_alone(name, case)
+    if own.status != "NOT RUN" or name not in OF_MEMBERS:
+        return own
+    for row in sorted(case.list_members(), key=lambda row: row.accuracy):
+        verdict = _judge_alone(name, replace(case, subject=row))
+        if verdict.status != "NOT RUN":
+            return verdict.model_copy(update={"sentence": f"{row.recipe.method}: {verdict.sentence}"})
+    return own
+
+
+def _judge_alone(name: str, case: Case) -> Verdict:
+    stored = case.subject.find_verdict(name)
+    if name in TOGETHER and not (stored and stored.status == "FAIL"):
+        found = TOGETHER[name](case)
+        # One run's own words are better than none.
+        return stored if stored and found.status == "NOT RUN" else found
+    return stored or not_run(name, UNJUDGED)
 
 
 def _list_strongest(case: Case) -> list[Attacked]:

@@ -12,6 +12,11 @@ from advae.records import Verdict
 from advae.verdicts import CHECKS, UNJUDGED, Attacked, Case, find_worst, judge_case
 from tests.verdicts.builder import attack, build_case
 
+WORST = attack(
+    (0.2,), eps=(0.3,), name="worst", method="worst", steps=None, queries=1000, result={"lost_fraction": None}
+)
+"""An ensemble's run: it has no steps, and does not probe what its attacks lose on the way."""
+
 SUBJECT = attack((0.6, 0.2))
 
 
@@ -160,6 +165,38 @@ def test_twice_the_steps_that_leave_less_are_found_from_either_run(left: float, 
 def test_steps_of_another_attack_say_nothing_of_convergence() -> None:
     others = attack((0.5, 0.1), name="a", steps=20, method="pgd"), attack((0.5, 0.1), name="b", steps=15)
     assert find("convergence", build_case(SUBJECT, *others)) == "NOT RUN"
+
+
+@pytest.mark.parametrize(("left", "status"), [(0.3, "FAIL"), (0.395, "PASS")])
+def test_an_ensemble_has_levelled_where_the_strongest_of_its_attacks_has(left: float, status: str) -> None:
+    """At its own eps: that another attack has levelled at a smaller one says nothing of the number that stands."""
+    smaller = attack((0.9,), eps=(0.1,), name="a", method="pgd"), attack((0.9,), eps=(0.1,), method="pgd", steps=20)
+    once = attack((0.4,), eps=(0.3,), name="b", method="pgd")
+    assert find("convergence", build_case(WORST, *smaller)) == "PASS"
+    assert find("convergence", build_case(WORST, *smaller, once)) == "PASS"
+    twice = attack((left,), eps=(0.3,), name="c", method="pgd", steps=20)
+    verdict = judge(build_case(WORST, *smaller, once, twice))["convergence"]
+    assert verdict.status == status
+    assert verdict.sentence.startswith("pgd: 10 steps leave 40.00 %, 20")
+    assert verdict.sentence.endswith("(eps 0.3)")
+
+
+def test_what_an_ensemble_cannot_say_is_said_by_its_attacks_alone() -> None:
+    lost, unused = {"result": {"lost_fraction": 0.5}}, (0.2, 0.6)
+    for others, expected in (
+        ([attack((0.9, 0.4), method="pgd")], {"best-iterate": "PASS", "monotone": "PASS"}),
+        ([attack((0.9, 0.4), method="pgd", **lost)], {"best-iterate": "WARN", "monotone": "PASS"}),
+        ([attack(unused, method="pgd")], {"best-iterate": "PASS", "monotone": "FAIL"}),
+        # Another threat model, an attack that is none of them, another budget.
+        ([attack((0.9, 0.4), method="pgd", threat="oblivious")], {"best-iterate": "NOT RUN", "monotone": "NOT RUN"}),
+        ([attack((0.9, 0.4), method="bim")], {"best-iterate": "NOT RUN", "monotone": "NOT RUN"}),
+        ([attack((0.9,), eps=(0.1,), method="pgd")], {"best-iterate": "NOT RUN", "monotone": "NOT RUN"}),
+    ):
+        found = judge(build_case(WORST, *others))
+        assert {check: found[check].status for check in expected} == expected
+    # No other attack speaks for one that is no ensemble.
+    alone = attack((0.2,), eps=(0.3,), method="bim")
+    assert find("monotone", build_case(alone, attack((0.9, 0.4), method="pgd"))) == "NOT RUN"
 
 
 def test_restarts_that_bring_more_are_a_warning_and_need_a_run_with_fewer() -> None:
