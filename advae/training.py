@@ -132,18 +132,22 @@ def train(
         pace = np.array([number - 1, 1 / batches], np.float32) / options.epochs
         value = float(run_epoch(*_lay_out_batches(order, options.batch_size), [seed, number], pace))
         found = np.ravel(look(*fixed, [seed, 0], [1.0, 0.0])).astype(float).tolist()
-        if not (math.isfinite(value) and math.isfinite(found[0])):
-            raise DivergedError(
-                f"training diverged: loss {value} in epoch {number} of {options.epochs}, nothing was stored; "
-                "try a lower --learning-rate, another --seed or other --activations"
-            )
-        seconds = time.monotonic() - start
-        done = done.add(value, found, seconds)
+        accuracies = (found[1], found[2]) if measure else None
+        epoch = Epoch(number, options.epochs, value, found[0], time.monotonic() - start, accuracies)
+        _refuse_divergence(epoch)
+        done = done.add(value, found, epoch.seconds)
         if number < options.epochs:
             state.save(checkpoint, done)
-        accuracies = (found[1], found[2]) if measure else None
-        on_epoch(Epoch(number, options.epochs, value, found[0], seconds, accuracies))
+        on_epoch(epoch)
     return done.as_history()
+
+
+def _refuse_divergence(epoch: Epoch) -> None:
+    if not (math.isfinite(epoch.loss) and math.isfinite(epoch.validation_loss)):
+        raise DivergedError(
+            f"training diverged: loss {epoch.loss} in epoch {epoch.number} of {epoch.epochs}, nothing was stored; "
+            "try a lower --learning-rate, another --seed or other --activations"
+        )
 
 
 RISING = 20
