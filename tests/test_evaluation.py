@@ -22,10 +22,10 @@ STEPS = {"cw": 40}
 PAIRS = [
     (method, threat)
     for method, row in ATTACKS.items()
-    for threat in THREATS
-    # A threat that the table does not have yet stands for none.
-    if row.threat in (None, threat) or row.threat not in THREATS
+    for threat, attacker in THREATS.items()
+    if row.threat in (None, threat) and attacker.method in (None, method)
 ]
+"""What can be asked for: some attacks are made under one threat model only, under some only one attack is made."""
 
 
 def make_recipe(method: str = "bim", **changes: Any) -> RunRecipe:

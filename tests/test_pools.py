@@ -48,20 +48,19 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def serial(plan: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    """What is stored when the plan is made in one process, cell after cell."""
+    """What is stored when the plan is made in one process, this one, cell after cell."""
     home = tmp_path_factory.mktemp("serial") / "home"
-    reproduce(home, plan, "--jobs", "1")
+    succeed("reproduce", *place(home, plan), "--jobs", 1)
     return read_results(home)
 
 
-def reproduce(home: Path, plan: Path, *options: str) -> None:
-    """Make a plan in a process of its own."""
-    subprocess.run(command(home, plan, *options), check=True, capture_output=True)
+def place(home: Path, plan: Path) -> list[str]:
+    return ["--home", str(home), "--plan", str(plan), "--out", str(home.parent / "report"), "--format", "json"]
 
 
 def command(home: Path, plan: Path, *options: str) -> list[str]:
-    place = ["--home", str(home), "--plan", str(plan), "--out", str(home.parent / "report"), "--format", "json"]
-    return [sys.executable, "-m", "advae", "reproduce", *place, *options]
+    """Return the command that makes a plan in a process of its own."""
+    return [sys.executable, "-m", "advae", "reproduce", *place(home, plan), *options]
 
 
 def read_results(home: Path) -> dict[str, object]:
@@ -88,7 +87,7 @@ def find_differences(one: dict[str, object], other: dict[str, object]) -> list[s
 def test_side_by_side_gives_what_one_after_the_other_gives(
     plan: Path, serial: dict[str, object], tmp_path: Path
 ) -> None:
-    reproduce(tmp_path / "home", plan, "--jobs", "2")
+    subprocess.run(command(tmp_path / "home", plan, "--jobs", "2"), check=True, capture_output=True)
     assert len(serial) > 30
     assert find_differences(read_results(tmp_path / "home"), serial) == []
 

@@ -129,6 +129,17 @@ def test_a_black_box_more_than_a_fifth_of_a_point_ahead_is_found(left: float, st
     assert find("black-box", build_case(SUBJECT, black)) == status
 
 
+@pytest.mark.parametrize(("left", "status"), [(0.25, "WARN"), (0.205, "WARN"), (0.202, "PASS"), (0.1, "PASS")])
+def test_an_ensemble_that_asks_for_scores_does_not_vouch_for_its_gradients(left: float, status: str) -> None:
+    """Its number counts what queries find; that gradients alone find less is a warning all the same."""
+    black = attack((0.2,), eps=(0.3,), name="black", threat="black-box", method="square", steps=None, queries=1000)
+    assert find("black-box", build_case(WORST, black)) == "NOT RUN"
+    assert find("black-box", build_case(WORST, black, attack((left,), eps=(0.3,), method="pgd"))) == status
+    # The strongest of them speaks, on the same samples at the same eps.
+    weaker = attack((0.9,), eps=(0.3,), method="fgsm", steps=None), attack((0.0,), eps=(0.1,), method="pgd")
+    assert find("black-box", build_case(WORST, black, *weaker, attack((left,), eps=(0.3,), method="pgd"))) == status
+
+
 def test_an_attack_that_is_weak_at_one_eps_only_is_found_there() -> None:
     """Where the largest eps breaks everything, all attacks look alike; the numbers at the smaller ones stand too."""
     subject = attack((0.6, 0.0))
