@@ -52,8 +52,11 @@ def judge_case(case: Case) -> tuple[Verdict, ...]:
 
 def _judge_at_every_eps(name: str, case: Case) -> Verdict:
     """Return the gravest of a check's verdicts on what is left at each eps: a report shows them all."""
-    found = [(_judge(name, replace(case, subject=row)), row) for row in [case.subject, *_list_strongest(case)]]
-    verdict, row = min(found, key=lambda pair: GRAVEST.index(pair[0].status))
+    own, *others = [(_judge(name, replace(case, subject=row)), row) for row in [case.subject, *_list_strongest(case)]]
+    verdict, row = min([own, *others], key=lambda pair: GRAVEST.index(pair[0].status))
+    if verdict.status == "PASS" and own[0].status == "NOT RUN":
+        # What holds elsewhere says nothing of the number that stands.
+        return own[0]
     # What a run has stored is on all its eps.
     if verdict.status == "NOT RUN" or verdict == row.find_verdict(name):
         return verdict

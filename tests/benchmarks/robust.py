@@ -150,7 +150,8 @@ def render_block(record: dict[str, Any]) -> str:
     head = ("pipeline", "dataset", "trained in, min", "clean, %", "eps", "images", "`worst`, %", "wanted, %")
     lines = [f"| {' | '.join(head)} |", "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
     lines += [_render_row(row) for row in record["rows"]]
-    checks = [f"- {_name(row)}: {_render_checks(row['verdicts'])}" for row in record["rows"] if "verdicts" in row]
+    judged = [row for row in record["rows"] if "verdicts" in row]
+    checks = [f"- {_name(row)}, {row['dataset']}: {_render_checks(row['verdicts'])}" for row in judged]
     return "\n".join([BEGIN, *lines, "", *checks, END])
 
 
@@ -174,11 +175,9 @@ def _render_row(row: dict[str, Any]) -> str:
 
 
 def _render_checks(verdicts: dict[str, str]) -> str:
-    """Return the names of the checks by what they came to, PASS first."""
-    found: dict[str, list[str]] = {}
-    for check, verdict in verdicts.items():
-        found.setdefault(verdict.partition(":")[0], []).append(check)
-    return "; ".join(f"{status} {', '.join(f'`{name}`' for name in names)}" for status, names in sorted(found.items()))
+    """Return how many checks pass, and what each of the others says."""
+    troubled = [f"`{check}` {verdict}" for check, verdict in verdicts.items() if not verdict.startswith("PASS")]
+    return "; ".join([f"{len(verdicts) - len(troubled)} of {len(verdicts)} checks PASS", *troubled])
 
 
 def main() -> None:

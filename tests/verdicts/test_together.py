@@ -183,8 +183,8 @@ def test_an_ensemble_has_levelled_where_the_strongest_of_its_attacks_has(left: f
     """At its own eps: that another attack has levelled at a smaller one says nothing of the number that stands."""
     smaller = attack((0.9,), eps=(0.1,), name="a", method="pgd"), attack((0.9,), eps=(0.1,), method="pgd", steps=20)
     once = attack((0.4,), eps=(0.3,), name="b", method="pgd")
-    assert find("convergence", build_case(WORST, *smaller)) == "PASS"
-    assert find("convergence", build_case(WORST, *smaller, once)) == "PASS"
+    assert find("convergence", build_case(WORST, *smaller)) == "NOT RUN"
+    assert find("convergence", build_case(WORST, *smaller, once)) == "NOT RUN"
     twice = attack((left,), eps=(0.3,), name="c", method="pgd", steps=20)
     verdict = judge(build_case(WORST, *smaller, once, twice))["convergence"]
     assert verdict.status == status
