@@ -28,7 +28,7 @@ from tests.registry.trials import Outcome
 LIMITS = {"ls": 1.0, "completion": 0.3}
 """Seconds that were promised for 5,000 entries."""
 
-RUNS = 5
+RUNS = 9
 EPOCHS = 35
 EPS = (0.05, 0.1, 0.2, 0.3)
 DATASET = DatasetRef(name="mnist", digest="0" * 64, side=28, classes=tuple("0123456789"))
