@@ -69,7 +69,7 @@ class Entries:
     def _read_manifest(
         self, id_: str, read: Callable[[bytes], Read], *, content: bytes | None = None, again: bool = True
     ) -> Read:
-        path = f"{self.layout.entries}/{id_}/{MANIFEST}"
+        path = self._locate_manifest(id_)
         try:
             found = read(read_regular(path, MAX_MANIFEST) if content is None else content)
             if found.id != id_:
@@ -89,6 +89,9 @@ class Entries:
             raise CorruptError(f"{path} cannot be read: {explain(error)}; {_repair(id_)}") from None
         return found
 
+    def _locate_manifest(self, id_: str) -> str:
+        return f"{self.layout.entries}/{id_}/{MANIFEST}"
+
     def find(self, id_: str) -> Manifest | None:
         """Return the manifest of an entry, None where there is none. Raises CorruptError as ``manifest`` does."""
         try:
@@ -105,8 +108,8 @@ class Entries:
         """Return all ids of a kind, sorted; none where there is no home yet."""
         self.layout.refuse_newer_schema()
         try:
-            # Without a Path for each of thousands.
-            names = sorted(os.listdir(self.layout.entries))  # noqa: PTH208
+            with os.scandir(self.layout.entries) as found:
+                names = sorted(entry.name for entry in found)
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -145,7 +148,7 @@ class Entries:
             contents = list[bytes | None]()
             for id_ in batch:
                 try:
-                    contents.append(read_regular(f"{self.layout.entries}/{id_}/{MANIFEST}", SHORT))
+                    contents.append(read_regular(self._locate_manifest(id_), SHORT))
                 except (OSError, ValueError):
                     contents.append(None)
             yield from zip(batch, contents, strict=True)

@@ -301,7 +301,7 @@ def test_a_home_that_cannot_be_listed_is_a_disk_error(
     def refuse(path: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
-    monkeypatch.setattr(os, "listdir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
     for read in (registry.ids, registry.scan, lambda: registry.resolve("ae-12")):
         with pytest.raises(DiskError, match="Permission denied"):
             read()
