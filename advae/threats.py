@@ -53,12 +53,15 @@ class Pipeline:
         arXiv:1802.00420, section 4.1).
         """
         purified = self.purified(x, draw)
-        if not self.differentiable:
-            import tensorflow as tf
+        return self.classify(purified if self.differentiable else follow_identity(x, purified))
 
-            # Adds exactly 0, with derivative 1.
-            purified = tf.stop_gradient(purified) + (x - tf.stop_gradient(x))
-        return self.classify(purified)
+
+def follow_identity(x: Tensor, purified: Tensor) -> Tensor:
+    """Return ``purified``, whose derivative in x is the identity's; both may be ``keras.Input``'s."""
+    from keras import ops
+
+    # Adds exactly 0, with derivative 1.
+    return ops.stop_gradient(purified) + (x - ops.stop_gradient(x))
 
 
 @dataclass(frozen=True)

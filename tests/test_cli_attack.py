@@ -15,7 +15,7 @@ from advae.pipelines import load_pipeline
 from advae.records import ADVERSARIAL
 from advae.registry import Registry
 from advae.threats import LADDER
-from advae.verdicts import CHECKS
+from advae.verdicts import CHECKS, NOT_VALID
 from advae.workflows import attacking
 from tests.cli import Outcome, call, succeed
 from tests.conftest import Trained
@@ -161,8 +161,20 @@ def test_adversarial_images_are_handed_on_as_npy(eps: str, home: Path, trained: 
         predictions = arrays["-predictions"][index] if stack else arrays["-predictions"]
         assert (predictions == arrays["-labels"]).mean() == pytest.approx(result["accuracy"])
         assert 0 <= result["accuracy_8bit"] <= 1
+    assert out.err == ""
     if not stack:
         succeed("predict", "--clf", trained.nn, tmp_path / "adv.npy", "--home", home)
+
+
+def test_what_exported_images_are_not_is_told(home: Path, trained: Trained, tmp_path: Path) -> None:
+    """Data attacked behind the purifier is no image, and the paper's protocol leaves no valid one."""
+    options = ("--eps", "0.1", "--save-adversarial")
+    encoded = attack(home, "--clf", trained.nn_behind, "--method", "fgsm", "--threat", "encoded", *options).id
+    free = attack(home, "--clf", trained.lr, "--method", "non-targeted", "--no-clip", *options).id
+    for run, told in ((encoded, "this is purified data, attacked behind the purifier"), (free, NOT_VALID)):
+        out = succeed("registry", "export", run, tmp_path / f"{run}.npy", "--format", "npy", "--home", home, "--json")
+        assert out.err.startswith(f"{tmp_path / run}.npy: {told}")
+        assert [told in note for note in out.json["notes"]] == [True]
 
 
 def test_a_run_without_images_and_other_entries_are_not_written_as_npy(

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from advae.backend import start_tensorflow
 from advae.classifiers import rebuild_regression
 from advae.drafts import write_aside
 from advae.errors import UsageError
 from advae.pipelines import WEIGHTS, find_purifier, load_logits, load_purifier
-from advae.records import ADVERSARIAL, Manifest
+from advae.records import ADVERSARIAL, AutoencoderMetrics, Manifest
+from advae.threats import THREATS, follow_identity
+from advae.verdicts import NOT_VALID
 from advae.workflows.workspace import Workspace, refuse_inside
 
 if TYPE_CHECKING:
+    from advae.autoencoders import Purifier
     from advae.registry import Registry
 
 KERAS, JOBLIB, NPY = "keras", "joblib", "npy"
@@ -28,11 +31,15 @@ class Exported:
 
     by_mean: whether a purifier that samples is in the file as its mean, without draws; left_out: id of the purifier
     that the entry stands behind and the file does not hold, so that it has to be fed purified images; else None.
+    backward: whether gradients through the file are its own, or the identity's in place of a purifier's without
+    derivative (BPDA). notes: the differences in words, a line each.
     """
 
     manifest: Manifest
     by_mean: bool = False
     left_out: str | None = None
+    backward: Literal["exact", "identity"] = "exact"
+    notes: tuple[str, ...] = ()
 
 
 # ---------------------------------------------------------------- Keras
@@ -50,17 +57,24 @@ def export_keras(workspace: Workspace, ref: str, path: Path) -> Exported:
     if manifest.kind not in ("ae", "clf"):
         raise UsageError(f"{manifest.id} is a {manifest.kind}; --format {KERAS} takes an autoencoder or a classifier")
     start_tensorflow()
-    model, by_mean = _build_model(workspace.registry, manifest)
+    model, purifier = _build_model(workspace.registry, manifest)
     refuse_inside(workspace, path)
     with write_aside(path) as draft:
         model.save(draft)
-    return Exported(manifest, by_mean=by_mean)
+    by_mean, exact = purifier is not None and purifier.samples, purifier is None or purifier.differentiable
+    return Exported(
+        manifest,
+        by_mean=by_mean,
+        backward="exact" if exact else "identity",
+        notes=tuple(_describe_model(manifest, by_mean=by_mean, exact=exact)),
+    )
 
 
-def _build_model(registry: Registry, manifest: Manifest) -> tuple[Any, bool]:
-    """Return the graph that the functions of the evaluation make of a ``keras.Input``, and whether a draw is left out.
+def _build_model(registry: Registry, manifest: Manifest) -> tuple[Any, Purifier | None]:
+    """Return the graph that the functions of the evaluation make of a ``keras.Input``, and the purifier in it.
 
-    There is no second definition of a pipeline: what is stored in the file is what is attacked here.
+    There is no second definition of a pipeline: what is stored in the file is what is attacked here, its gradients
+    included.
     """
     import keras
 
@@ -70,9 +84,25 @@ def _build_model(registry: Registry, manifest: Manifest) -> tuple[Any, bool]:
     images = keras.Input((side, side, 1), dtype="float32", name="images")
     x = keras.layers.Reshape((side * side,))(images)
     if purifier:
-        x = purifier.mean(x)
+        purified = purifier.mean(x)
+        x = purified if purifier.differentiable else follow_identity(x, purified)
     outputs = keras.layers.Reshape((side, side, 1))(x) if source is manifest else load_logits(registry, manifest)(x)
-    return keras.Model(images, outputs, name=manifest.id), purifier is not None and purifier.samples
+    return keras.Model(images, outputs, name=manifest.id), purifier
+
+
+def _describe_model(manifest: Manifest, *, by_mean: bool, exact: bool) -> Iterator[str]:
+    """Yield in what a Keras file differs from what people may take it for."""
+    if by_mean:
+        yield "its purifier samples; the file holds its mean instead, which is easier to attack"
+    if not exact:
+        yield (
+            "its purifier has no derivative; gradients through the file are those of the identity in its place (BPDA), "
+            "as for `advae attack`"
+        )
+    found = manifest.metrics
+    if isinstance(found, AutoencoderMetrics) and not found.unit_range:
+        low, high = found.output_range
+        yield f"its output is not rescaled to an image: of the training images it is from {low:.3g} to {high:.3g}"
 
 
 # ---------------------------------------------------------------- scikit-learn
@@ -97,7 +127,8 @@ def export_joblib(workspace: Workspace, ref: str, path: Path) -> Exported:
     refuse_inside(workspace, path)
     with write_aside(path) as draft:
         dump(model, draft)
-    return Exported(manifest, left_out=recipe.autoencoder)
+    alone = f"the classifier alone; it expects images purified by {recipe.autoencoder}"
+    return Exported(manifest, left_out=recipe.autoencoder, notes=(alone,) if recipe.autoencoder else ())
 
 
 # ---------------------------------------------------------------- numpy
@@ -132,7 +163,18 @@ def export_npy(workspace: Workspace, ref: str, path: Path) -> Exported:
     ):
         with write_aside(path.with_name(f"{path.stem}{suffix}.{NPY}")) as draft, draft.open("wb") as stream:
             np.save(stream, array, allow_pickle=False)
-    return Exported(manifest)
+    return Exported(manifest, notes=tuple(_describe_images(manifest)))
+
+
+def _describe_images(manifest: Manifest) -> Iterator[str]:
+    """Yield in what the images of a run differ from valid images under attack."""
+    recipe, metrics = manifest.as_run()
+    if recipe.threat in THREATS and not THREATS[recipe.threat].on_input:
+        yield "this is purified data, attacked behind the purifier; it goes to the classifier without its purifier"
+    if not recipe.clip:
+        yield f"{NOT_VALID}; neither projected nor clipped"
+    if metrics.stochastic:
+        yield "the purifier samples; the predictions beside are of one draw, and another may differ"
 
 
 # ---------------------------------------------------------------- the table

@@ -56,16 +56,16 @@ def export_entry(
         return
     with session.workspace(f"export {ref}") as workspace:
         exported = EXPORTS[format_](workspace, ref, file)
-    if exported.by_mean:
-        session.tell(f"{file}: its purifier samples; the file holds its mean instead, which is easier to attack")
-    if exported.left_out:
-        session.tell(f"{file}: the classifier alone; it expects images purified by {exported.left_out}")
+    for note in exported.notes:
+        session.tell(f"{file}: {note}")
     document = {
         "id": exported.manifest.id,
         "format": format_,
         "file": str(file),
         "by_mean": exported.by_mean,
         "left_out": exported.left_out,
+        "backward": exported.backward,
+        "notes": exported.notes,
     }
     session.put(document, str(file))
 
