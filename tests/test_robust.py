@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from advae.autoencoders import Behind, Lesson, fit_autoencoder, make_recipe, restore_purifier
-from advae.autoencoders.robust import BODIES, Goal, perturb
+from advae.autoencoders.robust import BODIES, Goal, build_robust, perturb
 from advae.batching import apply
 from advae.classifiers import build_head, describe_head
 from advae.errors import CorruptError, UsageError
+from advae.networks import collect_weights
 from advae.pipelines import HEAD, load_logits
 from advae.records import Dataset, DatasetRef, entry_id
 from advae.registry import Registry
@@ -118,6 +119,28 @@ def test_images_of_any_side_will_do(side: int, body: str) -> None:
     assert purified.shape == data.x_test.shape
     assert 0 <= purified.min() <= purified.max() <= 1
     assert [len(values) for values in (history.clean_accuracy, history.attacked_accuracy)] == [1, 1]
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_recipes_from_before_trades_beta_are_read_and_not_trained_again(body: str) -> None:
+    """Revision 1 had no ``trades_beta``, and its first layer had the network's own activation."""
+    import keras
+
+    data = make_images(5)
+    current = make_recipe(ask(body=body), data)
+    older = {name: value for name, value in current.options.items() if name != "trades_beta"}
+    network = current.network.model_copy(update={"activations": ("elu", "relu", "relu", "sigmoid")})
+    recipe = current.model_copy(update={"options": older, "network": network, "recipe_rev": 1})
+    built = build_robust(recipe)
+    purified = apply(restore_purifier(recipe, collect_weights(built)), data.x_test)
+    np.testing.assert_allclose(purified, built[1](built[0](data.x_test)).numpy(), atol=1e-6)
+    first = next(layer for layer in built[0].layers if hasattr(layer, "activation"))
+    assert first.activation is keras.activations.elu
+    with pytest.raises(UsageError, match=r"revision 1 of --type robust, this advae trains revision 2"):
+        fit_autoencoder(recipe, Lesson(data.x_train, data.y_train, lambda epoch: None))
+    for forged in (recipe.model_copy(update={"recipe_rev": 2}), current.model_copy(update={"recipe_rev": 1})):
+        with pytest.raises(CorruptError, match="options are not those"):
+            restore_purifier(forged, collect_weights(built))
 
 
 def test_it_holds_where_training_without_attacks_does_not(digits: Dataset) -> None:

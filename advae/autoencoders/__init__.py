@@ -11,7 +11,7 @@ from advae.autoencoders.purifiers import Behind, Lesson, Purifier
 from advae.autoencoders.views import collect_views
 from advae.errors import UsageError, unknown
 from advae.precisions import FLOAT32
-from advae.records import AutoencoderRecipe, Dataset, History
+from advae.records import AutoencoderRecipe, Dataset, History, entry_id
 from advae.requests import AutoencoderRequest
 
 if TYPE_CHECKING:
@@ -71,9 +71,16 @@ def _refuse_foreign_options(request: AutoencoderRequest) -> None:
 def fit_autoencoder(recipe: AutoencoderRecipe, lesson: Lesson) -> tuple[Arrays, History | None]:
     """Return the arrays of an autoencoder or a control, fitted, and its loss history.
 
-    The history is None for a control, which is not trained. Raises DivergedError.
+    The history is None for a control, which is not trained. Raises DivergedError, and UsageError for a recipe of an
+    older revision: what this code makes of it would not be what its id stands for.
     """
-    return AUTOENCODERS[recipe.type].fit(recipe, lesson)
+    row = AUTOENCODERS[recipe.type]
+    if recipe.recipe_rev < row.recipe_rev:
+        raise UsageError(
+            f"{entry_id(recipe)} cannot be trained: its recipe has revision {recipe.recipe_rev} of --type "
+            f"{recipe.type}, this advae trains revision {row.recipe_rev}; `advae train-ae --type {recipe.type}` does"
+        )
+    return row.fit(recipe, lesson)
 
 
 def is_adversarial(recipe: AutoencoderRecipe) -> bool:

@@ -73,8 +73,7 @@ class ControlKind:
         """Raise CorruptError for a recipe that ``choose`` cannot have made."""
         if (recipe.network, recipe.loss, recipe.rescale) != (None, None, "none"):
             raise CorruptError(f"the recipe of a control, {recipe.type}, has a network, a loss or rescaling")
-        expected = {name: type(option.default) for name, option in self.options.items()}
-        require_options(recipe, expected | ({CODE: int} if self.has_code else {}))
+        require_options(recipe, self.options, **({CODE: int} if self.has_code else {}))
         try:
             self.check(recipe.options, recipe.dataset.side)
         except UsageError as error:

@@ -93,7 +93,7 @@ class NetworkKind:
         network = require_network(recipe)
         networks.refuse_unknown_activations(network.activations)
         require_loss(recipe)
-        require_options(recipe, {name: type(option.default) for name, option in self.options.items()})
+        require_options(recipe, self.options)
         try:
             self.check(recipe.options, {}, network.activations)
         except UsageError as error:

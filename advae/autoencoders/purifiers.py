@@ -21,10 +21,14 @@ Options = Mapping[str, Scalar]
 
 @dataclass(frozen=True)
 class Option:
-    """An option that only one kind of autoencoder has: its default, which also gives its type, and its help text."""
+    """An option that only one kind of autoencoder has: its default, which also gives its type, and its help text.
+
+    since: the kind's first ``recipe_rev`` that has it; older recipes are read without it.
+    """
 
     default: Scalar
     help: str
+    since: int = 1
 
 
 @dataclass(frozen=True)
@@ -132,12 +136,16 @@ def fill_in_options(options: Mapping[str, Option], given: Options) -> dict[str, 
     return {name: option.default for name, option in options.items()} | dict(given)
 
 
-def require_options(recipe: AutoencoderRecipe, expected: Mapping[str, type]) -> None:
-    """Raise CorruptError unless a recipe has a kind's own options, by name and type."""
+def require_options(recipe: AutoencoderRecipe, options: Mapping[str, Option], **more: type) -> None:
+    """Raise CorruptError unless a recipe has the options that its kind had at its revision, by name and type.
+
+    more: options beside the kind's own.
+    """
+    own = {name: type(option.default) for name, option in options.items() if option.since <= recipe.recipe_rev}
     # JSON has one kind of number, and no largest one.
     given = {
         name: float if type(value) is int and abs(value) <= MAX_INTEGER else type(value)
         for name, value in recipe.options.items()
     }
-    if given != {name: float if kind is int else kind for name, kind in expected.items()}:
+    if given != {name: float if kind is int else kind for name, kind in (own | more).items()}:
         raise CorruptError(f"the recipe's options are not those of {recipe.type}: {', '.join(recipe.options)}")

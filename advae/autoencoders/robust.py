@@ -34,7 +34,9 @@ OPTIONS = {
     "train_eps": Option(0.3, "L-infinity radius of the attacks that it is trained on, in units of a pixel's range"),
     "train_steps": Option(5, "Steps of each of them, from a random point"),
     "warmup": Option(0.4, "Share of the training over which their radius grows from 0"),
-    "trades_beta": Option(4.0, "Weight of how far attacks move the answers against the cross-entropy on clean images"),
+    "trades_beta": Option(
+        4.0, "Weight of how far attacks move the answers against the cross-entropy on clean images", since=2
+    ),
     "reconstruction_weight": Option(10.0, "Weight of the reconstruction loss per pixel against the cross-entropy"),
 }
 
@@ -123,7 +125,7 @@ def build_robust(recipe: AutoencoderRecipe) -> tuple[Any, Any]:
     shape, side = require_network(recipe), recipe.dataset.side
     first, code, second, output = shape.activations
     seeds = iter(networks.name_seeds(recipe.seed, 16))
-    body = BODIES[str(recipe.options["body"])](side, shape.hidden, first, seeds)
+    body = BODIES[str(recipe.options["body"])](recipe, seeds)
     narrow = networks.narrow_size(shape.hidden)
 
     def dense(size: int, activation: str) -> Any:
@@ -145,12 +147,13 @@ from 0 and from the middle on. An attack on grey values ends at a threshold, whi
 FILTERS = (16, 32)
 
 
-def _conv(side: int, hidden: int, activation: str, seeds: Iterator[int]) -> list[Any]:
+def _conv(recipe: AutoencoderRecipe, seeds: Iterator[int]) -> list[Any]:
     import numpy as np
     from keras import initializers, layers
 
-    # Wherever a pixel lies some of them are on: no gradient is lost, and what is off should let nothing by.
-    pixelwise = layers.Conv2D(len(PIXELWISE[0]), 1, activation="relu")
+    side, activation = recipe.dataset.side, require_network(recipe).activations[0]
+    # For each pixel value some of the four are on, so no gradient is lost. Revision 1 had the network's activation.
+    pixelwise = layers.Conv2D(len(PIXELWISE[0]), 1, activation="relu" if recipe.recipe_rev > 1 else activation)
     pixelwise.build((None, side, side, 1))
     kernel, bias = (np.array(values, np.float32) for values in PIXELWISE)
     pixelwise.set_weights([kernel.reshape(pixelwise.kernel.shape), bias])
@@ -168,15 +171,15 @@ def _conv(side: int, hidden: int, activation: str, seeds: Iterator[int]) -> list
     return [layers.Reshape((side, side, 1)), pixelwise, *filters, layers.Flatten()]
 
 
-def _dense(side: int, hidden: int, activation: str, seeds: Iterator[int]) -> list[Any]:
+def _dense(recipe: AutoencoderRecipe, seeds: Iterator[int]) -> list[Any]:
     from keras import initializers, layers
 
-    kernel = initializers.HeUniform(seed=next(seeds))
-    return [layers.Dense(hidden, activation=activation, kernel_initializer=kernel)]
+    shape, kernel = require_network(recipe), initializers.HeUniform(seed=next(seeds))
+    return [layers.Dense(shape.hidden, activation=shape.activations[0], kernel_initializer=kernel)]
 
 
-BODIES: dict[str, Callable[[int, int, str, Iterator[int]], list[Any]]] = {"conv": _conv, "dense": _dense}
-"""(side, hidden size, activation, seeds) -> layers from (n, d) to (n, features)."""
+BODIES: dict[str, Callable[[AutoencoderRecipe, Iterator[int]], list[Any]]] = {"conv": _conv, "dense": _dense}
+"""(recipe, seeds) -> layers from (n, d) to (n, features)."""
 
 
 # ---------------------------------------------------------------- what it is trained for
@@ -274,7 +277,7 @@ def _check_options(options: Options) -> None:
         raise UsageError(f"bad --train-steps {options['train_steps']}: 1 to 1000")
     if not 0 <= float(options["warmup"]) <= 1:
         raise UsageError(f"bad --warmup {options['warmup']}: a share of the training, between 0 and 1")
-    for name in ("trades_beta", "reconstruction_weight"):
+    for name in {"trades_beta", "reconstruction_weight"} & options.keys():
         if not 0 <= float(options[name]) < math.inf:
             raise UsageError(f"bad --{name.replace('_', '-')} {options[name]}: 0 or more")
 
@@ -291,7 +294,7 @@ def _check_output(activations: Activations, loss: str, rescale: str | None) -> N
 
 def _refuse_unknown(recipe: AutoencoderRecipe) -> None:
     """Raise CorruptError for a recipe that ``choose`` cannot have made: somebody else's, or a newer one."""
-    require_options(recipe, {name: type(option.default) for name, option in OPTIONS.items()})
+    require_options(recipe, OPTIONS)
     require_loss(recipe)
     try:
         _check_options(recipe.options)
