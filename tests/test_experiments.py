@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from advae.errors import UsageError
@@ -107,6 +108,18 @@ def test_the_papers_plan_compares_activations(tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------- plans
+
+
+@pytest.mark.parametrize(("classes", "reached"), [(2, {1}), (6, {5}), (8, {5, 7})])
+def test_the_papers_plan_fits_datasets_of_few_classes(tmp_path: Path, classes: int, reached: set[int]) -> None:
+    """The default target is the last class where the paper's, 5 and 7, does not exist."""
+    x, y = np.zeros((4 * classes, 4, 4), np.uint8), np.arange(4 * classes) % classes
+    x[:, 0, 0] = 255
+    np.savez(tmp_path / "own.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    experiment = read_experiment().model_copy(update={"datasets": (str(tmp_path / "own.npz"),)})
+    cells = lay_out(Workspace(Registry(tmp_path / "home")), experiment)
+    runs = [cell.recipe for cell in cells if isinstance(cell.recipe, RunRecipe)]
+    assert {run.target for run in runs if run.method in ("tfgsm", "one-target")} == reached
 
 
 def test_a_plan_is_laid_out_in_an_order_that_works(tmp_path: Path) -> None:

@@ -112,3 +112,11 @@ def test_every_table_row_and_command_is_named() -> None:
 def test_there_is_one_block_for_each_set_up() -> None:
     for name in ("run", "test"):
         assert len(re.findall(rf"<!-- setup: {name} -->\s*```sh\n.*?```", README.read_text(), re.DOTALL)) == 1
+
+
+def test_every_file_that_a_document_names_exists() -> None:
+    root = README.parent
+    documents = [README, *(root / ".github").rglob("*.md")]
+    named = {name for document in documents for name in re.findall(r"tests/[\w/]+\.\w+", document.read_text())}
+    assert len(named) > 5
+    assert [name for name in sorted(named) if not (root / name).is_file()] == []

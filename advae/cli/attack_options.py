@@ -85,7 +85,10 @@ ATTACK = Group(
             ),
             FLOAT32,
         ),
-        "target": (_option(int | None, "--target", "CLASS", f"Class to reach; default {_TARGETS}.", min=0), None),
+        "target": (
+            _option(int | None, "--target", "CLASS", f"Class to reach; default {_TARGETS}, or the last class.", min=0),
+            None,
+        ),
         "no_clip": (
             _option(
                 bool,

@@ -127,8 +127,9 @@ def _check_budget(request: AttackRequest, row: Attack, *, side: int) -> None:
 
 
 def _choose_target(request: AttackRequest, row: Attack, classes: int) -> int | None:
-    target = row.target if request.target is None else request.target
-    if target is None or 0 <= target < classes:
-        return target
-    default = " (the default)" if request.target is None else ""
-    raise UsageError(f"bad --target {target}{default}: the classes of this dataset are 0 to {classes - 1}")
+    """Return the class to reach: by default the method's, or the last one of a dataset with fewer classes."""
+    if request.target is None:
+        return None if row.target is None else min(row.target, classes - 1)
+    if 0 <= request.target < classes:
+        return request.target
+    raise UsageError(f"bad --target {request.target}: the classes of this dataset are 0 to {classes - 1}")
