@@ -30,13 +30,19 @@ def _empty_streams() -> None:
 
 
 def _open_missing_streams() -> None:
-    """Give a process that was started with closed streams (``>&-``) the null device in their place."""
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
-    os.close(descriptor)
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+    """Give a process that was started with closed streams (``>&-``) the null device in their place.
+
+    In the place of stdout it cannot be written to: data that nobody gets is an error, as on a full disk.
+    """
+    for descriptor, flags in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_RDWR)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # It gets the lowest number that is free, which is this one.
+            os.open(os.devnull, flags)
+    for descriptor, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
+            setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 if __name__ == "__main__":

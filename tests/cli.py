@@ -39,3 +39,11 @@ def succeed(*arguments: object) -> Outcome:
     outcome = call(*arguments)
     assert outcome.code == 0, outcome.err
     return outcome
+
+
+def list_commands(command: Any, *path: str) -> dict[tuple[str, ...], Any]:
+    """Return every command of the command line by the words that name it."""
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        return {path: command}
+    return {words: found for name, one in inner.items() for words, found in list_commands(one, *path, name).items()}

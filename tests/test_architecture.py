@@ -20,7 +20,7 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 NAMES = {path: ".".join(("advae", *path.relative_to(ROOT).with_suffix("").parts)) for path in SOURCES}
 
 LAYERS = (
-    {"errors", "identity", "precisions"},
+    {"errors", "identity", "paths", "precisions"},
     {"records"},
     {"requests"},
     {"metrics", "arrayfiles", "drafts", "backend", "networks", "batching"},
@@ -33,7 +33,7 @@ LAYERS = (
 )
 """A room imports from rooms in earlier layers and from itself, nothing else."""
 
-ALONE = {"errors", "identity", "precisions", "arrayfiles", "__init__"}
+ALONE = {"errors", "identity", "paths", "precisions", "arrayfiles", "__init__"}
 """What knows nothing of the rest, and could be lifted out."""
 
 REPORT_READS = {"errors", "records", "metrics", "registry", "drafts", "verdicts", "experiments", "report"}
@@ -212,6 +212,17 @@ def test_modules_are_imported_by_name_in_one_place_only() -> None:
     ]
     assert set(found) <= {"advae.cli.app"}
     assert len(found) <= 1
+
+
+def test_there_is_one_way_to_a_bar() -> None:
+    """Any other would have Rich's defaults, which lead stdout to stderr while it is drawn."""
+    drawing = {"Progress", "track", "Live", "Status"}
+
+    def find(path: Path) -> set[str]:
+        calls = [node for node in ast.walk(parse(path)) if isinstance(node, ast.Call)]
+        return drawing & {ast.unparse(call.func).rpartition(".")[2] for call in calls}
+
+    assert collect(find) == {"advae.cli.session": ["Progress"]}
 
 
 # ---------------------------------------------------------------- light start

@@ -12,9 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.main import get_command
 
-from tests.cli import Outcome, call, succeed
+from advae.cli.app import build_app
+from advae.experiments import PAPER
+from tests.cli import Outcome, call, list_commands, succeed
 from tests.conftest import Trained
+from tests.terminal import open_terminal
 
 RESULT_FIELDS = [
     "eps",
@@ -239,8 +243,11 @@ def test_report_prints_its_schema_without_a_registry(tmp_path: Path) -> None:
 
 def test_version_and_help() -> None:
     assert succeed("--version").out.startswith("advae 0.")
-    for command in ("train-ae", "train-clf", "attack", "report", "purify", "predict", "registry", "data"):
-        assert "Usage: advae " + command in succeed(command, "--help").out
+    for command in ("train-ae", "train-clf", "attack", "report", "purify", "predict", "registry", "data", "data ls"):
+        shown = succeed(*command.split(), "--help").out
+        assert "Usage: advae " + command in shown
+        assert succeed(*command.split(), "-h").out == shown
+    assert succeed("-h").out == succeed("--help").out == succeed().out
 
 
 def test_version_says_with_v_what_decides_a_result_and_where_it_is_computed() -> None:
@@ -266,7 +273,40 @@ def test_help_imports_no_room_but_the_command_line() -> None:
     script = "import sys; from advae.cli import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     rooms = {name for name in run.stderr.split() if name.startswith("advae.") and not name.startswith("advae.cli")}
-    assert rooms == {"advae.errors"}
+    assert rooms == {"advae.errors", "advae.paths"}
+
+
+def test_a_tilde_is_the_home_wherever_a_path_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    seen = 0
+    for command in list_commands(get_command(build_app())).values():
+        context = command.make_context("it", [], resilient_parsing=True)
+        for parameter in command.get_params(context):
+            if parameter.type_descriptor.annotation is Path:
+                value = parameter.get_runtime_param().coerce("~/x", param=parameter, ctx=context)
+                assert value == tmp_path / "x", (command.name, parameter.name)
+                seen += 1
+    assert seen > 30
+
+
+def test_a_tilde_in_a_variable_and_in_the_name_of_a_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("ADVAE_HOME", "~/registry")
+    monkeypatch.setenv("ADVAE_DATA_DIR", "~/data")
+    monkeypatch.chdir(tmp_path)
+    assert f"in {tmp_path}/registry;" in one_line(call("registry", "show", "x"), 3)
+    assert f"{tmp_path}/data does not exist" in one_line(call("data", "verify", "mnist"), 6)
+    plan = tmp_path / "plan.toml"
+    for arguments in (
+        ("data", "verify", "~/own.npz"),
+        ("train-ae", "--type", "blur", "--dataset", "~/own.npz"),
+        ("registry", "ls", "--dataset", "~/own.npz"),
+        ("reproduce", "--dataset", "~/own.npz"),
+        ("reproduce", "--plan", plan),
+    ):
+        plan.write_text(PAPER.read_text("utf-8").replace('"digits"', '"~/own.npz"'), encoding="utf-8")
+        assert f"{tmp_path}/own.npz" in one_line(call(*arguments), 6)
+    assert list(tmp_path.iterdir()) == [plan]
 
 
 # ---------------------------------------------------------------- bad input
@@ -471,20 +511,27 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "PATH": path, "ADVAE_HOME": str(tmp_path / "home"), "PYTHONUNBUFFERED": ""}
 
 
-def test_the_four_steps_in_a_shell_pipeline(environment: dict[str, str], tmp_path: Path) -> None:
-    """stdout is data only, and TensorFlow's chatter never reaches the user."""
+def test_the_four_steps_in_a_shell_at_a_terminal(environment: dict[str, str], tmp_path: Path) -> None:
+    """stdout is data only, whatever people see meanwhile; TensorFlow's chatter is not among that."""
     script = """
         set -euo pipefail
-        AE=$(advae train-ae --type sparse --epochs 5 -q)
-        CLF=$(advae train-clf --model nn --epochs 5 --ae "$AE" -q)
+        AE=$(advae train-ae --type sparse --epochs 5)
+        CLF=$(advae train-clf --model nn --epochs 5 --ae "$AE")
         echo "$AE $CLF"
         advae attack --method bim --eps 0.3 --clf "$CLF" --json | python -m json.tool
         advae report
     """
-    run = subprocess.run(
-        ["bash", "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=280
-    )
-    assert run.returncode == 0, run.stderr
+    with open_terminal(80) as terminal:
+        run = subprocess.run(
+            ["bash", "-c", script],
+            env=environment | {"TERM": "xterm"},
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=terminal.descriptor,
+            text=True,
+            timeout=280,
+        )
+    assert run.returncode == 0, terminal.screen
     first, *middle, last = run.stdout.strip().split("\n")
     ae, clf = first.split()
     assert ae.startswith("ae-")
@@ -492,8 +539,9 @@ def test_the_four_steps_in_a_shell_pipeline(environment: dict[str, str], tmp_pat
     assert (document["classifier"], document["autoencoder"]) == (clf, ae)
     assert last == "advae-report/report.html"
     assert (tmp_path / last).is_file()
-    for chatter in ("cuda", "oneDNN", "absl", "XLA", "WARNING", "%|", "━━ "):
-        assert chatter not in run.stderr
+    assert "train sparse" in terminal.screen
+    for chatter in ("cuda", "oneDNN", "absl", "XLA", "WARNING"):
+        assert chatter not in terminal.screen
 
 
 @pytest.mark.timed
@@ -525,9 +573,18 @@ def test_interrupted_training_is_130_and_leaves_nothing(environment: dict[str, s
 STREAMS = {
     "reader gone": ("set -o pipefail; advae registry show {nn} | true", 0, ""),
     "reader of a list gone": ("set -o pipefail; advae registry ls -q | head -c 3 >/dev/null", 0, ""),
-    "stdout closed": ("advae registry ls -q >&-", 0, ""),
+    "reader of a help text gone": ("set -o pipefail; advae registry | true", 0, ""),
+    "reader of a help in panels gone": ("set -o pipefail; advae attack -h | head -c 3 >/dev/null", 0, ""),
+    "reader of what people are told gone": (
+        "set -o pipefail; advae attack --clf {nn} --method noise --eps 0.1 --limit 9 2>&1 >/dev/null | true",
+        0,
+        "",
+    ),
+    "stdout closed": ("advae registry ls -q >&-", 5, "cannot write to standard output: it is closed"),
+    "stdout closed, help": ("advae --help >&-", 5, "cannot write to standard output: it is closed"),
+    "stdout closed, nothing to write": ("advae registry ls -q --kind run --tag none >&-", 0, ""),
     "stderr closed": ("advae registry show nope 2>&-", 3, ""),
-    "all closed": ("advae registry show {nn} <&- >&- 2>&-", 0, ""),
+    "all closed": ("advae registry show {nn} <&- >&- 2>&-", 5, ""),
     "stdout on a full disk": ("advae registry show {nn} >/dev/full", 5, "cannot write to standard output"),
     "stderr on a full disk": ("advae registry show nope 2>/dev/full", 3, ""),
 }

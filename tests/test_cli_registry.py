@@ -516,7 +516,7 @@ SHELL = {
     "the reader is gone": ("advae registry export {run} - -q | true", 0, "", ""),
     "the reader has enough": ("advae registry export {run} - -q | head -c 100 > /dev/null", 0, "", ""),
     "a full disk": ("advae registry export {run} - -q > /dev/full", 5, "", "No space left on device"),
-    "nothing to write to": ("advae registry export {run} - -q >&-", 0, "", ""),
+    "nothing to write to": ("advae registry export {run} - -q >&-", 5, "", "it is closed"),
     "nothing to read from": ("advae registry import - --home new <&-", 4, "", "the bundle is refused"),
     "nothing to read": ("advae registry import - --home new < /dev/null", 4, "", "the bundle is refused"),
     "a bundle cut short": ("head -c 3000 it.tar | advae registry import - --home new", 4, "", "it ends early"),

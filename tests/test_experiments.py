@@ -179,6 +179,15 @@ def test_the_papers_plan_is_what_it_says_it_is(tmp_path: Path) -> None:
     assert read_experiment() == read_experiment(write(tmp_path, PAPER.read_text()))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_a_plan_may_be_what_a_program_of_windows_saved(tmp_path: Path, encoding: str, newline: str) -> None:
+    path = write(tmp_path, SMALL)
+    expected = read_experiment(path)
+    path.write_text(SMALL, encoding=encoding, newline=newline)
+    assert read_experiment(path) == expected
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

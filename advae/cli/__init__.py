@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -14,7 +15,7 @@ from typing import NoReturn
 from typer.exceptions import Abort, TyperException
 
 from advae.cli.app import COMMANDS, build_app
-from advae.cli.stdout import ReaderGoneError
+from advae.cli.stdout import ReaderGoneError, explain
 from advae.errors import AdvaeError, printable
 
 USAGE, DISK, INTERRUPTED, DEFECT = 2, 5, 130, 1
@@ -37,10 +38,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Abort, KeyboardInterrupt):
         return _say("interrupted; nothing half-made was stored", INTERRUPTED)
     except (ReaderGoneError, BrokenPipeError):
-        # The reader of our stdout has what it wanted. Nothing is wrong, and flushing at exit must not complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
+        return _let_reader_go()
+    except SystemExit as end:
+        # Typer and Rich end the program themselves where the reader of a help text is gone.
+        if isinstance(end.__context__, BrokenPipeError):
+            return _let_reader_go()
+        raise
     except OSError as error:
+        if error.errno == errno.EBADF and error.filename is None:
+            return _say(explain(error), DISK)
         return _say(f"the system says: {error.strerror or error}{_name_file(error)}", DISK)
     except Exception as error:
         if "-v" in arguments or "--verbose" in arguments:
@@ -49,6 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if code == INTERRUPTED:
         return _say("interrupted; nothing half-made was stored", INTERRUPTED)
     return code if isinstance(code, int) else 0
+
+
+def _let_reader_go() -> int:
+    """Return 0: the reader of our stdout has what it wanted, and flushing at exit must not complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return 0
 
 
 def _explain_usage(message: str, arguments: list[str]) -> int:

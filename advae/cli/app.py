@@ -46,7 +46,14 @@ def build_app(words: Sequence[str] | None = None) -> typer.Typer:
     named = None if words is None else next((word for word in words if not word.startswith("-")), "")
     # Rich's help, in panels, is worth its import where there are many options; the list of commands is plain.
     markup: Literal["rich"] | None = None if named == "" else "rich"
-    app = typer.Typer(name="advae", help=ABOUT, pretty_exceptions_enable=False, rich_markup_mode=markup, cls=LightGroup)
+    app = typer.Typer(
+        name="advae",
+        help=ABOUT,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=markup,
+        cls=LightGroup,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
     app.callback(invoke_without_command=True)(_describe)
     for name, command in COMMANDS.items():
         if named not in (None, name):

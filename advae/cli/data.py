@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress
 
 from advae.cli.groups import SESSION, complete_names, grouped
+from advae.cli.light import LightCommand, LightGroup
 from advae.cli.options import DataDirOption
 from advae.cli.session import Session
 from advae.datasets import DATASETS, fetch_dataset, find_dataset, verify_dataset
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(cls=LightGroup, no_args_is_help=True)
 
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help=f"{', '.join(DATASETS)}.", autocompletion=complete_names(DATASETS))
 ]
 
 
-@app.command("ls")
+@app.command("ls", cls=LightCommand)
 @grouped(session=SESSION)
 def list_datasets(session: Session, data_dir: DataDirOption = None) -> None:
     """List the datasets and where they would be read from."""
@@ -36,11 +35,11 @@ def list_datasets(session: Session, data_dir: DataDirOption = None) -> None:
             session.tell(row["problem"])
 
 
-@app.command("fetch")
+@app.command("fetch", cls=LightCommand)
 @grouped(session=SESSION)
 def fetch(name: NameArgument, session: Session) -> None:
     """Download a dataset into advae's cache, checked by SHA-256; prints the folder."""
-    with Progress(console=session.console, disable=session.quiet or not sys.stderr.isatty(), transient=True) as bar:
+    with session.show_progress() as bar:
         tasks: dict[str, Any] = {}
 
         def on_progress(file: str, done: int, total: int | None) -> None:
@@ -53,7 +52,7 @@ def fetch(name: NameArgument, session: Session) -> None:
     session.put({"name": name, "path": str(folder)}, str(folder))
 
 
-@app.command("verify")
+@app.command("verify", cls=LightCommand)
 @grouped(session=SESSION)
 def verify(name: NameArgument, session: Session, data_dir: DataDirOption = None) -> None:
     """Check a dataset against the published one; prints its digest."""

@@ -14,6 +14,7 @@ import typer
 from advae.cli.session import Session, default_home
 from advae.errors import AdvaeError
 from advae.identity import Kind, kind_of
+from advae.paths import to_path
 from advae.registry import KINDS, LATEST, Registry
 
 # ---------------------------------------------------------------- completion
@@ -57,7 +58,8 @@ def complete_tags(ctx: typer.Context) -> list[str]:
 
 
 def _find_home(ctx: typer.Context) -> Path:
-    return Path(ctx.params.get("home") or default_home())
+    home = ctx.params.get("home")
+    return to_path(home) if home else default_home()
 
 
 _REF = typer.Argument(

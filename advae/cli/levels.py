@@ -54,7 +54,6 @@ def _describe(survey: Survey, cell: Cell) -> dict[str, object]:
 @contextmanager
 def show_levels(session: Session, survey: Survey) -> Iterator[Callable[[Finished], None]]:
     """Give what is to be called for each finished cell: it moves its level's bar, without a terminal it says a line."""
-    shown = session.console.is_terminal and not session.quiet
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -62,14 +61,14 @@ def show_levels(session: Session, survey: Survey) -> Iterator[Callable[[Finished
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}", markup=False),
     )
-    with Progress(*columns, console=session.console, disable=not shown) as progress:
+    with session.show_progress(*columns, transient=False) as progress:
         bars = {level: _add_bar(progress, survey, level) for level in LEVELS}
 
         def watch(finished: Finished) -> None:
             cell = finished.cell
             progress.update(bars[cell.level], advance=1, note=printable(cell.name))
             line = f"{cell.id}  {cell.name}, {finished.seconds:.1f} s"
-            (session.detail if shown else session.tell)(line)
+            (session.detail if session.draws_bars else session.tell)(line)
             for told in finished.lines:
                 session.tell(told)
             if finished.diverged:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
-PLAIN = (str, Path)
-"""What a word of the line becomes by being called with it; none of our paths is looked at beforehand."""
+from advae.paths import to_path
+
+PLAIN: dict[type, Callable[[str], object]] = {str: str, Path: to_path}
+"""What makes a value of a word of the line; none of our paths is looked at beforehand."""
 
 
 class LightCommand(TyperCommand):
@@ -50,7 +53,7 @@ class _Plainly:
         if value is None:
             return () if several else None
         if not several and type(value) in (str, self.type) and self.type in PLAIN:
-            return self.type(value)
+            return PLAIN[self.type](value)
         if not several and type(value) is self.type and param.get_default(ctx) == value:
             return value
         return self.typer_own().coerce(value, param=param, ctx=ctx)

@@ -11,12 +11,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from advae.cli.stdout import write
+from advae.cli.stdout import before_terminal_output, write
 from advae.errors import printable
 from advae.registry import Registry
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.progress import Progress, ProgressColumn
 
     from advae.training import Epoch
     from advae.workflows import Workspace
@@ -50,19 +51,35 @@ class Session:
     @cached_property
     def console(self) -> Console:
         """The console for people, on stderr."""
-        from rich.console import Console
+        from advae.cli.console import open_console
 
-        # A file has no width of its own; rich would take 80 and break every table.
-        width = None if sys.stderr.isatty() else 120
-        return Console(
-            stderr=True,
-            no_color=not self.color,
-            highlight=False,
-            soft_wrap=True,
-            width=width,
-            markup=False,
-            emoji=False,
-        )
+        return open_console(color=self.color)
+
+    @property
+    def draws_bars(self) -> bool:
+        """Whether bars are drawn: on a terminal whose cursor can be moved, and without ``-q``."""
+        return self.console.is_terminal and self.console.is_interactive and not self.quiet
+
+    @contextmanager
+    def show_progress(self, *columns: ProgressColumn, transient: bool = True) -> Iterator[Progress]:
+        """Give what draws progress on stderr. It ends before anything is written to a stdout that is a terminal.
+
+        transient: remove the bars in the end. The only way to a bar: with Rich's defaults, what is written to stdout
+        meanwhile goes to the console, so to stderr.
+        """
+        from rich.progress import Progress
+
+        with (
+            Progress(
+                *columns,
+                console=self.console,
+                disable=not self.draws_bars,
+                transient=transient,
+                redirect_stdout=False,
+            ) as progress,
+            before_terminal_output(progress.stop),
+        ):
+            yield progress
 
     def tell(self, message: RenderableType) -> None:
         """Show people a line or a table, unless they asked for quiet."""
@@ -97,12 +114,11 @@ class Session:
     @contextmanager
     def workspace(self, what: str, *, data_dir: Path | None = None, force: bool = False) -> Iterator[Workspace]:
         """Give a workspace whose progress is drawn as a bar: with a terminal, and without ``-q``."""
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
         from advae.workflows import Workspace
 
-        shown = self.console.is_terminal and not self.quiet
-        columns = [
+        columns: list[ProgressColumn] = [
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             TaskProgressColumn(),
@@ -110,7 +126,7 @@ class Session:
         ]
         if self.console.width >= ROOM_FOR_LOSS:
             columns.append(TextColumn("{task.fields[note]}", markup=False))
-        with Progress(*columns, console=self.console, disable=not shown, transient=True) as progress:
+        with self.show_progress(*columns) as progress:
             task = progress.add_task(printable(what), total=None, note="")
 
             def on_epoch(epoch: Epoch) -> None:

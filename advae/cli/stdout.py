@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from advae.errors import DiskError
@@ -14,8 +15,24 @@ class ReaderGoneError(Exception):
     """Whoever read our stdout has closed it. No OSError, which Typer would turn into exit 1."""
 
 
+_ON_SCREEN: list[Callable[[], None]] = []
+"""What clears each bar that is drawn now."""
+
+
+@contextmanager
+def before_terminal_output(clear: Callable[[], None]) -> Iterator[None]:
+    """Call ``clear`` meanwhile before data is written to a terminal, where it would land in the middle of a bar."""
+    _ON_SCREEN.append(clear)
+    try:
+        yield
+    finally:
+        _ON_SCREEN.remove(clear)
+
+
 def write(text: str) -> None:
-    """Write data to stdout. Raises ReaderGoneError, and DiskError where stdout is a file on a full disk."""
+    """Write data to stdout. Raises ReaderGoneError, and DiskError where stdout is closed or a file on a full disk."""
+    for clear in _ON_SCREEN if sys.stdout.isatty() else ():
+        clear()
     with writing():
         try:
             sys.stdout.write(text)
@@ -33,4 +50,10 @@ def writing() -> Iterator[None]:
     except BrokenPipeError:
         raise ReaderGoneError from None
     except OSError as error:
-        raise DiskError(f"cannot write to standard output: {error.strerror}") from None
+        raise DiskError(explain(error)) from None
+
+
+def explain(error: OSError) -> str:
+    """Return the line for a failed write to stdout."""
+    # The descriptor that stands for a closed stdout cannot be written to.
+    return f"cannot write to standard output: {'it is closed' if error.errno == errno.EBADF else error.strerror}"

@@ -13,6 +13,7 @@ from advae.datasets.npz import read_npz
 from advae.datasets.search import describe_missing, locate
 from advae.datasets.table import DatasetRow, find_row
 from advae.errors import DatasetError
+from advae.paths import to_path
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +37,7 @@ def load_dataset(name: str, *, data_dir: Path | None = None, cache_dir: Path | N
     """
     row = find_row(name)
     if row is None:
-        path = Path(name).absolute()
+        path = to_path(name).absolute()
         decoded = read_npz(path)
         classes = tuple(str(label) for label in range(int(decoded.y_train.max()) + 1))
         # With its suffix, so that nobody's mnist.npz is taken for MNIST.

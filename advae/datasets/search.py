@@ -12,6 +12,7 @@ from advae.datasets.npz import count_npz
 from advae.datasets.reading import exists, refuse_unreadable
 from advae.datasets.table import DatasetRow, find_row
 from advae.errors import DatasetError
+from advae.paths import to_path
 
 Origin = Literal["bundled", "data-dir", "cache", "keras", "file"]
 
@@ -42,7 +43,7 @@ def find_dataset(name: str, *, data_dir: Path | None = None, cache_dir: Path | N
         return FoundDataset(name, "bundled", None, *row.counts)
     origin, path = None, None
     try:
-        origin, path = locate(row, data_dir, cache_dir) if row else ("file", Path(name))
+        origin, path = locate(row, data_dir, cache_dir) if row else ("file", to_path(name))
         train, test = count_npz(path) if row is None or path.suffix == ".npz" else count_idx_folder(path, row.files)
     except DatasetError as error:
         return FoundDataset(name, origin, str(path.absolute()) if path else None, problem=str(error))
@@ -84,9 +85,8 @@ def choose_cache(row: DatasetRow, cache_dir: Path | None) -> Path:
 def _list_places(row: DatasetRow, data_dir: Path | None, cache_dir: Path | None) -> dict[Origin, Path]:
     """Return the places in the order in which they are searched."""
     places: dict[Origin, Path] = {"data-dir": data_dir / row.folder} if data_dir else {}
-    # Unlike Path.home, expanduser does not raise for a user without a home, as containers have them.
-    keras = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")  # noqa: PTH111
-    return {**places, "cache": choose_cache(row, cache_dir), "keras": Path(keras) / "datasets" / row.keras}
+    keras = to_path(os.environ.get("KERAS_HOME") or "~/.keras")
+    return {**places, "cache": choose_cache(row, cache_dir), "keras": keras / "datasets" / row.keras}
 
 
 def _require_folder(data_dir: Path) -> None:

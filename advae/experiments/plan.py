@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -11,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, Field, Strict, ValidationError
 
 from advae.errors import BudgetError, UsageError, unknown
+from advae.paths import to_path
 from advae.precisions import FLOAT32
 from advae.records import Activations, Count, Norm, Record, Scalar, Seed
 from advae.requests import (
@@ -185,7 +187,7 @@ def read_experiment(path: Path | None = None) -> Experiment:
     """
     path = path or PAPER
     try:
-        experiment = Experiment.model_validate(tomllib.loads(path.read_text("utf-8")))
+        experiment = Experiment.model_validate(tomllib.loads(_decode(path.read_bytes())))
     except OSError as error:
         raise UsageError(f"cannot read plan {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -198,6 +200,13 @@ def read_experiment(path: Path | None = None) -> Experiment:
         raise UsageError(f"bad plan {path}: {problem}")
     places = tuple(_place(name, path.parent) for name in experiment.datasets)
     return experiment.model_copy(update={"datasets": places})
+
+
+def _decode(content: bytes) -> str:
+    """Return the text of a plan: UTF-8, or as some Windows programs write it, with a byte order mark or in UTF-16."""
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    # TOML knows two of the three ways to end a line.
+    return content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _explain(error: ValidationError) -> str:
@@ -245,4 +254,4 @@ def _find_unknown(place: str, names: Names, known: tuple[str, ...]) -> Iterator[
 
 def _place(name: str, folder: Path) -> str:
     """Return a dataset's name, or the path of a file that is named as beside the plan."""
-    return str(folder / name) if name.lower().endswith(".npz") else name
+    return str(folder / to_path(name)) if name.lower().endswith(".npz") else name

@@ -12,6 +12,7 @@ from statistics import median
 
 from advae.datasets import DATASETS, load_dataset
 from advae.errors import DatasetError, DivergedError
+from advae.paths import to_path
 from advae.records import AutoencoderMetrics, AutoencoderRecipe, ClassifierMetrics, ClassifierRecipe, Dataset
 from advae.registry import Registry
 from advae.workflows.attacking import make_run
@@ -140,7 +141,7 @@ class Task:
 
 
 def _describe(workspace: Workspace, cell: Cell) -> Task:
-    place = cell.place if cell.place in DATASETS else str(Path(cell.place).absolute())
+    place = cell.place if cell.place in DATASETS else str(to_path(cell.place).absolute())
     data_dir = workspace.data_dir and workspace.data_dir.absolute()
     return Task(workspace.registry.home.absolute(), data_dir, replace(cell, place=place))
 
