@@ -213,7 +213,7 @@ def test_ones_own_images_train_attack_and_report(tmp_path: Path) -> None:
     assert call(*named, "digits").code == 2
     assert succeed(*named, path, "--json").json["cached"] is True
     assert call("report", "--dataset", "digits", "--out", tmp_path / "out", *home).code == 3
-    assert len(succeed("registry", "ls", "--dataset", path, "-q", *home).out.split()) == 5
+    assert len(succeed("registry", "ls", "--dataset", path, "-q", *home).out.split()) == 6
     page = succeed("report", "--dataset", path, "--out", tmp_path / "out", *home).out.strip()
     assert Path(page).is_file()
     path.unlink()
