@@ -77,6 +77,11 @@ class Attack:
         return self.steps is not None
 
     @property
+    def takes_gradients(self) -> bool:
+        """Whether the attack follows gradients; those of a threat model without gradients cannot."""
+        return self.threat is None
+
+    @property
     def targeted(self) -> bool:
         """Whether the attack aims at a class."""
         return self.target is not None or self.choose_targets is not None

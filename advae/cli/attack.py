@@ -59,13 +59,14 @@ def attack(
     force: ForceOption = False,
 ) -> None:
     """Attack a classifier; prints the run's id, or with --json its numbers."""
-    from advae.cli.attack_outcome import put_runs, require_accuracy
+    from advae.cli.attack_outcome import compare_attacks, put_runs, require_accuracy
     from advae.workflows import Plan
     from advae.workflows import attack as run_attacks
 
     requests = build_requests(method, eps, options, limit=limit, save_adversarial=save_adversarial, seed=seed)
     with session.workspace(f"attack {method}", data_dir=data_dir, force=force) as workspace:
         made = run_attacks(workspace, clf, dataset, Plan(requests, check=check, seeds=seeds))
-    judged = put_runs(session, made)
-    if fail_under is not None:
-        require_accuracy(made, judged, fail_under)
+    comparison = compare_attacks(session, made) if made.checks or fail_under is not None else None
+    put_runs(session, made, comparison)
+    if fail_under is not None and comparison:
+        require_accuracy(made, comparison, fail_under)

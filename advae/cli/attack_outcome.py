@@ -14,16 +14,29 @@ from advae.cli.session import Session
 from advae.errors import VerdictError, printable
 from advae.precisions import FLOAT32
 from advae.records import ClassifierRecipe, RunRecipe
-from advae.report import Judgement, build_verdict_table, judge_classifier
+from advae.report import (
+    Comparison,
+    Judgement,
+    build_verdict_table,
+    compare_runs,
+    describe_pipeline,
+    list_all_failures,
+)
 from advae.threats import THREATS
-from advae.verdicts import NOT_VALID
+from advae.verdicts import NOT_VALID, read_verdicts
 from advae.workflows import Attacks, Made
 
 
-def put_runs(session: Session, attacks: Attacks) -> list[Judgement]:
+def compare_attacks(session: Session, attacks: Attacks) -> Comparison:
+    """Return what the runs of a command say together, what was asked for first among equals."""
+    ids = _list_ids(attacks.all)
+    return compare_runs(session.registry, [session.registry.manifest(id_) for id_ in ids], asked=ids)
+
+
+def put_runs(session: Session, attacks: Attacks, comparison: Comparison | None) -> None:
     """Print the ids of the runs, what was asked for first, or with ``--json`` all that is known of them.
 
-    Returns the verdicts that were printed: on each classifier, where whatever they compare was run.
+    With ``--check`` also the verdicts of their comparison on each classifier that was to be attacked.
     """
     made = attacks.all
     classifiers = {id_: session.registry.manifest(id_).as_classifier()[0] for id_ in _list_classifiers(made)}
@@ -32,25 +45,27 @@ def put_runs(session: Session, attacks: Attacks) -> list[Judgement]:
     spread = list(summarise_seeds(made, classifiers)) if attacks.seeds > 1 else []
     if spread:
         session.tell(_tabulate_spread(spread))
-    judged = _judge(session, attacks)
-    for judgement in judged:
-        session.tell(build_verdict_table(judgement))
     documents = [_describe_run(one, classifiers[one.manifest.parents[0]].autoencoder) for one in made]
     document: dict[str, Any] = {"runs": documents}
     if spread:
         document["spread"] = [vars(one) for one in spread]
-    if judged:
-        document["verdicts"] = [_describe_judgement(judgement) for judgement in judged]
+    if attacks.checks and comparison:
+        document |= _tell_verdicts(session, attacks, comparison)
     session.put(documents[0] if len(document) == len(documents) == 1 else document, "\n".join(_list_ids(made)))
-    return judged
 
 
-def _judge(session: Session, attacks: Attacks) -> list[Judgement]:
-    """Return what the runs say together of each classifier that was to be attacked, where that was asked for."""
-    if not attacks.checks:
-        return []
-    runs = [session.registry.manifest(id_) for id_ in _list_ids(attacks.all)]
-    return [judge_classifier(session.registry, id_, runs) for id_ in _list_classifiers(attacks.requested)]
+def _tell_verdicts(session: Session, attacks: Attacks, comparison: Comparison) -> dict[str, Any]:
+    """Show people the verdicts on what was to be attacked and all that fails; return them for programs."""
+    asked = _list_classifiers(attacks.requested)
+    pipelines = {pipeline.id: pipeline for pipeline in comparison.pipelines}
+    judged = [describe_pipeline(pipelines[id_]) for id_ in asked]
+    for judgement in judged:
+        session.tell(build_verdict_table(judgement))
+    failures = list_all_failures(comparison.pipelines)
+    for failure in failures:
+        if failure.classifier not in asked:
+            session.tell(failure.text)
+    return {"verdicts": list(map(_describe_judgement, judged)), "failures": [vars(failure) for failure in failures]}
 
 
 def _describe_judgement(judgement: Judgement) -> dict[str, Any]:
@@ -67,25 +82,23 @@ def _list_classifiers(made: Iterable[Made]) -> list[str]:
     return list(dict.fromkeys(one.manifest.parents[0] for one in made))
 
 
-def require_accuracy(attacks: Attacks, judged: Iterable[Judgement], least: float) -> None:
-    """Raise VerdictError where a run that was asked for left less, or cannot be believed.
+def require_accuracy(attacks: Attacks, comparison: Comparison, least: float) -> None:
+    """Raise VerdictError where a check fails, or a run that was asked for left less.
 
-    An attack behind the purifier says nothing of images, so it neither passes nor fails.
+    An attack behind the purifier says nothing of images, so what it leaves neither passes nor fails.
     """
+    failures = list_all_failures(comparison.pipelines)
+    if failures:
+        first, more = failures[0], f"; and {len(failures) - 1} more" if len(failures) > 1 else ""
+        raise VerdictError(f"{first.run}: {first.check} failed: {first.sentence}{more}")
     for one in attacks.requested:
         recipe, metrics = one.manifest.as_run()
-        failed = [verdict for verdict in metrics.verdicts if verdict.status == "FAIL"]
-        if failed:
-            raise VerdictError(f"{one.manifest.id}: {failed[0].check} failed: {failed[0].sentence}")
         for result in metrics.results if THREATS[recipe.threat].on_input else ():
             if result.accuracy < least:
                 raise VerdictError(
                     f"{one.manifest.id}: {result.accuracy:.2%} are left under {recipe.method}, {recipe.threat}, at eps "
                     f"{result.eps:.4g}; --fail-under asks for {least:.2%}"
                 )
-    for judgement in judged:
-        for verdict in judgement.failed:
-            raise VerdictError(f"{judgement.run}: {verdict.check} failed: {verdict.sentence}")
 
 
 # ---------------------------------------------------------------- seeds
@@ -180,7 +193,7 @@ def _describe_run(made: Made, autoencoder: str | None) -> dict[str, Any]:
         "draws": recipe.draws,
         "queries": recipe.queries,
         "precision": recipe.precision or FLOAT32,
-        "verdicts": [verdict.model_dump(mode="json") for verdict in metrics.verdicts],
+        "verdicts": [verdict.model_dump(mode="json") for verdict in read_verdicts(recipe, metrics)],
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from advae.records.base import Floats, Names, Record, Scalar
+from advae.records.budgets import find_eps, key_eps, unite_eps
 from advae.records.datasets import MAX_SIDE, Dataset, DatasetRef
 from advae.records.manifests import ADVERSARIAL, OUTCOMES, SAMPLES, Artifact, DatasetKey, Manifest
 from advae.records.recipes import (
@@ -77,4 +78,7 @@ __all__ = [
     "Status",
     "Verdict",
     "entry_id",
+    "find_eps",
+    "key_eps",
+    "unite_eps",
 ]

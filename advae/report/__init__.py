@@ -10,8 +10,8 @@ from advae.drafts import make_folder, write_aside
 from advae.errors import DiskError, UsageError, unknown
 from advae.records import Manifest
 from advae.report.comparison import compare_runs
-from advae.report.judgement import Judgement, build_verdict_table, judge_classifier
-from advae.report.judging import list_failures
+from advae.report.judgement import Judgement, build_verdict_table, describe_pipeline, judge_classifier
+from advae.report.judging import Failure, list_all_failures, list_failures
 from advae.report.markdown import render_markdown
 from advae.report.page import render_page
 from advae.report.rows import Comparison
@@ -25,12 +25,15 @@ if TYPE_CHECKING:
 __all__ = [
     "FORMATS",
     "Comparison",
+    "Failure",
     "Judgement",
     "build_verdict_table",
     "check_formats",
     "compare_runs",
+    "describe_pipeline",
     "describe_schema",
     "judge_classifier",
+    "list_all_failures",
     "list_failures",
     "summarize",
     "write_comparison",

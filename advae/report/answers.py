@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from advae.report.gaps import weigh_gap
-from advae.report.judging import count_verdicts, summarize_verdicts
+from advae.report.judging import count_elsewhere, count_verdicts, summarize_verdicts
 from advae.report.rows import Comparison, Row
 from advae.report.standings import Group, Standing, find_groups
 from advae.report.wording import (
@@ -30,9 +30,8 @@ NOT_SHARED = "they were not attacked on the same images at the same eps"
 def answer(comparison: Comparison) -> str:
     """Return the answer: a few sentences; a line for each where there are several datasets or kinds of classifier."""
     groups = find_groups(comparison)
-    if len(groups) == 1:
-        return " ".join([*_answer_group(groups[0]), *_vouch(groups[0])])
-    return "\n".join([_introduce(groups), *(" ".join([*_answer_group(group), *_vouch(group)]) for group in groups)])
+    lines = [" ".join([*_answer_group(group), *_vouch(group), *_admit(group)]) for group in groups]
+    return lines[0] if len(groups) == 1 else "\n".join([_introduce(groups), *lines])
 
 
 def _introduce(groups: Sequence[Group]) -> str:
@@ -77,6 +76,13 @@ def _vouch(group: Group) -> Iterator[str]:
         found += f"{' on these' if alone else ', nor on any other'}{_count_absent(rest)}"
     have = f"; {others} of {len(group.defences)} {'has' if others == 1 else 'have'} no number that stands"
     yield f"No check fails{found}{have if others else ''}."
+
+
+def _admit(group: Group) -> Iterator[str]:
+    """Yield how many checks fail on runs that none of the numbers above is from."""
+    total = sum(count_elsewhere(standing.pipeline for standing in group.standings).values())
+    if total:
+        yield f"On other runs {total} {'check fails' if total == 1 else 'checks fail'}."
 
 
 # ---------------------------------------------------------------- nothing to answer

@@ -10,7 +10,7 @@ from advae.report.activations import SOFTPLUS, tabulate_activations
 from advae.report.controls import Contest, find_contests, tabulate_contest
 from advae.report.grids import Cell, Grid, Part
 from advae.report.headline_table import tabulate_headlines
-from advae.report.judging import describe_subject, summarize_verdicts, tabulate_stored, tabulate_verdicts
+from advae.report.judging import describe_place, summarize_verdicts, tabulate_stored, tabulate_verdicts
 from advae.report.ladder import tabulate_ladder
 from advae.report.lines import (
     Line,
@@ -93,10 +93,14 @@ def _tabulate_ladders(findings: Findings) -> Iterator[Part]:
 
 def _tabulate_verdicts(findings: Findings) -> Iterator[Part]:
     for pipeline in findings.comparison.pipelines:
-        subject = f"On the strongest adaptive attack: {describe_subject(pipeline)}." if pipeline.subject else ""
-        grid = tabulate_verdicts(f"Verdicts on {pipeline.id}", pipeline.verdicts)
-        heading = f"{VERDICTS} {summarize_verdicts(pipeline.verdicts)}"
-        yield Part(grid, {"classifier_id": pipeline.id}, heading, subject)
+        keys: dict[str, object] = {"classifier_id": pipeline.id}
+        for panel in pipeline.panels:
+            subject = f"On the strongest adaptive attack: {describe_place(panel.subject)}."
+            heading = f"{VERDICTS} {summarize_verdicts(panel.verdicts)}"
+            yield Part(tabulate_verdicts(f"Verdicts on {pipeline.id}", panel.verdicts), keys, heading, subject)
+        if not pipeline.panels:
+            heading = f"{VERDICTS} {summarize_verdicts(pipeline.verdicts)}"
+            yield Part(tabulate_verdicts(f"Verdicts on {pipeline.id}", pipeline.verdicts), keys, heading)
 
 
 def _tabulate_stored(findings: Findings) -> Iterator[Part]:

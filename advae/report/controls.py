@@ -19,6 +19,7 @@ from advae.report.wording import (
     name_autoencoder,
     show_name,
 )
+from advae.verdicts import pick_strongest
 
 
 @dataclass(frozen=True)
@@ -102,13 +103,12 @@ def _match_rows(pipelines: list[Pipeline]) -> list[dict[str, Row]]:
             if row.valid:
                 group = found.setdefault(_identify(row), {})
                 best = group.setdefault(pipeline.id, row)
-                if row.own.result.accuracy < best.own.result.accuracy:
-                    group[pipeline.id] = row
+                group[pipeline.id] = pick_strongest([best, row])
     return list(found.values())
 
 
 def _identify(row: Row) -> tuple[object, ...]:
-    return identify_attack(row.run), row.eps, row.run.sample_key
+    return identify_attack(row.run), *row.terms
 
 
 def _build_match(autoencoders: list[Pipeline], rows: dict[str, Row]) -> Match | None:

@@ -11,16 +11,17 @@ from advae.report.commands import list_commands
 from advae.report.controls import Contest, Match, find_contests
 from advae.report.gaps import Gap, find_gaps, suggest_gap
 from advae.report.headlines import Headline, write_headlines
-from advae.report.judging import count_verdicts, describe_verdict
+from advae.report.judging import count_verdicts, describe_verdict, list_all_failures
 from advae.report.ladder import Rung, build_ladder
 from advae.report.lines import describe_row
 from advae.report.networks import Network, read_error
 from advae.report.paper import Counterpart, Found, find_counterparts
-from advae.report.rows import Pipeline, Row
+from advae.report.rows import Panel, Pipeline, Row
 from advae.report.runs import Measured, Run
 from advae.report.schema import (
     ContestEntry,
     Document,
+    FailureEntry,
     GapEntry,
     GroupScores,
     HeadlineEntry,
@@ -33,6 +34,7 @@ from advae.report.schema import (
     MissingPurified,
     NetworkEntry,
     NotRun,
+    OtherNorm,
     OursEntry,
     PaperEntry,
     PipelineEntry,
@@ -64,6 +66,7 @@ def build_document(findings: Findings) -> Document:
         rows=tuple(map(_describe_row, comparison.table_rows)),
         runs=tuple(_describe_run(run, findings.scores[run.id]) for run in comparison.runs),
         pipelines=tuple(map(_describe_pipeline, comparison.pipelines)),
+        failures=tuple(FailureEntry(**vars(failure)) for failure in list_all_failures(comparison.pipelines)),
         paper=tuple(map(_describe_counterpart, find_counterparts(comparison))),
         controls=tuple(map(_describe_contest, find_contests(comparison))),
         seeds=tuple(map(_describe_spread, find_spreads(comparison))),
@@ -117,7 +120,7 @@ def _describe_headline(headline: Headline) -> HeadlineEntry:
 
 
 def _describe_worst(pipeline: Pipeline, threat: str) -> MeasuredSide | NotRun:
-    row = pipeline.find_strongest([threat])
+    row = pipeline.subject if threat == "adaptive" else pipeline.find_strongest([threat])
     return _describe_side(row.own if row else None)
 
 
@@ -140,8 +143,15 @@ def _describe_pipeline(pipeline: Pipeline) -> PipelineEntry:
         name=name_pipeline(run),
         subject=Subject(run=subject.run.id, eps=subject.eps) if subject else NotRun(),
         verdicts=tuple(map(_describe_verdict, pipeline.verdicts)),
+        other_norms=tuple(map(_describe_panel, pipeline.others)),
         ladder=tuple(map(_describe_rung, build_ladder(pipeline))),
     )
+
+
+def _describe_panel(panel: Panel) -> OtherNorm:
+    subject = Subject(run=panel.subject.id, eps=panel.subject.eps)
+    verdicts = tuple(map(_describe_verdict, panel.verdicts))
+    return OtherNorm(norm=panel.subject.recipe.norm, subject=subject, verdicts=verdicts)
 
 
 def _describe_verdict(verdict: Verdict) -> JudgedVerdict:

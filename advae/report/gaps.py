@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from advae.records import Norm
 from advae.report.commands import suggest_attack
 from advae.report.rows import Pipeline, Row
 from advae.report.wording import NOT_RUN, format_budget, format_share
-
-Terms = tuple[str, float, str]
-"""Norm, eps and set of samples: what two numbers must share before one is set beside the other."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +23,15 @@ class Gap:
 
     @property
     def size(self) -> float:
-        return self.oblivious.own.result.accuracy - self.adaptive.own.result.accuracy
+        return self.oblivious.accuracy - self.adaptive.accuracy
 
     @property
     def eps(self) -> float:
         return self.adaptive.eps
+
+    @property
+    def n(self) -> int:
+        return self.adaptive.run.metrics.n
 
     @property
     def norm(self) -> Norm:
@@ -37,23 +39,21 @@ class Gap:
 
 
 def find_gaps(pipeline: Pipeline) -> list[Gap]:
-    """Return a gap for each eps, norm and set of samples at which both were run, by norm and eps."""
-    oblivious, adaptive = (find_worst(pipeline, threat) for threat in ("oblivious", "adaptive"))
-    shared = sorted(oblivious.keys() & adaptive.keys())
-    return [Gap(oblivious[key], adaptive[key]) for key in shared]
+    """Return a gap for each norm and eps at which both were run, on the most samples that both have."""
+    oblivious, adaptive = (pipeline.find_worst(threat) for threat in ("oblivious", "adaptive"))
+    found: dict[tuple[str, float], Gap] = {}
+    for terms in sorted(oblivious.keys() & adaptive.keys()):
+        gap = Gap(oblivious[terms], adaptive[terms])
+        other = found.setdefault(terms[:2], gap)
+        if gap.n > other.n:
+            found[terms[:2]] = gap
+    return list(found.values())
 
 
-def find_worst(pipeline: Pipeline, threat: str) -> dict[Terms, Row]:
-    """Return the valid row of a threat model that leaves least, for each norm, eps and set of samples."""
-    worst: dict[Terms, Row] = {}
-    for row in sorted(pipeline.list_valid([threat]), key=lambda row: row.own.result.accuracy):
-        worst.setdefault((row.run.recipe.norm, row.eps, row.run.sample_key), row)
-    return worst
-
-
-def find_largest(gaps: list[Gap]) -> Gap | None:
-    """Return the gap to show, the largest; of equals that at the smallest eps."""
-    return max(gaps, key=lambda gap: (gap.size, -gap.eps), default=None)
+def find_largest(gaps: Sequence[Gap]) -> Gap | None:
+    """Return the gap to show: of those on the most samples the largest, at the smallest eps that has it."""
+    most = max((gap.n for gap in gaps), default=0)
+    return max((gap for gap in gaps if gap.n == most), key=lambda gap: (gap.size, -gap.eps), default=None)
 
 
 def explain_gap(pipeline: Pipeline) -> str:
@@ -62,7 +62,7 @@ def explain_gap(pipeline: Pipeline) -> str:
     if gap is None:
         command = suggest_gap(pipeline)
         return f"Illusion gap: {NOT_RUN}" + (f"; {command}" if command else "")
-    ignorant, knowing = (row.own.result.accuracy for row in (gap.oblivious, gap.adaptive))
+    ignorant, knowing = (row.accuracy for row in (gap.oblivious, gap.adaptive))
     left = f"leaves {format_share(ignorant)}, one who does {format_share(knowing)}"
     budget = format_budget(gap.eps, gap.norm)
     return f"An attacker who does not know of the defence {left}: {weigh_gap(gap.size)} (eps {budget})."
@@ -77,7 +77,7 @@ def weigh_gap(size: float) -> str:
 
 def suggest_gap(pipeline: Pipeline) -> str | None:
     """Return the command that runs what the gap lacks, None where no valid attack tells how."""
-    strongest = pipeline.find_strongest(["adaptive"]) or pipeline.find_strongest(["oblivious", "gray-box", "encoded"])
+    strongest = pipeline.subject or pipeline.find_strongest(["oblivious", "gray-box", "encoded"])
     if strongest is None:
         return None
     threat = "oblivious" if strongest.run.recipe.threat == "adaptive" else "adaptive"

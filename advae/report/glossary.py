@@ -147,8 +147,10 @@ GLOSSARY: dict[str, str] = {
     # ------------------------------------------------------------ what is left, and can it be believed
     "robustness_established": "Whether an adaptive attack with usable gradients was run at the eps of the strongest "
     "attack, or above.",
-    "strongest": "The valid attack on the images that leaves least; NOT RUN where there is none.",
-    "by_threat": "The attack of each threat model that leaves least, by the name of the threat model.",
+    "strongest": "The headline number: what the strongest adaptive attack leaves, at the eps of the pipeline's kind, "
+    "on the most images unless fewer refute it; where there is none, the strongest valid attack on the images; NOT RUN "
+    "where there is none either.",
+    "by_threat": "What the strongest attack of each threat model leaves, by the name of the threat model.",
     "illusion_gaps": "How much of what the defence seems worth is the attacker's ignorance, at each eps; empty where "
     "an oblivious or an adaptive run is missing.",
     "illusion_gap_command": "What would run that which the illusion gap lacks; null where nothing is, or nothing tells "
@@ -164,6 +166,10 @@ GLOSSARY: dict[str, str] = {
     "question": "What the check asks; absent for a check of a later version.",
     "JudgedVerdict.status": "PASS, WARN, FAIL, or NOT RUN where what it needs was not run.",
     "Verdict.status": "PASS, WARN, FAIL, or NOT RUN where what it needs was not run.",
+    "other_norms": "The same in every other norm that the pipeline was attacked in.",
+    "failures": "Every check that fails; `report --strict` and `attack --fail-under` count these.",
+    "FailureEntry.eps": "The budget that it was found at; null for what a run stored, which is on all its eps.",
+    "headline": "Whether it fails on the headline number of its pipeline, which is not reliable then.",
     "sentence": "What was found, for people.",
     "number": "What the sentence stands on, in the check's own unit; null where it is no number.",
     "ladder": "What each threat model leaves, the weakest attacker first.",

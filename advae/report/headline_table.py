@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from advae.report.gaps import Terms
 from advae.report.grids import Cell, Grid, show_rate
 from advae.report.judging import count_verdicts, summarize_verdicts
-from advae.report.rows import Comparison, Row
-from advae.report.standings import Standing, find_standings, read_terms
+from advae.report.rows import Comparison, Row, Terms
+from advae.report.standings import Standing, find_standings
 from advae.report.wording import (
     NOT_APPLICABLE,
     NOT_RUN,
@@ -65,7 +64,7 @@ def _write_attacked(row: Row | None, terms: Terms | None) -> Cell:
     if row is None:
         return Cell(NOT_RUN, None)
     cell = show_rate(row.own.attacked)
-    return cell if terms in (None, read_terms(row)) else Cell(f"{cell} {describe_terms(row.run, row.eps)}", cell.value)
+    return cell if terms in (None, row.terms) else Cell(f"{cell} {describe_terms(row.run, row.eps)}", cell.value)
 
 
 def _write_oblivious(standing: Standing) -> Cell:

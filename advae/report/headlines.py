@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from advae.report.gaps import explain_gap
-from advae.report.judging import describe_subject, summarize_verdicts
+from advae.report.judging import count_elsewhere, describe_subject, summarize_verdicts
 from advae.report.rows import Comparison, Pipeline, Row
 from advae.report.threat_models import INPUT_THREATS, ORDER
 from advae.report.wording import NOT_ESTABLISHED, format_eps, format_rate, name_attack, name_pipeline
@@ -19,8 +19,9 @@ ONE_STEP = "only one-step attacks were run: an iterative one may leave far less"
 class Headline:
     """What is left of one pipeline.
 
-    strongest: its worst valid row whose perturbation is added to the image, None where there is none. gap: the
-    illusion gap as a sentence, None for a pipeline without purifier. noted: the row whose notes it must carry.
+    strongest: the row of its headline number, without an adaptive one the strongest whose perturbation is added to the
+    image, None where there is none. gap: the illusion gap as a sentence, None for a pipeline without purifier. noted:
+    the row whose notes it must carry.
     """
 
     pipeline: Pipeline
@@ -107,7 +108,7 @@ def describe_attack(row: Row) -> str:
 
 def write_headline(pipeline: Pipeline) -> Headline:
     """Return the headline of one pipeline."""
-    strongest = pipeline.find_strongest(INPUT_THREATS)
+    strongest = pipeline.subject or pipeline.find_strongest(INPUT_THREATS)
     return Headline(
         pipeline=pipeline,
         name=name_pipeline(pipeline.first),
@@ -122,6 +123,11 @@ def _write_facts(headline: Headline) -> Iterator[str]:
     if headline.gap:
         yield headline.gap
     yield headline.summary
+    elsewhere = count_elsewhere([headline.pipeline])
+    if elsewhere:
+        total = sum(elsewhere.values())
+        counts = ", ".join(f"{check} {count}" for check, count in elsewhere.items())
+        yield f"{total} {'check fails' if total == 1 else 'checks fail'} on other runs of it: {counts}"
     yield f"clean: {format_rate(row.run.clean if row else headline.pipeline.first.clean)}"
     if row and row.defended:
         other = row.undefended

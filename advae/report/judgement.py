@@ -10,7 +10,7 @@ from advae.errors import CorruptError, NotFoundError
 from advae.records import Manifest, Verdict
 from advae.report.comparison import compare_runs
 from advae.report.gaps import explain_gap
-from advae.report.judging import describe_subject, summarize_verdicts, tabulate_verdicts
+from advae.report.judging import Failure, describe_subject, find_failures, summarize_verdicts, tabulate_verdicts
 from advae.report.rows import Pipeline
 from advae.report.runs import open_run
 from advae.report.wording import name_pipeline
@@ -27,34 +27,39 @@ COLOURS = {"FAIL": "bold red", "WARN": "yellow", "PASS": "green", "NOT RUN": "di
 class Judgement:
     """The verdicts on one classifier, one for each of CHECKS, and what they are about.
 
-    run, eps: of its strongest adaptive row; None where there is no valid one, and then every check is NOT RUN.
+    run, eps: of its headline number; None where there is no valid adaptive run, and then every check is NOT RUN.
+    failures: every check that fails on it, also beside the headline number.
     """
 
     pipeline: Pipeline
     verdicts: tuple[Verdict, ...]
     run: str | None
     eps: float | None
-
-    @property
-    def failed(self) -> tuple[Verdict, ...]:
-        return tuple(self.pipeline.failures)
+    failures: tuple[Failure, ...]
 
 
 def judge_classifier(registry: Registry, classifier_id: str, runs: Sequence[Manifest] | None = None) -> Judgement:
     """Return what the runs on one classifier say together, beside its undefended counterparts in the registry.
 
-    runs: those to judge; None for all that the registry has of it and can read. Raises NotFoundError where there is
-    none, and for given runs what ``compare_runs`` raises.
+    runs: those to judge, what was asked for first; None for all that the registry has of it and can read. Raises
+    NotFoundError where there is none, and for given runs what ``compare_runs`` raises.
     """
+    asked = [run.id for run in runs or ()]
     if runs is None:
         found = (run for run in registry.scan("run")[0] if run.parents[0] == classifier_id)
         runs = [run for run in found if _can_be_read(registry, run)]
     own = [run for run in runs if run.parents[0] == classifier_id]
     if not own:
         raise NotFoundError(f"no run on {classifier_id}; `advae attack --clf {classifier_id}` makes one")
-    (pipeline,) = compare_runs(registry, own).pipelines
-    subject = pipeline.subject
-    return Judgement(pipeline, pipeline.verdicts, subject.run.id if subject else None, subject.eps if subject else None)
+    (pipeline,) = compare_runs(registry, own, asked=asked).pipelines
+    return describe_pipeline(pipeline)
+
+
+def describe_pipeline(pipeline: Pipeline) -> Judgement:
+    """Return what was judged of a pipeline."""
+    subject, failures = pipeline.subject, tuple(find_failures(pipeline))
+    run, eps = (subject.id, subject.eps) if subject else (None, None)
+    return Judgement(pipeline, pipeline.verdicts, run, eps, failures)
 
 
 def _can_be_read(registry: Registry, run: Manifest) -> bool:
@@ -66,7 +71,7 @@ def _can_be_read(registry: Registry, run: Manifest) -> bool:
 
 
 def build_verdict_table(judgement: Judgement) -> Table:
-    """Return the verdicts as a table for a terminal of 80 columns, with the illusion gap below."""
+    """Return the verdicts as a table for a terminal of 80 columns, with the illusion gap and other failures below."""
     from rich.box import SIMPLE
     from rich.table import Table
     from rich.text import Text
@@ -80,5 +85,6 @@ def build_verdict_table(judgement: Judgement) -> Table:
     for number, question, status, sentence in grid.rows:
         table.add_row(number, Text(question), Text(status, style=COLOURS[status]), Text(sentence))
     lines = [summarize_verdicts(judgement.verdicts), explain_gap(pipeline) if pipeline.first.defended else ""]
+    lines += [failure.text for failure in judgement.failures if not failure.headline]
     table.caption = Text("\n".join(line for line in lines if line))
     return table

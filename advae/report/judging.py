@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from advae.records import Status, Verdict
@@ -16,7 +18,7 @@ NO_SUBJECT = "needs a valid adaptive run"
 
 
 def judge_pipeline(pipeline: Pipeline) -> tuple[Verdict, ...]:
-    """Return a verdict for each of CHECKS on the pipeline's strongest adaptive row; NOT RUN where there is none."""
+    """Return a verdict for each of CHECKS on the pipeline's headline number; NOT RUN where it has none."""
     if pipeline.subject is None:
         return tuple(not_run(name, NO_SUBJECT) for name in CHECKS)
     return judge_row(pipeline, pipeline.subject)
@@ -32,6 +34,7 @@ def judge_row(pipeline: Pipeline, subject: Row) -> tuple[Verdict, ...]:
             own=list(own.values()),
             undefended=[_open_row(other) for other in others],
             defended=pipeline.first.defended,
+            asked=pipeline.asked,
         )
     )
 
@@ -66,8 +69,12 @@ def summarize_verdicts(verdicts: Iterable[Verdict]) -> str:
 
 def describe_subject(pipeline: Pipeline) -> str:
     """Return what the pipeline's verdicts are about, in words."""
-    subject = pipeline.subject
-    return f"{subject.run.id} at eps {subject.eps:.4g}" if subject else NO_SUBJECT
+    return describe_place(pipeline.subject) if pipeline.subject else NO_SUBJECT
+
+
+def describe_place(subject: Row) -> str:
+    """Return the run and budget of a row, ``run-0123456789ab at eps 0.3``."""
+    return f"{subject.id} at eps {subject.eps:.4g}{'' if subject.recipe.norm == 'linf' else ', L2'}"
 
 
 def tabulate_verdicts(name: str, verdicts: Iterable[Verdict]) -> Grid:
@@ -109,20 +116,68 @@ def summarize_stored(run: Run) -> str:
 _BAD = ("FAIL", "WARN")
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A check that fails. run, eps: what it was found on; eps: None for what a run stored, which is on all its eps.
+
+    headline: whether it is one of the pipeline's headline number, which cannot be believed then.
+    """
+
+    check: str
+    sentence: str
+    run: str
+    eps: float | None
+    classifier: str
+    headline: bool
+
+    @property
+    def text(self) -> str:
+        where = self.run if self.eps is None else f"{self.run} at eps {self.eps:.4g}"
+        return f"{self.check} FAIL of {where}: {self.sentence}"
+
+
+def find_failures(pipeline: Pipeline) -> list[Failure]:
+    """Return every check that fails on a pipeline: on its headline number, in another norm, and on one run alone.
+
+    All that counts failures counts these: each format of the report, ``--strict``, ``--check`` and ``--fail-under``.
+    """
+    found = [
+        Failure(verdict.check, verdict.sentence, panel.subject.id, panel.subject.eps, pipeline.id, number == 0)
+        for number, panel in enumerate(pipeline.panels)
+        for verdict in panel.verdicts
+        if verdict.status == "FAIL"
+    ]
+    alone = [
+        Failure(verdict.check, verdict.sentence, run.id, None, pipeline.id, headline=False)
+        for run in pipeline.runs
+        for verdict in run.metrics.verdicts
+        if verdict.status == "FAIL"
+    ]
+    return found + [one for one in alone if not any(_includes(told, one) for told in found)]
+
+
+def _includes(told: Failure, alone: Failure) -> bool:
+    """Whether a failure of several runs already says what one of them has stored."""
+    return told.check == alone.check and (told.run == alone.run or alone.run in told.sentence)
+
+
+def list_all_failures(pipelines: Iterable[Pipeline]) -> list[Failure]:
+    """Return every check that fails on any of the pipelines."""
+    return [failure for pipeline in pipelines for failure in find_failures(pipeline)]
+
+
+def count_elsewhere(pipelines: Iterable[Pipeline]) -> dict[str, int]:
+    """Return how many failures there are beside those of the headline numbers, by check."""
+    return dict(Counter(one.check for one in list_all_failures(pipelines) if not one.headline))
+
+
 def list_failures(comparison: Comparison) -> list[str]:
-    """Return why what is shown does not stand: failed verdicts, and defences whose robustness is not established."""
-    return list(dict.fromkeys(_find_failures(comparison)))
+    """Return why what is shown does not stand: checks that fail, and defences whose robustness is not established."""
+    return list(dict.fromkeys(_find_reasons(comparison)))
 
 
-def _find_failures(comparison: Comparison) -> Iterator[str]:
-    told = set()
+def _find_reasons(comparison: Comparison) -> Iterator[str]:
     for pipeline in comparison.pipelines:
         if pipeline.first.defended and pipeline.doubt:
             yield f"{NOT_ESTABLISHED} for {name_pipeline(pipeline.first)}, {pipeline.id}: {pipeline.doubt}"
-        for verdict in pipeline.failures:
-            told.add((pipeline.subject.run.id if pipeline.subject else "", verdict.check))
-            yield f"{verdict.check} FAIL of {describe_subject(pipeline)}: {verdict.sentence}"
-    for run in comparison.runs:
-        for verdict in run.metrics.verdicts:
-            if verdict.status == "FAIL" and (run.id, verdict.check) not in told:
-                yield f"{verdict.check} FAIL of {run.id}: {verdict.sentence}"
+        yield from (failure.text for failure in find_failures(pipeline))

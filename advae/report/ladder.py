@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from advae.records import Norm
+from advae.records import Norm, key_eps, unite_eps
 from advae.report.grids import Cell, Grid
 from advae.report.rows import Pipeline, Row
 from advae.report.threat_models import list_rungs, place_threat
 from advae.report.wording import NOT_RUN, format_eps, format_rate, name_attack
-from advae.verdicts import NOT_VALID
+from advae.verdicts import NOT_VALID, find_strongest
 
 Budget = tuple[Norm, float]
-"""Norm and eps."""
+"""Norm and eps, the smallest that is written for it."""
 
 
 @dataclass(frozen=True)
 class Rung:
-    """One threat model. worst: its valid row with the lowest accuracy for each budget, None where it has none."""
+    """One threat model. worst: its valid row that says what is left for each budget, None where it has none."""
 
     threat: str
     worst: dict[Budget, Row | None]
@@ -32,17 +33,22 @@ def build_ladder(pipeline: Pipeline) -> list[Rung]:
 
 
 def _build_rung(pipeline: Pipeline, threat: str) -> Rung:
-    worst: dict[Budget, Row | None] = dict.fromkeys(list_budgets(pipeline))
-    for row in sorted(pipeline.list_valid([threat]), key=lambda row: row.own.result.accuracy, reverse=True):
-        worst[row.run.recipe.norm, row.eps] = row
-    tried = frozenset((row.run.recipe.norm, row.eps) for row in pipeline.rows if row.run.recipe.threat == threat)
-    return Rung(threat, worst, tried)
+    budgets, valid = list_budgets(pipeline), pipeline.list_valid([threat])
+    worst = {budget: find_strongest(_select(valid, budget), pipeline.asked) for budget in budgets}
+    rows = [row for row in pipeline.rows if row.recipe.threat == threat]
+    return Rung(threat, worst, frozenset(budget for budget in budgets if _select(rows, budget)))
+
+
+def _select(rows: Sequence[Row], budget: Budget) -> list[Row]:
+    norm, eps = budget
+    return [row for row in rows if row.recipe.norm == norm and key_eps(row.eps) == key_eps(eps)]
 
 
 def list_budgets(pipeline: Pipeline) -> list[Budget]:
     """Return every norm and eps above 0 that a pipeline was attacked with, linf before l2."""
-    found = {(row.run.recipe.norm, row.eps) for row in pipeline.rows if row.eps > 0}
-    return sorted(found, key=lambda budget: (budget[0] != "linf", budget[1]))
+    norms: tuple[Norm, ...] = ("linf", "l2")
+    every = {norm: [row.eps for row in pipeline.rows if row.eps > 0 and row.recipe.norm == norm] for norm in norms}
+    return [(norm, eps) for norm in norms for eps in unite_eps(every[norm]).values()]
 
 
 def tabulate_ladder(pipeline: Pipeline) -> Grid:

@@ -10,7 +10,7 @@ from typing import Any
 
 from advae.records import Status, Verdict
 from advae.report.controls import Contest, Match, find_contests
-from advae.report.judging import count_verdicts, describe_verdict, summarize_stored
+from advae.report.judging import count_elsewhere, count_verdicts, describe_verdict, summarize_stored
 from advae.report.ladder import build_ladder, describe_absence
 from advae.report.paper import Counterpart, Found, find_counterparts
 from advae.report.rows import Pipeline, Row
@@ -119,11 +119,12 @@ def _identify(pipeline: Pipeline, side: Measured | None, eps: object) -> Line:
 
 
 def list_verdict_lines(findings: Findings) -> Iterator[Line]:
-    """Yield a line for each pipeline and check, with the run and eps that the verdict is about."""
+    """Yield a line for each pipeline, norm and check, with the run and eps that the verdict is about."""
     for pipeline in findings.comparison.pipelines:
-        subject = pipeline.subject
-        about = _identify(pipeline, subject.own if subject else None, subject.eps if subject else NOT_RUN)
-        yield from _list_verdicts(about, pipeline.verdicts)
+        for panel in pipeline.panels:
+            yield from _list_verdicts(_identify(pipeline, panel.subject.own, panel.subject.eps), panel.verdicts)
+        if not pipeline.panels:
+            yield from _list_verdicts(_identify(pipeline, None, NOT_RUN), pipeline.verdicts)
 
 
 def list_stored_lines(findings: Findings) -> Iterator[Line]:
@@ -229,6 +230,7 @@ def list_headline_lines(findings: Findings) -> Iterator[Line]:
             "illusion_gap": (NOT_RUN if standing.gap is None else standing.gap) if standing.defended else None,
             "sound": standing.sound,
             **{status.lower().replace(" ", "_"): count for status, count in _count(standing).items()},
+            "fail_on_other_runs": sum(count_elsewhere([standing.pipeline]).values()),
         }
 
 

@@ -7,7 +7,7 @@ from advae.report.pairing import has_same_options
 from advae.report.rows import Row
 from advae.report.runs import Measured, read_raw_range
 from advae.report.wording import NOT_ESTABLISHED, format_share
-from advae.verdicts import CHECKS, SINGLE
+from advae.verdicts import CHECKS, judge_alone
 
 AT_EPS = ("budget", "gradients", "proportion", "sample-size")
 """The checks whose sentence about one eps says more than the one stored with the run, which is about its worst."""
@@ -51,7 +51,7 @@ def _judge_eps(measured: Measured) -> tuple[Verdict, ...]:
     behind = read_raw_range(run) if run.recipe.threat == "encoded" else None
     changes = {"results": (result,), "start_range": run.metrics.start_range or behind}
     metrics, recipe = run.metrics.model_copy(update=changes), run.recipe.model_copy(update={"eps": (result.eps,)})
-    return tuple(SINGLE[check](recipe, metrics) for check in AT_EPS)
+    return tuple(judge_alone(check, recipe, metrics) for check in AT_EPS)
 
 
 def _note_encoded(measured: Measured) -> str | None:

@@ -19,7 +19,7 @@ from advae.report.grids import read_value
 from advae.report.headline_table import tabulate_headlines
 from advae.report.headlines import describe_attack, explain_doubt, write_headline
 from advae.report.judging import (
-    describe_subject,
+    describe_place,
     summarize_verdicts,
     tabulate_stored,
     tabulate_verdicts,
@@ -130,7 +130,7 @@ def render_page(findings: Findings) -> str:
         statuses=STATUSES,
         describe_attack=describe_attack,
         describe_run=describe_run,
-        describe_subject=describe_subject,
+        describe_place=describe_place,
         describe_threat=describe_threat,
         explain_doubt=explain_doubt,
         format_eps=format_eps,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from advae.errors import CorruptError, NotFoundError
-from advae.records import Manifest, RunRecipe
+from advae.records import Manifest, RunRecipe, find_eps
 from advae.report.runs import Run, open_run
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ class CounterpartFinder:
     def __init__(self, registry: Registry, opened: Iterable[Run]) -> None:
         self._registry = registry
         self._opened = {run.id: run for run in opened}
-        self._undefended = [manifest for manifest in registry.entries("run") if self._is_undefended(manifest)]
+        bare = [manifest for manifest in registry.entries("run") if self._is_undefended(manifest)]
+        self._undefended = drop_copies(bare)
 
     def find(self, run: Run, eps: float) -> Run | None:
         """Return the fitting run whose options are nearest, the newest of equals; None where none fits.
@@ -64,6 +65,20 @@ class CounterpartFinder:
         return self._opened[manifest.id]
 
 
+def drop_copies(manifests: Iterable[Manifest]) -> list[Manifest]:
+    """Return the runs, each attack once: one that was made again to store its adversarial images is the same one.
+
+    The one without them stays, where both are there.
+    """
+    found: dict[str, Manifest] = {}
+    for manifest in manifests:
+        recipe, _ = manifest.as_run()
+        key = recipe.model_copy(update={"save_adversarial": False}).model_dump_json()
+        if not (key in found and recipe.save_adversarial):
+            found[key] = manifest
+    return list(found.values())
+
+
 def has_same_options(run: Run, other: Run) -> bool:
     """Whether two runs of one method used the same steps, step size, restarts and loss."""
     mine, theirs = ((r.recipe.steps, r.recipe.step_size, r.recipe.restarts, r.recipe.loss) for r in (run, other))
@@ -80,7 +95,7 @@ def identify_attack(run: Run) -> str:
 
 
 def _is_same_attack(mine: RunRecipe, other: object, eps: float) -> bool:
-    if not isinstance(other, RunRecipe) or eps not in other.eps:
+    if not isinstance(other, RunRecipe) or find_eps(other.eps, eps) is None:
         return False
     ours, theirs = ((r.dataset.digest, r.method, r.norm, r.target, r.clip) for r in (mine, other))
     return ours == theirs

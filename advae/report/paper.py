@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from advae.experiments import PAPER_EPOCHS, Published, explain_difference, list_published
-from advae.records import NetworkOptions
+from advae.records import NetworkOptions, find_eps
 from advae.report.grids import Cell, Grid, show_count, show_share
 from advae.report.rows import Comparison
 from advae.report.runs import Measured, Rate, Run, read_raw_range
@@ -128,8 +128,9 @@ def _find(runs: Iterable[Run], published: Published, fits: Callable[[Run], bool]
     for run in ordered:
         recipe = run.recipe
         same = (recipe.method, recipe.target, recipe.norm) == (published.attack, published.target, "linf")
-        if same and published.eps in recipe.eps and fits(run):
-            measured = Measured(run, recipe.eps.index(published.eps))
+        place = find_eps(recipe.eps, published.eps)
+        if same and place is not None and fits(run):
+            measured = Measured(run, place)
             return Found(measured.attacked, run.metrics.n, run.id, tuple(_list_objections(measured)))
     return None
 

@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from advae.metrics import mcnemar
-from advae.records import Manifest, Verdict
+from advae.records import Manifest, Norm, RunRecipe, Verdict, key_eps
 from advae.report.networks import Network
 from advae.report.runs import Measured, Run
 from advae.report.threat_models import INPUT_THREATS, place_threat
 from advae.report.wording import format_budget
-from advae.verdicts import find_full_budget
+from advae.verdicts import find_full_budget, find_strongest, rank_strength
 from advae.verdicts.single import WEAK
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from advae.records import IntArray
+
+Terms = tuple[str, float, str]
+"""Norm, key of the eps, and set of samples: what two numbers must share before one is set beside the other."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +48,14 @@ class Row:
         return self.own if self.run.defended else None
 
     @property
-    def eps(self) -> float:
-        return self.own.result.eps
-
-    @property
     def valid(self) -> bool:
         """Whether it is an attack: inside its budget, and with one above 0."""
         return self.own.result.within_budget and self.eps > 0
+
+    @property
+    def terms(self) -> Terms:
+        """What the row's number must share with another before one is set beside the other."""
+        return self.recipe.norm, key_eps(self.eps), self.sample_key
 
     @cached_property
     def p_value(self) -> float | None:
@@ -53,19 +64,66 @@ class Row:
             return None
         return mcnemar(self.defended.right, self.undefended.right)
 
+    @property
+    def id(self) -> str:
+        return self.run.id
+
+    @property
+    def recipe(self) -> RunRecipe:
+        return self.run.recipe
+
+    @property
+    def eps(self) -> float:
+        return self.own.eps
+
+    @property
+    def accuracy(self) -> float:
+        return self.own.accuracy
+
+    @property
+    def sample_ids(self) -> IntArray:
+        return self.own.sample_ids
+
+    @property
+    def labels(self) -> IntArray:
+        return self.own.labels
+
+    @property
+    def sample_key(self) -> str:
+        return self.own.sample_key
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        return self.own.right
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The verdicts on what the strongest adaptive attack leaves, one for each of CHECKS; subject: its row."""
+
+    subject: Row
+    verdicts: tuple[Verdict, ...]
+
 
 @dataclass(frozen=True)
 class Pipeline:
     """One classifier with what stands in front of it, and every row that was measured on it.
 
-    undefended: runs on the same samples of classifiers of the same kind without purifier, the likest first; none for
-    a pipeline that is one itself. verdicts: one for each of CHECKS, on ``subject``.
+    subject: the row of its headline number, the same in every format: what the strongest adaptive attack leaves, on the
+    terms of its kind (``shared``) as far as it was attacked there; None where there is no valid adaptive run.
+    verdicts: one for each of CHECKS, on ``subject``. others: the same of every other norm. undefended: runs on the same
+    samples of classifiers of the same kind without purifier, the likest first; none for a pipeline that is one itself.
+    asked: ids of the runs that a user asked for, which come first among equals.
     """
 
     runs: tuple[Run, ...]
     rows: tuple[Row, ...]
     undefended: tuple[Run, ...] = ()
+    subject: Row | None = None
+    shared: Terms | None = None
     verdicts: tuple[Verdict, ...] = ()
+    others: tuple[Panel, ...] = ()
+    asked: tuple[str, ...] = ()
 
     @property
     def first(self) -> Run:
@@ -76,49 +134,67 @@ class Pipeline:
         return self.first.classifier.id
 
     @property
-    def subject(self) -> Row | None:
-        """The row that verdicts are about: what the strongest adaptive attack leaves."""
-        return self.find_strongest(["adaptive"])
+    def panels(self) -> tuple[Panel, ...]:
+        """Its verdicts in every norm, those on the headline number first; none without a valid adaptive run."""
+        return (Panel(self.subject, self.verdicts), *self.others) if self.subject else ()
 
     @property
     def failures(self) -> list[Verdict]:
+        """The failed checks of the headline number."""
         return [verdict for verdict in self.verdicts if verdict.status == "FAIL"]
 
     @property
     def doubt(self) -> str | None:
-        """Why its robustness is not established at the eps of the strongest attack on its images, None where it is."""
+        """Why its robustness is not established, None where it is.
+
+        That takes an adaptive attack at the eps of the strongest attack on its images, and one at the headline's.
+        """
         strongest = self.find_strongest(INPUT_THREATS)
-        return self.find_doubt(strongest) if strongest else "no valid attack on its images was run"
+        if strongest is None:
+            return "no valid attack on its images was run"
+        found = self.find_doubt(strongest) or (self.find_doubt(self.subject) if self.subject else None)
+        if found is None and self.subject and self.subject.own.result.zero_gradient_fraction > WEAK:
+            return "this adaptive run had no usable gradient for too many samples"
+        return found
 
     def find_doubt(self, row: Row) -> str | None:
         """Return why robustness is not established at a row's eps, None where an adaptive attack was run that can be.
 
         What an attack in another norm leaves says nothing here.
         """
-        norm, eps = row.run.recipe.norm, row.eps
+        norm, eps = row.recipe.norm, key_eps(row.eps)
         adaptive = [
-            other for other in self.list_valid(["adaptive"]) if other.run.recipe.norm == norm and other.eps >= eps
+            other for other in self.list_valid(["adaptive"]) if other.recipe.norm == norm and key_eps(other.eps) >= eps
         ]
         if not adaptive:
-            return f"no valid adaptive run at eps {format_budget(eps, norm)} or more"
+            return f"no valid adaptive run at eps {format_budget(row.eps, norm)} or more"
         if all(row.own.result.zero_gradient_fraction > WEAK for row in adaptive):
             return "the adaptive run had no usable gradient for too many samples"
         return None
 
-    def find_strongest(self, threats: Iterable[str]) -> Row | None:
-        """Return the valid row of these threats with the lowest accuracy, at the smallest eps that reaches it.
+    def find_strongest(self, threats: Iterable[str], norm: Norm | None = None) -> Row | None:
+        """Return the valid row of these threats that says what is left in a norm, by default linf, else L2.
 
         A budget that reaches every image says whether the attack works, not what is left: it counts where there is no
         other.
         """
         valid = self.list_valid(threats)
-        limited = [row for row in valid if row.eps < find_full_budget(row.run.recipe)]
-        return min(limited or valid, key=lambda row: (row.own.result.accuracy, row.eps), default=None)
+        limited = [row for row in valid if key_eps(row.eps) < find_full_budget(row.recipe)] or valid
+        norms = {row.recipe.norm for row in limited}
+        wanted = norm or ("linf" if "linf" in norms else "l2")
+        return find_strongest([row for row in limited if row.recipe.norm == wanted], self.asked)
+
+    def find_worst(self, threat: str) -> dict[Terms, Row]:
+        """Return the valid row of a threat model that leaves least, for each norm, eps and set of samples."""
+        worst: dict[Terms, Row] = {}
+        for row in sorted(self.list_valid([threat]), key=lambda row: rank_strength(row, self.asked)):
+            worst.setdefault(row.terms, row)
+        return worst
 
     def list_valid(self, threats: Iterable[str]) -> list[Row]:
         """Return the valid rows of these threats."""
         wanted = set(threats)
-        return [row for row in self.rows if row.run.recipe.threat in wanted and row.valid]
+        return [row for row in self.rows if row.recipe.threat in wanted and row.valid]
 
 
 @dataclass(frozen=True)
@@ -138,8 +214,8 @@ class Comparison:
     @property
     def table_rows(self) -> tuple[Row, ...]:
         """All rows but those of undefended runs that another row already shows as its counterpart."""
-        shown = {(row.undefended.run.id, row.eps) for row in self.rows if row.defended and row.undefended}
-        return tuple(row for row in self.rows if (row.run.id, row.eps) not in shown)
+        shown = {(row.undefended.id, row.undefended.index) for row in self.rows if row.defended and row.undefended}
+        return tuple(row for row in self.rows if (row.id, row.own.index) not in shown)
 
     @property
     def threats(self) -> tuple[str, ...]:

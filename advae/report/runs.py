@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,11 +21,13 @@ from advae.records import (
     RunMetrics,
     RunRecipe,
 )
+from advae.verdicts import identify_samples, read_verdicts
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from advae.records import IntArray
     from advae.registry import Registry
 
     Arrays = dict[str, np.ndarray[Any, Any]]
@@ -79,9 +80,7 @@ class Run:
     @cached_property
     def sample_key(self) -> str:
         """What runs on the very same samples, in the same order and with the same labels, have in common."""
-        digest = hashlib.sha256(self.outcomes["sample_ids"].astype("<i8").tobytes())
-        digest.update(self.outcomes["labels"].astype("<i8").tobytes())
-        return digest.hexdigest()
+        return identify_samples(self.outcomes["sample_ids"], self.outcomes["labels"])
 
     @property
     def clean(self) -> Rate:
@@ -98,6 +97,36 @@ class Measured:
     @property
     def result(self) -> EpsResult:
         return self.run.metrics.results[self.index]
+
+    @property
+    def id(self) -> str:
+        return self.run.id
+
+    @property
+    def recipe(self) -> RunRecipe:
+        return self.run.recipe
+
+    @property
+    def eps(self) -> float:
+        return self.result.eps
+
+    @property
+    def accuracy(self) -> float:
+        return self.result.accuracy
+
+    @property
+    def sample_ids(self) -> IntArray:
+        ids: IntArray = self.run.outcomes["sample_ids"]
+        return ids
+
+    @property
+    def labels(self) -> IntArray:
+        labels: IntArray = self.run.outcomes["labels"]
+        return labels
+
+    @property
+    def sample_key(self) -> str:
+        return self.run.sample_key
 
     @property
     def attacked(self) -> Rate:
@@ -123,7 +152,7 @@ def open_run(registry: Registry, manifest: Manifest) -> Run:
     run = Run(
         manifest=manifest,
         recipe=recipe,
-        metrics=metrics,
+        metrics=metrics.model_copy(update={"verdicts": read_verdicts(recipe, metrics)}),
         classifier=classifier,
         classifier_recipe=classifier_recipe,
         autoencoder=purifier,

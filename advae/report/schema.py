@@ -161,6 +161,25 @@ class RungEntry(Record):
     worst: tuple[Annotated[MeasuredBudget | MissingBudget, Field(discriminator="status")], ...]
 
 
+class OtherNorm(Record):
+    """The verdicts on a pipeline in another norm than that of its headline."""
+
+    norm: Norm
+    subject: Subject
+    verdicts: tuple[JudgedVerdict, ...]
+
+
+class FailureEntry(Record):
+    """A check that fails: on a pipeline's headline number, in another norm, or on one run alone."""
+
+    classifier: str
+    check: str
+    run: str
+    eps: float | None
+    sentence: str
+    headline: bool
+
+
 class PipelineEntry(Record):
     """One classifier with what stands in front of it: its verdicts, and what each attacker leaves."""
 
@@ -169,6 +188,7 @@ class PipelineEntry(Record):
     name: str
     subject: Subject | NotRun
     verdicts: tuple[JudgedVerdict, ...]
+    other_norms: tuple[OtherNorm, ...]
     ladder: tuple[RungEntry, ...]
 
 
@@ -322,6 +342,7 @@ class Document(Record):
     rows: tuple[RowEntry, ...]
     runs: tuple[RunEntry, ...]
     pipelines: tuple[PipelineEntry, ...]
+    failures: tuple[FailureEntry, ...]
     paper: tuple[PaperEntry, ...]
     controls: tuple[ContestEntry, ...]
     seeds: tuple[SpreadEntry, ...]

@@ -10,6 +10,7 @@ from advae.report.pairing import identify_attack
 from advae.report.rows import Comparison, Row
 from advae.report.runs import Run
 from advae.report.wording import name_attack, name_kind
+from advae.verdicts import pick_strongest
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,12 @@ def find_spreads(comparison: Comparison) -> list[Spread]:
         if row.valid:
             group = groups.setdefault(_identify(row), {})
             other = group.setdefault(row.run.classifier.id, row)
-            if row.own.result.accuracy < other.own.result.accuracy:
-                group[row.run.classifier.id] = row
+            group[row.run.classifier.id] = pick_strongest([other, row])
     return [Spread(tuple(group.values())) for group in groups.values() if len(group) > 1]
 
 
 def _identify(row: Row) -> tuple[object, ...]:
-    return identify_seedless(row.run), identify_attack(row.run), row.eps, row.run.sample_key
+    return identify_seedless(row.run), identify_attack(row.run), *row.terms
 
 
 def identify_seedless(run: Run) -> str:

@@ -6,14 +6,15 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from advae.records import Verdict
+from advae.records import Verdict, key_eps, unite_eps
 from advae.report.answers import answer
 from advae.report.chart import BETWEEN, MARKERS, Point, draw_chart
-from advae.report.gaps import Gap, explain_gap, find_gaps, find_largest, find_worst
+from advae.report.gaps import Gap, explain_gap, find_gaps, find_largest
 from advae.report.judgement import COLOURS
-from advae.report.judging import count_verdicts
+from advae.report.judging import count_verdicts, list_all_failures
 from advae.report.rows import Comparison, Pipeline, Row
-from advae.report.standings import Standing, find_groups, find_standings, read_terms
+from advae.report.runs import Measured
+from advae.report.standings import Standing, find_groups, find_standings
 from advae.report.threat_models import ORDER
 from advae.report.wording import (
     NBSP,
@@ -24,7 +25,7 @@ from advae.report.wording import (
     name_attacked,
     name_pipeline,
 )
-from advae.verdicts import CHECKS, NOT_VALID
+from advae.verdicts import CHECKS, NOT_VALID, pick_strongest
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -37,7 +38,7 @@ ROOM_FOR_TEXT, ROOM_FOR_CHART = 80, 60
 CHARTED = ("oblivious", "gray-box", "black-box", "adaptive")
 """The threat models that a chart has room for, the one to be seen where two meet last."""
 
-SHOWN_CHECKS = 8
+SHOWN_CHECKS = 7
 """Checks that are quoted; the rest are counted, and the page has them all."""
 
 UNSOUND = "* not to be believed, or not established: see below"
@@ -107,7 +108,7 @@ def _find_moved(standing: Standing) -> tuple[Row | None, Row | None]:
     """Return the oblivious and the adaptive row, each only where it is not on the terms that a reader expects."""
     adaptive, oblivious = standing.adaptive, standing.oblivious
     return (
-        oblivious if oblivious and read_terms(oblivious) != standing.terms else None,
+        oblivious if oblivious and oblivious.terms != standing.terms else None,
         adaptive if adaptive and standing.shared not in (None, standing.terms) else None,
     )
 
@@ -173,6 +174,9 @@ def _quote(comparison: Comparison, width: int) -> Iterator[str]:
         yield _wrap(_quote_check(found[check]), width)
     if quoted[SHOWN_CHECKS:]:
         yield f"and {len(quoted[SHOWN_CHECKS:])} more checks that did not pass; the page has them all"
+    elsewhere = [one for one in list_all_failures(comparison.pipelines) if not one.headline]
+    if elsewhere:
+        yield _wrap(f"FAIL on other runs: {len(elsewhere)}, first {elsewhere[0].text}", width)
     absent = [(check, sum(one.status == NOT_RUN for _, one in told)) for check, told in found.items()]
     missing = ", ".join(f"{check} ({count})" for check, count in absent if count)
     if missing:
@@ -217,14 +221,18 @@ def _collect_lines(pipeline: Pipeline, gap: Gap) -> dict[str, list[Point]]:
     bare = [row.undefended for row in pipeline.list_valid(ORDER) if row.undefended and _is_on(row, norm, samples)]
     if bare:
         lines["without"] = [(0.0, bare[0].run.clean.value)]
-        left = {one.result.eps: min(o.result.accuracy for o in bare if o.result.eps == one.result.eps) for one in bare}
-        lines["without"] += sorted(left.items())
+        left = (pick_strongest(_select(bare, eps)) for eps in unite_eps(one.eps for one in bare))
+        lines["without"] += [(one.eps, one.accuracy) for one in left]
     for threat in CHARTED:
-        rows = find_worst(pipeline, threat).items()
-        points = sorted((eps, row.own.result.accuracy) for (of, eps, on), row in rows if (of, on) == (norm, samples))
+        rows = [row for row in pipeline.find_worst(threat).values() if _is_on(row, norm, samples)]
+        points = sorted((row.eps, row.accuracy) for row in rows)
         if points:
             lines[threat] = [(0.0, clean), *points]
     return lines
+
+
+def _select(sides: Sequence[Measured], key: float) -> list[Measured]:
+    return [one for one in sides if key_eps(one.eps) == key]
 
 
 def _is_on(row: Row, norm: str, samples: str) -> bool:

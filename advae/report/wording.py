@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from advae.records import DatasetRef, Norm
 from advae.report.runs import Rate, Run, read_raw_range
+from advae.verdicts import show_points
 
 NOT_RUN = "NOT RUN"
 """Stands where a number was not measured: never a blank, never a guess."""
@@ -60,7 +61,7 @@ def format_share(value: float | None) -> str:
 
 def format_points(difference: float | None) -> str:
     """Return a difference of two shares in points, ``+12.3``."""
-    return NOT_RUN if difference is None else f"{100 * difference:+.1f}".replace("-", "\N{MINUS SIGN}")
+    return NOT_RUN if difference is None else show_points(difference)
 
 
 def format_p(value: float | None) -> str:

@@ -1,9 +1,18 @@
 """The checks that say whether a number under attack can be believed: PASS, WARN, FAIL or NOT RUN, with a sentence."""
 
-from advae.verdicts.cases import Attacked, Case, find_full_budget, is_iterative
-from advae.verdicts.checks import CHECKS, NOT_VALID, UNJUDGED, Check, not_run, number_of
-from advae.verdicts.single import SINGLE, judge_run
-from advae.verdicts.together import MANY_STARTS, TOGETHER, find_worst, judge_case
+from advae.verdicts.cases import Attacked, Case, find_full_budget
+from advae.verdicts.checks import CHECKS, NOT_VALID, UNJUDGED, Check, not_run, number_of, show_points
+from advae.verdicts.deciding import judge_case
+from advae.verdicts.single import SINGLE, judge_alone, judge_run, read_verdicts
+from advae.verdicts.strength import (
+    find_strongest,
+    group_by_samples,
+    identify_samples,
+    is_iterative,
+    pick_strongest,
+    rank_strength,
+)
+from advae.verdicts.together import MANY_STARTS, TOGETHER, find_worst
 
 __all__ = [
     "CHECKS",
@@ -16,10 +25,18 @@ __all__ = [
     "Case",
     "Check",
     "find_full_budget",
+    "find_strongest",
     "find_worst",
+    "group_by_samples",
+    "identify_samples",
     "is_iterative",
+    "judge_alone",
     "judge_case",
     "judge_run",
     "not_run",
     "number_of",
+    "pick_strongest",
+    "rank_strength",
+    "read_verdicts",
+    "show_points",
 ]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from advae.attacks import ATTACKS
+from advae.records import key_eps
+from advae.verdicts.strength import identify_samples, is_iterative
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +52,11 @@ class Attacked:
         right: NDArray[np.bool_] = self.predictions == self.labels
         return right
 
+    @cached_property
+    def sample_key(self) -> str:
+        """What runs on the very same samples have in common."""
+        return identify_samples(self.sample_ids, self.labels)
+
     @property
     def iterative(self) -> bool:
         return is_iterative(self.recipe)
@@ -62,7 +70,7 @@ class Attacked:
         import numpy as np
 
         return (
-            (self.recipe.norm, self.eps) == (other.recipe.norm, other.eps)
+            (self.recipe.norm, key_eps(self.eps)) == (other.recipe.norm, key_eps(other.eps))
             and self.result.within_budget
             and other.result.within_budget
             and np.array_equal(self.sample_ids, other.sample_ids)
@@ -74,13 +82,15 @@ class Case:
     """What is judged: the row that a pipeline's number stands on, beside all else that is known.
 
     subject: the strongest adaptive row; own: all rows of the pipeline, the subject among them; undefended: rows of
-    classifiers of the same kind and data without purifier, where the pipeline has one.
+    classifiers of the same kind and data without purifier, where the pipeline has one. asked: ids of the runs that a
+    user asked for, which come first among equals.
     """
 
     subject: Attacked
     own: Sequence[Attacked]
     undefended: Sequence[Attacked]
     defended: bool
+    asked: Sequence[str] = ()
 
     def beside(self, *threats: str) -> list[Attacked]:
         """Return the pipeline's rows under some threat models that attack what the subject attacks."""
@@ -92,13 +102,6 @@ class Case:
         attack = ATTACKS.get(recipe.method)
         names = {name for name, _ in attack.members.get(recipe.norm, ())} if attack else set[str]()
         return [row for row in self.beside(recipe.threat) if row.recipe.method in names]
-
-
-def is_iterative(recipe: RunRecipe) -> bool:
-    """Whether an attack looks more than once; an ensemble does, though it has no steps of its own."""
-    attack = ATTACKS.get(recipe.method)
-    ensemble = attack is not None and bool(attack.members)
-    return ensemble or recipe.steps is not None or recipe.queries is not None
 
 
 def find_full_budget(recipe: RunRecipe) -> float:

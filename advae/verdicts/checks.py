@@ -63,3 +63,8 @@ def not_run(name: str, sentence: str = "") -> Verdict:
 def show_share(value: float) -> str:
     """Return a share of [0, 1] in per cent, with two decimals."""
     return f"{100 * value:.2f} %"
+
+
+def show_points(difference: float) -> str:
+    """Return a difference of two shares in points with its sign, a loss as ``−7.2``."""
+    return f"{100 * difference:+.1f}".replace("-", "\N{MINUS SIGN}")

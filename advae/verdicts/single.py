@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from advae.attacks import ATTACKS
+from advae.records import key_eps
 from advae.threats import THREATS
 from advae.verdicts.checks import NOT_VALID, WEAK_ATTACK, not_run, say, show_share
 
@@ -30,12 +31,40 @@ LOST = 0.01
 STRETCHED, OUT_OF_SCALE = 1.05, 1.5
 """How many times the range of an image the attacked data may span: beyond the first a warning, the second a failure."""
 
+SEARCH = ("monotone", "convergence", "best-iterate", "logits")
+"""Checks on how an attack searches, which say nothing of one that does not."""
+
 OLD = "the run is from before this was measured; --force measures it"
 
 
 def judge_run(recipe: RunRecipe, metrics: RunMetrics) -> tuple[Verdict, ...]:
     """Return what one run can answer, in the order of CHECKS."""
-    return tuple(judge(recipe, metrics) for judge in SINGLE.values())
+    return tuple(judge_alone(check, recipe, metrics) for check in SINGLE)
+
+
+def judge_alone(check: str, recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
+    """Return one of the checks in SINGLE; NOT RUN where it says nothing of such an attack."""
+    why = explain_absence(check, recipe)
+    return not_run(check, why) if why else SINGLE[check](recipe, metrics)
+
+
+def read_verdicts(recipe: RunRecipe, metrics: RunMetrics) -> tuple[Verdict, ...]:
+    """Return the verdicts stored with a run; NOT RUN where the check says nothing of such an attack.
+
+    Runs from before that was asked have stored a FAIL there.
+    """
+    absent = ((verdict, explain_absence(verdict.check, recipe)) for verdict in metrics.verdicts)
+    return tuple(not_run(verdict.check, why) if why else verdict for verdict, why in absent)
+
+
+def explain_absence(check: str, recipe: RunRecipe) -> str | None:
+    """Return why a check says nothing of such an attack, None where it does."""
+    attack = ATTACKS.get(recipe.method)
+    if attack is None or attack.takes_gradients:
+        return None
+    if check == "gradients":
+        return f"{recipe.method} takes no gradients"
+    return f"{recipe.method} does not search: it is drawn at random" if not attack.queries and check in SEARCH else None
 
 
 def judge_budget(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
@@ -70,10 +99,10 @@ def _find_range(recipe: RunRecipe, metrics: RunMetrics) -> tuple[float, float]:
 
 def judge_monotone(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
     """A larger budget contains the smaller one."""
-    results = sorted(metrics.results, key=lambda result: result.eps)
-    if len(results) < 2:
+    results = metrics.results
+    pairs = [(small, large) for small in results for large in results if key_eps(small.eps) < key_eps(large.eps)]
+    if not pairs:
         return not_run("monotone")
-    pairs = [(small, large) for i, small in enumerate(results) for large in results[i + 1 :]]
     small, large = max(pairs, key=lambda pair: pair[1].accuracy - pair[0].accuracy_interval[1])
     rise = large.accuracy - small.accuracy
     if large.accuracy > small.accuracy_interval[1]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from advae import metrics
+from advae.records import key_eps
 from advae.verdicts.cases import find_full_budget
-from advae.verdicts.checks import CHECKS, UNJUDGED, not_run, say, show_share
+from advae.verdicts.checks import not_run, say, show_points, show_share
+from advae.verdicts.strength import SIGNIFICANT, find_strongest, pick_strongest
 
 if TYPE_CHECKING:
     from advae.records import RunRecipe, Status, Verdict
     from advae.verdicts.cases import Attacked, Case
-
-SIGNIFICANT = 0.05
-"""Level of McNemar's exact test below which a weaker attack that breaks more is no accident."""
 
 COST = 0.02
 """Clean accuracy that a purifier may take before there is a warning: two points."""
@@ -36,65 +34,7 @@ MANY_STARTS = 5
 
 WEAKER = ("noise", "oblivious", "transfer")
 
-AT_EVERY_EPS = ("adaptive", "black-box", "convergence")
-"""Checks of whether the attack was as strong as it could be, which it has to be wherever a number stands."""
-
-OF_MEMBERS = ("monotone", "convergence", "best-iterate")
-"""Checks on what one attack does in its steps and at its eps, of which an ensemble has none, or often one only."""
-
-GRAVEST: tuple[Status, ...] = ("FAIL", "WARN", "PASS", "NOT RUN")
-
-
-def judge_case(case: Case) -> tuple[Verdict, ...]:
-    """Return a verdict for each of CHECKS, in its order: what the subject's run says, and what all say together."""
-    return tuple((_judge_at_every_eps if name in AT_EVERY_EPS else _judge)(name, case) for name in CHECKS)
-
-
-def _judge_at_every_eps(name: str, case: Case) -> Verdict:
-    """Return the gravest of a check's verdicts on what is left at each eps: a report shows them all."""
-    own, *others = [(_judge(name, replace(case, subject=row)), row) for row in [case.subject, *_list_strongest(case)]]
-    verdict, row = min([own, *others], key=lambda pair: GRAVEST.index(pair[0].status))
-    if verdict.status == "PASS" and own[0].status == "NOT RUN":
-        # What holds elsewhere says nothing of the number that stands.
-        return own[0]
-    # What a run has stored is on all its eps.
-    if verdict.status == "NOT RUN" or verdict == row.find_verdict(name):
-        return verdict
-    return verdict.model_copy(update={"sentence": f"{verdict.sentence} (eps {row.eps:.4g})"})
-
-
-def _judge(name: str, case: Case) -> Verdict:
-    """Return a verdict on the subject; what an ensemble cannot say, the strongest of its attacks run alone that can."""
-    own = _judge_alone(name, case)
-    if own.status != "NOT RUN" or name not in OF_MEMBERS:
-        return own
-    for row in sorted(case.list_members(), key=lambda row: row.accuracy):
-        verdict = _judge_alone(name, replace(case, subject=row))
-        if verdict.status != "NOT RUN":
-            return verdict.model_copy(update={"sentence": f"{row.recipe.method}: {verdict.sentence}"})
-    return own
-
-
-def _judge_alone(name: str, case: Case) -> Verdict:
-    stored = case.subject.find_verdict(name)
-    if name in TOGETHER and not (stored and stored.status == "FAIL"):
-        found = TOGETHER[name](case)
-        # One run's own words are better than none.
-        return stored if stored and found.status == "NOT RUN" else found
-    return stored or not_run(name, UNJUDGED)
-
-
-def _list_strongest(case: Case) -> list[Attacked]:
-    """Return the strongest adaptive row at each eps but the subject's, on the same samples in the same norm."""
-    import numpy as np
-
-    subject = case.subject
-    by_eps: dict[float, list[Attacked]] = {}
-    for row in case.own:
-        same = row.recipe.norm == subject.recipe.norm and np.array_equal(row.sample_ids, subject.sample_ids)
-        if same and row.recipe.threat == "adaptive" and row.result.within_budget and row.eps not in (0.0, subject.eps):
-            by_eps.setdefault(row.eps, []).append(row)
-    return [_find_strongest(rows) for rows in by_eps.values()]
+GRAVITY: tuple[Status, ...] = ("PASS", "WARN", "FAIL")
 
 
 def judge_samples(case: Case) -> Verdict:
@@ -133,34 +73,39 @@ def judge_clean_accuracy(case: Case) -> Verdict:
     if other is None:
         return not_run("clean-accuracy")
     with_, without = case.subject.metrics.clean_accuracy, other.metrics.clean_accuracy
-    drop = without - with_
-    sentence = f"{show_share(with_)} behind the purifier, {show_share(without)} without: {100 * drop:+.1f} points"
-    return say("clean-accuracy", "WARN" if drop > COST + ROUNDING else "PASS", sentence, drop)
+    gain = with_ - without
+    sentence = f"{show_share(with_)} behind the purifier, {show_share(without)} without: {show_points(gain)} points"
+    return say("clean-accuracy", "WARN" if -gain > COST + ROUNDING else "PASS", sentence, gain)
 
 
 def judge_iterative(case: Case) -> Verdict:
     """A single step is the first step of many."""
-    adaptive = [row for row in case.own if row.recipe.threat == "adaptive"]
-    pairs = []
-    for step in (row for row in adaptive if not row.iterative):
-        beside = [row for row in adaptive if row.iterative and row.is_beside(step)]
-        pairs += [(_find_strongest(beside), step)] if beside else []
+    pairs = [(_grade_lead(many, single), many.accuracy - single.accuracy, many, single) for many, single in _pair(case)]
     if not pairs:
         return not_run("iterative")
-    many, single = max(pairs, key=lambda pair: pair[0].accuracy - pair[1].accuracy)
-    ahead = many.accuracy - single.accuracy
+    status, ahead, many, single = max(pairs, key=lambda pair: (GRAVITY.index(pair[0]), pair[1]))
     what = f"{many.recipe.method} leaves {show_share(many.accuracy)}, {single.recipe.method}"
     sentence = f"{what} {show_share(single.accuracy)} at eps {many.eps:.4g}"
-    return say("iterative", _grade_lead(ahead, single, many), sentence, ahead)
+    return say("iterative", status, sentence, ahead)
 
 
-def _find_strongest(rows: Sequence[Attacked]) -> Attacked:
-    return min(rows, key=lambda row: row.accuracy)
+def _pair(case: Case) -> Iterator[tuple[Attacked, Attacked]]:
+    """Yield the strongest iterative attack and a single step beside it, for each eps on the most samples."""
+    norm = case.subject.recipe.norm
+    adaptive = [row for row in case.own if row.recipe.threat == "adaptive" and row.recipe.norm == norm]
+    found: dict[float, list[tuple[Attacked, Attacked]]] = {}
+    for step in (row for row in adaptive if not row.iterative):
+        beside = [row for row in adaptive if row.iterative and row.is_beside(step)]
+        if beside:
+            found.setdefault(key_eps(step.eps), []).append((pick_strongest(beside, case.asked), step))
+    for pairs in found.values():
+        most = max(len(step.labels) for _, step in pairs)
+        yield from (pair for pair in pairs if len(pair[1].labels) == most)
 
 
-def _grade_lead(ahead: float, weaker: Attacked, stronger: Attacked) -> Status:
-    """Return the status of a weaker attack that is ahead by some share of the samples."""
-    if ahead <= 0:
+def _grade_lead(stronger: Attacked, weaker: Attacked) -> Status:
+    """Return the status of what should be the weaker of two attacks on the same samples, by how far it is ahead."""
+    if weaker.accuracy >= stronger.accuracy:
         return "PASS"
     return "FAIL" if metrics.mcnemar(stronger.right, weaker.right) < SIGNIFICANT else "WARN"
 
@@ -174,12 +119,12 @@ def judge_full_budget(case: Case) -> Verdict:
         if row.recipe.threat == "adaptive"
         and row.recipe.norm == case.subject.recipe.norm
         and row.iterative
-        and row.eps >= most
+        and key_eps(row.eps) >= most
         and row.result.within_budget
     ]
-    if not rows:
+    best = find_strongest(rows, case.asked)
+    if best is None:
         return not_run("full-budget")
-    best = _find_strongest(rows)
     chance = 1 / len(best.recipe.dataset.classes)
     sentence = f"{best.recipe.method} at eps {best.eps:.4g} leaves {show_share(best.accuracy)}, chance is"
     within = best.result.accuracy_interval[0] <= chance
@@ -196,10 +141,10 @@ def judge_adaptive(case: Case) -> Verdict:
         return not_run("adaptive")
     left = np.logical_and.reduce([row.right for row in case.beside("adaptive")])
     only = np.logical_and(left, ~np.logical_and.reduce([row.right for row in weaker]))
-    best = _find_strongest(weaker)
+    best = pick_strongest(weaker)
     names = ", ".join(dict.fromkeys(row.recipe.threat for row in weaker))
     sentence = f"{int(only.sum())} of {len(only)} samples were broken by weaker attackers only ({names})"
-    lead = _grade_lead(case.subject.accuracy - best.accuracy, best, case.subject)
+    lead = _grade_lead(case.subject, best)
     if lead == "FAIL":
         ahead = f"{best.recipe.threat} leaves {show_share(best.accuracy)}, adaptive {show_share(case.subject.accuracy)}"
         return say("adaptive", "FAIL", f"{ahead}; {sentence}", float(only.mean()))
@@ -219,7 +164,7 @@ def judge_black_box(case: Case) -> Verdict:
     by_gradients = [row for row in case.beside("adaptive") if row.recipe.queries is None]
     if not by_gradients:
         return not_run("black-box", f"{case.subject.recipe.method} asks for scores itself: needs pgd or apgd beside it")
-    best, gradients = _find_strongest(rows), _find_strongest(by_gradients)
+    best, gradients = pick_strongest(rows), pick_strongest(by_gradients)
     behind = gradients.accuracy - best.accuracy
     sentence = (
         f"{best.recipe.queries or 'some'} queries leave {show_share(best.accuracy)}, "
@@ -268,9 +213,9 @@ def judge_restarts(case: Case) -> Verdict:
         return not_run("restarts")
     if not few:
         return not_run("restarts", "needs a run with fewer restarts")
-    best = _find_strongest(many)
+    best = pick_strongest(many)
     # More steps must not pass for more restarts, where the same attack was run with fewer.
-    before = _find_strongest([row for row in few if row.recipe.method == best.recipe.method] or few)
+    before = pick_strongest([row for row in few if row.recipe.method == best.recipe.method] or few)
     brought = before.accuracy - best.accuracy
     sentence = f"{best.recipe.restarts} restarts of {best.recipe.method} bring {100 * brought:.2f} points"
     return say("restarts", "PASS" if brought < LEVELLED else "WARN", sentence, brought)
@@ -283,7 +228,7 @@ def judge_undefended(case: Case) -> Verdict:
     rows = _pick_undefended(case, same_attack=True)
     if not rows:
         return not_run("undefended")
-    best = _find_strongest(rows)
+    best = pick_strongest(rows)
     clean, left = best.metrics.clean_accuracy, best.accuracy
     sentence = f"without the purifier {best.recipe.method} leaves {show_share(left)} of {show_share(clean)}"
     status: Status = (

@@ -11,7 +11,7 @@ from advae.autoencoders import samples
 from advae.errors import BudgetError, UsageError, unknown
 from advae.evaluation import DRAWS_PER_BATCH
 from advae.precisions import BFLOAT16, FLOAT32, PRECISIONS
-from advae.records import RunRecipe
+from advae.records import RunRecipe, unite_eps
 from advae.requests import AttackRequest
 from advae.threats import Threat, find_threat
 from advae.workflows.siblings import SURROGATE, PipelineRecipes, describe_reseeded, describe_undefended
@@ -122,8 +122,9 @@ def _check_budget(request: AttackRequest, row: Attack, *, side: int) -> None:
             raise BudgetError(
                 f"bad eps {eps}: a number in [0, {most}], in units of a pixel's range (50/255 is accepted)"
             )
-    if len(set(request.eps)) < len(request.eps):
-        raise BudgetError(f"an eps is given twice: {', '.join(map(str, request.eps))}")
+    if len(unite_eps(request.eps)) < len(request.eps):
+        one = "" if len(set(request.eps)) < len(request.eps) else "; attacks compute in float32, where two are equal"
+        raise BudgetError(f"an eps is given twice: {', '.join(map(str, request.eps))}{one}")
 
 
 def _choose_target(request: AttackRequest, row: Attack, classes: int) -> int | None:

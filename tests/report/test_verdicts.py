@@ -177,7 +177,7 @@ def test_one_classifier_is_judged_by_all_its_runs(lab: Lab, healthy: list[Manife
     judged = judge_classifier(lab.registry, healthy[1].parents[0])
     assert (judged.run, judged.eps) == (healthy[1].id, 0.3)
     assert len(judged.pipeline.runs) == 2
-    assert judged.failed == ()
+    assert judged.failures == ()
     named = judge_classifier(lab.registry, healthy[1].parents[0], healthy[:2])
     assert {verdict.check: verdict.status for verdict in named.verdicts}["adaptive"] == "NOT RUN"
     with pytest.raises(NotFoundError, match="no run on clf-000000000000"):

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from advae.verdicts import CHECKS, NOT_VALID, SINGLE, judge_run
+from advae.verdicts import CHECKS, NOT_VALID, SINGLE, judge_run, read_verdicts
+from advae.verdicts.single import SEARCH
 from tests.verdicts.builder import attack
 
 
@@ -103,3 +104,28 @@ def test_every_check_is_made_somewhere() -> None:
 
     assert {*SINGLE, *TOGETHER} == {*CHECKS}
     assert len(CHECKS) == 16
+
+
+@pytest.mark.parametrize(
+    ("changes", "absent"),
+    [
+        ({"method": "square", "threat": "black-box", "steps": None, "queries": 1000}, {"gradients"}),
+        ({"method": "noise", "threat": "noise", "steps": None, "loss": None}, {"gradients", *SEARCH}),
+        ({"method": "worst", "steps": None, "queries": 1000}, set()),
+        ({"method": "of-a-later-version"}, set()),
+    ],
+)
+def test_a_check_is_not_run_where_it_says_nothing_of_the_attack(changes: dict[str, Any], absent: set[str]) -> None:
+    """Also where a stored record has a FAIL: what was stored before needs no new id to be right."""
+    bad = {"zero_gradient_fraction": 1.0, "loss_curve": ((0, 1.0), (1, 0.5)), "lost_fraction": 0.5}
+    row = attack((0.2, 0.6), metrics={"probabilities": True}, result=bad, **changes)[0]
+    old = tuple(judge(row.recipe, row.metrics) for judge in SINGLE.values())
+    read = read_verdicts(row.recipe, row.metrics.model_copy(update={"verdicts": old}))
+    for found in (judge_run(row.recipe, row.metrics), read):
+        told = {verdict.check: verdict for verdict in found}
+        assert {check for check in {"gradients", *SEARCH} if told[check].status == "NOT RUN"} == absent
+        assert all(row.recipe.method in told[check].sentence for check in absent)
+
+
+def test_budgets_that_are_one_float32_are_no_pair_that_must_fall() -> None:
+    assert judge(eps=(0.3, 0.1 + 0.2), left=(0.2, 0.6))["monotone"][0] == "NOT RUN"

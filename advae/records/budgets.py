@@ -1,0 +1,31 @@
+"""When two budgets are one: attacks work in float32, where 0.3 and 0.1 + 0.2 are the same number."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+
+
+def key_eps(eps: float) -> float:
+    """Return the float32 that an attack uses for an eps; eps that share it are one budget.
+
+    Recipes keep the exact eps, which ids are made from. An eps above the range of float32 is its own key.
+    """
+    try:
+        key: float = struct.unpack("<f", struct.pack("<f", eps))[0]
+    except OverflowError:
+        return eps
+    return key
+
+
+def find_eps(several: Sequence[float], eps: float) -> int | None:
+    """Return the place of a budget among several, None where it is none of them."""
+    return next((place for place, other in enumerate(several) if key_eps(other) == key_eps(eps)), None)
+
+
+def unite_eps(several: Iterable[float]) -> dict[float, float]:
+    """Return the budgets among several in ascending order: key -> the smallest eps that is written for it."""
+    found: dict[float, float] = {}
+    for eps in sorted(several):
+        found.setdefault(key_eps(eps), eps)
+    return found

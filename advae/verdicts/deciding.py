@@ -1,0 +1,124 @@
+"""A verdict for each check from all runs of a pipeline, so that no run hides what another one has found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from advae.records import key_eps
+from advae.verdicts.cases import find_full_budget
+from advae.verdicts.checks import CHECKS, UNJUDGED, not_run
+from advae.verdicts.single import SINGLE
+from advae.verdicts.strength import group_by_samples, pick_strongest, rank_strength
+from advae.verdicts.together import TOGETHER
+
+if TYPE_CHECKING:
+    from advae.records import Status, Verdict
+    from advae.verdicts.cases import Attacked, Case
+
+AT_EVERY_EPS = ("adaptive", "black-box", "convergence")
+"""Checks of whether the attack was as strong as it could be, which it has to be wherever a number stands."""
+
+OF_MEMBERS = ("monotone", "convergence", "best-iterate")
+"""Checks on what one attack does in its steps and at its eps, of which an ensemble has none, or often one only."""
+
+GRAVEST: tuple[Status, ...] = ("FAIL", "WARN", "PASS", "NOT RUN")
+
+
+def judge_case(case: Case) -> tuple[Verdict, ...]:
+    """Return a verdict for each of CHECKS, in its order, on the subject and on the other adaptive rows in its norm.
+
+    What the subject's samples cannot answer, those of fewer samples may: a FAIL there counts, a PASS does not.
+    """
+    views = list(_list_views(case))
+    return tuple(_decide(name, case, views) for name in CHECKS)
+
+
+def _list_views(case: Case) -> Iterator[list[Attacked]]:
+    """Yield, for the subject's samples and then each other set, the largest first, the strongest row at each eps.
+
+    The row that says what is left is the first, then come the others from the largest eps down.
+    """
+    subject = case.subject
+    rows = [
+        row
+        for row in case.own
+        if row.recipe.norm == subject.recipe.norm
+        and row.recipe.threat == "adaptive"
+        and row.result.within_budget
+        and row.eps > 0
+    ]
+    same = [row for row in rows if row.sample_key == subject.sample_key]
+    yield [subject, *_list_strongest(case, same, subject)]
+    for group in group_by_samples(row for row in rows if row.sample_key != subject.sample_key):
+        limited = [row for row in group if key_eps(row.eps) < find_full_budget(row.recipe)]
+        first = pick_strongest(limited or group, case.asked)
+        yield [first, *_list_strongest(case, group, first)]
+
+
+def _list_strongest(case: Case, rows: list[Attacked], first: Attacked) -> list[Attacked]:
+    by_eps: dict[float, list[Attacked]] = {}
+    for row in rows:
+        by_eps.setdefault(key_eps(row.eps), []).append(row)
+    others = sorted(by_eps.keys() - {key_eps(first.eps)}, reverse=True)
+    return [pick_strongest(by_eps[eps], case.asked) for eps in others]
+
+
+def _decide(name: str, case: Case, views: list[list[Attacked]]) -> Verdict:
+    """Return a check's verdict on the subject's samples, else the FAIL of the largest others that have any verdict."""
+    own, *others = views
+    verdict = _weigh(name, case, own)
+    if verdict.status == "NOT RUN":
+        for rows in others:
+            found = _weigh(name, case, rows)
+            if found.status == "FAIL":
+                return _add(found, f"n = {len(rows[0].labels)}")
+            if found.status != "NOT RUN":
+                break
+    return verdict
+
+
+def _weigh(name: str, case: Case, rows: list[Attacked]) -> Verdict:
+    """Return the gravest of a check's verdicts on what is left at each eps on the same samples.
+
+    Of the checks that are not AT_EVERY_EPS only a FAIL is taken from another eps: one stored with its run, or one of a
+    check that cannot be made at the first.
+    """
+    first, *others = [(_judge(name, replace(case, subject=row)), row) for row in rows]
+    if name not in AT_EVERY_EPS:
+        open_ = name in SINGLE or first[0].status == "NOT RUN"
+        others = [(verdict, row) for verdict, row in others if open_ and verdict.status == "FAIL"]
+    verdict, row = min([first, *others], key=lambda pair: GRAVEST.index(pair[0].status))
+    if verdict.status == "NOT RUN" or (verdict.status == "PASS" and first[0].status == "NOT RUN"):
+        # A PASS at another eps does not validate the reported one.
+        return first[0]
+    if verdict == row.find_verdict(name):
+        # What a run has stored is on all its eps.
+        return verdict if row.id == first[1].id else _add(verdict, row.id)
+    return _add(verdict, f"eps {row.eps:.4g}") if name in AT_EVERY_EPS or row is not first[1] else verdict
+
+
+def _add(verdict: Verdict, where: str) -> Verdict:
+    return verdict.model_copy(update={"sentence": f"{verdict.sentence} ({where})"})
+
+
+def _judge(name: str, case: Case) -> Verdict:
+    """Return a verdict on the subject; what an ensemble cannot say, the strongest of its attacks run alone that can."""
+    own = _judge_alone(name, case)
+    if own.status != "NOT RUN" or name not in OF_MEMBERS:
+        return own
+    for row in sorted(case.list_members(), key=rank_strength):
+        verdict = _judge_alone(name, replace(case, subject=row))
+        if verdict.status != "NOT RUN":
+            return verdict.model_copy(update={"sentence": f"{row.recipe.method}: {verdict.sentence}"})
+    return own
+
+
+def _judge_alone(name: str, case: Case) -> Verdict:
+    stored = case.subject.find_verdict(name)
+    if name in TOGETHER and not (stored and stored.status == "FAIL"):
+        found = TOGETHER[name](case)
+        # One run's own words are better than none.
+        return stored if stored and found.status == "NOT RUN" else found
+    return stored or not_run(name, UNJUDGED)

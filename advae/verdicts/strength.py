@@ -1,0 +1,116 @@
+"""Which of several attacks says how robust a pipeline is: the one rule wherever a strongest attack is chosen."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from advae import metrics
+from advae.attacks import ATTACKS
+from advae.records import key_eps
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from advae.records import IntArray, RunRecipe
+
+SIGNIFICANT = 0.05
+"""Level of McNemar's exact test below which a difference on the same samples is not due to chance."""
+
+
+class Measurement(Protocol):
+    """One run at one eps, with what became of each sample.
+
+    sample_ids, labels: int64 (n,); right: which samples are still classified correctly, bool (n,); sample_key: what
+    runs on the very same samples have in common.
+    """
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def recipe(self) -> RunRecipe: ...
+    @property
+    def eps(self) -> float: ...
+    @property
+    def accuracy(self) -> float: ...
+    @property
+    def sample_ids(self) -> IntArray: ...
+    @property
+    def labels(self) -> IntArray: ...
+    @property
+    def sample_key(self) -> str: ...
+    @property
+    def right(self) -> NDArray[np.bool_]: ...
+
+
+M = TypeVar("M", bound=Measurement)
+
+
+def find_strongest(rows: Iterable[M], asked: Sequence[str] = ()) -> M | None:
+    """Return the row that says what is left, of rows in one norm on whatever samples; None where there is no row.
+
+    It is the strongest on the largest set of samples. A row on other samples is stronger only if it is so within the
+    same eps, on the samples that both have, and by more than chance. asked: ids of the runs that a user asked for, in
+    that order, which come first among equals.
+    """
+    groups = group_by_samples(rows)
+    if not groups:
+        return None
+    first, *others = groups
+    leader = pick_strongest(first, asked)
+    for challenger in (row for group in others for row in sorted(group, key=lambda row: rank_strength(row, asked))):
+        if key_eps(challenger.eps) <= key_eps(leader.eps) and is_stronger(challenger, leader):
+            leader = challenger
+    return leader
+
+
+def pick_strongest(rows: Iterable[M], asked: Sequence[str] = ()) -> M:
+    """Return the strongest of rows on the same samples, at the smallest eps that reaches its accuracy."""
+    return min(rows, key=lambda row: rank_strength(row, asked))
+
+
+def rank_strength(row: Measurement, asked: Sequence[str] = ()) -> tuple[object, ...]:
+    """Return the sort key of rows on the same samples, the strongest first.
+
+    Of those with one accuracy at one eps the iterative ones come first, then what was asked for, then more effort.
+    """
+    recipe = row.recipe
+    place = asked.index(row.id) if row.id in asked else len(asked)
+    effort = (recipe.steps or 0, recipe.restarts or 1, recipe.queries or 0)
+    return (row.accuracy, key_eps(row.eps), not is_iterative(recipe), place, *(-amount for amount in effort))
+
+
+def is_stronger(challenger: Measurement, leader: Measurement) -> bool:
+    """Whether an attack leaves less than another on the samples that both attacked, by more than chance."""
+    import numpy as np
+
+    _, ours, theirs = np.intersect1d(challenger.sample_ids, leader.sample_ids, return_indices=True)
+    same = challenger.labels[ours] == leader.labels[theirs]
+    right, before = challenger.right[ours][same], leader.right[theirs][same]
+    return bool(right.sum() < before.sum()) and metrics.mcnemar(right, before) < SIGNIFICANT
+
+
+def group_by_samples(rows: Iterable[M]) -> list[list[M]]:
+    """Return the rows by the samples that they attack, the largest set first; of equal ones that with most rows."""
+    groups: dict[str, list[M]] = {}
+    for row in rows:
+        groups.setdefault(row.sample_key, []).append(row)
+    # The samples decide last, so that the order of the rows does not.
+    ordered = sorted(groups.items(), key=lambda group: (-len(group[1][0].labels), -len(group[1]), group[0]))
+    return [group for _, group in ordered]
+
+
+def identify_samples(sample_ids: IntArray, labels: IntArray) -> str:
+    """Return what runs on the very same samples, in the same order and with the same labels, have in common."""
+    digest = hashlib.sha256(sample_ids.astype("<i8").tobytes())
+    digest.update(labels.astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def is_iterative(recipe: RunRecipe) -> bool:
+    """Whether an attack looks more than once; an ensemble does, though it has no steps of its own."""
+    attack = ATTACKS.get(recipe.method)
+    ensemble = attack is not None and bool(attack.members)
+    return ensemble or recipe.steps is not None or recipe.queries is not None
