@@ -83,7 +83,7 @@ class AttackRequest(Request):
     norm: Norm = "linf"
     target: int | None = None
     steps: Count | None = None
-    step_size: Annotated[float, Field(gt=0, le=1)] | None = None
+    step_size: float | None = None
     restarts: Annotated[int, Field(ge=1, le=1000)] | None = None
     draws: Annotated[int, Field(ge=1, le=1000)] | None = None
     queries: Count | None = None

@@ -171,9 +171,23 @@ def test_margin_and_dlr_are_their_formulas(classes: int) -> None:
         expected = max(np.delete(z, y)) - z[y]
         ranked = np.sort(z)[::-1]
         assert margin == pytest.approx(expected, abs=1e-6)
-        assert dlr == pytest.approx(expected / (ranked[0] - ranked[min(2, classes - 1)]), rel=1e-4)
-    moved = LOSSES["dlr"](tf.constant(labels), tf.constant(1e4 * logits + 7)).numpy()
-    np.testing.assert_allclose(moved, LOSSES["dlr"](tf.constant(labels), tf.constant(logits)).numpy(), rtol=1e-2)
+        # With two classes the ratio would be constant.
+        assert dlr == pytest.approx(expected / (ranked[0] - ranked[2]) if classes > 2 else expected, rel=1e-4)
+    if classes > 2:
+        moved = LOSSES["dlr"](tf.constant(labels), tf.constant(1e4 * logits + 7)).numpy()
+        np.testing.assert_allclose(moved, LOSSES["dlr"](tf.constant(labels), tf.constant(logits)).numpy(), rtol=1e-2)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_has_a_gradient_with_few_classes(loss: str, classes: int) -> None:
+    import tensorflow as tf
+
+    logits = tf.constant([[2.0, 0.5, 1.0][:classes]])
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        value = LOSSES[loss](tf.constant([0]), logits)
+    assert np.abs(tape.gradient(value, logits).numpy()).max() > 1e-2
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])

@@ -12,7 +12,7 @@ import pytest
 from advae.backend import compare_precisions
 from advae.batching import apply
 from advae.pipelines import load_pipeline
-from advae.records import ADVERSARIAL
+from advae.records import ADVERSARIAL, Dataset
 from advae.registry import Registry
 from advae.threats import LADDER
 from advae.verdicts import CHECKS, NOT_VALID
@@ -127,6 +127,9 @@ def test_seeds_train_and_attack_again_and_show_the_spread(home: Path, trained: T
         (("--method", "bim", "--queries", "5"), "--queries does not fit attack 'bim'"),
         (("--method", "square", "--steps", "5"), "--steps does not fit attack 'square'"),
         (("--method", "apgd", "--step-size", "0.1"), "--step-size does not fit attack 'apgd'"),
+        (("--method", "pgd", "--step-size", "1.5"), "--step-size 1.5: more than 0 and at most 1, the largest linf"),
+        (("--method", "pgd", "--norm", "l2", "--step-size", "8.5"), "--step-size 8.5: more than 0 and at most 8, the"),
+        (("--method", "pgd", "--step-size", "0"), "--step-size 0.0: more than 0 and at most 1"),
         (("--method", "worst", "--loss", "ce"), "--loss does not fit attack 'worst'"),
         (("--method", "cw"), "attack 'cw' has no --norm linf"),
         (("--method", "bim", "--draws", "4"), "--draws does not fit"),
@@ -186,6 +189,21 @@ def test_a_run_without_images_and_other_entries_are_not_written_as_npy(
         assert refused.code == 2
         assert "--save-adversarial" in refused.err
     assert not list(tmp_path.iterdir())
+
+
+def test_apgd_attacks_two_classes(tmp_path: Path, digits: Dataset) -> None:
+    """The ratio of logits is constant there: it left 92 % where PGD leaves nothing."""
+    parts = {}
+    for name, x, y in (("train", digits.x_train, digits.y_train), ("test", digits.x_test, digits.y_test)):
+        kept = np.isin(y, (3, 8))
+        parts |= {f"x_{name}": x[kept].reshape(-1, 8, 8), f"y_{name}": (y[kept] == 8).astype(np.int64)}
+    np.savez(tmp_path / "two.npz", **parts)
+    data, home = ("--dataset", tmp_path / "two.npz"), tmp_path / "home"
+    succeed("train-clf", "--model", "lr", *data, "--home", home, "-q")
+    command = ("attack", "--home", home, *data, "--eps", "0.4", "--limit", 40, "--json", "-q")
+    apgd, natural = succeed(*command, "--method", "apgd,natural").json["runs"]
+    assert max(run["results"][0]["accuracy"] for run in (apgd, natural)) < 0.1
+    assert natural["results"][0]["targets"] == [1, 0]
 
 
 # ---------------------------------------------------------------- precision

@@ -49,15 +49,22 @@ def margin_loss(labels: Tensor, logits: Tensor) -> Tensor:
     return tf.reduce_max(others, axis=-1) - own
 
 
+NORMALISED = 3
+"""From how many classes on ``dlr_loss`` is a ratio."""
+
+
 def dlr_loss(labels: Tensor, logits: Tensor) -> Tensor:
     """Return the difference-of-logits-ratio loss: the margin divided by z_1 - z_3 of the sorted logits.
 
-    Shift and scale of the logits do not move it. With two classes there is no third, and z_1 - z_2 is taken. Croce and
-    Hein 2020, arXiv:2003.01690, equation 6.
+    Shift and scale of the logits do not move it. With two classes there is no third, and the margin divided by z_1 -
+    z_2 would be 1 or -1 everywhere, without a gradient: the margin itself is returned. Croce and Hein 2020,
+    arXiv:2003.01690, equation 6.
     """
     import tensorflow as tf
 
-    top = tf.math.top_k(logits, min(3, logits.shape[-1])).values
+    if logits.shape[-1] < NORMALISED:
+        return margin_loss(labels, logits)
+    top = tf.math.top_k(logits, NORMALISED).values
     return tf.math.divide_no_nan(margin_loss(labels, logits), top[:, 0] - top[:, -1])
 
 

@@ -1,0 +1,40 @@
+"""What a request to attack becomes: the revision of its recipe, by which old results are told from new ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from advae.attacks import ATTACKS
+from advae.records import RunRecipe
+from advae.requests import AttackRequest
+from advae.workflows.preparing import RUN_REV, prepare_run
+from advae.workflows.siblings import PipelineRecipes
+from tests.entries import make_classifier_recipe
+
+
+def prepare(method: str, classes: int, **changes: Any) -> RunRecipe:
+    recipe = make_classifier_recipe(autoencoder=None)
+    dataset = recipe.dataset.model_copy(update={"classes": tuple(map(str, range(classes)))})
+    recipes = PipelineRecipes(recipe.model_copy(update={"dataset": dataset}))
+    request = AttackRequest(**({"method": method, "threat": "adaptive", "eps": (0.1,)} | changes))
+    return prepare_run(recipes, request, n_test=100, find_twin=lambda twin: twin.id).recipe
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "raised"),
+    [
+        ("apgd", {}, 1),
+        ("pgd", {"loss": "dlr"}, 1),
+        ("worst", {}, 1),
+        ("worst", {"norm": "l2"}, 1),
+        ("pgd", {}, 0),
+        ("apgd", {"loss": "margin"}, 0),
+    ],
+)
+def test_on_two_classes_only_what_follows_a_ratio_has_a_new_revision(
+    method: str, options: dict[str, Any], raised: int
+) -> None:
+    assert prepare(method, 3, **options).recipe_rev == RUN_REV + ATTACKS[method].revision
+    assert prepare(method, 2, **options).recipe_rev == RUN_REV + ATTACKS[method].revision + raised
