@@ -5,12 +5,14 @@ Imports next to nothing at first, so that Ctrl-C while the rest is imported ends
 
 import os
 import sys
+import warnings
 
 
 def run() -> None:
     """Run the command line and exit with its code."""
     try:
         _open_missing_streams()
+        _drop_warnings()
         from advae.cli import main
 
         code = main()
@@ -18,6 +20,17 @@ def run() -> None:
         code = 130
     _empty_streams()
     sys.exit(code)
+
+
+def _drop_warnings() -> None:
+    """Show no warning of Python's, here and in processes that are started, nor let the environment make it an error.
+
+    They tell programmers of our libraries and of us, and stderr tells people. ``python -X dev`` shows them.
+    """
+    if not sys.flags.dev_mode:
+        os.environ.pop("PYTHONWARNINGS", None)
+        sys.warnoptions.clear()
+        warnings.simplefilter("ignore")
 
 
 def _empty_streams() -> None:

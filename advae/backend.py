@@ -8,10 +8,13 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
+
+from advae.settings import keras_json_left_aside, pin_environment, pin_libraries
 
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
@@ -20,18 +23,23 @@ def start_tensorflow() -> None:
     """Import TensorFlow and Keras and start their devices, silently.
 
     Their libraries write to file descriptor 2 whatever the log level says, so the descriptor itself is led away, and
-    what was written is shown only if the import fails. A second call does nothing.
+    what was written is shown only if the import fails. Every setting of theirs that decides a number is pinned, also
+    where they are imported already.
     """
     if "tensorflow" in sys.modules:
+        pin_libraries()
         return
+    pin_environment()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    with _interrupts_kept_back(), _stderr_kept_aside():
+    with _interrupts_kept_back(), _stderr_kept_aside(), keras_json_left_aside(), warnings.catch_warnings():
+        # They warn of one another's age, which would end a process in which warnings are errors.
+        warnings.simplefilter("ignore")
         import keras  # noqa: F401
         import tensorflow as tf
 
         # It warns of retracing when one process trains or attacks several models, which is what we do.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
+        pin_libraries()
         # The devices and XLA each write a line when first used: use them here.
         tf.function(lambda x: x + 1.0, jit_compile=True)(tf.zeros(()))
 

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from advae.batching import lend
 from advae.errors import CorruptError, DivergedError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from advae.networks import Tensor
+    from advae.records import IntArray
 
     Array = NDArray[Any]
 
@@ -87,6 +88,7 @@ def train(
     loss: BatchLoss,
     networks: Sequence[Any],
     data: tuple[Array, ...],
+    labels: IntArray,
     *,
     options: Schedule,
     seed: int,
@@ -104,15 +106,16 @@ def train(
     graph, and so does what is trained too shortly for compiling to pay. checkpoint: is saved to after every epoch, and
     gone on from: the numbers are those of a training that was never interrupted.
 
-    data: arrays of equal length n; a twentieth, drawn by ``seed``, is held out for validation. An epoch is one call
-    of one program that loops over the batches, so that Python is met once an epoch; the last, short batch is
-    padded with weight 0 and costs no second trace. Raises DivergedError at the first epoch whose loss is not finite.
+    data: arrays of equal length n; a twentieth, drawn by ``seed``, is held out for validation, but never all images of
+    a class. labels: int64 (n,). An epoch is one call of one program that loops over the batches, so that Python is met
+    once an epoch; the last, short batch is padded with weight 0 and costs no second trace. Raises DivergedError at the
+    first epoch whose loss is not finite.
     """
     import keras
     import numpy as np
 
     variables = [variable for network in networks for variable in network.trainable_variables]
-    kept, held_out = split(len(data[0]), seed)
+    kept, held_out = split(labels, seed)
     batches = math.ceil(len(kept) / options.batch_size)
     optimizer = keras.optimizers.Adam(
         _rise_and_fall(options.learning_rate, options.epochs * batches) if decay else options.learning_rate
@@ -239,8 +242,35 @@ class _State:
 # ---------------------------------------------------------------- batches
 
 
-def split(n: int, seed: int) -> tuple[Array, Array]:
-    """Return the positions to train on and those held out. Drawn, since a user's images may be sorted by class."""
+def split(labels: IntArray, seed: int) -> tuple[IntArray, IntArray]:
+    """Return the positions to train on and those held out. Drawn, since a user's images may be sorted by class.
+
+    labels: (n,). Of a class of which all images were drawn, one changes places with an image of a class of which more
+    are left; where no class has more, it is trained on and held out.
+    """
+    import numpy as np
+
+    kept, held_out = _draw_split(len(labels), seed)
+    for label in np.setdiff1d(labels[held_out], labels[kept]):
+        place = np.flatnonzero(labels[held_out] == label)[0]
+        _, classes, counts = np.unique(labels[kept], return_inverse=True, return_counts=True)
+        spare = np.flatnonzero(counts[classes] > 1)
+        if len(spare):
+            kept[spare[0]], held_out[place] = held_out[place], kept[spare[0]]
+        else:
+            kept = np.append(kept, held_out[place])
+    return kept, held_out
+
+
+def needs_each_class(labels: IntArray, seed: int) -> Literal[True] | None:
+    """Return True where ``split`` returns another split than the one drawn, else None, for the recipe."""
+    import numpy as np
+
+    kept, held_out = _draw_split(len(labels), seed)
+    return True if len(np.setdiff1d(labels[held_out], labels[kept])) else None
+
+
+def _draw_split(n: int, seed: int) -> tuple[IntArray, IntArray]:
     import numpy as np
 
     order = np.random.default_rng([seed, 0]).permutation(n)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
 import numpy as np
 import pytest
 
+from advae import autoencoders, classifiers
 from advae.errors import DivergedError
 from advae.networks import dense_stack
-from advae.records import NetworkOptions
-from advae.training import RISING, Epoch, _rise_and_fall, train
+from advae.records import Dataset, NetworkOptions
+from advae.requests import AutoencoderRequest, ClassifierRequest
+from advae.training import RISING, Epoch, _rise_and_fall, needs_each_class, split, train
 
 
 def make_options(**changes: Any) -> NetworkOptions:
@@ -33,7 +36,7 @@ def fit_mean(x: Any, options: NetworkOptions, seed: int = 0) -> tuple[Any, list[
         errors = tf.reduce_mean(tf.square(network(batch[0]) - batch[0]), axis=-1)
         return tf.reduce_sum(errors * weights) / tf.reduce_sum(weights)
 
-    history = train(loss, (network,), (x,), options=options, seed=seed, on_epoch=epochs.append)
+    history = train(loss, (network,), (x,), np.zeros(len(x), int), options=options, seed=seed, on_epoch=epochs.append)
     return (network, history), epochs, traces
 
 
@@ -70,6 +73,52 @@ def test_held_out_images_are_a_twentieth_and_not_trained_on() -> None:
     np.testing.assert_array_equal(first.get_weights()[0], second.get_weights()[0])
     assert history.loss == other.loss
     assert history.validation_loss != other.validation_loss
+
+
+def draw_as_before(n: int, seed: int) -> tuple[Any, Any]:
+    order, held_out = np.random.default_rng([seed, 0]).permutation(n), max(1, n // 20)
+    return order[held_out:], order[:held_out]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_each_class_is_trained_on_and_no_other_split_changes(seed: int) -> None:
+    """A class of one image, and one of two, among 60: three are held out."""
+    labels = np.array([0] * 30 + [1] * 27 + [2] * 2 + [3])
+    kept, held_out = split(labels, seed)
+    assert sorted([*kept, *held_out]) == list(range(60))
+    assert len(held_out) == 3
+    assert set(labels[kept]) == {0, 1, 2, 3}
+    before = draw_as_before(60, seed)
+    fair = set(labels[before[0]]) == {0, 1, 2, 3}
+    assert needs_each_class(labels, seed) is (None if fair else True)
+    assert fair == (np.array_equal(kept, before[0]) and np.array_equal(held_out, before[1]))
+
+
+def test_some_of_these_splits_held_out_a_whole_class() -> None:
+    labels = np.array([0] * 30 + [1] * 27 + [2] * 2 + [3])
+    assert 0 < sum(needs_each_class(labels, seed) is True for seed in range(20)) < 20
+
+
+def test_where_each_class_has_one_image_it_is_trained_on_and_held_out() -> None:
+    kept, held_out = split(np.arange(3), 0)
+    assert sorted(kept) == [0, 1, 2]
+    assert len(held_out) == 1
+
+
+def test_the_recipe_says_where_the_split_changed_and_no_other_changes(digits: Dataset) -> None:
+    """Also of what was trained along: it is named after its autoencoder."""
+    rare = digits.y_train.copy()
+    rare[rare == 9] = 8
+    rare[draw_as_before(len(rare), 0)[1][0]] = 9
+    changed = dataclasses.replace(digits, y_train=rare)
+    for type_, expected in (("vanilla", True), ("robust", True), ("pca", None), ("blur", None)):
+        asked = AutoencoderRequest(type=type_)
+        assert "each_class" not in autoencoders.make_recipe(asked, digits).model_dump()
+        assert autoencoders.make_recipe(asked, changed).each_class is expected
+    for model, expected in (("nn", True), ("mlp", True), ("lr", None)):
+        request = ClassifierRequest(model=model)
+        assert "each_class" not in classifiers.make_recipe(request, digits, None).model_dump()
+        assert classifiers.make_recipe(request, changed, None).each_class is expected
 
 
 def test_divergence_names_the_epoch() -> None:

@@ -13,6 +13,7 @@ from advae.errors import UsageError, unknown
 from advae.precisions import FLOAT32
 from advae.records import AutoencoderRecipe, Dataset, History, entry_id
 from advae.requests import AutoencoderRequest
+from advae.training import needs_each_class
 
 if TYPE_CHECKING:
     from advae.networks import Arrays
@@ -56,6 +57,7 @@ def make_recipe(request: AutoencoderRequest, dataset: Dataset, protects: str | N
         seed=request.seed,
         recipe_rev=AUTOENCODERS[request.type].recipe_rev,
         protects=protects,
+        each_class=needs_each_class(dataset.y_train, request.seed) if choices.network else None,
     )
 
 

@@ -73,6 +73,7 @@ class NetworkKind:
             lambda batch, weights, moment: built.loss(batch[0], weights, moment.seed),
             built.networks,
             (lesson.x,),
+            lesson.y,
             options=require_network(recipe),
             seed=recipe.seed,
             on_epoch=lesson.on_epoch,

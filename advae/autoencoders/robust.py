@@ -94,6 +94,7 @@ class RobustKind:
             goal.loss,
             (*built, *behind.networks),
             (lesson.x, lesson.y.astype("int32")),
+            lesson.y,
             options=require_network(recipe),
             seed=recipe.seed,
             on_epoch=lesson.on_epoch,

@@ -7,8 +7,9 @@ from advae.classifiers.kinds import ClassifierKind, Fitted, Logits
 from advae.classifiers.logistic import rebuild_regression
 from advae.classifiers.perceptron import build_head, describe_head
 from advae.errors import UsageError, unknown
-from advae.records import ClassifierRecipe, Dataset, entry_id
+from advae.records import ClassifierRecipe, Dataset, LogisticOptions, entry_id
 from advae.requests import ClassifierRequest
+from advae.training import needs_each_class
 
 __all__ = [
     "CLASSIFIERS",
@@ -51,13 +52,16 @@ def make_recipe(request: ClassifierRequest, dataset: Dataset, autoencoder: str |
     """Return the request with every default filled in. Raises UsageError for what does not exist or does not fit."""
     if request.model not in CLASSIFIERS:
         raise UsageError(unknown("classifier", request.model, CLASSIFIERS))
+    options = CLASSIFIERS[request.model].options(request, dataset)
     return ClassifierRecipe(
         model=request.model,
         dataset=dataset.ref,
         autoencoder=autoencoder,
-        options=CLASSIFIERS[request.model].options(request, dataset),
+        options=options,
         seed=request.seed,
         recipe_rev=RECIPE_REV,
+        # scikit-learn holds nothing out.
+        each_class=None if isinstance(options, LogisticOptions) else needs_each_class(dataset.y_train, request.seed),
     )
 
 

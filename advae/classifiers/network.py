@@ -52,7 +52,7 @@ def fit_layers(network: Any, x: FloatArray, y: IntArray, *, options: Schedule, s
 
     data = (x, y.astype("int32"))
     # At a constant rate the accuracy after the last epoch jumps by half a point from seed to seed.
-    history = train(loss, (network,), data, options=options, seed=seed, on_epoch=on_epoch, decay=True)
+    history = train(loss, (network,), data, y, options=options, seed=seed, on_epoch=on_epoch, decay=True)
     return Fitted(networks.collect_weights((network,)), history=history)
 
 

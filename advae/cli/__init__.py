@@ -17,6 +17,7 @@ from typer.exceptions import Abort, TyperException
 from advae.cli.app import COMMANDS, build_app
 from advae.cli.stdout import ReaderGoneError, explain
 from advae.errors import AdvaeError, printable
+from advae.settings import pin_environment
 
 USAGE, DISK, INTERRUPTED, DEFECT = 2, 5, 130, 1
 
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; whatever went wrong is one line on stderr."""
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     signal.signal(signal.SIGTERM, _interrupt)
+    pin_environment()
     try:
         # Also what `--ae "$AE"` becomes when the command that should have set AE failed.
         if any(word == "" or (word.startswith("--") and word.endswith("=")) for word in arguments):

@@ -56,7 +56,8 @@ class AutoencoderRecipe(Record):
 
     A control (blur, ...) is of this kind too: network and loss are None, since nothing is trained. protects: id of the
     classifier that this one was trained in front of, which stayed as it was; None where there was none, or where it
-    was trained along.
+    was trained along. each_class: True where the images that were drawn to be held out were all of a class, so that one
+    of them is trained on; None where the drawn ones are held out.
     """
 
     kind: Literal["ae"] = "ae"
@@ -69,6 +70,7 @@ class AutoencoderRecipe(Record):
     seed: Seed
     recipe_rev: int
     protects: str | None = absent_unless_given()
+    each_class: Literal[True] | None = absent_unless_given()
 
     @property
     def is_control(self) -> bool:
@@ -95,6 +97,7 @@ class ClassifierRecipe(Record):
     seed: Seed
     recipe_rev: int
     origin: str | None = absent_unless_given()
+    each_class: Literal[True] | None = absent_unless_given()
 
     @property
     def parents(self) -> tuple[str, ...]:

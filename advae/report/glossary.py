@@ -74,6 +74,8 @@ GLOSSARY: dict[str, str] = {
     "restarts": "From how many random points the attack starts, the best of which counts; null or absent for an attack "
     "without a choice.",
     "loss": "What the attack climbs; null for one that has no choice.",
+    "each_class": "True where all images of a class were drawn to be held out, so that one of them is trained on; "
+    "absent elsewhere.",
     "protects": "Id of the classifier that the autoencoder was trained in front of and that stayed as it was; absent "
     "where there was none, or where it was trained along.",
     "origin": "Id of what the classifier's weights were taken from: another classifier, or the autoencoder that it was "

@@ -49,8 +49,8 @@ def _identify(row: Row) -> tuple[object, ...]:
 
 def identify_seedless(run: Run) -> str:
     """Return what pipelines have in common that differ in the seeds of classifier and autoencoder only."""
-    classifier = run.classifier_recipe.model_dump(mode="json", exclude={"seed", "autoencoder"})
-    purifier = run.autoencoder_recipe.model_dump(mode="json", exclude={"seed"}) if run.autoencoder_recipe else None
+    classifier = run.classifier_recipe.model_dump(mode="json", exclude={"seed", "autoencoder", "each_class"})
+    purifier = run.autoencoder_recipe and run.autoencoder_recipe.model_dump(mode="json", exclude={"seed", "each_class"})
     return json.dumps([classifier, purifier], sort_keys=True)
 
 

@@ -66,7 +66,7 @@ def prepare_keras(setting: Setting, **options: Any) -> Prepared:
     keras.utils.set_random_seed(SEED)
     model = keras.Sequential(list(build_vanilla(_describe(setting)).networks))
     model.compile(keras.optimizers.Adam(1e-3), loss=autoencoders.LOSSES["categorical-crossentropy"], **options)
-    kept, held_out = split(len(setting.data.x_train), SEED)
+    kept, held_out = split(setting.data.y_train, SEED)
     x, fixed = setting.data.x_train[kept], setting.data.x_train[held_out]
 
     def work() -> float:
