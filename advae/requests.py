@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
@@ -93,6 +95,26 @@ class AttackRequest(Request):
     limit: Count | None = None
     save_adversarial: bool = False
     seed: Seed = 0
+
+
+def suggest_scale(value: float, most: float) -> str:
+    """Return the end of an error line for a number above ``most``: what it is as a gray level of 0 to 255."""
+    return f"; did you mean {value:g}/255?" if most < value <= 255 * most else ""
+
+
+def suggest_point(eps: Sequence[float]) -> str | None:
+    """Return the radius that was meant where 0 and a whole number follow each other: ``0,1`` for ``0.1``."""
+    pairs = (f"0.{after:.0f}" for before, after in pairwise(eps) if before == 0 and float(after).is_integer())
+    return next(pairs, None)
+
+
+def note_zero(eps: Sequence[float]) -> str | None:
+    """Return what to say of a radius of 0 among others, which mostly comes of a decimal comma; None without one."""
+    if len(eps) == 1 or 0 not in eps:
+        return None
+    point = suggest_point(eps)
+    meant = f"; did you mean {point}, with a decimal point?" if point else ""
+    return f"eps 0 changes no image: robust accuracy there is the clean accuracy{meant}"
 
 
 def parse_number(text: str) -> float:

@@ -128,6 +128,20 @@ def test_no_clip_is_never_called_a_valid_result(trained: Trained) -> None:
     assert "not a valid result" in outcome.err
 
 
+def test_a_zero_among_several_eps_is_told_once_and_the_attack_goes_on(trained: Trained) -> None:
+    attack = ("attack", "--method", "fgsm,noise", "--limit", 20, "--clf", trained.lr, "--home", trained.home, "--eps")
+    told = succeed(*attack, "0,1")
+    assert len(told.out.split()) == 2
+    assert told.err.count("eps 0 ") == told.err.count("did you mean 0.1, with a decimal point?") == 1
+    assert "eps 0 changes no image" in succeed(*attack, "0,0.1").err
+    assert "eps 0 " not in succeed(*attack, "0").err
+
+
+def test_a_step_size_may_be_a_fraction_as_eps_may(trained: Trained) -> None:
+    attack = ("attack", "--method", "bim", "--eps", "8/255", "--limit", 20, "--clf", trained.lr, "--home", trained.home)
+    assert succeed(*attack, "--step-size", "2/255").out == succeed(*attack, "--step-size", repr(2 / 255)).out
+
+
 def test_clf_left_out_is_what_the_last_training_returned_of_the_dataset_named(home: Path, trained: Trained) -> None:
     succeed("train-clf", "--model", "nn", "--epochs", 8, "--home", home, "-q")
     attack = ("attack", "--method", "fgsm", "--eps", "0.1", "--limit", 50, "--home", home, "--json")
@@ -363,6 +377,14 @@ BAD: list[tuple[list[str], int, str]] = [
     (["attack", "--method", "fgsm", "--eps", "0.1,zero"], 2, "'zero'"),
     (["attack", "--method", "fgsm", "--eps", "1/0"], 2, "'1/0'"),
     (["attack", "--method", "fgsm", "--eps", ""], 2, "an argument is empty"),
+    (["attack", "--method", "fgsm", "--eps", "30"], 2, "did you mean 30/255?"),
+    (["attack", "--method", "fgsm", "--eps", "0,3"], 2, "did you mean 0.3, with a decimal point?"),
+    (["attack", "--method", "fgsm", "--eps", "0.1,0,05"], 2, "bad eps '0,05': did you mean 0.05, with a decimal"),
+    (["attack", "--method", "fgsm", "--eps", "0.1", "--fail-under", "0,5"], 2, "got '0,5'; did you mean 0.5?"),
+    (["attack", "--method", "bim", "--eps", "0.1", "--step-size", "2/0"], 2, "a number, got '2/0'"),
+    (["attack", "--method", "bim", "--eps", "0.1", "--steps", "1e3"], 2, "an integer, got '1e3'"),
+    (["train-ae", "--type", "binary", "--threshold", "128"], 2, "did you mean 128/255?"),
+    (["train-ae", "--type", "robust", "--train-eps", "8"], 2, "did you mean 8/255?"),
     (["attack", "--method", "fgsm", "--eps", "0.1,0.1"], 2, "twice"),
     (["attack", "--method", ",", "--eps", "0.1"], 2, "--method"),
     (["attack", "--method", "fgsm", "--eps", "0.1", "--threat", "adaptiv"], 2, "did you mean 'adaptive'"),
@@ -613,6 +635,28 @@ def test_a_device_is_not_replaced_by_a_file(trained: Trained, tmp_path: Path) ->
         assert "a folder or a device" in line
     assert (tmp_path / "pipe").is_fifo()
     one_line(call("purify", "--ae", trained.ae, tmp_path / "pipe", tmp_path / "out.npy", "--home", trained.home), 6)
+
+
+def test_purify_replaces_what_it_reads_by_force_only(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = tmp_path / "in.npy"
+    np.save(source, np.full((2, 8, 8), 0.5, "f4"))
+    (tmp_path / "link.npy").symlink_to("in.npy")
+    (tmp_path / "hard.npy").hardlink_to(source)
+    before = source.read_bytes()
+    purify = ("purify", "--ae", trained.ae, "--home", trained.home, "-q")
+    for pair in ((source, source), ("in.npy", source), (source, "link.npy"), ("link.npy", "./in.npy")):
+        assert "it is the file of the images to purify" in one_line(call(*purify, *pair), 2)
+    one_line(call(*purify, source, "hard.npy"), 2)
+    assert source.read_bytes() == before
+    inside = trained.home / "entries" / trained.ae / "weights.npz"
+    assert "it lies in the registry" in one_line(call(*purify, source, inside), 2)
+    (tmp_path / "out.npy").write_text("older")
+    succeed(*purify, source, "out.npy")
+    succeed(*purify, source, source, "--force")
+    assert source.read_bytes() == (tmp_path / "out.npy").read_bytes() != before
 
 
 def test_predict_prints_nothing_where_the_last_image_is_bad(trained: Trained, tmp_path: Path) -> None:

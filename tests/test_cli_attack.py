@@ -165,6 +165,14 @@ def test_adversarial_images_are_handed_on_as_npy(eps: str, home: Path, trained: 
         assert (predictions == arrays["-labels"]).mean() == pytest.approx(result["accuracy"])
         assert 0 <= result["accuracy_8bit"] <= 1
     assert out.err == ""
+    again = ("registry", "export", run["id"], tmp_path / "adv.npy", "--format", "npy", "--home", home)
+    assert f"{tmp_path}/adv-ids.npy: it exists already" in call(*again).err
+    (tmp_path / "adv-labels.npy").write_text("mine")
+    for name in ("", "-ids"):
+        (tmp_path / f"adv{name}.npy").unlink()
+    assert call(*again).code == 2
+    assert {path.name for path in tmp_path.glob("adv*")} == {"adv-labels.npy", "adv-predictions.npy"}
+    assert succeed(*again, "--force").out == out.out
     if not stack:
         succeed("predict", "--clf", trained.nn, tmp_path / "adv.npy", "--home", home)
 

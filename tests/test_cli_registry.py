@@ -438,15 +438,21 @@ def test_export_and_import_to_the_byte(scene: Scene, tmp_path: Path) -> None:
     succeed("registry", "verify", "--home", other)
 
 
-def test_an_exported_file_is_replaced_whole(scene: Scene) -> None:
+def test_a_file_is_replaced_by_force_only_and_whole(scene: Scene) -> None:
     file = scene.folder / "it.tar"
     file.write_text("mine")
+    (scene.folder / "link.tar").symlink_to(file)
+    for path in (file, scene.folder / "link.tar"):
+        assert f"bad FILE {path}: it exists already" in refuse(2, "export", scene.run, path)
+    (scene.folder / "link.tar").unlink()
+    succeed("registry", "export", scene.run, file, "--force")
+    assert file.read_bytes() == scene.bundle
     spoil(scene, scene.ae)
-    assert str(scene.entry(scene.ae) / WEIGHTS) in refuse(4, "export", scene.run, file)
-    assert file.read_text() == "mine"
+    assert str(scene.entry(scene.ae) / WEIGHTS) in refuse(4, "export", scene.run, file, "--force")
+    assert file.read_bytes() == scene.bundle
     assert list_names(scene.folder) == ["images.npy", "it.tar"]
     assert succeed("registry", "rm", scene.run).id
-    refuse(4, "export", scene.clf, file)
+    refuse(4, "export", scene.clf, file, "--force")
 
 
 BAD_EXPORTS: dict[str, tuple[tuple[str, ...], int, str]] = {

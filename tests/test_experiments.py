@@ -162,6 +162,13 @@ def test_what_an_attacker_needs_is_part_of_the_plan(tmp_path: Path) -> None:
     assert Counter(cell.level for cell in cells) == {"autoencoders": 3, "classifiers": 2, "attacks": 1}
 
 
+def test_a_zero_among_several_eps_of_a_plan_is_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    experiment = read_experiment(write(tmp_path, SMALL.replace('[0.1, "50/255"]', "[0,1]")))
+    lay_out(Workspace(Registry(tmp_path / "home"), tell=told.append), experiment)
+    assert [line for line in told if "did you mean 0.1" in line] == told != []
+
+
 def test_each_seed_has_cells_of_its_own(tmp_path: Path) -> None:
     once, twice = lay_out_plan(tmp_path, SMALL), lay_out_plan(tmp_path, SMALL + "\n")
     assert [cell.id for cell in once] == [cell.id for cell in twice]

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +157,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, digits: Dataset) -> Lab:
     registry = Registry(tmp_path_factory.mktemp("home"))
     folder = tmp_path_factory.mktemp("exported")
     entries = publish_all(registry, digits)
-    workspace = Workspace(registry)
+    workspace = Workspace(registry, force=True)
     exported = {name: export_keras(workspace, entries[name].id, folder / f"{name}.keras") for name in KERAS}
     for name in JOBLIB:
         exported[f"{name} (joblib)"] = export_joblib(workspace, entries[name].id, folder / f"{name} (joblib).joblib")
@@ -448,7 +448,7 @@ def damage(lab: Lab, name: str, home: Path, *, fit: bool) -> Workspace:
     else:
         arrays = {key: array[..., :-1] for key, array in registry.read_arrays(manifest, WEIGHTS).items()}
         registry.publish(manifest.recipe, manifest.metrics, {WEIGHTS: arrays}, replace=True)
-    return Workspace(registry)
+    return Workspace(registry, force=True)
 
 
 @pytest.mark.parametrize("fit", [True, False], ids=["a bit", "shapes"])
@@ -486,9 +486,12 @@ def test_a_disk_that_fills_leaves_nothing(format_: str, name: str, room: int, la
 
 
 @pytest.mark.parametrize(("format_", "name"), FORMATS)
-def test_an_older_file_is_replaced(format_: str, name: str, lab: Lab, tmp_path: Path) -> None:
+def test_an_older_file_is_replaced_by_force_only(format_: str, name: str, lab: Lab, tmp_path: Path) -> None:
     target = tmp_path / "out.keras"
     target.write_text("old")
+    with pytest.raises(UsageError, match="exists already; name another file, or replace it with --force"):
+        EXPORTS[format_](replace(lab.workspace, force=False), lab.entries[name].id, target)
+    assert target.read_text() == "old"
     EXPORTS[format_](lab.workspace, lab.entries[name].id, target)
     assert target.stat().st_size > 1000
     assert list(tmp_path.iterdir()) == [target]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 
 from advae.attacks import ATTACKS
-from advae.requests import AttackRequest
+from advae.requests import AttackRequest, note_zero
 from advae.threats import LADDER, THREATS
 from advae.workflows.planning import climb, list_checks, list_undefended
 
@@ -64,6 +65,24 @@ def test_what_does_not_fit_together_is_told_and_put_right() -> None:
         "bim under black-box: square under black-box is what that comes to",
         "noise under adaptive: noise under noise is what that comes to",
     ]
+
+
+@pytest.mark.parametrize(
+    ("eps", "said"),
+    [
+        ((0.0,), None),
+        ((0.1, 0.3), None),
+        ((0.0, 0.1), "eps 0 changes no image"),
+        ((0.1, 0.0), "eps 0 changes no image"),
+        ((0.0, 1.0), "did you mean 0.1, with"),
+        ((0.1, 0.0, 1.0), "did you mean 0.1, with"),
+        ((0.0, math.inf), "eps 0 changes no image"),
+    ],
+)
+def test_a_zero_among_several_radii_is_a_decimal_comma_perhaps(eps: tuple[float, ...], said: str | None) -> None:
+    note = note_zero(eps)
+    assert said in note if said and note else note == said
+    assert note is None or ("did you mean" in note) is ("did you mean" in str(said))
 
 
 def test_unknown_names_are_left_for_whoever_refuses_them() -> None:

@@ -14,7 +14,7 @@ from advae.autoencoders.purifiers import Choices, Lesson, Option, Options, Purif
 from advae.errors import CorruptError, UsageError
 from advae.networks import Tensor
 from advae.records import AutoencoderRecipe, Dataset
-from advae.requests import AutoencoderRequest
+from advae.requests import AutoencoderRequest, suggest_scale
 
 if TYPE_CHECKING:
     from advae.networks import Arrays
@@ -204,7 +204,9 @@ def build_binary(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
 
 def _check_binary(options: Options, side: int) -> None:
     if not 0 < float(options["threshold"]) < 1:
-        raise UsageError(f"bad --threshold {options['threshold']}: between 0 and 1")
+        raise UsageError(
+            f"bad --threshold {options['threshold']}: between 0 and 1{suggest_scale(float(options['threshold']), 1)}"
+        )
 
 
 # ---------------------------------------------------------------- the table

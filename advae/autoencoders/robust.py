@@ -20,7 +20,7 @@ from advae.autoencoders.purifiers import Choices, Lesson, Option, Options, Purif
 from advae.errors import CorruptError, UsageError, unknown
 from advae.networks import Tensor
 from advae.records import Activations, AutoencoderRecipe, Dataset, History
-from advae.requests import AutoencoderRequest
+from advae.requests import AutoencoderRequest, suggest_scale
 from advae.training import Moment, train
 
 if TYPE_CHECKING:
@@ -272,8 +272,11 @@ def perturb(climb: Callable[[Tensor], Tensor], x: Tensor, *, eps: Tensor, steps:
 def _check_options(options: Options) -> None:
     if options["body"] not in BODIES:
         raise UsageError(unknown("body", str(options["body"]), BODIES))
-    if not 0 < float(options["train_eps"]) <= 1:
-        raise UsageError(f"bad --train-eps {options['train_eps']}: above 0, at most 1, in units of a pixel's range")
+    eps = float(options["train_eps"])
+    if not 0 < eps <= 1:
+        raise UsageError(
+            f"bad --train-eps {eps}: above 0, at most 1, in units of a pixel's range{suggest_scale(eps, 1)}"
+        )
     if not 1 <= int(options["train_steps"]) <= 1000:
         raise UsageError(f"bad --train-steps {options['train_steps']}: 1 to 1000")
     if not 0 <= float(options["warmup"]) <= 1:

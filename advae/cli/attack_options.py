@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from advae.attacks import ATTACKS, BOTH, DEFAULT_LOSS
 from advae.attacks.losses import LOSSES
 from advae.cli.groups import Group, complete_names, make_option
 from advae.cli.options import describe_rows, split_names
-from advae.errors import UsageError, unknown
+from advae.errors import BudgetError, UsageError, unknown
 from advae.precisions import FLOAT32, PRECISIONS
 from advae.threats import ALL, THREATS
 
@@ -127,4 +129,9 @@ def parse_eps(text: str) -> tuple[float, ...]:
     """Return the radii of ``0.1,0.2`` or ``50/255``, not yet checked against [0, 1]. Raises BudgetError."""
     from advae.requests import parse_number
 
-    return tuple(parse_number(part.strip()) for part in text.split(","))
+    parts = [part.strip() for part in text.split(",")]
+    # 0,05 would be read as 0 and 5.
+    for before, part in pairwise(parts):
+        if re.fullmatch(r"0\d+", part):
+            raise BudgetError(f"bad eps {before + ',' + part!r}: did you mean {before}.{part}, with a decimal point?")
+    return tuple(map(parse_number, parts))

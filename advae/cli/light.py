@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from typer import BadParameter
 from typer.core import TyperCommand, TyperGroup
 
 from advae.paths import to_path
@@ -56,4 +57,29 @@ class _Plainly:
             return PLAIN[self.type](value)
         if not several and type(value) is self.type and param.get_default(ctx) == value:
             return value
-        return self.typer_own().coerce(value, param=param, ctx=ctx)
+        if self.type is float and isinstance(value, str):
+            value = _divide(value)
+        try:
+            return self.typer_own().coerce(value, param=param, ctx=ctx)
+        except BadParameter as error:
+            error.message += _show(value)
+            raise
+
+
+def _divide(text: str) -> str | float:
+    """Return the number that a fraction such as ``2/255`` stands for, and anything else as it is."""
+    numerator, slash, denominator = text.partition("/")
+    try:
+        return float(numerator) / float(denominator) if slash else text
+    except (ValueError, ArithmeticError):
+        return text
+
+
+def _show(value: object) -> str:
+    """Return what was got, for the end of an error line; a decimal comma with what it was to be."""
+    point = str(value).replace(",", ".")
+    try:
+        hint = f"; did you mean {float(point):g}?" if point != value else ""
+    except ValueError:
+        hint = ""
+    return f", got {value!r}{hint}"

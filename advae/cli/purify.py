@@ -20,9 +20,10 @@ def purify(
     ae: Annotated[
         str, typer.Option("--ae", metavar="REF", help="The autoencoder or control.", autocompletion=complete_refs("ae"))
     ],
+    force: Annotated[bool, typer.Option("--force", help="Also where OUT is IN itself, which is lost then.")] = False,
 ) -> None:
     """Purify images; prints the path of the result."""
-    with session.workspace("purify") as workspace:
+    with session.workspace("purify", force=force) as workspace:
         manifest, count = purify_images(workspace, ae, source, target)
     session.tell(f"{count} images purified")
     session.put({"autoencoder": manifest.id, "n": count, "path": str(target)}, str(target))

@@ -10,18 +10,25 @@ from typing import TYPE_CHECKING
 from advae import images, metrics
 from advae.backend import start_tensorflow
 from advae.batching import compile_batched
+from advae.errors import UsageError
 from advae.pipelines import load_pipeline, load_purifier
 from advae.records import Manifest
-from advae.workflows.workspace import Workspace
+from advae.workflows.workspace import Workspace, refuse_inside
 
 if TYPE_CHECKING:
     from advae.records import FloatArray, IntArray
 
 
 def purify(workspace: Workspace, ae_ref: str, source: Path, target: Path) -> tuple[Manifest, int]:
-    """Write the purified images of a .npy file to another, float32 of the same shape; return purifier and count."""
+    """Write the purified images of a .npy file to another, float32 of the same shape; return purifier and count.
+
+    Raises UsageError where both are one file, unless the workspace's ``force`` is on, and for a target in the registry.
+    """
     manifest = workspace.registry.resolve(ae_ref, "ae")
     stored = images.open_images(source, manifest.recipe.dataset.side)
+    refuse_inside(workspace, target)
+    if target.exists() and target.samefile(source) and not workspace.force:
+        raise UsageError(f"bad OUT {target}: it is the file of the images to purify; name another, or use --force")
     start_tensorflow()
     purifier = compile_batched(load_purifier(workspace.registry, manifest))
     with images.write_images(target, stored.shape) as write:

@@ -14,7 +14,7 @@ from advae.pipelines import load_pipeline
 from advae.precisions import BFLOAT16, FLOAT32
 from advae.records import ClassifierRecipe, Dataset, Manifest, RunRecipe
 from advae.registry import Registry
-from advae.requests import AttackRequest
+from advae.requests import AttackRequest, note_zero
 from advae.threats import ALL, THREATS, Surface
 from advae.verdicts import judge_run
 from advae.workflows.planning import climb, list_checks, list_undefended
@@ -83,7 +83,7 @@ def attack(workspace: Workspace, clf_ref: str | None, dataset_name: str | None, 
     """
     first = _choose_classifier(workspace, clf_ref, dataset_name)
     # Whatever is wrong with the plan shows on the first classifier, before hours go into others.
-    notes: list[str] = []
+    notes = list(filter(None, {note_zero(request.eps) for request in plan.requests}))
     requested, checks = _prepare(workspace, first, plan, notes.append)
     for note in notes:
         workspace.tell(note)

@@ -15,7 +15,7 @@ from advae.pipelines import WEIGHTS, find_purifier, load_logits, load_purifier
 from advae.records import ADVERSARIAL, AutoencoderMetrics, Manifest
 from advae.threats import THREATS, follow_identity
 from advae.verdicts import NOT_VALID
-from advae.workflows.workspace import Workspace, refuse_inside
+from advae.workflows.workspace import Workspace, check_targets
 
 if TYPE_CHECKING:
     from advae.autoencoders import Purifier
@@ -49,16 +49,17 @@ def export_keras(workspace: Workspace, ref: str, path: Path) -> Exported:
     """Write an autoencoder, or a classifier behind its purifier, as a Keras model that is whole without this package.
 
     Images float32 (n, side, side, 1) in [0, 1] -> logits (n, classes), or purified images of the same shape. Raises
-    UsageError for a run, or a path that Keras would not read; CorruptError; DiskError, with nothing left behind.
+    UsageError for a run, or a path that Keras would not read or that is there already; CorruptError; DiskError, with
+    nothing left behind.
     """
     if not path.name.endswith(f".{KERAS}"):
         raise UsageError(f"bad FILE {path}: Keras reads a model only from a name that ends in .{KERAS}")
     manifest = workspace.registry.resolve(ref)
     if manifest.kind not in ("ae", "clf"):
         raise UsageError(f"{manifest.id} is a {manifest.kind}; --format {KERAS} takes an autoencoder or a classifier")
+    check_targets(workspace, path)
     start_tensorflow()
     model, purifier = _build_model(workspace.registry, manifest)
-    refuse_inside(workspace, path)
     with write_aside(path) as draft:
         model.save(draft)
     by_mean, exact = purifier is not None and purifier.samples, purifier is None or purifier.differentiable
@@ -120,11 +121,11 @@ def export_joblib(workspace: Workspace, ref: str, path: Path) -> Exported:
             f"{manifest.id} is no lr classifier, and --format {JOBLIB} takes nothing else; --format {KERAS} takes any "
             "classifier, and an autoencoder"
         )
+    check_targets(workspace, path)
     from joblib import dump
 
     recipe, metrics = manifest.as_classifier()
     model = rebuild_regression(recipe, workspace.registry.read_arrays(manifest, WEIGHTS), metrics.iterations)
-    refuse_inside(workspace, path)
     with write_aside(path) as draft:
         dump(model, draft)
     alone = f"the classifier alone; it expects images purified by {recipe.autoencoder}"
@@ -150,18 +151,19 @@ def export_npy(workspace: Workspace, ref: str, path: Path) -> Exported:
         )
     import numpy as np
 
-    refuse_inside(workspace, path)
+    parts = {name: path.with_name(f"{path.stem}{name}.{NPY}") for name in ("-ids", "-labels", "-predictions", "")}
+    check_targets(workspace, *parts.values())
     arrays, side = workspace.registry.read_arrays(manifest, ADVERSARIAL), manifest.recipe.dataset.side
     images = arrays["x_adv"].astype(np.float32).reshape(*arrays["x_adv"].shape[:2], side, side)
     alone = len(images) == 1
     # The images last: where they are, all is there.
-    for suffix, array in (
+    for name, array in (
         ("-ids", arrays["ids"]),
         ("-labels", arrays["labels"]),
         ("-predictions", arrays["predictions"][0] if alone else arrays["predictions"]),
         ("", images[0] if alone else images),
     ):
-        with write_aside(path.with_name(f"{path.stem}{suffix}.{NPY}")) as draft, draft.open("wb") as stream:
+        with write_aside(parts[name]) as draft, draft.open("wb") as stream:
             np.save(stream, array, allow_pickle=False)
     return Exported(manifest, notes=tuple(_describe_images(manifest)))
 

@@ -21,7 +21,7 @@ from advae.records import (
     Scalar,
     entry_id,
 )
-from advae.requests import AttackRequest, AutoencoderRequest, ClassifierRequest, PlacementRequest
+from advae.requests import AttackRequest, AutoencoderRequest, ClassifierRequest, PlacementRequest, note_zero
 from advae.threats import ALL, THREATS, list_threats
 from advae.workflows.planning import climb
 from advae.workflows.preparing import Prepared, prepare_run
@@ -78,6 +78,8 @@ def lay_out(workspace: Workspace, experiment: Experiment) -> tuple[Cell, ...]:
     """
     found: dict[str, Cell] = {}
     _refuse_unknown_threats(experiment)
+    for note in dict.fromkeys(filter(None, (note_zero(plan.eps) for plan in experiment.attacks))):
+        workspace.tell(note)
     for place in experiment.datasets:
         dataset = load_named(workspace, place)
         for seed in experiment.seeds:

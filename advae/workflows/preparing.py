@@ -14,7 +14,7 @@ from advae.evaluation import DRAWS_PER_BATCH
 from advae.evaluation.attacker import list_members
 from advae.precisions import BFLOAT16, FLOAT32, PRECISIONS
 from advae.records import RunRecipe, unite_eps
-from advae.requests import AttackRequest
+from advae.requests import AttackRequest, suggest_point, suggest_scale
 from advae.threats import Threat, find_threat
 from advae.workflows.siblings import SURROGATE, PipelineRecipes, describe_reseeded, describe_undefended
 
@@ -130,14 +130,16 @@ def _check_budget(request: AttackRequest, row: Attack, *, side: int) -> None:
     if request.step_size is not None and not 0 < request.step_size <= most:
         raise UsageError(
             f"bad --step-size {request.step_size}: more than 0 and at most {most}, "
-            f"the largest {request.norm} distance between two images"
+            f"the largest {request.norm} distance between two images{suggest_scale(request.step_size, most)}"
         )
     if not request.eps:
         raise BudgetError(f"no eps given; one or more numbers in [0, {most}], such as 0.1,0.2 or 50/255")
+    point = suggest_point(request.eps)
     for eps in request.eps:
         if not (math.isfinite(eps) and 0 <= eps <= most):
             raise BudgetError(
                 f"bad eps {eps}: a number in [0, {most}], in units of a pixel's range (50/255 is accepted)"
+                f"{f'; did you mean {point}, with a decimal point?' if point else suggest_scale(eps, most)}"
             )
     if len(unite_eps(request.eps)) < len(request.eps):
         one = "" if len(set(request.eps)) < len(request.eps) else "; attacks compute in float32, where two are equal"

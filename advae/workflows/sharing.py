@@ -9,18 +9,19 @@ from advae.drafts import write_aside
 from advae.errors import UsageError
 from advae.records import Manifest
 from advae.registry.bundles import Imported, read_bundle, write_bundle
-from advae.workflows.workspace import Workspace, refuse_inside
+from advae.workflows.workspace import Workspace, check_targets
 
 
 def export_bundle(workspace: Workspace, ref: str, target: Path | IO[bytes]) -> tuple[Manifest, list[str]]:
     """Write an entry and all that it rests on as a bundle; return its manifest and all ids.
 
-    Raises CorruptError where one of them is damaged, DiskError, with nothing left behind in a file's place.
+    Raises UsageError for a file that exists, unless the workspace's ``force`` is on, CorruptError where an entry is
+    damaged, DiskError, with nothing left behind in a file's place.
     """
     manifest = workspace.registry.resolve(ref)
     if not isinstance(target, Path):
         return manifest, write_bundle(workspace.registry, manifest, target)
-    refuse_inside(workspace, target)
+    check_targets(workspace, target)
     with write_aside(target) as draft, draft.open("wb") as stream:
         return manifest, write_bundle(workspace.registry, manifest, stream)
 

@@ -24,7 +24,7 @@ DEFAULT_DATASET = "digits"
 class Workspace:
     """Where a command works and whom it tells: registry, data folder, progress.
 
-    force: compute again what is already there. tell: takes a line for people.
+    force: compute again, or replace, what is already there. tell: takes a line for people.
     """
 
     registry: Registry
@@ -82,6 +82,15 @@ def refuse_inside(workspace: Workspace, target: Path) -> None:
     """Raise UsageError for a file that would be written into the registry's own folder."""
     if target.resolve().is_relative_to(workspace.registry.home.resolve()):
         raise UsageError(f"bad FILE {target}: it lies in the registry; write it elsewhere")
+
+
+def check_targets(workspace: Workspace, *targets: Path) -> None:
+    """Raise UsageError where a file to write lies in the registry, or is there already and ``force`` is off."""
+    for target in targets:
+        refuse_inside(workspace, target)
+        # What is no file, such as a folder or a device, is refused by what writes.
+        if target.is_file() and not workspace.force:
+            raise UsageError(f"bad FILE {target}: it exists already; name another file, or replace it with --force")
 
 
 def identify_dataset(name: str, data_dir: Path | None) -> str:

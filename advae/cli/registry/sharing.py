@@ -38,6 +38,7 @@ def export_entry(
             autocompletion=complete_names(FORMATS),
         ),
     ] = BUNDLE,
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE where it exists already.")] = False,
 ) -> None:
     """Write an entry to a file for other people or other programs; prints the file's name."""
     if format_ not in FORMATS:
@@ -48,13 +49,13 @@ def export_entry(
     if file == PIPE and (format_ != BUNDLE or sys.stdout.isatty()):
         raise UsageError("bad FILE '-': only a bundle goes to stdout, and only into a pipe or a file")
     if format_ == BUNDLE:
-        with session.workspace(f"export {ref}") as workspace, writing() if file == PIPE else nullcontext():
+        with session.workspace(f"export {ref}", force=force) as workspace, writing() if file == PIPE else nullcontext():
             manifest, ids = export_bundle(workspace, ref, sys.stdout.buffer if file == PIPE else file)
         session.tell(f"{file} holds {', '.join(ids)}")
         if file != PIPE:
             session.put({"id": manifest.id, "format": format_, "file": str(file), "ids": ids}, str(file))
         return
-    with session.workspace(f"export {ref}") as workspace:
+    with session.workspace(f"export {ref}", force=force) as workspace:
         exported = EXPORTS[format_](workspace, ref, file)
     for note in exported.notes:
         session.tell(f"{file}: {note}")
