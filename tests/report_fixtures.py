@@ -74,6 +74,7 @@ class Lab:
     def __init__(self, home: Path, dataset: DatasetRef = DIGITS) -> None:
         self.registry = Registry(home)
         self.dataset = dataset
+        self.source: str | None = None
 
     def add_autoencoder(
         self,
@@ -92,7 +93,7 @@ class Lab:
         }  # fmt: skip
         recipe = AutoencoderRecipe(**(fields | changes))
         metrics = AutoencoderMetrics(history=history, test_mse=0.01, output_range=reach)
-        return self.registry.publish(recipe, metrics, {"samples.npz": views} if views else {})
+        return self.registry.publish(recipe, metrics, {"samples.npz": views} if views else {}, source=self.source)
 
     def add_classifier(
         self,
@@ -109,7 +110,7 @@ class Lab:
         metrics = ClassifierMetrics(
             train_accuracy=1.0, test_accuracy=0.95, test_accuracy_interval=(0.9, 0.99), n_test=100, history=history
         )
-        return self.registry.publish(recipe, metrics, {})
+        return self.registry.publish(recipe, metrics, {}, source=self.source)
 
     def add_run(
         self,
@@ -142,7 +143,8 @@ class Lab:
         outcomes, samples = _attack(recipe, keep, n, first_id, clean)
         arrays = {"outcomes.npz": outcomes, "samples.npz": samples}
         metrics = _measure(recipe, outcomes, valid, stuck)
-        return self.registry.publish(recipe, _judge(recipe, metrics, found or {}) if judged else metrics, arrays)
+        measured = _judge(recipe, metrics, found or {}) if judged else metrics
+        return self.registry.publish(recipe, measured, arrays, source=self.source)
 
 
 def _attack(

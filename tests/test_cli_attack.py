@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,9 @@ def test_an_undefended_twin_that_is_missing_is_trained_for_all_and_asked_for_by_
     assert trained.nn in {run["twin"] for run in climbed.json["runs"]}
 
 
-def test_check_leaves_nothing_not_run(home: Path, trained: Trained) -> None:
+def test_check_leaves_nothing_not_run_and_fails_where_the_report_does(
+    home: Path, trained: Trained, tmp_path: Path
+) -> None:
     command = ("--clf", trained.nn_behind, "--method", "bim", "--eps", "0.05,0.2", "--queries", "1")
     assert attack(home, *command).code == 2
     outcome = attack(home, *command[:-2], "--check", "--json")
@@ -84,6 +87,40 @@ def test_check_leaves_nothing_not_run(home: Path, trained: Trained) -> None:
     assert found["sample-size"]["status"] == "WARN"
     assert outcome.json["runs"][0]["method"] == "bim"
     assert "Verdicts on run-" in outcome.err
+    failing = sorted(failure["check"] for failure in outcome.json["failures"])
+    assert {check for check, verdict in found.items() if verdict["status"] == "FAIL"} <= {*failing}
+    runs = (run["id"] for run in outcome.json["runs"])
+    report = call("report", *runs, "--home", home, "--out", tmp_path, "--format", "json", "--strict", "-q")
+    told = json.loads((tmp_path / "report.json").read_text("utf-8"))["failures"]
+    assert sorted(failure["check"] for failure in told) == failing
+    enough = attack(home, *command[:-2], "--check", "--fail-under", "0")
+    assert enough.code == report.code == (7 if failing else 0)
+
+
+def read_headline(home: Path, out: Path) -> tuple[int, Any, list[tuple[str, str]]]:
+    """Return how ``report --strict`` ends, what it says is left, and what fails."""
+    code = call("report", "--home", home, "--out", out, "--format", "json", "--strict", "-q").code
+    document = json.loads((out / "report.json").read_text("utf-8"))
+    failures = [(failure["check"], failure["run"]) for failure in document["failures"] if failure["headline"]]
+    return code, document["headlines"][0]["strongest"], failures
+
+
+def test_a_quick_run_leaves_the_report_of_a_full_one_as_it_was(tmp_path: Path) -> None:
+    """Neither ten images nor another norm hides what 360 images say, and that a check fails on it."""
+    home = tmp_path / "home"
+    blur = succeed("train-ae", "--type", "blur", "--home", home, "-q").id
+    clf = succeed("train-clf", "--model", "lr", "--ae", blur, "--home", home, "-q").id
+    command = ("attack", "--home", home, "--clf", clf, "--method", "pgd", "-q")
+    for steps in (6, 12):
+        succeed(*command, "--eps", "0.1", "--steps", steps, "--step-size", "0.01")
+    full = read_headline(home, tmp_path / "full")
+    code, strongest, failures = full
+    assert (code, strongest["n"], [check for check, _ in failures]) == (7, 360, ["convergence"])
+    quick = succeed(*command, "--eps", "0.1", "--limit", "10", "--json").json
+    assert quick["results"][0]["accuracy"] < strongest["accuracy"]
+    assert read_headline(home, tmp_path / "quick") == full
+    succeed(*command, "--eps", "1.5", "--norm", "l2", "--steps", "6")
+    assert read_headline(home, tmp_path / "l2") == full
 
 
 @pytest.mark.parametrize(("least", "code"), [("0", 0), ("1", 7)])
@@ -136,6 +173,7 @@ def test_seeds_train_and_attack_again_and_show_the_spread(home: Path, trained: T
         (("--method", "bim", "--seeds", "0"), "--seeds"),
         (("--method", "bim", "--fail-under", "2"), "--fail-under"),
         (("--method", "bim", "--threat", "alll"), "did you mean 'all'"),
+        (("--method", "bim", "--eps", "0.3,0.30000000000000004"), "an eps is given twice: 0.3, 0.30000000000000004; "),
     ],
 )
 def test_what_does_not_fit_is_one_line_and_exit_2(

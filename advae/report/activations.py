@@ -77,7 +77,7 @@ def name_group(group: Sequence[Network]) -> str:
     """Return what the autoencoders of a group have in common, in words."""
     recipe = group[0].manifest.recipe
     kind = recipe.type if isinstance(recipe, AutoencoderRecipe) else recipe.kind
-    return f"{kind} on {show_name(recipe.dataset.name)}, seed {recipe.seed}"
+    return f"{kind} on {show_name(group[0].dataset)}, seed {recipe.seed}"
 
 
 def _write_number(value: float | None) -> Cell:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from advae.errors import NotFoundError
 from advae.records import Manifest, find_eps
 from advae.report.judging import judge_pipeline, judge_row
+from advae.report.labels import Labels, label_datasets
 from advae.report.networks import Network, open_network
 from advae.report.notes import write_notes
 from advae.report.pairing import CounterpartFinder, drop_copies
@@ -37,12 +38,13 @@ def compare_runs(
     """
     if not manifests:
         raise NotFoundError("no run to report on; `advae attack` makes one")
-    runs = sorted((open_run(registry, manifest) for manifest in drop_copies(manifests)), key=_order)
-    finder = CounterpartFinder(registry, runs)
+    labels = label_datasets([*manifests, *networks])
+    runs = sorted((open_run(registry, manifest, labels) for manifest in drop_copies(manifests)), key=_order)
+    finder = CounterpartFinder(registry, runs, labels)
     bare = [_build_pipeline(group, finder, tuple(asked)) for group in _group_by_classifier(runs)]
     pipelines = tuple(_judge(pipeline, finder) for pipeline in _choose_subjects(bare))
     rows = tuple(row for pipeline in pipelines for row in pipeline.rows)
-    opened = tuple(_open_networks(registry, rows, networks))
+    opened = tuple(_open_networks(registry, rows, networks, labels))
     return Comparison(tuple(runs), rows, pipelines, opened, reproduction)
 
 
@@ -95,11 +97,13 @@ def _build_rows(run: Run, finder: CounterpartFinder) -> Iterator[Row]:
         yield Row(own, Measured(other, place) if other and place is not None else None)
 
 
-def _open_networks(registry: Registry, rows: Iterable[Row], more: Iterable[Manifest]) -> Iterator[Network]:
+def _open_networks(
+    registry: Registry, rows: Iterable[Row], more: Iterable[Manifest], labels: Labels
+) -> Iterator[Network]:
     """Yield the trained entries that have something to show: those behind the rows, then more in a fixed order."""
     entries = {entry.id: entry for run in list_runs_of(rows) for entry in list_parents(run)}
     entries |= {entry.id: entry for entry in sorted(more, key=_order_entry) if entry.id not in entries}
-    for network in (open_network(registry, entry) for entry in entries.values()):
+    for network in (open_network(registry, entry, labels) for entry in entries.values()):
         if network.history or network.views:
             yield network
 

@@ -49,7 +49,7 @@ class Contest:
     @property
     def name(self) -> str:
         run = self.autoencoders[0].first
-        return f"{show_name(run.recipe.dataset.name)}, {run.classifier_recipe.model}"
+        return f"{show_name(run.dataset)}, {run.classifier_recipe.model}"
 
     @property
     def missing(self) -> tuple[str, ...]:

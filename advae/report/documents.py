@@ -172,7 +172,7 @@ def _describe_rung(rung: Rung) -> RungEntry:
 def _describe_contest(contest: Contest) -> ContestEntry:
     run = contest.autoencoders[0].first
     return ContestEntry(
-        dataset=run.recipe.dataset.name,
+        dataset=run.dataset,
         classifier=run.classifier_recipe.model,
         missing=contest.missing,
         command=contest.command,

@@ -63,7 +63,7 @@ def describe_row(row: Row) -> Line:
     run, recipe = row.run, row.run.recipe
     return {
         "run": run.id,
-        "dataset": recipe.dataset.name,
+        "dataset": run.dataset,
         "classifier": run.classifier_recipe.model,
         "classifier_id": run.classifier.id,
         "autoencoder": run.autoencoder_type,
@@ -175,7 +175,7 @@ def _describe_purified(
         "run": side.run.id if side else NOT_RUN,
         "eps": match.first.eps,
         "norm": run.recipe.norm,
-        "dataset": run.recipe.dataset.name,
+        "dataset": run.dataset,
         "classifier": run.classifier_recipe.model,
         "threat": run.recipe.threat,
         "method": run.recipe.method,
@@ -216,7 +216,7 @@ def list_headline_lines(findings: Findings) -> Iterator[Line]:
         run, row = standing.pipeline.first, standing.row
         yield {
             "classifier_id": standing.pipeline.id,
-            "dataset": run.recipe.dataset.name,
+            "dataset": run.dataset,
             "classifier": run.classifier_recipe.model,
             "autoencoder": run.autoencoder_type,
             "rescale": run.autoencoder_recipe.rescale if run.autoencoder_recipe else None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from advae.errors import CorruptError
 from advae.records import SAMPLES, AutoencoderMetrics, AutoencoderRecipe, History, Manifest
+from advae.report.labels import Labels, name_dataset
 from advae.report.runs import count_items, find_misfit, read_history
 
 if TYPE_CHECKING:
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 class Network:
     """An autoencoder, a control or a network classifier.
 
-    history: None for a control. views: the arrays of an autoencoder's ``samples.npz`` (``autoencoders.views``), None
-    for a classifier and for an entry from before there were any.
+    dataset: its name, which tells it from another of the same name. history: None for a control. views: the arrays of
+    an autoencoder's ``samples.npz`` (``autoencoders.views``), None for a classifier and for an entry from before there
+    were any.
     """
 
     manifest: Manifest
+    dataset: str
     history: History | None
     views: Arrays | None = field(repr=False)
 
@@ -54,8 +57,8 @@ def read_error(entry: Manifest) -> float | None:
     return entry.metrics.test_mse if isinstance(entry.metrics, AutoencoderMetrics) else None
 
 
-def open_network(registry: Registry, manifest: Manifest) -> Network:
-    """Return a trained entry with what a report shows of it.
+def open_network(registry: Registry, manifest: Manifest, labels: Labels) -> Network:
+    """Return a trained entry with what a report shows of it. labels: names of datasets that two of the report share.
 
     Raises CorruptError for arrays that are damaged or do not fit the recipe, and what the registry raises.
     """
@@ -63,7 +66,7 @@ def open_network(registry: Registry, manifest: Manifest) -> Network:
     views = registry.read_arrays(manifest, SAMPLES) if stored else None
     if views is not None:
         _check_views(manifest, views)
-    return Network(manifest, read_history(manifest), views)
+    return Network(manifest, name_dataset(manifest.recipe.dataset, labels), read_history(manifest), views)
 
 
 def _check_views(manifest: Manifest, views: Arrays) -> None:

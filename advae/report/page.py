@@ -111,7 +111,7 @@ def render_page(findings: Findings) -> str:
         contests=find_contests(comparison),
         commands=list_commands(comparison),
         comparison=comparison,
-        datasets=sorted({show_name(run.recipe.dataset.name) for run in comparison.runs}),
+        datasets=sorted({show_name(run.dataset) for run in comparison.runs}),
         figures=draw_figures(comparison),
         headlines_explained=HEADLINES,
         headlines=tabulate_headlines(comparison),
@@ -160,7 +160,7 @@ def _branch(pipelines: Sequence[Pipeline], names: Sequence[Callable[[Run], str]]
 
 
 def _name_dataset(run: Run) -> str:
-    return show_name(run.recipe.dataset.name)
+    return show_name(run.dataset)
 
 
 def _name_classifier(run: Run) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from advae.errors import CorruptError, NotFoundError
 from advae.records import Manifest, RunRecipe, find_eps
+from advae.report.labels import Labels
 from advae.report.runs import Run, open_run
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ NOT_THE_ATTACK = {
 class CounterpartFinder:
     """Finds the run of the same attack on the same samples of the same kind of classifier without autoencoder."""
 
-    def __init__(self, registry: Registry, opened: Iterable[Run]) -> None:
+    def __init__(self, registry: Registry, opened: Iterable[Run], labels: Labels) -> None:
         self._registry = registry
+        self._labels = labels
         self._opened = {run.id: run for run in opened}
         bare = [manifest for manifest in registry.entries("run") if self._is_undefended(manifest)]
         self._undefended = drop_copies(bare)
@@ -59,7 +61,7 @@ class CounterpartFinder:
         """Return a run that nobody named; one whose arrays are damaged is no counterpart."""
         if manifest.id not in self._opened:
             try:
-                self._opened[manifest.id] = open_run(self._registry, manifest)
+                self._opened[manifest.id] = open_run(self._registry, manifest, self._labels)
             except CorruptError:
                 return None
         return self._opened[manifest.id]

@@ -92,7 +92,7 @@ def find_counterparts(comparison: Comparison) -> tuple[Counterpart, ...]:
     """
     if not (comparison.reproduction or _follows_the_paper(comparison)):
         return ()
-    there = {run.recipe.dataset.name for run in comparison.runs}
+    there = {run.dataset for run in comparison.runs}
     return tuple(_find_counterpart(comparison.runs, published, there) for published in list_published())
 
 
@@ -100,8 +100,7 @@ def _follows_the_paper(comparison: Comparison) -> bool:
     """Whether anything was run on the paper's datasets under its own protocol: encoded, or not clipped."""
     ours = {published.dataset for published in list_published()}
     return any(
-        run.recipe.dataset.name in ours and (run.recipe.threat == "encoded" or not run.recipe.clip)
-        for run in comparison.runs
+        run.dataset in ours and (run.recipe.threat == "encoded" or not run.recipe.clip) for run in comparison.runs
     )
 
 
@@ -112,7 +111,7 @@ def _find_counterpart(runs: Iterable[Run], published: Published, there: set[str]
     same = [
         run
         for run in runs
-        if (run.recipe.dataset.name, run.classifier_recipe.model, run.autoencoder_type)
+        if (run.dataset, run.classifier_recipe.model, run.autoencoder_type)
         == (dataset, published.classifier, published.autoencoder)
     ]
     raw = [run for run in same if not run.autoencoder_recipe or run.autoencoder_recipe.rescale == "none"]

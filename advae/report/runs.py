@@ -21,6 +21,7 @@ from advae.records import (
     RunMetrics,
     RunRecipe,
 )
+from advae.report.labels import Labels, name_dataset
 from advae.verdicts import identify_samples, read_verdicts
 
 if TYPE_CHECKING:
@@ -49,8 +50,9 @@ class Rate:
 class Run:
     """One run with all that the report needs of it and of its parents.
 
-    outcomes, samples: the arrays of ``outcomes.npz`` and ``samples.npz``. twin: the classifier that an oblivious
-    attacker used, surrogate: the one of a transfer attacker; None where there was none or the registry has lost it.
+    dataset: its name, which tells it from another of the same name in the report. outcomes, samples: the arrays of
+    ``outcomes.npz`` and ``samples.npz``. twin: the classifier that an oblivious attacker used, surrogate: the one of a
+    transfer attacker; None where there was none or the registry has lost it.
     """
 
     manifest: Manifest
@@ -62,6 +64,7 @@ class Run:
     autoencoder_recipe: AutoencoderRecipe | None
     twin: Manifest | None
     surrogate: Manifest | None
+    dataset: str
     outcomes: Arrays = field(repr=False)
     samples: Arrays = field(repr=False)
 
@@ -139,8 +142,8 @@ class Measured:
         return right
 
 
-def open_run(registry: Registry, manifest: Manifest) -> Run:
-    """Return a run with its parents and arrays.
+def open_run(registry: Registry, manifest: Manifest, labels: Labels | None = None) -> Run:
+    """Return a run with its parents and arrays. labels: names of datasets that two of the report share.
 
     Raises CorruptError for an entry that is no run or whose arrays do not fit its recipe, and what the registry
     raises.
@@ -159,6 +162,7 @@ def open_run(registry: Registry, manifest: Manifest) -> Run:
         autoencoder_recipe=purifier.as_autoencoder()[0] if purifier else None,
         twin=registry.find(recipe.twin) if recipe.twin else None,
         surrogate=registry.find(recipe.surrogate) if recipe.surrogate else None,
+        dataset=name_dataset(recipe.dataset, labels or {}),
         outcomes=registry.read_arrays(manifest, OUTCOMES),
         samples=registry.read_arrays(manifest, SAMPLES),
     )

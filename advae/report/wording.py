@@ -92,7 +92,7 @@ def name_kind(run: Run) -> str:
     classifier = run.classifier_recipe
     # Of a classifier that was put there as it is; a head is its purifier's own.
     moved = ", not retrained," if classifier.origin not in (None, classifier.autoencoder) else ""
-    return f"{show_name(run.recipe.dataset.name)}: {classifier.model}{moved} {front}"
+    return f"{show_name(run.dataset)}: {classifier.model}{moved} {front}"
 
 
 def name_pipeline(run: Run) -> str:
@@ -109,7 +109,7 @@ def name_seeds(run: Run) -> str:
 
 def name_attacked(run: Run) -> str:
     """Return the kind of classifier and the dataset, ``nn on mnist``."""
-    return f"{run.classifier_recipe.model} on {show_name(run.recipe.dataset.name)}"
+    return f"{run.classifier_recipe.model} on {show_name(run.dataset)}"
 
 
 def name_attack(run: Run) -> str:

@@ -40,7 +40,7 @@ def describe_purifier(network: Network) -> str:
     """Return a caption's sentence: which autoencoder, of which dataset and seed, and the id to find it by."""
     recipe = network.manifest.recipe
     control = network.purifier is not None and network.purifier.is_control
-    what = f"{'control' if control else 'autoencoder'} ({name_purifier(network)}) of {show_name(recipe.dataset.name)}"
+    what = f"{'control' if control else 'autoencoder'} ({name_purifier(network)}) of {show_name(network.dataset)}"
     return f"{what}, seed {recipe.seed}, {network.id}; nothing was attacked"
 
 
