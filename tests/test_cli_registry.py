@@ -367,7 +367,7 @@ def test_a_removal_that_ends_half_way_says_what_is_gone(scene: Scene, monkeypatc
 def test_gc_says_what_it_would_remove_and_then_removes_it(scene: Scene) -> None:
     lonely = publish(scene.registry, make_autoencoder_recipe(seed=5))
     behind = publish(scene.registry, make_classifier_recipe(autoencoder=lonely.id))
-    draft = scene.home / "tmp" / "publish-0"
+    draft = scene.home / "tmp" / "publish-0000000000000000"
     draft.mkdir()
     os.utime(draft, (0, 0))
     before = read_tree(scene.home)
@@ -377,7 +377,7 @@ def test_gc_says_what_it_would_remove_and_then_removes_it(scene: Scene) -> None:
     assert dry.err.endswith("1 left-over drafts would be removed\n")
     document = succeed("registry", "gc", "--dry-run", "--json").json
     assert (document["dry_run"], document["entries"]) == (True, [behind.id, lonely.id])
-    assert document["drafts"] == ["publish-0"]
+    assert document["drafts"] == ["publish-0000000000000000"]
     assert document["bytes"] == scene.registry.size(lonely) + scene.registry.size(behind)
     assert read_tree(scene.home) == before
     done = succeed("registry", "gc", "--json").json

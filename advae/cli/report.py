@@ -20,6 +20,7 @@ from advae.report import (
     compare_runs,
     describe_schema,
     list_failures,
+    refuse_foreign,
     summarize,
     write_comparison,
 )
@@ -60,6 +61,7 @@ def report(
         return
     formats = split_names("--format", format_)
     check_formats(formats)
+    refuse_foreign(out, formats)
     with session.workspace("report", data_dir=data_dir) as workspace:
         runs = choose_runs(workspace, refs or [], dataset)
         comparison = compare_runs(session.registry, runs)

@@ -17,7 +17,7 @@ from advae.datasets import DATASETS
 from advae.errors import DivergedError, UsageError
 from advae.experiments import PAPER, read_experiment
 from advae.records import Manifest
-from advae.report import check_formats, compare_runs, write_comparison
+from advae.report import check_formats, compare_runs, refuse_foreign, write_comparison
 from advae.workflows import Finished, Level, Survey, count_cores, lay_out, make_cells, survey
 
 
@@ -69,6 +69,7 @@ def reproduce(
     _check_backend(backend, scheduler, jobs)
     formats = split_names("--format", format_)
     check_formats(formats)
+    refuse_foreign(out, formats)
     experiment = read_experiment(plan)
     if dataset:
         experiment = experiment.model_copy(update={"datasets": tuple(split_names("--dataset", dataset))})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -15,12 +16,15 @@ from advae.errors import AdvaeError, CorruptError
 from advae.identity import ID, KINDS, kind_of
 from advae.registry import locks
 from advae.registry.checkpoints import find_finished
-from advae.registry.layout import remove_tree
+from advae.registry.layout import DRAFT, remove_tree
 from advae.registry.references import LATEST
 from advae.registry.store import Registry
 
 DEAD_AFTER = 24 * 3600.0
 """Seconds after which a draft's process is taken to be gone: a draft is written in seconds, or as fast as a pipe."""
+
+
+LOCK = re.compile(rf"{ID.pattern}\.lock")
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,8 @@ def find_garbage(registry: Registry) -> Garbage:
         tuple(id_ for id_ in order if id_ in parents and id_ not in reached),
         {entry.id: entry.size for entry in unreached},
         frozenset(parents),
-        (*_find_dead(registry.layout.tmp), *find_finished(registry.layout, parents.__contains__)),
-        tuple(path for path in _find_dead(registry.layout.locks) if ID.fullmatch(path.stem)),
+        (*_find_dead(registry.layout.tmp, DRAFT), *find_finished(registry.layout, parents.__contains__)),
+        tuple(_find_dead(registry.layout.locks, LOCK)),
     )
 
 
@@ -77,10 +81,11 @@ def _find_wanted(registry: Registry) -> set[str]:
     return named | set(making) | {parent for parents in making.values() for parent in parents}
 
 
-def _find_dead(folder: Path) -> list[Path]:
+def _find_dead(folder: Path, name: re.Pattern[str]) -> list[Path]:
+    """Return what lies there for long under a name of ours. A home may be a folder that others keep things in, too."""
     limit = time.time() - DEAD_AFTER
     found = sorted(folder.iterdir()) if folder.is_dir() else ()
-    return [path for path in found if _read_time(path) < limit]
+    return [path for path in found if name.fullmatch(path.name) and _read_time(path) < limit]
 
 
 def _read_time(path: Path) -> float:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     Arrays = Mapping[str, np.ndarray[Any, Any]]
 
 MANIFEST = "manifest.json"
+
+DRAFT = re.compile(r"[a-z]+-[0-9a-f]{16}(-.+)?")
+"""The names of what lies in tmp/: what it is, a random number, and of what is moved aside its own name."""
 
 TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 """What renaming a folder onto something that is there says."""

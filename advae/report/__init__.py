@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from advae.drafts import make_folder, write_aside
-from advae.errors import DiskError, UsageError, unknown
+from advae.errors import UsageError, unknown
 from advae.records import Manifest
 from advae.report.comparison import compare_runs
+from advae.report.files import refuse_foreign, write_files
 from advae.report.judgement import Judgement, build_verdict_table, describe_pipeline, judge_classifier
 from advae.report.judging import Failure, list_all_failures, list_failures
 from advae.report.markdown import render_markdown
@@ -35,6 +35,7 @@ __all__ = [
     "judge_classifier",
     "list_all_failures",
     "list_failures",
+    "refuse_foreign",
     "summarize",
     "write_comparison",
     "write_report",
@@ -77,9 +78,8 @@ def write_report(
     """Compare runs, write their report into ``out`` as ``write_comparison`` does, and return the files' paths.
 
     Counterparts without autoencoder are looked for in the whole registry; networks: trained entries to show beside
-    those that the runs rest on. Raises UsageError for an unknown format,
-    NotFoundError where there are no runs, CorruptError for a run that cannot be read, DiskError where ``out`` cannot be
-    written.
+    those that the runs rest on. Raises UsageError and DiskError as ``write_comparison`` does, NotFoundError where there
+    are no runs, CorruptError for a run that cannot be read.
     """
     check_formats(formats)
     return write_comparison(compare_runs(registry, runs, networks), out, formats=formats)
@@ -96,35 +96,11 @@ def write_comparison(comparison: Comparison, out: Path, *, formats: Sequence[str
     """Write ``report.<format>`` into ``out`` for each format and return the files' paths; equal records, equal bytes.
 
     With ``csv`` come the other tables that have lines, ``report-<table>.csv``, as ``csv-<table>``; the file of one that
-    has none, left from an earlier report, is removed. Raises UsageError for an unknown format, DiskError where ``out``
-    cannot be written.
+    has none, left from an earlier report, is removed. Raises UsageError for an unknown format, or a file of such a name
+    that no report wrote, DiskError where ``out`` cannot be written.
     """
     check_formats(formats)
     findings = score_runs(comparison)
     texts = {key: text for name in formats for key, text in WRITERS[name](findings).items()}
-    make_folder(out)
-    if "csv" in formats:
-        for key in {*KEYS.values()} - texts.keys():
-            _remove(out / _name_file(key))
-    return {key: _write(out / _name_file(key), text) for key, text in texts.items()}
-
-
-def _name_file(key: str) -> str:
-    """Return the name of a file by its key: ``report.csv``, ``report-ladder.csv``."""
-    format_, dash, table = key.partition("-")
-    return f"report{dash}{table}.{format_}"
-
-
-def _remove(path: Path) -> None:
-    """Remove a file that may not be there. Raises DiskError."""
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise DiskError(f"cannot remove {path}: {error.strerror or error}") from None
-
-
-def _write(path: Path, text: str) -> Path:
-    """Write a file so that a reader sees the old one or the new one whole, and return its path."""
-    with write_aside(path) as draft:
-        draft.write_text(text, encoding="utf-8", newline="\n")
-    return path
+    stale = KEYS.values() - texts.keys() if "csv" in formats else ()
+    return write_files(out, texts, stale=stale)

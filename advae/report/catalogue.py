@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from advae.report.activations import SOFTPLUS, tabulate_activations
@@ -40,7 +40,8 @@ class Table:
 
     heading, explanation: what stands above it, once. about: where its parts belong: to the whole report, or to the
     pipeline or run that their keys name as ``classifier_id`` or ``run``. tabulate: its parts for people, none where the
-    report has nothing to show. flatten: its lines for programs; None for those that follow from its parts.
+    report has nothing to show. flatten: its lines for programs; None for those that follow from its parts. marks:
+    columns by which its CSV is known as a report's, those that every version has written.
     """
 
     heading: str
@@ -48,6 +49,7 @@ class Table:
     about: Literal["report", "pipeline", "run"]
     tabulate: Callable[[Findings], Iterable[Part]]
     flatten: Callable[[Findings], Iterable[Line]] | None = None
+    marks: tuple[str, ...] = field(default=(), kw_only=True)
 
 
 def _tabulate_headlines(findings: Findings) -> Iterator[Part]:
@@ -134,13 +136,28 @@ MATRIX = "Confusion matrix. Rows: true class. Columns: predicted class."
 REPORT = "Classification report."
 
 TABLES: dict[str, Table] = {
-    "headlines": Table("What each pipeline keeps", HEADLINES, "report", _tabulate_headlines, list_headline_lines),
-    "paper": Table("The paper beside ours", PAPER_EXPLAINED, "report", _tabulate_paper, list_paper_lines),
+    "headlines": Table(
+        "What each pipeline keeps",
+        HEADLINES,
+        "report",
+        _tabulate_headlines,
+        list_headline_lines,
+        marks=("classifier_id", "pipeline", "clean_accuracy"),
+    ),
+    "paper": Table(
+        "The paper beside ours",
+        PAPER_EXPLAINED,
+        "report",
+        _tabulate_paper,
+        list_paper_lines,
+        marks=("figure", "paper", "difference"),
+    ),
     "activations": Table(
         "One activation or another",
         f"Autoencoders that differ in the activations of their hidden layers only. {SOFTPLUS}",
         "report",
         _tabulate_activations,
+        marks=("hidden_activations", "training_loss"),
     ),
     ACCURACY: Table(
         "Accuracy with and without the autoencoder",
@@ -149,8 +166,16 @@ TABLES: dict[str, Table] = {
         "report",
         _tabulate_accuracy,
         list_accuracy_lines,
+        marks=("run", "classifier_id", "threat", "eps"),
     ),
-    "controls": Table("How much of the benefit is blur?", BENEFIT, "report", _tabulate_controls, list_control_lines),
+    "controls": Table(
+        "How much of the benefit is blur?",
+        BENEFIT,
+        "report",
+        _tabulate_controls,
+        list_control_lines,
+        marks=("classifier_id", "run", "purifier"),
+    ),
     "seeds": Table(
         "The same with other seeds",
         "Pipelines that differ in their seeds only, under the same attack on the same images: how far a number is "
@@ -158,6 +183,7 @@ TABLES: dict[str, Table] = {
         "report",
         _tabulate_seeds,
         list_seed_lines,
+        marks=("pipeline", "seeds", "runs"),
     ),
     "ladder": Table(
         LADDER,
@@ -165,6 +191,7 @@ TABLES: dict[str, Table] = {
         "pipeline",
         _tabulate_ladders,
         list_ladder_lines,
+        marks=("classifier_id", "run", "threat"),
     ),
     "verdicts": Table(
         VERDICTS,
@@ -172,6 +199,7 @@ TABLES: dict[str, Table] = {
         "pipeline",
         _tabulate_verdicts,
         list_verdict_lines,
+        marks=("classifier_id", "run", "check", "status"),
     ),
     "stored-verdicts": Table(
         STORED,
@@ -179,6 +207,7 @@ TABLES: dict[str, Table] = {
         "run",
         _tabulate_stored,
         list_stored_lines,
+        marks=("classifier_id", "run", "check", "status"),
     ),
     "matrices": Table(
         "Confusion matrices",
@@ -186,6 +215,7 @@ TABLES: dict[str, Table] = {
         "run",
         _tabulate_scores(MATRIX, tabulate_matrix),
         list_matrix_lines,
+        marks=("run", "true_label", "predicted_label"),
     ),
     "scores": Table(
         "Classification reports",
@@ -193,6 +223,7 @@ TABLES: dict[str, Table] = {
         "run",
         _tabulate_scores(REPORT, tabulate_report),
         list_score_lines,
+        marks=("run", "label", "precision", "support"),
     ),
 }
 """By name, in the order in which they stand. The CSV of ACCURACY is ``report.csv``, else ``report-<name>.csv``."""

@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from advae.errors import CorruptError
 from advae.records import Manifest, entry_id
-from advae.registry import Registry, locks
+from advae.registry import Registry, layout, locks
 from advae.registry.collection import DEAD_AFTER, find_garbage, remove_garbage
 from tests.entries import (
     list_names,
@@ -224,7 +225,7 @@ def test_what_is_named_after_it_was_found_stays(registry: Registry) -> None:
 
 def test_what_has_gone_meanwhile_is_no_error(registry: Registry) -> None:
     ae, clf = publish_pair(registry, 1)
-    dead = registry.layout.tmp / "publish-0"
+    dead = registry.layout.tmp / "publish-0000000000000000"
     dead.mkdir()
     os.utime(dead, (0, 0))
     garbage = find_garbage(registry)
@@ -252,8 +253,8 @@ def test_an_unreadable_entry_stops_it(registry: Registry) -> None:
 def test_looking_changes_nothing(registry: Registry) -> None:
     publish_family(registry)
     publish_pair(registry, 3)
-    for folder in ("tmp", "locks"):
-        path = registry.home / folder / "clf-0123456789ab.lock"
+    for name in ("tmp/publish-0000000000000000", "locks/clf-0123456789ab.lock"):
+        path = registry.home / name
         path.write_bytes(b"old")
         os.utime(path, (0, 0))
     before = {path: (path.lstat().st_mtime_ns, path.lstat().st_size) for path in registry.home.rglob("*")}
@@ -281,9 +282,9 @@ def put_draft(registry: Registry, name: str, age: float) -> Path:
 
 
 def test_a_young_draft_stays_and_an_old_one_goes(registry: Registry) -> None:
-    young = [put_draft(registry, f"publish-{n}", age) for n, age in enumerate(AGES.values())]
-    old = [put_draft(registry, f"import-{n}", age) for n, age in enumerate((DEAD_AFTER + 60, 1e9))]
-    single = registry.layout.tmp / "version-0"
+    young = [put_draft(registry, f"publish-{n:016x}", age) for n, age in enumerate(AGES.values())]
+    old = [put_draft(registry, f"import-{n:016x}", age) for n, age in enumerate((DEAD_AFTER + 60, 1e9))]
+    single = registry.layout.tmp / "version-0000000000000000"
     single.write_bytes(b"2\n")
     os.utime(single, (0, 0))
     garbage = find_garbage(registry)
@@ -292,16 +293,40 @@ def test_a_young_draft_stays_and_an_old_one_goes(registry: Registry) -> None:
     assert list_names(registry.layout.tmp) == sorted(path.name for path in young)
 
 
+def test_what_others_keep_in_a_folder_of_such_a_name_stays(registry: Registry) -> None:
+    """As after ``--home .`` in a project, or ``--home /``, whose tmp/ is everybody's."""
+    publish(registry)
+    names = ["notes.txt", "publish", "publish-0", "ssh-XXXXabcd", "report-2024", "Publish-0123456789abcdef"]
+    for name in names:
+        put_draft(registry, name, 1e9)
+    assert find_garbage(registry).drafts == ()
+    collect(registry)
+    assert list_names(registry.layout.tmp) == sorted(names)
+
+
+def test_every_name_that_is_given_to_a_draft_is_known(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that is made in tmp/ is left there for ever where its process is killed."""
+    kept: list[str] = []
+    monkeypatch.setattr(layout, "remove_tree", lambda path: kept.append(path.name))
+    entry = publish(registry)
+    registry.tag(entry, "best")
+    registry.checkpoint(entry.id).save({"x": np.zeros(1)})
+    registry.remove(entry.id)
+    kept += list_names(registry.layout.tmp)
+    assert len(kept) > 3
+    assert [name for name in kept if not layout.DRAFT.fullmatch(name)] == []
+
+
 def test_a_link_among_the_drafts_is_not_followed(registry: Registry, tmp_path: Path) -> None:
     outside = tmp_path / "mine"
     (outside / "deep").mkdir(parents=True)
     (outside / "deep" / "file").write_text("mine")
     publish(registry)
-    link = registry.layout.tmp / "publish-0"
+    link = registry.layout.tmp / "publish-0000000000000000"
     link.symlink_to(outside)
     os.utime(link, (0, 0), follow_symlinks=False)
-    (put_draft(registry, "publish-1", 1e9) / "out").symlink_to(outside)
-    os.utime(registry.layout.tmp / "publish-1", (0, 0))
+    (put_draft(registry, "publish-0000000000000001", 1e9) / "out").symlink_to(outside)
+    os.utime(registry.layout.tmp / "publish-0000000000000001", (0, 0))
     collect(registry)
     assert list_names(registry.layout.tmp) == []
     assert (outside / "deep" / "file").read_text() == "mine"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from advae.errors import DiskError
+from advae.errors import UsageError
 from advae.records import Manifest
 from advae.report import compare_runs, write_report
 from advae.report.catalogue import TABLES, Table
@@ -238,9 +238,46 @@ def test_a_table_that_became_empty_leaves_no_file(everything: tuple[Lab, list[Ma
     assert {path.name for path in out.iterdir()} == {path.name for path in files.values()} | own | {"report.md"}
 
 
-def test_a_folder_where_an_empty_tables_file_would_be_is_one_line(
-    lab: Lab, pair: list[Manifest], tmp_path: Path
+def test_every_file_of_a_report_is_known_as_one_and_replaced(
+    everything: tuple[Lab, list[Manifest]], tmp_path: Path
 ) -> None:
-    (tmp_path / "report-seeds.csv").mkdir()
-    with pytest.raises(DiskError, match=r"cannot remove .*report-seeds\.csv"):
-        write_report(lab.registry, pair, tmp_path, formats=["csv"])
+    lab, runs = everything
+    files = write_report(lab.registry, runs, tmp_path)
+    assert len(files) == len(TABLES) + 3
+    assert all(table.marks for table in TABLES.values())
+    before = {path: path.read_bytes() for path in files.values()}
+    for path in files.values():
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n") + b"edited")
+    assert write_report(lab.registry, runs, tmp_path) == files
+    assert {path: path.read_bytes() for path in files.values()} == before
+
+
+FOREIGN = {
+    "report.html": "<!DOCTYPE html>\n<html><title>ours</title></html>\n",
+    "report.md": "# My report\n",
+    "report.json": '{"schema": 2}\n',
+    "report.csv": "run,eps,accuracy\n1,2,3\n",
+    "report-ladder.csv": "",
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_file_that_no_report_wrote_is_not_replaced(name: str, lab: Lab, pair: list[Manifest], tmp_path: Path) -> None:
+    path = tmp_path / "out" / name
+    path.parent.mkdir()
+    path.write_text(FOREIGN[name])
+    line = f"{path} was not written by a report; rename it, or write elsewhere with --out DIR"
+    with pytest.raises(UsageError, match=f"^{re.escape(line)}$"):
+        write_report(lab.registry, pair, path.parent)
+    assert list(path.parent.iterdir()) == [path]
+    assert path.read_text() == FOREIGN[name]
+
+
+def test_a_file_that_no_report_wrote_is_not_removed(lab: Lab, pair: list[Manifest], tmp_path: Path) -> None:
+    """Where this report has no such table, and wrote nothing of that name before."""
+    for text in ("figure,caption\n3,ours\n", "", "\n", "\xff\0"):
+        (tmp_path / "report-paper.csv").write_text(text, encoding="latin-1")
+        (tmp_path / "report-seeds.csv").mkdir(exist_ok=True)
+        assert "csv-paper" not in write_report(lab.registry, pair, tmp_path, formats=["csv"])
+        assert (tmp_path / "report-paper.csv").read_text(encoding="latin-1") == text
+        assert (tmp_path / "report-seeds.csv").is_dir()
