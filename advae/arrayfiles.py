@@ -186,6 +186,31 @@ def read_stored_arrays(path: Path) -> dict[str, NDArray[Any]]:
         return {name: read_member(archive, name) for name in names}
 
 
+ROUNDING = 1e-6
+"""By how much a pixel may leave [0, 1]: what float32 arithmetic leaves over. More is another range."""
+
+
+def clip_rounding(images: NDArray[Any]) -> NDArray[Any] | None:
+    """Return float images, what leaves [0, 1] by rounding cut off; None where more does, or a value is no number.
+
+    longdouble becomes float64, since its bytes are those of one kind of machine; others keep their dtype.
+    """
+    import numpy as np
+
+    # NaN goes through min and max, and fails both comparisons.
+    low, high = float(images.min()), float(images.max())
+    if not (low >= -ROUNDING and high <= 1 + ROUNDING):
+        return None
+    if images.dtype.itemsize > np.dtype(np.float64).itemsize:
+        images = images.astype(np.float64)
+    return images if low >= 0 and high <= 1 else images.clip(0, 1)
+
+
+def show_range(images: NDArray[Any]) -> str:
+    """Return from where to where values reach, in so many digits that what is out of range is seen to be."""
+    return f"{float(images.min()):.9g} to {float(images.max()):.9g}"
+
+
 def map_array(path: Path) -> NDArray[Any]:
     """Return the array of a .npy file, mapped, not read. Raises ValueError as ``read_header`` does, or of DAMAGED."""
     import numpy as np

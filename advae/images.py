@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from advae.arrayfiles import DAMAGED, explain, map_array
+from advae.arrayfiles import DAMAGED, clip_rounding, explain, map_array, show_range
 from advae.batching import BATCH
 from advae.drafts import write_aside
 from advae.errors import DatasetError
@@ -50,10 +50,11 @@ def stream_images(images: np.ndarray[Any, Any], path: Path) -> Iterator[tuple[sl
         if batch.dtype == np.uint8:
             yield rows, batch.astype(np.float32) / np.float32(255)
             continue
-        # Written so that NaN fails too.
-        if not ((batch >= 0) & (batch <= 1)).all():
-            raise DatasetError(f"{path}: float images must be in [0, 1]; rows {rows.start} to {rows.stop - 1} are not")
-        yield rows, batch.astype(np.float32)
+        clipped = clip_rounding(batch)
+        if clipped is None:
+            span = f"rows {rows.start} to {rows.stop - 1} range from {show_range(batch)}"
+            raise DatasetError(f"{path}: float images must be in [0, 1]; {span}")
+        yield rows, clipped.astype(np.float32)
 
 
 def check_images(images: np.ndarray[Any, Any], path: Path) -> None:

@@ -230,10 +230,15 @@ def test_ones_own_images_train_attack_and_report(tmp_path: Path) -> None:
     assert len(succeed("registry", "ls", "--dataset", path, "-q", *home).out.split()) == 6
     page = succeed("report", "--dataset", path, "--out", tmp_path / "out", *home).out.strip()
     assert Path(page).is_file()
-    path.unlink()
-    gone = call("attack", "--method", "bim", "--eps", "0.1", *home)
-    assert gone.code == 6
-    assert str(path) in gone.err
+    moved = path.rename(tmp_path / "moved.npz")
+    asked = ("attack", "--method", "bim", "--steps", 1, "--eps", "0.1", *home)
+    for gone in (call(*asked), call("train-clf", "--model", "lr", "--ae", ae, "--C", 1, *home)):
+        assert str(path) in one_line(gone, 6)
+        assert "; if it has moved, pass --dataset PATH.npz" in gone.err
+    succeed(*asked, "--dataset", moved)
+    np.savez(path, x_train=x[:300], y_train=y[:300], x_test=x[1:101], y_test=y[1:101])
+    other = one_line(call(*asked, "--force"), 6)
+    assert f"no longer holds the images that {clf['id']} was made from; if it has moved, pass --dataset" in other
 
 
 def test_report_writes_where_it_is_told_and_prints_only_the_page(trained: Trained, tmp_path: Path) -> None:
@@ -287,7 +292,7 @@ def test_help_imports_no_room_but_the_command_line() -> None:
     script = "import sys; from advae.cli import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     rooms = {name for name in run.stderr.split() if name.startswith("advae.") and not name.startswith("advae.cli")}
-    assert rooms == {"advae.errors", "advae.paths"}
+    assert rooms == {"advae.errors", "advae.paths", "advae.settings"}
 
 
 def test_a_tilde_is_the_home_wherever_a_path_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

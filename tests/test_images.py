@@ -138,7 +138,15 @@ def test_what_is_no_number_is_refused(path: Path, dtype: str) -> None:
     assert_refused(save(path, x), "not a readable .npy file", f"{x.dtype} values", "expected numbers")
 
 
-@pytest.mark.parametrize("value", [-1e-9, 1.0000001, 255.0, float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize(("value", "expected"), [(-1e-9, 0), (1.0000001, 1), (1 + 2.3e-16, 1)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.longdouble])
+def test_what_leaves_the_range_by_rounding_is_cut_off(path: Path, value: float, expected: float, dtype: Any) -> None:
+    x = np.full((4, SIDE * SIDE), 0.5, dtype)
+    x[2, 1] = value
+    assert read_all(save(path, x))[2, 1] == expected
+
+
+@pytest.mark.parametrize("value", [-2e-6, 1.000002, 255.0, float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_value_out_of_range_is_refused(path: Path, value: float, dtype: Any) -> None:
     x = np.full((4, SIDE, SIDE), 0.5, dtype)

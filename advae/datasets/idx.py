@@ -6,6 +6,7 @@ http://yann.lecun.com/exdb/mnist/, "the IDX file format".
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import math
 import struct
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from advae.datasets.decoded import Decoded, check_counts, show_shape
-from advae.datasets.reading import exists, refuse_unreadable
+from advae.datasets.reading import exists, list_contents, refuse_unreadable
 from advae.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -87,8 +88,25 @@ def count_idx_folder(folder: Path, files: Sequence[IdxFile]) -> tuple[int, int]:
 
 
 def find_idx(folder: Path, file: IdxFile) -> Path | None:
-    """Return where in a folder the file is, plain or .gz."""
-    return next((path for path in (folder / file.name, folder / f"{file.name}.gz") if exists(path)), None)
+    """Return where in a folder the file is, plain or .gz, with a hyphen or a dot before ``idx``.
+
+    Archives are often unpacked into a folder of the file's own name: what is a file goes before what is a folder.
+    """
+    names = (file.name, file.name.replace("-idx", ".idx"))
+    found = [path for name in names for path in (folder / name, folder / f"{name}.gz") if exists(path)]
+    return next((path for path in found if path.is_file()), found[0] if found else None)
+
+
+def holds_idx(folder: Path, file: IdxFile) -> bool:
+    """Return whether a folder holds the very file that was published, by its SHA-256; False where it is unreadable."""
+    path = find_idx(folder, file)
+    if path is None:
+        return False
+    try:
+        with _open_idx(path) as stream:
+            return hashlib.sha256(stream.read(file.size + 1)).hexdigest() == file.sha256
+    except DatasetError:
+        return False
 
 
 def _find_all(folder: Path, files: Sequence[IdxFile]) -> list[Path]:
@@ -96,7 +114,7 @@ def _find_all(folder: Path, files: Sequence[IdxFile]) -> list[Path]:
     for file in files:
         path = find_idx(folder, file)
         if path is None:
-            raise DatasetError(f"{folder}: no {file.name}, neither plain nor .gz")
+            raise DatasetError(f"{folder}: no {file.name}, neither plain nor .gz; it holds {list_contents(folder)}")
         paths.append(path)
     return paths
 

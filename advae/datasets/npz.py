@@ -8,7 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from advae.arrayfiles import DAMAGED, PACKINGS, explain, read_header, read_member, require_regular
+from advae.arrayfiles import (
+    DAMAGED,
+    PACKINGS,
+    clip_rounding,
+    explain,
+    read_header,
+    read_member,
+    require_regular,
+    show_range,
+)
 from advae.datasets.decoded import Decoded, check_counts, show_shape
 from advae.datasets.reading import refuse_unreadable
 from advae.errors import DatasetError
@@ -26,7 +35,8 @@ NPZ_MAX_RATIO = 200
 def read_npz(path: Path) -> Decoded:
     """Return the arrays of one's own dataset: x_train, y_train, x_test, y_test.
 
-    Images n x side x side, one trailing axis of length 1 allowed, uint8 or float in [0, 1]; labels integers
+    Images n x side x side, one trailing axis of length 1 allowed, uint8 or float in [0, 1], but for rounding, which is
+    cut off; labels integers
     0 to k - 1, k >= 2, each of them in y_train. Raises DatasetError if any of this does not hold, and before memory is
     taken if the arrays would not fit what the archive holds. Objects are refused, never unpickled.
     """
@@ -92,15 +102,15 @@ def _read_array(archive: zipfile.ZipFile, key: str, path: Path) -> NDArray[Any]:
 
 
 def _check_images(where: str, images: NDArray[Any]) -> NDArray[Any]:
-    """Return the images without their trailing axis. Raises DatasetError if shape, dtype or range is another."""
+    """Return the images in range, without a trailing axis. Raises DatasetError if shape, dtype or range is another."""
     shape = images.shape[:3] if images.ndim == 4 and images.shape[3] == 1 else images.shape
     if len(shape) != 3 or shape[1] != shape[2]:
         raise DatasetError(f"{where} has shape {show_shape(images.shape)}, expected n x side x side")
     if images.dtype.kind == "f":
-        # NaN goes through min and max, and fails both comparisons.
-        low, high = float(images.min()), float(images.max())
-        if not (low >= 0 and high <= 1):
-            raise DatasetError(f"{where} ranges from {low:g} to {high:g}, expected float in [0, 1]")
+        clipped = clip_rounding(images)
+        if clipped is None:
+            raise DatasetError(f"{where} ranges from {show_range(images)}, expected float in [0, 1]")
+        images = clipped
     elif images.dtype.name != "uint8":
         raise DatasetError(f"{where} holds {images.dtype} values, expected uint8, or float in [0, 1]")
     return images.reshape(shape)

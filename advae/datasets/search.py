@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from advae.datasets.idx import count_idx_folder, find_idx
+from advae.datasets.idx import count_idx_folder, find_idx, holds_idx
 from advae.datasets.npz import count_npz
-from advae.datasets.reading import exists, refuse_unreadable
+from advae.datasets.reading import exists, list_contents, refuse_unreadable
 from advae.datasets.table import DatasetRow, find_row
 from advae.errors import DatasetError
 from advae.paths import to_path
@@ -51,28 +52,53 @@ def find_dataset(name: str, *, data_dir: Path | None = None, cache_dir: Path | N
 
 
 def locate(row: DatasetRow, data_dir: Path | None, cache_dir: Path | None) -> tuple[Origin, Path]:
-    """Return the first place that has the dataset; of it, nothing was read.
+    """Return the first place that has the dataset; of it, next to nothing was read.
 
     Half a dataset in ``data_dir`` is taken, and so will be an error; half of one in the cache is a fetch that was
     interrupted. Raises DatasetError if ``data_dir`` is no folder, or if there is no place.
     """
     if data_dir:
         _require_folder(data_dir)
-    for origin, path in _list_places(row, data_dir, cache_dir).items():
+        if found := _search_data_dir(row, data_dir):
+            return "data-dir", found
+    for origin, path in _list_places(row, cache_dir).items():
         if all(find_idx(path, file) for file in row.files) if origin == "cache" else exists(path):
             return origin, path
     raise describe_missing(row, data_dir, cache_dir)
 
 
+def _search_data_dir(row: DatasetRow, data_dir: Path) -> Path | None:
+    """Return the folder in ``data_dir`` that has the dataset: the first with all its files, else the first there is.
+
+    Both datasets' files have the same names, so those that lie in ``data_dir`` itself, whose name says nothing, are
+    taken only where the labels of the test images are the published ones.
+    """
+    made = f"{row.torchvision}/raw"
+    named = [data_dir / name for name in (row.folder, made, row.name, f"{row.folder}/{made}", f"{row.folder}/raw")]
+    there = [path for path in named if exists(path)]
+    whole = (path for path in there if all(find_idx(path, file) for file in row.files))
+    own = (path for path in (data_dir, data_dir / "raw") if holds_idx(path, row.files[-1]))
+    return next(itertools.chain(whole, own, there), None)
+
+
 def describe_missing(row: DatasetRow, data_dir: Path | None, cache_dir: Path | None, note: str = "") -> DatasetError:
-    """Return the error that says where was looked and what to do. note: why Keras' copy will not do."""
-    places = _list_places(row, data_dir, cache_dir)
+    """Return the error that says where was looked, what is there instead and what to do. note: on Keras' copy."""
+    places = _list_places(row, cache_dir)
     notes = {"cache": " (incomplete)" if exists(places["cache"]) else "", "keras": note}
-    searched = ", ".join(f"{path}{notes.get(origin, '')}" for origin, path in places.items())
+    searched = [f"{path}{notes.get(origin, '')}" for origin, path in places.items()]
+    if data_dir:
+        searched.insert(0, f"{data_dir / row.folder} ({_describe_data_dir(row, data_dir)})")
     return DatasetError(
-        f"{row.name} not found in {searched}; point --data-dir or ADVAE_DATA_DIR at a folder that has "
-        f"{row.folder}/, or run: advae data fetch {row.name}"
+        f"{row.name} not found in {', '.join(searched)}; point --data-dir or ADVAE_DATA_DIR at a folder that has "
+        f"{row.folder}/ or torchvision's {row.torchvision}/raw, or run: advae data fetch {row.name}"
     )
+
+
+def _describe_data_dir(row: DatasetRow, data_dir: Path) -> str:
+    """Return what a data folder holds that has no dataset."""
+    if any(find_idx(data_dir, file) for file in row.files):
+        return f"the IDX files in {data_dir} are not {row.name}'s"
+    return f"{data_dir} holds {list_contents(data_dir)}"
 
 
 def choose_cache(row: DatasetRow, cache_dir: Path | None) -> Path:
@@ -82,11 +108,10 @@ def choose_cache(row: DatasetRow, cache_dir: Path | None) -> Path:
     return (cache_dir or Path(user_cache_dir("advae")) / "datasets") / row.folder
 
 
-def _list_places(row: DatasetRow, data_dir: Path | None, cache_dir: Path | None) -> dict[Origin, Path]:
-    """Return the places in the order in which they are searched."""
-    places: dict[Origin, Path] = {"data-dir": data_dir / row.folder} if data_dir else {}
+def _list_places(row: DatasetRow, cache_dir: Path | None) -> dict[Origin, Path]:
+    """Return the places in the order in which they are searched, after the data folder."""
     keras = to_path(os.environ.get("KERAS_HOME") or "~/.keras")
-    return {**places, "cache": choose_cache(row, cache_dir), "keras": keras / "datasets" / row.keras}
+    return {"cache": choose_cache(row, cache_dir), "keras": keras / "datasets" / row.keras}
 
 
 def _require_folder(data_dir: Path) -> None:

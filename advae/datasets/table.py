@@ -16,7 +16,8 @@ class DatasetRow:
 
     counts: published number of training and test images; digest: of the published arrays once decoded.
     A bundled dataset has ``read_bundled`` and nothing after it; the others have ``files``: training images and labels,
-    then test images and labels. mirrors: base URLs of ``<file>.gz``; keras: where Keras keeps its copy.
+    then test images and labels. folder: in the data folder and in the cache; torchvision: the folder that torchvision
+    makes instead. mirrors: base URLs of ``<file>.gz``; keras: where Keras keeps its copy.
     """
 
     name: str
@@ -27,6 +28,7 @@ class DatasetRow:
     digest: str
     read_bundled: Callable[[], Decoded] | None = None
     folder: str = ""
+    torchvision: str = ""
     files: tuple[IdxFile, ...] = ()
     mirrors: tuple[str, ...] = ()
     keras: str = ""
@@ -72,6 +74,7 @@ _ROWS = (
         counts=(60_000, 10_000),
         digest="c9c899568825c0192b158204e056115690ebe9e01a8a467321a8e34a416b7a26",
         folder="mnist",
+        torchvision="MNIST",
         files=_name_mnist_files(
             "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
             "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -95,6 +98,7 @@ _ROWS = (
         counts=(60_000, 10_000),
         digest="050f7be9e1fdbb830bcf90ae3e83424b0016c046a7122ee06248af6d72d5ccda",
         folder="fashion_mnist",
+        torchvision="FashionMNIST",
         files=_name_mnist_files(
             "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
             "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",

@@ -121,12 +121,26 @@ def load_dataset_of(workspace: Workspace, parent: Manifest | None, name: str | N
     ref = parent.recipe.dataset
     if name in DATASETS and name != ref.name:
         raise UsageError(f"{parent.id} was made from dataset {ref.name!r}, not {name!r}")
-    place = name or (ref.name if ref.name in DATASETS else parent.source)
+    if not name:
+        return _load_recorded(workspace, parent)
+    dataset = load_named(workspace, name)
+    if dataset.ref.digest != ref.digest:
+        raise UsageError(f"{parent.id} was made from dataset {ref.name!r}, and {name!r} holds other images")
+    return dataset
+
+
+def _load_recorded(workspace: Workspace, parent: Manifest) -> Dataset:
+    """Return the dataset that an entry was made from, read from where it was then. Raises DatasetError."""
+    ref = parent.recipe.dataset
+    own = ref.name not in DATASETS
+    place, hint = (parent.source, "; if it has moved, pass --dataset PATH.npz") if own else (ref.name, "")
     if place is None:
         raise DatasetError(f"{parent.id} does not say where dataset {ref.name!r} is; pass --dataset PATH.npz")
-    dataset = load_named(workspace, place)
-    if dataset.ref.digest == ref.digest:
-        return dataset
-    if name:
-        raise UsageError(f"{parent.id} was made from dataset {ref.name!r}, and {name!r} holds other images")
-    raise DatasetError(f"{dataset.source or place} no longer holds the images that {parent.id} was made from")
+    try:
+        dataset = load_named(workspace, place)
+    except DatasetError as error:
+        raise DatasetError(f"{error}{hint}") from error
+    if dataset.ref.digest != ref.digest:
+        where = dataset.source or place
+        raise DatasetError(f"{where} no longer holds the images that {parent.id} was made from{hint}")
+    return dataset

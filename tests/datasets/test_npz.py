@@ -50,12 +50,30 @@ def test_own_images(tmp_path: Path, save: Callable[..., None]) -> None:
     assert verify_dataset(str(path)) == (str(path), data.ref.digest)
 
 
-@pytest.mark.parametrize("dtype", ["<f2", "<f4", ">f4", "<f8"])
+@pytest.mark.parametrize("dtype", ["<f2", "<f4", ">f4", "<f8", "longdouble"])
 def test_own_images_in_floats(tmp_path: Path, dtype: str) -> None:
     arrays = make_own()
     x = (arrays["x_train"] / 255).astype(dtype)
     path = save_npz(tmp_path / "a.npz", {**arrays, "x_train": np.asfortranarray(x), "y_train": make_labels(TRAIN) * 1})
-    assert np.array_equal(load_dataset(str(path)).x_train, x.reshape(TRAIN, -1).astype(np.float32))
+    data = load_dataset(str(path))
+    assert np.array_equal(data.x_train, x.reshape(TRAIN, -1).astype(np.float32))
+    # What is longer than eight bytes has another form on another machine.
+    plain = np.ascontiguousarray(x, dtype=x.dtype if x.dtype.itemsize <= 8 else "<f8")
+    assert data.ref.digest == load_dataset(str(save_npz(path, {**arrays, "x_train": plain}))).ref.digest
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "expected"),
+    [(1 + 2.3e-16, "f8", 1), (1.0000001, "f4", 1), (-1e-9, "f8", 0), (-5e-7, "f4", 0), (1 + 1e-6, "longdouble", 1)],
+)
+def test_what_leaves_the_range_by_rounding_is_cut_off(
+    tmp_path: Path, value: float, dtype: str, expected: float
+) -> None:
+    x = np.full((TRAIN, 5, 5), 0.5, dtype)
+    x[2, 1, 0] = value
+    data = load_dataset(str(save_npz(tmp_path / "a.npz", {**make_own(), "x_train": x})))
+    assert data.x_train[2, 5] == expected
+    assert np.delete(data.x_train.ravel(), 2 * 25 + 5).tolist() == [0.5] * (TRAIN * 25 - 1)
 
 
 def test_trailing_channel_is_dropped(tmp_path: Path) -> None:
@@ -84,7 +102,8 @@ NPZ_DAMAGE: dict[str, tuple[Arrays, str]] = {
     "bool images": ({"x_train": np.zeros((TRAIN, 5, 5), bool)}, "x_train holds bool values, expected uint8"),
     "complex": ({"x_train": np.zeros((TRAIN, 5, 5), complex)}, "x_train: it holds complex128 values, expected numbers"),
     "0 to 255": ({"x_train": unit(TRAIN, 255)}, "x_train ranges from 0 to 255, expected float in [0, 1]"),
-    "negative": ({"x_test": unit(TEST, -1e-6)}, "x_test ranges from -1e-06 to 0"),
+    "negative": ({"x_test": unit(TEST, -2e-6)}, "x_test ranges from -1.99999999e-06 to 0"),
+    "beyond rounding": ({"x_test": unit(TEST, 1.000002)}, "x_test ranges from 0 to 1.00000203, expected float in"),
     "nan": ({"x_train": unit(TRAIN, np.nan)}, "x_train ranges from nan to nan"),
     "inf": ({"x_train": unit(TRAIN, np.inf)}, "x_train ranges from 0 to inf"),
     "too few labels": ({"y_train": make_labels(19)}, "y_train: 19 labels for 20 images"),

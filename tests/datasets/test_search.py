@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import os
 from pathlib import Path
+
+import pytest
 
 from advae.datasets import DATASETS, find_dataset, load_dataset
 
@@ -75,3 +79,64 @@ def test_keras_copy_that_is_not_the_published_one_is_left_aside() -> None:
     assert "left aside" in line
     assert DATASETS["mnist"].digest in line
     assert f"left aside: {keras / 'fashion-mnist'}: no {TRAIN_LABELS}" in load_line("fashion-mnist")
+
+
+def rename(files: dict[str, bytes], pattern: str) -> dict[str, bytes]:
+    """Return the files under names that the dots and hyphens of ``pattern`` have replaced, or in a folder each."""
+    return {pattern.format(name=name, dotted=name.replace("-idx", ".idx")): data for name, data in files.items()}
+
+
+LAYOUTS = {
+    "ours": ("mnist", "{name}"),
+    "dotted": ("mnist", "{dotted}"),
+    "torchvision's": ("MNIST/raw", "{name}"),
+    "torchvision's in a folder for it": ("mnist/MNIST/raw", "{name}"),
+    "with a folder beside each file": ("mnist", "{dotted}"),
+}
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gz"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts_that_others_make_are_found(tmp_path: Path, layout: str, packed: bool) -> None:
+    place, pattern = LAYOUTS[layout]
+    folder = write_folder(tmp_path / place, rename(make_idx_files(), pattern), packed=packed)
+    if "beside" in layout:
+        (folder / TRAIN_IMAGES).mkdir()
+    found = find_dataset("mnist", data_dir=tmp_path)
+    assert (found.path, found.train, found.test, found.problem) == (str(folder), TRAIN, TEST, None)
+    assert load_dataset("mnist", data_dir=tmp_path).source == str(folder)
+
+
+def test_fashion_mnist_of_torchvision_is_no_mnist(tmp_path: Path) -> None:
+    write_folder(tmp_path / "FashionMNIST" / "raw", make_idx_files())
+    assert find_dataset("fashion-mnist", data_dir=tmp_path).train == TRAIN
+    assert f"mnist ({tmp_path} holds FashionMNIST/)" in load_line("mnist", data_dir=tmp_path)
+
+
+@pytest.mark.parametrize("inside", ["", "raw"])
+def test_files_in_the_data_folder_itself_are_of_the_dataset_whose_labels_they_are(
+    tmp_path: Path, inside: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their names are the same for both datasets."""
+    files, row = make_idx_files(), DATASETS["mnist"]
+    write_folder(tmp_path / inside, files, packed=True)
+    assert "not found" in load_line("mnist", data_dir=tmp_path)
+    sha256 = hashlib.sha256(files[TEST_LABELS]).hexdigest()
+    published = (*row.files[:-1], dataclasses.replace(row.files[-1], sha256=sha256))
+    monkeypatch.setitem(DATASETS, "mnist", dataclasses.replace(row, files=published))
+    assert load_dataset("mnist", data_dir=tmp_path).source == str(tmp_path / inside)
+    assert find_dataset("mnist", data_dir=tmp_path).path == str(tmp_path / inside)
+    if not inside:
+        line = load_line("fashion-mnist", data_dir=tmp_path)
+        assert f"the IDX files in {tmp_path} are not fashion-mnist's" in line
+    (tmp_path / "mnist").mkdir()
+    assert load_dataset("mnist", data_dir=tmp_path).source == str(tmp_path / inside), "an empty folder hides nothing"
+
+
+def test_what_is_there_instead_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mnist").mkdir()
+    assert load_line("mnist", data_dir=tmp_path).endswith(f"no {TRAIN_IMAGES}, neither plain nor .gz; it holds nothing")
+    for name in "fedcba":
+        (tmp_path / "mnist" / f"{name}.png").touch()
+    assert load_line("mnist", data_dir=tmp_path).endswith("it holds a.png, b.png, c.png, d.png and 2 more")
+    assert f"({tmp_path} holds mnist/)" in load_line("fashion-mnist", data_dir=tmp_path)
