@@ -92,13 +92,13 @@ def _answer_undefended(group: Group) -> Iterator[str]:
     where = name_attacked(group.first.pipeline.first)
     controls = [standing for standing in group.controls if standing.sound]
     if controls:
-        best = max(controls, key=_read_left)
+        best = _choose_best(controls)
         yield f"No autoencoder in front of {where} was attacked. The control {best.name} keeps {_write_left(best)}."
         return
     yield f"No autoencoder in front of {where} was attacked."
     bare = [standing for standing in group.standings if standing.adaptive and not standing.defended]
     if bare:
-        weakest = min(bare, key=_read_left)
+        weakest = min(_choose_peers(bare), key=_read_left)
         warning = _warn(weakest)
         yield f"Without one it keeps {_write_left(weakest)}{f', but {warning}' if warning else ''}."
 

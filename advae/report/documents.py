@@ -128,6 +128,7 @@ def _describe_gap(gap: Gap) -> GapEntry:
     return GapEntry(
         eps=gap.eps,
         norm=gap.norm,
+        n=gap.n,
         oblivious=gap.oblivious.own.result.accuracy,
         adaptive=gap.adaptive.own.result.accuracy,
         gap=gap.size,

@@ -123,6 +123,9 @@ def _write_facts(headline: Headline) -> Iterator[str]:
     if headline.gap:
         yield headline.gap
     yield headline.summary
+    for panel in headline.pipeline.others:
+        left = format_rate(panel.subject.own.attacked)
+        yield f"{left} {describe_cause(panel.subject)}: {summarize_verdicts(panel.verdicts)}"
     elsewhere = count_elsewhere([headline.pipeline])
     if elsewhere:
         total = sum(elsewhere.values())

@@ -13,7 +13,7 @@ from advae.report.networks import Network
 from advae.report.runs import Measured, Run
 from advae.report.threat_models import INPUT_THREATS, place_threat
 from advae.report.wording import format_budget
-from advae.verdicts import find_full_budget, find_strongest, rank_strength
+from advae.verdicts import find_full_budget, find_strongest, group_by_samples, rank_strength
 from advae.verdicts.single import WEAK
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class Pipeline:
     def find_doubt(self, row: Row) -> str | None:
         """Return why robustness is not established at a row's eps, None where an adaptive attack was run that can be.
 
-        What an attack in another norm leaves says nothing here.
+        What an attack in another norm leaves says nothing here, and of gradients those on the most samples count.
         """
         norm, eps = row.recipe.norm, key_eps(row.eps)
         adaptive = [
@@ -168,7 +168,8 @@ class Pipeline:
         ]
         if not adaptive:
             return f"no valid adaptive run at eps {format_budget(row.eps, norm)} or more"
-        if all(row.own.result.zero_gradient_fraction > WEAK for row in adaptive):
+        most, *_ = group_by_samples(adaptive)
+        if all(row.own.result.zero_gradient_fraction > WEAK for row in most):
             return "the adaptive run had no usable gradient for too many samples"
         return None
 

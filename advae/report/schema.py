@@ -103,6 +103,7 @@ class GapEntry(Record):
 
     eps: float
     norm: Norm
+    n: int
     oblivious: Share
     adaptive: Share
     gap: Difference

@@ -16,11 +16,13 @@ from rich.console import Console
 from advae.records import Manifest, Verdict
 from advae.report import build_verdict_table, compare_runs, judge_classifier, list_all_failures, list_failures
 from advae.report.answers import answer
+from advae.report.documents import build_document
 from advae.report.gaps import find_gaps, find_largest
 from advae.report.headline_table import tabulate_headlines
 from advae.report.headlines import write_headlines
 from advae.report.ladder import build_ladder
 from advae.report.rows import Comparison, Pipeline
+from advae.report.scores import score_runs
 from advae.report.standings import find_standings
 from advae.report.wording import NBSP
 from tests.cli import call
@@ -130,7 +132,17 @@ def test_each_norm_has_a_subject_and_verdicts_of_its_own(lab: Lab, tmp_path: Pat
     assert [(one["check"], one["run"], one["headline"]) for one in document["failures"]] == [("logits", l2.id, False)]
     for text in (files["html"], files["md"]):
         assert f"{l2.id} at eps 1.5, L2" in text
+        assert f"threat model adaptive, at eps 1.5 (n = 100, {l2.id}): 1 FAIL, " in text.replace("\\", "")
     assert {line["run"] for line in csv.DictReader(io.StringIO(files["csv-verdicts"]))} == {linf.id, l2.id}
+
+
+def test_a_few_images_with_gradients_establish_nothing_that_many_without_do_not(lab: Lab) -> None:
+    classifier = lab.add_classifier(lab.add_autoencoder())
+    lab.add_run(classifier, threat="oblivious", eps=(0.1,), keep=(0.3,), n=360, limit=None)
+    lab.add_run(classifier, eps=(0.1,), keep=(0.9,), n=360, limit=None, stuck=0.9)
+    for n, established in ((10, False), (360, True)):
+        lab.add_run(classifier, method="pgd", eps=(0.1,), keep=(0.8,), n=n)
+        assert (find_pipeline(lab, classifier).doubt is None) is established
 
 
 # ---------------------------------------------------------------- gaps and the table of threat models
@@ -146,6 +158,8 @@ def test_gaps_and_threat_models_are_told_on_the_most_images(lab: Lab) -> None:
     pipeline = find_pipeline(lab, classifier)
     (gap,) = find_gaps(pipeline)
     assert gap.n == 360
+    (headline,) = build_document(score_runs(compare(lab))).headlines
+    assert [one.n for one in headline.illusion_gaps] == [360]
     rungs = {rung.threat: rung.worst["linf", 0.1] for rung in build_ladder(pipeline)}
     assert {threat: row.run.metrics.n for threat, row in rungs.items() if row} == {"oblivious": 360, "adaptive": 360}
     # At another eps on ten images: a gap, but not the one to show.
