@@ -218,7 +218,7 @@ def _tabulate_runs(made: list[Made], classifier: ClassifierRecipe) -> Table:
             table.add_row(
                 _name(recipe.method, recipe.norm),
                 recipe.threat,
-                f"{result.eps:.4g} ({result.eps * 255:.4g}/255)",
+                f"{result.eps:.4g}" + (f" ({result.eps * 255:.4g}/255)" if recipe.norm == "linf" else ""),
                 f"{result.accuracy:.2%} ({low:.2%} to {high:.2%})",
                 "-" if rate is None else f"{rate:.2%}",
             )

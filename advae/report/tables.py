@@ -68,7 +68,7 @@ COLUMNS = (
     _name_column("threat", lambda row: row.run.recipe.threat, "what the attacker knows: see the threat models"),
     Column(
         "eps",
-        lambda row: format_eps(row.eps),
+        lambda row: format_eps(row.eps, row.recipe.norm),
         lambda row: row.eps,
         "budget in the attack's norm, as a share and of 255",
     ),

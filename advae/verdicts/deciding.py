@@ -82,21 +82,31 @@ def _decide(name: str, case: Case, views: list[list[Attacked]]) -> Verdict:
 def _weigh(name: str, case: Case, rows: list[Attacked]) -> Verdict:
     """Return the gravest of a check's verdicts on what is left at each eps on the same samples.
 
-    Of the checks that are not AT_EVERY_EPS only a FAIL is taken from another eps: one stored with its run, or one of a
-    check that cannot be made at the first.
+    Of the checks that are not AT_EVERY_EPS only a FAIL is taken from another eps.
     """
-    first, *others = [(_judge(name, replace(case, subject=row)), row) for row in rows]
+    first = rows[0]
+    own = _judge(name, replace(case, subject=first))
+    others = [(_judge(name, replace(case, subject=row)), row) for row in rows[1:] if _counts(name, row, first, own)]
     if name not in AT_EVERY_EPS:
-        open_ = name in SINGLE or first[0].status == "NOT RUN"
-        others = [(verdict, row) for verdict, row in others if open_ and verdict.status == "FAIL"]
-    verdict, row = min([first, *others], key=lambda pair: GRAVEST.index(pair[0].status))
-    if verdict.status == "NOT RUN" or (verdict.status == "PASS" and first[0].status == "NOT RUN"):
+        others = [(verdict, row) for verdict, row in others if verdict.status == "FAIL"]
+    verdict, row = min([(own, first), *others], key=lambda pair: GRAVEST.index(pair[0].status))
+    if verdict.status == "NOT RUN" or (verdict.status == "PASS" and own.status == "NOT RUN"):
         # A PASS at another eps does not validate the reported one.
-        return first[0]
+        return own
     if verdict == row.find_verdict(name):
         # What a run has stored is on all its eps.
-        return verdict if row.id == first[1].id else _add(verdict, row.id)
-    return _add(verdict, f"eps {row.eps:.4g}") if name in AT_EVERY_EPS or row is not first[1] else verdict
+        return verdict if row.id == first.id else _add(verdict, row.id)
+    return _add(verdict, f"eps {row.eps:.4g}") if name in AT_EVERY_EPS or row is not first else verdict
+
+
+def _counts(name: str, row: Attacked, first: Attacked, own: Verdict) -> bool:
+    """Whether a check has to be made at another eps, too.
+
+    What a run has stored has to; an attack that does not break the bare classifier at a larger eps is too weak at a
+    smaller one; and what cannot be told at the reported eps may be elsewhere.
+    """
+    larger = name == "undefended" and key_eps(row.eps) > key_eps(first.eps)
+    return name in AT_EVERY_EPS or name in SINGLE or larger or own.status == "NOT RUN"
 
 
 def _add(verdict: Verdict, where: str) -> Verdict:

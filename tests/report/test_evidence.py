@@ -45,7 +45,7 @@ def describe(lab: Lab, classifier: Manifest) -> tuple[object, ...]:
     row = pipeline.subject
     assert row is not None
     failing = [verdict.check for verdict in pipeline.failures]
-    return row.id, row.eps, row.own.attacked, row.run.metrics.n, row.run.clean, failing
+    return row.run.id, row.eps, row.own.attacked, row.run.metrics.n, row.run.clean, failing
 
 
 QUICK: dict[str, dict[str, Any]] = {

@@ -233,6 +233,31 @@ def test_an_undefended_twin_that_does_not_break_is_found(left: float, status: st
     assert find("undefended", build_case(SUBJECT, undefended=bare)) == status
 
 
+def test_a_bare_classifier_that_holds_at_a_larger_eps_counts_at_a_smaller_one() -> None:
+    """Not the other way round: a budget too small to break it says nothing of a larger one that does."""
+    for left, status in (((0.0, 0.985), "FAIL"), ((0.985, 0.0), "PASS")):
+        bare = attack(left, name="bare", classifier="bare", clean=0.985)
+        subject = SUBJECT[0] if status == "FAIL" else SUBJECT[1]
+        case = replace(build_case(SUBJECT, undefended=bare), subject=subject)
+        assert find("undefended", case) == status
+
+
+def test_a_pair_on_few_samples_does_not_speak_for_one_on_many() -> None:
+    """The single step is further ahead on ten samples, where that is chance, than on all, where it is not."""
+    step = attack((0.15,), eps=(0.3,), name="step", method="fgsm", steps=None)
+    few = [attack((left,), eps=(0.3,), name=f"few {left}", n=10, **more) for left, more in
+           ((0.4, {}), (0.1, {"method": "fgsm", "steps": None}))]  # fmt: skip
+    assert find("iterative", build_case(SUBJECT, step, *few)) == "FAIL"
+    level = attack((0.2,), eps=(0.3,), name="step", method="fgsm", steps=None)
+    assert find("iterative", build_case(SUBJECT, level, *few)) == "PASS"
+
+
+def test_all_the_budget_on_few_samples_does_not_speak_for_many() -> None:
+    full = attack((0.3,), name="full", eps=(1.0,))
+    few = attack((0.0,), name="few", eps=(1.0,), n=2)
+    assert find("full-budget", build_case(SUBJECT, full, few)) == "FAIL"
+
+
 @pytest.mark.parametrize(("clean", "status"), [(0.99, "PASS"), (0.999, "PASS"), (1.0, "PASS")])
 def test_a_purifier_that_costs_two_points_or_less_passes(clean: float, status: str) -> None:
     bare = attack((0.1, 0.0), name="bare", classifier="bare", clean=clean)
