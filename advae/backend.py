@@ -1,8 +1,11 @@
 """The quiet door to TensorFlow: its start-up chatter never reaches the user."""
 
+import atexit
 import logging
 import os
 import platform
+import secrets
+import shutil
 import signal
 import sys
 import tempfile
@@ -13,19 +16,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
+from typing import IO
 
 from advae.settings import keras_json_left_aside, pin_environment, pin_libraries
 
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
-def start_tensorflow() -> None:
-    """Import TensorFlow and Keras and start their devices, silently.
+def start_tensorflow(scratch: Path | None = None) -> None:
+    """Import TensorFlow and Keras and start their devices, silently. scratch: as for ``offer_scratch``.
 
     Their libraries write to file descriptor 2 whatever the log level says, so the descriptor itself is led away, and
     what was written is shown only if the import fails. Every setting of theirs that decides a number is pinned, also
     where they are imported already.
     """
+    if scratch:
+        offer_scratch(scratch)
     if "tensorflow" in sys.modules:
         pin_libraries()
         return
@@ -42,6 +48,20 @@ def start_tensorflow() -> None:
         pin_libraries()
         # The devices and XLA each write a line when first used: use them here.
         tf.function(lambda x: x + 1.0, jit_compile=True)(tf.zeros(()))
+
+
+def offer_scratch(parent: Path) -> None:
+    """Let temporary files go into a new folder in ``parent`` where the system has no folder for them that is writable.
+
+    TensorFlow and joblib write some, in this process and in those that it starts. The folder is removed at exit.
+    """
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        folder = parent / f"temporary-{secrets.token_hex(8)}"
+        folder.mkdir(mode=0o700, parents=True)
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
 
 
 def compare_precisions(*, rounds: int = 7) -> float:
@@ -113,11 +133,22 @@ def _interrupts_kept_back() -> Iterator[None]:
             signal.raise_signal(kept[0])
 
 
+def _open_aside() -> IO[bytes]:
+    """Return a file for what is written meanwhile: in memory, since no folder for temporary files need be writable.
+
+    The null device where the system has no such file: what it takes is lost, and is shown only where an import fails.
+    """
+    try:
+        return os.fdopen(os.memfd_create("stderr"), "w+b")
+    except (AttributeError, OSError):
+        return Path(os.devnull).open("w+b")
+
+
 @contextmanager
 def _stderr_kept_aside() -> Iterator[None]:
     sys.stderr.flush()
     original = os.dup(2)
-    with tempfile.TemporaryFile() as aside:
+    with _open_aside() as aside:
         os.dup2(aside.fileno(), 2)
         try:
             yield

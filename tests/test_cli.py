@@ -597,6 +597,32 @@ def test_interrupted_training_is_130_and_leaves_nothing(environment: dict[str, s
         assert not list((tmp_path / "home" / "tmp").iterdir())
 
 
+NO_FOLDER = """
+import sys, tempfile
+tempfile._candidate_tempdir_list = lambda: ["/dev/null/none"]
+from advae.cli import main
+sys.exit(max(main(line.split()) for line in sys.argv[1:]))
+"""
+
+
+def test_no_folder_for_temporary_files_need_be_writable(trained: Trained, tmp_path: Path) -> None:
+    """TensorFlow writes the source of what it traces, and Keras and joblib what they export: into the home then."""
+    home = tmp_path / "home"
+    shutil.copytree(trained.home, home)
+    lines = (
+        f"train-clf --model lr --C 2 -q --home {home}",
+        f"registry export {trained.nn} {tmp_path}/x.keras --format keras -q --home {home}",
+        f"train-clf --model lr --C 3 --tag {trained.lr[:7]} --home {home}",
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", NO_FOLDER, *lines], env=os.environ, capture_output=True, text=True, timeout=120
+    )
+    assert run.returncode == 2, run.stderr
+    assert run.stderr.startswith(f"advae: bad tag '{trained.lr[:7]}': it is the beginning of an id")
+    assert run.stdout.splitlines()[1:] == [f"{tmp_path}/x.keras"]
+    assert list((home / "tmp").iterdir()) == []
+
+
 STREAMS = {
     "reader gone": ("set -o pipefail; advae registry show {nn} | true", 0, ""),
     "reader of a list gone": ("set -o pipefail; advae registry ls -q | head -c 3 >/dev/null", 0, ""),

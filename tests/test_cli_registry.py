@@ -230,7 +230,7 @@ def test_tag_names_and_untag_forgets(scene: Scene) -> None:
     assert succeed("registry", "untag", "mine", "--json").json == {"tag": "mine", "ids": [scene.clf]}
     assert "mine" in refuse(3, "untag", "mine")
     assert "latest" in refuse(3, "untag", "latest")
-    for alias in ("latest", scene.ae, "../x", "-", "a b", "x" * 65, "\x1b[31m"):
+    for alias in ("latest", scene.ae, scene.clf[:7], scene.clf[4:9], "../x", "-", "a b", "x" * 65, "\x1b[31m"):
         line = refuse(2, "tag", scene.ae, alias)
         assert "bad tag" in line
         assert line.rstrip("\n").isprintable()
@@ -608,6 +608,12 @@ def test_what_only_reads_works_where_nothing_can_be_written(read_only: Scene) ->
     ):
         command = ("show", read_only.clf) if command == ("show", "latest") else command
         succeed("registry", *command)
+    assert read_tree(read_only.home) == before
+
+
+def test_a_name_that_is_there_already_is_given_where_nothing_can_be_written(read_only: Scene) -> None:
+    before = read_tree(read_only.home)
+    assert succeed("registry", "tag", read_only.ae, "best").id == read_only.ae
     assert read_tree(read_only.home) == before
 
 

@@ -21,7 +21,7 @@ def put_autoencoder(session: Session, train: Callable[[], tuple[Made, Made | Non
     A tag names both: it stands for one entry of each kind.
     """
     if tag is not None:
-        check_tag(tag)
+        check_tag(tag, session.registry.ids())
     made, companion = train()
     manifest = made.manifest
     for one in (made, companion):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -131,10 +131,13 @@ def _put_back(aside: Path, path: Path) -> None:
         aside.rename(path)
 
 
-def check_tag(alias: str) -> None:
-    """Raise UsageError for a name that cannot be a tag."""
+def check_tag(alias: str, ids: Iterable[str] = ()) -> None:
+    """Raise UsageError for a name that cannot be a tag, or that begins one of ``ids``, which it would hide."""
     if not TAG.fullmatch(alias) or ID.fullmatch(alias) or alias.casefold() == LATEST:
         raise UsageError(f"bad tag {alias!r}: letters, digits, '.', '_' and '-', at most 64, not an id or 'latest'")
+    begun = [id_ for id_ in ids if _has_prefix(id_, alias)]
+    if begun:
+        raise UsageError(f"bad tag {alias!r}: it is the beginning of an id, {begun[0]}; choose another name")
 
 
 def resolve_id(references: References, ids: list[str], ref: str, kind: Kind | None) -> str:
@@ -145,9 +148,11 @@ def resolve_id(references: References, ids: list[str], ref: str, kind: Kind | No
     """
     fitting = [id_ for id_ in ids if kind is None or id_.startswith(f"{kind}-")]
     tagged = {id_ for k in ((kind,) if kind else KINDS) if (id_ := references.read(k, ref)) in fitting}
-    matches = {ref} & set(fitting) or tagged or {id_ for id_ in fitting if _has_prefix(id_, ref)}
+    begun = {id_ for id_ in fitting if _has_prefix(id_, ref)}
+    matches = {ref} & set(fitting) or tagged | begun
     if len(matches) > 1:
-        raise NotFoundError(f"{ref!r} is ambiguous; name one of {', '.join(sorted(matches))}")
+        how = "is a tag and the beginning of an id" if tagged and begun - tagged else "is ambiguous"
+        raise NotFoundError(f"{ref!r} {how}; name one of {', '.join(sorted(matches))}")
     if matches:
         return matches.pop()
     home, tags = references.layout.home, references.list_tags()

@@ -57,9 +57,9 @@ class Registry(Entries):
     def tag(self, manifest: Manifest, alias: str) -> None:
         """Let ``alias`` stand for an entry from now on.
 
-        Raises UsageError for a name that cannot be a tag, NotFoundError where the entry is gone.
+        Raises UsageError for a name that cannot be a tag or begins another id, NotFoundError where the entry is gone.
         """
-        check_tag(alias)
+        check_tag(alias, (id_ for id_ in self.ids() if id_ != manifest.id))
         self._name(manifest, alias)
 
     def untag(self, alias: str) -> list[str]:
@@ -70,12 +70,12 @@ class Registry(Entries):
 
     def mark_latest(self, manifest: Manifest) -> None:
         """Let ``latest`` of the entry's kind stand for it."""
-        if self.references.read(manifest.kind, LATEST) != manifest.id:
-            self._name(manifest, LATEST)
+        self._name(manifest, LATEST)
 
     def _name(self, manifest: Manifest, alias: str) -> None:
         with self.layout.writing():
-            self.references.write(manifest.kind, alias, manifest.id)
+            if self.references.read(manifest.kind, alias) != manifest.id:
+                self.references.write(manifest.kind, alias, manifest.id)
             # Whoever removes an entry looks for its names once more afterwards: one of the two sees the other.
             if not (self.layout.entries / manifest.id).exists():
                 self._drop_names(manifest.id)

@@ -29,7 +29,7 @@ def purify(workspace: Workspace, ae_ref: str, source: Path, target: Path) -> tup
     refuse_inside(workspace, target)
     if target.exists() and target.samefile(source) and not workspace.force:
         raise UsageError(f"bad OUT {target}: it is the file of the images to purify; name another, or use --force")
-    start_tensorflow()
+    start_tensorflow(workspace.registry.layout.tmp)
     purifier = compile_batched(load_purifier(workspace.registry, manifest))
     with images.write_images(target, stored.shape) as write:
         for rows, x in images.stream_images(stored, source):
@@ -52,7 +52,7 @@ def predict(workspace: Workspace, clf_ref: str, source: Path) -> tuple[Manifest,
     manifest = workspace.registry.resolve(clf_ref, "clf")
     stored = images.open_images(source, manifest.recipe.dataset.side)
     images.check_images(stored, source)
-    start_tensorflow()
+    start_tensorflow(workspace.registry.layout.tmp)
     defend = compile_batched(load_pipeline(workspace.registry, manifest).defend)
 
     def stream() -> Iterator[Prediction]:

@@ -10,6 +10,7 @@ from functools import cache, partial
 from pathlib import Path
 from statistics import median
 
+from advae.backend import offer_scratch
 from advae.datasets import DATASETS, load_dataset
 from advae.errors import DatasetError, DivergedError
 from advae.paths import to_path
@@ -115,6 +116,8 @@ def make_cells(
 
 
 def _open(workspace: Workspace, survey: Survey, jobs: int, scheduler: str | None) -> AbstractContextManager[Pool]:
+    # Processes that are started take over where temporary files go.
+    offer_scratch(workspace.registry.layout.tmp)
     if not scheduler:
         return open_pool(jobs)
     tasks = [_describe(workspace, cell) for level in LEVELS for cell in survey.list_missing(level)]

@@ -62,7 +62,7 @@ def make_entry(
 
     def start_and_compute() -> Content:
         _tell_of_dependants(workspace, entry_id(recipe))
-        start_tensorflow()
+        start_tensorflow(registry.layout.tmp)
         return compute()
 
     manifest, cached = registry.obtain(

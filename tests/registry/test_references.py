@@ -161,9 +161,17 @@ def test_what_stands_for_nothing_or_for_several_says_so_in_one_line(references: 
     assert str(caught.value).isprintable()
 
 
-def test_a_tag_goes_before_the_beginning_of_an_id_and_an_id_before_a_tag(references: References) -> None:
+def test_a_tag_does_not_hide_an_id_that_begins_with_it(references: References) -> None:
+    """One that was given before the entry of that id was made; such a tag is refused otherwise."""
     references.write("ae", "ae-01f", AE)
-    assert resolve_id(references, IDS, "ae-01f", None) == AE
+    with pytest.raises(NotFoundError) as caught:
+        resolve_id(references, IDS, "ae-01f", None)
+    said = f"'ae-01f' is a tag and the beginning of an id; name one of {AE}, {IDS[1]}"
+    assert str(caught.value) == said
+    references.write("ae", "01f", IDS[1])
+    assert resolve_id(references, IDS, "01f", None) == IDS[1]
+    references.write("run", "01f", RUN)
+    assert resolve_id(references, IDS, "01f", "run") == RUN
     references.write("ae", IDS[1], AE)
     assert resolve_id(references, IDS, IDS[1], None) == IDS[1]
 

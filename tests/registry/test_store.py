@@ -290,7 +290,7 @@ def test_many_publish_at_once(registry: Registry, recipes: int, replace: bool) -
 def test_a_home_that_is_a_file_or_below_one_is_a_disk_error(tmp_path: Path, name: str, home: str) -> None:
     (tmp_path / "file").write_text("mine")
     stranger = publish(Registry(tmp_path / "elsewhere"))
-    with pytest.raises(DiskError, match=f"^cannot write to {tmp_path / home}: .+$"):
+    with pytest.raises(DiskError, match=f"^(cannot write to )?{tmp_path / home}.*: .+$"):
         WRITES[name](Registry(tmp_path / home), stranger)
     assert (tmp_path / "file").read_text() == "mine"
 
@@ -550,8 +550,6 @@ def test_a_tag_names_an_entry_moves_and_goes(registry: Registry) -> None:
     assert registry.tags() == {ae.id: ["a.second-one_2"], run.id: ["third"]}
     with pytest.raises(NotFoundError, match="no tag 'best'"):
         registry.untag("best")
-    registry.tag(other, ae.id[:6])
-    assert (registry.resolve(ae.id[:6]), registry.resolve(ae.id)) == (other, ae)
     assert len(registry.ids()) == 4
 
 
@@ -560,6 +558,17 @@ def test_a_name_that_can_be_a_tag(registry: Registry, entry: Manifest) -> None:
         registry.tag(entry, alias)
         assert registry.resolve(alias) == entry
         assert registry.untag(alias) == [entry.id]
+
+
+def test_a_tag_that_begins_another_id_is_refused(registry: Registry, entry: Manifest) -> None:
+    other = publish(registry, make_autoencoder_recipe(seed=7))
+    digits = other.id.partition("-")[2]
+    for alias in (digits[:6], f"ae-{digits[:3]}", "ae"):
+        with pytest.raises(UsageError, match=f"bad tag '{alias}': it is the beginning of an id, {other.id}; choose"):
+            registry.tag(entry, alias)
+    assert registry.tags() == {}
+    registry.tag(other, digits[:6])
+    assert registry.resolve(digits[:6]) == other
 
 
 PATHS = ("", ".", "..", "../x", "/etc/x", "a/b", "a\\b", ".hidden", "-q", "_x")

@@ -82,7 +82,7 @@ def import_entries(
     from advae.workflows.sharing import import_bundle
 
     if tag is not None:
-        check_tag(tag)
+        check_tag(tag, session.registry.ids())
     with session.workspace(f"import {file}", force=force) as workspace:
         imported = import_bundle(workspace, sys.stdin.buffer if file == PIPE else file)
     last = imported.ids[-1]
