@@ -28,7 +28,7 @@ def _drop_warnings() -> None:
     They tell programmers of our libraries and of us, and stderr tells people. ``python -X dev`` shows them.
     """
     if not sys.flags.dev_mode:
-        os.environ.pop("PYTHONWARNINGS", None)
+        os.environ["PYTHONWARNINGS"] = "ignore"
         sys.warnoptions.clear()
         warnings.simplefilter("ignore")
 

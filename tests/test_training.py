@@ -23,8 +23,8 @@ def make_options(**changes: Any) -> NetworkOptions:
     return NetworkOptions(activations=activations, **(defaults | changes))
 
 
-def fit_mean(x: Any, options: NetworkOptions, seed: int = 0) -> tuple[Any, list[Epoch], list[int]]:
-    """Train one dense layer to reproduce x, and count how often its loss is traced."""
+def fit_mean(x: Any, options: NetworkOptions, seed: int = 0, labels: Any = None) -> tuple[Any, list[Epoch], list[int]]:
+    """Train one dense layer to reproduce x, and count how often its loss is traced. labels: None for one class."""
     import tensorflow as tf
 
     network = dense_stack(x.shape[1], (x.shape[1],), ("linear",), seed=seed)
@@ -36,7 +36,8 @@ def fit_mean(x: Any, options: NetworkOptions, seed: int = 0) -> tuple[Any, list[
         errors = tf.reduce_mean(tf.square(network(batch[0]) - batch[0]), axis=-1)
         return tf.reduce_sum(errors * weights) / tf.reduce_sum(weights)
 
-    history = train(loss, (network,), (x,), np.zeros(len(x), int), options=options, seed=seed, on_epoch=epochs.append)
+    classes = np.zeros(len(x), int) if labels is None else labels
+    history = train(loss, (network,), (x,), classes, options=options, seed=seed, on_epoch=epochs.append)
     return (network, history), epochs, traces
 
 
@@ -73,6 +74,10 @@ def test_held_out_images_are_a_twentieth_and_not_trained_on() -> None:
     np.testing.assert_array_equal(first.get_weights()[0], second.get_weights()[0])
     assert history.loss == other.loss
     assert history.validation_loss != other.validation_loss
+    # Unless it is all that there is of its class.
+    labels = np.isin(np.arange(100), held_out[2]).astype(int)
+    (third, _), _, _ = fit_mean(changed, make_options(), labels=labels)
+    assert not np.array_equal(first.get_weights()[0], third.get_weights()[0])
 
 
 def draw_as_before(n: int, seed: int) -> tuple[Any, Any]:
