@@ -125,7 +125,6 @@ def test_a_terminal_on_stderr_changes_nothing_on_stdout(path: tuple[str, ...], t
 @pytest.mark.parametrize(
     "line",
     [
-        "train-ae --type denoising --epochs 2",
         "train-clf --model nn --epochs 2 --json",
         "attack --method noise --eps 0.1 --limit 20 --clf {lr} --json",
         "predict --clf {nn} in.npy",
