@@ -207,8 +207,13 @@ def clip_rounding(images: NDArray[Any]) -> NDArray[Any] | None:
 
 
 def show_range(images: NDArray[Any]) -> str:
-    """Return from where to where values reach, in so many digits that what is out of range is seen to be."""
-    return f"{float(images.min()):.9g} to {float(images.max()):.9g}"
+    """Return from where to where values reach, such as ``0 to 255``; what is out of range never looks inside it."""
+    return f"{_show_pixel(float(images.min()))} to {_show_pixel(float(images.max()))}"
+
+
+def _show_pixel(value: float) -> str:
+    short = f"{value:.6g}"
+    return short if (0 <= float(short) <= 1) == (0 <= value <= 1) else f"{value:.9g}"
 
 
 def map_array(path: Path) -> NDArray[Any]:

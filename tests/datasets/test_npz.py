@@ -102,7 +102,7 @@ NPZ_DAMAGE: dict[str, tuple[Arrays, str]] = {
     "bool images": ({"x_train": np.zeros((TRAIN, 5, 5), bool)}, "x_train holds bool values, expected uint8"),
     "complex": ({"x_train": np.zeros((TRAIN, 5, 5), complex)}, "x_train: it holds complex128 values, expected numbers"),
     "0 to 255": ({"x_train": unit(TRAIN, 255)}, "x_train ranges from 0 to 255, expected float in [0, 1]"),
-    "negative": ({"x_test": unit(TEST, -2e-6)}, "x_test ranges from -1.99999999e-06 to 0"),
+    "negative": ({"x_test": unit(TEST, -2e-6)}, "x_test ranges from -2e-06 to 0"),
     "beyond rounding": ({"x_test": unit(TEST, 1.000002)}, "x_test ranges from 0 to 1.00000203, expected float in"),
     "nan": ({"x_train": unit(TRAIN, np.nan)}, "x_train ranges from nan to nan"),
     "inf": ({"x_train": unit(TRAIN, np.inf)}, "x_train ranges from 0 to inf"),
