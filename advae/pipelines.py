@@ -68,6 +68,7 @@ def load_pipeline(
         purify=purify,
         differentiable=purify is None or purify.differentiable,
         clips=purify is not None and purify.clips,
+        samples=purify is not None and purify.samples,
         twin=load_logits(registry, _open_same(twin, classifier), precision) if twin else None,
         surrogate=behind.differentiate if behind else None,
         unit_range=found is None or found.as_autoencoder()[1].unit_range,

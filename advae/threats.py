@@ -21,7 +21,8 @@ class Pipeline:
     purify: None for a classifier without purifier. differentiable: whether ``purify`` has a derivative worth following.
     clips: whether it cuts its output off at 0 and 1. twin: the undefended classifier that an oblivious attacker uses;
     surrogate: the pipeline that a transfer attacker uses, as its maker would differentiate it. unit_range: whether
-    purified images lie in [0, 1]. linear: whether ``classify`` is affine, as logistic regression is.
+    purified images lie in [0, 1]. linear: whether ``classify`` is affine, as logistic regression is. samples: whether
+    ``purify`` draws, so that no two answers are the same.
     """
 
     classify: Callable[[Tensor], Tensor]
@@ -32,6 +33,7 @@ class Pipeline:
     surrogate: Function | None = None
     unit_range: bool = True
     linear: bool = False
+    samples: bool = False
 
     @property
     def affine(self) -> bool:
@@ -72,6 +74,7 @@ class Surface:
     differentiates; see: what the classifier is fed for an attacked point; classify: its logits, which decide;
     upper: the largest valid pixel at the point of attack, the smallest is 0. through: the pipeline, where ``craft``
     passes through its purifier; else None. affine: whether the logits that decide are affine in the attacked point.
+    samples: whether ``see`` draws, so that one success is no success; craft_samples: whether ``craft`` does.
     """
 
     start: Function
@@ -81,6 +84,8 @@ class Surface:
     upper: float = 1.0
     through: Pipeline | None = None
     affine: bool = False
+    samples: bool = False
+    craft_samples: bool = False
 
     def find_range(self, start: Tensor) -> tuple[Tensor, Tensor]:
         """Return the smallest and the largest valid values of points that start there: scalars, or (n, d).
@@ -128,24 +133,43 @@ def view_adaptive(pipeline: Pipeline) -> Surface:
         pipeline.classify,
         through=pipeline,
         affine=pipeline.affine,
+        samples=pipeline.samples,
+        craft_samples=pipeline.samples,
     )
 
 
 def view_black_box(pipeline: Pipeline) -> Surface:
     """The whole pipeline is asked for its logits, never differentiated."""
-    return Surface(_identity, pipeline.defend, pipeline.purified, pipeline.classify)
+    samples = pipeline.samples
+    return Surface(
+        _identity, pipeline.defend, pipeline.purified, pipeline.classify, samples=samples, craft_samples=samples
+    )
 
 
 def view_gray_box(pipeline: Pipeline) -> Surface:
     """The classifier alone is differentiated, on raw input; then the result is purified."""
-    return Surface(_identity, lambda x, draw: pipeline.classify(x), pipeline.purified, pipeline.classify)
+    return Surface(
+        _identity,
+        lambda x, draw: pipeline.classify(x),
+        pipeline.purified,
+        pipeline.classify,
+        samples=pipeline.samples,
+    )
 
 
 def view_transfer(pipeline: Pipeline) -> Surface:
     """A pipeline of the same make and another seed is differentiated."""
     if pipeline.surrogate is None:
         raise UsageError("threat 'transfer' needs a surrogate of the pipeline")
-    return Surface(_identity, pipeline.surrogate, pipeline.purified, pipeline.classify, affine=pipeline.affine)
+    return Surface(
+        _identity,
+        pipeline.surrogate,
+        pipeline.purified,
+        pipeline.classify,
+        affine=pipeline.affine,
+        samples=pipeline.samples,
+        craft_samples=pipeline.samples,
+    )
 
 
 def view_oblivious(pipeline: Pipeline) -> Surface:
@@ -153,7 +177,7 @@ def view_oblivious(pipeline: Pipeline) -> Surface:
     twin = pipeline.twin
     if twin is None:
         raise UsageError("threat 'oblivious' needs an undefended twin of the classifier")
-    return Surface(_identity, lambda x, draw: twin(x), pipeline.purified, pipeline.classify)
+    return Surface(_identity, lambda x, draw: twin(x), pipeline.purified, pipeline.classify, samples=pipeline.samples)
 
 
 def view_encoded(pipeline: Pipeline) -> Surface:

@@ -13,7 +13,7 @@ import pytest
 from advae.backend import compare_precisions
 from advae.batching import apply
 from advae.pipelines import load_pipeline
-from advae.records import ADVERSARIAL, Dataset
+from advae.records import ADVERSARIAL, OUTCOMES, Dataset
 from advae.registry import Registry
 from advae.threats import LADDER
 from advae.verdicts import CHECKS, NOT_VALID
@@ -82,7 +82,7 @@ def test_check_leaves_nothing_not_run_and_fails_where_the_report_does(
     assert judged["classifier"] == trained.nn_behind
     found = {verdict["check"]: verdict for verdict in judged["verdicts"]}
     assert list(found) == list(CHECKS)
-    assert [name for name, verdict in found.items() if verdict["status"] == "NOT RUN"] == []
+    assert [name for name, verdict in found.items() if verdict["status"] == "NOT RUN"] == ["ensemble"]
     assert found["budget"]["status"] == found["samples"]["status"] == "PASS"
     assert found["sample-size"]["status"] == "WARN"
     assert outcome.json["runs"][0]["method"] == "bim"
@@ -250,6 +250,19 @@ def test_apgd_attacks_two_classes(tmp_path: Path, digits: Dataset) -> None:
     apgd, natural = succeed(*command, "--method", "apgd,natural").json["runs"]
     assert max(run["results"][0]["accuracy"] for run in (apgd, natural)) < 0.1
     assert natural["results"][0]["targets"] == [1, 0]
+
+
+def test_behind_a_purifier_that_samples_the_accuracy_over_many_draws_is_told(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    ae = succeed("train-ae", "--type", "variational", "--sample", "--epochs", 1, "--home", home, "-q").id
+    succeed("train-clf", "--model", "lr", "--ae", ae, "--home", home, "-q")
+    outcome = attack(home, "--method", "fgsm", "--eps", "0.1", "--json")
+    run = outcome.json
+    outcomes = Registry(home).read_arrays(Registry(home).manifest(run["id"]), OUTCOMES)
+    assert outcomes["success_rate"].shape == (1, 60)
+    assert run["results"][0]["expected_accuracy"] == pytest.approx(1 - outcomes["success_rate"].mean(), abs=1e-6)
+    assert run["clean_expected_accuracy"] == pytest.approx(1 - outcomes["clean_success_rate"].mean(), abs=1e-6)
+    assert f"mean of {run['fresh_draws']} draws" in attack(home, "--method", "fgsm", "--eps", "0.1").err
 
 
 # ---------------------------------------------------------------- precision

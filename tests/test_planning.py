@@ -109,6 +109,9 @@ def test_the_checks_are_what_every_verdict_needs(method: str, purified: bool) ->
     if norm == "linf":
         assert any(one.method == "fgsm" for one in adaptive)
     assert list_undefended(found) == adaptive
+    if members := ATTACKS[method].members:
+        # What an ensemble is compared with.
+        assert {one.method for one in adaptive if one.eps == request.eps} & {name for name, _ in members[norm]}
 
 
 def test_checks_of_an_attack_that_is_no_attack_on_images_are_adaptive_ones() -> None:

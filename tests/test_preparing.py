@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from advae.attacks import ATTACKS
-from advae.records import RunRecipe
+from advae.records import RunRecipe, entry_id
 from advae.requests import AttackRequest
 from advae.workflows.preparing import RUN_REV, prepare_run
 from advae.workflows.siblings import PipelineRecipes
-from tests.entries import make_classifier_recipe
+from tests.entries import make_autoencoder_recipe, make_classifier_recipe
 
 
 def prepare(method: str, classes: int, **changes: Any) -> RunRecipe:
@@ -38,3 +38,14 @@ def test_on_two_classes_only_what_follows_a_ratio_has_a_new_revision(
 ) -> None:
     assert prepare(method, 3, **options).recipe_rev == RUN_REV + ATTACKS[method].revision
     assert prepare(method, 2, **options).recipe_rev == RUN_REV + ATTACKS[method].revision + raised
+
+
+@pytest.mark.parametrize(("threat", "raised"), [("adaptive", 1), ("gray-box", 1), ("encoded", 0)])
+@pytest.mark.parametrize("sample", [True, False])
+def test_only_what_meets_other_draws_has_a_new_revision(threat: str, raised: int, sample: bool) -> None:
+    purifier = make_autoencoder_recipe(type="variational", options={"kl_weight": 1.0, "sample": sample})
+    classifier = make_classifier_recipe(autoencoder=entry_id(purifier))
+    request = AttackRequest(method="fgsm", threat=threat, eps=(0.1,))
+    recipes = PipelineRecipes(classifier, purifier)
+    made = prepare_run(recipes, request, n_test=100, find_twin=lambda twin: twin.id).recipe
+    assert made.recipe_rev == RUN_REV + (raised if sample else 0)

@@ -182,6 +182,8 @@ def _describe_run(made: Made, autoencoder: str | None) -> dict[str, Any]:
         "clean_accuracy": metrics.clean_accuracy,
         "results": [result.model_dump(mode="json") for result in metrics.results],
         "clean_accuracy_interval": metrics.clean_accuracy_interval,
+        "clean_expected_accuracy": metrics.clean_expected_accuracy,
+        "fresh_draws": metrics.fresh_draws,
         "cached": made.cached,
         "clip": recipe.clip,
         "loss": recipe.loss,
@@ -222,6 +224,8 @@ def _tabulate_runs(made: list[Made], classifier: ClassifierRecipe) -> Table:
                 f"{result.accuracy:.2%} ({low:.2%} to {high:.2%})",
                 "-" if rate is None else f"{rate:.2%}",
             )
+            if result.expected_accuracy is not None:
+                table.add_row("", "", f"mean of {metrics.fresh_draws} draws", f"{result.expected_accuracy:.2%}", "")
             if not result.within_budget:
                 table.add_row("", "", f"L-inf {result.linf_max:.4g}", NOT_VALID, "")
     return table

@@ -19,7 +19,7 @@ from advae.evaluation.arrays import (
     join_columns,
 )
 from advae.evaluation.attacker import Attacker, Proposal, find_source, list_members
-from advae.evaluation.draws import DRAWS_PER_BATCH
+from advae.evaluation.draws import DRAWS_PER_BATCH, MANY
 from advae.evaluation.probing import Probe, probe
 from advae.evaluation.scorer import Scorer
 from advae.evaluation.sweeping import AT_ONCE, Sweep
@@ -68,6 +68,7 @@ def evaluate(
     attack = _Attack(surface, recipe, x, y, scorer, on_batch)
     clean = scorer.score_clean(shown)
     scored = attack.score(kept, stochastic=clean.stochastic)
+    clean_success = _measure_clean_success(scorer, x, y)
     # The targets, and so the first gradients, are often the same at every eps.
     zero_by_targets = {one.targets: attack.first.zero_gradients(one.targets) for one in scored}
     zero = [zero_by_targets[one.targets] for one in scored]
@@ -86,14 +87,30 @@ def evaluate(
         probabilities=clean.probabilities,
         stochastic=clean.stochastic,
         backward=_name_backward(surface),
+        fresh_draws=MANY if surface.samples else None,
+        clean_expected_accuracy=_expect(clean_success),
     )
     arrays = {
-        OUTCOMES: collect_outcomes(y, clean.predictions, scored, zero),
+        OUTCOMES: collect_outcomes(y, clean.predictions, scored, zero, clean_success),
         SAMPLES: collect_samples(x, y, clean.start, scored, kept),
     }
     if recipe.save_adversarial:
         arrays[ADVERSARIAL] = collect_adversarial(y, scored)
     return Evaluated(summary, arrays)
+
+
+def _measure_clean_success(scorer: Scorer, x: FloatArray, y: IntArray) -> FloatArray | None:
+    """Return in what share of fresh draws each unchanged image is taken for another class, None where none differ."""
+    import numpy as np
+
+    parts = [scorer.measure_success(index, x[rows], y[rows]) for index, rows in split_rows(_all(y))]
+    found = [part for part in parts if part is not None]
+    return np.concatenate(found) if found else None
+
+
+def _expect(success_rate: FloatArray | None) -> float | None:
+    """Return the accuracy that is expected over the draws, None where there are none."""
+    return None if success_rate is None else 1.0 - float(success_rate.mean(dtype="float64"))
 
 
 def _name_backward(surface: Surface) -> Literal["exact", "identity"]:
@@ -160,8 +177,10 @@ class _Attack:
         parts, lows, highs, finite = [], [], [], True
         for index, proposal in enumerate(proposals):
             found = self.scorer.judge(index, proposal, eps)
+            rates = self.scorer.measure_success(index, proposal.x_adv, self.y[proposal.rows])
             saved, shown = (np.isin(proposal.rows, wanted) for wanted in (kept.images, kept.shown))
-            parts.append(vars(found) | {"x_adv": proposal.x_adv[saved], "seen": found.seen[shown]})
+            images = {"x_adv": proposal.x_adv[saved], "seen": found.seen[shown]}
+            parts.append(vars(found) | images | {"success_rate": rates})
             lows.append(found.low)
             highs.append(found.high)
             finite &= found.finite
@@ -170,18 +189,19 @@ class _Attack:
     def _propose_worst(self, eps: float) -> Iterator[Proposal]:
         """Yield for each sample what the first member that fools the pipeline proposes, else the last one's.
 
-        What fools it is found by trying, as an attacker would; the draws that count are other ones.
+        What fools it is found by trying, as an attacker would; the draws that count are other ones. A pipeline that
+        samples is fooled where it is wrong in every draw of a trial, else the proposal that fools most draws is kept.
         """
         import numpy as np
 
-        start, x_adv = self.x.copy(), self.x.copy()
-        left = _all(self.y)
+        start, x_adv, best = self.x.copy(), self.x.copy(), np.zeros(len(self.y), np.float32)
         for member in self.members:
-            broken: list[NDArray[np.bool_]] = []
-            for index, proposal in enumerate(member.propose(eps, left, None)):
-                start[proposal.rows], x_adv[proposal.rows] = proposal.start, proposal.x_adv
-                broken.append(self.scorer.try_out(index, proposal.x_adv) != self.y[proposal.rows])
-            left = left[~np.concatenate(broken)] if broken else left
+            for index, proposal in enumerate(member.propose(eps, np.flatnonzero(best < 1), None)):
+                found = self.scorer.measure_trial(index, proposal.x_adv, self.y[proposal.rows])
+                better = found >= best[proposal.rows]
+                kept = proposal.rows[better]
+                start[kept], x_adv[kept] = proposal.start[better], proposal.x_adv[better]
+                best[kept] = found[better]
         for _, rows in split_rows(_all(self.y)):
             yield Proposal(rows, start[rows], x_adv[rows])
 
@@ -190,8 +210,20 @@ class _Attack:
         choose, classes = self.first.row.choose_targets, len(self.recipe.dataset.classes)
         if not (self.source and choose):
             return [None] * len(self.recipe.eps)
-        mistaken = self._sweep(self.source, [None] * len(self.recipe.eps), Kept(self.y[:0], self.y[:0]), at_once)
-        return [choose(metrics.confusion_matrix(self.y, one.predictions, classes)) for one in mistaken]
+        images = _all(self.y) if self.scorer.surface.samples else self.y[:0]
+        mistaken = self._sweep(self.source, [None] * len(self.recipe.eps), Kept(images, self.y[:0]), at_once)
+        return [choose(self._count_mistakes(one, classes)) for one in mistaken]
+
+    def _count_mistakes(self, scored: Scored, classes: int) -> IntArray:
+        """Return what each class is taken for; of a pipeline that samples in many draws, none of which counts."""
+        if not self.scorer.surface.samples:
+            return metrics.confusion_matrix(self.y, scored.predictions, classes)
+        parts = [
+            metrics.confusion_matrix(self.y[rows], self.scorer.try_out(index, scored.x_adv[rows], k), classes)
+            for index, rows in split_rows(_all(self.y))
+            for k in range(MANY)
+        ]
+        return sum(parts[1:], parts[0])
 
 
 def _all(y: IntArray) -> IntArray:
@@ -246,6 +278,7 @@ def _summarise(
         accuracy_8bit=None if scored.rounded is None else metrics.accuracy(y, scored.rounded)[0],
         loss_curve=probed.loss_curve if probed else None,
         lost_fraction=probed.lost_fraction if probed else None,
+        expected_accuracy=_expect(scored.success_rate),
     )
 
 

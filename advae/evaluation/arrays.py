@@ -30,13 +30,16 @@ class Kept:
 class Scored:
     """What one attack at one eps left: arrays over all n samples; images only of the samples that are kept.
 
-    predictions: int64 (n,), rounded: the same after rounding to 8 bits, None where what is attacked is no image; linf,
-    l2: float32 (n,); x_adv, seen: float32 (m, d) of ``Kept.images`` and ``Kept.shown``; targets: class -> class aimed
-    at, where the attack chose them; pixel_range: None where no image was built; finite: of all x_adv.
+    predictions: int64 (n,), rounded: the same after rounding to 8 bits, None where what is attacked is no image;
+    success_rate: float32 (n,), in what share of many fresh draws the classifier is wrong, None for a pipeline that does
+    not sample; linf, l2: float32 (n,); x_adv, seen: float32 (m, d) of ``Kept.images`` and ``Kept.shown``; targets:
+    class -> class aimed at, where the attack chose them; pixel_range: None where no image was built; finite: of all
+    x_adv.
     """
 
     predictions: IntArray
     rounded: IntArray | None
+    success_rate: FloatArray | None
     linf: FloatArray
     l2: FloatArray
     x_adv: FloatArray
@@ -46,7 +49,7 @@ class Scored:
     finite: bool
 
 
-COLUMNS = ("predictions", "rounded", "linf", "l2", "x_adv", "seen")
+COLUMNS = ("predictions", "rounded", "success_rate", "linf", "l2", "x_adv", "seen")
 """The arrays of ``Scored``, which every batch has its part of."""
 
 
@@ -66,11 +69,23 @@ def first_of_each_class(y: IntArray) -> IntArray:
     return np.sort(np.unique(y, return_index=True)[1])[:SHOWN]
 
 
-def collect_outcomes(y: IntArray, clean: IntArray, scored: list[Scored], zero: list[NDArray[np.bool_]]) -> Arrays:
-    """Return what became of each sample, at every eps."""
+def collect_outcomes(
+    y: IntArray,
+    clean: IntArray,
+    scored: list[Scored],
+    zero: list[NDArray[np.bool_]],
+    clean_success: FloatArray | None = None,
+) -> Arrays:
+    """Return what became of each sample, at every eps.
+
+    Of a pipeline that samples also success_rate, float32 (eps, n), and clean_success_rate, float32 (n,): in what share
+    of ``draws.MANY`` fresh draws, which no attack saw, the classifier is wrong on the attacked image, and on the
+    unchanged one. A success on a draw is a wrong class, whatever the target of the attack; times MANY it is a count.
+    """
     import numpy as np
 
-    return {
+    rates = [one.success_rate for one in scored if one.success_rate is not None]
+    found: Arrays = {
         "sample_ids": np.arange(len(y), dtype=np.int64),
         "labels": y,
         "clean_predictions": clean,
@@ -79,6 +94,9 @@ def collect_outcomes(y: IntArray, clean: IntArray, scored: list[Scored], zero: l
         "l2": np.stack([one.l2 for one in scored]),
         "zero_gradient": np.stack(zero),
     }
+    if clean_success is not None:
+        found |= {"clean_success_rate": clean_success, "success_rate": np.stack(rates)}
+    return found
 
 
 def collect_samples(x: FloatArray, y: IntArray, start: FloatArray, scored: list[Scored], kept: Kept) -> Arrays:

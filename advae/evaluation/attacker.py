@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from advae.attacks import ATTACKS, TARGETS_FROM, Attack, find_loss
-from advae.attacks.goals import Goal
+from advae.attacks.goals import MOST, Goal, is_ahead
 from advae.batching import split_rows
 from advae.evaluation import draws
 from advae.threats import Surface
@@ -32,13 +32,22 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Look:
-    """What the attacker sees of some images: its margins, (m,); fooled where one is below 0."""
+    """What the attacker sees of some images: its margins, (m,), and of a pipeline that samples how many draws it fools.
+
+    shares: of fresh draws, (m,); None where all draws are the same, and an image is fooled where its margin is below 0.
+    """
 
     margins: FloatArray
+    shares: FloatArray | None = None
 
     @property
     def fooled(self) -> NDArray[np.bool_]:
-        return self.margins < 0
+        return self.margins < 0 if self.shares is None else self.shares >= 0.5
+
+    @property
+    def surely_fooled(self) -> NDArray[np.bool_]:
+        """Whether an image is fooled by so many draws that it would not be taken for it by accident."""
+        return self.margins < 0 if self.shares is None else self.shares >= MOST
 
 
 class Attacker:
@@ -100,7 +109,7 @@ class Attacker:
     def _propose_best(
         self, index: int, rows: IntArray, labels: IntArray, numbers: tuple[float, float, int]
     ) -> Proposal:
-        """Return the best of all restarts; a sample that is fooled already is not attacked again.
+        """Return the best of all restarts; a sample that is fooled already, by every draw, is not attacked again.
 
         Best and fooled in the attacker's eyes: by its own draws, not by the one that it is judged by.
         """
@@ -110,22 +119,24 @@ class Attacker:
         if self._restarts == 1:
             return Proposal(rows, *found[:2])
         # Copies, since what TensorFlow hands out must not be written to.
-        start, x_adv, lowest = (array.copy() for array in found)
+        start, x_adv, lowest, share = (array.copy() for array in found)
         left = np.arange(len(rows))
         for restart in range(1, self._restarts):
-            left = left[~(lowest[left] < 0)]
+            left = left[share[left] < 1]
             if not len(left):
                 break
             found = self._try(index, rows[left], labels, numbers, restart=restart)
             better = found[2] < lowest[left]
+            if self.surface.craft_samples:
+                better = is_ahead(found[3], found[2], share[left], lowest[left])
             kept = left[better]
-            start[kept], x_adv[kept], lowest[kept] = (array[better] for array in found)
+            start[kept], x_adv[kept], lowest[kept], share[kept] = (array[better] for array in found)
         return Proposal(rows, start, x_adv)
 
     def _try(
         self, index: int, rows: IntArray, labels: IntArray, numbers: tuple[float, float, int], *, restart: int
     ) -> list[FloatArray]:
-        """Return start, x_adv and margins of some rows of a batch, attacked from one starting point."""
+        """Return start, x_adv, margins and shares of some rows of a batch, attacked from one starting point."""
         import tensorflow as tf
 
         inputs = (self.x[rows], labels[rows], index, *numbers, restart)
@@ -150,7 +161,8 @@ class Attacker:
         x = tf.constant(self.x[rows])
         labels = tf.constant(self.aims(targets)[rows])
         at = self._start(x) if x_adv is None else tf.constant(x_adv)
-        return Look(self._look(x, at, labels, tf.constant(0)).numpy())
+        margins, shares = (found.numpy() for found in self._look(x, at, labels, tf.constant(0)))
+        return Look(margins, shares if self.surface.craft_samples else None)
 
     # ------------------------------------------------------------ traced
 
@@ -159,8 +171,8 @@ class Attacker:
 
     def _propose_batch(
         self, x: Tensor, labels: Tensor, index: Tensor, eps: Tensor, step_size: Tensor, steps: Tensor, restart: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return start, x_adv and the margins that the attacker sees there."""
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return start, x_adv, the margins that the attacker sees there, and the shares of its draws that it fools."""
         import tensorflow as tf
 
         start = self._start(x, index)
@@ -168,8 +180,21 @@ class Attacker:
         loop = {"step_size": step_size, "steps": steps} if self.row.iterative else {}
         x_adv = self.keep_inside(goal, start, self.row.run(goal, start, eps=eps, **loop) - start, eps)
         # A look costs a twentieth of ten steps, and where there is one start there is nothing to choose.
-        margins = goal.look(x_adv, steps)[1] if self._restarts > 1 else tf.zeros_like(x_adv[:, 0])
-        return start, x_adv, margins
+        margins = shares = tf.zeros_like(x_adv[:, 0])
+        if self._restarts > 1:
+            margins, shares = self._weigh(goal, x_adv, steps, block=1)
+        return start, x_adv, margins, shares
+
+    def _weigh(self, goal: Goal, x: Tensor, draw: Tensor, *, block: int) -> tuple[Tensor, Tensor]:
+        """Return the margins at x and the share of draws that is fooled: of fresh ones where draws differ, else all."""
+        import tensorflow as tf
+
+        if goal.noisy:
+            shares, margins = goal.survey(x, block)
+        else:
+            margins = goal.look(x, draw)[1]
+            shares = tf.cast(margins < 0.0, tf.float32)
+        return margins, shares
 
     def place(self, x: Tensor, labels: Tensor, index: Tensor) -> tuple[Goal, Tensor]:
         """Return what the attack is to reach on a batch, and where it starts."""
@@ -200,8 +225,8 @@ class Attacker:
         finite = tf.reduce_all(tf.math.is_finite(gradient), axis=-1)
         return ~finite | tf.reduce_all(gradient == 0.0, axis=-1)
 
-    def _look_at_batch(self, x: Tensor, x_adv: Tensor, labels: Tensor, index: Tensor) -> Tensor:
-        return self._goal(labels, index, self._start(x, index)).look(x_adv, 0)[1]
+    def _look_at_batch(self, x: Tensor, x_adv: Tensor, labels: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        return self._weigh(self._goal(labels, index, self._start(x, index)), x_adv, 0, block=2)
 
     def _goal(self, labels: Tensor, index: Tensor, start: Tensor, restart: Tensor = 0) -> Goal:
         import tensorflow as tf
@@ -223,6 +248,8 @@ class Attacker:
             norm=self.recipe.norm,
             seed=draws.start(self.recipe.seed, index, restart),
             draws=self.recipe.draws or 1,
+            noisy=self.surface.craft_samples,
+            fresh=draws.FRESH,
         )
 
 
@@ -241,6 +268,8 @@ def _fill_in(method: str, loss: str | None, recipe: RunRecipe) -> dict[str, Any]
         "loss": loss or row.loss,
         "steps": None if row.queries else row.steps,
         "queries": recipe.queries if row.queries else None,
+        # Each answer of a pipeline that samples is one query.
+        "draws": None if row.queries else recipe.draws,
         "restarts": row.restarts,
     }
 

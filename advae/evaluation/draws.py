@@ -9,6 +9,9 @@ Tensor = Any
 DRAWS_PER_BATCH = 100_000
 """Draws that belong to one batch; more than an attack has steps."""
 
+FRESH = DRAWS_PER_BATCH - 1_000
+"""The first draw of a batch that an attack compares points by, beyond all but the longest attack's steps."""
+
 MAX_RESTARTS = 1_000
 
 _SEED_STRIDE = 1_000_003
@@ -16,6 +19,13 @@ _SEED_STRIDE = 1_000_003
 
 _TRIALS = 2**29
 """How far the draws of trials lie from those that count."""
+
+MANY = 50
+"""Fresh draws of a pipeline that samples by which each image's success rate is measured, and as many in a trial: a rate
+is then known to within 14 points, and one of 50 out of 50 is at least 94 % (95 % confidence, both)."""
+
+_MANY_COUNT, _MANY_TRIALS = _TRIALS + 2**28, _TRIALS + 2**27
+"""How far the many draws that count, and those of a trial, lie from the one that a batch is judged by."""
 
 
 def _first(seed: int) -> int:
@@ -36,6 +46,16 @@ def score(seed: int, index: Tensor) -> Tensor:
 def trial(seed: int, index: Tensor) -> Tensor:
     """Return a draw that belongs neither to the attack nor to its judgement."""
     return score(seed, index) - _TRIALS
+
+
+def score_many(seed: int, index: Tensor, k: Tensor) -> Tensor:
+    """Return the k-th of the MANY draws by which a batch's success rates are measured, which nothing else sees."""
+    return -1 - _first(seed) - _MANY_COUNT - index * MANY - k
+
+
+def try_many(seed: int, index: Tensor, k: Tensor) -> Tensor:
+    """Return the k-th of the MANY draws of a trial, which belong neither to the attack nor to its judgement."""
+    return -1 - _first(seed) - _MANY_TRIALS - index * MANY - k
 
 
 def start(seed: int, index: Tensor, restart: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ class Probe:
     saturate may stand still until a sample is near its boundary.
 
     lost_fraction: share of samples that were fooled in the attacker's eyes at one of these points, and at the last are
-    not.
+    not; of a pipeline that samples by most fresh draws, and at the last by fewer than half of them.
     """
 
     loss_curve: tuple[tuple[int, float], ...] | None
@@ -46,10 +46,10 @@ def probe(attacker: Attacker, eps: float, targets: tuple[int, ...] | None) -> Pr
         points.append((steps, np.concatenate([proposal.x_adv for proposal in proposals])))
     looks = [(steps, attacker.look(rows, x_adv, targets)) for steps, x_adv in points]
     curve = tuple((steps, -float(look.margins.mean())) for steps, look in looks)
-    fooled = np.stack([look.fooled for _, look in looks])
+    fooled = np.stack([look.surely_fooled for _, look in looks])
     return Probe(
         curve if all(math.isfinite(loss) for _, loss in curve) else None,
-        float((fooled.any(axis=0) & ~fooled[-1]).mean()),
+        float((fooled.any(axis=0) & ~looks[-1][1].fooled).mean()),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ COMPARED = 256
 MEASURED = {
     "predictions": "int64",
     "rounded": "int64",
+    "success_rate": "float32",
     "linf": "float32",
     "l2": "float32",
     "x_adv": "float32",
@@ -89,6 +91,9 @@ class Scorer:
         images, whole = tf.TensorSpec((None, x.shape[1]), tf.float32), tf.TensorSpec((), tf.int32)
         self._judge = tf.function(self._judge_batch, [images, whole])
         self._round = tf.function(self._judge_rounded, [images, whole])
+        labels = tf.TensorSpec((None,), tf.int64)
+        self._rate = tf.function(lambda x, y, index: self.rate(x, y, index, draws.score_many), [images, labels, whole])
+        self._try = tf.function(lambda x, y, index: self.rate(x, y, index, draws.try_many), [images, labels, whole])
         self._start = tf.function(self._start_batch, [images, whole])
 
     @property
@@ -99,7 +104,33 @@ class Scorer:
     @property
     def measured(self) -> list[str]:
         """The names of what ``measure`` returns."""
-        return [name for name in MEASURED if name != "rounded" or self.on_images]
+        absent = {"rounded": not self.on_images, "success_rate": not self.surface.samples}
+        return [name for name in MEASURED if not absent.get(name)]
+
+    def measure_success(self, index: int, x_adv: FloatArray, y: IntArray) -> FloatArray | None:
+        """Return in what share of MANY draws that nothing else saw the pipeline is wrong, float32 (m,).
+
+        None for a pipeline that does not sample. y: the true classes.
+        """
+        return self._apply(self._rate, index, x_adv, y) if self.surface.samples else None
+
+    def measure_trial(self, index: int, x_adv: FloatArray, y: IntArray) -> FloatArray:
+        """Return in what share of draws that do not count the pipeline is wrong, float32 (m,).
+
+        What an attacker learns from trying: from one draw where all are the same.
+        """
+        import numpy as np
+
+        if self.surface.samples:
+            return self._apply(self._try, index, x_adv, y)
+        wrong: FloatArray = (self.try_out(index, x_adv) != y).astype(np.float32)
+        return wrong
+
+    def _apply(self, rate: Any, index: int, x_adv: FloatArray, y: IntArray) -> FloatArray:
+        import tensorflow as tf
+
+        found: FloatArray = rate(*map(tf.constant, (x_adv, y, index))).numpy()
+        return found
 
     def judge(self, index: int, proposal: Proposal, eps: float) -> Judged:
         """Return what the pipeline makes of a proposal. Raises AdvaeError where it is outside budget or range."""
@@ -129,12 +160,13 @@ class Scorer:
             finite=bool(np.isfinite(x_adv).all()),
         )
 
-    def try_out(self, index: int, x_adv: FloatArray) -> IntArray:
-        """Return predictions by a draw that does not count: what an attacker learns from trying, int64 (m,)."""
+    def try_out(self, index: int, x_adv: FloatArray, k: int | None = None) -> IntArray:
+        """Return predictions by a draw that does not count, int64 (m,); k: by that one of a trial's many."""
         import tensorflow as tf
 
-        outputs = self._judge(tf.constant(x_adv), tf.constant(draws.trial(self.recipe.seed, index)))
-        return metrics.decide(outputs[1].numpy())
+        seed = self.recipe.seed
+        draw = draws.trial(seed, index) if k is None else draws.try_many(seed, index, k)
+        return metrics.decide(self._judge(tf.constant(x_adv), tf.constant(draw))[1].numpy())
 
     def score_clean(self, shown: IntArray) -> Clean:
         """Return what the pipeline makes of the unchanged images. shown: whose starting points to keep."""
@@ -197,13 +229,30 @@ class Scorer:
 
         return self._judge_batch(tf.round(x_adv * 255.0) / 255.0, draw)[1]
 
-    def measure(self, start: Tensor, x_adv: Tensor, draw: Tensor, kept: Tensor, shown: Tensor) -> dict[str, Tensor]:
-        """Return what is measured of a batch in the graph itself, by the names of ``measured``.
+    def rate(self, x_adv: Tensor, y: Tensor, index: Tensor, draw: Callable[[int, Tensor, Tensor], Tensor]) -> Tensor:
+        """Return in what share of MANY draws the pipeline is wrong, float32 (m,).
 
-        kept, shown: positions of the samples of which x_adv, and what the classifier sees, is returned.
+        draw: (seed, index, k) -> the k-th.
         """
         import tensorflow as tf
 
+        wrong = tf.zeros_like(y)
+        for k in tf.range(draws.MANY):
+            decided = self.decide(self._judge_batch(x_adv, draw(self.recipe.seed, index, k))[1])
+            wrong += tf.cast(decided != y, tf.int64)
+        return tf.cast(wrong, tf.float32) / draws.MANY
+
+    def measure(
+        self, start: Tensor, x_adv: Tensor, y: Tensor, index: Tensor, kept: Tensor, shown: Tensor
+    ) -> dict[str, Tensor]:
+        """Return what is measured of a batch in the graph itself, by the names of ``measured``.
+
+        y: the true classes; index: of the batch; kept, shown: positions of the samples of which x_adv, and what the
+        classifier sees, is returned.
+        """
+        import tensorflow as tf
+
+        draw = draws.score(self.recipe.seed, index)
         delta, (seen, logits) = x_adv - start, self._judge_batch(x_adv, draw)
         linf, l2 = tf.reduce_max(tf.abs(delta), axis=-1), tf.sqrt(tf.reduce_sum(delta * delta, axis=-1))
         low, high, (lower, upper) = tf.reduce_min(x_adv), tf.reduce_max(x_adv), self.surface.find_range(start)
@@ -226,6 +275,8 @@ class Scorer:
         }
         if self.on_images:
             found["rounded"] = self.decide(self._judge_rounded(x_adv, draw))
+        if self.surface.samples:
+            found["success_rate"] = self.rate(x_adv, y, index, draws.score_many)
         return found
 
     def decide(self, logits: Tensor) -> Tensor:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from advae import batching
 from advae.attacks.goals import Goal
 from advae.batching import split_rows
-from advae.evaluation import draws
 from advae.evaluation.arrays import Kept, Scored, join_columns
 from advae.evaluation.attacker import Attacker
 from advae.evaluation.scorer import MEASURED, Scorer
@@ -41,7 +40,7 @@ class Sweep:
         reals, positions = tf.TensorSpec((None,), tf.float32), tf.TensorSpec((None,), tf.int64)
         affine = scorer.surface.affine and not attacker.recipe.clip
         judge = self._judge_along_logits if affine else self._judge_images
-        self._judge = tf.function(judge, [images, labels, whole, reals, positions, positions])
+        self._judge = tf.function(judge, [images, labels, labels, whole, reals, positions, positions])
 
     def score(
         self, eps: Sequence[float], targets: tuple[int, ...] | None, kept: Kept, *, at_once: int = AT_ONCE
@@ -57,7 +56,8 @@ class Sweep:
         labels, parts = self.attacker.aims(targets), []
         for index, rows in _split(len(labels), at_once):
             places = (np.flatnonzero(np.isin(rows, wanted)) for wanted in (kept.images, kept.shown))
-            inputs = (self.attacker.x[rows], labels[rows], index, np.asarray(eps, np.float32), *places)
+            truth = self.attacker.y[rows]
+            inputs = (self.attacker.x[rows], labels[rows], truth, index, np.asarray(eps, np.float32), *places)
             parts.append({name: found.numpy() for name, found in self._judge(*map(tf.constant, inputs)).items()})
             if rows[-1] + 1 == len(labels) or (rows[-1] + 1) % batching.BATCH == 0:
                 for _ in eps:
@@ -83,23 +83,22 @@ class Sweep:
     # ------------------------------------------------------------ traced
 
     def _judge_images(
-        self, x: Tensor, labels: Tensor, index: Tensor, eps: Tensor, kept: Tensor, shown: Tensor
+        self, x: Tensor, labels: Tensor, truth: Tensor, index: Tensor, eps: Tensor, kept: Tensor, shown: Tensor
     ) -> dict[str, Tensor]:
         """Return the columns of ``Scored`` for a batch, with a leading axis of eps."""
         goal, start = self.attacker.place(x, labels, index)
         direction = self.line(goal, start)
-        draw = draws.score(self.attacker.recipe.seed, index)
 
         def judge(one: Tensor) -> dict[str, Tensor]:
             delta = one * direction
             clip = self.attacker.recipe.clip
             x_adv = self.attacker.keep_inside(goal, start, delta, one) if clip else start + delta
-            return self.scorer.measure(start, x_adv, draw, kept, shown)
+            return self.scorer.measure(start, x_adv, truth, index, kept, shown)
 
         return _map(judge, eps, self.scorer.measured)
 
     def _judge_along_logits(
-        self, x: Tensor, labels: Tensor, index: Tensor, eps: Tensor, kept: Tensor, shown: Tensor
+        self, x: Tensor, labels: Tensor, truth: Tensor, index: Tensor, eps: Tensor, kept: Tensor, shown: Tensor
     ) -> dict[str, Tensor]:
         """Return the same of logits that are affine in eps; nothing is known of pixels and of rounding then."""
         import tensorflow as tf
@@ -126,7 +125,8 @@ class Sweep:
                 "largest": tf.reduce_max(tf.abs(start)),
             }
 
-        return _map(judge, eps, [name for name in MEASURED if name not in ("rounded", "low", "high")])
+        absent = ("rounded", "success_rate", "low", "high")
+        return _map(judge, eps, [name for name in MEASURED if name not in absent])
 
 
 def _split(n: int, at_once: int) -> Iterator[tuple[int, IntArray]]:

@@ -71,6 +71,9 @@ class EpsResult(Record):
     where it is no image. Of the first samples only, in the attacker's eyes: loss_curve: (steps, mean margin loss), from
     the unchanged images on; lost_fraction: share that an earlier iterate, or the unchanged image, had fooled and the
     returned one does not.
+
+    expected_accuracy: mean over the samples of the share of fresh draws on which a pipeline that samples is right
+    (``accuracy`` is that of one draw); None for one that does not sample, and in records from before it was measured.
     """
 
     eps: float
@@ -89,6 +92,7 @@ class EpsResult(Record):
     accuracy_8bit: float | None = None
     loss_curve: tuple[tuple[int, float], ...] | None = None
     lost_fraction: float | None = None
+    expected_accuracy: float | None = absent_unless_given()
 
 
 Status = Literal["PASS", "WARN", "FAIL", "NOT RUN"]
@@ -112,6 +116,10 @@ class RunMetrics(Record):
     stochastic: whether two draws of the pipeline differ; backward: whether the attacker differentiates the pipeline
     itself or takes a purifier without derivative for the identity (BPDA; Athalye et al. 2018, arXiv:1802.00420);
     verdicts: what these numbers say of the run, one for each check that one run can answer.
+
+    Of a pipeline that samples: fresh_draws: by how many draws that no attack saw the success rate of each image is
+    measured (arrays ``success_rate`` and ``clean_success_rate`` of the outcomes); clean_expected_accuracy: over them,
+    of the unchanged images. None for one that does not sample, and in records from before.
     """
 
     kind: Literal["run"] = "run"
@@ -126,6 +134,8 @@ class RunMetrics(Record):
     stochastic: bool | None = None
     backward: Literal["exact", "identity"] | None = None
     verdicts: Annotated[tuple[Verdict, ...], FailFast()] = ()
+    fresh_draws: int | None = absent_unless_given()
+    clean_expected_accuracy: float | None = absent_unless_given()
 
 
 Metrics = Annotated[AutoencoderMetrics | ClassifierMetrics | RunMetrics, Field(discriminator="kind")]

@@ -133,6 +133,8 @@ GLOSSARY: dict[str, str] = {
     "was not measured.",
     "lost_fraction": "Share of the probed images that were fooled on the way, or before, and are not at the end, 0 to "
     "1; null where it was not measured.",
+    "expected_accuracy": "Mean over the attacked images of the share of fresh draws on which a pipeline that samples "
+    "is right, 0 to 1; left out where it does not sample, or it was not measured.",
     "results": "What the attack did at each eps, in the order of the recipe's.",
     "samples_digest": "SHA-256 over the attacked images and labels: equal for runs on the same; null for a run from "
     "before it was measured.",
@@ -141,6 +143,9 @@ GLOSSARY: dict[str, str] = {
     "not measured.",
     "probabilities": "Whether the classifier gives probabilities instead of logits; null where it was not measured.",
     "stochastic": "Whether two draws of the pipeline differ; null where it was not measured.",
+    "fresh_draws": "By how many draws of a pipeline that samples, which no attack saw, the success rate of each image "
+    "is measured; left out where it does not sample, or it was not measured.",
+    "clean_expected_accuracy": "The same as expected_accuracy, of the unchanged images.",
     "backward": "Whether the attacker differentiates the pipeline itself (exact), or takes a purifier without "
     "derivative for the identity; null where it was not measured.",
     "mcnemar_p": "How likely so large a difference between with and without is by accident, 0 to 1: McNemar's exact "

@@ -50,6 +50,7 @@ def _open_row(measured: Measured) -> Attacked:
         labels=outcomes["labels"],
         clean_predictions=outcomes["clean_predictions"],
         predictions=outcomes["predictions"][measured.index],
+        success_rate=outcomes["success_rate"][measured.index] if run.metrics.fresh_draws else None,
     )
 
 

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 CLASS_ARRAYS = ("labels", "clean_predictions", "predictions", "code_labels")
 """Names of the arrays that hold classes."""
 
+RATE_ARRAYS = ("success_rate", "clean_success_rate")
+"""Names of the arrays that hold shares of draws, which runs of a pipeline that samples have."""
+
 
 @dataclass(frozen=True)
 class Rate:
@@ -195,6 +198,8 @@ def find_misfit(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]], classes: 
             return f"{key} should hold real numbers"
         if key in CLASS_ARRAYS and not _are_classes(arrays[key], classes):
             return f"{key} should lie in 0..{classes - 1}"
+        if key in RATE_ARRAYS and not ((arrays[key] >= 0) & (arrays[key] <= 1)).all():
+            return f"{key} should lie in 0..1"
     return None
 
 
@@ -208,6 +213,8 @@ def _check_arrays(run: Run) -> None:
     eps, n, classes = len(run.recipe.eps), run.metrics.n, len(run.recipe.dataset.classes)
     m, d = count_items(run.samples, "ids"), run.recipe.dataset.side**2
     outcomes = {"sample_ids": (n,), "labels": (n,), "clean_predictions": (n,), "predictions": (eps, n)}
+    if run.metrics.fresh_draws is not None:
+        outcomes |= {"clean_success_rate": (n,), "success_rate": (eps, n)}
     images = {"labels": (m,), "x": (m, d), "start": (m, d), "x_adv": (eps, m, d), "seen": (eps, m, d)}
     samples = images | {"ids": (m,), "predictions": (eps, m)}
     for name, arrays, shapes in ((OUTCOMES, run.outcomes, outcomes), (SAMPLES, run.samples, samples)):

@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from advae.records import EpsResult, IntArray, RunMetrics, RunRecipe, Verdict
+    from advae.records import EpsResult, FloatArray, IntArray, RunMetrics, RunRecipe, Verdict
 
 
 @dataclass(frozen=True, eq=False)
 class Attacked:
     """One run at one eps, with what became of each sample.
 
-    id: of the run; index: of the eps among the run's; sample_ids, labels, clean_predictions, predictions: int64 (n,).
+    id: of the run; index: of the eps among the run's; sample_ids, labels, clean_predictions, predictions: int64 (n,);
+    success_rate: float32 (n,), the share of fresh draws on which the classifier is wrong, None where none was measured.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Attacked:
     labels: IntArray = field(repr=False)
     clean_predictions: IntArray = field(repr=False)
     predictions: IntArray = field(repr=False)
+    success_rate: FloatArray | None = field(default=None, repr=False)
 
     @property
     def result(self) -> EpsResult:

@@ -34,6 +34,10 @@ CHECKS: dict[str, Check] = {
     "undefended": Check("Does the same attack break the classifier without the purifier?", "the undefended run"),
     "sample-size": Check("Are there samples enough?"),
     "proportion": Check("Is the budget in proportion to what it is added to?"),
+    "ensemble": Check(
+        "Is an ensemble of attacks at least as strong as each of its attacks alone?",
+        "one of its attacks alone at the same eps",
+    ),
 }
 """Name -> check. Their numbers in the report are their places here, from 1."""
 

@@ -9,6 +9,7 @@ from advae import metrics
 from advae.records import key_eps
 from advae.verdicts.cases import find_full_budget
 from advae.verdicts.checks import not_run, say, show_points, show_share
+from advae.verdicts.ensembles import judge_ensemble
 from advae.verdicts.strength import SIGNIFICANT, find_strongest, pick_strongest
 
 if TYPE_CHECKING:
@@ -264,4 +265,5 @@ TOGETHER: dict[str, Callable[[Case], Verdict]] = {
     "convergence": judge_convergence,
     "restarts": judge_restarts,
     "undefended": judge_undefended,
+    "ensemble": judge_ensemble,
 }

@@ -75,14 +75,20 @@ def prepare_run(
         seed=request.seed,
         recipe_rev=RUN_REV + row.revision,
     )
-    made = made.model_copy(update={"recipe_rev": made.recipe_rev + _count_revisions(made)})
+    sampled = threat.on_input and recipes.autoencoder is not None and samples(recipes.autoencoder)
+    made = made.model_copy(update={"recipe_rev": made.recipe_rev + _count_revisions(made, sampled=sampled)})
     return Prepared(made, tuple(sibling for sibling, wanted in needed if wanted))
 
 
-def _count_revisions(recipe: RunRecipe) -> int:
-    """Return how often the result changed of some runs of a method, but not of all: so that others keep their ids."""
+def _count_revisions(recipe: RunRecipe, *, sampled: bool) -> int:
+    """Return how often the result changed of some runs of a method, but not of all: so that others keep their ids.
+
+    sampled: whether what is attacked meets other draws each time that it is seen.
+    """
     # The ratio was constant on two classes.
-    return int(len(recipe.dataset.classes) < NORMALISED and any(one.loss == "dlr" for one in list_members(recipe)))
+    ratio = len(recipe.dataset.classes) < NORMALISED and any(one.loss == "dlr" for one in list_members(recipe))
+    # Success by one draw counted, and no success rates were measured.
+    return ratio + sampled
 
 
 def _choose_draws(recipes: PipelineRecipes, request: AttackRequest, threat: Threat) -> int | None:

@@ -17,6 +17,7 @@ from advae.report.grids import Cell
 from advae.report.headline_table import tabulate_headlines
 from advae.report.standings import find_standings
 from advae.report.wording import NBSP, format_rate, format_share
+from advae.verdicts import CHECKS
 from tests.report_fixtures import DIGITS, NETWORK, Lab, read_files
 
 BAD = {"probabilities": True}
@@ -64,7 +65,7 @@ def test_the_best_of_several(lab: Lab) -> None:
     assert text.startswith(f"The best of 2 autoencoders in front of nn on digits, sparse, keeps {read_rate(best)}")
     assert "was NOT RUN" in text
     assert "No check fails on sparse (1 WARN, " in text
-    assert re.search(r", nor on any other \(\d+ of 16 NOT RUN\)\.$", text)
+    assert re.search(rf", nor on any other \(\d+ of {len(CHECKS)} NOT RUN\)\.$", text)
 
 
 def test_a_higher_number_with_a_failing_check_is_not_the_best(lab: Lab) -> None:
@@ -80,7 +81,7 @@ def test_a_number_that_cannot_be_believed_stands_behind_its_alarm(lab: Lab) -> N
     run = defend(lab, keep=(0.9, 0.8), found=BAD)
     text = say(lab)
     assert text.startswith("What the vanilla autoencoder in front of nn on digits is worth is not known: ")
-    assert text.index("1 of 16 checks fails, so it cannot be believed") < text.index(read_rate(run))
+    assert text.index(f"1 of {len(CHECKS)} checks fails, so it cannot be believed") < text.index(read_rate(run))
     assert text.endswith("which is no result.")
 
 
@@ -134,7 +135,7 @@ def test_several_kinds_of_classifier_have_a_line_each(lab: Lab) -> None:
     first, *lines = say(lab).split("\n")
     assert re.fullmatch(
         r"2 pipelines with an autoencoder were attacked \(lr on digits, nn on digits\); for each an attacker who knew "
-        r"of it was tried and no check fails \(\d+ of 16 NOT RUN\)\.",
+        rf"of it was tried and no check fails \(\d+ of {len(CHECKS)} NOT RUN\)\.",
         first,
     )
     assert all(re.search(r"No check fails: .*\d+ NOT RUN\.$", line) for line in lines)

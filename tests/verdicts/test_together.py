@@ -10,7 +10,7 @@ import pytest
 from advae.metrics import mcnemar
 from advae.records import Verdict
 from advae.verdicts import CHECKS, UNJUDGED, Attacked, Case, find_worst, judge_case
-from tests.verdicts.builder import attack, build_case
+from tests.verdicts.builder import N, attack, build_case
 
 WORST = attack(
     (0.2,), eps=(0.3,), name="worst", method="worst", steps=None, queries=1000, result={"lost_fraction": None}
@@ -42,6 +42,7 @@ def complete(subject: list[Attacked] = SUBJECT) -> Case:
         attack((0.61, 0.21), name="once", method="pgd", restarts=1),
         attack((0.61, 0.21), name="often", method="pgd", restarts=5),
         attack((0.0,), name="full", eps=(1.0,)),
+        attack((0.59, 0.2), name="all", method="worst", steps=None, queries=1000, result={"lost_fraction": None}),
         undefended=attack((0.3, 0.0), name="bare", classifier="bare", clean=0.985),
     )
 
@@ -54,7 +55,7 @@ def test_a_single_run_leaves_what_needs_another_not_run() -> None:
     found = judge(build_case(SUBJECT))
     needs_another = {"samples", "clean-accuracy", "iterative", "full-budget", "adaptive", "black-box", "convergence"}
     not_run = {check for check, verdict in found.items() if verdict.status == "NOT RUN"}
-    assert not_run == needs_another | {"restarts", "undefended"}
+    assert not_run == needs_another | {"restarts", "undefended", "ensemble"}
     assert all(found[check].sentence for check in not_run)
 
 
@@ -100,6 +101,32 @@ def test_other_samples_are_found(what: str) -> None:
 
 
 # ---------------------------------------------------------------- a weaker attack that is ahead
+
+
+@pytest.mark.parametrize(("left", "status"), [(0.1, "FAIL"), (0.199, "WARN"), (0.2, "PASS"), (0.4, "PASS")])
+def test_an_ensemble_weaker_than_one_of_its_attacks_is_found(left: float, status: str) -> None:
+    alone = attack((left,), eps=(0.3,), name="alone", method="pgd", restarts=1)
+    verdict = judge(build_case(alone, WORST))["ensemble"]
+    assert verdict.status == status
+    assert "robust accuracy 20.00 % under worst" in verdict.sentence
+    assert find("ensemble", build_case(SUBJECT, WORST)) == "NOT RUN"
+
+
+@pytest.mark.parametrize(
+    ("ahead", "noise", "status"), [(0.1, 0.3, "FAIL"), (0.005, 0.0, "WARN"), (0.0, 0.3, "PASS"), (-0.1, 0.3, "PASS")]
+)
+def test_behind_a_pipeline_that_samples_the_expected_accuracies_are_compared(
+    ahead: float, noise: float, status: str
+) -> None:
+    rng = np.random.default_rng(0)
+    rate = rng.uniform(0.3, 0.7, N).astype("f4")
+    (alone,) = attack((0.2,), eps=(0.3,), name="alone", method="pgd", restarts=1)
+    alone = replace(alone, success_rate=rate + ahead + noise * rng.permutation(np.linspace(-1, 1, N)).astype("f4"))
+    # By one draw the attack alone is far ahead, or far behind.
+    (ensemble,) = attack((0.4 if ahead <= 0 else 0.1,), eps=(0.3,), name="worst", method="worst", steps=None)
+    verdict = judge(build_case([alone], [replace(ensemble, success_rate=rate)]))["ensemble"]
+    assert (verdict.status, verdict.number) == (status, pytest.approx(ahead, abs=0.01))
+    assert verdict.sentence.startswith("expected robust accuracy")
 
 
 @pytest.mark.parametrize(("left", "status"), [(0.1, "FAIL"), (0.199, "WARN"), (0.2, "PASS"), (0.4, "PASS")])
