@@ -199,11 +199,11 @@ def _weigh(best: Standing, name: str) -> str:
 
 
 def _choose_peers(standings: Sequence[Standing]) -> list[Standing]:
-    """Return the most standings that are on the same terms."""
+    """Return the most standings that are on the same terms; of equally many those on the most images."""
     terms: dict[object, list[Standing]] = {}
     for standing in standings:
         terms.setdefault(standing.terms, []).append(standing)
-    return max(terms.values(), key=len)
+    return max(terms.values(), key=lambda peers: (len(peers), peers[0].row.run.metrics.n if peers[0].row else 0))
 
 
 def _choose_best(standings: Sequence[Standing]) -> Standing:

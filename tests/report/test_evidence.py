@@ -392,3 +392,11 @@ def test_a_loss_of_accuracy_reads_as_one_everywhere(lab: Lab, tmp_path: Path) ->
     for name in ("html", "md"):
         assert f"\N{MINUS SIGN}{-100 * lost:.1f} points" in files[name]
         assert f"+{-100 * lost:.1f} points" not in files[name]
+
+
+def test_controls_are_compared_on_the_most_images_only(lab: Lab) -> None:
+    """A control that keeps everything of ten images is not the best of three."""
+    for kind, n, kept in (("blur", 360, 0.3), ("pca", 360, 0.2), ("binary", 10, 1.0)):
+        classifier = lab.add_classifier(lab.add_autoencoder(kind))
+        lab.add_run(classifier, eps=(0.1,), keep=(kept,), n=n, judged=True)
+    assert "The control blur" in answer(compare(lab))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from advae.records import unite_eps
 from advae.report.axes import Axis, make_axis, write_percent
 from advae.report.charts import (
     BLACK,
@@ -206,7 +207,7 @@ def _draw_curve(curve: Curve, *, marked: bool) -> Line:
 
 def _finish(pipeline: Pipeline, what: str, attack: str, curves: list[Curve], chart: Chart) -> Drawing:
     name = name_pipeline(pipeline.first)
-    every = sorted({point.result.eps for curve in curves for point in curve.points})
+    every = unite_eps(point.eps for curve in curves for point in curve.points).values()
     sources = "; ".join(_describe_source(curve) for curve in curves)
     budget = f"eps {', '.join(map(format_eps, every))}; eps 0 is clean"
     caption = f"{what}. {name}; {attack}; {budget}. Bands are 95 % intervals. Autoencoder: {sources}."
