@@ -129,6 +129,14 @@ def test_behind_a_pipeline_that_samples_the_expected_accuracies_are_compared(
     assert verdict.sentence.startswith("expected robust accuracy")
 
 
+@pytest.mark.parametrize(("left", "status"), [(0.1, "FAIL"), (0.199, "PASS")])
+def test_of_records_with_one_draw_only_what_is_beyond_chance_counts(left: float, status: str) -> None:
+    sampling = {"stochastic": True}
+    alone = attack((left,), eps=(0.3,), name="alone", method="pgd", restarts=1, metrics=sampling)
+    worst = attack((0.2,), eps=(0.3,), name="worst", method="worst", steps=None, queries=1000, metrics=sampling)
+    assert find("ensemble", build_case(alone, worst)) == status
+
+
 @pytest.mark.parametrize(("left", "status"), [(0.1, "FAIL"), (0.199, "WARN"), (0.2, "PASS"), (0.4, "PASS")])
 def test_an_iterative_attack_weaker_than_one_step_is_found(left: float, status: str) -> None:
     step = attack((0.7, left), name="step", method="fgsm", steps=None)
