@@ -30,6 +30,13 @@ def wilson_interval(successes: int, n: int) -> tuple[float, float]:
     return (0.0 if successes == 0 else low), (1.0 if successes == n else high)
 
 
+def count_classes(labels: IntArray, classes: int) -> tuple[int, ...]:
+    """Return how many of the labels are of each class."""
+    import numpy as np
+
+    return tuple(np.bincount(labels, minlength=classes).tolist())
+
+
 def mcnemar(right: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     """Return the two-sided p-value of McNemar's exact test: that two rates on the same samples differ by accident.
 

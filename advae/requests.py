@@ -93,6 +93,7 @@ class AttackRequest(Request):
     precision: str = FLOAT32
     clip: bool = True
     limit: Count | None = None
+    sample: str | None = None
     save_adversarial: bool = False
     seed: Seed = 0
 

@@ -102,14 +102,16 @@ class Lab:
         model: str = "nn",
         seed: int = 0,
         history: History | None = HISTORY,
+        classes_predicted: int | None = None,
     ) -> Manifest:
         recipe = ClassifierRecipe(
             model=model, dataset=self.dataset, autoencoder=autoencoder.id if autoencoder else None, options=NETWORK,
             seed=seed, recipe_rev=1,
         )  # fmt: skip
         metrics = ClassifierMetrics(
-            train_accuracy=1.0, test_accuracy=0.95, test_accuracy_interval=(0.9, 0.99), n_test=100, history=history
-        )
+            train_accuracy=1.0, test_accuracy=0.95, test_accuracy_interval=(0.9, 0.99), n_test=100, history=history,
+            classes_predicted=classes_predicted,
+        )  # fmt: skip
         return self.registry.publish(recipe, metrics, {}, source=self.source)
 
     def add_run(
@@ -122,6 +124,7 @@ class Lab:
         valid: bool = True,
         first_id: int = 0,
         clean: float = 0.95,
+        constant: int | None = None,
         stuck: float = 0.0,
         judged: bool = False,
         found: dict[str, Any] | None = None,
@@ -129,10 +132,10 @@ class Lab:
     ) -> Manifest:
         """Publish a run.
 
-        keep: the share of samples that survives each eps; clean: clean accuracy; stuck: the
-        share without a gradient; judged: whether the run is of revision 2, with all that was measured since and its
-        verdicts; found: fields of such a run's metrics and results that are otherwise than a healthy attack's; changes:
-        fields of the recipe.
+        keep: the share of samples that survives each eps; clean: clean accuracy; constant: the class that is predicted
+        for every image, None for none; stuck: the share without a gradient; judged: whether the run is of revision 2,
+        with all that was measured since and its verdicts; found: fields of such a run's metrics and results that are
+        otherwise than a healthy attack's; changes: fields of the recipe.
         """
         fields: dict[str, Any] = {
             "method": "bim", "threat": "adaptive", "classifier": classifier.id, "twin": None, "dataset": self.dataset,
@@ -141,6 +144,9 @@ class Lab:
         }  # fmt: skip
         recipe = RunRecipe(**(fields | changes))
         outcomes, samples = _attack(recipe, keep, n, first_id, clean)
+        if constant is not None:
+            for name in ("clean_predictions", "predictions"):
+                outcomes[name] = np.full_like(outcomes[name], constant)
         arrays = {"outcomes.npz": outcomes, "samples.npz": samples}
         metrics = _measure(recipe, outcomes, valid, stuck)
         measured = _judge(recipe, metrics, found or {}) if judged else metrics

@@ -23,7 +23,7 @@ LAYERS = (
     {"errors", "identity", "paths", "precisions", "settings"},
     {"records"},
     {"requests"},
-    {"metrics", "arrayfiles", "drafts", "backend", "networks", "batching"},
+    {"metrics", "arrayfiles", "drafts", "backend", "networks", "batching", "sampling"},
     {"registry", "datasets", "training", "experiments"},
     {"autoencoders", "classifiers", "attacks", "threats", "images"},
     {"pipelines", "evaluation", "verdicts"},

@@ -13,8 +13,9 @@ import pytest
 from advae.backend import compare_precisions
 from advae.batching import apply
 from advae.pipelines import load_pipeline
-from advae.records import ADVERSARIAL, OUTCOMES, Dataset
+from advae.records import ADVERSARIAL, OUTCOMES, SAMPLES, Dataset
 from advae.registry import Registry
+from advae.sampling import choose_samples
 from advae.threats import LADDER
 from advae.verdicts import CHECKS, NOT_VALID
 from advae.workflows import attacking
@@ -174,6 +175,7 @@ def test_seeds_train_and_attack_again_and_show_the_spread(home: Path, trained: T
         (("--method", "bim", "--fail-under", "2"), "--fail-under"),
         (("--method", "bim", "--threat", "alll"), "did you mean 'all'"),
         (("--method", "bim", "--eps", "0.3,0.30000000000000004"), "an eps is given twice: 0.3, 0.30000000000000004; "),
+        (("--method", "bim", "--sample", "stratifed"), "did you mean 'stratified'"),
     ],
 )
 def test_what_does_not_fit_is_one_line_and_exit_2(
@@ -263,6 +265,57 @@ def test_behind_a_purifier_that_samples_the_accuracy_over_many_draws_is_told(tmp
     assert run["results"][0]["expected_accuracy"] == pytest.approx(1 - outcomes["success_rate"].mean(), abs=1e-6)
     assert run["clean_expected_accuracy"] == pytest.approx(1 - outcomes["clean_success_rate"].mean(), abs=1e-6)
     assert f"mean of {run['fresh_draws']} draws" in attack(home, "--method", "fgsm", "--eps", "0.1").err
+
+
+# ---------------------------------------------------------------- which images
+
+
+def test_a_draw_has_all_classes_of_a_test_set_whose_first_images_have_not(tmp_path: Path, digits: Dataset) -> None:
+    """What is drawn is in the recipe, the record, the report and the command that makes it again."""
+    order, train = np.argsort(digits.y_test, kind="stable"), slice(500)
+    file, home = tmp_path / "sorted.npz", tmp_path / "home"
+    arrays = {"x_train": digits.x_train[train], "x_test": digits.x_test[order]}
+    np.savez(
+        file,
+        **{name: x.reshape(-1, 8, 8) for name, x in arrays.items()},
+        y_train=digits.y_train[train],
+        y_test=digits.y_test[order],
+    )
+    clf = succeed("train-clf", "--model", "lr", "--max-iter", 30, "--dataset", file, "--home", home).id
+    options = ("attack", "--clf", clf, "--method", "fgsm", "--eps", "0.1", "--limit", 20, "--home", home, "--json")
+    first = succeed(*options)
+    missing = "no image of 9 of 10 classes (1, 2, 3, 4, 5, ...) is among the 20 attacked ones"
+    assert f"sample-size FAIL: {missing}" in first.err
+    assert call(*options, "--fail-under", 0).code == 7
+    drawn = succeed(*options, "--sample", "stratified", "--fail-under", 0, "--check")
+    assert "n = 20 of 360, stratified, clean" in drawn.err
+    runs = drawn.json["runs"]
+    assert {(run["n"], run["n_test"], run["sample"]) for run in runs} == {(20, 360, "stratified")}
+    assert (first.json["n_test"], first.json["sample"]) == (360, None)
+    registry = Registry(home)
+    outcomes = registry.read_arrays(registry.manifest(runs[0]["id"]), OUTCOMES)
+    ids, labels = outcomes["sample_ids"], outcomes["labels"]
+    np.testing.assert_array_equal(ids, choose_samples(digits.y_test[order], 20, "stratified"))
+    np.testing.assert_array_equal(labels, digits.y_test[order][ids])
+    assert np.bincount(labels).tolist() == [2] * 10
+    shown = registry.read_arrays(registry.manifest(runs[0]["id"]), SAMPLES)
+    np.testing.assert_array_equal(shown["x"], digits.x_test[order][shown["ids"]])
+    succeed("report", "--home", home, "--out", tmp_path / "out", "--format", "md,json")
+    report = (tmp_path / "out" / "report.md").read_text()
+    assert "n = 20 of 360, stratified" in report
+    assert "--limit 20 --sample stratified" in report
+    verdicts = json.loads((tmp_path / "out" / "report.json").read_text())["pipelines"][0]["verdicts"]
+    assert {one["check"]: one["status"] for one in verdicts}["samples"] == "PASS"
+
+
+def test_a_draw_of_all_is_all_and_of_none_is_a_mistake(home: Path, trained: Trained) -> None:
+    options = ("attack", "--clf", trained.lr, "--method", "fgsm", "--eps", "0.1", "--home", home)
+    assert succeed(*options, "--limit", 360, "--sample", "stratified").id == succeed(*options).id
+    refused = call(*options, "--sample", "stratified")
+    assert (refused.code, refused.err) == (
+        2,
+        "advae: --sample stratified needs --limit N, how many test images to draw; without either all are attacked\n",
+    )
 
 
 # ---------------------------------------------------------------- precision

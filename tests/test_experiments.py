@@ -41,6 +41,15 @@ def lay_out_plan(tmp_path: Path, text: str) -> tuple[Cell, ...]:
     return lay_out(Workspace(Registry(tmp_path / "home")), read_experiment(write(tmp_path, text)))
 
 
+def test_a_plan_says_how_images_are_chosen(tmp_path: Path) -> None:
+    for sample, named in (("", None), ('sample = "stratified"\n', "stratified")):
+        cells = lay_out_plan(tmp_path, f"{SMALL}limit = 100\n{sample}")
+        runs = [cell.prepared.recipe for cell in cells if cell.prepared]
+        assert {(run.limit, run.sample) for run in runs} == {(100, named)}
+    with pytest.raises(UsageError, match="did you mean 'stratified'"):
+        lay_out_plan(tmp_path, f'{SMALL}limit = 100\nsample = "stratifed"')
+
+
 # ---------------------------------------------------------------- the paper
 
 

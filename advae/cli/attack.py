@@ -11,6 +11,7 @@ from advae.cli.attack_options import ATTACK, build_requests, describe_methods
 from advae.cli.groups import SESSION, complete_names, complete_refs, grouped
 from advae.cli.options import DataDirOption, DatasetOption, ForceOption, SeedOption
 from advae.cli.session import Session
+from advae.sampling import SAMPLINGS, STRATIFIED
 
 
 @grouped(options=ATTACK, session=SESSION)
@@ -50,7 +51,16 @@ def attack(
         typer.Option("--fail-under", metavar="X", min=0, max=1, help="Exit 7 where less is left, or a verdict failed."),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", metavar="N", min=1, help="Only the first N test images.")
+        int | None, typer.Option("--limit", metavar="N", min=1, help="Only the first N test images, or --sample of N.")
+    ] = None,
+    sample: Annotated[
+        str | None,
+        typer.Option(
+            "--sample",
+            metavar="HOW",
+            help=f"How --limit chooses: {STRATIFIED} draws N test images, each class in proportion, always the same.",
+            autocompletion=complete_names(SAMPLINGS),
+        ),
     ] = None,
     save_adversarial: Annotated[
         bool, typer.Option("--save-adversarial", help="Store the adversarial images with the run.")
@@ -63,7 +73,8 @@ def attack(
     from advae.workflows import Plan
     from advae.workflows import attack as run_attacks
 
-    requests = build_requests(method, eps, options, limit=limit, save_adversarial=save_adversarial, seed=seed)
+    chosen = {"limit": limit, "sample": sample, "save_adversarial": save_adversarial, "seed": seed}
+    requests = build_requests(method, eps, options, **chosen)
     with session.workspace(f"attack {method}", data_dir=data_dir, force=force) as workspace:
         made = run_attacks(workspace, clf, dataset, Plan(requests, check=check, seeds=seeds))
     comparison = compare_attacks(session, made) if made.checks or fail_under is not None else None

@@ -23,7 +23,7 @@ from advae.report import (
     list_all_failures,
 )
 from advae.threats import THREATS
-from advae.verdicts import NOT_VALID, read_verdicts
+from advae.verdicts import IMAGES, NOT_VALID, read_verdicts, show_size
 from advae.workflows import Attacks, Made
 
 
@@ -42,6 +42,9 @@ def put_runs(session: Session, attacks: Attacks, comparison: Comparison | None) 
     classifiers = {id_: session.registry.manifest(id_).as_classifier()[0] for id_ in _list_classifiers(made)}
     for id_, classifier in classifiers.items():
         session.tell(_tabulate_runs([one for one in made if one.manifest.parents[0] == id_], classifier))
+    if not attacks.checks:
+        for line in _list_faults(made):
+            session.tell(line)
     spread = list(summarise_seeds(made, classifiers)) if attacks.seeds > 1 else []
     if spread:
         session.tell(_tabulate_spread(spread))
@@ -52,6 +55,14 @@ def put_runs(session: Session, attacks: Attacks, comparison: Comparison | None) 
     if attacks.checks and comparison:
         document |= _tell_verdicts(session, attacks, comparison)
     session.put(documents[0] if len(document) == len(documents) == 1 else document, "\n".join(_list_ids(made)))
+
+
+def _list_faults(made: Iterable[Made]) -> list[str]:
+    """Return a line for each failed check on the attacked images, which the table does not show."""
+    runs = (one.manifest.as_run() for one in made)
+    verdicts = (verdict for recipe, metrics in runs for verdict in read_verdicts(recipe, metrics))
+    failed = (one for one in verdicts if one.check in IMAGES and one.status == "FAIL")
+    return list(dict.fromkeys(f"{one.check} FAIL: {one.sentence}" for one in failed))
 
 
 def _tell_verdicts(session: Session, attacks: Attacks, comparison: Comparison) -> dict[str, Any]:
@@ -178,6 +189,8 @@ def _describe_run(made: Made, autoencoder: str | None) -> dict[str, Any]:
         "autoencoder": autoencoder,
         "dataset": recipe.dataset.name,
         "n": metrics.n,
+        "n_test": sum(metrics.test_counts) if metrics.test_counts else None,
+        "sample": recipe.sample,
         "seed": recipe.seed,
         "clean_accuracy": metrics.clean_accuracy,
         "results": [result.model_dump(mode="json") for result in metrics.results],
@@ -202,9 +215,9 @@ def _describe_run(made: Made, autoencoder: str | None) -> dict[str, Any]:
 def _tabulate_runs(made: list[Made], classifier: ClassifierRecipe) -> Table:
     """Return the table that people read after an attack, narrow enough for 80 columns."""
     behind = f"behind {classifier.autoencoder}" if classifier.autoencoder else "without a purifier"
-    _, first = made[0].manifest.as_run()
+    recipe, first = made[0].manifest.as_run()
     low, high = first.clean_accuracy_interval
-    clean = f"n = {first.n}, clean {first.clean_accuracy:.2%} ({low:.2%} to {high:.2%})"
+    clean = f"n = {show_size(recipe, first)}, clean {first.clean_accuracy:.2%} ({low:.2%} to {high:.2%})"
     table = Table(
         title=f"{classifier.model} {behind}, {printable(classifier.dataset.name)}\n{clean}",
         title_justify="left",

@@ -56,7 +56,9 @@ def fetch(name: NameArgument, session: Session) -> None:
 @grouped(session=SESSION)
 def verify(name: NameArgument, session: Session, data_dir: DataDirOption = None) -> None:
     """Check a dataset against the published one; prints its digest."""
-    source, digest = verify_dataset(name, data_dir=data_dir)
+    source, digest, trouble = verify_dataset(name, data_dir=data_dir)
     known = "is what was published" if name in DATASETS else "can be read; nothing is published to compare it with"
     session.tell(f"{name} in {source or 'scikit-learn'} {known}")
+    if trouble:
+        session.tell(trouble)
     session.put({"name": name, "where": source, "digest": digest}, digest)

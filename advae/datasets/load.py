@@ -10,6 +10,7 @@ from advae.batching import allocate
 from advae.datasets.decoded import Decoded
 from advae.datasets.idx import read_idx_folder
 from advae.datasets.npz import read_npz
+from advae.datasets.ranges import describe_trouble
 from advae.datasets.search import describe_missing, locate
 from advae.datasets.table import DatasetRow, find_row
 from advae.errors import DatasetError
@@ -22,10 +23,14 @@ if TYPE_CHECKING:
 
 
 class Verified(NamedTuple):
-    """Where a dataset was read from (None for a bundled one), and the digest of its decoded arrays."""
+    """Where a dataset was read from (None for a bundled one), and the digest of its decoded arrays.
+
+    trouble: what is wrong with the range of its pixels, None where nothing is.
+    """
 
     source: str | None
     digest: str
+    trouble: str | None = None
 
 
 def load_dataset(name: str, *, data_dir: Path | None = None, cache_dir: Path | None = None) -> Dataset:
@@ -60,7 +65,7 @@ def verify_dataset(name: str, *, data_dir: Path | None = None, cache_dir: Path |
         counts = f"{len(dataset.x_train)} + {len(dataset.x_test)} images"
         where = source or "the bundled copy"
         raise DatasetError(f"{where}: not the published {name}: {counts} with digest {digest}, expected {row.digest}")
-    return Verified(source, digest)
+    return Verified(source, digest, None if row else describe_trouble(dataset))
 
 
 def _read_files(row: DatasetRow, data_dir: Path | None, cache_dir: Path | None) -> tuple[Decoded, Path]:

@@ -53,11 +53,13 @@ def evaluate(
     x: FloatArray,
     y: IntArray,
     *,
+    ids: IntArray | None = None,
     on_batch: OnBatch = lambda done, total: None,
 ) -> Evaluated:
     """Attack x at every eps of the recipe and return what is left, measured on what the scorer was handed.
 
-    x: float32 (n, d) in [0, 1], the first test images in file order; y: int64 (n,). on_batch: (done, total).
+    x: float32 (n, d) in [0, 1]; y: int64 (n,); ids: int64 (n,), their places in the test set, None for the first n.
+    on_batch: (done, total).
     Raises AdvaeError where a proposed image leaves the budget or the range after projection: a defect of ours.
     """
     import numpy as np
@@ -89,13 +91,16 @@ def evaluate(
         backward=_name_backward(surface),
         fresh_draws=MANY if surface.samples else None,
         clean_expected_accuracy=_expect(clean_success),
+        class_counts=metrics.count_classes(y, len(recipe.dataset.classes)),
+        predicted_counts=metrics.count_classes(clean.predictions, len(recipe.dataset.classes)),
     )
+    ids = _all(y) if ids is None else ids
     arrays = {
-        OUTCOMES: collect_outcomes(y, clean.predictions, scored, zero, clean_success),
-        SAMPLES: collect_samples(x, y, clean.start, scored, kept),
+        OUTCOMES: collect_outcomes(ids, y, clean.predictions, scored, zero, clean_success),
+        SAMPLES: collect_samples(ids, x, y, clean.start, scored, kept),
     }
     if recipe.save_adversarial:
-        arrays[ADVERSARIAL] = collect_adversarial(y, scored)
+        arrays[ADVERSARIAL] = collect_adversarial(ids, y, scored)
     return Evaluated(summary, arrays)
 
 

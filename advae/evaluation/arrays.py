@@ -70,6 +70,7 @@ def first_of_each_class(y: IntArray) -> IntArray:
 
 
 def collect_outcomes(
+    ids: IntArray,
     y: IntArray,
     clean: IntArray,
     scored: list[Scored],
@@ -86,7 +87,7 @@ def collect_outcomes(
 
     rates = [one.success_rate for one in scored if one.success_rate is not None]
     found: Arrays = {
-        "sample_ids": np.arange(len(y), dtype=np.int64),
+        "sample_ids": ids.astype(np.int64),
         "labels": y,
         "clean_predictions": clean,
         "predictions": np.stack([one.predictions for one in scored]),
@@ -99,13 +100,15 @@ def collect_outcomes(
     return found
 
 
-def collect_samples(x: FloatArray, y: IntArray, start: FloatArray, scored: list[Scored], kept: Kept) -> Arrays:
+def collect_samples(
+    ids: IntArray, x: FloatArray, y: IntArray, start: FloatArray, scored: list[Scored], kept: Kept
+) -> Arrays:
     """Return the images that a report shows."""
     import numpy as np
 
     shown, positions = kept.shown, np.searchsorted(kept.images, kept.shown)
     return {
-        "ids": shown.astype(np.int64),
+        "ids": ids[shown].astype(np.int64),
         "labels": y[shown],
         "x": x[shown],
         "start": start,
@@ -115,12 +118,12 @@ def collect_samples(x: FloatArray, y: IntArray, start: FloatArray, scored: list[
     }
 
 
-def collect_adversarial(y: IntArray, scored: list[Scored]) -> Arrays:
+def collect_adversarial(ids: IntArray, y: IntArray, scored: list[Scored]) -> Arrays:
     """Return all adversarial images, for ``--save-adversarial``."""
     import numpy as np
 
     return {
-        "ids": np.arange(len(y), dtype=np.int64),
+        "ids": ids.astype(np.int64),
         "labels": y,
         "x_adv": np.stack([one.x_adv for one in scored]),
         "predictions": np.stack([one.predictions for one in scored]),

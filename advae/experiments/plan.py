@@ -67,6 +67,7 @@ class AttackPlan(Record):
     precision: str = FLOAT32
     clip: Annotated[bool, Strict()] = True
     limit: Many | None = None
+    sample: str | None = None
 
     def list_requests(self, seed: int) -> list[AttackRequest]:
         """Return a request for each method under each threat model."""

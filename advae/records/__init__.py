@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from advae.records.base import Floats, Names, Record, Scalar
 from advae.records.budgets import find_eps, key_eps, unite_eps
-from advae.records.datasets import MAX_SIDE, Dataset, DatasetRef
+from advae.records.datasets import MAX_SIDE, Dataset, DatasetRef, ImageRanges
 from advae.records.manifests import ADVERSARIAL, OUTCOMES, SAMPLES, Artifact, DatasetKey, Manifest
 from advae.records.recipes import (
     Activations,
@@ -58,6 +58,7 @@ __all__ = [
     "FloatArray",
     "Floats",
     "History",
+    "ImageRanges",
     "IntArray",
     "LayerSize",
     "LogisticOptions",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field, NonNegativeInt
 
 Scalar = bool | int | float | str
 
 Floats = Annotated[tuple[float, ...], FailFast()]
 Names = Annotated[tuple[str, ...], FailFast()]
 """Of any length. Of a hostile list the first fault is told, not a million."""
+
+Counts = tuple[NonNegativeInt, ...]
 
 
 class Record(BaseModel):

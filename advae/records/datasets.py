@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
@@ -31,6 +32,13 @@ class DatasetRef(Record):
     classes: Names
 
 
+class ImageRanges(Record):
+    """Smallest and largest pixel, in [0, 1], of all training and of all test images."""
+
+    train: tuple[float, float]
+    test: tuple[float, float]
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Images and labels in memory.
@@ -45,3 +53,9 @@ class Dataset:
     x_test: FloatArray
     y_test: IntArray
     source: str | None = None
+
+    @cached_property
+    def ranges(self) -> ImageRanges:
+        """What the pixels range over, measured."""
+        train, test = ((float(x.min()), float(x.max())) for x in (self.x_train, self.x_test))
+        return ImageRanges(train=train, test=test)

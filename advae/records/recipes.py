@@ -108,11 +108,12 @@ class RunRecipe(Record):
     """One attack under one threat model at one or several eps.
 
     eps: radii of the norm's ball, in units of x. step_size: None stands for the attack's own multiple of eps / steps.
-    restarts: from how many random points, the best of which counts. limit: the first ``limit`` test images, None for
-    all. clip: False is the paper's protocol, neither projected nor clipped. twin: the undefended classifier that an
-    oblivious attacker uses; surrogate: the pipeline of another seed that a transfer attacker uses. draws: over how many
-    draws of a purifier that samples each gradient is averaged; queries: of a score-based attack, for each sample.
-    precision: of the products by which the attack is crafted, None for float32, in which every result is scored.
+    restarts: from how many random points, the best of which counts. limit: how many test images, None for all; sample:
+    how they are chosen, None for the first ones. clip: False is the paper's protocol, neither projected nor clipped.
+    twin: the undefended classifier that an oblivious attacker uses; surrogate: the pipeline of another seed that a
+    transfer attacker uses. draws: over how many draws of a purifier that samples each gradient is averaged; queries: of
+    a score-based attack, for each sample. precision: of the products by which the attack is crafted, None for float32,
+    in which every result is scored.
     Options that a method does not have are None.
     """
 
@@ -139,6 +140,7 @@ class RunRecipe(Record):
     draws: int | None = absent_unless_given()
     queries: int | None = absent_unless_given()
     precision: Literal["bfloat16"] | None = absent_unless_given()
+    sample: Literal["stratified"] | None = absent_unless_given()
 
     @property
     def parents(self) -> tuple[str, ...]:

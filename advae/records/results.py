@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import FailFast, Field
 
-from advae.records.base import Floats, Record, absent_unless_given
+from advae.records.base import Counts, Floats, Record, absent_unless_given
+from advae.records.datasets import ImageRanges
 
 
 class History(Record):
@@ -120,6 +121,10 @@ class RunMetrics(Record):
     Of a pipeline that samples: fresh_draws: by how many draws that no attack saw the success rate of each image is
     measured (arrays ``success_rate`` and ``clean_success_rate`` of the outcomes); clean_expected_accuracy: over them,
     of the unchanged images. None for one that does not sample, and in records from before.
+
+    By class, absent from runs of before: class_counts: of the attacked images; predicted_counts: of what the pipeline
+    takes them for unchanged; test_counts: of the whole test set. classes_predicted: how many classes the pipeline takes
+    the images of the whole test set for; image_ranges: of the whole dataset.
     """
 
     kind: Literal["run"] = "run"
@@ -136,6 +141,11 @@ class RunMetrics(Record):
     verdicts: Annotated[tuple[Verdict, ...], FailFast()] = ()
     fresh_draws: int | None = absent_unless_given()
     clean_expected_accuracy: float | None = absent_unless_given()
+    class_counts: Counts | None = absent_unless_given()
+    predicted_counts: Counts | None = absent_unless_given()
+    test_counts: Counts | None = absent_unless_given()
+    classes_predicted: int | None = absent_unless_given()
+    image_ranges: ImageRanges | None = absent_unless_given()
 
 
 Metrics = Annotated[AutoencoderMetrics | ClassifierMetrics | RunMetrics, Field(discriminator="kind")]

@@ -9,6 +9,7 @@ from advae.report.judging import count_elsewhere, count_verdicts, summarize_verd
 from advae.report.rows import Comparison, Row
 from advae.report.standings import Group, Standing, find_groups
 from advae.report.wording import (
+    COLLAPSED,
     NOT_ESTABLISHED,
     NOT_RUN,
     format_eps,
@@ -118,7 +119,8 @@ def _deny(group: Group) -> str:
 
 
 def _doubt(group: Group, attacked: Sequence[Standing]) -> Iterator[str]:
-    best, where = _choose_best(attacked), name_attacked(group.first.pipeline.first)
+    best = _choose_best([standing for standing in attacked if not standing.collapsed] or attacked)
+    where = name_attacked(group.first.pipeline.first)
     if len(group.defences) == 1:
         yield f"What {_name_defence(best)} in front of {where} is worth is not known: {_warn(best)}."
     else:
@@ -133,7 +135,9 @@ def _warn(standing: Standing) -> str:
     """Return what is wrong with a number, empty where nothing is known to be."""
     failed = len(standing.failures)
     if failed:
-        return f"{failed} of {len(CHECKS)} checks {'fails' if failed == 1 else 'fail'}, so it cannot be believed"
+        constant = f"it has {COLLAPSED}, it predicts one class whatever the image; " if standing.collapsed else ""
+        checks = f"{failed} of {len(CHECKS)} checks {'fails' if failed == 1 else 'fail'}"
+        return f"{constant}{checks}, so it cannot be believed"
     doubt = standing.doubt if standing.defended else None
     return f"{NOT_ESTABLISHED}, {doubt}" if doubt else ""
 
@@ -180,7 +184,7 @@ def _compare(best: Standing, group: Group) -> str:
     """Return what the same attack leaves without it, and that a control keeps as much, where one does."""
     other = best.adaptive.undefended if best.adaptive else None
     without = f"; without it {format_share(other.result.accuracy)} are left" if other else ""
-    rivals = [one for one in group.controls if one.adaptive and one.terms == best.terms]
+    rivals = [one for one in group.controls if one.adaptive and one.terms == best.terms and not one.collapsed]
     rival = max(rivals, key=_read_left, default=None)
     if rival is None or _read_left(rival) < _read_left(best):
         return without
@@ -224,7 +228,7 @@ def _write_left(standing: Standing) -> str:
 
 
 def _name_attack(row: Row) -> str:
-    return f"{name_attack(row.run)}, eps {format_eps(row.eps, row.run.recipe.norm)}, n = {row.run.metrics.n}"
+    return f"{name_attack(row.run)}, eps {format_eps(row.eps, row.run.recipe.norm)}, n = {row.run.size}"
 
 
 def _name_defence(standing: Standing) -> str:

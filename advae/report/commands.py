@@ -71,7 +71,9 @@ def suggest_attack(recipe: RunRecipe, threat: str, **changes: Scalar | None) -> 
     if method is None and find_method(recipe.threat):
         method = FREE_METHOD
     if method and method != recipe.method:
-        options = {name: options[name] for name in ("norm", "eps", "clf", "limit", "seed")} | {"method": method}
+        options = {name: options[name] for name in ("norm", "eps", "clf", "limit", "sample", "seed")} | {
+            "method": method
+        }
     # How many draws are averaged is the default's to say: not every threat model has them.
     options |= {"threat": threat, "draws": None, "no-clip": False, "save-adversarial": False}
     return _join(["advae", "attack"], options | changes)
@@ -150,6 +152,7 @@ def _list_attack_options(recipe: RunRecipe) -> Options:
         "precision": recipe.precision,
         "no-clip": not recipe.clip,
         "limit": recipe.limit,
+        "sample": recipe.sample,
         "save-adversarial": recipe.save_adversarial,
         "seed": recipe.seed,
     }

@@ -110,6 +110,7 @@ def _describe_headline(headline: Headline) -> HeadlineEntry:
         classifier=run.classifier.id,
         autoencoder=run.autoencoder.id if run.autoencoder else None,
         name=headline.name,
+        collapsed=pipeline.collapsed,
         robustness_established=headline.established,
         strongest=_describe_side(headline.strongest.own if headline.strongest else None),
         by_threat={threat: _describe_worst(pipeline, threat) for threat in threats},
@@ -252,7 +253,9 @@ def _describe_found(found: Found | None) -> OursEntry | NotRun:
 
 
 def _describe_run(run: Run, scores: Iterable[Scores]) -> RunEntry:
-    return RunEntry(id=run.id, recipe=run.recipe, metrics=run.metrics, scores=tuple(map(_describe_scores, scores)))
+    # As they are stored, but for verdicts that were made anew.
+    metrics = run.manifest.as_run()[1].model_copy(update={"verdicts": run.metrics.verdicts})
+    return RunEntry(id=run.id, recipe=run.recipe, metrics=metrics, scores=tuple(map(_describe_scores, scores)))
 
 
 def _describe_scores(scores: Scores) -> ScoresEntry:

@@ -89,7 +89,8 @@ GLOSSARY: dict[str, str] = {
     "attacked_accuracy": "Share of them that is classified correctly under a short PGD at the radius that is trained "
     "for; absent where training knows of no attack.",
     "validation_loss": "Mean loss of each epoch on the held-out part of the training images.",
-    "limit": "The first so many test images were attacked; null for all.",
+    "limit": "How many test images were attacked; null for all.",
+    "sample": "How they were chosen: stratified, drawn with each class in proportion; absent for the first ones.",
     "save_adversarial": "Whether all attacked images were kept with the run.",
     "seed": "Seed of all that is random in it.",
     "recipe_rev": "Revision of the code's result: raised when the same recipe gives other numbers.",
@@ -139,6 +140,15 @@ GLOSSARY: dict[str, str] = {
     "samples_digest": "SHA-256 over the attacked images and labels: equal for runs on the same; null for a run from "
     "before it was measured.",
     "start_range": "Smallest and largest value of what the perturbation is added to; null where it was not measured.",
+    "class_counts": "How many of the attacked images are of each class, by label.",
+    "predicted_counts": "How many of the attacked images were taken for each class before the attack, by label.",
+    "test_counts": "How many images of the whole test set are of each class, by label; absent for a run from before it "
+    "was kept.",
+    "classes_predicted": "How many classes the pipeline takes the images of the whole test set for; absent where it "
+    "was not counted.",
+    "image_ranges": "Smallest and largest pixel of the whole dataset; absent for a run from before it was kept.",
+    "train": "Smallest and largest pixel of the training images, in units of an image's range.",
+    "test": "Smallest and largest pixel of the test images, in units of an image's range.",
     "clipped_fraction": "Share of the purified pixels at which clipping stops the gradient, 0 to 1; null where it was "
     "not measured.",
     "probabilities": "Whether the classifier gives probabilities instead of logits; null where it was not measured.",
@@ -152,6 +162,7 @@ GLOSSARY: dict[str, str] = {
     "test on the same images; null where there is no such pair.",
     "notes": "What to know before believing the row, the gravest first.",
     # ------------------------------------------------------------ what is left, and can it be believed
+    "collapsed": "Whether one class is predicted whatever the image, so that an attack has nothing to take.",
     "robustness_established": "Whether an adaptive attack with usable gradients was run at the eps of the strongest "
     "attack, or above.",
     "strongest": "The headline number: what the strongest adaptive attack leaves, at the eps of the pipeline's kind, "

@@ -48,7 +48,7 @@ def _write_row(standing: Standing) -> tuple[str, ...]:
         run.classifier_recipe.model,
         standing.name,
         Cell(format_budget(row.eps, row.run.recipe.norm), row.eps) if row else nothing,
-        Cell(str(row.run.metrics.n), row.run.metrics.n) if row else nothing,
+        Cell(row.run.size, row.run.metrics.n) if row else nothing,
         name_attack(row.run) if row else nothing,
         show_rate(standing.clean),
         _write_oblivious(standing),

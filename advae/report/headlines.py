@@ -9,7 +9,7 @@ from advae.report.gaps import explain_gap
 from advae.report.judging import count_elsewhere, describe_subject, summarize_verdicts
 from advae.report.rows import Comparison, Pipeline, Row
 from advae.report.threat_models import INPUT_THREATS, ORDER
-from advae.report.wording import NOT_ESTABLISHED, format_eps, format_rate, name_attack, name_pipeline
+from advae.report.wording import COLLAPSED, NOT_ESTABLISHED, format_eps, format_rate, name_attack, name_pipeline
 from advae.verdicts import CHECKS, is_iterative
 
 ONE_STEP = "only one-step attacks were run: an iterative one may leave far less"
@@ -97,7 +97,7 @@ def _write_left(row: Row) -> str:
 
 def describe_cause(row: Row) -> str:
     """Return the attack, threat model, eps, n and run that led to a row's number."""
-    return f"{describe_attack(row)} (n = {row.run.metrics.n}, {row.run.id})"
+    return f"{describe_attack(row)} (n = {row.run.size}, {row.run.id})"
 
 
 def describe_attack(row: Row) -> str:
@@ -120,6 +120,8 @@ def write_headline(pipeline: Pipeline) -> Headline:
 
 def _write_facts(headline: Headline) -> Iterator[str]:
     row = headline.strongest
+    if headline.pipeline.collapsed:
+        yield f"{COLLAPSED}: it predicts one class whatever the image, so there is nothing that an attack could take"
     if headline.gap:
         yield headline.gap
     yield headline.summary

@@ -76,5 +76,5 @@ def _write_cell(rung: Rung, budget: Budget, several: bool) -> Cell:
     row = rung.worst[budget]
     if row is None:
         return Cell(describe_absence(rung, budget), None)
-    n = f", n = {row.run.metrics.n}" if several else ""
+    n = f", n = {row.run.size}" if several else ""
     return Cell(f"{format_rate(row.own.attacked)} {name_attack(row.run)}{n}", row.own.attacked.value)

@@ -26,6 +26,7 @@ Line = dict[str, Any]
 SIDE_COLUMNS: dict[str, Callable[[Measured], object]] = {
     "run": lambda side: side.run.id,
     "n": lambda side: side.run.metrics.n,
+    "sample": lambda side: side.run.recipe.sample,
     "seed": lambda side: side.run.recipe.seed,
     "steps": lambda side: side.run.recipe.steps,
     "restarts": lambda side: side.run.recipe.restarts,
@@ -229,6 +230,7 @@ def list_headline_lines(findings: Findings) -> Iterator[Line]:
             **_describe_threat("adaptive", standing.adaptive, NOT_RUN),
             "illusion_gap": (NOT_RUN if standing.gap is None else standing.gap) if standing.defended else None,
             "sound": standing.sound,
+            "collapsed": standing.collapsed,
             **{status.lower().replace(" ", "_"): count for status, count in _count(standing).items()},
             "fail_on_other_runs": sum(count_elsewhere([standing.pipeline]).values()),
         }

@@ -9,7 +9,7 @@ from advae.report.runs import Measured, read_raw_range
 from advae.report.wording import NOT_ESTABLISHED, format_share
 from advae.verdicts import CHECKS, judge_alone
 
-AT_EPS = ("budget", "gradients", "proportion", "sample-size")
+AT_EPS = ("budget", "clean-accuracy", "gradients", "proportion", "sample-size")
 """The checks whose sentence about one eps says more than the one stored with the run, which is about its worst."""
 
 
@@ -25,7 +25,7 @@ def write_notes(row: Row, *, doubt: str | None) -> tuple[str, ...]:
         said.pop("budget", None),
         f"without the autoencoder: {others['budget']}" if "budget" in others else None,
         f"{NOT_ESTABLISHED}: {doubt}" if doubt and row.defended else None,
-        _note_chance(row.own),
+        said.pop("clean-accuracy", None) or _note_chance(row.own),
         said.pop("gradients", None),
         said.pop("proportion", None) or _note_encoded(row.own),
         *(said[check] for check in said if check != "sample-size"),

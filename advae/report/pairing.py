@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from advae.registry import Registry
 
 NOT_THE_ATTACK = {
-    "classifier", "twin", "surrogate", "dataset", "eps", "limit", "save_adversarial", "seed", "draws", "recipe_rev"
+    "classifier", "twin", "surrogate", "dataset", "eps", "limit", "sample", "save_adversarial", "seed", "draws",
+    "recipe_rev",
 }  # fmt: skip
 """Fields of a run's recipe that two runs of the same attack need not share."""
 

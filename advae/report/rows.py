@@ -134,6 +134,11 @@ class Pipeline:
         return self.first.classifier.id
 
     @property
+    def collapsed(self) -> bool:
+        """Whether it predicts one class whatever the image."""
+        return any(run.collapsed for run in self.runs)
+
+    @property
     def panels(self) -> tuple[Panel, ...]:
         """Its verdicts in every norm, those on the headline number first; none without a valid adaptive run."""
         return (Panel(self.subject, self.verdicts), *self.others) if self.subject else ()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from advae.errors import CorruptError
+from advae.metrics import count_classes
 from advae.records import (
     OUTCOMES,
     SAMPLES,
@@ -22,7 +23,7 @@ from advae.records import (
     RunRecipe,
 )
 from advae.report.labels import Labels, name_dataset
-from advae.verdicts import identify_samples, read_verdicts
+from advae.verdicts import identify_samples, judge_collapse, read_verdicts, show_size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,6 +88,16 @@ class Run:
     def sample_key(self) -> str:
         """What runs on the very same samples, in the same order and with the same labels, have in common."""
         return identify_samples(self.outcomes["sample_ids"], self.outcomes["labels"])
+
+    @cached_property
+    def collapsed(self) -> bool:
+        """Whether one class is predicted whatever the image."""
+        return judge_collapse(self.recipe, self.metrics).status == "FAIL"
+
+    @property
+    def size(self) -> str:
+        """How many images were attacked, of how many, and how they were chosen."""
+        return show_size(self.recipe, self.metrics)
 
     @property
     def clean(self) -> Rate:
@@ -158,7 +169,7 @@ def open_run(registry: Registry, manifest: Manifest, labels: Labels | None = Non
     run = Run(
         manifest=manifest,
         recipe=recipe,
-        metrics=metrics.model_copy(update={"verdicts": read_verdicts(recipe, metrics)}),
+        metrics=metrics,
         classifier=classifier,
         classifier_recipe=classifier_recipe,
         autoencoder=purifier,
@@ -170,7 +181,20 @@ def open_run(registry: Registry, manifest: Manifest, labels: Labels | None = Non
         samples=registry.read_arrays(manifest, SAMPLES),
     )
     _check_arrays(run)
-    return run
+    return replace(run, metrics=_complete_metrics(run))
+
+
+def _complete_metrics(run: Run) -> RunMetrics:
+    """Return the run's metrics, with what an older one did not keep, as far as it follows, and the verdicts on it."""
+    classes = len(run.recipe.dataset.classes)
+    derived = {
+        "class_counts": count_classes(run.outcomes["labels"], classes),
+        "predicted_counts": count_classes(run.outcomes["clean_predictions"], classes),
+        "classes_predicted": run.classifier.as_classifier()[1].classes_predicted,
+    }
+    absent = {name: value for name, value in derived.items() if getattr(run.metrics, name) is None}
+    metrics = run.metrics.model_copy(update=absent)
+    return metrics.model_copy(update={"verdicts": read_verdicts(run.recipe, metrics)})
 
 
 def read_history(entry: Manifest) -> History | None:

@@ -116,6 +116,7 @@ class HeadlineEntry(Record):
     classifier: str
     autoencoder: str | None
     name: str
+    collapsed: bool
     robustness_established: bool
     strongest: Side
     by_threat: dict[str, Side]

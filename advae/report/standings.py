@@ -13,7 +13,7 @@ from advae.report.controls import is_control
 from advae.report.rows import Comparison, Pipeline, Row, Terms
 from advae.report.runs import Rate, Run
 from advae.report.subjects import group_by_kind
-from advae.report.wording import name_autoencoder, name_seeds
+from advae.report.wording import COLLAPSED, name_autoencoder, name_seeds
 from advae.verdicts import find_strongest
 
 
@@ -43,7 +43,12 @@ class Standing:
     def name(self) -> str:
         """What stands in front of the classifier, with the classifier's id where that alone tells it from another."""
         run = self.pipeline.first
-        return f"{name_autoencoder(run)}{name_seeds(run)}{f' ({self.pipeline.id})' if self.namesake else ''}"
+        collapsed = f", {COLLAPSED}" if self.collapsed else ""
+        return f"{name_autoencoder(run)}{name_seeds(run)}{collapsed}{f' ({self.pipeline.id})' if self.namesake else ''}"
+
+    @property
+    def collapsed(self) -> bool:
+        return self.pipeline.collapsed
 
     @property
     def defended(self) -> bool:

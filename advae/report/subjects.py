@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from advae.records import Norm
 from advae.report.rows import Pipeline, Row, Terms
 from advae.verdicts import find_full_budget, find_strongest
-from advae.verdicts.strength import is_stronger
+from advae.verdicts.strength import is_stronger, rank_samples
 
 
 def group_by_kind(pipelines: Sequence[Pipeline]) -> list[list[Pipeline]]:
@@ -24,8 +24,8 @@ def choose_terms(pipelines: Sequence[Pipeline]) -> Terms | None:
     """Return the terms on which the pipelines of one kind are shown; those without purifier follow the others.
 
     They are the terms of most pipelines' strongest adaptive attack; of equals those in linf, then those that most were
-    attacked on, then those with most samples, then those that leave least, at the smallest eps. A budget that reaches
-    every image says whether the attack works, not what is left: it counts where there is no other.
+    attacked on, then those with most samples, of most classes, then those that leave least, at the smallest eps. A
+    budget that reaches every image says whether the attack works, not what is left: it counts where there is no other.
     """
     left: dict[Terms, list[Row]] = {}
     pipelines = [pipeline for pipeline in pipelines if pipeline.first.defended] or pipelines
@@ -39,7 +39,7 @@ def choose_terms(pipelines: Sequence[Pipeline]) -> Terms | None:
     def rank(terms: Terms) -> tuple[object, ...]:
         rows = left[terms]
         mean = sum(row.accuracy for row in rows) / len(rows)
-        return -votes[terms], terms[0] != "linf", -len(rows), -len(rows[0].labels), mean, terms[1]
+        return -votes[terms], terms[0] != "linf", -len(rows), rank_samples(rows[0]), mean, terms[1]
 
     return min(limited or left, key=rank, default=None)
 

@@ -134,7 +134,7 @@ COLUMNS = (
         lambda row: row.own.result.zero_gradient_fraction,
         "share of samples whose first gradient is zero or not finite",
     ),
-    Column("n", lambda row: str(row.run.metrics.n), lambda row: row.run.metrics.n, "number of test images"),
+    Column("n", lambda row: row.run.size, lambda row: row.run.metrics.n, "number of test images"),
     _name_column("run", lambda row: row.run.id, "the id that `advae registry show` takes"),
 )
 

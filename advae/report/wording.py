@@ -6,6 +6,9 @@ from advae.records import DatasetRef, Norm
 from advae.report.runs import Rate, Run, read_raw_range
 from advae.verdicts import show_points
 
+COLLAPSED = "collapsed"
+"""Of a pipeline that predicts one class whatever the image."""
+
 NOT_RUN = "NOT RUN"
 """Stands where a number was not measured: never a blank, never a guess."""
 
@@ -125,10 +128,10 @@ def name_attack(run: Run) -> str:
 
 def describe_terms(run: Run, eps: float) -> str:
     """Return the attack of a number that is shown among others, ``pgd, 80 steps, eps 0.1, n = 1000``."""
-    return f"{name_attack(run)}, eps {eps:.3g}, n = {run.metrics.n}"
+    return f"{name_attack(run)}, eps {eps:.3g}, n = {run.size}"
 
 
 def describe_run(run: Run) -> str:
     """Return a caption's sentence: what was attacked, how, on how many samples, and the id to find it by."""
-    facts = f"n = {run.metrics.n}, seed {run.recipe.seed}, {run.id}"
+    facts = f"n = {run.size}, seed {run.recipe.seed}, {run.id}"
     return f"{name_pipeline(run)}; attack {name_attack(run)}, threat model {run.recipe.threat}, {facts}"

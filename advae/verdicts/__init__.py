@@ -3,7 +3,8 @@
 from advae.verdicts.cases import Attacked, Case, find_full_budget
 from advae.verdicts.checks import CHECKS, NOT_VALID, UNJUDGED, Check, not_run, number_of, show_points
 from advae.verdicts.deciding import judge_case
-from advae.verdicts.single import SINGLE, judge_alone, judge_run, read_verdicts
+from advae.verdicts.images import judge_collapse, show_size
+from advae.verdicts.single import IMAGES, SINGLE, judge_alone, judge_run, read_verdicts
 from advae.verdicts.strength import (
     find_strongest,
     group_by_samples,
@@ -16,6 +17,7 @@ from advae.verdicts.together import MANY_STARTS, TOGETHER, find_worst
 
 __all__ = [
     "CHECKS",
+    "IMAGES",
     "MANY_STARTS",
     "NOT_VALID",
     "SINGLE",
@@ -32,6 +34,7 @@ __all__ = [
     "is_iterative",
     "judge_alone",
     "judge_case",
+    "judge_collapse",
     "judge_run",
     "not_run",
     "number_of",
@@ -39,4 +42,5 @@ __all__ = [
     "rank_strength",
     "read_verdicts",
     "show_points",
+    "show_size",
 ]

@@ -18,7 +18,10 @@ class Check:
 CHECKS: dict[str, Check] = {
     "budget": Check("Is every attacked image finite, in its range and inside the budget, measured again?"),
     "samples": Check("Are all compared numbers made on the same images?", "a second run"),
-    "clean-accuracy": Check("Does the purifier leave the clean accuracy alone?", "a run without the purifier"),
+    "clean-accuracy": Check(
+        "Does the pipeline tell classes apart, and the purifier leave the clean accuracy alone?",
+        "a run without the purifier",
+    ),
     "iterative": Check("Is an iterative attack at least as strong as a single step?", "fgsm beside bim, pgd or apgd"),
     "monotone": Check("Does a larger budget never leave more?", "several eps"),
     "full-budget": Check("Does an iterative attack with all the budget there is reach chance?", "a run at eps 1"),
@@ -32,7 +35,7 @@ CHECKS: dict[str, Check] = {
     "best-iterate": Check("Is no success lost on the way?"),
     "logits": Check("Does the attack see logits, and every draw of a pipeline that samples?"),
     "undefended": Check("Does the same attack break the classifier without the purifier?", "the undefended run"),
-    "sample-size": Check("Are there samples enough?"),
+    "sample-size": Check("Are there samples enough, of every class?"),
     "proportion": Check("Is the budget in proportion to what it is added to?"),
     "ensemble": Check(
         "Is an ensemble of attacks at least as strong as each of its attacks alone?",
@@ -43,6 +46,7 @@ CHECKS: dict[str, Check] = {
 
 
 NOT_VALID = "outside the budget: not a valid result"
+OLD = "the run is from before this was measured; --force measures it"
 WEAK_ATTACK = "a weak attack, not a strong defence"
 
 UNJUDGED = "the run is from before this was judged; --force judges it"

@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 from advae.attacks import ATTACKS
 from advae.records import key_eps
 from advae.threats import THREATS
-from advae.verdicts.checks import NOT_VALID, WEAK_ATTACK, not_run, say, show_share
+from advae.verdicts.checks import NOT_VALID, OLD, WEAK_ATTACK, not_run, say, show_share
+from advae.verdicts.images import judge_collapse, judge_proportion, judge_size
 
 if TYPE_CHECKING:
     from advae.records import EpsResult, RunMetrics, RunRecipe, Status, Verdict
 
 TOLERANCE = 1e-6
 """What float32 rounding may add to a perturbation of size eps, on data in [0, 1]; on larger data as many times more."""
-
-ENOUGH = 1000
-"""Samples; fewer are a warning."""
 
 WEAK, DEAD = 0.01, 0.05
 """Shares of samples without a usable gradient above which there is a warning, and a failure."""
@@ -28,13 +26,11 @@ STOPPED = 0.5
 LOST = 0.01
 """Share of successes lost on the way above which there is a warning."""
 
-STRETCHED, OUT_OF_SCALE = 1.05, 1.5
-"""How many times the range of an image the attacked data may span: beyond the first a warning, the second a failure."""
-
 SEARCH = ("monotone", "convergence", "best-iterate", "logits")
 """Checks on how an attack searches, which say nothing of one that does not."""
 
-OLD = "the run is from before this was measured; --force measures it"
+IMAGES = ("clean-accuracy", "sample-size", "proportion")
+"""Checks on what was attacked. They follow from what a run keeps, and are made anew when it is read."""
 
 
 def judge_run(recipe: RunRecipe, metrics: RunMetrics) -> tuple[Verdict, ...]:
@@ -49,11 +45,16 @@ def judge_alone(check: str, recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
 
 
 def read_verdicts(recipe: RunRecipe, metrics: RunMetrics) -> tuple[Verdict, ...]:
-    """Return the verdicts stored with a run; NOT RUN where the check says nothing of such an attack.
+    """Return the verdicts stored with a run, none for a run without any; those on its images are made anew.
 
-    Runs from before that was asked have stored a FAIL there.
+    NOT RUN where the check says nothing of such an attack: runs from before that was asked have stored a FAIL there.
     """
-    absent = ((verdict, explain_absence(verdict.check, recipe)) for verdict in metrics.verdicts)
+    if not metrics.verdicts:
+        return ()
+    found = {verdict.check: verdict for verdict in metrics.verdicts}
+    found |= {check: SINGLE[check](recipe, metrics) for check in IMAGES}
+    order = [*(check for check in SINGLE if check in found), *(check for check in found if check not in SINGLE)]
+    absent = ((found[check], explain_absence(check, recipe)) for check in order)
     return tuple(not_run(verdict.check, why) if why else verdict for verdict, why in absent)
 
 
@@ -167,29 +168,9 @@ def judge_logits(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
     return say("logits", "PASS", "logits, and two draws of the pipeline agree")
 
 
-def judge_size(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
-    """How many samples the interval stands on."""
-    widest = max(result.accuracy_interval[1] - result.accuracy_interval[0] for result in metrics.results)
-    intervals = f"Wilson 95 % intervals up to {100 * widest:.1f} points wide"
-    if metrics.n < ENOUGH:
-        return say("sample-size", "WARN", f"small sample (n = {metrics.n} < {ENOUGH}): {intervals}", metrics.n)
-    return say("sample-size", "PASS", f"n = {metrics.n}, {intervals}", metrics.n)
-
-
-def judge_proportion(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
-    """The same eps is another budget where the data spans another range: the paper's own headline."""
-    if metrics.start_range is None:
-        return not_run("proportion", OLD)
-    low, high = metrics.start_range
-    span = high - low
-    sentence = f"eps is added to data from {low:.3g} to {high:.3g}, {span:.3g} times the range of an image"
-    status: Status = "FAIL" if span > OUT_OF_SCALE else "WARN" if span > STRETCHED else "PASS"
-    less = f": a budget {span:.3g} times smaller than it looks" if status != "PASS" else ""
-    return say("proportion", status, sentence + less, span)
-
-
 SINGLE: dict[str, Callable[[RunRecipe, RunMetrics], Verdict]] = {
     "budget": judge_budget,
+    "clean-accuracy": judge_collapse,
     "monotone": judge_monotone,
     "gradients": judge_gradients,
     "convergence": judge_climb,

@@ -93,13 +93,21 @@ def is_stronger(challenger: Measurement, leader: Measurement) -> bool:
 
 
 def group_by_samples(rows: Iterable[M]) -> list[list[M]]:
-    """Return the rows by the samples that they attack, the largest set first; of equal ones that with most rows."""
+    """Return the rows by the samples that they attack, the largest set first.
+
+    Of equal ones that of most classes comes first, then that with most rows.
+    """
     groups: dict[str, list[M]] = {}
     for row in rows:
         groups.setdefault(row.sample_key, []).append(row)
     # The samples decide last, so that the order of the rows does not.
-    ordered = sorted(groups.items(), key=lambda group: (-len(group[1][0].labels), -len(group[1]), group[0]))
+    ordered = sorted(groups.items(), key=lambda group: (rank_samples(group[1][0]), -len(group[1]), group[0]))
     return [group for _, group in ordered]
+
+
+def rank_samples(row: Measurement) -> tuple[int, int]:
+    """Return the sort key of sets of samples: the largest first, of equal ones that of most classes."""
+    return -len(row.labels), -len(set(row.labels.tolist()))
 
 
 def identify_samples(sample_ids: IntArray, labels: IntArray) -> str:

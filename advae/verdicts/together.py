@@ -10,6 +10,7 @@ from advae.records import key_eps
 from advae.verdicts.cases import find_full_budget
 from advae.verdicts.checks import not_run, say, show_points, show_share
 from advae.verdicts.ensembles import judge_ensemble
+from advae.verdicts.images import judge_collapse
 from advae.verdicts.strength import SIGNIFICANT, find_strongest, pick_strongest
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def judge_samples(case: Case) -> Verdict:
 
     first = case.subject
     rows = [*case.own, *case.undefended]
-    same = [row for row in rows if len(row.labels) == len(first.labels)]
+    # Drawn in another way, as many images are others.
+    same = [row for row in rows if len(row.labels) == len(first.labels) and row.recipe.sample == first.recipe.sample]
     others = {row.id for row in same} - {first.id}
     for row in same:
         ids, labels = np.array_equal(row.sample_ids, first.sample_ids), np.array_equal(row.labels, first.labels)
@@ -67,7 +69,16 @@ def judge_samples(case: Case) -> Verdict:
 
 
 def judge_clean_accuracy(case: Case) -> Verdict:
-    """What the purifier costs where nobody attacks."""
+    """Whether all classes are predicted, and what the purifier costs where nobody attacks."""
+    alone, cost = judge_collapse(case.subject.recipe, case.subject.metrics), _weigh_cost(case)
+    if alone.status == "NOT RUN":
+        return cost
+    if alone.status == "FAIL" or cost.status == "NOT RUN":
+        return alone
+    return alone.model_copy(update={"sentence": f"{alone.sentence}; {cost.sentence}"})
+
+
+def _weigh_cost(case: Case) -> Verdict:
     if not case.defended:
         return not_run("clean-accuracy", "there is no purifier")
     other = next(iter(_pick_undefended(case, same_attack=False)), None)

@@ -10,11 +10,13 @@ from advae.backend import compare_precisions
 from advae.datasets import DATASETS
 from advae.errors import NotFoundError, UsageError
 from advae.evaluation import evaluate
+from advae.metrics import count_classes
 from advae.pipelines import load_pipeline
 from advae.precisions import BFLOAT16, FLOAT32
 from advae.records import ClassifierRecipe, Dataset, Manifest, RunRecipe
 from advae.registry import Registry
 from advae.requests import AttackRequest, note_zero
+from advae.sampling import choose_samples
 from advae.threats import ALL, THREATS, Surface
 from advae.verdicts import judge_run
 from advae.workflows.planning import climb, list_checks, list_undefended
@@ -151,17 +153,30 @@ def make_run(
         for sibling in prepared.siblings:
             make_sibling(workspace, sibling, load)
         dataset = load()
+        ids = choose_samples(dataset.y_test, recipe.limit, recipe.sample)
+        # Of the first images a view: no second copy of a test set.
+        chosen = ids if recipe.sample else slice(recipe.limit)
         evaluated = evaluate(
             _load_surface(workspace.registry, recipe, classifier),
             recipe,
-            dataset.x_test[: recipe.limit],
-            dataset.y_test[: recipe.limit],
+            dataset.x_test[chosen],
+            dataset.y_test[chosen],
+            ids=ids,
             on_batch=workspace.on_batch,
         )
-        verdicts = judge_run(recipe, evaluated.metrics)
-        return evaluated.metrics.model_copy(update={"verdicts": verdicts}), evaluated.arrays
+        metrics = evaluated.metrics.model_copy(update=_describe_data(dataset, classifier))
+        return metrics.model_copy(update={"verdicts": judge_run(recipe, metrics)}), evaluated.arrays
 
     return make_entry(workspace, recipe, compute, classifier.source, latest=latest)
+
+
+def _describe_data(dataset: Dataset, classifier: Manifest) -> dict[str, object]:
+    """Return what a run keeps of the whole dataset, beside what was measured on the attacked images."""
+    return {
+        "test_counts": count_classes(dataset.y_test, len(dataset.ref.classes)),
+        "classes_predicted": classifier.as_classifier()[1].classes_predicted,
+        "image_ranges": dataset.ranges,
+    }
 
 
 WORTH_IT = 1.1

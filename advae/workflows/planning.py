@@ -45,7 +45,7 @@ def _fit(request: AttackRequest, threat: str) -> AttackRequest:
 
 def _ask(request: AttackRequest, method: str, **changes: object) -> AttackRequest:
     """Return a request for another attack of the same budget on the same samples, with that attack's own options."""
-    kept = {name: getattr(request, name) for name in ("eps", "norm", "limit", "seed", "draws", "queries")}
+    kept = {name: getattr(request, name) for name in ("eps", "norm", "limit", "sample", "seed", "draws", "queries")}
     if not ATTACKS[method].queries:
         kept.pop("queries")
     return AttackRequest(method=method, **(kept | {"threat": "adaptive"} | changes))

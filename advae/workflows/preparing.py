@@ -15,6 +15,7 @@ from advae.evaluation.attacker import list_members
 from advae.precisions import BFLOAT16, FLOAT32, PRECISIONS
 from advae.records import RunRecipe, unite_eps
 from advae.requests import AttackRequest, suggest_point, suggest_scale
+from advae.sampling import SAMPLINGS, STRATIFIED
 from advae.threats import Threat, find_threat
 from advae.workflows.siblings import SURROGATE, PipelineRecipes, describe_reseeded, describe_undefended
 
@@ -52,6 +53,7 @@ def prepare_run(
     undefended, surrogate = describe_undefended(recipes), describe_reseeded(recipes, SURROGATE)
     twin = find_twin(undefended) if threat.needs_twin else None
     needed = ((undefended, twin == undefended.id), (surrogate, threat.needs_surrogate))
+    limit = request.limit if request.limit and request.limit < n_test else None
     made = RunRecipe(
         method=request.method,
         threat=request.threat,
@@ -70,7 +72,8 @@ def prepare_run(
         loss=request.loss or row.loss,
         precision="bfloat16" if request.precision == BFLOAT16 else None,
         clip=request.clip,
-        limit=request.limit if request.limit and request.limit < n_test else None,
+        limit=limit,
+        sample="stratified" if limit and request.sample == STRATIFIED else None,
         save_adversarial=request.save_adversarial,
         seed=request.seed,
         recipe_rev=RUN_REV + row.revision,
@@ -106,6 +109,7 @@ def _check_options(request: AttackRequest, row: Attack) -> None:
         find_loss(request.loss)
     if request.precision not in PRECISIONS:
         raise UsageError(unknown("precision", request.precision, PRECISIONS))
+    _check_sample(request)
     unfit = {
         "--steps": request.steps is not None and (row.queries or not row.iterative),
         "--queries": request.queries is not None and not row.queries,
@@ -122,6 +126,16 @@ def _check_options(request: AttackRequest, row: Attack) -> None:
             raise UsageError(f"{option} does not fit attack {request.method!r}")
     if request.steps is not None and request.steps >= DRAWS_PER_BATCH:
         raise UsageError(f"bad --steps {request.steps}: at most {DRAWS_PER_BATCH - 1}")
+
+
+def _check_sample(request: AttackRequest) -> None:
+    """Raise UsageError for a way of choosing images that there is not, or where none are chosen."""
+    if request.sample is not None and request.sample not in SAMPLINGS:
+        raise UsageError(unknown("sample", request.sample, SAMPLINGS))
+    if request.sample and request.limit is None:
+        raise UsageError(
+            f"--sample {request.sample} needs --limit N, how many test images to draw; without either all are attacked"
+        )
 
 
 def _check_budget(request: AttackRequest, row: Attack, *, side: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from advae.backend import start_tensorflow
-from advae.datasets import DATASETS, load_dataset
+from advae.datasets import DATASETS, describe_trouble, load_dataset
 from advae.errors import DatasetError, UsageError
 from advae.records import AutoencoderRecipe, ClassifierRecipe, Dataset, Manifest, Metrics, RunRecipe, entry_id
 from advae.registry import Registry
@@ -102,12 +102,19 @@ def identify_dataset(name: str, data_dir: Path | None) -> str:
 
 
 def load_named(workspace: Workspace, name: str) -> Dataset:
-    """Return a dataset, and tell people where one that bears a published name is not what was published."""
+    """Return a dataset, and tell people where one that bears a published name is not what was published.
+
+    And where its pixels do not span the range that an eps is a share of.
+    """
     dataset = load_dataset(name, data_dir=workspace.data_dir)
     row = DATASETS.get(name)
     if row and row.digest != dataset.ref.digest:
         counts = f"{len(dataset.x_train)} training and {len(dataset.x_test)} test images"
         workspace.tell(f"{dataset.source} is not the published {name}: it holds {counts}")
+    if not row or row.digest != dataset.ref.digest:
+        trouble = describe_trouble(dataset)
+        if trouble:
+            workspace.tell(trouble)
     return dataset
 
 

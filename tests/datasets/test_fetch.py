@@ -97,7 +97,7 @@ def test_fetch_falls_back_verifies_and_is_done_once(tmp_path: Path, mirror: Mirr
     assert len(mirror.asked) == 8
     for file in tiny.files:
         assert (file.name, file.size, file.size) in progress
-    assert verify_dataset("tiny", cache_dir=tmp_path) == (str(folder), tiny.digest)
+    assert verify_dataset("tiny", cache_dir=tmp_path) == (str(folder), tiny.digest, None)
     fetch_dataset("tiny", cache_dir=tmp_path)
     assert len(mirror.asked) == 8
 

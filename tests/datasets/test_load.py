@@ -23,7 +23,7 @@ def test_digits_need_no_file() -> None:
     assert set(data.y_train) == set(data.y_test) == set(range(10))
     assert (data.ref.name, data.ref.side, data.ref.classes) == ("digits", 8, tuple("0123456789"))
     assert len({*map(bytes, data.x_train)} | {*map(bytes, data.x_test)}) == 1797, "an image is in both parts"
-    assert verify_dataset("digits") == (None, data.ref.digest)
+    assert verify_dataset("digits") == (None, data.ref.digest, None)
     found = find_dataset("digits")
     assert (found.origin, found.train, found.test) == ("bundled", 1437, 360)
 

@@ -47,7 +47,7 @@ def test_own_images(tmp_path: Path, save: Callable[..., None]) -> None:
     assert np.array_equal(data.x_train, make_images(TRAIN, 5).reshape(TRAIN, -1).astype(np.float32) / np.float32(255))
     found = find_dataset(str(path))
     assert (found.origin, found.path, found.train, found.test) == ("file", str(path), TRAIN, TEST)
-    assert verify_dataset(str(path)) == (str(path), data.ref.digest)
+    assert verify_dataset(str(path)) == (str(path), data.ref.digest, None)
 
 
 @pytest.mark.parametrize("dtype", ["<f2", "<f4", ">f4", "<f8", "longdouble"])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
 import pytest
 
 from advae.records import Manifest
-from advae.report import FORMATS, compare_runs
+from advae.report import FORMATS, compare_runs, list_failures
+from advae.report.answers import answer
 from advae.report.headlines import write_headlines
 from advae.report.threat_models import describe_threat
 from advae.threats import THREATS
@@ -91,6 +93,38 @@ def test_every_threat_model_of_the_table_is_described() -> None:
 def test_collapsed_classifier_is_noted(lab: Lab) -> None:
     run = lab.add_run(lab.add_classifier(), clean=0.1)
     assert any("cannot be told from chance (10.0" in note for note in compare_runs(lab.registry, [run]).rows[0].notes)
+
+
+@pytest.mark.parametrize("judged", [True, False])
+def test_a_collapsed_pipeline_is_said_to_be_so_everywhere_and_is_the_best_of_none(
+    lab: Lab, judged: bool, tmp_path: Path
+) -> None:
+    """Also where the run is from before it was judged: its predictions are stored."""
+    sound = lab.add_run(lab.add_classifier(lab.add_autoencoder()), keep=(0.05, 0.0), judged=judged)
+    constant = lab.add_run(lab.add_classifier(lab.add_autoencoder("sparse")), constant=1, judged=judged)
+    comparison, files = compare_runs(lab.registry, [sound, constant]), read_files(lab, [sound, constant], tmp_path)
+    said = "collapsed: class 1 is predicted for 100 of 100 unchanged images"
+    assert all(said in files[name] for name in FORMATS)
+    document = json.loads(files["json"])
+    assert {one["classifier"]: one["collapsed"] for one in document["headlines"]} == {
+        sound.parents[0]: False,
+        constant.parents[0]: True,
+    }
+    lines = {line["classifier_id"]: line for line in csv.DictReader(files["csv-headlines"].splitlines())}
+    assert [lines[run.parents[0]]["collapsed"] for run in (sound, constant)] == ["False", "True"]
+    assert all("sparse, collapsed" in files[name] for name in ("html", "md"))
+    printed = " ".join(print_summary(comparison).split())
+    assert "clean-accuracy FAIL (1 of 2 pipelines, first sparse, collapsed" in printed
+    assert "one has a number to go by: vanilla keeps" in answer(comparison)
+    assert any("clean-accuracy FAIL" in reason for reason in list_failures(comparison))
+
+
+def test_a_classifier_that_predicts_one_class_has_collapsed_whatever_the_sample_shows(lab: Lab) -> None:
+    """On images of one class alone it may be right, or wrong, of all."""
+    classifier = lab.add_classifier(lab.add_autoencoder(), classes_predicted=1)
+    comparison = compare_runs(lab.registry, [lab.add_run(classifier, n=1, constant=0, judged=True)])
+    assert comparison.pipelines[0].collapsed
+    assert "it has collapsed, it predicts one class whatever the image" in answer(comparison)
 
 
 def test_small_samples_are_flagged(lab: Lab, pair: list[Manifest]) -> None:

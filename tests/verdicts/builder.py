@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from advae.metrics import accuracy
-from advae.records import DatasetRef, EpsResult, RunMetrics, RunRecipe
+from advae.metrics import accuracy, count_classes
+from advae.records import DatasetRef, EpsResult, ImageRanges, RunMetrics, RunRecipe
 from advae.verdicts import Attacked, Case, judge_run
 
 DIGITS = DatasetRef(name="digits", digest="d" * 64, side=8, classes=tuple("0123456789"))
@@ -22,16 +22,16 @@ def attack(
     classifier: str = "defended",
     eps: Sequence[float] = (0.1, 0.3),
     n: int = N,
-    clean: float = 0.98,
+    clean: float | Sequence[int] = 0.98,
     metrics: dict[str, Any] | None = None,
     result: dict[str, Any] | None = None,
     **recipe: Any,
 ) -> list[Attacked]:
     """Return a run, a row for each eps.
 
-    left: the share of samples that stay right at each eps, always the first ones; clean: before the attack. metrics,
-    result: fields of the run's metrics and of its results that are otherwise than a healthy attack's; recipe: fields
-    of its recipe. Verdicts are those that the run then has of itself.
+    left: the share of samples that stay right at each eps, always the first ones; clean: before the attack, or the
+    predictions themselves. metrics, result: fields of the run's metrics and of its results that are otherwise than a
+    healthy attack's; recipe: fields of its recipe. Verdicts are those that the run then has of itself.
     """
     fields: dict[str, Any] = {
         "method": "bim", "threat": "adaptive", "classifier": classifier, "twin": None, "dataset": DIGITS, "eps": eps,
@@ -40,7 +40,7 @@ def attack(
     }  # fmt: skip
     made = RunRecipe(**(fields | {"eps": tuple(eps)} | recipe))
     labels = np.arange(n) % 10
-    unchanged = _keep(labels, clean)
+    unchanged = _keep(labels, clean) if isinstance(clean, float) else np.asarray(clean)
     predictions = [_keep(labels, share) for share in left]
     results = tuple(
         _score(size, labels, predicted, result or {}) for size, predicted in zip(eps, predictions, strict=True)
@@ -49,7 +49,9 @@ def attack(
     healthy: dict[str, Any] = {
         "n": n, "clean_accuracy": rate, "clean_accuracy_interval": interval, "results": results,
         "samples_digest": "5" * 64, "start_range": (0.0, 1.0), "clipped_fraction": 0.1, "probabilities": False,
-        "stochastic": False, "backward": "exact",
+        "stochastic": False, "backward": "exact", "class_counts": count_classes(labels, 10),
+        "predicted_counts": count_classes(unchanged, 10), "test_counts": (n,) * 10, "classes_predicted": 10,
+        "image_ranges": ImageRanges(train=(0.0, 1.0), test=(0.0, 1.0)),
     }  # fmt: skip
     measured = RunMetrics(**(healthy | (metrics or {})))
     measured = measured.model_copy(update={"verdicts": judge_run(made, measured)})

@@ -216,4 +216,4 @@ def _finish(pipeline: Pipeline, what: str, attack: str, curves: list[Curve], cha
 
 def _describe_source(curve: Curve) -> str:
     run, doubt = curve.run, "" if curve.valid else f" ({NOT_VALID})"
-    return f"{curve.label}{doubt}: {run.id}, n = {run.metrics.n}, seed {run.recipe.seed}"
+    return f"{curve.label}{doubt}: {run.id}, n = {run.size}, seed {run.recipe.seed}"

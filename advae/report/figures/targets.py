@@ -45,8 +45,7 @@ def _draw_runs(pipeline: Pipeline, threat: str, runs: list[Run]) -> Drawing:
     label = f"Classes aimed at: {name}, threat model {threat}"
     markup = render_template("targets.html.j2", names=names, rows=rows, label=label)
     sources = "; ".join(
-        f"{name_attack(run)}: eps {format_eps(max(run.recipe.eps))}, {run.id}, n = {run.metrics.n}, "
-        f"seed {run.recipe.seed}"
+        f"{name_attack(run)}: eps {format_eps(max(run.recipe.eps))}, {run.id}, n = {run.size}, seed {run.recipe.seed}"
         for run in runs
     )
     what = "Class that each targeted attack aims at, for each true class, at its largest eps"

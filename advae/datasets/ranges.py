@@ -1,0 +1,48 @@
+"""Whether the pixels of a dataset span the range that an eps is a share of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from advae.records import Dataset, ImageRanges
+
+    Range = tuple[float, float]
+
+DARK, NARROW = 16 / 255, 0.5
+"""Shares of [0, 1] that pixels should span. Below the first an image is nearly one grey, and the usual eps is larger
+than all there is: a failure. Below the second an eps is more than twice the budget that it is elsewhere: a warning."""
+
+UNLIKE, FAR_APART = 1.5, 4.0
+"""How many times the range of test images that of training images may be, or the reverse: a warning, a failure."""
+
+ADVICE = "store them as float from 0 to 1, or as uint8 from 0 to 255"
+
+
+def compare_ranges(ranges: ImageRanges) -> tuple[Literal["WARN", "FAIL"], str] | None:
+    """Return that training and test images were scaled in two ways, None where they were not."""
+    small, large = sorted(high - low for low, high in (ranges.train, ranges.test))
+    if large <= UNLIKE * small:
+        return None
+    sentence = f"training images range {show_range(ranges.train)}, test images {show_range(ranges.test)}"
+    return "FAIL" if large > FAR_APART * small else "WARN", sentence
+
+
+def show_range(found: Range) -> str:
+    """Return ``from 0 to 0.00392``."""
+    return f"from {found[0]:.3g} to {found[1]:.3g}"
+
+
+def describe_trouble(dataset: Dataset) -> str | None:
+    """Return one line on what is wrong with the range of a dataset's pixels and what to do, None where nothing is."""
+    ranges, where = dataset.ranges, dataset.source or dataset.ref.name
+    if unlike := compare_ranges(ranges):
+        return f"{where}: {unlike[1]}, as if they were scaled in two ways; scale both alike: {ADVICE}"
+    low, high = min(ranges.train[0], ranges.test[0]), max(ranges.train[1], ranges.test[1])
+    found = f"{where}: pixels range only {show_range((low, high))}, where 1 is white"
+    if high - low < DARK:
+        return f"{found}, as if divided by 255 twice, or 0 and 1 stored as uint8; {ADVICE}"
+    if high - low < NARROW:
+        larger = f"an eps is a budget {1 / (high - low):.3g} times larger than it looks"
+        return f"{found}: {larger}; if the images are meant to span all greys, {ADVICE}"
+    return None
