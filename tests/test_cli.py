@@ -203,6 +203,12 @@ def test_purify_and_predict(dtype: str, trained: Trained, tmp_path: Path) -> Non
     header, *rows = lines.strip().split("\n")
     assert header.split(",") == ["label", *(f"p_{label}" for label in range(10))]
     assert [int(row.split(",")[0]) for row in rows] == labels
+    assert "pixels range only" not in done.err
+    # Divided by 255 once more, or 0 and 1 in uint8.
+    np.save(source, (images > 0.5).astype(dtype) if dtype == "uint8" else stored / 255)
+    for command in (("purify", "--ae", trained.ae, source, target), ("predict", "--clf", trained.nn_behind, source)):
+        told = succeed(*command, "--home", trained.home).err
+        assert f"{source}: pixels range only from 0 to 0.00392, where 1 is white, as if divided by 255 twice" in told
 
 
 def test_ones_own_images_train_attack_and_report(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from advae.datasets.fetch import Progress, fetch_dataset
 from advae.datasets.idx import IdxFile, read_idx
 from advae.datasets.load import Verified, load_dataset, verify_dataset
 from advae.datasets.npz import NPZ_KEYS, read_npz
-from advae.datasets.ranges import describe_trouble
+from advae.datasets.ranges import describe_dark, describe_trouble
 from advae.datasets.search import FoundDataset, Origin, find_dataset
 from advae.datasets.table import DATASETS, DatasetRow
 
@@ -23,6 +23,7 @@ __all__ = [
     "Origin",
     "Progress",
     "Verified",
+    "describe_dark",
     "describe_trouble",
     "fetch_dataset",
     "find_dataset",

@@ -39,10 +39,18 @@ def describe_trouble(dataset: Dataset) -> str | None:
     if unlike := compare_ranges(ranges):
         return f"{where}: {unlike[1]}, as if they were scaled in two ways; scale both alike: {ADVICE}"
     low, high = min(ranges.train[0], ranges.test[0]), max(ranges.train[1], ranges.test[1])
-    found = f"{where}: pixels range only {show_range((low, high))}, where 1 is white"
-    if high - low < DARK:
-        return f"{found}, as if divided by 255 twice, or 0 and 1 stored as uint8; {ADVICE}"
-    if high - low < NARROW:
+    if DARK <= high - low < NARROW:
         larger = f"an eps is a budget {1 / (high - low):.3g} times larger than it looks"
-        return f"{found}: {larger}; if the images are meant to span all greys, {ADVICE}"
-    return None
+        return f"{_say_range(where, (low, high))}: {larger}; if the images are meant to span all greys, {ADVICE}"
+    return describe_dark(where, (low, high))
+
+
+def describe_dark(where: str, found: Range) -> str | None:
+    """Return one line on images that are nearly of one grey, None where they are not."""
+    if found[1] - found[0] >= DARK:
+        return None
+    return f"{_say_range(where, found)}, as if divided by 255 twice, or 0 and 1 stored as uint8; {ADVICE}"
+
+
+def _say_range(where: str, found: Range) -> str:
+    return f"{where}: pixels range only {show_range(found)}, where 1 is white"

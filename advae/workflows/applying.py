@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from advae import images, metrics
 from advae.backend import start_tensorflow
 from advae.batching import compile_batched
+from advae.datasets import describe_dark
 from advae.errors import UsageError
 from advae.pipelines import load_pipeline, load_purifier
 from advae.records import Manifest
 from advae.workflows.workspace import Workspace, refuse_inside
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from advae.records import FloatArray, IntArray
 
 
@@ -32,7 +35,7 @@ def purify(workspace: Workspace, ae_ref: str, source: Path, target: Path) -> tup
     start_tensorflow(workspace.registry.layout.tmp)
     purifier = compile_batched(load_purifier(workspace.registry, manifest))
     with images.write_images(target, stored.shape) as write:
-        for rows, x in images.stream_images(stored, source):
+        for rows, x in _stream(workspace, stored, source):
             write(purifier(x, draw=rows.start))
             workspace.on_batch(rows.stop, len(stored))
     return manifest, len(stored)
@@ -58,9 +61,19 @@ def predict(workspace: Workspace, clf_ref: str, source: Path) -> tuple[Manifest,
     def stream() -> Iterator[Prediction]:
         import tensorflow as tf
 
-        for rows, x in images.stream_images(stored, source):
+        for rows, x in _stream(workspace, stored, source):
             logits = defend(x, draw=rows.start)
             workspace.on_batch(rows.stop, len(stored))
             yield Prediction(metrics.decide(logits), tf.nn.softmax(logits).numpy())
 
     return manifest, stream()
+
+
+def _stream(workspace: Workspace, stored: np.ndarray[Any, Any], source: Path) -> Iterator[tuple[slice, FloatArray]]:
+    """Yield images as ``stream_images`` does, and tell people after the last where they are nearly of one grey."""
+    low, high = 1.0, 0.0
+    for rows, x in images.stream_images(stored, source):
+        low, high = min(low, float(x.min())), max(high, float(x.max()))
+        yield rows, x
+    if trouble := describe_dark(str(source), (low, high)):
+        workspace.tell(trouble)
