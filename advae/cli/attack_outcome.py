@@ -189,8 +189,6 @@ def _describe_run(made: Made, autoencoder: str | None) -> dict[str, Any]:
         "autoencoder": autoencoder,
         "dataset": recipe.dataset.name,
         "n": metrics.n,
-        "n_test": sum(metrics.test_counts) if metrics.test_counts else None,
-        "sample": recipe.sample,
         "seed": recipe.seed,
         "clean_accuracy": metrics.clean_accuracy,
         "results": [result.model_dump(mode="json") for result in metrics.results],
@@ -208,6 +206,9 @@ def _describe_run(made: Made, autoencoder: str | None) -> dict[str, Any]:
         "draws": recipe.draws,
         "queries": recipe.queries,
         "precision": recipe.precision or FLOAT32,
+        "limit": recipe.limit,
+        "sample": recipe.sample,
+        "n_test": sum(metrics.test_counts) if metrics.test_counts else None,
         "verdicts": [verdict.model_dump(mode="json") for verdict in read_verdicts(recipe, metrics)],
     }
 
