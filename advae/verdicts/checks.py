@@ -53,6 +53,10 @@ UNJUDGED = "the run is from before this was judged; --force judges it"
 """Of a run that has no verdicts."""
 
 
+GRAVITY: tuple[Status, ...] = ("PASS", "WARN", "FAIL")
+"""The statuses of a check that was made, the gravest last."""
+
+
 def number_of(name: str) -> int:
     """Return the place of a check in the table, from 1."""
     return [*CHECKS].index(name) + 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from advae import metrics
 from advae.attacks import ATTACKS
-from advae.verdicts.checks import not_run, say, show_share
+from advae.verdicts.checks import GRAVITY, not_run, say, show_share
 from advae.verdicts.strength import SIGNIFICANT
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 ONE_POINT = 0.01
 """By how much of the expected accuracy a member may be ahead, beyond chance, before it is a failure."""
-
-GRAVITY: tuple[Status, ...] = ("PASS", "WARN", "FAIL")
 
 
 def judge_ensemble(case: Case) -> Verdict:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from advae import metrics
 from advae.records import key_eps
 from advae.verdicts.cases import find_full_budget
-from advae.verdicts.checks import not_run, say, show_points, show_share
+from advae.verdicts.checks import GRAVITY, not_run, say, show_points, show_share
 from advae.verdicts.ensembles import judge_ensemble
 from advae.verdicts.images import judge_collapse
 from advae.verdicts.strength import SIGNIFICANT, find_strongest, pick_strongest
@@ -35,8 +35,6 @@ ROUNDING = 1e-9
 MANY_STARTS = 5
 
 WEAKER = ("noise", "oblivious", "transfer")
-
-GRAVITY: tuple[Status, ...] = ("PASS", "WARN", "FAIL")
 
 
 def judge_samples(case: Case) -> Verdict:
