@@ -80,11 +80,23 @@ def test_arrays_that_do_not_fit_the_recipe_are_refused(lab: Lab) -> None:
     run = lab.add_run(lab.add_classifier())
     outcomes = lab.registry.read_arrays(run, "outcomes.npz")
     samples = lab.registry.read_arrays(run, "samples.npz")
-    for change in ({"labels": outcomes["labels"][:-1]}, {"predictions": outcomes["predictions"] + 90}):
+    sampling = run.metrics.model_copy(update={"fresh_draws": 50})
+    rates = {
+        "success_rate": np.full(outcomes["predictions"].shape, 1.1),
+        "clean_success_rate": np.zeros(len(outcomes["labels"])),
+    }
+    for change, metrics in (
+        ({"labels": outcomes["labels"][:-1]}, run.metrics),
+        ({"predictions": outcomes["predictions"] + 90}, run.metrics),
+        ({}, sampling),
+        (rates, sampling),
+    ):
         arrays = {"outcomes.npz": outcomes | change, "samples.npz": samples}
-        bad = lab.registry.publish(run.recipe, run.metrics, arrays, replace=True)
+        bad = lab.registry.publish(run.recipe, metrics, arrays, replace=True)
         with pytest.raises(CorruptError, match="does not fit its recipe"):
             compare_runs(lab.registry, [bad])
+    good = {"outcomes.npz": outcomes | rates | {"success_rate": rates["success_rate"] - 1}, "samples.npz": samples}
+    compare_runs(lab.registry, [lab.registry.publish(run.recipe, sampling, good, replace=True)])
 
 
 VIEWS = ("x", "purified", "labels", "codes", "code_labels", "axes", "generated")
