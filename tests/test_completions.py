@@ -11,6 +11,7 @@ import pytest
 
 from advae.attacks import ATTACKS
 from advae.cli.app import COMMANDS
+from advae.sampling import SAMPLINGS
 from advae.threats import THREATS
 from tests.completions import FILES, FOLDER, generate
 
@@ -38,6 +39,7 @@ def complete(line: str) -> list[str]:
 def test_bash_completes_commands_and_table_names() -> None:
     assert complete("advae ") == list(COMMANDS)
     assert complete("advae attack --method ") == list(ATTACKS)
+    assert complete("advae attack --sample ") == list(SAMPLINGS)
     assert complete("advae attack --method fgsm,b") == ["fgsm,bim"]
     assert complete("advae attack --threat o") == [name for name in THREATS if name.startswith("o")]
     assert complete("advae train-ae --type v") == ["vanilla", "variational"]
