@@ -94,7 +94,8 @@ def _answer_undefended(group: Group) -> Iterator[str]:
     controls = [standing for standing in group.controls if standing.sound]
     if controls:
         best = _choose_best(controls)
-        yield f"No autoencoder in front of {where} was attacked. The control {best.name} keeps {_write_left(best)}."
+        name = best.name.replace(", a control", "")
+        yield f"No autoencoder in front of {where} was attacked. The control {name} keeps {_write_left(best)}."
         return
     yield f"No autoencoder in front of {where} was attacked."
     bare = [standing for standing in group.standings if standing.adaptive and not standing.defended]

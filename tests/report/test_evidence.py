@@ -399,4 +399,4 @@ def test_controls_are_compared_on_the_most_images_only(lab: Lab) -> None:
     for kind, n, kept in (("blur", 360, 0.3), ("pca", 360, 0.2), ("binary", 10, 1.0)):
         classifier = lab.add_classifier(lab.add_autoencoder(kind))
         lab.add_run(classifier, eps=(0.1,), keep=(kept,), n=n, judged=True)
-    assert "The control blur" in answer(compare(lab))
+    assert "The control blur keeps" in answer(compare(lab))
