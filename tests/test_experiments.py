@@ -195,6 +195,13 @@ def test_the_papers_plan_is_what_it_says_it_is(tmp_path: Path) -> None:
     assert read_experiment() == read_experiment(write(tmp_path, PAPER.read_text()))
 
 
+def test_a_plan_that_is_not_utf_8_is_said_to_be_so(tmp_path: Path) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_bytes(b"# \xe9\n" + SMALL.encode())
+    with pytest.raises(UsageError, match=r"plan.toml: not UTF-8 text, at byte 2$"):
+        read_experiment(path)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
 def test_a_plan_may_be_what_a_program_of_windows_saved(tmp_path: Path, encoding: str, newline: str) -> None:

@@ -49,7 +49,8 @@ def describe_dark(where: str, found: Range) -> str | None:
     """Return one line on images that are nearly of one grey, None where they are not."""
     if found[1] - found[0] >= DARK:
         return None
-    return f"{_say_range(where, found)}, as if divided by 255 twice, or 0 and 1 stored as uint8; {ADVICE}"
+    dark = "as if divided by 255 twice, or 0 and 1 stored as uint8"
+    return f"{_say_range(where, found)}, {dark if found[1] < DARK else 'so each image is nearly one grey'}; {ADVICE}"
 
 
 def _say_range(where: str, found: Range) -> str:

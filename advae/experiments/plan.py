@@ -191,7 +191,9 @@ def read_experiment(path: Path | None = None) -> Experiment:
         experiment = Experiment.model_validate(tomllib.loads(_decode(path.read_bytes())))
     except OSError as error:
         raise UsageError(f"cannot read plan {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise UsageError(f"bad plan {path}: not UTF-8 text, at byte {error.start}") from None
+    except tomllib.TOMLDecodeError as error:
         raise UsageError(f"bad plan {path}: {error}") from None
     except ValidationError as error:
         raise UsageError(f"bad plan {path}: {_explain(error)}") from None

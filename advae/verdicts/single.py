@@ -70,8 +70,13 @@ def explain_absence(check: str, recipe: RunRecipe) -> str | None:
 
 def judge_budget(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
     """Finite, in its range, within eps: as the scorer measured it again."""
-    worst = max(metrics.results, key=lambda result: _length(recipe, result) - result.eps)
-    over = _length(recipe, worst) - worst.eps
+
+    def exceed(result: EpsResult) -> float:
+        return _length(recipe, result) - result.eps
+
+    # Of those inside their budget the largest: no perturbation is trivially inside eps 0.
+    worst = max(metrics.results, key=lambda result: (max(exceed(result), 0.0), result.eps))
+    over = exceed(worst)
     what = f"{recipe.norm} {_length(recipe, worst):.6g} at eps {worst.eps:.6g}"
     if not all(result.within_budget for result in metrics.results):
         return say("budget", "FAIL", f"{NOT_VALID} (neither projected nor clipped, {what})", over)

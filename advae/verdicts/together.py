@@ -104,7 +104,8 @@ def _pair(case: Case) -> Iterator[tuple[Attacked, Attacked]]:
     norm = case.subject.recipe.norm
     adaptive = [row for row in case.own if row.recipe.threat == "adaptive" and row.recipe.norm == norm]
     found: dict[float, list[tuple[Attacked, Attacked]]] = {}
-    for step in (row for row in adaptive if not row.iterative):
+    # At eps 0 no attack changes anything.
+    for step in (row for row in adaptive if not row.iterative and row.eps > 0):
         beside = [row for row in adaptive if row.iterative and row.is_beside(step)]
         if beside:
             found.setdefault(key_eps(step.eps), []).append((pick_strongest(beside, case.asked), step))

@@ -45,5 +45,12 @@ def test_a_range_that_gives_eps_another_meaning_is_told(
     assert len(verified.err.splitlines()) == 1 + bool(found)
 
 
+def test_images_of_one_light_grey_are_not_taken_for_dark_ones(tmp_path: Path) -> None:
+    own = {name: np.full(values.shape, 0.5) if name[0] == "x" else values for name, values in make_own().items()}
+    found = describe_trouble(load_dataset(str(save_npz(tmp_path / "own.npz", own))))
+    assert found is not None
+    assert "from 0.5 to 0.5, where 1 is white, so each image is nearly one grey; store them" in found
+
+
 def test_what_is_published_is_as_it_should_be() -> None:
     assert describe_trouble(load_dataset("digits")) is None

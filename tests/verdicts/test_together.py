@@ -143,6 +143,15 @@ def test_an_iterative_attack_weaker_than_one_step_is_found(left: float, status: 
     assert find("iterative", build_case(SUBJECT, step)) == status
 
 
+def test_what_is_left_at_eps_0_is_no_evidence() -> None:
+    """There every attack is inside its budget, and no attack is ahead of another."""
+    step = attack((0.98, 0.2), eps=(0.0, 0.3), name="step", method="fgsm", steps=None)
+    many = attack((0.98, 0.2), eps=(0.0, 0.3), name="many")
+    found = judge(build_case(many, step))
+    assert [found[check].sentence.endswith("at eps 0.3") for check in ("budget", "iterative")] == [True, True]
+    assert find("iterative", build_case(many[:1], step[:1])) == "NOT RUN"
+
+
 @pytest.mark.parametrize("threat", ["oblivious", "noise", "transfer"])
 @pytest.mark.parametrize(("left", "status"), [(0.1, "FAIL"), (0.199, "WARN"), (0.2, "PASS"), (0.4, "PASS")])
 def test_an_adaptive_attack_weaker_than_an_ignorant_one_is_found(threat: str, left: float, status: str) -> None:
