@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from advae.errors import CorruptError
 from advae.identity import ID
 from advae.records import AutoencoderRecipe, ClassifierRecipe, entry_id
 from advae.registry import LATEST, Registry, collection
@@ -154,6 +155,10 @@ def _collect(home: Path) -> list[str]:
     registry = Registry(home)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(collection, "DEAD_AFTER", -1.0)
-        collection.remove_garbage(registry, collection.find_garbage(registry))
+        try:
+            collection.remove_garbage(registry, collection.find_garbage(registry))
+        except CorruptError as error:
+            # The last kill left an entry that gc refuses to judge.
+            return [str(error)]
     left = [f"{name} is left in tmp/" for name in sorted(list_drafts(home))]
     return left + find_unsound(home) + [f"{id_} is no id" for id_ in see(home).ids if not ID.fullmatch(id_)]
