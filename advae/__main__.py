@@ -45,7 +45,7 @@ def _empty_streams() -> None:
 def _open_missing_streams() -> None:
     """Give a process that was started with closed streams (``>&-``) the null device in their place.
 
-    In the place of stdout it cannot be written to: data that nobody gets is an error, as on a full disk.
+    In the place of stdout it cannot be written to: lost data is an error, as on a full disk.
     """
     for descriptor, flags in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_RDWR)):
         try:

@@ -1,4 +1,4 @@
-"""A random search by noisy answers: a point is better, or fooled, only where several queries say so."""
+"""A random search by noisy answers: a point is better, or misclassified, only where several queries agree."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REFRESHED = 8
 """One in so many queries asks about the best point again, so that luck does not keep it there."""
 
 SETTLED = 16
-"""After so many queries, each of them fooled, the best point is fooled; no more is asked."""
+"""The search for an image ends after so many queries at its best point, each of which is misclassified."""
 
 
 class _Heard(NamedTuple):
@@ -84,5 +84,5 @@ def _pick(where: Tensor, these: _Heard, others: _Heard) -> _Heard:
 
 
 def _is_open(heard: _Heard) -> Tensor:
-    """Return which samples are not fooled by every one of many queries, bool (n,)."""
+    """Return the samples whose best point was not misclassified in each of SETTLED queries, bool (n,)."""
     return (heard.right > 0.0) | (heard.count < SETTLED)

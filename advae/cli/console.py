@@ -13,7 +13,7 @@ WIDTH_OF_FILES = 120
 
 
 class StderrConsole(Console):
-    """Rich's console, which goes on where nobody reads it."""
+    """Rich's console, which goes on where stderr has no reader."""
 
     def on_broken_pipe(self) -> None:
         """Say nothing more. Rich would end the program, whose data and exit code are not for people."""
