@@ -29,7 +29,7 @@ RECOGNIZERS: dict[str, Callable[[str], bool]] = {
 def write_files(out: Path, texts: Mapping[str, str], *, stale: Iterable[str] = ()) -> dict[str, Path]:
     """Write texts by key into a folder, remove what an earlier report left under the stale keys; return the paths.
 
-    Raises UsageError, with nothing written, where a file of somebody else has such a name; one under a stale key is
+    Raises UsageError, with nothing written, where a file that no report wrote has such a name; one under a stale key is
     left alone. Raises DiskError.
     """
     refuse_foreign(out, texts)
