@@ -7,14 +7,21 @@ import json
 import re
 from typing import Any, Literal, get_args
 
-SCHEMA = 2
-"""Version of all that lies on disk; raised when an older program could not read it."""
+SCHEMA = 3
+"""Version of all that lies on disk; raised when an older program could not read it.
+
+2: a manifest names its parents and its dataset, and is sealed over its bytes. 3: also the digests of what it rests on.
+"""
 
 Kind = Literal["ae", "clf", "run"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 ID_DIGITS = 12
 ID = re.compile(rf"({'|'.join(KINDS)})-[0-9a-f]{{{ID_DIGITS}}}")
+
+
+SAMPLES = "samples.npz"
+"""The artifact of an entry that only a report reads: images to show."""
 
 
 def kind_of(id_: str) -> Kind:
@@ -28,6 +35,15 @@ def kind_of(id_: str) -> Kind:
 def canonical_json(value: Any) -> str:
     """Return JSON that is equal for equal values: sorted keys, no spaces, floats as Python writes them."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest_weights(artifacts: dict[str, str]) -> str:
+    """Return the SHA-256 of what of an entry others are computed from: canonical JSON of artifact name -> its SHA-256.
+
+    The images that a report shows are no part of it: entries with and without them have the same weights.
+    """
+    read = {name: sha256 for name, sha256 in artifacts.items() if name != SAMPLES}
+    return hashlib.sha256(canonical_json(read).encode()).hexdigest()
 
 
 def name_recipe(recipe: dict[str, Any]) -> str:

@@ -35,6 +35,8 @@ from advae.records import (
 from advae.registry import Registry
 
 WEIGHTS = "weights.npz"
+NOBODYS = "0" * 64
+"""The digest of the weights of a parent that is not there."""
 TINY = DatasetRef(name="tiny", digest="0" * 64, side=2, classes=("a", "b"))
 NETWORK = NetworkOptions(
     hidden=3,
@@ -128,9 +130,17 @@ def make_arrays() -> dict[str, dict[str, np.ndarray[Any, Any]]]:
     return {WEIGHTS: {"0.0": np.arange(6, dtype=np.float32).reshape(2, 3), "0.1": np.array([1, -1], dtype=np.int64)}}
 
 
+def digest_parents(registry: Registry, recipe: Recipe) -> dict[str, str]:
+    """Return digests for the parents of a recipe, whether they are there or nobody's."""
+    if all(registry.find(id_) for id_ in recipe.parents):
+        return registry.digest_parents(recipe)
+    return dict.fromkeys(recipe.parents, NOBODYS)
+
+
 def publish(registry: Registry, recipe: Recipe | None = None, **options: Any) -> Manifest:
     """Publish a recipe, by default an autoencoder's, with metrics of its kind and the arrays above."""
     recipe = recipe or make_autoencoder_recipe()
+    options.setdefault("rests_on", digest_parents(registry, recipe))
     return registry.publish(recipe, make_metrics(recipe), make_arrays(), **options)
 
 
@@ -261,10 +271,20 @@ def seal_document(document: Any) -> bytes:
     return body + b',\n "sha256": "%s"\n}\n' % hashlib.sha256(body).hexdigest().encode()
 
 
+SINCE_FIRST = ("schema", "parents", "dataset", "parent_digests")
+"""What manifests of schema 1 had not."""
+
+
+def seal_second_schema(document: dict[str, Any]) -> bytes:
+    """Return the bytes of a manifest of schema 2, from a document of the present one."""
+    older = {name: value for name, value in document.items() if name not in ("parent_digests", "sha256")}
+    return seal_document(older | {"schema": 2})
+
+
 def seal_first_schema(document: dict[str, Any]) -> bytes:
     """Return the bytes of a manifest of schema 1, from a document of the present one."""
     older = {"schema_version": 1} | {
-        name: value for name, value in document.items() if name not in ("schema", "parents", "dataset", "sha256")
+        name: value for name, value in document.items() if name not in (*SINCE_FIRST, "sha256")
     }
     digest = hashlib.sha256(canonical_json(older).encode()).hexdigest()
     return (json.dumps(older | {"sha256": digest}, indent=1) + "\n").encode()

@@ -20,13 +20,15 @@ from typing import Any
 import numpy as np
 
 from advae.datasets import load_dataset
-from advae.identity import name_recipe
+from advae.identity import SCHEMA, name_recipe
 from advae.registry import Registry
 from advae.registry.bundles import write_bundle
 from tests.entries import (
     BAD_NPY,
     BAD_NPZ,
     NETWORK,
+    NOBODYS,
+    SINCE_FIRST,
     WEIGHTS,
     Canary,
     encode_npy,
@@ -208,11 +210,14 @@ def change_artifact(members: Members, content: bytes, *, of: str = "ae") -> Memb
 
 
 def tell_own(document: Document) -> Document:
-    """Return a document whose id, parents and dataset are its recipe's."""
+    """Return a document whose id, parents and dataset are its recipe's, with a digest for each of the parents."""
     recipe = document["recipe"]
     parents = [recipe[name] for name in ("autoencoder", "classifier", "twin") if recipe.get(name)]
     own = {name: recipe["dataset"][name] for name in ("name", "digest")}
-    return document | {"id": name_recipe(recipe), "parents": parents, "dataset": own}
+    own_fields = {"id": name_recipe(recipe), "parents": parents, "dataset": own}
+    if document["schema"] == SCHEMA:
+        own_fields["parent_digests"] = dict.fromkeys(parents, NOBODYS) | document["parent_digests"]
+    return document | own_fields
 
 
 def rename_family(members: Members, changes: dict[str, Change]) -> Members:
@@ -756,7 +761,7 @@ MANIFESTS: dict[str, Callable[[Document], bytes]] = {
         change_at(document, f"artifacts.{WEIGHTS.replace('.', '/')}.size", "@"), '"@"', "1" * 400
     ),
     "a newer schema": lambda document: seal_document(document | {"schema": 99}),
-    "a schema of 5000 digits": lambda document: seal_text(document, '"schema": 2', '"schema": ' + "9" * 5000),
+    "a schema of 5000 digits": lambda document: seal_text(document, f'"schema": {SCHEMA}', '"schema": ' + "9" * 5000),
     "schema 1 in the clothes of 2": lambda document: seal_document(document | {"schema": 1}),
     "first schema, forged": lambda document: seal_first_schema(document).replace(b'"seed": 0', b'"seed": 1'),
     "first schema, another id": lambda document: seal_first_schema(document | {"id": "ae-000000000000"}),
@@ -786,7 +791,7 @@ def seal_text_bytes(document: Document, old: bytes, new: bytes) -> bytes:
 def seal_first_nan(document: Document) -> bytes:
     """Return a manifest of schema 1 with a number that is none, sealed as a writer would that lets it pass."""
     document = change_at(document, "metrics.test_mse", float("nan"))
-    older = {"schema_version": 1} | {k: v for k, v in document.items() if k not in ("schema", "parents", "dataset")}
+    older = {"schema_version": 1} | {k: v for k, v in document.items() if k not in SINCE_FIRST}
     digest = hashlib.sha256(json.dumps(older, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
     return (json.dumps(older | {"sha256": digest}, indent=1) + "\n").encode()
 

@@ -22,7 +22,9 @@ from advae.records import (
     EpsResult,
     History,
     Manifest,
+    Metrics,
     NetworkOptions,
+    Recipe,
     RunMetrics,
     RunRecipe,
 )
@@ -30,6 +32,7 @@ from advae.registry import Registry
 from advae.report import summarize, write_report
 from advae.report.rows import Comparison
 from advae.verdicts import judge_run
+from tests.entries import digest_parents
 
 SIDE = 8
 DIGITS = DatasetRef(name="digits", digest="d" * 64, side=SIDE, classes=tuple("0123456789"))
@@ -76,6 +79,13 @@ class Lab:
         self.dataset = dataset
         self.source: str | None = None
 
+    def _publish(
+        self, recipe: Recipe, metrics: Metrics, arrays: dict[str, dict[str, np.ndarray[Any, Any]]]
+    ) -> Manifest:
+        """Publish what may rest on entries that are not there."""
+        rests_on = digest_parents(self.registry, recipe)
+        return self.registry.publish(recipe, metrics, arrays, source=self.source, rests_on=rests_on)
+
     def add_autoencoder(
         self,
         type_: str = "vanilla",
@@ -93,7 +103,7 @@ class Lab:
         }  # fmt: skip
         recipe = AutoencoderRecipe(**(fields | changes))
         metrics = AutoencoderMetrics(history=history, test_mse=0.01, output_range=reach)
-        return self.registry.publish(recipe, metrics, {"samples.npz": views} if views else {}, source=self.source)
+        return self._publish(recipe, metrics, {"samples.npz": views} if views else {})
 
     def add_classifier(
         self,
@@ -112,7 +122,7 @@ class Lab:
             train_accuracy=1.0, test_accuracy=0.95, test_accuracy_interval=(0.9, 0.99), n_test=100, history=history,
             classes_predicted=classes_predicted,
         )  # fmt: skip
-        return self.registry.publish(recipe, metrics, {}, source=self.source)
+        return self._publish(recipe, metrics, {})
 
     def add_run(
         self,
@@ -150,7 +160,7 @@ class Lab:
         arrays = {"outcomes.npz": outcomes, "samples.npz": samples}
         metrics = _measure(recipe, outcomes, valid, stuck)
         measured = _judge(recipe, metrics, found or {}) if judged else metrics
-        return self.registry.publish(recipe, measured, arrays, source=self.source)
+        return self._publish(recipe, measured, arrays)
 
 
 def _attack(

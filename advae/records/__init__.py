@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from advae.identity import SAMPLES
 from advae.records.base import Floats, Names, Record, Scalar
 from advae.records.budgets import find_eps, key_eps, unite_eps
 from advae.records.datasets import MAX_SIDE, Dataset, DatasetRef, ImageRanges
-from advae.records.manifests import ADVERSARIAL, OUTCOMES, SAMPLES, Artifact, DatasetKey, Manifest
+from advae.records.manifests import ADVERSARIAL, OUTCOMES, Artifact, DatasetKey, Manifest
 from advae.records.recipes import (
     Activations,
     AutoencoderRecipe,

@@ -6,12 +6,12 @@ from pydantic import ConfigDict, Field
 
 from advae.errors import CorruptError
 from advae.identity import SCHEMA, Kind
-from advae.records.base import Names, Record
+from advae.records.base import Names, Record, absent_unless_given
 from advae.records.recipes import AutoencoderRecipe, ClassifierRecipe, Recipe, RunRecipe
 from advae.records.results import AutoencoderMetrics, ClassifierMetrics, Metrics, RunMetrics
 
-OUTCOMES, SAMPLES, ADVERSARIAL = "outcomes.npz", "samples.npz", "adversarial.npz"
-"""A run's artifacts: per-example outcomes, the images that a report shows, and, where asked for, all of them.
+OUTCOMES, ADVERSARIAL = "outcomes.npz", "adversarial.npz"
+"""A run's artifacts: per-example outcomes and, where asked for, all of its images; ``SAMPLES`` are those of a report.
 
 An autoencoder has images for the report too; those from before it had are shown without.
 """
@@ -36,7 +36,9 @@ class Manifest(Record):
 
     parents and dataset repeat what the recipe says, for readers that do not know every kind of recipe. artifacts:
     file name -> digest and size; source: path of a dataset that only the user's disk has; created: UTC, ISO 8601;
-    versions: of Python and the libraries that made it.
+    versions: of Python and the libraries that made it. parent_digests: id of each parent, and of the purifier that a
+    parent stands behind -> digest of the weights that the entry was computed from; None before schema 3. imported:
+    when a bundle brought it into this registry, UTC, ISO 8601; None where it was made here.
     """
 
     model_config = ConfigDict(serialize_by_alias=True)
@@ -52,6 +54,9 @@ class Manifest(Record):
     source: str | None
     versions: dict[str, str]
     created: str
+    parent_digests: dict[str, str] | None = absent_unless_given()
+    # Last: the mark is put onto the bytes of a manifest, and taken off again.
+    imported: str | None = absent_unless_given()
 
     @property
     def kind(self) -> Kind:

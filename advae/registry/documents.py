@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from advae.errors import NewerSchemaError, printable
-from advae.identity import ID, SCHEMA, canonical_json, kind_of, name_recipe
+from advae.identity import ID, SCHEMA, canonical_json, digest_weights, kind_of, name_recipe
 
 if TYPE_CHECKING:
     from advae.records import Manifest
@@ -29,6 +29,12 @@ _SEAL = re.compile(rb',\n "sha256": "([0-9a-f]{64})"\n}\n\Z')
 _SEAL_BYTES = 100
 _CLAIM = re.compile(rb'{\s*"schema": (\d{1,9})\b')
 _FIRST = b'{\n "schema_version": 1,'
+
+PARENTS_SINCE = 3
+"""The schema whose manifests hold the digests of what they rest on."""
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?\+00:00")
 
 _UNFIT = (RecursionError, LookupError, TypeError, AttributeError, ValueError, OverflowError)
 """What taking apart JSON raises that is not what it should be."""
@@ -57,6 +63,7 @@ def open_document(content: bytes) -> dict[str, Any]:
         recipe = document["recipe"]
         own = name_recipe(recipe), find_parents(recipe), {name: recipe["dataset"][name] for name in ("name", "digest")}
         said = document["id"], document["parents"], document["dataset"]
+        resting, moment = _tells_what_it_rests_on(document), document.get("imported")
         crowded = len(document["artifacts"]) > MOST or len(document["versions"]) > MOST
         named = all(ARTIFACT.fullmatch(name) for name in document["artifacts"])
     except NewerSchemaError:
@@ -65,6 +72,10 @@ def open_document(content: bytes) -> dict[str, Any]:
         raise ValueError(str(error) if type(error) is ValueError else "it is no manifest") from None
     if said != own:
         raise ValueError("its id, its parents or its dataset are not its recipe's")
+    if not resting:
+        raise ValueError("its digests of parents are not of its parents")
+    if not (moment is None or MOMENT.fullmatch(str(moment))):
+        raise ValueError("it was imported at no moment")
     if not named:
         raise ValueError("it names an artifact as none of ours is named")
     if crowded:
@@ -122,6 +133,19 @@ def find_parents(recipe: dict[str, Any]) -> list[str]:
     return found
 
 
+def _tells_what_it_rests_on(document: dict[str, Any]) -> bool:
+    """Whether a manifest holds a digest for each of its parents and else for purifiers only; before schema 3, none."""
+    digests, parents = document.get("parent_digests"), {*document["parents"]}
+    if document["schema"] < PARENTS_SINCE:
+        return digests is None
+    if not isinstance(digests, dict):
+        return False
+    others = digests.keys() - parents
+    well_formed = all(SHA256.fullmatch(digest) for digest in digests.values())
+    purifiers = all(ID.fullmatch(id_) and kind_of(id_) == "ae" for id_ in others)
+    return digests.keys() >= parents and well_formed and purifiers and len(others) <= len(parents)
+
+
 def _open_sealed(content: bytes) -> Any:
     claim = _CLAIM.match(content)
     if claim and int(claim[1]) > SCHEMA:
@@ -130,8 +154,8 @@ def _open_sealed(content: bytes) -> Any:
     if not sealed or sealed[1] != _digest(content[: sealed.start()]):
         raise ValueError("it does not match its own digest")
     document = _parse(content[: sealed.start()] + b"}")
-    if document["schema"] != SCHEMA:
-        raise ValueError(f"it claims another schema than {SCHEMA}")
+    if document["schema"] not in (2, SCHEMA):
+        raise ValueError(f"it claims another schema than 2 or {SCHEMA}")
     return document
 
 
@@ -169,7 +193,8 @@ def _digest(content: bytes) -> bytes:
 class Glance:
     """What a list of entries shows of one, read off its manifest without reading all of it.
 
-    size: bytes of its artifacts; what: a line on what it is and what came out.
+    size: bytes of its artifacts; what: a line on what it is and what came out. digests: of its artifacts, by name;
+    rests_on: of the weights that it was computed from, by id, None before schema 3. imported: when, None if made here.
     """
 
     id: str
@@ -180,6 +205,14 @@ class Glance:
     created: str
     size: int
     what: str
+    digests: dict[str, str]
+    rests_on: dict[str, str] | None
+    imported: str | None
+
+    @property
+    def weights(self) -> str:
+        """The digest of its weights, which is what others rest on."""
+        return digest_weights(self.digests)
 
 
 def glance(document: dict[str, Any]) -> Glance:
@@ -194,6 +227,9 @@ def glance(document: dict[str, Any]) -> Glance:
             created=printable(document["created"]),
             size=sum(_read_size(artifact) for artifact in document["artifacts"].values()),
             what=printable(_SUMMARIES[document["recipe"]["kind"]](document["recipe"], document["metrics"])),
+            digests={name: _read_digest(artifact) for name, artifact in document["artifacts"].items()},
+            rests_on=document.get("parent_digests"),
+            imported=document.get("imported"),
         )
     except _UNFIT:
         raise ValueError("it is no manifest") from None
@@ -204,6 +240,13 @@ def _read_size(artifact: dict[str, Any]) -> int:
     if type(size) is not int or not 0 <= size < 1 << 63:
         raise ValueError("it is no size")
     return size
+
+
+def _read_digest(artifact: dict[str, Any]) -> str:
+    digest: str = artifact["sha256"]
+    if not SHA256.fullmatch(digest):
+        raise ValueError("it is no digest")
+    return digest
 
 
 def _summarise_autoencoder(recipe: dict[str, Any], metrics: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from advae.arrayfiles import DAMAGED, explain, read_regular, read_stored_arrays, require_regular
 from advae.drafts import sync
 from advae.errors import AdvaeError, CorruptError, DiskError, NewerSchemaError, NotFoundError
-from advae.identity import ID, Kind
+from advae.identity import ID, Kind, kind_of
 from advae.registry.documents import ARTIFACT, MAX_MANIFEST, Glance, decode, encode, glance, open_document
 from advae.registry.layout import (
     MANIFEST,
@@ -229,6 +229,20 @@ class Entries:
         except AdvaeError:
             return None
 
+    def digest_parents(self, recipe: AnyRecipe) -> dict[str, str]:
+        """Return the digests of the weights that an entry of the recipe is computed from, as they are here now.
+
+        By id: its parents, and the purifiers that these stand behind. Raises as ``manifest`` does.
+        """
+        digests = {}
+        for id_ in recipe.parents:
+            parent = self.glance_at(id_)
+            digests[id_] = parent.weights
+            if parent.kind == "clf":
+                purifiers = [other for other in parent.parents if kind_of(other) == "ae"]
+                digests |= {other: self.glance_at(other).weights for other in purifiers}
+        return digests
+
     # ------------------------------------------------------------ writing
 
     def check_writable(self) -> None:
@@ -244,12 +258,14 @@ class Entries:
         *,
         source: str | None = None,
         replace: bool = False,
+        rests_on: Mapping[str, str] | None = None,
     ) -> Manifest:
         """Write an entry aside, make it visible by one rename, and return its manifest.
 
         arrays: file name (.npz) -> its arrays. replace: put it in the place of one that is there; otherwise losing
-        to an equal entry is success. Raises DiskError, with nothing left behind; ValueError for a file name that no
-        reader would take.
+        to an equal entry is success. rests_on: the digests of the weights that it was computed from, where the caller
+        has read them before it computed; as they are now otherwise. Raises DiskError, with nothing left behind;
+        ValueError for a file name that no reader would take.
         """
         from advae.records import DatasetKey, Manifest, entry_id
 
@@ -273,6 +289,7 @@ class Entries:
                 source=source,
                 versions=library_versions(),
                 created=datetime.now(UTC).isoformat(timespec="microseconds"),
+                parent_digests=dict(self.digest_parents(recipe) if rests_on is None else rests_on),
             )
             write_synced(folder / MANIFEST, encode(manifest))
             return manifest if self.reveal(folder, manifest.id, replace=replace) else self.manifest(manifest.id)

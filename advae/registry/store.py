@@ -96,6 +96,7 @@ class Registry(Entries):
         recipe: AnyRecipe,
         compute: Callable[[], tuple[Metrics, Mapping[str, Arrays]]],
         *,
+        prepare: Callable[[], None] = lambda: None,
         source: str | None = None,
         force: bool = False,
         latest: bool = True,
@@ -103,9 +104,10 @@ class Registry(Entries):
     ) -> tuple[Manifest, bool]:
         """Return the entry of a recipe and whether it was there already; what is missing is computed and published.
 
-        compute: () -> metrics and arrays by file name. force: compute again what is there. latest: let ``latest`` stand
-        for the entry then. Several processes that ask for the same entry compute it once, the others wait and say so
-        through ``tell``. Raises CorruptError where what is there is damaged, unless ``force`` repairs it.
+        compute: () -> metrics and arrays by file name. prepare: makes those of its parents that are missing. force:
+        compute again what is there. latest: let ``latest`` stand for the entry then. Several processes that ask for the
+        same entry compute it once, the others wait and say so through ``tell``. Raises CorruptError where what is there
+        is damaged, unless ``force`` repairs it; NotFoundError where a parent was replaced meanwhile.
         """
         from advae.records import entry_id
 
@@ -121,12 +123,22 @@ class Registry(Entries):
             after = self.find_sound(id_, force=force)
             cached = after is not None and after != before
             if not (after and cached):
+                prepare()
+                rests_on = self.digest_parents(recipe)
                 metrics, arrays = compute()
-                after = self.publish(recipe, metrics, arrays, source=source, replace=force)
+                self._refuse_replaced(recipe, rests_on)
+                after = self.publish(recipe, metrics, arrays, source=source, replace=force, rests_on=rests_on)
             # Before the lock is gone: what no name and no lock speaks for, `gc` may remove.
             if latest:
                 self.mark_latest(after)
             return after, cached
+
+    def _refuse_replaced(self, recipe: AnyRecipe, rests_on: dict[str, str]) -> None:
+        """Raise NotFoundError where what an entry was computed from is no longer what is here."""
+        now = self.digest_parents(recipe)
+        changed = [id_ for id_, digest in rests_on.items() if now.get(id_) != digest]
+        if changed:
+            raise NotFoundError(f"{changed[0]} was replaced while it was used; run the command again")
 
     def _try_latest(self, manifest: Manifest, tell: Callable[[str], None]) -> None:
         try:

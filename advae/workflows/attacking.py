@@ -147,11 +147,13 @@ def make_run(
     """
     recipe = prepared.recipe
 
-    def compute() -> Content:
+    def prepare() -> None:
         if recipe.precision:
             _require_gain()
         for sibling in prepared.siblings:
             make_sibling(workspace, sibling, load)
+
+    def compute() -> Content:
         dataset = load()
         ids = choose_samples(dataset.y_test, recipe.limit, recipe.sample)
         # Of the first images a view: no second copy of a test set.
@@ -167,7 +169,7 @@ def make_run(
         metrics = evaluated.metrics.model_copy(update=_describe_data(dataset, classifier))
         return metrics.model_copy(update={"verdicts": judge_run(recipe, metrics)}), evaluated.arrays
 
-    return make_entry(workspace, recipe, compute, classifier.source, latest=latest)
+    return make_entry(workspace, recipe, compute, classifier.source, prepare=prepare, latest=latest)
 
 
 def _describe_data(dataset: Dataset, classifier: Manifest) -> dict[str, object]:

@@ -52,21 +52,29 @@ def make_entry(
     compute: Callable[[], Content],
     source: str | None,
     *,
+    prepare: Callable[[], None] = lambda: None,
     latest: bool = True,
 ) -> Made:
     """Return the entry of a recipe, computed where it is missing or ``force`` is on.
 
-    latest: whether ``latest`` stands for it then; not for what a command makes only on its way.
+    prepare: makes what it needs that is missing. latest: whether ``latest`` stands for it then; not for what a command
+    makes only on its way.
     """
     registry = workspace.registry
 
-    def start_and_compute() -> Content:
+    def start_and_prepare() -> None:
         _tell_of_dependants(workspace, entry_id(recipe))
         start_tensorflow(registry.layout.tmp)
-        return compute()
+        prepare()
 
     manifest, cached = registry.obtain(
-        recipe, start_and_compute, source=source, force=workspace.force, latest=latest, tell=workspace.tell
+        recipe,
+        compute,
+        prepare=start_and_prepare,
+        source=source,
+        force=workspace.force,
+        latest=latest,
+        tell=workspace.tell,
     )
     return Made(manifest, cached)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from advae.identity import SCHEMA, canonical_json, name_recipe
 from advae.records import Manifest
 from advae.registry.documents import NewerSchemaError, decode, encode, find_parents, glance, open_document, printable
 from tests.entries import (
+    NOBODYS,
     TINY,
     make_autoencoder_recipe,
     make_classifier_recipe,
@@ -19,6 +21,7 @@ from tests.entries import (
     make_run_recipe,
     seal_document,
     seal_first_schema,
+    seal_second_schema,
 )
 
 BEHIND = make_classifier_recipe(autoencoder="ae-0123456789ab")
@@ -45,6 +48,7 @@ def make_manifest(recipe: Any, **changes: Any) -> Manifest:
         "source": None,
         "versions": {"python": "3.11.7"},
         "created": "2026-11-22T12:00:00.000001+00:00",
+        "parent_digests": dict.fromkeys(recipe.parents, NOBODYS),
     }
     return Manifest(**(fields | changes))
 
@@ -78,8 +82,57 @@ def test_the_first_schema_is_read(manifest: Manifest) -> None:
     """It knew neither parents nor dataset, and was sealed over its values."""
     older = seal_first_schema(json.loads(encode(manifest)))
     assert b'"parents"' not in older
-    assert decode(older) == manifest.model_copy(update={"schema_version": 1})
-    assert glance(open_document(older)) == glance(open_document(encode(manifest)))
+    assert decode(older) == manifest.model_copy(update={"schema_version": 1, "parent_digests": None})
+    assert glance(open_document(older)) == replace(glance(open_document(encode(manifest))), rests_on=None)
+
+
+def test_the_second_schema_is_read(manifest: Manifest) -> None:
+    """It did not say which weights its parents had."""
+    older = seal_second_schema(json.loads(encode(manifest)))
+    assert b'"parent_digests"' not in older
+    assert decode(older) == manifest.model_copy(update={"schema_version": 2, "parent_digests": None})
+    assert encode(decode(older)) == older
+    assert glance(open_document(older)) == replace(glance(open_document(encode(manifest))), rests_on=None)
+
+
+PARENT, STRANGER = "ae-0123456789ab", "ae-111111111111"
+ODD_DIGESTS: dict[str, Any] = {
+    "of none": {},
+    "of another": {STRANGER: NOBODYS},
+    "of a classifier that is no parent": {PARENT: NOBODYS, "clf-111111111111": NOBODYS},
+    "of many": {PARENT: NOBODYS, STRANGER: NOBODYS, "ae-222222222222": NOBODYS},
+    "of what is no id": {PARENT: NOBODYS, "../x": NOBODYS},
+    "short": {PARENT: NOBODYS[1:]},
+    "in capitals": {PARENT: "A" * 64},
+    "a number": {PARENT: 1},
+    "a list": [PARENT],
+    "null": None,
+}
+
+
+@pytest.mark.parametrize("odd", ODD_DIGESTS)
+def test_digests_of_parents_are_of_the_parents(odd: str) -> None:
+    document = json.loads(encode(make_manifest(BEHIND)))
+    del document["sha256"]
+    for digests in ({PARENT: NOBODYS}, {PARENT: NOBODYS, STRANGER: NOBODYS}):
+        assert decode(seal_document(document | {"parent_digests": digests})).parent_digests == digests
+    with pytest.raises(ValueError, match=r"digests of parents|no manifest"):
+        open_document(seal_document(document | {"parent_digests": ODD_DIGESTS[odd]}))
+    with pytest.raises(ValueError, match="digests of parents"):
+        open_document(seal_document(document | {"schema": 2}))
+
+
+@pytest.mark.parametrize(
+    "moment", ["", "yesterday", "2026-11-22", 7, [], {}, "2026-11-22T12:00:00+00:00\n", "9" * 10**6]
+)
+def test_the_moment_of_an_import_is_one(moment: Any) -> None:
+    document = json.loads(encode(make_manifest(BEHIND)))
+    del document["sha256"]
+    good = "2026-11-22T12:00:00.000001+00:00"
+    assert decode(seal_document(document | {"imported": good})).imported == good
+    assert decode(seal_document(document | {"schema": 2, "parent_digests": None, "imported": good})).imported == good
+    with pytest.raises(ValueError, match="imported at no moment"):
+        open_document(seal_document(document | {"imported": moment}))
 
 
 def test_a_glance_is_the_manifests(manifest: Manifest) -> None:

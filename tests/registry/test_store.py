@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from advae.errors import CorruptError, DiskError, NotFoundError, UsageError
+from advae.identity import SCHEMA
 from advae.records import Manifest, entry_id
 from advae.registry import KINDS, LATEST, VERSIONED, Registry, check_tag, library_versions
 from tests.entries import (
@@ -28,6 +29,7 @@ from tests.entries import (
     WEIGHTS,
     Canary,
     assert_refused,
+    digest_parents,
     list_names,
     locate,
     make_arrays,
@@ -60,7 +62,7 @@ def entry(registry: Registry) -> Manifest:
     "recipe", [make_autoencoder_recipe(), make_classifier_recipe(), make_run_recipe()], ids=lambda recipe: recipe.kind
 )
 def test_what_is_published_is_read_back_equal(registry: Registry, recipe: Any) -> None:
-    published = registry.publish(recipe, make_metrics(recipe), make_arrays(), source="/data/own.npz")
+    published = publish(registry, recipe, source="/data/own.npz")
     fresh = Registry(registry.home)
     manifest = fresh.manifest(entry_id(recipe))
     assert manifest == published
@@ -84,7 +86,7 @@ def test_the_layout_on_disk_is_as_documented_and_as_open_as_the_umask_says(regis
         os.umask(before)
     files = ["VERSION", f"entries/{entry.id}/manifest.json", f"entries/{entry.id}/{WEIGHTS}", "refs/ae/best"]
     assert sorted(name for name, content in read_tree(registry.home).items() if content is not None) == files
-    assert (registry.home / "VERSION").read_text() == "2\n"
+    assert (registry.home / "VERSION").read_text() == f"{SCHEMA}\n"
     assert (registry.home / "refs" / "ae" / "best").read_text() == f"{entry.id}\n"
     assert list_names(registry.layout.tmp) == []
     for path in registry.home.rglob("*"):
@@ -94,7 +96,7 @@ def test_the_layout_on_disk_is_as_documented_and_as_open_as_the_umask_says(regis
 def test_an_entry_of_no_arrays_and_one_of_several(registry: Registry) -> None:
     recipe = make_run_recipe()
     arrays = {"a.npz": {"x": np.zeros(0)}, "b.npz": {"y": np.array(True), "é/z": np.arange(3)}}
-    several = registry.publish(recipe, make_metrics(recipe), arrays)
+    several = registry.publish(recipe, make_metrics(recipe), arrays, rests_on=digest_parents(registry, recipe))
     assert registry.read_arrays(several, "a.npz")["x"].shape == (0,)
     assert set(registry.read_arrays(several, "b.npz")) == {"y", "é/z"}
     assert registry.size(several) == sum(locate(registry, several, name).stat().st_size for name in arrays)
@@ -621,7 +623,7 @@ def test_remove_is_refused_while_another_entry_depends_on_it(registry: Registry)
 
 
 @pytest.mark.parametrize(
-    "version", [b"3", b"10", b"two", b"-1", b"1.5", b"", b"\xff", "²".encode(), "١".encode(), b"9" * 5000], ids=repr
+    "version", [b"4", b"10", b"two", b"-1", b"1.5", b"", b"\xff", "²".encode(), "١".encode(), b"9" * 5000], ids=repr
 )
 def test_a_home_of_a_newer_schema_is_refused_in_one_line_and_left_alone(
     registry: Registry, entry: Manifest, version: bytes
@@ -643,7 +645,7 @@ def test_a_home_without_a_version_is_read(registry: Registry, entry: Manifest) -
     (registry.home / "VERSION").unlink()
     assert registry.manifest(entry.id) == entry
     registry.tag(entry, "best")
-    assert (registry.home / "VERSION").read_text() == "2\n"
+    assert (registry.home / "VERSION").read_text() == f"{SCHEMA}\n"
 
 
 def test_versions_name_what_decides_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
