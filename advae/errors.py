@@ -1,6 +1,7 @@
 """The errors that a user can cause or meet, each with the exit code of the command-line contract."""
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 
 
@@ -66,11 +67,24 @@ class DivergedError(AdvaeError):
     exit_code = 8
 
 
-def printable(text: str) -> str:
-    """Return a text without what would move a terminal's cursor or change its colours; of spaces, the plain one."""
+def printable(text: str, *, keep: str = "") -> str:
+    """Return a text in which what cannot be printed is a backslash escape, ``\\x1b``; of spaces, the plain one.
+
+    That is what moves a terminal's cursor, changes colours or the direction of reading, or has no width. A byte of a
+    file's name that is not UTF-8 is shown as that byte, ``\\xff``. keep: characters that stay as they are.
+    """
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else "?" for c in text.replace("\N{NO-BREAK SPACE}", " "))
+    return "".join(c if c.isprintable() or c in keep else _escape(c) for c in text)
+
+
+def _escape(character: str) -> str:
+    if unicodedata.category(character) == "Zs":
+        return " "
+    # How Python keeps a byte that it could not decode.
+    if "\udc80" <= character <= "\udcff":
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()
 
 
 def unknown(what: str, got: str, allowed: Iterable[str]) -> str:

@@ -20,7 +20,7 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 NAMES = {path: ".".join(("advae", *path.relative_to(ROOT).with_suffix("").parts)) for path in SOURCES}
 
 LAYERS = (
-    {"errors", "identity", "paths", "precisions", "settings"},
+    {"errors", "identity", "paths", "precisions", "quoting", "settings"},
     {"records"},
     {"requests"},
     {"metrics", "arrayfiles", "drafts", "backend", "networks", "batching", "sampling"},
@@ -33,10 +33,10 @@ LAYERS = (
 )
 """A room imports from rooms in earlier layers and from itself, nothing else."""
 
-ALONE = {"errors", "identity", "paths", "precisions", "settings", "arrayfiles", "__init__"}
+ALONE = {"errors", "identity", "paths", "precisions", "quoting", "settings", "arrayfiles", "__init__"}
 """What knows nothing of the rest, and could be lifted out."""
 
-REPORT_READS = {"errors", "records", "metrics", "registry", "drafts", "verdicts", "experiments", "report"}
+REPORT_READS = {"errors", "quoting", "records", "metrics", "registry", "drafts", "verdicts", "experiments", "report"}
 REPORT_WORDS = {
     *("advae.threats.THREATS", "advae.threats.LADDER"),
     *("advae.attacks.TARGETS_FROM", "advae.networks.PAPER_ACTIVATIONS"),

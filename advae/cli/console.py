@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from typing import Literal
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from advae.errors import printable
 
 WIDTH_OF_FILES = 120
 """Columns where stderr is no terminal: a file has no width of its own, and Rich's 80 would break every table."""
 
 
 class StderrConsole(Console):
-    """Rich's console, which goes on where stderr has no reader."""
+    """Rich's console, which goes on where stderr has no reader, and shows nothing that cannot be printed."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield what is drawn: of texts, those of others among them, only what moves no cursor."""
+        for segment in super().render(renderable, options):
+            text = segment.text if segment.control else printable(segment.text, keep="\n")
+            yield segment if text is segment.text else Segment(text, segment.style)
 
     def on_broken_pipe(self) -> None:
         """Say nothing more. Rich would end the program, whose data and exit code are not for people."""

@@ -15,7 +15,8 @@ import typer
 from advae.cli.groups import SESSION, complete_names, complete_refs, grouped
 from advae.cli.session import Session
 from advae.cli.stdout import write
-from advae.errors import UsageError, unknown
+from advae.errors import UsageError, printable, unknown
+from advae.quoting import disarm_formulas
 from advae.records import Manifest
 from advae.workflows import Prediction
 from advae.workflows import predict as predict_images
@@ -47,7 +48,8 @@ def predict(
 def _put_csv(manifest: Manifest, predictions: Iterator[Prediction]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    header: list[str] | None = ["label", *(f"p_{name}" for name in manifest.recipe.dataset.classes)]
+    classes = manifest.recipe.dataset.classes
+    header: list[str] | None = ["label", *(disarm_formulas(printable(f"p_{name}")) for name in classes)]
     for batch in predictions:
         if header:
             writer.writerow(header)

@@ -20,11 +20,12 @@ from advae.report import (
     compare_runs,
     describe_schema,
     list_failures,
+    list_targets,
     refuse_foreign,
     summarize,
     write_comparison,
 )
-from advae.workflows import choose_runs
+from advae.workflows import Workspace, choose_runs, refuse_inside
 
 SHOWN = 3
 """Reasons that ``--strict`` names; the report has them all."""
@@ -59,9 +60,7 @@ def report(
         document = describe_schema()
         session.put(document, json.dumps(document, indent=2))
         return
-    formats = split_names("--format", format_)
-    check_formats(formats)
-    refuse_foreign(out, formats)
+    formats = check_out(session, out, format_)
     with session.workspace("report", data_dir=data_dir) as workspace:
         runs = choose_runs(workspace, refs or [], dataset)
         comparison = compare_runs(session.registry, runs)
@@ -69,6 +68,16 @@ def report(
     put_report(session, comparison, files)
     if strict:
         _refuse(list_failures(comparison))
+
+
+def check_out(session: Session, out: Path, format_: str) -> list[str]:
+    """Return the formats of a report. Raises UsageError for one that there is not, or where it cannot be written."""
+    formats = split_names("--format", format_)
+    check_formats(formats)
+    for target in list_targets(out, formats):
+        refuse_inside(Workspace(session.registry), target, "--out")
+    refuse_foreign(out, formats)
+    return formats
 
 
 def put_report(session: Session, comparison: Comparison, files: Mapping[str, Path]) -> None:

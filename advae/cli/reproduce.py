@@ -10,14 +10,14 @@ import typer
 from advae.cli.groups import SESSION, complete_names, grouped
 from advae.cli.levels import put_survey, show_levels
 from advae.cli.options import DataDirOption, split_names
-from advae.cli.report import put_report
+from advae.cli.report import check_out, put_report
 from advae.cli.report_options import EVERY_FORMAT, FormatOption, OutOption
 from advae.cli.session import Session
 from advae.datasets import DATASETS
 from advae.errors import DivergedError, UsageError
 from advae.experiments import PAPER, read_experiment
 from advae.records import Manifest
-from advae.report import check_formats, compare_runs, refuse_foreign, write_comparison
+from advae.report import compare_runs, write_comparison
 from advae.workflows import Finished, Level, Survey, count_cores, lay_out, make_cells, survey
 
 
@@ -67,9 +67,7 @@ def reproduce(
         session.put({"plan": text}, text.removesuffix("\n"))
         return
     _check_backend(backend, scheduler, jobs)
-    formats = split_names("--format", format_)
-    check_formats(formats)
-    refuse_foreign(out, formats)
+    formats = check_out(session, out, format_)
     experiment = read_experiment(plan)
     if dataset:
         experiment = experiment.model_copy(update={"datasets": tuple(split_names("--dataset", dataset))})

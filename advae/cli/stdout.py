@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from advae.errors import DiskError
+from advae.errors import DiskError, printable
 
 
 class ReaderGoneError(Exception):
@@ -31,8 +31,11 @@ def before_terminal_output(clear: Callable[[], None]) -> Iterator[None]:
 
 def write(text: str) -> None:
     """Write data to stdout. Raises ReaderGoneError, and DiskError where stdout is closed or a file on a full disk."""
-    for clear in _ON_SCREEN if sys.stdout.isatty() else ():
-        clear()
+    if sys.stdout.isatty():
+        for clear in _ON_SCREEN:
+            clear()
+        # Programs get data as it is; at a terminal it must not move the cursor.
+        text = printable(text, keep="\n\t")
     with writing():
         try:
             sys.stdout.write(text)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from advae.errors import UsageError, unknown
 from advae.records import Manifest
 from advae.report.comparison import compare_runs
-from advae.report.files import refuse_foreign, write_files
+from advae.report.files import list_targets, refuse_foreign, write_files
 from advae.report.judgement import Judgement, build_verdict_table, describe_pipeline, judge_classifier
 from advae.report.judging import Failure, list_all_failures, list_failures
 from advae.report.markdown import render_markdown
@@ -35,6 +35,7 @@ __all__ = [
     "judge_classifier",
     "list_all_failures",
     "list_failures",
+    "list_targets",
     "refuse_foreign",
     "summarize",
     "write_comparison",

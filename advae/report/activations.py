@@ -10,7 +10,7 @@ from advae.records import AutoencoderRecipe
 from advae.report.grids import Cell, Grid
 from advae.report.networks import Network, read_error
 from advae.report.rows import Comparison
-from advae.report.wording import NOT_APPLICABLE, show_name
+from advae.report.wording import NOT_APPLICABLE
 
 SOFTPLUS = (
     "The output stays softplus: cross-entropy has no meaning for negative outputs, which other activations would give."
@@ -77,7 +77,7 @@ def name_group(group: Sequence[Network]) -> str:
     """Return what the autoencoders of a group have in common, in words."""
     recipe = group[0].manifest.recipe
     kind = recipe.type if isinstance(recipe, AutoencoderRecipe) else recipe.kind
-    return f"{kind} on {show_name(group[0].dataset)}, seed {recipe.seed}"
+    return f"{kind} on {group[0].dataset}, seed {recipe.seed}"
 
 
 def _write_number(value: float | None) -> Cell:

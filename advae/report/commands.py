@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 
+from advae.quoting import join_command
 from advae.records import (
     AutoencoderRecipe,
     ClassifierRecipe,
@@ -41,7 +41,7 @@ def list_commands(comparison: Comparison) -> list[str]:
     if not comparison.reproduction:
         return list(commands.values())
     datasets = dict.fromkeys(_name_data(run.classifier) for run in runs)
-    return [shlex.join(["advae", "reproduce", "--dataset", ",".join(datasets)]), *commands.values()]
+    return [join_command(["advae", "reproduce", "--dataset", ",".join(datasets)]), *commands.values()]
 
 
 def describe_command(entry: Manifest) -> str:
@@ -87,7 +87,7 @@ def suggest_controls(run: Run, kinds: Iterable[str]) -> str:
     train = _join(["advae", "train-clf"], classifier | {"seed": run.classifier_recipe.seed})
     attack = suggest_attack(run.recipe, run.recipe.threat, clf=SHELL_CLF)
     each = f'AE=$({make} --type "$T") && CLF=$({train}) && {attack} || break'
-    line = f"for T in {shlex.join(kinds)}; do {each}; done"
+    line = f"for T in {join_command(kinds)}; do {each}; done"
     return line.replace(SHELL_AE, '"$AE"').replace(SHELL_CLF, '"$CLF"')
 
 
@@ -98,7 +98,7 @@ def _name_data(entry: Manifest) -> str:
 
 
 def _join(words: list[str], options: Options) -> str:
-    return shlex.join(words + [word for name, value in options.items() for word in _write_option(name, value)])
+    return join_command(words + [word for name, value in options.items() for word in _write_option(name, value)])
 
 
 def _list_autoencoder_options(recipe: AutoencoderRecipe) -> Options:

@@ -17,7 +17,6 @@ from advae.report.wording import (
     format_share,
     name_attack,
     name_autoencoder,
-    show_name,
 )
 from advae.verdicts import pick_strongest
 
@@ -49,7 +48,7 @@ class Contest:
     @property
     def name(self) -> str:
         run = self.autoencoders[0].first
-        return f"{show_name(run.dataset)}, {run.classifier_recipe.model}"
+        return f"{run.dataset}, {run.classifier_recipe.model}"
 
     @property
     def missing(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from advae.drafts import make_folder, write_aside
@@ -47,6 +47,14 @@ def refuse_foreign(out: Path, keys: Iterable[str]) -> None:
         path = out / name_file(key)
         if path.is_file() and not _is_of_a_report(path, key):
             raise UsageError(f"{path} was not written by a report; rename it, or write elsewhere with --out DIR")
+
+
+def list_targets(out: Path, formats: Sequence[str]) -> list[Path]:
+    """Return the folder of a report and every file that one in these formats may write into it."""
+    return [
+        out,
+        *(out / name_file(key) for key in dict.fromkeys((*formats, *(KEYS.values() if "csv" in formats else ())))),
+    ]
 
 
 def name_file(key: str) -> str:

@@ -12,7 +12,6 @@ from advae.report.wording import (
     describe_terms,
     format_budget,
     name_attack,
-    show_name,
 )
 
 TITLES = (
@@ -44,7 +43,7 @@ def tabulate_headlines(comparison: Comparison) -> Grid:
 def _write_row(standing: Standing) -> tuple[str, ...]:
     run, row, nothing = standing.pipeline.first, standing.row, Cell(NOT_APPLICABLE, None)
     return (
-        show_name(run.dataset),
+        run.dataset,
         run.classifier_recipe.model,
         standing.name,
         Cell(format_budget(row.eps, row.run.recipe.norm), row.eps) if row else nothing,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 
+from advae.errors import printable
 from advae.records import DatasetRef, Manifest
 
 Labels = Mapping[str, str]
@@ -15,17 +16,19 @@ DIGITS = 6
 
 
 def label_datasets(entries: Iterable[Manifest]) -> Labels:
-    """Return the name of each dataset: a user's file has its folder beside it where another dataset has its name."""
+    """Return the name of each dataset, printable: a file's with its folder beside it where another has its name."""
     found: dict[str, dict[str, Manifest]] = {}
     for entry in entries:
         ref = entry.recipe.dataset
         found.setdefault(ref.name, {}).setdefault(ref.digest, entry)
-    return {digest: label for name, group in found.items() for digest, label in _tell_apart(name, group).items()}
+    return {
+        digest: printable(label) for name, group in found.items() for digest, label in _tell_apart(name, group).items()
+    }
 
 
 def name_dataset(ref: DatasetRef, labels: Labels) -> str:
     """Return the name of a dataset, its own where it has no label."""
-    return labels.get(ref.digest, ref.name)
+    return labels.get(ref.digest) or printable(ref.name)
 
 
 def _tell_apart(name: str, group: Mapping[str, Manifest]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from advae.report.runs import Measured
 from advae.report.scores import Findings, name_groups
 from advae.report.seeds import find_spreads
 from advae.report.standings import Standing, find_standings
-from advae.report.wording import CONTROLS, MEASURED, NOT_RUN, name_attack, name_kind, name_pipeline, show_name
+from advae.report.wording import CONTROLS, MEASURED, NOT_RUN, name_attack, name_kind, name_pipeline
 from advae.verdicts import UNJUDGED
 
 Line = dict[str, Any]
@@ -285,7 +285,7 @@ def _describe_found(name: str, found: Found | None) -> Line:
 def list_matrix_lines(findings: Findings) -> Iterator[Line]:
     """Yield a line for each run, eps (None: the unchanged images), true class and predicted class."""
     for run in findings.comparison.runs:
-        names = [show_name(name) for name in run.recipe.dataset.classes]
+        names = run.recipe.dataset.classes
         for scores in findings.scores[run.id]:
             for label, counts in enumerate(scores.matrix):
                 for predicted, count in enumerate(counts):

@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from advae.errors import printable
 from advae.report.answers import answer
 from advae.report.catalogue import TABLES
 from advae.report.commands import list_commands
@@ -41,8 +42,8 @@ def write_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def escape(text: str) -> str:
-    """Return a text that Markdown and the HTML inside it leave as it is, on one line."""
-    return MARKS.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
+    """Return a text that Markdown and the HTML inside it leave as it is, printable and on one line."""
+    return MARKS.sub(r"\\\1", html.escape(printable(" ".join(text.split())), quote=False))
 
 
 def _write_headline(headline: Headline) -> str:

@@ -45,7 +45,6 @@ from advae.report.wording import (
     name_attack,
     name_autoencoder,
     name_pipeline,
-    show_name,
 )
 
 SHADES = 8
@@ -111,7 +110,7 @@ def render_page(findings: Findings) -> str:
         contests=find_contests(comparison),
         commands=list_commands(comparison),
         comparison=comparison,
-        datasets=sorted({show_name(run.dataset) for run in comparison.runs}),
+        datasets=sorted({run.dataset for run in comparison.runs}),
         figures=draw_figures(comparison),
         headlines_explained=HEADLINES,
         headlines=tabulate_headlines(comparison),
@@ -160,7 +159,7 @@ def _branch(pipelines: Sequence[Pipeline], names: Sequence[Callable[[Run], str]]
 
 
 def _name_dataset(run: Run) -> str:
-    return show_name(run.dataset)
+    return run.dataset
 
 
 def _name_classifier(run: Run) -> str:
@@ -194,7 +193,7 @@ def _list_cells(row: Row) -> Iterator[Cell]:
 
 
 def _build_panel(run: Run, scores: Scores) -> Panel:
-    names = tuple(show_name(name) for name in run.recipe.dataset.classes)
+    names = run.recipe.dataset.classes
     rows = zip(names, range(len(names)), scores.matrix, strict=True)
     return Panel(
         scores=scores,

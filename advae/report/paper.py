@@ -17,7 +17,6 @@ from advae.report.wording import (
     format_eps,
     format_points,
     format_rate,
-    show_name,
 )
 
 EXPLANATION = (
@@ -194,7 +193,7 @@ def _write_row(counterpart: Counterpart) -> tuple[str, ...]:
     points = NOT_APPLICABLE if counterpart.stands_in else format_points(difference)
     return (
         show_count(published.figure),
-        f"{published.dataset}, ours: {show_name(counterpart.dataset)}" if counterpart.stands_in else published.dataset,
+        f"{published.dataset}, ours: {counterpart.dataset}" if counterpart.stands_in else published.dataset,
         counterpart.name,
         show_share(published.accuracy),
         _write_found(counterpart.protocol),
@@ -208,7 +207,7 @@ def _write_row(counterpart: Counterpart) -> tuple[str, ...]:
 
 def _write_explanation(counterpart: Counterpart) -> str:
     if counterpart.stands_in:
-        return f"{show_name(counterpart.dataset)} is not {counterpart.published.dataset}: nothing to compare"
+        return f"{counterpart.dataset} is not {counterpart.published.dataset}: nothing to compare"
     if counterpart.difference is None:
         return NOT_APPLICABLE
     near = abs(counterpart.difference) <= NEAR

@@ -10,7 +10,7 @@ from advae.metrics import accuracy, confusion_matrix, report_classes
 from advae.report.grids import Cell, Grid, show_count
 from advae.report.rows import Comparison
 from advae.report.runs import Rate, Run
-from advae.report.wording import format_eps, format_rate, show_name
+from advae.report.wording import format_eps, format_rate
 
 if TYPE_CHECKING:
     from advae.records import IntArray
@@ -84,7 +84,7 @@ REPORT_COLUMNS = ("precision", "recall", "F1", "support")
 
 def tabulate_matrix(run: Run, scores: Scores) -> Grid:
     """Return a confusion matrix as a table: a row for each true class, a column for each predicted one."""
-    names = [show_name(name) for name in run.recipe.dataset.classes]
+    names = run.recipe.dataset.classes
     rows = ((name, *map(show_count, counts)) for name, counts in zip(names, scores.matrix, strict=True))
     return Grid(f"Confusion matrix, {scores.title}", ("true \\ predicted", *names), tuple(rows))
 
@@ -97,7 +97,7 @@ def tabulate_report(run: Run, scores: Scores) -> Grid:
 
 def name_groups(run: Run) -> dict[str, str]:
     """Return the names of the groups of samples that a classification report scores, by scikit-learn's key."""
-    names = {str(label): show_name(name) for label, name in enumerate(run.recipe.dataset.classes)}
+    names = {str(label): name for label, name in enumerate(run.recipe.dataset.classes)}
     return names | {"macro avg": "macro average", "weighted avg": "weighted average"}
 
 

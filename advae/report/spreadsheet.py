@@ -6,12 +6,12 @@ import csv
 import io
 from collections.abc import Iterable
 
+from advae.errors import printable
+from advae.quoting import disarm_formulas
 from advae.report.catalogue import ACCURACY, TABLES, list_lines
 from advae.report.lines import Line
 from advae.report.scores import Findings
-from advae.report.wording import NOT_APPLICABLE
-
-SPREADSHEET_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from advae.report.wording import NBSP, NOT_APPLICABLE
 
 KEYS = {ACCURACY: "csv"} | {name: f"csv-{name}" for name in TABLES if name != ACCURACY}
 """What the file of each table is called among the report's files."""
@@ -26,7 +26,7 @@ def render_csv(findings: Findings) -> dict[str, str]:
 def write_lines(lines: Iterable[Line]) -> str:
     """Return lines under a row of their names, in the order in which these come up; nothing where there is no line.
 
-    What has no meaning for a line, or is no column of it, is n/a.
+    What has no meaning for a line, or is no column of it, is n/a. Text is printable and no formula, numbers are bare.
     """
     lines = list(lines)
     names = list(dict.fromkeys(name for line in lines for name in line))
@@ -41,5 +41,4 @@ def write_lines(lines: Iterable[Line]) -> str:
 def _write_cell(value: object) -> object:
     if value is None:
         return NOT_APPLICABLE
-    # A dataset named "=1+1" must not become a formula in the reader's spreadsheet.
-    return f"'{value}" if isinstance(value, str) and value.startswith(SPREADSHEET_FORMULA) else value
+    return disarm_formulas(printable(value, keep=NBSP)) if isinstance(value, str) else value

@@ -16,7 +16,6 @@ from advae.report.wording import (
     format_share,
     name_attack,
     name_autoencoder,
-    show_name,
 )
 
 
@@ -61,7 +60,7 @@ def _name_column(title: str, read: Callable[[Row], str], explanation: str) -> Co
 
 
 COLUMNS = (
-    _name_column("dataset", lambda row: show_name(row.run.dataset), "what the images are"),
+    _name_column("dataset", lambda row: row.run.dataset, "what the images are"),
     _name_column("classifier", lambda row: row.run.classifier_recipe.model, "nn: network; lr: logistic regression"),
     _name_column("autoencoder", lambda row: name_autoencoder(row.run), "kind of the purifier in front"),
     _name_column("attack", lambda row: name_attack(row.run), "method, and the class it aims at"),

@@ -1,10 +1,13 @@
-"""The page's templates, read from beside this file, with everything that enters them escaped."""
+"""The page's templates, read from beside this file, with everything that enters them cleaned and escaped."""
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from advae.errors import printable
+from advae.report.wording import NBSP
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -15,6 +18,14 @@ def render_template(name: str, **context: Any) -> str:
     return _load_templates().get_template(name).render(**context)
 
 
+def _clean(value: Any) -> Any:
+    """Return what a template shows: a text with what cannot be printed escaped, all else as it is.
+
+    Markup was made by another template; a line of text may end, and its spaces may be such as do not break.
+    """
+    return printable(value, keep=f"\n{NBSP}") if isinstance(value, str) and not hasattr(value, "__html__") else value
+
+
 @cache
 def _load_templates() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -22,6 +33,7 @@ def _load_templates() -> Environment:
     return Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
+        finalize=_clean,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -1,4 +1,4 @@
-"""How numbers and names are written for people, the same in every format."""
+"""How numbers and names are written for people, the same in every format, which then cleans and escapes them."""
 
 from __future__ import annotations
 
@@ -36,14 +36,9 @@ DEFAULT_LOSS = "scaled"
 NBSP = "\N{NO-BREAK SPACE}"
 
 
-def show_name(name: str) -> str:
-    """Return a name from a user's file with what cannot be printed replaced; escaping is the format's business."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)
-
-
 def show_class(dataset: DatasetRef, label: int) -> str:
     """Return the name of a class, and its number where the name says something else."""
-    name = show_name(dataset.classes[label])
+    name = dataset.classes[label]
     return name if name == str(label) else f"{name} ({label})"
 
 
@@ -95,7 +90,7 @@ def name_kind(run: Run) -> str:
     classifier = run.classifier_recipe
     # Of a classifier that was put there as it is; a head is its purifier's own.
     moved = ", not retrained," if classifier.origin not in (None, classifier.autoencoder) else ""
-    return f"{show_name(run.dataset)}: {classifier.model}{moved} {front}"
+    return f"{run.dataset}: {classifier.model}{moved} {front}"
 
 
 def name_pipeline(run: Run) -> str:
@@ -112,7 +107,7 @@ def name_seeds(run: Run) -> str:
 
 def name_attacked(run: Run) -> str:
     """Return the kind of classifier and the dataset, ``nn on mnist``."""
-    return f"{run.classifier_recipe.model} on {show_name(run.dataset)}"
+    return f"{run.classifier_recipe.model} on {run.dataset}"
 
 
 def name_attack(run: Run) -> str:

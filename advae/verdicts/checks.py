@@ -46,10 +46,10 @@ CHECKS: dict[str, Check] = {
 
 
 NOT_VALID = "outside the budget: not a valid result"
-OLD = "the run is from before this was measured; --force measures it"
+OLD = "the run is from before this was measured; with --force it is measured"
 WEAK_ATTACK = "a weak attack, not a strong defence"
 
-UNJUDGED = "the run is from before this was judged; --force judges it"
+UNJUDGED = "the run is from before this was judged; with --force it is judged"
 """Of a run that has no verdicts."""
 
 

@@ -115,7 +115,7 @@ def _describe_absent(recipe: RunRecipe, metrics: RunMetrics, absent: Sequence[in
     classes = len(recipe.dataset.classes)
     what = f"no image of {len(absent)} of {classes} classes ({shown}) is among the {metrics.n} attacked ones"
     if not certain:
-        return f"{what}; whether the test set has any was not kept, --force keeps it"
+        return f"{what}; whether the test set has any was not kept, with --force it is"
     draw = f"--limit {max(metrics.n, classes)} --sample stratified draws of each class"
     return f"{what}, so the accuracy is not that of the test set; {draw}"
 

@@ -7,7 +7,7 @@ from advae.workflows.pools import count_cores
 from advae.workflows.reporting import choose_runs
 from advae.workflows.reproducing import Finished, Survey, make_cells, survey
 from advae.workflows.training import put_classifier, train_autoencoder, train_classifier
-from advae.workflows.workspace import DEFAULT_DATASET, Made, Workspace, identify_dataset
+from advae.workflows.workspace import DEFAULT_DATASET, Made, Workspace, identify_dataset, refuse_inside
 
 __all__ = [
     "DEFAULT_DATASET",
@@ -30,6 +30,7 @@ __all__ = [
     "predict",
     "purify",
     "put_classifier",
+    "refuse_inside",
     "survey",
     "train_autoencoder",
     "train_classifier",

@@ -13,6 +13,7 @@ from advae.evaluation import evaluate
 from advae.metrics import count_classes
 from advae.pipelines import load_pipeline
 from advae.precisions import BFLOAT16, FLOAT32
+from advae.quoting import join_command, quote_word
 from advae.records import ClassifierRecipe, Dataset, Manifest, RunRecipe
 from advae.registry import Registry
 from advae.requests import AttackRequest, note_zero
@@ -223,7 +224,7 @@ def _choose_classifier(workspace: Workspace, ref: str | None, dataset_name: str 
             if entry.recipe.dataset.digest == dataset.ref.digest:
                 return Target(entry, lambda: dataset)
     of = f" of dataset {dataset_name!r}" if dataset_name else ""
-    option = f" --dataset {dataset_name}" if dataset_name else ""
+    option = f" --dataset {quote_word(dataset_name)}" if dataset_name else ""
     raise NotFoundError(f"no classifier{of} in {registry.home}; `advae train-clf --model nn{option}` makes one")
 
 
@@ -240,10 +241,10 @@ def _find_twin(registry: Registry, classifier: Manifest, undefended: PipelineRec
             return entry.id
     if on_demand:
         return undefended.id
-    dataset = recipe.dataset.name if recipe.dataset.name in DATASETS else classifier.source
+    dataset = recipe.dataset.name if recipe.dataset.name in DATASETS else str(classifier.source)
+    command = join_command(["advae", "train-clf", "--model", recipe.model, "--dataset", dataset])
     raise NotFoundError(
-        f"{classifier.id} has no undefended twin; "
-        f"`advae train-clf --model {recipe.model} --dataset {dataset}` makes one, the oblivious attacker needs it"
+        f"{classifier.id} has no undefended twin; `{command}` makes one, the oblivious attacker needs it"
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from advae.errors import CorruptError, NotFoundError
 from advae.pipelines import find_purifier
+from advae.quoting import quote_word
 from advae.records import OUTCOMES, SAMPLES, Manifest
 from advae.workflows.workspace import Workspace, identify_dataset
 
@@ -26,7 +27,7 @@ def choose_runs(workspace: Workspace, refs: Sequence[str], dataset_name: str | N
         wanted = identify_dataset(dataset_name, workspace.data_dir)
         runs = [run for run in runs if wanted in (run.recipe.dataset.name, run.recipe.dataset.digest)]
     if not runs:
-        of = f" --dataset {dataset_name}" if dataset_name else ""
+        of = f" --dataset {quote_word(dataset_name)}" if dataset_name else ""
         what = f" of {', '.join(refs)}" if refs else f" on dataset {dataset_name!r}" if dataset_name else ""
         raise NotFoundError(f"no run{what} in {registry.home}; `advae attack --method fgsm --eps 0.1{of}` makes one")
     return runs

@@ -86,10 +86,10 @@ def _tell_of_dependants(workspace: Workspace, id_: str) -> None:
         workspace.tell(f"{id_} is made anew; {', '.join(resting)} rest on what it was, --force makes them anew too")
 
 
-def refuse_inside(workspace: Workspace, target: Path) -> None:
-    """Raise UsageError for a file that would be written into the registry's own folder."""
+def refuse_inside(workspace: Workspace, target: Path, what: str = "FILE") -> None:
+    """Raise UsageError for what would be written into the registry's own folder, also through a link."""
     if target.resolve().is_relative_to(workspace.registry.home.resolve()):
-        raise UsageError(f"bad FILE {target}: it lies in the registry; write it elsewhere")
+        raise UsageError(f"bad {what} {target}: it lies in the registry; write it elsewhere")
 
 
 def check_targets(workspace: Workspace, *targets: Path) -> None:

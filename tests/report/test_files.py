@@ -14,6 +14,8 @@ import pytest
 from advae.errors import CorruptError, DiskError, NotFoundError, UsageError
 from advae.records import Manifest
 from advae.report import FORMATS, compare_runs, write_report
+from tests.cli import call
+from tests.entries import read_tree
 from tests.report_fixtures import Lab, Tags, make_views, read_files
 
 
@@ -50,6 +52,19 @@ def test_page_has_no_id_twice_and_no_dangling_link(lab: Lab, pair: list[Manifest
     assert len(tags.ids) == len(set(tags.ids))
     targets = {link[1:] for link in tags.links if link.startswith("#")} | set(re.findall(r"url\(#([^)]*)\)", page))
     assert targets <= set(tags.ids)
+
+
+@pytest.mark.parametrize("place", ["home", "home/entries", "home/new/deep", "link", "link/new", "out"])
+def test_nothing_is_written_into_the_registry(lab: Lab, pair: list[Manifest], tmp_path: Path, place: str) -> None:
+    (tmp_path / "link").symlink_to(lab.registry.home / "entries")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "report-ladder.csv").symlink_to(lab.registry.home / "entries" / "x.csv")
+    before = read_tree(lab.registry.home)
+    for command in ("report", "reproduce"):
+        refused = call(command, "--out", tmp_path / place, "--home", lab.registry.home)
+        assert refused.code == 2
+        assert refused.err.endswith("it lies in the registry; write it elsewhere\n")
+    assert read_tree(lab.registry.home) == before
 
 
 def test_unknown_format_is_a_usage_error(lab: Lab, pair: list[Manifest], tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from advae.records import Manifest
 from advae.report import compare_runs
 from advae.report.commands import list_commands
 from advae.report.markdown import escape
-from advae.report.wording import show_name
 from tests.report_fixtures import DIGITS, Lab, Tags, print_summary, read_files
 
 HOSTILE = "<script>alert(1)</script>|x| $\\frac{ [red]`"
@@ -61,10 +60,6 @@ def test_hostile_names_are_no_formula_in_any_table(hostile: tuple[Lab, list[Mani
         for name, cell in ((name, cell) for row in rows for name, cell in zip(header, row, strict=True)):
             assert not re.match(r"[=@\t\r]|[+-](?![0-9.e+-]+$)", cell), (key, name)
             assert "\x1b" not in cell
-
-
-def test_names_lose_what_a_terminal_would_obey() -> None:
-    assert show_name("a\x1b[2J\nb") == "a\ufffd[2J\ufffdb"
 
 
 def test_markdown_escape_leaves_one_line() -> None:

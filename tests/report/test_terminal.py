@@ -173,7 +173,7 @@ def test_names_from_files_are_no_markup_and_move_no_cursor(tmp_path: Path) -> No
     lab = Lab(tmp_path / "home", DIGITS.model_copy(update={"name": "[red]x\x1b[2J"}))
     lab.add_run(lab.add_classifier(lab.add_autoencoder()), judged=True)
     text = print_summary(compare_runs(lab.registry, lab.registry.entries("run")))
-    assert "[red]x\ufffd[2J" in text
+    assert "[red]x\\x1b[2J" in text
     assert "\x1b" not in text
 
 

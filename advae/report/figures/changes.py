@@ -14,7 +14,7 @@ from advae.report.pixels import tile_differences, tile_grey
 from advae.report.rows import Comparison, Pipeline, Row
 from advae.report.runs import Measured, Run
 from advae.report.templates import render_template
-from advae.report.wording import describe_run, format_eps, show_name
+from advae.report.wording import describe_run, format_eps
 
 if TYPE_CHECKING:
     from advae.report.pixels import Images
@@ -79,7 +79,7 @@ def _find_change(side: Measured | None, id_: int) -> Change | None:
 
 
 def _judge(run: Run, index: int, place: int) -> str:
-    names = [show_name(name) for name in run.recipe.dataset.classes]
+    names = run.recipe.dataset.classes
     true, predicted = run.samples["labels"][place], run.samples["predictions"][index][place]
     return f"true class {names[true]}, attacked: {names[predicted]}{' ✗' if true != predicted else ''}"
 

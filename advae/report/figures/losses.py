@@ -29,7 +29,6 @@ from advae.report.charts import (
 from advae.report.drawing import TRAINING, Drawing
 from advae.report.networks import Network, name_purifier
 from advae.report.rows import Comparison
-from advae.report.wording import show_name
 
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK, GREY, WINE)
 SHAPES = ("circle", "square", "up", "diamond", "down", "left", "star", "plus")
@@ -78,7 +77,7 @@ def draw_kinds(comparison: Comparison) -> Iterator[Drawing]:
     """Yield the training losses of the kinds of autoencoder of one dataset and seed, in one figure."""
     for group in _group_kinds(comparison):
         recipe = group[0].manifest.recipe
-        data = f"{show_name(group[0].dataset)}, seed {recipe.seed}"
+        data = f"{group[0].dataset}, seed {recipe.seed}"
         chart = _compare([(_name_kind(network), network) for network in group], "kind of autoencoder (its loss)")
         ids = "; ".join(f"{_name_kind(network)}: {network.id}" for network in group)
         what = f"Training loss by epoch of the kinds of autoencoder on {data}; nothing was attacked"
@@ -141,7 +140,7 @@ def _lay_out(lines: Sequence[Line], y: Axis, title: str = "") -> Chart:
 
 def _name_network(network: Network) -> str:
     recipe = network.manifest.recipe
-    data = f"on {show_name(network.dataset)}, seed {recipe.seed}"
+    data = f"on {network.dataset}, seed {recipe.seed}"
     if isinstance(recipe, AutoencoderRecipe):
         return f"autoencoder ({name_purifier(network)}) {data}"
     front = f"behind {recipe.autoencoder}" if isinstance(recipe, ClassifierRecipe) and recipe.autoencoder else "alone"

@@ -11,7 +11,7 @@ from advae.report.figures.strips import find_largest
 from advae.report.rows import Comparison
 from advae.report.runs import Run
 from advae.report.templates import render_template
-from advae.report.wording import describe_run, format_eps, show_name
+from advae.report.wording import describe_run, format_eps
 
 DARKEST = (8, 48, 107)
 """Red, green and blue of the largest count; white is none. One hue that darkens, which everybody can read."""
@@ -29,7 +29,7 @@ def draw_mistakes(comparison: Comparison) -> Iterator[Drawing]:
 
 def _draw_run(run: Run, index: int) -> Drawing:
     classes = len(run.recipe.dataset.classes)
-    names = [show_name(name) for name in run.recipe.dataset.classes]
+    names = run.recipe.dataset.classes
     matrix = confusion_matrix(run.outcomes["labels"], run.outcomes["predictions"][index], classes).tolist()
     wrong = sum(sum(row) for row in matrix) - sum(matrix[label][label] for label in range(classes))
     most = max((matrix[i][j] for i in range(classes) for j in range(classes) if i != j), default=0)

@@ -27,7 +27,6 @@ from advae.report.figures.purified import describe_purifier, list_places
 from advae.report.networks import Network
 from advae.report.pixels import encode_png_uri, find_range, paint_grey
 from advae.report.rows import Comparison
-from advae.report.wording import show_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,7 +79,7 @@ def _scatter(network: Network, codes: NDArray[np.floating], labels: NDArray[np.i
             style = Style(COLOURS[label % len(COLOURS)], "dot", joined=False)
             lines.append(Line(None, [(x, y) for x, y in own.tolist()], style))
             x, y = np.median(own, axis=0).tolist()
-            texts.append((x, y, show_name(name)))
+            texts.append((x, y, name))
     (left, bottom), (right, top) = codes.min(axis=0).tolist(), codes.max(axis=0).tolist()
     x_axis, y_axis = _make_axes((left, right), (bottom, top))
     return Chart(x_axis, y_axis, lines, width=WIDTH, height=HEIGHT, texts=texts)

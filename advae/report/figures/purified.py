@@ -10,7 +10,6 @@ from advae.report.networks import Network, name_purifier
 from advae.report.pixels import tile_differences, tile_grey
 from advae.report.rows import Comparison
 from advae.report.templates import render_template
-from advae.report.wording import show_name
 
 if TYPE_CHECKING:
     from advae.report.runs import Arrays
@@ -40,7 +39,7 @@ def describe_purifier(network: Network) -> str:
     """Return a caption's sentence: which autoencoder, of which dataset and seed, and the id to find it by."""
     recipe = network.manifest.recipe
     control = network.purifier is not None and network.purifier.is_control
-    what = f"{'control' if control else 'autoencoder'} ({name_purifier(network)}) of {show_name(network.dataset)}"
+    what = f"{'control' if control else 'autoencoder'} ({name_purifier(network)}) of {network.dataset}"
     return f"{what}, seed {recipe.seed}, {network.id}; nothing was attacked"
 
 
@@ -53,7 +52,7 @@ def _draw_network(network: Network, views: Arrays) -> tuple[str, str, str]:
         tile_grey("purified", purified, dataset.side),
         tile_differences(purified - x, dataset.side),
     ]
-    truth = [show_name(dataset.classes[label]) for label in views["labels"].tolist()]
+    truth = [dataset.classes[label] for label in views["labels"].tolist()]
     label = f"Test images beside their purified selves, {network.id}"
     markup = render_template("strip.html.j2", rows=rows, truth=truth, verdicts={}, label=label)
     return markup, label, f"The first {len(x)} test images, and what is left of them: {describe_purifier(network)}."

@@ -10,7 +10,7 @@ from advae.report.pixels import Tiles, tile_differences, tile_grey
 from advae.report.rows import Comparison
 from advae.report.runs import Run
 from advae.report.templates import render_template
-from advae.report.wording import describe_run, format_eps, show_name
+from advae.report.wording import describe_run, format_eps
 
 MANY_RUNS = 20
 """From this many runs on, each shows its strip at one eps only, to keep the page small."""
@@ -50,7 +50,7 @@ def find_largest(run: Run) -> int:
 
 
 def _draw_strip(run: Run, index: int) -> Drawing:
-    names = [show_name(name) for name in run.recipe.dataset.classes]
+    names = run.recipe.dataset.classes
     samples = run.samples
     clean = dict(zip(run.outcomes["sample_ids"].tolist(), run.outcomes["clean_predictions"].tolist(), strict=True))
     predicted = samples["predictions"][index].tolist()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from advae.report.drawing import Drawing
 from advae.report.figures.strips import find_largest
 from advae.report.rows import Comparison, Pipeline
 from advae.report.runs import Run
 from advae.report.templates import render_template
-from advae.report.wording import format_eps, name_attack, name_pipeline, show_name
+from advae.report.wording import format_eps, name_attack, name_pipeline
 
 
 def draw_targets(comparison: Comparison) -> Iterator[Drawing]:
@@ -39,7 +39,7 @@ def find_targets(run: Run) -> tuple[int, ...] | None:
 
 
 def _draw_runs(pipeline: Pipeline, threat: str, runs: list[Run]) -> Drawing:
-    names = [show_name(name) for name in pipeline.first.recipe.dataset.classes]
+    names = pipeline.first.recipe.dataset.classes
     rows = [(name_attack(run), [_name_target(names, target) for target in find_targets(run) or ()]) for run in runs]
     name = name_pipeline(pipeline.first)
     label = f"Classes aimed at: {name}, threat model {threat}"
@@ -52,5 +52,5 @@ def _draw_runs(pipeline: Pipeline, threat: str, runs: list[Run]) -> Drawing:
     return Drawing(pipeline.id, markup, label, f"{what}. {name}; threat model {threat}. {sources}.")
 
 
-def _name_target(names: list[str], target: int) -> str:
+def _name_target(names: Sequence[str], target: int) -> str:
     return names[target] if 0 <= target < len(names) else str(target)
