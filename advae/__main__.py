@@ -58,5 +58,18 @@ def _open_missing_streams() -> None:
             setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
+def _leave_current_folder() -> None:
+    """Take the folder that ``-m`` has put before all others out of what is imported from: its files are not ours.
+
+    Where the package itself is imported from there, the folder comes last: what is installed comes before it.
+    """
+    if sys.flags.safe_path:
+        return
+    folder = sys.path.pop(0)
+    if os.path.realpath(folder) == os.path.dirname(os.path.dirname(os.path.realpath(__file__))):  # noqa: PTH120
+        sys.path.append(folder)
+
+
 if __name__ == "__main__":
+    _leave_current_folder()
     run()

@@ -29,8 +29,14 @@ XLA_FLAGS = "XLA_FLAGS"
 XLA_PATHS = "--xla_gpu_cuda_data_dir="
 """The one of XLA's flags that says where something is: without it some installations find no CUDA."""
 
-PINNED = {"KERAS_BACKEND": "tensorflow", "TF_USE_LEGACY_KERAS": "0", "NVIDIA_TF32_OVERRIDE": "0"}
-"""TensorFloat-32 has 10 bits where float32 has 23; it is on by default where a GPU has it."""
+PINNED = {
+    **{"KERAS_BACKEND": "tensorflow", "TF_USE_LEGACY_KERAS": "0", "NVIDIA_TF32_OVERRIDE": "0"},
+    "PYTHONSAFEPATH": "1",
+}
+"""TensorFloat-32 has 10 bits where float32 has 23; it is on by default where a GPU has it.
+
+In safe-path mode a Python that is started imports nothing from the current folder, where ``-m`` and ``-c`` look first.
+"""
 
 EPSILON = 1e-7
 """Keras' own default; it is part of the cross-entropy losses."""
@@ -39,7 +45,8 @@ EPSILON = 1e-7
 def pin_environment() -> None:
     """Take out of the environment what decides a number, for this process and those that it starts.
 
-    To be called before numpy, scikit-learn and TensorFlow are imported, since they read it then.
+    To be called before numpy, scikit-learn and TensorFlow are imported, since they read it then, and before any process
+    is started.
     """
     paths = [word for word in os.environ.get(XLA_FLAGS, "").split() if word.startswith(XLA_PATHS)]
     for name in [name for name in os.environ if name.startswith(DECIDING) and name not in LEFT_ALONE]:

@@ -386,6 +386,51 @@ def test_no_source_names_a_file_that_executes() -> None:
     assert collect(find) == {}
 
 
+# ---------------------------------------------------------------- what is started
+
+STARTS = re.compile(r"\b(subprocess\.(run|Popen|call|check_call|check_output)|os\.(exec|spawn|posix_spawn)\w*)$")
+TESTS = sorted(Path(__file__).parent.rglob("*.py"))
+
+
+def find_unsafe_starts(tree: ast.AST) -> Iterator[str]:
+    """Yield the calls that start a process with an environment that may lack PYTHONSAFEPATH; see tests/__init__.py.
+
+    It is there in what is made of ``os.environ``, of a parameter, or says so itself.
+    """
+    for scope in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+        nodes = list(ast.walk(scope))
+        sources = {argument.arg: "os.environ" for argument in scope.args.args} | {
+            ast.unparse(node.targets[0]): ast.unparse(node.value) for node in nodes if isinstance(node, ast.Assign)
+        }
+        for call in (node for node in nodes if isinstance(node, ast.Call) and STARTS.search(ast.unparse(node.func))):
+            for source in (ast.unparse(keyword.value) for keyword in call.keywords if keyword.arg == "env"):
+                made_of = source
+                for _ in range(2):
+                    made_of += " ".join(sources.get(word, "") for word in re.findall(r"\w+", made_of))
+                if not re.search(r"environ\b|PYTHONSAFEPATH|careless_environment", made_of):
+                    yield f"line {call.lineno}: env={source}"
+
+
+def test_every_python_that_tests_start_is_in_safe_path_mode() -> None:
+    assert os.environ["PYTHONSAFEPATH"] == "1"
+    found = {path.name: list(find_unsafe_starts(ast.parse(path.read_text("utf-8")))) for path in TESTS}
+    assert {name: unsafe for name, unsafe in found.items() if unsafe} == {}
+    bad = "def f():\n    env = {'A': 'b'}\n    subprocess.run(['python'], env=env)\n    os.execve('x', [], env={})"
+    assert len(list(find_unsafe_starts(ast.parse(bad)))) == 2
+
+
+def test_the_package_starts_no_program_but_through_joblib() -> None:
+    """Which takes over the environment, that ``pin_environment`` has put in safe-path mode."""
+    starts = {"subprocess", "multiprocessing", "pty", "os.system", "os.popen", "os.fork"}
+
+    def find(path: Path) -> set[str]:
+        names = {name.split(".")[0] for name in find_imports(ast.walk(parse(path)))}
+        calls = {ast.unparse(node.func) for node in ast.walk(parse(path)) if isinstance(node, ast.Call)}
+        return starts & (names | calls) | {call for call in calls if STARTS.search(call)}
+
+    assert collect(find) == {}
+
+
 # ---------------------------------------------------------------- documented
 
 

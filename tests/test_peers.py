@@ -101,7 +101,7 @@ import_peers()
 assert look() == before
 """
     home = tmp_path / "home"
-    environment = {"HOME": str(home), "PATH": "", "PYTHONPATH": ":".join(sys.path)}
+    environment = {"HOME": str(home), "PATH": "", "PYTHONPATH": ":".join(sys.path), "PYTHONSAFEPATH": "1"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert not (home / ".art").exists()

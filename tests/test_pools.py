@@ -20,6 +20,7 @@ from advae.registry import Registry, library_versions
 from advae.workflows import clusters
 from advae.workflows.clusters import Site, compare_site, digest_program, open_cluster
 from advae.workflows.pools import THREADS, open_pool
+from tests.canaries import careless_environment, plant
 from tests.cli import Outcome, call, succeed
 from tests.clusters import Cluster, begin_and_wait, die, name_process, open_test_cluster, wait_for
 
@@ -87,7 +88,12 @@ def find_differences(one: dict[str, object], other: dict[str, object]) -> list[s
 def test_side_by_side_gives_what_one_after_the_other_gives(
     plan: Path, serial: dict[str, object], tmp_path: Path
 ) -> None:
-    subprocess.run(command(tmp_path / "home", plan, "--jobs", "2"), check=True, capture_output=True)
+    """Also in a folder of files named like the modules that its processes import, none of which is executed."""
+    folder = tmp_path / "canaries"
+    folder.mkdir()
+    log, line = plant(folder), command(tmp_path / "home", plan, "--jobs", "2")
+    subprocess.run(line, cwd=folder, env=careless_environment(), check=True, capture_output=True)
+    assert log.read_text() == ""
     assert len(serial) > 30
     assert find_differences(read_results(tmp_path / "home"), serial) == []
 

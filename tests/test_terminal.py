@@ -8,56 +8,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from typer.main import get_command
 
 from advae.cli import data, main
 from advae.cli.app import build_app
-from tests.cli import Outcome, list_commands, succeed
+from tests.cli import Outcome, list_commands
 from tests.conftest import Trained
+from tests.scenes import LINES, set_scene
 from tests.terminal import call_at, lead_away, open_terminal
 
 WIDTHS = (80, 40, 120)
 
-PLAN = """
-datasets = ["digits"]
-[classifiers.lr]
-model = "lr"
-[[attacks]]
-classifiers = ["lr"]
-behind = ["none"]
-methods = ["fgsm"]
-eps = [0.1]
-limit = 20
-"""
-
 COLOR, CURSOR = re.compile(r"\x1b\[[\d;]*m"), re.compile(r"\x1b\[[?\d;]*[A-Za-ln-z]|\r")
 BAR = "\x1b[?25l"
 """A terminal's cursor is hidden while a bar is drawn."""
-
-LINES: dict[tuple[str, ...], list[str]] = {
-    ("train-ae",): ["--type vanilla --epochs 8"],
-    ("train-clf",): ["--model lr"],
-    ("attack",): ["--method fgsm --eps 0.1 --limit 20 --clf {lr}"],
-    ("report",): ["{run} --out out", "--schema"],
-    ("reproduce",): ["--plan plan.toml --out out", "--plan plan.toml --dry-run", "--show-plan"],
-    ("purify",): ["--ae {ae} in.npy out.npy"],
-    ("predict",): ["--clf {nn} in.npy"],
-    ("registry", "ls"): [""],
-    ("registry", "show"): ["{ae}"],
-    ("registry", "tag"): ["{ae} mine"],
-    ("registry", "untag"): ["there"],
-    ("registry", "rm"): ["{run}"],
-    ("registry", "verify"): [""],
-    ("registry", "gc"): ["", "--dry-run"],
-    ("registry", "export"): ["{run} it.tar", "{nn} it.keras --format keras"],
-    ("registry", "import"): ["there.tar"],
-    ("data", "ls"): [""],
-    ("data", "fetch"): ["mnist"],
-    ("data", "verify"): ["digits"],
-}
-"""Arguments of every command; what they ask for is there already."""
 
 
 def test_every_command_is_tried_at_a_terminal() -> None:
@@ -68,16 +33,7 @@ def test_every_command_is_tried_at_a_terminal() -> None:
 def scene(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A folder with all that the lines name, to be copied for each of them, and the ids of its registry."""
     folder = tmp_path_factory.mktemp("terminal") / "scene"
-    shutil.copytree(trained.home, folder / "home")
-    home = ("--home", folder / "home", "-q")
-    attack = ("attack", "--method", "fgsm", "--eps", 0.1, "--limit", 20, "--clf", trained.lr)
-    ids = {"run": succeed(*attack, *home).id, "ae": trained.ae, "nn": trained.nn, "lr": trained.lr}
-    (folder / "plan.toml").write_text(PLAN)
-    succeed("reproduce", "--plan", folder / "plan.toml", "--jobs", 1, "--out", folder / "first", *home)
-    succeed("registry", "tag", trained.nn, "there", *home)
-    succeed("registry", "export", trained.ae, folder / "there.tar", *home)
-    np.save(folder / "in.npy", np.zeros((3, 8, 8), "f4"))
-    return {"folder": folder, **ids}
+    return {"folder": folder, **set_scene(folder, trained)}
 
 
 Try = Callable[[int | None, str], Outcome]

@@ -1,0 +1,60 @@
+"""A line for every command, and a folder that holds all that they name."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from tests.cli import succeed
+from tests.conftest import Trained
+
+PLAN = """
+datasets = ["digits"]
+[classifiers.lr]
+model = "lr"
+[[attacks]]
+classifiers = ["lr"]
+behind = ["none"]
+methods = ["fgsm"]
+eps = [0.1]
+limit = 20
+"""
+
+LINES: dict[tuple[str, ...], list[str]] = {
+    ("train-ae",): ["--type vanilla --epochs 8"],
+    ("train-clf",): ["--model lr"],
+    ("attack",): ["--method fgsm --eps 0.1 --limit 20 --clf {lr}"],
+    ("report",): ["{run} --out out", "--schema"],
+    ("reproduce",): ["--plan plan.toml --out out", "--plan plan.toml --dry-run", "--show-plan"],
+    ("purify",): ["--ae {ae} in.npy out.npy"],
+    ("predict",): ["--clf {nn} in.npy"],
+    ("registry", "ls"): [""],
+    ("registry", "show"): ["{ae}"],
+    ("registry", "tag"): ["{ae} mine"],
+    ("registry", "untag"): ["there"],
+    ("registry", "rm"): ["{run}"],
+    ("registry", "verify"): [""],
+    ("registry", "gc"): ["", "--dry-run"],
+    ("registry", "export"): ["{run} it.tar", "{nn} it.keras --format keras"],
+    ("registry", "import"): ["there.tar"],
+    ("data", "ls"): [""],
+    ("data", "fetch"): ["mnist"],
+    ("data", "verify"): ["digits"],
+}
+"""Arguments of every command; what they ask for is there already."""
+
+
+def set_scene(folder: Path, trained: Trained) -> dict[str, str]:
+    """Make the folder, its registry in ``home``, and return the ids that the lines name."""
+    shutil.copytree(trained.home, folder / "home")
+    home = ("--home", folder / "home", "-q")
+    attack = ("attack", "--method", "fgsm", "--eps", 0.1, "--limit", 20, "--clf", trained.lr)
+    ids = {"run": succeed(*attack, *home).id, "ae": trained.ae, "nn": trained.nn, "lr": trained.lr}
+    (folder / "plan.toml").write_text(PLAN)
+    succeed("reproduce", "--plan", folder / "plan.toml", "--jobs", 1, "--out", folder / "first", *home)
+    succeed("registry", "tag", trained.nn, "there", *home)
+    succeed("registry", "export", trained.ae, folder / "there.tar", *home)
+    np.save(folder / "in.npy", np.zeros((3, 8, 8), "f4"))
+    return ids
