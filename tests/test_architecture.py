@@ -23,7 +23,7 @@ LAYERS = (
     {"errors", "identity", "paths", "precisions", "quoting", "settings"},
     {"records"},
     {"requests"},
-    {"metrics", "arrayfiles", "drafts", "backend", "networks", "batching", "sampling"},
+    {"metrics", "arrayfiles", "deadlines", "drafts", "backend", "networks", "batching", "sampling"},
     {"registry", "datasets", "training", "experiments"},
     {"autoencoders", "classifiers", "attacks", "threats", "images"},
     {"pipelines", "evaluation", "verdicts"},
@@ -64,7 +64,7 @@ WRITES_ONLY = {
     # A client sends what is executed, and gets answers back, from a scheduler that the user names and trusts.
     "advae.workflows.clusters": {
         *("joblib.Parallel", "joblib.delayed", "joblib._dask.DaskDistributedBackend"),
-        *("dask.config", "distributed.Client", "distributed.KilledWorker"),
+        *("distributed", "distributed.Client", "distributed.KilledWorker"),
     },
 }
 """Where one of them is imported for its writer, and all that is taken of it."""
@@ -413,7 +413,8 @@ def find_unsafe_starts(tree: ast.AST) -> Iterator[str]:
 
 def test_every_python_that_tests_start_is_in_safe_path_mode() -> None:
     assert os.environ["PYTHONSAFEPATH"] == "1"
-    found = {path.name: list(find_unsafe_starts(ast.parse(path.read_text("utf-8")))) for path in TESTS}
+    sources = {path.name: path.read_text("utf-8") for path in TESTS}
+    found = {name: list(find_unsafe_starts(ast.parse(text))) for name, text in sources.items() if "env=" in text}
     assert {name: unsafe for name, unsafe in found.items() if unsafe} == {}
     bad = "def f():\n    env = {'A': 'b'}\n    subprocess.run(['python'], env=env)\n    os.execve('x', [], env={})"
     assert len(list(find_unsafe_starts(ast.parse(bad)))) == 2

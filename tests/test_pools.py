@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -232,13 +235,55 @@ def test_a_scheduler_without_workers_or_with_wide_ones(tmp_path: Path, plan: Pat
     assert Registry(tmp_path / "home").ids() == []
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense", "udp://127.0.0.1:1"])
-def test_nobody_answers(address: str, plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def silent() -> Iterator[str]:
+    """The address of what accepts every connection and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("tcp://127.0.0.1:1", "Timed out"),
+        ("nonsense", "missing port"),
+        ("udp://127.0.0.1:1", "unknown address scheme"),
+        ("tcp://{silent}", "no answer within 3 seconds"),
+        ("tls://{silent}", "tls:// needs a certificate and a key"),
+        ("inproc://192.0.2.1/1/1", "inproc address"),
+    ],
+)
+def test_nobody_answers(
+    address: str, why: str, silent: str, plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(clusters, "PATIENCE", 1)
+    address, started = address.format(silent=silent), time.monotonic()
     outcome = reproduce_by_dask(address, tmp_path / "home", "--plan", plan, "-q")
+    gc.collect()
+    assert time.monotonic() - started < 20
     assert (outcome.code, outcome.out) == (2, "")
-    assert outcome.err.startswith(f"advae: no dask scheduler answers at '{address}' (such as tcp://HOST:8786): ")
+    assert outcome.err.startswith(f"advae: no dask scheduler answers at '{address}' (such as tcp://HOST:8786): {why}")
     assert outcome.err.count("\n") == 1
+
+
+class Mute:
+    """A client of a scheduler that has answered once, and never again."""
+
+    def scheduler_info(self, n_workers: int) -> object:
+        return time.sleep(2)
+
+    def close(self, timeout: float) -> None:
+        time.sleep(2)
+
+
+def test_a_scheduler_that_falls_silent_is_waited_for_a_while(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters, "PATIENCE", 0.1)
+    monkeypatch.setattr(clusters, "_open_client", lambda address: Mute())
+    with (
+        pytest.raises(UsageError, match="the scheduler at x or a worker of it does not answer"),
+        opened(Cluster(Path(), "x")),
+    ):
+        raise AssertionError("it was let in")
 
 
 def test_without_the_extra_its_installation_is_named(

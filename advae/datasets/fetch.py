@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 import zlib
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import TypeVar
 
 from advae.arrayfiles import explain
 from advae.datasets.idx import IdxFile
+from advae.datasets.mirrors import open_request
 from advae.datasets.search import choose_cache
 from advae.datasets.table import find_row
+from advae.deadlines import call_within
 from advae.drafts import make_folder, write_aside
 from advae.errors import DatasetError, UsageError
+
+T = TypeVar("T")
 
 Progress = Callable[[str, int, int], None]
 """Called with a file's name, the bytes that were unpacked so far, and how many there will be."""
@@ -25,6 +31,10 @@ CHUNK_BYTES = 1 << 14
 """Read at once from a mirror; deflate makes at most 1,032 times as much of it."""
 
 MIRROR_TIMEOUT = 30.0
+"""Seconds that a mirror has for what SLOWEST does not give it."""
+
+SLOWEST = 20_000
+"""Bytes a second that a mirror must send on the average, after those seconds."""
 
 
 def fetch_dataset(
@@ -45,9 +55,10 @@ def fetch_dataset(
         reason = "comes with the installation" if row else "is a file of one's own"
         raise UsageError(f"{name} {reason}, there is nothing to fetch")
     folder = choose_cache(row, cache_dir)
+    order = list(row.mirrors if mirrors is None else mirrors)
     for file in row.files:
         if not _is_intact(folder / file.name, file):
-            _fetch_file(file, folder, row.mirrors if mirrors is None else mirrors, on_progress)
+            _fetch_file(file, folder, order, on_progress)
     return folder
 
 
@@ -61,14 +72,16 @@ def _is_intact(path: Path, file: IdxFile) -> bool:
         return False
 
 
-def _fetch_file(file: IdxFile, folder: Path, mirrors: Sequence[str], on_progress: Progress | None) -> None:
-    reason = "no mirror is known"
-    for mirror in mirrors:
+def _fetch_file(file: IdxFile, folder: Path, mirrors: list[str], on_progress: Progress | None) -> None:
+    """Publish a file from the first mirror that has it. Those that do not come last for the next file."""
+    reasons = []
+    for mirror in tuple(mirrors):
         try:
             return _download(f"{mirror.rstrip('/')}/{file.name}.gz", file, folder / file.name, on_progress)
         except DatasetError as error:
-            reason = str(error)
-    raise DatasetError(f"{file.name} could not be fetched from {', '.join(mirrors) or 'anywhere'}; last: {reason}")
+            reasons.append(str(error))
+            mirrors.append(mirrors.pop(0))
+    raise DatasetError(f"{file.name} could not be fetched: {'; '.join(reasons) or 'no mirror is known'}")
 
 
 def _download(url: str, file: IdxFile, target: Path, on_progress: Progress | None) -> None:
@@ -96,13 +109,22 @@ def _stream(url: str, limit: int) -> Generator[bytes]:
     """
     from http.client import HTTPException
     from urllib.error import HTTPError
-    from urllib.request import urlopen
 
-    received, inflater = 0, zlib.decompressobj(wbits=GZIP_WBITS)
+    received, inflater, started = 0, zlib.decompressobj(wbits=GZIP_WBITS), time.monotonic()
+
+    def wait_for(answer: Callable[[], T]) -> T:
+        left = started + MIRROR_TIMEOUT + received / SLOWEST - time.monotonic()
+        try:
+            return call_within(left, answer)
+        except TimeoutError:
+            took = f"in {time.monotonic() - started:.0f} seconds"
+            raise DatasetError(f"{url}: too slow, {received} bytes {took}") from None
+
     try:
-        with urlopen(url, timeout=MIRROR_TIMEOUT) as response:
+        with open_request() as ask:
+            response = wait_for(lambda: ask(url, MIRROR_TIMEOUT))
             while not inflater.eof:
-                packed = response.read(CHUNK_BYTES)
+                packed = wait_for(lambda: response.read1(CHUNK_BYTES))
                 received += len(packed)
                 if not packed or received > limit:
                     raise DatasetError(f"{url}: {'ends early' if not packed else f'sends more than {limit} bytes'}")

@@ -7,16 +7,19 @@ publish into it. So before anything is made each is asked whether it sees that f
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from advae.arrayfiles import explain
+from advae.deadlines import call_within
 from advae.errors import DiskError, KilledError, UsageError
 from advae.registry import Registry, library_versions
 from advae.workflows.pools import Pool, R, T
@@ -25,7 +28,12 @@ if TYPE_CHECKING:
     from distributed import Client
 
 PATIENCE = 10
-"""Seconds in which a scheduler must answer, and its workers."""
+"""Seconds in which a scheduler must answer."""
+
+WORKERS_PATIENCE = 60
+"""Seconds in which its workers must: they import what they need first, and may be at work."""
+
+NO_TLS = "tls:// needs a certificate and a key in dask's configuration (distributed.comm.tls)"
 
 INSTALL = 'pip install "advae[dask]"'
 
@@ -80,26 +88,38 @@ def _connect(address: str) -> Iterator[Client]:
     import warnings
 
     try:
-        from dask import config
-
-        # What it says of lost workers and connections would go to stderr; this is read when it is imported.
-        quiet = dict.fromkeys(("distributed", "distributed.client", "tornado", "tornado.application"), "CRITICAL")
-        with config.set({"logging": quiet}):
-            from distributed import Client
+        import distributed  # noqa: F401
     except ImportError:
         raise UsageError(f"--backend dask needs dask and distributed: {INSTALL}") from None
+    # What they say of lost workers and connections would go to stderr.
+    for name in ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
         # It warns of versions, which we compare ourselves.
         warnings.simplefilter("ignore")
         try:
-            client = Client(address, timeout=PATIENCE, set_as_default=False)
-        except (OSError, ValueError) as error:
-            raise UsageError(f"no dask scheduler answers at {address!r} (such as tcp://HOST:8786): {error}") from None
+            # Its own limit, which tells more where it holds, begins anew with each step.
+            client = call_within(PATIENCE + 2, partial(_open_client, address))
+        except Exception as error:
+            # Whatever it is that answers there, dask does not expect it.
+            why = NO_TLS if isinstance(error, TypeError) and address.startswith("tls:") else explain(error)
+            raise UsageError(f"no dask scheduler answers at {address!r} (such as tcp://HOST:8786): {why}") from None
     try:
         yield client
     finally:
         # Whatever ends this, the scheduler drops what nobody waits for any more.
-        client.close(timeout=PATIENCE)
+        with suppress(Exception):
+            call_within(PATIENCE + 2, partial(client.close, timeout=PATIENCE))
+
+
+def _open_client(address: str) -> Client:
+    from distributed import Client
+
+    class Quiet(Client):  # type: ignore[misc]
+        def __del__(self) -> None:
+            """Do nothing: dask's own waits for a scheduler that has not answered, and shows a traceback."""
+
+    return Quiet(address, timeout=PATIENCE, set_as_default=False)
 
 
 # ---------------------------------------------------------------- the workers
@@ -107,18 +127,26 @@ def _connect(address: str) -> Iterator[Client]:
 
 def _inspect(client: Client, address: str, site: Site, tell: Callable[[str], None]) -> None:
     """Raise UsageError where there are no workers, or one of them cannot do the work."""
-    workers = client.scheduler_info(n_workers=-1)["workers"]
+    workers = _ask(address, PATIENCE, partial(client.scheduler_info, n_workers=-1))["workers"]
     if not workers:
         raise UsageError(f"the scheduler at {address} has no workers; start some: dask worker {address} --nthreads 1")
     for name, worker in workers.items():
         if worker["nthreads"] != 1:
             raise UsageError(f"worker {name} has {worker['nthreads']} threads; start it with --nthreads 1")
-    answers = client.run(compare_site, site, on_error="return")
+    answers = _ask(address, WORKERS_PATIENCE, partial(client.run, compare_site, site, on_error="return"))
     for name, answer in sorted(answers.items()):
         if isinstance(answer, BaseException):
             raise UsageError(f"worker {name}: {answer}") from None
         if answer:
             tell(f"worker {name} has {answer}: numbers may differ in their last digits")
+
+
+def _ask(address: str, seconds: float, question: Callable[[], R]) -> R:
+    """Return the answer of a scheduler or its workers. Raises UsageError where none comes."""
+    try:
+        return call_within(seconds, question)
+    except OSError as error:
+        raise UsageError(f"the scheduler at {address} or a worker of it does not answer: {explain(error)}") from None
 
 
 def compare_site(site: Site) -> str:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import itertools
 import os
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from advae.datasets import DATASETS, DatasetRow, Decoded, IdxFile, fetch_dataset, verify_dataset
+from advae.datasets import DATASETS, DatasetRow, Decoded, IdxFile, fetch, fetch_dataset, verify_dataset
 from advae.errors import DatasetError, DiskError, UsageError
 
 from .samples import (
@@ -94,12 +98,13 @@ def test_fetch_falls_back_verifies_and_is_done_once(tmp_path: Path, mirror: Mirr
     folder = fetch_dataset("tiny", cache_dir=tmp_path, on_progress=lambda *step: progress.append(step))
     assert folder == tmp_path / "tiny"
     assert {path.name for path in folder.iterdir()} == {file.name for file in tiny.files}
-    assert len(mirror.asked) == 8
+    # A mirror that has not had the first file is not asked for the others.
+    assert len(mirror.asked) == 5
     for file in tiny.files:
         assert (file.name, file.size, file.size) in progress
     assert verify_dataset("tiny", cache_dir=tmp_path) == (str(folder), tiny.digest, None)
     fetch_dataset("tiny", cache_dir=tmp_path)
-    assert len(mirror.asked) == 8
+    assert len(mirror.asked) == 5
 
 
 def test_fetch_repairs_one_file(tmp_path: Path, mirror: Mirror, tiny: DatasetRow) -> None:
@@ -160,6 +165,79 @@ def test_a_closed_connection_is_noticed(tmp_path: Path, mirror: Mirror) -> None:
     with pytest.raises(DatasetError, match="could not be fetched"):
         fetch_dataset("tiny", cache_dir=tmp_path)
     assert list((tmp_path / "tiny").iterdir()) == []
+
+
+class Hostile:
+    """A server that answers a request by hand, and goes on until nobody listens. answer: yields what it sends."""
+
+    def __init__(self, answer: Callable[[str], Iterator[bytes]]) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/"
+        self.answer, self.gone = answer, threading.Event()
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection = self.listener.accept()[0]
+                threading.Thread(target=self.speak, args=(connection,), daemon=True).start()
+
+    def speak(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.recv(65_536)
+            for piece in self.answer(self.url):
+                connection.sendall(piece)
+        self.gone.set()
+
+
+def drip(beginning: bytes, pieces: bytes) -> Callable[[str], Iterator[bytes]]:
+    """Return what sends a beginning, and then a byte now and then for ever."""
+
+    def answer(_url: str) -> Iterator[bytes]:
+        yield beginning
+        for position in itertools.count():
+            time.sleep(0.05)
+            yield pieces[position % len(pieces) :][:1]
+
+    return answer
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+ANSWERS: dict[str, tuple[Callable[[str], Iterator[bytes]], str]] = {
+    "nothing at all": (lambda _: (time.sleep(0.05) or b"" for _ in range(20)), "timed out|too slow, 0 bytes"),
+    "a byte of a header now and then": (drip(OK + b"x: ", b"y"), "too slow, 0 bytes"),
+    "a byte of the body now and then": (drip(OK + b"\r\n\x1f\x8b\x08\x00", b"\0"), "too slow"),
+    "a byte of a chunk's size now and then": (drip(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"0"), "too slow"),
+    "go on": (lambda _: itertools.repeat(b"HTTP/1.1 100 Continue\r\n\r\n"), "too slow, 0 bytes"),
+    "see yourself": (lambda url: iter([f"HTTP/1.1 302 Found\r\nLocation: {url}\r\n\r\n".encode()]), "redirect"),
+    "a redirect with a body that has no end": (
+        lambda url: itertools.chain(
+            [f"HTTP/1.1 302 F\r\nLocation: {url}\r\n\r\n".encode()], itertools.repeat(b"x" * 999)
+        ),
+        "redirect",
+    ),
+    "see elsewhere": (
+        lambda _: iter([b"HTTP/1.1 302 Found\r\nLocation: ftp://127.0.0.1/x\r\n\r\n"]),
+        "redirects to ftp:",
+    ),
+    "headers without end": (lambda _: itertools.chain([OK], itertools.repeat(b"a: b\r\n")), "more than 100 headers"),
+}
+
+
+@pytest.mark.parametrize("case", ANSWERS)
+def test_a_mirror_takes_no_longer_than_it_may_and_the_next_is_asked(
+    case: str, tmp_path: Path, mirror: Mirror, tiny: DatasetRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "MIRROR_TIMEOUT", 0.4)
+    answer, reason = ANSWERS[case]
+    hostile, started = Hostile(answer), time.monotonic()
+    with hostile.listener:
+        fetch_dataset("tiny", cache_dir=tmp_path, mirrors=[hostile.url, f"{mirror.url}/good/"])
+        assert hostile.gone.wait(10), "it was listened to for ever"
+        with pytest.raises(DatasetError, match=reason) as caught:
+            fetch_dataset("tiny", cache_dir=tmp_path / "other", mirrors=[hostile.url, f"{mirror.url}/none/"])
+    assert f"{mirror.url}/none/{tiny.files[0].name}.gz: HTTP" in str(caught.value)
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.usefixtures("tiny")
