@@ -72,7 +72,7 @@ def call_at(columns: int | None, *arguments: object) -> Outcome:
 
 def read_back(stream: IO[bytes]) -> str:
     stream.seek(0)
-    return stream.read().decode()
+    return stream.read().decode(errors="surrogateescape")
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -157,7 +158,7 @@ def summarise_seeds(made: Sequence[Made], classifiers: dict[str, ClassifierRecip
 
 
 def _what_was_done(recipe: RunRecipe) -> str:
-    return recipe.model_copy(update={"classifier": "", "twin": None, "surrogate": None}).model_dump_json()
+    return json.dumps(recipe.model_dump(mode="json", exclude={"classifier", "twin", "surrogate"}))
 
 
 def _is_defended(made: Made, classifiers: dict[str, ClassifierRecipe]) -> bool:

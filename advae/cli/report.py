@@ -85,7 +85,7 @@ def put_report(session: Session, comparison: Comparison, files: Mapping[str, Pat
     console = session.console
     drawn = summarize(comparison, width=console.width, encoding=console.encoding, chart=console.is_terminal)
     for part in () if session.quiet else drawn:
-        session.tell(part)
+        session.tell_lines(part.split("\n")) if isinstance(part, str) else session.tell(part)
     paths = {name: str(path) for name, path in files.items()}
     document = {"page": paths.get("html"), "files": paths, "runs": [run.id for run in comparison.runs]}
     session.put(document, next(iter(paths.values())))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -82,18 +82,25 @@ class Session:
             yield progress
 
     def tell(self, message: RenderableType) -> None:
-        """Show people a line or a table, unless they asked for quiet."""
+        """Show people a line or a table, unless they asked for quiet. A name in a line makes no second one."""
+        if isinstance(message, str):
+            self.tell_lines([message])
         # What people read must not decide whether a command succeeds: their disk may be full.
+        with suppress(OSError):
+            if not (self.quiet or isinstance(message, str)):
+                self.console.print(message)
+
+    def tell_lines(self, lines: Iterable[str]) -> None:
+        """Show people some lines, unless they asked for quiet."""
         with suppress(OSError):
             if self.quiet:
                 return
-            if isinstance(message, str):
-                message = "\n".join(map(printable, message.split("\n")))
-            if isinstance(message, str) and not sys.stderr.isatty():
-                # Rich takes its time over thousands of lines, to no end where there is no terminal.
-                print(message, file=sys.stderr)
+            text = "\n".join(map(printable, lines))
+            if sys.stderr.isatty():
+                self.console.print(text)
             else:
-                self.console.print(message)
+                # Rich takes its time over thousands of lines, to no end where there is no terminal.
+                print(text, file=sys.stderr)
 
     def complain(self, message: str) -> None:
         """Show people what is wrong, also those who asked for quiet."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from advae.errors import printable
 from advae.report.gaps import weigh_gap
 from advae.report.judging import count_elsewhere, count_verdicts, summarize_verdicts
 from advae.report.rows import Comparison, Row
 from advae.report.standings import Group, Standing, find_groups
 from advae.report.wording import (
     COLLAPSED,
+    NBSP,
     NOT_ESTABLISHED,
     NOT_RUN,
     format_eps,
@@ -32,7 +34,10 @@ def answer(comparison: Comparison) -> str:
     """Return the answer: a few sentences; a line for each where there are several datasets or kinds of classifier."""
     groups = find_groups(comparison)
     lines = [" ".join([*_answer_group(group), *_vouch(group), *_admit(group)]) for group in groups]
-    return lines[0] if len(groups) == 1 else "\n".join([_introduce(groups), *lines])
+    # A name in them begins no line.
+    return "\n".join(
+        printable(line, keep=NBSP) for line in (lines if len(groups) == 1 else [_introduce(groups), *lines])
+    )
 
 
 def _introduce(groups: Sequence[Group]) -> str:

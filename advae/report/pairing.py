@@ -76,7 +76,7 @@ def drop_copies(manifests: Iterable[Manifest]) -> list[Manifest]:
     found: dict[str, Manifest] = {}
     for manifest in manifests:
         recipe, _ = manifest.as_run()
-        key = recipe.model_copy(update={"save_adversarial": False}).model_dump_json()
+        key = json.dumps(recipe.model_dump(mode="json", exclude={"save_adversarial"}))
         if not (key in found and recipe.save_adversarial):
             found[key] = manifest
     return list(found.values())

@@ -19,11 +19,8 @@ def render_template(name: str, **context: Any) -> str:
 
 
 def _clean(value: Any) -> Any:
-    """Return what a template shows: a text with what cannot be printed escaped, all else as it is.
-
-    Markup was made by another template; a line of text may end, and its spaces may be such as do not break.
-    """
-    return printable(value, keep=f"\n{NBSP}") if isinstance(value, str) and not hasattr(value, "__html__") else value
+    """Return what a template shows: a text with what cannot be printed escaped; markup, made by another, as it is."""
+    return printable(value, keep=NBSP) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 @cache

@@ -58,7 +58,7 @@ def list_entries(
     # People at a terminal read the table; a pipeline gets the ids.
     if session.quiet or not sys.stdout.isatty():
         session.put(None, "\n".join(entry.id for entry in entries))
-    session.tell(_tabulate(entries, tags))
+    session.tell_lines(_tabulate(entries, tags))
 
 
 def _describe_row(entry: Glance, tags: dict[str, list[str]]) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def _describe_row(entry: Glance, tags: dict[str, list[str]]) -> dict[str, Any]:
     }
 
 
-def _tabulate(entries: list[Glance], tags: dict[str, list[str]]) -> str:
+def _tabulate(entries: list[Glance], tags: dict[str, list[str]]) -> list[str]:
     """Return aligned lines; thousands of them take no time, which Rich's tables do."""
     rows = [COLUMNS] + [
         (
@@ -87,9 +87,7 @@ def _tabulate(entries: list[Glance], tags: dict[str, list[str]]) -> str:
         for entry in entries
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 # ---------------------------------------------------------------- show
