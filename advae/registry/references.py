@@ -170,5 +170,7 @@ def resolve_id(references: References, ids: list[str], ref: str, kind: Kind | No
 
 
 def _has_prefix(id_: str, ref: str) -> bool:
-    """Whether ``ref`` begins the id, with its kind or without; short prefixes must still say something."""
-    return len(ref) >= 2 and (id_.startswith(ref) or id_.partition("-")[2].startswith(ref))
+    """Whether ``ref`` begins the id, with its kind or without; a kind alone, or one digit, says too little."""
+    kind, _, digits = id_.partition("-")
+    begins = len(ref) >= 2 and digits.startswith(ref) and ref not in KINDS
+    return begins or (len(ref) > len(kind) + 1 and id_.startswith(ref))

@@ -121,8 +121,7 @@ RESOLVED = [
     ("0123456789ab", "ae", AE),
     ("0123456789ab", "clf", CLF),
     ("012345", "clf", CLF),
-    ("run", None, RUN),
-    ("run-", None, RUN),
+    ("run-a", None, RUN),
     ("ab", None, RUN),
     ("clf-0", None, CLF),
     ("ae-01f", None, IDS[1]),
@@ -138,7 +137,8 @@ def test_an_id_or_its_beginning_stands_for_an_entry(
 
 
 UNRESOLVED = {
-    "ae-": "ambiguous; name one of ae-0123456789ab, ae-01ffffffffff",
+    **{kind: f"no entry {kind!r}" for kind in ("ae", "ae-", "clf", "clf-", "run", "run-")},
+    "ae-0": "ambiguous; name one of ae-0123456789ab, ae-01ffffffffff",
     "01": "ambiguous",
     "0123456789ab": "ambiguous; name one of ae-0123456789ab, clf-0123456789ab",
     "a": "no entry 'a'",
