@@ -30,6 +30,7 @@ LINES: dict[tuple[str, ...], list[str]] = {
     ("reproduce",): ["--plan plan.toml --out out", "--plan plan.toml --dry-run", "--show-plan"],
     ("purify",): ["--ae {ae} in.npy out.npy"],
     ("predict",): ["--clf {nn} in.npy"],
+    ("registry", "init"): ["new"],
     ("registry", "ls"): [""],
     ("registry", "show"): ["{ae}"],
     ("registry", "tag"): ["{ae} mine"],

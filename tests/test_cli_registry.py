@@ -370,21 +370,29 @@ def test_gc_says_what_it_would_remove_and_then_removes_it(scene: Scene) -> None:
     draft = scene.home / "tmp" / "publish-0000000000000000"
     draft.mkdir()
     os.utime(draft, (0, 0))
+    lock = scene.home / "locks" / "ae-000000000000.lock"
+    lock.touch()
+    os.utime(lock, (0, 0))
     before = read_tree(scene.home)
-    dry = succeed("registry", "gc", "--dry-run")
+    young = succeed("registry", "gc", "--dry-run")
+    assert young.out == ""
+    assert "2 entries came here less than a day ago and stay; --no-grace removes them, too" in young.err
+    gc = ("registry", "gc", "--no-grace")
+    dry = succeed(*gc, "--dry-run")
     assert dry.out.split() == [behind.id, lonely.id]
     assert dry.err.startswith("2 entries (")
-    assert dry.err.endswith("1 left-over drafts would be removed\n")
-    document = succeed("registry", "gc", "--dry-run", "--json").json
+    assert dry.err.endswith(f"2 left-over files would be removed\n{draft}\n{lock}\n")
+    document = succeed(*gc, "--dry-run", "--json").json
     assert (document["dry_run"], document["entries"]) == (True, [behind.id, lonely.id])
-    assert document["drafts"] == ["publish-0000000000000000"]
+    assert (document["drafts"], document["young"]) == (["publish-0000000000000000"], 0)
+    assert document["paths"] == [str(draft), str(lock)]
     assert document["bytes"] == scene.registry.size(lonely) + scene.registry.size(behind)
     assert read_tree(scene.home) == before
-    done = succeed("registry", "gc", "--json").json
+    done = succeed(*gc, "--json").json
     assert done == document | {"dry_run": False}
     assert sorted(succeed("registry", "ls", "-q").out.split()) == sorted([scene.ae, scene.clf, scene.run])
-    assert list_names(scene.home / "tmp") == []
-    assert succeed("registry", "gc").out == ""
+    assert list_names(scene.home / "tmp") == list_names(scene.home / "locks") == []
+    assert succeed(*gc).out == ""
     succeed("registry", "verify")
 
 
@@ -392,10 +400,10 @@ def test_gc_keeps_what_is_being_made(scene: Scene) -> None:
     lonely = publish(scene.registry, make_autoencoder_recipe(seed=5))
     with locks.hold(scene.registry.layout, "clf-0123456789ab", (lonely.id,), pytest.fail):
         before = read_tree(scene.home)
-        assert succeed("registry", "gc", "--dry-run").out == ""
+        assert succeed("registry", "gc", "--no-grace", "--dry-run").out == ""
         assert read_tree(scene.home) == before
-        assert succeed("registry", "gc").out == ""
-    assert succeed("registry", "gc").id == lonely.id
+        assert succeed("registry", "gc", "--no-grace").out == ""
+    assert succeed("registry", "gc", "--no-grace").id == lonely.id
 
 
 def test_gc_is_refused_while_an_entry_cannot_be_read(scene: Scene) -> None:

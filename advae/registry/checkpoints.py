@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from advae.arrayfiles import DAMAGED, check_stored_arrays, explain, read_stored_arrays
 from advae.errors import DiskError
-from advae.registry.layout import Layout, make_folder, remove_tree, write_npz
+from advae.registry.layout import FORMS, Layout, list_folder, make_folder, remove_tree, write_npz
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,5 +59,5 @@ class Checkpoint:
 
 def find_finished(layout: Layout, finished: Callable[[str], bool]) -> list[Path]:
     """Return the files of entries that are there by now."""
-    found = sorted(layout.checkpoints.glob("*.npz")) if layout.checkpoints.is_dir() else []
-    return [path for path in found if finished(path.stem)]
+    found = (path for path in list_folder(layout.checkpoints) if FORMS["checkpoints"].fullmatch(path.name))
+    return [path for path in found if path.is_file() and finished(path.stem)]

@@ -2,80 +2,113 @@
 
 from __future__ import annotations
 
-import functools
 import math
+import os
 import re
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-from advae.errors import AdvaeError, CorruptError
-from advae.identity import ID, KINDS, kind_of
+from advae.errors import AdvaeError, CorruptError, DiskError
+from advae.identity import KINDS, kind_of
 from advae.registry import locks
 from advae.registry.checkpoints import find_finished
-from advae.registry.layout import DRAFT, remove_tree
+from advae.registry.layout import DRAFT, FORMS, LOCK, PROBE, Layout, remove_tree
 from advae.registry.references import LATEST
 from advae.registry.store import Registry
 
 DEAD_AFTER = 24 * 3600.0
-"""Seconds after which a draft's process is taken to be gone: a draft is written in seconds, or as fast as a pipe."""
+"""Seconds after which a draft's process is taken to be gone, and nobody to come back for an entry without a name."""
 
+AT_ONCE = 1000
+"""How many entries are taken out of sight before all that might need them is looked through once more."""
 
-LOCK = re.compile(rf"{ID.pattern}\.lock")
+Parents = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
 class Garbage:
-    """What could be removed: ids, dependants first; paths under tmp/, checkpoints/ and locks/.
+    """What could be removed: ids, dependants first; paths of drafts and checkpoints, and of locks.
 
-    sizes: bytes of the artifacts, by id; known: all ids that there were.
+    sizes: bytes of the artifacts, by id; parents: of all entries that there were; arrived: when each of these ids came
+    to this disk; young: how many more there are, which came less than a day ago or are needed by such.
     """
 
     entries: tuple[str, ...]
     sizes: dict[str, int]
-    known: frozenset[str]
+    parents: Parents
+    arrived: dict[str, float]
     drafts: tuple[Path, ...]
     locks: tuple[Path, ...]
+    young: int
 
 
-def find_garbage(registry: Registry) -> Garbage:
+def find_garbage(registry: Registry, *, grace: bool = True) -> Garbage:
     """Return what is reached by no tag, not by ``latest``, no run, and nothing that is being made; and dead drafts.
 
-    A checkpoint is one once its entry is there: until then it is hours of somebody's work.
+    A checkpoint is one once its entry is there: until then it is hours of somebody's work. grace: leave what came to
+    this disk less than a day ago, and what that rests on.
 
-    Raises CorruptError where an entry cannot be read: what it needs is not known.
+    Raises CorruptError where an entry cannot be read: what it needs is not known; DiskError where a folder is a link.
     """
     # In this order, so that what is published, named and unlocked between two looks is seen by the later one.
-    reached = _find_wanted(registry)
+    wanted = _find_wanted(registry)
     entries, corrupt = registry.glance()
     if corrupt:
         raise CorruptError(
             f"{', '.join(corrupt)} cannot be read, so what is still needed is not known; "
             "`advae registry verify` says why, `advae registry rm` removes it"
         )
+    _refuse_links(registry)
     parents = {entry.id: entry.parents for entry in entries}
-    reached |= {id_ for id_ in parents if kind_of(id_) == "run"}
+    reached = _follow(parents, wanted | {id_ for id_ in parents if kind_of(id_) == "run"})
+    arrived = {id_: _read_arrival(registry, id_) for id_ in parents if id_ not in reached}
+    limit = time.time() - DEAD_AFTER
+    kept = _follow(parents, (id_ for id_, at in arrived.items() if grace and at >= limit))
+    going = {entry.id: entry for entry in entries if entry.id not in reached | kept}
+    order = [*TopologicalSorter({id_: entry.parents for id_, entry in going.items()}).static_order()][::-1]
+    layout = registry.layout
+    probes = [path for place in (layout.entries, *_list_places(layout)) for path in _find_dead(place, PROBE)]
+    return Garbage(
+        entries=tuple(id_ for id_ in order if id_ in going),
+        sizes={id_: entry.size for id_, entry in going.items()},
+        parents=parents,
+        arrived={id_: arrived[id_] for id_ in going},
+        drafts=(*_find_dead(layout.tmp, DRAFT), *probes, *find_finished(layout, parents.__contains__)),
+        locks=tuple(_find_dead(layout.locks, LOCK)),
+        young=len(kept & parents.keys() - reached),
+    )
+
+
+def _refuse_links(registry: Registry) -> None:
+    """Raise DiskError where a folder of the home is a link: what lies behind it may be anybody's."""
+    places = [*(registry.home / name for name in FORMS), *_list_places(registry.layout)]
+    links = [path for path in places if path.is_symlink()]
+    if links:
+        raise DiskError(f"{links[0]} is a link, through which nothing is removed; put a folder in its place")
+
+
+def _list_places(layout: Layout) -> list[Path]:
+    """Return the folders that names are in."""
+    return [layout.refs, *(layout.refs / kind for kind in KINDS)]
+
+
+def _follow(parents: Parents, ids: Iterable[str]) -> set[str]:
+    """Return ids and all that they rest on."""
+    reached = set(ids)
     queue = list(reached)
     while queue:
         new = set(parents.get(queue.pop(), ())) - reached
         reached |= new
         queue += new
-    unreached = [entry for entry in entries if entry.id not in reached]
-    order = [*TopologicalSorter({entry.id: entry.parents for entry in unreached}).static_order()][::-1]
-    return Garbage(
-        tuple(id_ for id_ in order if id_ in parents and id_ not in reached),
-        {entry.id: entry.size for entry in unreached},
-        frozenset(parents),
-        (*_find_dead(registry.layout.tmp, DRAFT), *find_finished(registry.layout, parents.__contains__)),
-        tuple(_find_dead(registry.layout.locks, LOCK)),
-    )
+    return reached
 
 
 def _find_wanted(registry: Registry) -> set[str]:
-    """Return the ids that are being made, or that are named, and what those being made will rest on."""
+    """Return the ids that are being made, or that are named, and what those being made, and running commands, need."""
     making = locks.find_in_making(registry.layout)
     named = {id_ for kind in KINDS if (id_ := registry.references.read(kind, LATEST))} | set(registry.tags())
     return named | set(making) | {parent for parents in making.values() for parent in parents}
@@ -88,6 +121,14 @@ def _find_dead(folder: Path, name: re.Pattern[str]) -> list[Path]:
     return [path for path in found if name.fullmatch(path.name) and _read_time(path) < limit]
 
 
+def _read_arrival(registry: Registry, id_: str) -> float:
+    """Return when an entry came to this disk: nothing that is copied or unpacked brings that time along."""
+    try:
+        return (registry.layout.entries / id_).lstat().st_ctime
+    except FileNotFoundError:
+        return math.inf
+
+
 def _read_time(path: Path) -> float:
     try:
         return path.lstat().st_mtime
@@ -96,29 +137,31 @@ def _read_time(path: Path) -> float:
         return math.inf
 
 
-def remove_garbage(registry: Registry, garbage: Garbage, on_removed: Callable[[str], None] = lambda id_: None) -> None:
-    """Remove what ``find_garbage`` found, telling each id that is gone. Raises DiskError.
+def remove_garbage(
+    registry: Registry, garbage: Garbage, on_removed: Callable[[str | Path], None] = lambda what: None
+) -> None:
+    """Remove what ``find_garbage`` found, telling each id, and each path beside the entries, that is gone.
 
-    What somebody has named, or has begun to build on, since it was found stays.
+    What somebody has named, has begun to build on or has put in its place since it was found stays. Raises DiskError.
     """
-    for id_ in garbage.entries:
-        if registry.remove_unless(id_, functools.partial(_is_needed, registry, garbage, id_)):
-            on_removed(id_)
+    parents = dict(garbage.parents)
+
+    def find_needed() -> set[str]:
+        wanted = _find_wanted(registry)
+        for id_ in registry.ids():
+            if id_ not in parents:
+                with suppress(AdvaeError):
+                    parents[id_] = registry.glance_at(id_).parents
+        return _follow(parents, wanted | (parents.keys() - garbage.parents.keys()))
+
+    for start in range(0, len(garbage.entries), AT_ONCE):
+        ids, needed = garbage.entries[start : start + AT_ONCE], find_needed()
+        going = [id_ for id_ in ids if id_ not in needed and _read_arrival(registry, id_) == garbage.arrived[id_]]
+        registry.remove_unless(going, find_needed, on_removed)
     for path in garbage.drafts:
         remove_tree(path)
     for path in garbage.locks:
         locks.remove_unused(path)
-
-
-def _is_needed(registry: Registry, garbage: Garbage, id_: str) -> bool:
-    return id_ in _find_wanted(registry) or id_ in _find_needed(registry, garbage.known)
-
-
-def _find_needed(registry: Registry, known: Collection[str]) -> set[str]:
-    """Return what the entries rest on that were published since ``known`` was all that there is."""
-    found: set[str] = set()
-    for id_ in registry.ids():
-        if id_ not in known:
-            with suppress(AdvaeError):
-                found |= set(registry.glance_at(id_).parents)
-    return found
+    for path in (*garbage.drafts, *garbage.locks):
+        if not os.path.lexists(path):
+            on_removed(path)

@@ -25,6 +25,7 @@ from advae.registry.layout import (
     Layout,
     exchange,
     hash_file,
+    try_moving,
     write_npz,
     write_synced,
 )
@@ -63,7 +64,7 @@ class Entries:
         Raises NotFoundError where there is none, CorruptError where it is not what it claims to be, DiskError where
         the system does not let us read it.
         """
-        self.layout.refuse_newer_schema()
+        self.layout.check()
         return self._read_manifest(id_, decode)
 
     def _read_manifest(
@@ -101,12 +102,12 @@ class Entries:
 
     def glance_at(self, id_: str) -> Glance:
         """Return what a list shows of an entry. Raises as ``manifest`` does."""
-        self.layout.refuse_newer_schema()
+        self.layout.check()
         return self._read_manifest(id_, _glance_at)
 
     def ids(self, kind: Kind | None = None) -> list[str]:
         """Return all ids of a kind, sorted; none where there is no home yet."""
-        self.layout.refuse_newer_schema()
+        self.layout.check()
         try:
             with os.scandir(self.layout.entries) as found:
                 names = sorted(entry.name for entry in found)
@@ -245,10 +246,16 @@ class Entries:
 
     # ------------------------------------------------------------ writing
 
-    def check_writable(self) -> None:
-        """Raise DiskError where an entry could not be published, before hours are spent on making it."""
-        with self.layout.writing(), self.layout.draft("check"):
-            pass
+    def check_writable(self, kind: Kind | None = None) -> None:
+        """Raise DiskError where an entry could not be published, before hours are spent on making it.
+
+        kind: what a name will be given to, None for no name.
+        """
+        with self.layout.writing(), self.layout.draft("check") as folder:
+            names = self.layout.refs / kind if kind else self.layout.entries
+            for place in dict.fromkeys((self.layout.entries, names if names.is_dir() else self.layout.refs)):
+                if place.is_dir():
+                    try_moving(folder, place)
 
     def publish(
         self,

@@ -4,6 +4,7 @@
 <home>/entries/<id>/manifest.json + artifacts      appears by one rename, never changes
 <home>/refs/<kind>/<alias>        one line: an id
 <home>/locks/<id>.lock            who is making an entry right now; correctness never depends on it
+<home>/locks/lease-<number>.lock  which entries a running command needs
 <home>/checkpoints/<id>.npz       how far an unfinished training has come
 <home>/tmp/                       drafts, and what is about to be removed
 """
@@ -22,10 +23,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from advae.arrayfiles import require_regular
+from advae.arrayfiles import explain, require_regular
 from advae.drafts import sync
 from advae.errors import CorruptError, DiskError
-from advae.identity import SCHEMA
+from advae.identity import ID, KINDS, SCHEMA
 from advae.registry.documents import UPGRADE
 
 if TYPE_CHECKING:
@@ -37,6 +38,20 @@ MANIFEST = "manifest.json"
 
 DRAFT = re.compile(r"[a-z]+-[0-9a-f]{16}(-.+)?")
 """The names of what lies in tmp/: what it is, a random number, and of what is moved aside its own name."""
+
+PROBE = re.compile(r"\.check-[0-9a-f]{16}")
+"""The names of what is moved into a folder and out again, to see whether that can be done."""
+
+LOCK = re.compile(rf"({ID.pattern}|lease-[0-9a-f]{{16}})\.lock")
+
+FORMS = {
+    "entries": ID,
+    "refs": re.compile("|".join(KINDS)),
+    "locks": LOCK,
+    "checkpoints": re.compile(rf"({ID.pattern})\.npz"),
+    "tmp": DRAFT,
+}
+"""The folders of a home, and the names of what lies in each; those that begin with a dot are file managers'."""
 
 TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 """What renaming a folder onto something that is there says."""
@@ -54,17 +69,58 @@ class Layout:
         self.checkpoints = home / "checkpoints"
         self.tmp = home / "tmp"
 
-    def refuse_newer_schema(self) -> None:
-        """Raise CorruptError where VERSION says that a newer program wrote here."""
+    def check(self) -> None:
+        """Raise DiskError where the home is none of ours, CorruptError where a newer program wrote here.
+
+        Ours is what is not there yet, or empty, or has a VERSION as we write it. Or holds nothing but our own folders:
+        whoever made them may have been killed before the VERSION.
+        """
+        if not self._has_version() and (foreign := self._find_foreign(alone=True)):
+            raise DiskError(
+                f"{self.home} is not a registry: it holds {foreign.relative_to(self.home)}; name an empty folder "
+                f"with --home DIR, or `advae registry init {self.home}` makes it one"
+            )
+
+    def _has_version(self) -> bool:
+        """Return whether VERSION is ours; False where there is none. Raises DiskError, CorruptError."""
         try:
             require_regular(self.version)
-            content = read_small(self.version).strip()
-        except OSError:
-            return
-        except ValueError as error:
-            raise CorruptError(f"{self.version}: {error}") from None
-        if not (content.isdigit() and int(content) <= SCHEMA):
-            raise CorruptError(f"{self.version} says schema {content[:20].decode(errors='replace')!r}, {UPGRADE}")
+            with self.version.open("rb") as stream:
+                content = stream.read(1000)
+        except FileNotFoundError:
+            return False
+        except (OSError, ValueError) as error:
+            raise DiskError(f"{self.home} cannot be a registry: {self.version}: {explain(error)}") from None
+        if not re.fullmatch(rb"[1-9][0-9]*\n?", content):
+            raise DiskError(
+                f"{self.home} is not a registry: advae did not write its VERSION; name an empty folder with --home DIR"
+            )
+        if int(content[:20]) > SCHEMA:
+            raise CorruptError(f"{self.version} says schema {content[:20].decode().strip()!r}, {UPGRADE}")
+        return True
+
+    def _find_foreign(self, *, alone: bool = False) -> Path | None:
+        """Return what is not ours among what has our folders' names and lies in them; alone: among all of the home."""
+        for path in list_folder(self.home):
+            form = FORMS.get(path.name)
+            if not form:
+                # Another process may have written the VERSION between the two looks.
+                if alone and path.name not in ("lost+found", self.version.name):
+                    return path
+            elif path.is_symlink() or not path.is_dir():
+                return path
+            else:
+                strange = (inner for inner in list_folder(path) if not form.fullmatch(inner.name))
+                if found := next(strange, None):
+                    return found
+        return None
+
+    def adopt(self) -> None:
+        """Make the folder a home, whatever lies beside ours in it. Raises DiskError where something has our names."""
+        if not self._has_version() and (foreign := self._find_foreign()):
+            raise DiskError(f"{self.home} cannot be a registry: advae did not write {foreign}; name an empty folder")
+        with self.writing():
+            self._make()
 
     @contextmanager
     def aside(self, what: str) -> Iterator[Callable[[str], Path]]:
@@ -72,7 +128,7 @@ class Layout:
 
         Nothing is made beforehand: a disk on which not even a folder fits can be emptied this way.
         """
-        self._prepare()
+        self.prepare()
         token, used = secrets.token_hex(8), list[Path]()
 
         def spare(name: str) -> Path:
@@ -88,7 +144,7 @@ class Layout:
     @contextmanager
     def draft(self, what: str) -> Iterator[Path]:
         """Give a new folder in tmp/, as open to others as the umask says, and remove it with all that is left in it."""
-        self._prepare()
+        self.prepare()
         folder = self.tmp / f"{what}-{secrets.token_hex(8)}"
         folder.mkdir()
         try:
@@ -96,9 +152,12 @@ class Layout:
         finally:
             remove_tree(folder)
 
-    def _prepare(self) -> None:
-        """Make the folders, and let VERSION say that this program has written here."""
-        self.refuse_newer_schema()
+    def prepare(self) -> None:
+        """Make the folders of a home that is ours, with a VERSION that says that this program has written here."""
+        self.check()
+        self._make()
+
+    def _make(self) -> None:
         for folder in (self.entries, self.locks, self.tmp):
             make_folder(folder)
         if read_small(self.version) != _VERSION_LINE:
@@ -126,12 +185,25 @@ _VERSION_LINE = f"{SCHEMA}\n".encode()
 # ---------------------------------------------------------------- files
 
 
-def read_small(path: Path) -> bytes:
+def list_folder(folder: Path) -> list[Path]:
+    """Return what lies in a folder, sorted, but for names that begin with a dot; nothing where there is none.
+
+    Raises DiskError.
+    """
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise DiskError(f"{folder} cannot be read: {error.strerror}") from None
+
+
+def read_small(path: Path, most: int = 1000) -> bytes:
     """Return the beginning of a small file, nothing where it cannot be read."""
     try:
         require_regular(path)
         with path.open("rb") as stream:
-            return stream.read(1000)
+            return stream.read(most)
     except (OSError, ValueError):
         return b""
 
@@ -164,6 +236,17 @@ def make_folder(folder: Path) -> None:
             make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         sync(folder.parent)
+
+
+def try_moving(folder: Path, place: Path) -> None:
+    """Move a draft's folder into another and back. Raises OSError, naming that other, where it cannot be done."""
+    probe = place / f".{folder.name}"
+    try:
+        folder.rename(probe)
+        probe.rename(folder)
+    except OSError as error:
+        why = f"it is on another disk than {folder.parent}" if error.errno == errno.EXDEV else error.strerror
+        raise OSError(error.errno, why, str(place)) from None
 
 
 def remove_tree(path: Path) -> None:

@@ -1,7 +1,8 @@
 """Who is making an entry right now, so that the same training does not run twice at once.
 
 Entries appear by one rename, and stay right where a lock is lost, ignored or cannot be had. Besides saving work, a lock
-names what the new entry will rest on, so that `rm` and `gc` leave that alone.
+names what the new entry will rest on, so that `rm` and `gc` leave that alone. A lease is a lock of no entry: it names
+what a running command has made, or will need.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import errno
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterator
+import secrets
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,10 +21,13 @@ from typing import TYPE_CHECKING
 
 from advae.errors import DiskError, printable
 from advae.identity import ID
-from advae.registry.layout import Layout, read_small
+from advae.registry.layout import LOCK, Layout, read_small
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
+
+MOST = 1 << 24
+"""Bytes of a lock that are read: more than a lease has that names 100,000 entries."""
 
 PATIENCE = 10.0
 """Seconds after which people are told again whom they wait for."""
@@ -64,6 +69,13 @@ def hold(layout: Layout, id_: str, parents: tuple[str, ...], tell: Callable[[str
             lock.release()
 
 
+@contextmanager
+def lease(layout: Layout, ids: Iterable[str]) -> Iterator[None]:
+    """Name entries, there or not yet, that `rm` and `gc` must leave alone meanwhile; it ends with this process."""
+    with hold(layout, f"lease-{secrets.token_hex(8)}", tuple(sorted(set(ids))), lambda line: None):
+        yield
+
+
 def _acquire(lock: BaseFileLock, layout: Layout, id_: str, tell: Callable[[str], None]) -> bool:
     """Return whether the lock is held now; False where none can be had."""
     from filelock import Timeout
@@ -73,7 +85,7 @@ def _acquire(lock: BaseFileLock, layout: Layout, id_: str, tell: Callable[[str],
         try:
             lock.acquire(timeout=patience)
         except Timeout:
-            tell(f"waiting for {_name_holder(layout, id_)}, which is making {id_}")
+            tell(f"waiting for {_name_holder(layout, id_, since=True)}, which is making {id_}")
         except OSError as error:
             # EACCES: somebody else's, left behind in a home that several people share.
             if error.errno not in (*NO_LOCKS, errno.EACCES, errno.EPERM):
@@ -86,13 +98,20 @@ def _acquire(lock: BaseFileLock, layout: Layout, id_: str, tell: Callable[[str],
 
 
 def find_in_making(layout: Layout) -> dict[str, tuple[str, ...]]:
-    """Return the ids that somebody is making right now, with the entries that these will rest on."""
+    """Return the ids that somebody is making right now, and the leases, each with the entries that it will rest on."""
     making = {}
     for path in sorted(layout.locks.glob("*.lock")):
-        if ID.fullmatch(path.stem) and _is_held(path):
+        if LOCK.fullmatch(path.name) and _is_held(path):
             holder = _read_holder(layout, path.stem)
             making[path.stem] = holder.parents if holder else ()
     return making
+
+
+def name_need(layout: Layout, name: str) -> str:
+    """Return for people who needs what a lock or a lease names."""
+    if ID.fullmatch(name):
+        return f"{name}, which is being made right now"
+    return f"a running command ({_name_holder(layout, name)})"
 
 
 def _is_held(path: Path) -> bool:
@@ -163,7 +182,7 @@ def _sign_unlocked(path: Path, parents: tuple[str, ...]) -> bool:
 
 def _read_holder(layout: Layout, id_: str) -> Holder | None:
     try:
-        holder = json.loads(read_small(_locate(layout, id_)))
+        holder = json.loads(read_small(_locate(layout, id_), MOST))
         pid, host, since, parents = (holder[name] for name in ("pid", "host", "since", "parents"))
         return Holder(int(pid), str(host), str(since), tuple(map(str, parents)))
     except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
@@ -171,6 +190,8 @@ def _read_holder(layout: Layout, id_: str) -> Holder | None:
         return None
 
 
-def _name_holder(layout: Layout, id_: str) -> str:
+def _name_holder(layout: Layout, id_: str, *, since: bool = False) -> str:
     holder = _read_holder(layout, id_)
-    return printable(f"process {holder.pid} on {holder.host} (since {holder.since})") if holder else "another process"
+    if not holder:
+        return "another process"
+    return printable(f"process {holder.pid} on {holder.host}{f' (since {holder.since})' if since else ''}")

@@ -6,7 +6,8 @@ Nothing is executed on load: manifests are JSON, arrays are .npz read without pi
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,7 +65,7 @@ class Registry(Entries):
 
     def untag(self, alias: str) -> list[str]:
         """Remove a tag and return the ids that it stood for. Raises NotFoundError where there is none."""
-        self.layout.refuse_newer_schema()
+        self.layout.check()
         with self.layout.writing():
             return self.references.remove(alias)
 
@@ -86,6 +87,16 @@ class Registry(Entries):
             pass
 
     # ------------------------------------------------------------ making and removing
+
+    @contextmanager
+    def lease(self, ids: Iterable[str]) -> Iterator[None]:
+        """Keep entries, there or not yet, from ``remove`` and ``gc`` while a command runs that needs them."""
+        with ExitStack() as stack:
+            # Where nothing can be written nothing is made: what is there is given out all the same.
+            with suppress(DiskError), self.layout.writing():
+                self.layout.prepare()
+                stack.enter_context(locks.lease(self.layout, ids))
+            yield
 
     def checkpoint(self, id_: str, tell: Callable[[str], None] = lambda line: None) -> Checkpoint:
         """Return where the training of an entry keeps how far it has come."""
@@ -117,7 +128,7 @@ class Registry(Entries):
             if latest:
                 self._try_latest(before, tell)
             return before, True
-        self.check_writable()
+        self.check_writable(recipe.kind if latest else None)
         with locks.hold(self.layout, id_, recipe.parents, tell):
             # Another process may have made it since, or while this one waited.
             after = self.find_sound(id_, force=force)
@@ -173,10 +184,10 @@ class Registry(Entries):
             raise NotFoundError(f"no entry {id_} in {self.home}")
         going = self._list_dependants(id_)
         needing = sorted(new for new, parents in making.items() if {*parents, new} & {*going})
-        if needing == [id_]:
+        if id_ in needing:
             raise UsageError(f"{id_} is being made right now")
         if needing:
-            raise UsageError(f"{id_} is needed by {', '.join(needing)}, which is being made right now")
+            raise UsageError(f"{id_} is needed by {', '.join(locks.name_need(self.layout, one) for one in needing)}")
         if len(going) > 1 and not recursive:
             raise UsageError(
                 f"{id_} is needed by {', '.join(going[:-1])}; remove those first, or all of them with --recursive"
@@ -224,20 +235,32 @@ class Registry(Entries):
             self._drop_names(id_)
             return True
 
-    def remove_unless(self, id_: str, needed: Callable[[], bool]) -> bool:
-        """Remove an entry, or put it back where somebody has come to need it; return whether it is gone."""
-        target = self.layout.entries / id_
+    def remove_unless(
+        self, ids: Iterable[str], find_needed: Callable[[], Collection[str]], on_removed: Callable[[str], None]
+    ) -> None:
+        """Remove entries, in this order, but put back those that somebody has come to need; tell each that is gone.
+
+        find_needed: looks for these once all are out of everybody's sight: whoever comes then finds them gone, and says
+        so.
+        """
         with self.layout.writing(), self.layout.aside("remove") as spare:
-            hidden = spare(id_)
+            hidden, needed = dict[str, Path](), None
             try:
-                target.rename(hidden)
-            except FileNotFoundError:
-                return False
-            # Out of everybody's sight, so that whoever comes now finds it gone and says so.
-            if needed():
-                if not os.path.lexists(target):
-                    hidden.rename(target)
-                return False
-            sync(self.layout.entries)
-            self._drop_names(id_)
-            return True
+                for id_ in ids:
+                    # What has lain in tmp/ for long is removed by another `gc`.
+                    with suppress(OSError):
+                        os.utime(self.layout.entries / id_)
+                    with suppress(FileNotFoundError):
+                        (self.layout.entries / id_).rename(path := spare(id_))
+                        hidden[id_] = path
+                needed = find_needed()
+            finally:
+                # The last one first: others may rest on it.
+                for id_, path in reversed(list(hidden.items())):
+                    if (needed is None or id_ in needed) and not os.path.lexists(self.layout.entries / id_):
+                        path.rename(self.layout.entries / id_)
+                        del hidden[id_]
+            if hidden:
+                sync(self.layout.entries)
+            for id_ in hidden:
+                on_removed(id_)

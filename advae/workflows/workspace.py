@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,8 @@ def _tell_of_dependants(workspace: Workspace, id_: str) -> None:
 
 def refuse_inside(workspace: Workspace, target: Path, what: str = "FILE") -> None:
     """Raise UsageError for what would be written into the registry's own folder, also through a link."""
-    if target.resolve().is_relative_to(workspace.registry.home.resolve()):
+    # Unlike Path.resolve, it takes a link to itself.
+    if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(workspace.registry.home)):
         raise UsageError(f"bad {what} {target}: it lies in the registry; write it elsewhere")
 
 

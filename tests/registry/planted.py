@@ -122,7 +122,7 @@ def _remove_names_last(self: Registry, id_: str) -> bool:
 
 @contextmanager
 def _draft_for_ever(self: Layout, what: str) -> Iterator[Path]:
-    self._prepare()
+    self.prepare()
     folder = self.tmp / f"{what}-{time.monotonic_ns()}"
     folder.mkdir()
     yield folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import shutil
@@ -15,9 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from advae.errors import CorruptError
+from advae.errors import CorruptError, DiskError, UsageError
 from advae.records import Manifest, entry_id
-from advae.registry import Registry, layout, locks
+from advae.registry import Registry, collection, layout, locks
 from advae.registry.collection import DEAD_AFTER, find_garbage, remove_garbage
 from tests.entries import (
     list_names,
@@ -40,7 +41,7 @@ def registry(tmp_path: Path) -> Registry:
 def collect(registry: Registry) -> list[str]:
     """Collect and return what has gone."""
     before = registry.ids()
-    remove_garbage(registry, find_garbage(registry))
+    remove_garbage(registry, find_garbage(registry, grace=False))
     return [id_ for id_ in before if id_ not in registry.ids()]
 
 
@@ -53,8 +54,8 @@ def publish_pair(registry: Registry, seed: int) -> tuple[Manifest, Manifest]:
 
 
 def test_an_empty_home_has_no_garbage_and_is_not_made(registry: Registry) -> None:
-    assert find_garbage(registry).entries == ()
-    remove_garbage(registry, find_garbage(registry))
+    assert find_garbage(registry, grace=False).entries == ()
+    remove_garbage(registry, find_garbage(registry, grace=False))
     assert not registry.home.exists()
 
 
@@ -159,7 +160,7 @@ def test_what_is_being_made_and_what_it_will_rest_on_stays(make: Any, registry: 
         lock = registry.layout.locks / f"{entry_id(recipe)}.lock"
         signed, before = lock.read_bytes(), read_tree(registry.home / "entries")
         for _ in range(2):
-            garbage = find_garbage(registry)
+            garbage = find_garbage(registry, grace=False)
             assert ae.id not in garbage.entries
             assert len(garbage.entries) == 1
         assert lock.read_bytes() == signed
@@ -167,21 +168,122 @@ def test_what_is_being_made_and_what_it_will_rest_on_stays(make: Any, registry: 
         remove_garbage(registry, garbage)
         assert registry.ids() == [ae.id]
     # Who made it is gone, however it went.
-    assert find_garbage(registry).entries == (ae.id,)
+    assert find_garbage(registry, grace=False).entries == (ae.id,)
 
 
 def test_an_entry_that_is_made_anew_stays(registry: Registry) -> None:
     entry = publish(registry)
     with make_in_thread(registry, entry.id, ()):
-        assert find_garbage(registry).entries == ()
-    assert find_garbage(registry).entries == (entry.id,)
+        assert find_garbage(registry, grace=False).entries == ()
+    assert find_garbage(registry, grace=False).entries == (entry.id,)
 
 
 def test_a_lock_that_nobody_holds_keeps_nothing(registry: Registry) -> None:
     ae, _ = publish_pair(registry, 1)
     for content in (b"", b'{"pid": 1, "host": "x", "since": "x", "parents": ["%s"]}' % ae.id.encode(), b"\xff"):
         (registry.layout.locks / "clf-0123456789ab.lock").write_bytes(content)
-        assert ae.id in find_garbage(registry).entries
+        assert ae.id in find_garbage(registry, grace=False).entries
+
+
+def test_what_a_running_command_needs_stays_until_it_ends(registry: Registry) -> None:
+    ae, clf = publish_pair(registry, 1)
+    other = publish(registry)
+    with registry.lease([clf.id, "run-000000000000"]):
+        assert find_garbage(registry, grace=False).entries == (other.id,)
+        for needed in (ae, clf):
+            with pytest.raises(UsageError, match=rf"is needed by a running command \(process {os.getpid()} on .*\)$"):
+                registry.remove(needed.id, recursive=True)
+        with registry.lease([other.id]):
+            assert collect(registry) == []
+        # Made meanwhile, as a surrogate is.
+        assert collect(registry) == [other.id]
+    assert list_names(registry.layout.locks) == []
+    assert collect(registry) == sorted((ae.id, clf.id))
+
+
+def _lease_for_ever(home: Path, ids: list[str], held: Any) -> None:
+    with Registry(home).lease(ids):
+        held.set()
+        time.sleep(600)
+
+
+def test_a_lease_dies_with_its_process(registry: Registry) -> None:
+    many = [publish(registry, make_autoencoder_recipe(seed=seed)).id for seed in range(3)]
+    # More than fit into a lock.
+    named = [*many, *(f"run-{number:012x}" for number in range(5000))]
+    context = multiprocessing.get_context("spawn")
+    held = context.Event()
+    process = context.Process(target=_lease_for_ever, args=(registry.home, named, held), daemon=True)
+    process.start()
+    try:
+        assert held.wait(60)
+        assert collect(registry) == []
+    finally:
+        process.kill()
+        process.join(30)
+    (lock,) = registry.layout.locks.iterdir()
+    assert set(collect(registry)) == set(many)
+    assert lock.exists()
+    os.utime(lock, (0, 0))
+    collect(registry)
+    assert not lock.exists()
+
+
+def test_where_nothing_can_be_written_a_lease_stops_nobody(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(registry)
+    monkeypatch.setattr(locks, "hold", lambda *_: pytest.fail("held"))
+    monkeypatch.setattr(layout, "make_folder", lambda folder: os.open("/proc/none", os.O_CREAT | os.O_WRONLY))
+    with registry.lease(["ae-000000000000"]):
+        pass
+
+
+# ---------------------------------------------------------------- what came a moment ago
+
+
+@pytest.fixture
+def tomorrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let gc look a day and an hour from now: the time at which a file came to a disk cannot be set."""
+    now = time.time
+    monkeypatch.setattr(collection.time, "time", lambda: now() + DEAD_AFTER + 3600)
+
+
+def test_what_came_less_than_a_day_ago_stays_with_what_it_rests_on(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ae, clf = publish_pair(registry, 1)
+    old = publish(registry, make_autoencoder_recipe(seed=2))
+    lstat = Path.lstat
+
+    def age(path: Path) -> Any:
+        found = lstat(path)
+        return os.stat_result(found, {"st_ctime": 0.0}) if path.name in (ae.id, old.id) else found
+
+    monkeypatch.setattr(Path, "lstat", age)
+    # Whatever it says of itself: an import brings old dates.
+    os.utime(registry.layout.entries / clf.id, (0, 0))
+    garbage = find_garbage(registry)
+    assert (garbage.entries, garbage.young) == ((old.id,), 2)
+    remove_garbage(registry, garbage)
+    assert registry.ids() == [ae.id, clf.id]
+
+
+def test_what_came_yesterday_goes_and_what_comes_from_the_future_stays(
+    registry: Registry, tomorrow: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ae, clf = publish_pair(registry, 1)
+    assert (find_garbage(registry).entries, find_garbage(registry).young) == ((clf.id, ae.id), 0)
+    monkeypatch.setattr(collection.time, "time", lambda: 0.0)
+    assert (find_garbage(registry).entries, find_garbage(registry).young) == ((), 2)
+
+
+def test_what_is_replaced_after_it_was_found_stays(registry: Registry) -> None:
+    ae, clf = publish_pair(registry, 1)
+    garbage = find_garbage(registry, grace=False)
+    time.sleep(0.01)
+    publish(registry, make_autoencoder_recipe(seed=1), replace=True)
+    remove_garbage(registry, garbage)
+    assert registry.ids() == [ae.id]
+    assert clf.id in garbage.entries
 
 
 # ---------------------------------------------------------------- what goes
@@ -192,7 +294,7 @@ def test_dependants_go_first(registry: Registry, monkeypatch: pytest.MonkeyPatch
     for seed in range(4):
         ae, _ = publish_pair(registry, seed)
         publish(registry, make_classifier_recipe(autoencoder=ae.id, seed=seed + 50))
-    garbage = find_garbage(registry)
+    garbage = find_garbage(registry, grace=False)
     assert len(garbage.entries) == 12
     rename, seen = os.rename, []
 
@@ -211,15 +313,15 @@ def test_dependants_go_first(registry: Registry, monkeypatch: pytest.MonkeyPatch
 def test_what_is_named_after_it_was_found_stays(registry: Registry) -> None:
     """Between the look and the removal somebody may have come to need it."""
     pairs = [publish_pair(registry, seed) for seed in range(4)]
-    garbage = find_garbage(registry)
+    garbage = find_garbage(registry, grace=False)
     assert len(garbage.entries) == 8
     registry.tag(pairs[0][0], "best")
     registry.mark_latest(pairs[1][0])
     run = publish(registry, make_run_recipe(classifier=pairs[2][1].id))
     with make_in_thread(registry, "clf-0123456789ab", (pairs[3][0].id,)):
         remove_garbage(registry, garbage)
-    kept = {pairs[0][0].id, pairs[1][0].id, pairs[2][1].id, pairs[3][0].id, run.id}
-    assert kept <= set(registry.ids())
+    kept = {pairs[0][0].id, pairs[1][0].id, pairs[2][1].id, pairs[2][0].id, pairs[3][0].id, run.id}
+    assert set(registry.ids()) == kept
     assert registry.resolve("best") == pairs[0][0]
 
 
@@ -228,7 +330,7 @@ def test_what_has_gone_meanwhile_is_no_error(registry: Registry) -> None:
     dead = registry.layout.tmp / "publish-0000000000000000"
     dead.mkdir()
     os.utime(dead, (0, 0))
-    garbage = find_garbage(registry)
+    garbage = find_garbage(registry, grace=False)
     registry.remove(clf.id)
     dead.rmdir()
     remove_garbage(registry, garbage)
@@ -243,7 +345,7 @@ def test_an_unreadable_entry_stops_it(registry: Registry) -> None:
     locate(registry, clf).write_bytes(b"{}")
     before = read_tree(registry.home)
     with pytest.raises(CorruptError, match=rf"{clf.id}.*still needed.*advae registry rm") as caught:
-        find_garbage(registry)
+        find_garbage(registry, grace=False)
     assert caught.value.exit_code == 4
     assert read_tree(registry.home) == before
     registry.remove(clf.id)
@@ -259,8 +361,8 @@ def test_looking_changes_nothing(registry: Registry) -> None:
         os.utime(path, (0, 0))
     before = {path: (path.lstat().st_mtime_ns, path.lstat().st_size) for path in registry.home.rglob("*")}
     content = read_tree(registry.home)
-    first = find_garbage(registry)
-    assert find_garbage(registry) == first
+    first = find_garbage(registry, grace=False)
+    assert find_garbage(registry, grace=False) == first
     assert len(first.drafts) == len(first.locks) == 1
     assert read_tree(registry.home) == content
     assert {path: (path.lstat().st_mtime_ns, path.lstat().st_size) for path in registry.home.rglob("*")} == before
@@ -287,7 +389,7 @@ def test_a_young_draft_stays_and_an_old_one_goes(registry: Registry) -> None:
     single = registry.layout.tmp / "version-0000000000000000"
     single.write_bytes(b"2\n")
     os.utime(single, (0, 0))
-    garbage = find_garbage(registry)
+    garbage = find_garbage(registry, grace=False)
     assert set(garbage.drafts) == {*old, single}
     remove_garbage(registry, garbage)
     assert list_names(registry.layout.tmp) == sorted(path.name for path in young)
@@ -299,7 +401,7 @@ def test_what_others_keep_in_a_folder_of_such_a_name_stays(registry: Registry) -
     names = ["notes.txt", "publish", "publish-0", "ssh-XXXXabcd", "report-2024", "Publish-0123456789abcdef"]
     for name in names:
         put_draft(registry, name, 1e9)
-    assert find_garbage(registry).drafts == ()
+    assert find_garbage(registry, grace=False).drafts == ()
     collect(registry)
     assert list_names(registry.layout.tmp) == sorted(names)
 
@@ -330,6 +432,60 @@ def test_a_link_among_the_drafts_is_not_followed(registry: Registry, tmp_path: P
     collect(registry)
     assert list_names(registry.layout.tmp) == []
     assert (outside / "deep" / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["tmp", "entries", "locks", "checkpoints", "refs", "refs/ae"])
+def test_nothing_is_removed_through_a_link(name: str, registry: Registry, tmp_path: Path) -> None:
+    entry = publish(registry)
+    registry.tag(entry, "best")
+    registry.checkpoint(entry.id).save({"x": np.zeros(1)})
+    put_draft(registry, "publish-0000000000000000", 1e9)
+    far = tmp_path / "far"
+    (registry.home / name).rename(far)
+    (registry.home / name).symlink_to(far)
+    before = read_tree(tmp_path)
+    with pytest.raises(DiskError, match=rf"^{registry.home / name} is a link, through which nothing is removed"):
+        find_garbage(registry, grace=False)
+    assert read_tree(tmp_path) == before
+
+
+def test_a_probe_that_was_left_behind_goes_like_a_draft(registry: Registry) -> None:
+    entry = publish(registry)
+    registry.mark_latest(entry)
+    places = [registry.layout.entries, registry.layout.refs, registry.layout.refs / "ae"]
+    for place in places:
+        for name in (".check-0000000000000000", ".check-mine", "check-0000000000000000"):
+            (place / name).mkdir()
+            os.utime(place / name, (0, 0))
+    assert registry.ids() == [entry.id]
+    assert registry.resolve("latest", "ae") == entry
+    garbage = find_garbage(registry)
+    assert garbage.drafts == tuple(place / ".check-0000000000000000" for place in places)
+    told: list[Any] = []
+    remove_garbage(registry, garbage, told.append)
+    assert tuple(told) == garbage.drafts
+
+
+@pytest.mark.parametrize("at", ["find", "rename"])
+def test_a_removal_that_is_cut_short_puts_back_what_is_not_judged(
+    at: str, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [publish(registry, make_autoencoder_recipe(seed=seed)).id for seed in range(3)]
+    rename = os.rename
+
+    def fail() -> set[str]:
+        raise KeyboardInterrupt
+
+    def stop(source: Any, target: Any) -> None:
+        if Path(source).name == ids[1] and "tmp" in str(target):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(source))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", stop if at == "rename" else rename)
+    with pytest.raises((KeyboardInterrupt, DiskError)):
+        registry.remove_unless(ids, fail, pytest.fail)
+    assert registry.ids() == sorted(ids)
+    assert list_names(registry.layout.tmp) == []
 
 
 def test_old_locks_go_and_those_that_are_held_or_young_stay(registry: Registry) -> None:

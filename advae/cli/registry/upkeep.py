@@ -1,14 +1,29 @@
-"""``advae registry rm``, ``verify`` and ``gc``."""
+"""``advae registry init``, ``rm``, ``verify`` and ``gc``."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from advae.cli.groups import SESSION, OptionalRefArgument, RefArgument, grouped
 from advae.cli.session import Session
 from advae.errors import CorruptError
+from advae.registry import Registry
+
+if TYPE_CHECKING:
+    from advae.registry.collection import Garbage
+
+
+@grouped(session=SESSION)
+def make_home(
+    session: Session, folder: Annotated[Path, typer.Argument(metavar="DIR", help="Also one that is not empty.")]
+) -> None:
+    """Make a folder a registry, whatever else lies in it; prints its path, for --home."""
+    home = folder.absolute()
+    Registry(home).layout.adopt()
+    session.put({"home": str(home)}, str(home))
 
 
 @grouped(session=SESSION)
@@ -52,22 +67,36 @@ def verify_entries(session: Session, ref: OptionalRefArgument = None) -> None:
 def collect_garbage(
     session: Session,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    no_grace: Annotated[
+        bool, typer.Option("--no-grace", help="Also entries that came to this disk less than a day ago.")
+    ] = False,
 ) -> None:
-    """Remove entries that no tag, no run and no `latest` reaches, and what killed processes left over a day ago."""
+    """Remove entries that no tag, no run and no `latest` reaches, and what killed processes left, after a day."""
     from advae.registry.collection import find_garbage, remove_garbage
 
     registry = session.registry
-    garbage = find_garbage(registry)
-    gone: list[str] = []
+    garbage = find_garbage(registry, grace=not no_grace)
+    gone: list[str | Path] = [*garbage.entries, *garbage.drafts, *garbage.locks] if dry_run else []
     try:
-        if dry_run:
-            gone += garbage.entries
-        else:
+        if not dry_run:
             remove_garbage(registry, garbage, gone.append)
     finally:
         # Also where it ends half-way: what is gone is gone.
-        size = sum(garbage.sizes[id_] for id_ in gone)
-        drafts = [path.name for path in garbage.drafts]
-        what = f"{len(gone)} entries ({size / 1e6:.2f} MB) and {len(drafts)} left-over drafts"
-        session.tell(f"{what} {'would be' if dry_run else 'were'} removed")
-        session.put({"dry_run": dry_run, "entries": gone, "bytes": size, "drafts": drafts}, "\n".join(gone))
+        _put_collected(session, garbage, gone, dry_run=dry_run)
+
+
+def _put_collected(session: Session, garbage: Garbage, gone: list[str | Path], *, dry_run: bool) -> None:
+    """Print the ids that are gone, and tell what else is."""
+    ids = [one for one in gone if isinstance(one, str)]
+    paths = [one for one in gone if isinstance(one, Path)]
+    drafts = [path.name for path in paths if path in garbage.drafts]
+    size = sum(garbage.sizes[id_] for id_ in ids)
+    what = f"{len(ids)} entries ({size / 1e6:.2f} MB) and {len(paths)} left-over files"
+    session.tell("\n".join([f"{what} {'would be' if dry_run else 'were'} removed", *map(str, paths)]))
+    if garbage.young:
+        session.tell(f"{garbage.young} entries came here less than a day ago and stay; --no-grace removes them, too")
+    session.put(
+        {"dry_run": dry_run, "entries": ids, "bytes": size, "drafts": drafts}
+        | {"paths": [str(path) for path in paths], "young": garbage.young},
+        "\n".join(ids),
+    )
