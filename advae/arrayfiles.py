@@ -10,8 +10,10 @@ import tokenize
 import warnings
 import zipfile
 import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,8 +37,8 @@ MAX_DIRECTORY = 1 << 20
 _OPENING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """How a file is opened that may turn out to be a pipe to which nobody writes."""
 
-_END = b"PK\x05\x06" + bytes(18)
-"""What an archive without a comment ends with, but for the numbers."""
+_END, _LOCATOR, _END64 = 22, 20, 56
+"""Bytes at the end of an archive without a comment; the two that go before it where numbers need 64 bits."""
 
 MAX_AXES = 32
 """What every version of numpy can read."""
@@ -84,7 +86,14 @@ def read_regular(path: str, longest: int) -> bytes:
         os.close(handle)
 
 
-def read_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
+class Header(NamedTuple):
+    """What an array claims to be."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+def read_header(stream: IO[bytes], size: int) -> Header:
     """Return shape and dtype of a .npy stream of ``size`` bytes.
 
     Raises ValueError unless it holds numbers and exactly as many as it claims, or one of DAMAGED.
@@ -116,74 +125,100 @@ def read_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], np.dtype
     if any(isinstance(n, bool) or n < 0 for n in shape) or math.prod(shape) * dtype.itemsize != left:
         claimed = " x ".join(map(str, shape)) or "one"
         raise ValueError(f"it claims {claimed} {dtype} values, got {left} bytes for them")
-    return shape, dtype
+    return Header(shape, dtype)
 
 
-def _require_small_directory(path: Path, size: int) -> None:
+def _require_small_directory(stream: IO[bytes], size: int) -> None:
     """Raise ValueError where an archive claims a directory that is more than any .npz of ours has.
 
-    zipfile reads it whole, and takes ten times the memory.
+    zipfile reads it whole, and takes ten times the memory. Where there is a record of 64-bit numbers, it goes by that
+    alone, whatever the archive's last bytes say.
     """
-    with path.open("rb") as stream:
-        stream.seek(max(0, size - len(_END)))
-        end = stream.read(len(_END))
-    if len(end) < len(_END) or end[:4] != _END[:4]:
-        raise ValueError("it is no archive that numpy.savez writes")
+    stream.seek(max(0, size - _END - _LOCATOR - _END64))
+    tail = stream.read(_END + _LOCATOR + _END64)
+    end, locator, record = tail[-_END:], tail[-_END - _LOCATOR : -_END], tail[: -_END - _LOCATOR]
     claimed = int.from_bytes(end[12:16], "little")
-    # All ones: it is longer than 4 GiB, and says so elsewhere.
-    if claimed > MAX_DIRECTORY and not (claimed == 0xFFFFFFFF and size > claimed):
+    ours = end[:4] == b"PK\x05\x06" and end[20:] == b"\0\0"
+    if locator[:4] == b"PK\x06\x07":
+        # Elsewhere than right before it, some versions of zipfile find it and others do not.
+        ours &= record[:4] == b"PK\x06\x06" and int.from_bytes(locator[8:16], "little") == size - len(tail)
+        claimed = int.from_bytes(record[40:48], "little")
+    if not ours:
+        raise ValueError("it is no archive that numpy.savez writes")
+    if claimed > MAX_DIRECTORY:
         raise ValueError(f"its directory claims {claimed} bytes, expected at most {MAX_DIRECTORY}")
 
 
-def check_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
-    """Raise ValueError as ``read_header`` does, or one of DAMAGED, unless a member of an .npz is an array."""
+@contextmanager
+def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Give an .npz whose list of members takes little memory. Raises ValueError or one of DAMAGED."""
+    size = require_regular(path)
+    with path.open("rb") as stream:
+        _require_small_directory(stream, size)
+        with zipfile.ZipFile(stream) as archive:
+            yield archive
+
+
+def read_member_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Header:
+    """Return what a member of an .npz claims to be.
+
+    Raises ValueError as ``read_header`` does, or one of DAMAGED, unless it is an array.
+    """
     if member.compress_type not in PACKINGS:
         raise ValueError("packed in a way that numpy.savez does not use; expected stored or deflated")
+    if member.compress_type == zipfile.ZIP_STORED and member.compress_size != member.file_size:
+        raise ValueError(f"its {member.compress_size} bytes, not packed, claim to be {member.file_size}")
     with archive.open(member) as stream:
-        read_header(stream, member.file_size)
+        return read_header(stream, member.file_size)
 
 
 def read_member(archive: zipfile.ZipFile, key: str) -> NDArray[Any]:
-    """Return one array of an .npz. Raises as ``check_member`` does."""
+    """Return one array of an .npz. Raises as ``read_member_header`` does."""
     from numpy.lib import format as npy
 
     member = archive.getinfo(f"{key}.npy")
-    check_member(archive, member)
+    read_member_header(archive, member)
     with archive.open(member) as stream:
         array: NDArray[Any] = npy.read_array(stream, allow_pickle=False)
     return array
 
 
-def _list_members(archive: zipfile.ZipFile, size: int) -> list[zipfile.ZipInfo]:
-    """Return the members of an .npz of ``size`` bytes that was written unpacked. Raises ValueError for another."""
-    members = archive.infolist()
-    if any(not member.filename.endswith(".npy") for member in members):
-        raise ValueError("it holds something else than arrays")
-    # Against the file's own size: an unpacked archive cannot hold more than itself.
-    if sum(member.file_size for member in members) > size:
-        raise ValueError("it claims to hold more than it is long")
-    return members
+@contextmanager
+def _open_stored(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, Header]]]:
+    """Give an .npz that was written unpacked, as ours are, and what each of its arrays claims to be.
+
+    Raises ValueError or one of DAMAGED for another.
+    """
+    with open_archive(path) as archive:
+        members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
+        if any(not member.filename.endswith(".npy") for member in archive.infolist()):
+            raise ValueError("it holds something else than arrays")
+        if len(members) < len(archive.infolist()):
+            raise ValueError("it holds an array twice")
+        # Against the file's own size: an unpacked archive cannot hold more than itself.
+        if sum(member.file_size for member in members.values()) > path.stat().st_size:
+            raise ValueError("it claims to hold more than it is long")
+        yield archive, {name: read_member_header(archive, member) for name, member in members.items()}
 
 
 def check_stored_arrays(path: Path) -> None:
     """Raise ValueError or one of DAMAGED where ``read_stored_arrays`` would, without taking memory for an array."""
-    size = require_regular(path)
-    _require_small_directory(path, size)
-    with zipfile.ZipFile(path) as archive:
-        for member in _list_members(archive, size):
-            check_member(archive, member)
+    with _open_stored(path) as (archive, _):
         damaged = archive.testzip()
     if damaged:
         raise ValueError(f"{damaged} does not match its checksum")
 
 
-def read_stored_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Return all arrays of an .npz that was written unpacked, as ours are. Raises ValueError or one of DAMAGED."""
-    size = require_regular(path)
-    _require_small_directory(path, size)
-    with zipfile.ZipFile(path) as archive:
-        names = [member.filename.removesuffix(".npy") for member in _list_members(archive, size)]
-        return {name: read_member(archive, name) for name in names}
+def read_stored_arrays(
+    path: Path, check: Callable[[Mapping[str, Header]], None] = lambda headers: None
+) -> dict[str, NDArray[Any]]:
+    """Return all arrays of an .npz that was written unpacked, as ours are. Raises ValueError or one of DAMAGED.
+
+    check: of what the arrays claim to be, by name, raises before one of them is read.
+    """
+    with _open_stored(path) as (archive, headers):
+        check(headers)
+        return {name: read_member(archive, name) for name in headers}
 
 
 ROUNDING = 1e-6

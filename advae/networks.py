@@ -1,9 +1,10 @@
-"""The dense layers that autoencoders and the neural classifier are built from, seeded one by one."""
+"""The dense layers that autoencoders and the neural classifier are built from, and the weights that models store."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from advae.errors import CorruptError, UsageError, unknown
 from advae.precisions import BFLOAT16
@@ -77,8 +78,8 @@ def name_seeds(seed: int, count: int) -> list[int]:
     return [int(one) for one in np.random.SeedSequence(seed).generate_state(count) >> 1]
 
 
-def dense_stack(inputs: int, sizes: Sequence[int], activations: Sequence[str], *, seed: int) -> Any:
-    """Return an untrained keras.Sequential (n, inputs) -> (n, sizes[-1]) of dense layers, Glorot uniform, zero bias.
+def dense_stack(sizes: Sequence[int], activations: Sequence[str], *, seed: int) -> Any:
+    """Return an untrained keras.Sequential (n, sizes[0]) -> (n, sizes[-1]) of dense layers, Glorot uniform, zero bias.
 
     seed: every layer's initializer is seeded from it and its position.
     """
@@ -86,9 +87,9 @@ def dense_stack(inputs: int, sizes: Sequence[int], activations: Sequence[str], *
 
     layers = [
         keras.layers.Dense(size, activation=activation, kernel_initializer=keras.initializers.GlorotUniform(seed=one))
-        for size, activation, one in zip(sizes, activations, name_seeds(seed, len(sizes)), strict=True)
+        for size, activation, one in zip(sizes[1:], activations, name_seeds(seed, len(activations)), strict=True)
     ]
-    return keras.Sequential([keras.Input((inputs,)), *layers])
+    return keras.Sequential([keras.Input((sizes[0],)), *layers])
 
 
 WIDE = 64
@@ -116,26 +117,67 @@ def refuse_unknown_activations(names: Iterable[str]) -> None:
             raise CorruptError(f"the recipe names an activation that this advae does not know: {name!r}")
 
 
-def require_weights_of(options: NetworkOptions, pixels: int, outputs: int, arrays: Arrays) -> None:
-    """Raise CorruptError where a recipe asks for a network that the stored weights are too few for.
+# ---------------------------------------------------------------- what is stored of a model
 
-    Before it is built, which takes memory for what the recipe claims.
+
+class Weight(NamedTuple):
+    """An array that is stored of a model: its shape, and the dtypes that it may have."""
+
+    shape: tuple[int, ...]
+    dtypes: tuple[str, ...] = ("float32",)
+
+
+Weights = dict[str, Weight]
+"""The arrays that are stored of a model, by name, as they follow from its recipe."""
+
+
+class Claim(Protocol):
+    """A stored array, or the header of one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+
+def dense_shapes(sizes: Sequence[int]) -> list[tuple[int, ...]]:
+    """Return the shapes of the weights of a stack of dense layers, as ``dense_stack`` builds it."""
+    return [shape for inputs, outputs in pairwise(sizes) for shape in ((inputs, outputs), (outputs,))]
+
+
+def name_weights(*shapes: Sequence[tuple[int, ...]]) -> Weights:
+    """Return the weights of networks as ``collect_weights`` names them. shapes: of one network's weights each."""
+    return {_name(n, w): Weight(shape) for n, network in enumerate(shapes) for w, shape in enumerate(network)}
+
+
+def require_weights(expected: Weights, found: Mapping[str, Claim]) -> None:
+    """Raise CorruptError unless the arrays found are those that a recipe stands for, by name, shape and dtype.
+
+    Compared before they are read and before anything is built: a recipe of a few bytes can claim gigabytes.
     """
-    stored = sum(array.size for array in arrays.values())
-    if max(pixels * options.hidden, options.hidden * options.code, pixels * outputs) > stored:
-        raise CorruptError(f"the stored weights do not fit the recipe: they are {stored} numbers")
+    for name in (*expected, *(name for name in found if name not in expected)):
+        wanted, claim = expected.get(name), found.get(name)
+        if not (wanted and _fits(wanted, claim)):
+            there = "missing" if claim is None else f"{claim.dtype} {claim.shape}"
+            should = f"should be {' or '.join(wanted.dtypes)} {wanted.shape}" if wanted else "should not be there"
+            raise CorruptError(f"the stored weights do not fit the recipe: {name[:40]!r} {should}, it is {there}")
+
+
+def _fits(wanted: Weight, claim: Claim | None) -> bool:
+    return claim is not None and claim.shape == wanted.shape and str(claim.dtype) in wanted.dtypes
+
+
+def _name(network: int, weight: int) -> str:
+    return f"{network}.{weight}"
 
 
 def collect_weights(networks: Sequence[Any]) -> Arrays:
     """Return the weights of networks as arrays named by network and position, ``0.0``, ``0.1``, ..."""
-    return {f"{n}.{w}": array for n, network in enumerate(networks) for w, array in enumerate(network.get_weights())}
+    return {_name(n, w): array for n, network in enumerate(networks) for w, array in enumerate(network.get_weights())}
 
 
 def put_weights(networks: Sequence[Any], arrays: Arrays) -> None:
-    """Set the weights that ``collect_weights`` returned. Raises CorruptError where names or shapes do not fit."""
+    """Set the weights that ``collect_weights`` returned, which ``require_weights`` found to fit."""
     for n, network in enumerate(networks):
-        expected = [(f"{n}.{w}", weight.shape) for w, weight in enumerate(network.weights)]
-        for name, shape in expected:
-            if name not in arrays or arrays[name].shape != tuple(shape) or arrays[name].dtype != "float32":
-                raise CorruptError(f"the stored weights do not fit the recipe: {name} should be float32 {tuple(shape)}")
-        network.set_weights([arrays[name] for name, _ in expected])
+        network.set_weights([arrays[_name(n, w)] for w in range(len(network.weights))])

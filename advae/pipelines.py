@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from advae.autoencoders import AUTOENCODERS, Purifier, restore_purifier
 from advae.classifiers import CLASSIFIERS, Logits
 from advae.errors import CorruptError
+from advae.networks import Weights, require_weights
 from advae.precisions import FLOAT32
-from advae.records import Manifest
+from advae.records import AutoencoderRecipe, ClassifierRecipe, Manifest, RunRecipe, entry_id
 from advae.registry import Registry
 from advae.threats import Pipeline
+
+if TYPE_CHECKING:
+    from advae.networks import Arrays
 
 WEIGHTS = "weights.npz"
 """The artifact that holds the arrays of an autoencoder or a classifier."""
@@ -17,20 +23,46 @@ HEAD = "head.npz"
 """The artifact of an autoencoder that holds the arrays of the classifier that was trained along with it."""
 
 
+def list_weights(recipe: AutoencoderRecipe | ClassifierRecipe) -> Weights:
+    """Return the arrays that follow from a recipe, by name. Raises CorruptError for a recipe that is not ours."""
+    if isinstance(recipe, AutoencoderRecipe):
+        if recipe.type not in AUTOENCODERS:
+            raise CorruptError(f"{entry_id(recipe)} is of type {recipe.type!r}, which this advae does not know")
+        return AUTOENCODERS[recipe.type].weights(recipe)
+    if recipe.model not in CLASSIFIERS:
+        raise CorruptError(f"{entry_id(recipe)} is of model {recipe.model!r}, which this advae does not know")
+    return CLASSIFIERS[recipe.model].weights(recipe)
+
+
+def read_weights(
+    registry: Registry, manifest: Manifest, recipe: AutoencoderRecipe | ClassifierRecipe, name: str = WEIGHTS
+) -> Arrays:
+    """Return the arrays of a recipe from an entry. None is read before all of them claim to be the recipe's.
+
+    Raises CorruptError where they do not, or cannot be read.
+    """
+    expected = list_weights(recipe)
+    return registry.read_arrays(manifest, name, lambda headers: require_weights(expected, headers))
+
+
+def check_pipeline(registry: Registry, classifier: Manifest) -> None:
+    """Raise CorruptError where the weights of a classifier or its purifier do not fit the recipe; builds nothing."""
+    for manifest in (find_purifier(registry, classifier), classifier):
+        if manifest and not isinstance(manifest.recipe, RunRecipe):
+            read_weights(registry, manifest, manifest.recipe)
+
+
 def load_purifier(registry: Registry, manifest: Manifest, precision: str = FLOAT32) -> Purifier:
     """Return the purifier of an ``ae`` entry. Raises CorruptError where its weights cannot be read or do not fit."""
     recipe, _ = manifest.as_autoencoder()
-    if recipe.type not in AUTOENCODERS:
-        raise CorruptError(f"{manifest.id} is of type {recipe.type!r}, which this advae does not know")
-    return restore_purifier(recipe, registry.read_arrays(manifest, WEIGHTS), precision)
+    return restore_purifier(recipe, read_weights(registry, manifest, recipe), precision)
 
 
 def load_logits(registry: Registry, manifest: Manifest, precision: str = FLOAT32) -> Logits:
     """Return the bare classifier of a ``clf`` entry, without its purifier. Raises CorruptError likewise."""
     recipe, _ = manifest.as_classifier()
-    if recipe.model not in CLASSIFIERS:
-        raise CorruptError(f"{manifest.id} is of model {recipe.model!r}, which this advae does not know")
-    return CLASSIFIERS[recipe.model].restore(recipe, registry.read_arrays(manifest, WEIGHTS), precision)
+    arrays = read_weights(registry, manifest, recipe)
+    return CLASSIFIERS[recipe.model].restore(recipe, arrays, precision)
 
 
 def find_purifier(registry: Registry, classifier: Manifest) -> Manifest | None:

@@ -8,7 +8,7 @@ import json
 import pickle
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +144,21 @@ def publish(registry: Registry, recipe: Recipe | None = None, **options: Any) ->
     return registry.publish(recipe, make_metrics(recipe), make_arrays(), **options)
 
 
+def spoil(arrays: dict[str, np.ndarray[Any, Any]]) -> Iterator[dict[str, np.ndarray[Any, Any]]]:
+    """Yield a model's arrays with each of them missing, of another shape and of another dtype, and with one more."""
+    for damaged, array in arrays.items():
+        yield {name: kept for name, kept in arrays.items() if name != damaged}
+        for changed in (array[:-1], array[..., None], array.astype("f2"), array.astype("u4")):
+            yield arrays | {damaged: changed}
+    yield arrays | {"9.9": np.zeros(1, "f4")}
+
+
+def forbid_building(patch: pytest.MonkeyPatch) -> None:
+    """Let no network be built from here on."""
+    for name in ("Sequential", "layers.Dense", "layers.Conv2D"):
+        patch.setattr(f"keras.{name}", lambda *args, **options: pytest.fail("a network was built"))
+
+
 # ---------------------------------------------------------------- files that are refused
 
 
@@ -187,6 +202,33 @@ def _change_zip(local: int, value: int) -> bytes:
     return bytes(content)
 
 
+def repeat_member(member: bytes, count: int) -> bytes:
+    """Return a zip of many names for one member."""
+    archive = encode_npz({"0.npy": member})
+    at, end = archive.index(b"PK\x01\x02"), archive.index(b"PK\x05\x06")
+    directory = archive[at:end]
+    entries = [directory.replace(b"0.npy", b"%06d.npy" % n) for n in range(count)]
+    entries = [entry[:28] + struct.pack("<H", 10) + entry[30:] for entry in entries]
+    directory = b"".join(entries)
+    sizes = struct.pack("<HHII", min(count, 65535), min(count, 65535), len(directory), at)
+    return archive[:at] + directory + archive[end : end + 8] + sizes + b"\0\0"
+
+
+def hide_directory(archive: bytes, *, ahead: int = 0) -> bytes:
+    """Return a zip whose end claims a directory of no bytes, beside a record of 64-bit numbers that is followed.
+
+    ahead: by how many bytes the record lies before where it is expected.
+    """
+    content, end = archive[:-22], archive[-22:]
+    count, size, at = struct.unpack("<8xHxxII2x", end)
+    record = struct.pack("<4sQHHIIQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, at)
+    locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, len(content), 1)
+    return content + record + bytes(ahead) + locator + end[:8] + bytes(8) + end[16:]
+
+
+MANY = repeat_member(b"", 20_000)
+"""A directory of more than a megabyte, which takes ten in memory."""
+
 BAD_NPY: dict[str, bytes] = {
     "empty": b"",
     "text": b"hello\n",
@@ -226,6 +268,12 @@ BAD_NPZ: dict[str, bytes] = {
     "unknown packing": _change_zip(8, 99),
     "encrypted": _change_zip(6, 1),
     "another checksum": _change_zip(14, 0),
+    "longer than it is packed": _change_zip(22, 200),
+    "a name twice": repeat_member(encode_npy("(1,)", bytes(4)), 2).replace(b"000001.npy", b"000000.npy"),
+    "a large directory": MANY,
+    "a large directory, by 64 bits": hide_directory(MANY),
+    "a large directory, by 64 bits and elsewhere": hide_directory(MANY, ahead=8),
+    "a comment": encode_npz({"0.0.npy": encode_npy("(1,)", bytes(4))})[:-2] + b"\x05\0hello",
     **{f"member {name}": encode_npz({"0.0.npy": content}) for name, content in BAD_NPY.items()},
 }
 """Each an .npz file that is damaged, lies, or is none of ours."""

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from advae.autoencoders.robust import OPTIONS as ROBUST_OPTIONS
 from advae.datasets import load_dataset
 from advae.identity import SCHEMA, name_recipe
 from advae.registry import Registry
@@ -37,6 +38,7 @@ from tests.entries import (
     make_classifier_recipe,
     make_metrics,
     make_run_recipe,
+    repeat_member,
     seal_document,
     seal_first_schema,
 )
@@ -357,13 +359,18 @@ def add_forgery(name: str, change: Change, offers: dict[str, int] | None = None)
     add_manifest(name, make, offers)
 
 
-def add_family(name: str, offers: dict[str, int] = USED, weights: bytes | None = None, **changes: Change) -> None:
-    """Add a family, in a home, in which every digest and every id fits, and a recipe or its weights make no sense."""
+def add_family(
+    name: str, offers: dict[str, int] = USED, weights: bytes | None = None, *, of: str = "ae", **changes: Change
+) -> None:
+    """Add a family, in a home, in which every digest and every id fits, and a recipe or its weights make no sense.
+
+    weights: of the entry of kind ``of``.
+    """
 
     def lay(scene: Scene) -> Scene:
         members = take_apart(scene.bundle)
         if weights is not None:
-            members = change_artifact(members, weights)
+            members = change_artifact(members, weights, of=of)
         members = rename_family(members, changes)
         shutil.rmtree(scene.home / "entries")
         put_members(scene, members)
@@ -686,9 +693,9 @@ add_bundle(
 add_weights("bomb: deflated npz", lambda scene: encode_npz({"0.0.npy": encode_npy("(4000000,)", bytes(16_000_000))}, 8))
 add_weights("npz claims 8 TiB", lambda scene: encode_npz({"0.0.npy": encode_npy(f"({TIB8 // 4},)")}))
 add_weights("npz claims 8 EiB", lambda scene: encode_npz({"0.0.npy": encode_npy(f"({EIB8},)")}))
-add_weights("npz of members that overlap", lambda scene: overlap(encode_npy("(25000,)", bytes(100_000)), 100))
+add_weights("npz of members that overlap", lambda scene: repeat_member(encode_npy("(25000,)", bytes(100_000)), 100))
 add_weights("npz of Python 2", lambda scene: encode_npz({"0.0.npy": encode_npy("(9L,)", bytes(4))}))
-add_weights("npz of many members", lambda scene: overlap(b"", 20_000), {"verify": 4})
+add_weights("npz of many members", lambda scene: repeat_member(b"", 20_000), {"verify": 4})
 for _name, _content in BAD_NPZ.items():
     add_weights(f"npz, {_name}", lambda scene, content=_content: content, READ)  # type: ignore[misc]
 
@@ -702,18 +709,6 @@ def enlarge_manifest(scene: Scene, size: int) -> bytes:
     (name, content), *_ = take_apart(scene.bundle)
     document = open_manifest(content) | {"versions": ["@"]}
     return encode_member(name, seal_text(document, '"@"', ",".join(["[]"] * ((size - 4000) // 3))))
-
-
-def overlap(member: bytes, count: int) -> bytes:
-    """Return a zip of many names for one member."""
-    archive = encode_npz({"0.npy": member})
-    at, end = archive.index(b"PK\x01\x02"), archive.index(b"PK\x05\x06")
-    directory = archive[at:end]
-    entries = [directory.replace(b"0.npy", b"%06d.npy" % n) for n in range(count)]
-    entries = [entry[:28] + struct.pack("<H", 10) + entry[30:] for entry in entries]
-    directory = b"".join(entries)
-    sizes = struct.pack("<HHII", min(count, 65535), min(count, 65535), len(directory), at)
-    return archive[:at] + directory + archive[end : end + 8] + sizes + b"\0\0"
 
 
 # ---------------------------------------------------------------- manifests
@@ -863,6 +858,8 @@ def in_recipe(path: str, value: Any) -> Change:
     return lambda stored: stored.update(recipe=change_at(stored["recipe"], path, value))
 
 
+PERCEPTRON: Document = {"hidden": 3, "narrow": 2, "epochs": 1, "batch_size": 16, "learning_rate": 0.001}
+
 RECIPES: dict[str, dict[str, Change]] = {
     "unknown autoencoder": {"ae": in_recipe("type", "magic")},
     "unknown activation": {"ae": in_recipe("network.activations", ["relu", "relu", "relu", "os.system"])},
@@ -904,6 +901,35 @@ for _name, _changes in {
 add_family("recipe: a side of a million", USED, ae=in_recipe("dataset.side", 10**6))
 add_family("recipe: a side of 4000", USED | {"purify": 6}, ae=in_recipe("dataset.side", 4000))
 add_family("recipe: a classifier of a side of 4000", FOREIGN, clf=in_recipe("dataset.side", 4000))
+# Layers that a check by hand of some layers' sizes leaves out: those between the body and the code, and the last one.
+add_family(
+    "recipe: a robust autoencoder of 16 GiB",
+    USED,
+    encode_npz({"0.0.npy": encode_npy("(300000,)", bytes(1_200_000))}),
+    ae=lambda stored: stored.update(
+        recipe=stored["recipe"]
+        | {
+            "type": "robust",
+            "network": stored["recipe"]["network"]
+            | {"hidden": 65_536, "code": 1, "activations": [*["leaky_relu"] * 3, "sigmoid"]},
+            "loss": "squared-error",
+            "rescale": "none",
+            "options": {name: option.default for name, option in ROBUST_OPTIONS.items()} | {"body": "dense"},
+            "recipe_rev": 2,
+        }
+    ),
+)
+add_family(
+    "recipe: a perceptron of 2 GiB",
+    PREDICTED,
+    encode_npz({"0.0.npy": encode_npy("(70000,)", bytes(280_000))}),
+    of="clf",
+    clf=lambda stored: (
+        in_recipe("model", "mlp")(stored),
+        in_recipe("dataset.classes", [str(n) for n in range(8_000)])(stored),
+        in_recipe("options", PERCEPTRON | {"hidden": 1, "narrow": 65_536})(stored),
+    ),
+)
 add_family("recipe: coefficients of three classes", {"export joblib": 4}, clf=in_recipe("dataset.classes", ["a"] * 3))
 
 
@@ -1054,7 +1080,7 @@ NPZS: dict[str, Callable[[Scene], bytes]] = {
     "npz, deflated bomb": lambda scene: encode_npz(
         dict.fromkeys(DATASET_KEYS, encode_npy("(8000000, 2, 2)", bytes(32_000_000), "|u1")), 8
     ),
-    "npz of members that overlap": lambda scene: overlap(encode_npy("(25000,)", bytes(100_000)), 100),
+    "npz of members that overlap": lambda scene: repeat_member(encode_npy("(25000,)", bytes(100_000)), 100),
 }
 DATASET_KEYS = ("x_train.npy", "y_train.npy", "x_test.npy", "y_test.npy")
 

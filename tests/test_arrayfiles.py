@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from advae.arrayfiles import DAMAGED, explain, map_array, read_header, read_member, read_regular, read_stored_arrays
-from tests.entries import BAD_NPY, BAD_NPZ, Canary, encode_npy, encode_npz
+from tests.entries import BAD_NPY, BAD_NPZ, MANY, Canary, encode_npy, encode_npz, hide_directory
 
 ignore_python_2 = pytest.mark.filterwarnings("ignore:Reading `.npy`")
 
@@ -61,6 +61,27 @@ def test_what_savez_writes_is_read(tmp_path: Path) -> None:
             np.testing.assert_array_equal(read_member(archive, name), expected, strict=True)
 
 
+def test_an_archive_that_needs_64_bits_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As numpy writes one of more than 4 GiB."""
+    for name in ("ZIP64_LIMIT", "ZIP_FILECOUNT_LIMIT"):
+        monkeypatch.setattr(zipfile, name, 0)
+    np.savez(tmp_path / "a.npz", allow_pickle=False, **ARRAYS)
+    monkeypatch.undo()
+    assert (tmp_path / "a.npz").read_bytes()[-42:-38] == b"PK\x06\x07"
+    assert list(read_stored_arrays(tmp_path / "a.npz")) == list(ARRAYS)
+
+
+def test_what_is_looked_at_first_is_what_arrays_claim(tmp_path: Path) -> None:
+    path = write(tmp_path, encode_npz({"a.npy": encode_npy("(1,)", bytes(4))}))
+
+    def check(headers: Any) -> None:
+        assert {name: (header.shape, str(header.dtype)) for name, header in headers.items()} == {"a": ((1,), "float32")}
+        raise LookupError("seen")
+
+    with pytest.raises(LookupError, match="seen"):
+        read_stored_arrays(path, check)
+
+
 def test_an_archive_of_nothing_holds_no_arrays(tmp_path: Path) -> None:
     assert read_stored_arrays(write(tmp_path, encode_npz({}))) == {}
 
@@ -95,8 +116,10 @@ def test_what_is_no_file_is_refused(tmp_path: Path, read: Callable[[Path], Any])
         (map_array, encode_npy("(1000000000, 9)")),
         (read_stored_arrays, encode_npz({"a.npy": encode_npy("(1000000000, 9)")})),
         (read_stored_arrays, encode_npz({"a.npy": encode_npy("(25000000,)", bytes(10**8))}, zipfile.ZIP_DEFLATED)),
+        (read_stored_arrays, MANY),
+        (read_stored_arrays, hide_directory(MANY)),
     ],
-    ids=["npy", "npz", "bomb"],
+    ids=["npy", "npz", "bomb", "directory", "directory by 64 bits"],
 )
 def test_no_memory_is_taken_for_a_claim(tmp_path: Path, read: Callable[[Path], Any], content: bytes) -> None:
     path = write(tmp_path, content)

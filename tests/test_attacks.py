@@ -107,7 +107,7 @@ def test_linear_direction_through_a_purifier_agrees_with_finite_differences() ->
 
     rng = np.random.default_rng(3)
     _weights, _bias, logits = linear_model(rng, 4, 16)
-    coder = dense_stack(16, (12, 16), ("tanh", "softplus"), seed=3)
+    coder = dense_stack((16, 12, 16), ("tanh", "softplus"), seed=3)
     x = rng.uniform(0.4, 0.6, size=(6, 16)).astype("f4")
     y = rng.integers(0, 4, 6)
 

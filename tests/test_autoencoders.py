@@ -23,11 +23,14 @@ from advae.autoencoders import (
 from advae.autoencoders.controls import CONTROLS
 from advae.autoencoders.losses import gaussian_kl, kl_sparsity
 from advae.autoencoders.noises import NOISES
+from advae.autoencoders.robust import build_robust
 from advae.batching import apply
 from advae.classifiers import build_head
 from advae.errors import CorruptError, UsageError
+from advae.networks import Weight, collect_weights
 from advae.records import Dataset, entry_id
 from advae.requests import AutoencoderRequest, NetworkRequest
+from tests.entries import forbid_building, spoil
 
 AS_THEY_ARE = {*CONTROLS, "robust"}
 """Kinds whose output is never rescaled."""
@@ -339,17 +342,34 @@ def test_what_does_not_exist_or_fit_is_a_usage_error(
         make_recipe(request_, digits)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in AUTOENCODERS if kind != "binary"])
-def test_weights_of_another_shape_are_refused(kind: str, digits: Dataset) -> None:
-    recipe, arrays, _ = fit(digits, ask(kind))
-    for damaged in arrays:
-        for changed in (
-            {name: array for name, array in arrays.items() if name != damaged},
-            arrays | {damaged: arrays[damaged][:-1]},
-            arrays | {damaged: arrays[damaged].astype("f8")},
-        ):
-            with pytest.raises(CorruptError, match="do not fit the recipe"):
-                restore_purifier(recipe, changed)
+@pytest.mark.parametrize(
+    "asked",
+    [
+        *map(ask, AUTOENCODERS),
+        ask("robust", options={"body": "dense"}),
+        ask("variational", options={"sample": True}),
+    ],
+    ids=lambda request: "-".join((request.type, *map(str, request.options.values()))),
+)
+def test_weights_follow_from_the_recipe_and_others_are_refused_before_anything_is_built(
+    asked: AutoencoderRequest, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, arrays, _ = fit(digits, asked)
+    declared = AUTOENCODERS[asked.type].weights(recipe)
+    assert declared == {name: Weight(array.shape) for name, array in arrays.items()}
+    forbid_building(monkeypatch)
+    assert AUTOENCODERS[asked.type].weights(recipe) == declared
+    for changed in spoil(arrays):
+        with pytest.raises(CorruptError, match="do not fit the recipe"):
+            restore_purifier(recipe, changed)
+
+
+@pytest.mark.parametrize("side", range(1, 8))
+def test_the_weights_of_a_convolution_follow_from_any_side(side: int, digits: Dataset) -> None:
+    recipe = make_recipe(ask("robust"), digits)
+    small = recipe.model_copy(update={"dataset": recipe.dataset.model_copy(update={"side": side})})
+    built = {name: Weight(array.shape) for name, array in collect_weights(build_robust(small)).items()}
+    assert AUTOENCODERS["robust"].weights(small) == built
 
 
 # ---------------------------------------------------------------- what a report shows of one

@@ -11,8 +11,10 @@ import pytest
 from advae.batching import apply
 from advae.classifiers import CLASSIFIERS, make_recipe, rebuild_regression
 from advae.errors import CorruptError, UsageError
+from advae.networks import require_weights
 from advae.records import Dataset, LogisticOptions
 from advae.requests import ClassifierRequest, LogisticRequest, NetworkRequest
+from tests.entries import forbid_building, spoil
 
 REQUESTS = {
     "lr": ClassifierRequest(model="lr"),
@@ -145,14 +147,30 @@ def test_options_of_the_other_model_are_refused(digits: Dataset) -> None:
         make_recipe(ClassifierRequest(model="svm"), digits, None)
 
 
-def test_coefficients_that_do_not_fit_are_refused(digits: Dataset) -> None:
+@pytest.mark.parametrize("classes", [2, 10])
+@pytest.mark.parametrize("model", CLASSIFIERS)
+def test_weights_follow_from_the_recipe_and_others_are_refused_before_anything_is_built(
+    model: str, classes: int, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = ClassifierRequest(model=model, network=None if model == "lr" else NetworkRequest(epochs=1))
+    recipe, fitted = fit(quick, digits if classes == 10 else take_two_classes(digits))
+    declared = CLASSIFIERS[model].weights(recipe)
+    assert declared.keys() == fitted.arrays.keys()
+    require_weights(declared, fitted.arrays)
+    forbid_building(monkeypatch)
+    assert CLASSIFIERS[model].weights(recipe) == declared
+    for changed in spoil(fitted.arrays):
+        with pytest.raises(CorruptError, match="do not fit the recipe"):
+            CLASSIFIERS[model].restore(recipe, changed, "float32")
+        if model == "lr":
+            with pytest.raises(CorruptError, match="do not fit the recipe"):
+                rebuild_regression(recipe, changed, None)
+
+
+def test_classes_that_are_not_counted_from_0_are_refused(digits: Dataset) -> None:
     recipe, fitted = fit(ClassifierRequest(model="lr"), digits)
-    for damaged in (
-        {"coef": fitted.arrays["coef"]},
-        fitted.arrays | {"coef": fitted.arrays["coef"][:, :-1]},
-        fitted.arrays | {"classes": fitted.arrays["classes"] + 1},
-    ):
-        with pytest.raises(CorruptError):
-            CLASSIFIERS["lr"].restore(recipe, damaged, "float32")
-        with pytest.raises(CorruptError):
-            rebuild_regression(recipe, damaged, None)
+    damaged = fitted.arrays | {"classes": fitted.arrays["classes"] + 1}
+    with pytest.raises(CorruptError):
+        CLASSIFIERS["lr"].restore(recipe, damaged, "float32")
+    with pytest.raises(CorruptError):
+        rebuild_regression(recipe, damaged, None)

@@ -143,7 +143,7 @@ def guard_memory() -> Iterator[None]:
     """Let Keras draw no large weights: what TensorFlow takes is not traced, and may be more than there is."""
     import keras
 
-    draw = keras.initializers.GlorotUniform.__call__
+    draw = keras.initializers.VarianceScaling.__call__
 
     def draw_small(self: Any, shape: tuple[int, ...], dtype: Any = None) -> Any:
         if math.prod(shape) * 4 > ROOM:
@@ -151,7 +151,7 @@ def guard_memory() -> Iterator[None]:
         return draw(self, shape, dtype)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keras.initializers.GlorotUniform, "__call__", draw_small)
+        patch.setattr(keras.initializers.VarianceScaling, "__call__", draw_small)
         yield
 
 

@@ -27,7 +27,7 @@ def fit_mean(x: Any, options: NetworkOptions, seed: int = 0, labels: Any = None)
     """Train one dense layer to reproduce x, and count how often its loss is traced. labels: None for one class."""
     import tensorflow as tf
 
-    network = dense_stack(x.shape[1], (x.shape[1],), ("linear",), seed=seed)
+    network = dense_stack((x.shape[1],) * 2, ("linear",), seed=seed)
     epochs: list[Epoch] = []
     traces = []
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from advae import networks
 from advae.autoencoders.purifiers import Choices, Lesson, Option, Options, Purifier, fill_in_options, require_options
 from advae.errors import CorruptError, UsageError
-from advae.networks import Tensor
+from advae.networks import Tensor, Weight, Weights
 from advae.records import AutoencoderRecipe, Dataset
 from advae.requests import AutoencoderRequest, suggest_scale
 
@@ -56,17 +56,17 @@ class ControlKind:
         """Return the arrays; there are no epochs, so there is no history."""
         return self.compute(recipe, lesson.x), None
 
+    def weights(self, recipe: AutoencoderRecipe) -> Weights:
+        """Return the arrays that are stored. Raises CorruptError for a recipe that is not ours."""
+        self._refuse_unknown(recipe)
+        return {name: Weight(shape) for name, shape in self.shapes(recipe).items()}
+
     def restore(self, recipe: AutoencoderRecipe, arrays: Arrays, precision: str) -> Purifier:
         """Return the purifier, in float32 whatever the precision: no control has wide layers.
 
         Raises CorruptError for a recipe or arrays that are not ours.
         """
-        self._refuse_unknown(recipe)
-        shapes = self.shapes(recipe)
-        found = {name: (array.shape, str(array.dtype)) for name, array in arrays.items()}
-        if found != {name: (shape, "float32") for name, shape in shapes.items()}:
-            expected = ", ".join(f"{name} {shape}" for name, shape in shapes.items()) or "none"
-            raise CorruptError(f"the stored arrays do not fit the recipe: they should be float32, {expected}")
+        networks.require_weights(self.weights(recipe), arrays)
         return self.build(recipe, arrays)
 
     def _refuse_unknown(self, recipe: AutoencoderRecipe) -> None:
@@ -171,7 +171,7 @@ def build_pca(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
 
     mean, components = arrays["mean"], arrays["components"]
     size, pixels = components.shape
-    stack = networks.dense_stack(pixels, (size, pixels), ("linear", "linear"), seed=0)
+    stack = networks.dense_stack((pixels, size, pixels), ("linear", "linear"), seed=0)
     stack.set_weights([components.T, -components @ mean, components, mean])
     return Purifier(lambda x: ops.clip(stack(x), 0.0, 1.0), clips=True)
 

@@ -11,7 +11,7 @@ from typing import Any
 from advae import networks
 from advae.autoencoders.controls import CONTROLS
 from advae.autoencoders.losses import gaussian_kl, kl_sparsity, weighted_mean
-from advae.autoencoders.networked import Autoencoder, Defaults, NetworkKind, require_loss, require_network
+from advae.autoencoders.networked import Autoencoder, Defaults, NetworkKind, list_sizes, require_loss, require_network
 from advae.autoencoders.noises import NOISES
 from advae.autoencoders.purifiers import AutoencoderKind, Option, Options, Purifier
 from advae.autoencoders.robust import RobustKind
@@ -23,18 +23,14 @@ from advae.records import Activations, AutoencoderRecipe
 
 
 def _coder(recipe: AutoencoderRecipe, *, numbers_per_code: int = 1) -> tuple[Any, Any]:
-    """Return the untrained encoder d-hidden-code and decoder code-hidden-d.
-
-    numbers_per_code: how many outputs of the encoder describe one number of the code, 2 for mean and variance.
-    """
-    shape, pixels = require_network(recipe), recipe.dataset.side**2
-    first, code, second, output = shape.activations
+    """Return the untrained encoder d-hidden-code and decoder code-hidden-d."""
+    first, code, second, output = require_network(recipe).activations
+    encoder, decoder = list_sizes(recipe, numbers_per_code)
     # The two halves draw from different streams of the one seed.
-    encoder = networks.dense_stack(
-        pixels, (shape.hidden, numbers_per_code * shape.code), (first, code), seed=2 * recipe.seed
+    return (
+        networks.dense_stack(encoder, (first, code), seed=2 * recipe.seed),
+        networks.dense_stack(decoder, (second, output), seed=2 * recipe.seed + 1),
     )
-    decoder = networks.dense_stack(shape.code, (shape.hidden, pixels), (second, output), seed=2 * recipe.seed + 1)
-    return encoder, decoder
 
 
 def _reconstruct(encoder: Any, decoder: Any) -> Purifier:
@@ -109,17 +105,20 @@ def _check_denoising(options: Options, given: Options, activations: Activations)
 
 # ---------------------------------------------------------------- variational
 
+MOMENTS = 2
+"""Outputs of the encoder that describe one number of the code: its mean and its log variance."""
+
 
 def build_variational(recipe: AutoencoderRecipe) -> Autoencoder:
     """Return the variational autoencoder with a Gaussian code; ``sample`` purifies with a draw, else with the mean."""
     import tensorflow as tf
     from keras import ops
 
-    encoder, decoder = _coder(recipe, numbers_per_code=2)
+    encoder, decoder = _coder(recipe, numbers_per_code=MOMENTS)
     distance, kl_weight = require_loss(recipe), float(recipe.options["kl_weight"])
 
     def encode(x: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_variance = ops.split(encoder(x), 2, axis=-1)
+        mean, log_variance = ops.split(encoder(x), MOMENTS, axis=-1)
         return mean, log_variance
 
     def draw_code(mean: Tensor, log_variance: Tensor, seed: Tensor) -> Tensor:
@@ -196,6 +195,7 @@ AUTOENCODERS: dict[str, AutoencoderKind] = {
             "sample": Option(False, "Purify with a draw of the code instead of its mean"),
         },
         _check_variational,
+        numbers_per_code=MOMENTS,
     ),
     "robust": RobustKind(),
     **CONTROLS,

@@ -10,7 +10,7 @@ from advae import networks
 from advae.autoencoders.losses import LOSSES
 from advae.autoencoders.purifiers import Choices, Lesson, Option, Options, Purifier, fill_in_options, require_options
 from advae.errors import CorruptError, UsageError, unknown
-from advae.networks import Tensor
+from advae.networks import Tensor, Weights
 from advae.records import Activations, AutoencoderRecipe, Dataset, History, NetworkOptions, Rescale
 from advae.requests import AutoencoderRequest
 from advae.training import train
@@ -43,7 +43,8 @@ class NetworkKind:
     """A row of AUTOENCODERS that is trained by the compiled loop.
 
     defaults: (side, options) -> Defaults; options: what only this kind has, with defaults; check: (options, those
-    that were given, activations) -> None, raises UsageError for what cannot be.
+    that were given, activations) -> None, raises UsageError for what cannot be; numbers_per_code: as for
+    ``list_sizes``.
     """
 
     summary: str
@@ -51,6 +52,7 @@ class NetworkKind:
     defaults: Callable[[int, Options], Defaults]
     options: Mapping[str, Option] = field(default_factory=dict)
     check: Callable[[Options, Options, Activations], None] = lambda options, given, activations: None
+    numbers_per_code: int = 1
     adversarial = False
     recipe_rev = 1
 
@@ -80,10 +82,14 @@ class NetworkKind:
         )
         return networks.collect_weights(built.networks), history
 
+    def weights(self, recipe: AutoencoderRecipe) -> Weights:
+        """Return the arrays that are stored. Raises CorruptError for a recipe that is not ours."""
+        self._refuse_unknown(recipe)
+        return networks.name_weights(*map(networks.dense_shapes, list_sizes(recipe, self.numbers_per_code)))
+
     def restore(self, recipe: AutoencoderRecipe, arrays: Arrays, precision: str) -> Purifier:
         """Return the purifier, rescaling included. Raises CorruptError for a recipe or weights that are not ours."""
-        self._refuse_unknown(recipe)
-        networks.require_weights_of(require_network(recipe), recipe.dataset.side**2, 0, arrays)
+        networks.require_weights(self.weights(recipe), arrays)
         built = self.build(recipe)
         networks.put_weights(built.networks, arrays)
         networks.set_precision(built.networks, precision)
@@ -106,6 +112,15 @@ def require_network(recipe: AutoencoderRecipe) -> NetworkOptions:
     if recipe.network is None:
         raise CorruptError(f"the recipe of type {recipe.type} has no network")
     return recipe.network
+
+
+def list_sizes(recipe: AutoencoderRecipe, numbers_per_code: int = 1) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the sizes d, hidden, code of the encoder and code, hidden, d of the decoder.
+
+    numbers_per_code: how many outputs of the encoder describe one number of the code, 2 for mean and variance.
+    """
+    shape, pixels = require_network(recipe), recipe.dataset.side**2
+    return (pixels, shape.hidden, numbers_per_code * shape.code), (shape.code, shape.hidden, pixels)
 
 
 def require_loss(recipe: AutoencoderRecipe) -> Callable[[Tensor, Tensor], Tensor]:

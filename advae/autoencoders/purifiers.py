@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from advae.errors import CorruptError
-from advae.networks import Tensor
+from advae.networks import Tensor, Weights
 from advae.records import AutoencoderRecipe, Dataset, History, NetworkOptions, Rescale, Scalar
 from advae.requests import AutoencoderRequest
 from advae.training import NO_CHECKPOINT, Checkpoint, OnEpoch
@@ -118,11 +118,17 @@ class AutoencoderKind(Protocol):
     def fit(self, recipe: AutoencoderRecipe, lesson: Lesson) -> tuple[Arrays, History | None]:
         """Return the fitted arrays, and the history where there were epochs. Raises DivergedError."""
 
+    def weights(self, recipe: AutoencoderRecipe) -> Weights:
+        """Return the arrays that ``fit`` returns, by name, as they follow from the recipe; nothing is built.
+
+        Raises CorruptError for a recipe that ``choose`` cannot have made.
+        """
+
     def restore(self, recipe: AutoencoderRecipe, arrays: Arrays, precision: str) -> Purifier:
         """Return the purifier that the recipe and the arrays of ``fit`` describe.
 
         precision: of its wide matrix products, ``float32`` or ``bfloat16``. Raises CorruptError for a recipe that
-        ``choose`` cannot have made, and for arrays that are not its own, before memory is taken for what the recipe
+        ``choose`` cannot have made, and for arrays other than ``weights``, before memory is taken for what the recipe
         claims.
         """
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from advae import networks
@@ -18,7 +19,7 @@ from advae.autoencoders.losses import LOSSES, weighted_mean
 from advae.autoencoders.networked import require_loss, require_network
 from advae.autoencoders.purifiers import Choices, Lesson, Option, Options, Purifier, fill_in_options, require_options
 from advae.errors import CorruptError, UsageError, unknown
-from advae.networks import Tensor
+from advae.networks import Tensor, Weights
 from advae.records import Activations, AutoencoderRecipe, Dataset, History
 from advae.requests import AutoencoderRequest, suggest_scale
 from advae.training import Moment, train
@@ -105,11 +106,17 @@ class RobustKind:
         )
         return networks.collect_weights(built), history
 
+    def weights(self, recipe: AutoencoderRecipe) -> Weights:
+        """Return the arrays that are stored. Raises CorruptError for a recipe that is not ours."""
+        _refuse_unknown(recipe)
+        body, (encoder, decoder) = _find_body(recipe), _list_sizes(recipe)
+        return networks.name_weights(
+            body.shapes(recipe) + networks.dense_shapes(encoder), networks.dense_shapes(decoder)
+        )
+
     def restore(self, recipe: AutoencoderRecipe, arrays: Arrays, precision: str) -> Purifier:
         """Return the purifier. Raises CorruptError for a recipe or weights that are not ours."""
-        _refuse_unknown(recipe)
-        shape, pixels = require_network(recipe), recipe.dataset.side**2
-        networks.require_weights_of(shape, pixels, 0, arrays)
+        networks.require_weights(self.weights(recipe), arrays)
         encoder, decoder = built = build_robust(recipe)
         networks.put_weights(built, arrays)
         networks.set_precision(built, precision)
@@ -123,29 +130,53 @@ def build_robust(recipe: AutoencoderRecipe) -> tuple[Any, Any]:
     """Return the untrained encoder d-body-hidden/4-hidden-code and decoder code-hidden-d, weights by He et al. 2015."""
     import keras
 
-    shape, side = require_network(recipe), recipe.dataset.side
-    first, code, second, output = shape.activations
+    first, code, second, output = require_network(recipe).activations
     seeds = iter(networks.name_seeds(recipe.seed, 16))
-    body = BODIES[str(recipe.options["body"])](recipe, seeds)
-    narrow = networks.narrow_size(shape.hidden)
+    body = _find_body(recipe).build(recipe, seeds)
+    (_, *narrowing), (inner, *widening) = _list_sizes(recipe)
 
     def dense(size: int, activation: str) -> Any:
         kernel = keras.initializers.HeUniform(seed=next(seeds))
         return keras.layers.Dense(size, activation=activation, kernel_initializer=kernel)
 
-    encoder = [*body, dense(narrow, first), dense(shape.hidden, first), dense(shape.code, code)]
-    decoder = [dense(shape.hidden, second), dense(side * side, output)]
+    encoder = [*body, *map(dense, narrowing, (first, first, code))]
+    decoder = map(dense, widening, (second, output))
     return (
-        keras.Sequential([keras.Input((side * side,)), *encoder]),
-        keras.Sequential([keras.Input((shape.code,)), *decoder]),
+        keras.Sequential([keras.Input((recipe.dataset.side**2,)), *encoder]),
+        keras.Sequential([keras.Input((inner,)), *decoder]),
     )
+
+
+def _list_sizes(recipe: AutoencoderRecipe) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the sizes of the dense layers: features of the body, hidden/4, hidden, code; and code, hidden, d."""
+    shape, features = require_network(recipe), _find_body(recipe).features(recipe)
+    narrow = networks.narrow_size(shape.hidden)
+    return (features, narrow, shape.hidden, shape.code), (shape.code, shape.hidden, recipe.dataset.side**2)
+
+
+@dataclass(frozen=True)
+class Body:
+    """What looks at the image first.
+
+    build: (recipe, seeds) -> layers from (n, d) to (n, features); shapes: of their weights, in order; features: how
+    many numbers they make of an image.
+    """
+
+    build: Callable[[AutoencoderRecipe, Iterator[int]], list[Any]]
+    shapes: Callable[[AutoencoderRecipe], list[tuple[int, ...]]]
+    features: Callable[[AutoencoderRecipe], int]
+
+
+def _find_body(recipe: AutoencoderRecipe) -> Body:
+    return BODIES[str(recipe.options["body"])]
 
 
 PIXELWISE = ((2.0, 2.0, -2.0, -2.0), (0.0, -1.0, 2.0, 1.0))
 """Kernel and bias of four functions of a single pixel that come first, before training: it and its complement, each
 from 0 and from the middle on. An attack on grey values ends at a threshold, which is found sooner from here."""
 
-FILTERS = (16, 32)
+FILTERS, WINDOW, PACE = (16, 32), 4, 2
+"""Of the convolutions after them: how many filters each has, how wide they are, and by how much they move."""
 
 
 def _conv(recipe: AutoencoderRecipe, seeds: Iterator[int]) -> list[Any]:
@@ -161,8 +192,8 @@ def _conv(recipe: AutoencoderRecipe, seeds: Iterator[int]) -> list[Any]:
     filters = [
         layers.Conv2D(
             count,
-            4,
-            strides=2,
+            WINDOW,
+            strides=PACE,
             padding="same",
             activation=activation,
             kernel_initializer=initializers.HeUniform(seed=next(seeds)),
@@ -172,6 +203,19 @@ def _conv(recipe: AutoencoderRecipe, seeds: Iterator[int]) -> list[Any]:
     return [layers.Reshape((side, side, 1)), pixelwise, *filters, layers.Flatten()]
 
 
+def _conv_shapes(recipe: AutoencoderRecipe) -> list[tuple[int, ...]]:
+    counts = (len(PIXELWISE[0]), *FILTERS)
+    filters = [shape for before, n in pairwise(counts) for shape in ((WINDOW, WINDOW, before, n), (n,))]
+    return [(1, 1, 1, counts[0]), (counts[0],), *filters]
+
+
+def _conv_features(recipe: AutoencoderRecipe) -> int:
+    side = recipe.dataset.side
+    for _ in FILTERS:
+        side = -(-side // PACE)
+    return side * side * FILTERS[-1]
+
+
 def _dense(recipe: AutoencoderRecipe, seeds: Iterator[int]) -> list[Any]:
     from keras import initializers, layers
 
@@ -179,8 +223,14 @@ def _dense(recipe: AutoencoderRecipe, seeds: Iterator[int]) -> list[Any]:
     return [layers.Dense(shape.hidden, activation=shape.activations[0], kernel_initializer=kernel)]
 
 
-BODIES: dict[str, Callable[[AutoencoderRecipe, Iterator[int]], list[Any]]] = {"conv": _conv, "dense": _dense}
-"""(recipe, seeds) -> layers from (n, d) to (n, features)."""
+def _dense_shapes(recipe: AutoencoderRecipe) -> list[tuple[int, ...]]:
+    return networks.dense_shapes((recipe.dataset.side**2, require_network(recipe).hidden))
+
+
+BODIES: dict[str, Body] = {
+    "conv": Body(_conv, _conv_shapes, _conv_features),
+    "dense": Body(_dense, _dense_shapes, lambda recipe: require_network(recipe).hidden),
+}
 
 
 # ---------------------------------------------------------------- what it is trained for

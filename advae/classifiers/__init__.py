@@ -33,16 +33,22 @@ CLASSIFIERS: dict[str, ClassifierKind] = {
         "multinomial logistic regression (scikit-learn)",
         logistic.fill_in_logistic,
         logistic.fit_logistic,
+        logistic.list_coefficients,
         logistic.restore_logistic,
         linear=True,
     ),
     "nn": ClassifierKind(
-        "the paper's five-layer network", network.fill_in_network, network.fit_network, network.restore_network
+        "the paper's five-layer network",
+        network.fill_in_network,
+        network.fit_network,
+        network.list_weights,
+        network.restore_network,
     ),
     "mlp": ClassifierKind(
         "two hidden layers, the head that a robust autoencoder is trained with",
         perceptron.fill_in_perceptron,
         perceptron.fit_perceptron,
+        perceptron.list_weights,
         perceptron.restore_perceptron,
     ),
 }

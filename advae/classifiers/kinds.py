@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from advae.networks import Tensor
+from advae.networks import Tensor, Weights
 from advae.records import ClassifierRecipe, Dataset, History, LogisticOptions, NetworkOptions, PerceptronOptions
 from advae.requests import ClassifierRequest
 from advae.training import OnEpoch
@@ -33,12 +33,15 @@ class Fitted:
 class ClassifierKind:
     """A row of CLASSIFIERS.
 
-    options: fills in a request; fit: (recipe, x, y, on_epoch) -> Fitted; restore: (recipe, arrays, precision of its
-    wide matrix products) -> logits function; linear: whether its logits are affine in the image.
+    options: fills in a request; fit: (recipe, x, y, on_epoch) -> Fitted; weights: recipe -> the arrays of ``fit``, by
+    name, as they follow from it, raises CorruptError for a recipe that is not ours; restore: (recipe, arrays, precision
+    of its wide matrix products) -> logits function, raises CorruptError for arrays other than ``weights`` before
+    anything is built; linear: whether its logits are affine in the image.
     """
 
     summary: str
     options: Callable[[ClassifierRequest, Dataset], NetworkOptions | LogisticOptions | PerceptronOptions]
     fit: Callable[[ClassifierRecipe, FloatArray, IntArray, OnEpoch], Fitted]
+    weights: Callable[[ClassifierRecipe], Weights]
     restore: Callable[[ClassifierRecipe, Arrays, str], Logits]
     linear: bool = False

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from advae import networks
 from advae.classifiers.kinds import Fitted, Logits
 from advae.errors import CorruptError, DivergedError, UsageError
-from advae.networks import Tensor
+from advae.networks import Tensor, Weight, Weights
 from advae.precisions import FLOAT32
 from advae.records import ClassifierRecipe, Dataset, LogisticOptions
 from advae.requests import ClassifierRequest
@@ -66,14 +66,25 @@ def _make_regression(recipe: ClassifierRecipe) -> Any:
     return LogisticRegression(C=options.C, fit_intercept=options.intercept, max_iter=options.max_iter)
 
 
-def _check_coefficients(recipe: ClassifierRecipe, arrays: Arrays) -> None:
-    """Raise CorruptError where the arrays are not those of a logistic regression on the recipe's images."""
+FLOATS = ("float32", "float64")
+"""scikit-learn's coefficients have one or the other, by its version and solver."""
+
+
+def list_coefficients(recipe: ClassifierRecipe) -> Weights:
+    """Return the arrays of ``fit_logistic``, by name, as they follow from the recipe."""
     classes, pixels = len(recipe.dataset.classes), recipe.dataset.side**2
     rows = classes if classes > 2 else 1
-    shapes = {name: array.shape for name, array in arrays.items()}
-    if shapes != {"coef": (rows, pixels), "intercept": (rows,), "classes": (classes,)}:
-        raise CorruptError(f"the stored coefficients do not fit {classes} classes of {pixels} pixels: {shapes}")
-    if list(arrays["classes"]) != list(range(classes)):
+    return {
+        "coef": Weight((rows, pixels), FLOATS),
+        "intercept": Weight((rows,), FLOATS),
+        "classes": Weight((classes,), ("int64",)),
+    }
+
+
+def _check_coefficients(recipe: ClassifierRecipe, arrays: Arrays) -> None:
+    """Raise CorruptError where the arrays are not those of a logistic regression on the recipe's images."""
+    networks.require_weights(list_coefficients(recipe), arrays)
+    if list(arrays["classes"]) != list(range(len(recipe.dataset.classes))):
         raise CorruptError("the stored classes are not 0, 1, 2, ...")
 
 
@@ -86,7 +97,7 @@ def restore_logistic(recipe: ClassifierRecipe, arrays: Arrays, precision: str = 
 
     _check_coefficients(recipe, arrays)
     rows, pixels = arrays["coef"].shape
-    layer = networks.dense_stack(pixels, (rows,), ("linear",), seed=0)
+    layer = networks.dense_stack((pixels, rows), ("linear",), seed=0)
     layer.set_weights([arrays["coef"].T, arrays["intercept"]])
 
     def logits(x: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from advae import networks
 from advae.classifiers.kinds import Fitted, Logits
 from advae.errors import CorruptError, UsageError
-from advae.networks import Tensor
+from advae.networks import Tensor, Weights
 from advae.precisions import FLOAT32
 from advae.records import ClassifierRecipe, Dataset, NetworkOptions
 from advae.requests import ClassifierRequest, NetworkRequest
@@ -27,18 +27,32 @@ def fill_in_network(request: ClassifierRequest, dataset: Dataset) -> NetworkOpti
     )
 
 
-def _build_network(recipe: ClassifierRecipe) -> tuple[Any, NetworkOptions]:
-    options, pixels = recipe.options, recipe.dataset.side**2
-    if not isinstance(options, NetworkOptions):
+def _require_options(recipe: ClassifierRecipe) -> NetworkOptions:
+    if not isinstance(recipe.options, NetworkOptions):
         raise CorruptError(f"the recipe of a {recipe.model} classifier has no network options")
-    sizes = (options.hidden, options.code, options.hidden, pixels, len(recipe.dataset.classes))
-    return networks.dense_stack(pixels, sizes, (*options.activations, "linear"), seed=recipe.seed), options
+    networks.refuse_unknown_activations(recipe.options.activations)
+    return recipe.options
+
+
+def _list_sizes(recipe: ClassifierRecipe) -> tuple[int, ...]:
+    options, pixels = _require_options(recipe), recipe.dataset.side**2
+    return pixels, options.hidden, options.code, options.hidden, pixels, len(recipe.dataset.classes)
+
+
+def list_weights(recipe: ClassifierRecipe) -> Weights:
+    """Return the network's weights, by name, as they follow from the recipe. Raises CorruptError for one not ours."""
+    return networks.name_weights(networks.dense_shapes(_list_sizes(recipe)))
+
+
+def _build_network(recipe: ClassifierRecipe) -> Any:
+    activations = (*_require_options(recipe).activations, "linear")
+    return networks.dense_stack(_list_sizes(recipe), activations, seed=recipe.seed)
 
 
 def fit_network(recipe: ClassifierRecipe, x: FloatArray, y: IntArray, on_epoch: OnEpoch) -> Fitted:
     """Return the network trained with cross-entropy. x: (n, d) in [0, 1]; y: (n,). Raises DivergedError."""
-    network, options = _build_network(recipe)
-    return fit_layers(network, x, y, options=options, seed=recipe.seed, on_epoch=on_epoch)
+    options = _require_options(recipe)
+    return fit_layers(_build_network(recipe), x, y, options=options, seed=recipe.seed, on_epoch=on_epoch)
 
 
 def fit_layers(network: Any, x: FloatArray, y: IntArray, *, options: Schedule, seed: int, on_epoch: OnEpoch) -> Fitted:
@@ -58,10 +72,8 @@ def fit_layers(network: Any, x: FloatArray, y: IntArray, *, options: Schedule, s
 
 def restore_network(recipe: ClassifierRecipe, arrays: Arrays, precision: str = FLOAT32) -> Logits:
     """Return the network's logits function. Raises CorruptError where the weights do not fit."""
-    if isinstance(recipe.options, NetworkOptions):
-        networks.refuse_unknown_activations(recipe.options.activations)
-        networks.require_weights_of(recipe.options, recipe.dataset.side**2, len(recipe.dataset.classes), arrays)
-    network, _ = _build_network(recipe)
+    networks.require_weights(list_weights(recipe), arrays)
+    network = _build_network(recipe)
     networks.put_weights((network,), arrays)
     networks.set_precision((network,), precision)
     return lambda x: network(x)

@@ -8,6 +8,7 @@ from advae import networks
 from advae.classifiers.kinds import Fitted, Logits
 from advae.classifiers.network import fit_layers
 from advae.errors import CorruptError, UsageError
+from advae.networks import Weights
 from advae.precisions import FLOAT32
 from advae.records import AutoencoderRecipe, ClassifierRecipe, Dataset, PerceptronOptions, entry_id
 from advae.requests import ClassifierRequest, NetworkRequest
@@ -45,14 +46,23 @@ def fill_in_perceptron(request: ClassifierRequest, dataset: Dataset) -> Perceptr
 def _require_options(recipe: ClassifierRecipe) -> PerceptronOptions:
     if not isinstance(recipe.options, PerceptronOptions):
         raise CorruptError(f"the recipe of a {recipe.model} classifier has no perceptron options")
+    networks.refuse_unknown_activations((recipe.options.activation or "relu",))
     return recipe.options
 
 
-def _build_perceptron(recipe: ClassifierRecipe) -> Any:
+def _list_sizes(recipe: ClassifierRecipe) -> tuple[int, ...]:
     options = _require_options(recipe)
-    sizes, between = (options.hidden, options.narrow, len(recipe.dataset.classes)), options.activation or "relu"
-    networks.refuse_unknown_activations((between,))
-    return networks.dense_stack(recipe.dataset.side**2, sizes, (between, between, "linear"), seed=recipe.seed)
+    return recipe.dataset.side**2, options.hidden, options.narrow, len(recipe.dataset.classes)
+
+
+def list_weights(recipe: ClassifierRecipe) -> Weights:
+    """Return the network's weights, by name, as they follow from the recipe. Raises CorruptError for one not ours."""
+    return networks.name_weights(networks.dense_shapes(_list_sizes(recipe)))
+
+
+def _build_perceptron(recipe: ClassifierRecipe) -> Any:
+    between = _require_options(recipe).activation or "relu"
+    return networks.dense_stack(_list_sizes(recipe), (between, between, "linear"), seed=recipe.seed)
 
 
 def fit_perceptron(recipe: ClassifierRecipe, x: FloatArray, y: IntArray, on_epoch: OnEpoch) -> Fitted:
@@ -63,10 +73,7 @@ def fit_perceptron(recipe: ClassifierRecipe, x: FloatArray, y: IntArray, on_epoc
 
 def restore_perceptron(recipe: ClassifierRecipe, arrays: Arrays, precision: str = FLOAT32) -> Logits:
     """Return the perceptron's logits function. Raises CorruptError where the weights do not fit."""
-    options, stored = _require_options(recipe), sum(array.size for array in arrays.values())
-    # Before it is built, which takes memory for what the recipe claims.
-    if options.hidden * max(recipe.dataset.side**2, options.narrow) > stored:
-        raise CorruptError(f"the stored weights do not fit the recipe: they are {stored} numbers")
+    networks.require_weights(list_weights(recipe), arrays)
     network = _build_perceptron(recipe)
     networks.put_weights((network,), arrays)
     networks.set_precision((network,), precision)

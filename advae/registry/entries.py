@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from advae.arrayfiles import DAMAGED, explain, read_regular, read_stored_arrays, require_regular
+from advae.arrayfiles import DAMAGED, Header, explain, read_regular, read_stored_arrays, require_regular
 from advae.drafts import sync
 from advae.errors import AdvaeError, CorruptError, DiskError, NewerSchemaError, NotFoundError
 from advae.identity import ID, Kind, kind_of
@@ -186,15 +186,18 @@ class Entries:
         for name in manifest.artifacts:
             self.locate(manifest, name)
 
-    def read_arrays(self, manifest: Manifest, name: str) -> dict[str, np.ndarray[Any, Any]]:
+    def read_arrays(
+        self, manifest: Manifest, name: str, check: Callable[[Mapping[str, Header]], None] = lambda headers: None
+    ) -> dict[str, np.ndarray[Any, Any]]:
         """Return the arrays of the artifact ``name``, checked against size and SHA-256 before they are decoded.
 
-        Raises CorruptError, naming the file and the repair, NotFoundError where the entry is replaced meanwhile.
+        check: of what they claim to be, raises CorruptError before one is read. Raises CorruptError, naming the file
+        and the repair, NotFoundError where the entry is replaced meanwhile.
         """
         path = self.locate(manifest, name)
         try:
-            return read_stored_arrays(path)
-        except DAMAGED as error:
+            return read_stored_arrays(path, check)
+        except (*DAMAGED, CorruptError) as error:
             self._blame(manifest, path, error)
 
     def size(self, manifest: Manifest) -> int:

@@ -92,7 +92,7 @@ def attack(workspace: Workspace, clf_ref: str | None, dataset_name: str | None, 
         workspace.tell(note)
     for offset in range(1, plan.seeds):
         sibling = describe_reseeded(read_recipes(workspace.registry, first.recipe), offset)
-        again = Target(make_sibling(workspace, sibling, first.load), first.load)
+        again = Target(make_sibling(workspace, sibling, first.classifier, first.load), first.load)
         more = _prepare(workspace, again, plan, lambda note: None)
         requested, checks = requested + more[0], checks + more[1]
     asked, compared = (
@@ -118,7 +118,7 @@ def _prepare(
     checks = [_aim(workspace, target, request, on_demand=True) for request in wanted]
     if purified:
         undefended = describe_undefended(PipelineRecipes(target.recipe))
-        twin = Target(make_sibling(workspace, undefended, target.load), target.load)
+        twin = Target(make_sibling(workspace, undefended, target.classifier, target.load), target.load)
         checks += [_aim(workspace, twin, one, on_demand=True) for one in list_undefended([*requests, *wanted])]
     return requested, checks
 
@@ -152,7 +152,7 @@ def make_run(
         if recipe.precision:
             _require_gain()
         for sibling in prepared.siblings:
-            make_sibling(workspace, sibling, load)
+            make_sibling(workspace, sibling, classifier, load)
 
     def compute() -> Content:
         dataset = load()

@@ -11,7 +11,7 @@ from advae.backend import start_tensorflow
 from advae.classifiers import rebuild_regression
 from advae.drafts import write_aside
 from advae.errors import UsageError
-from advae.pipelines import WEIGHTS, find_purifier, load_logits, load_purifier
+from advae.pipelines import find_purifier, load_logits, load_purifier, read_weights
 from advae.records import ADVERSARIAL, AutoencoderMetrics, Manifest
 from advae.threats import THREATS, follow_identity
 from advae.verdicts import NOT_VALID
@@ -125,7 +125,7 @@ def export_joblib(workspace: Workspace, ref: str, path: Path) -> Exported:
     from joblib import dump
 
     recipe, metrics = manifest.as_classifier()
-    model = rebuild_regression(recipe, workspace.registry.read_arrays(manifest, WEIGHTS), metrics.iterations)
+    model = rebuild_regression(recipe, read_weights(workspace.registry, manifest, recipe), metrics.iterations)
     with write_aside(path) as draft:
         dump(model, draft)
     alone = f"the classifier alone; it expects images purified by {recipe.autoencoder}"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from advae.pipelines import check_pipeline
 from advae.records import AutoencoderRecipe, ClassifierRecipe, Dataset, Manifest, entry_id
 from advae.registry import Registry
 from advae.workflows.training import make_autoencoder, make_classifier
@@ -68,11 +69,18 @@ def describe_reseeded(recipes: PipelineRecipes, offset: int) -> PipelineRecipes:
     return PipelineRecipes(classifier, purifier, needed)
 
 
-def make_sibling(workspace: Workspace, sibling: PipelineRecipes, load: Callable[[], Dataset]) -> Manifest:
-    """Return the classifier of a sibling, trained with its purifier where they are not there; no `latest` moves."""
+def make_sibling(
+    workspace: Workspace, sibling: PipelineRecipes, like: Manifest, load: Callable[[], Dataset]
+) -> Manifest:
+    """Return the classifier of a sibling, trained with its purifier where they are not there; no `latest` moves.
+
+    like: the classifier that it is a sibling of. Raises CorruptError where that is smaller than its recipe claims:
+    nothing of the size of such a recipe is trained.
+    """
     found = workspace.registry.find(sibling.id)
     if found:
         return found
+    check_pipeline(workspace.registry, like)
     # ``force`` is for what was asked for, not for what that needs.
     calm = replace(workspace, force=False)
     dataset = load()

@@ -10,7 +10,7 @@ from advae import autoencoders, classifiers, metrics
 from advae.batching import apply, find_range
 from advae.errors import UsageError
 from advae.networks import collect_weights
-from advae.pipelines import HEAD, WEIGHTS, load_logits, load_purifier
+from advae.pipelines import HEAD, WEIGHTS, load_logits, load_purifier, read_weights
 from advae.precisions import FLOAT32
 from advae.records import (
     SAMPLES,
@@ -155,7 +155,7 @@ def make_classifier(workspace: Workspace, recipe: ClassifierRecipe, dataset: Dat
             train, test = apply(purify, train), apply(purify, test)
         kind = classifiers.CLASSIFIERS[recipe.model]
         if recipe.origin:
-            fitted = _take_over(workspace.registry, recipe.origin)
+            fitted = _take_over(workspace.registry, recipe, recipe.origin)
         else:
             fitted = kind.fit(recipe, train, dataset.y_train, workspace.on_epoch)
         logits = kind.restore(recipe, fitted.arrays, FLOAT32)
@@ -185,15 +185,14 @@ def _read_classifier(registry: Registry, id_: str) -> ClassifierRecipe:
     return registry.manifest(id_).as_classifier()[0]
 
 
-def _take_over(registry: Registry, id_: str) -> classifiers.Fitted:
+def _take_over(registry: Registry, recipe: ClassifierRecipe, id_: str) -> classifiers.Fitted:
     """Return the classifier of an entry as it is: an autoencoder's head, or a classifier's own weights."""
     origin = registry.manifest(id_)
     if origin.kind == "ae":
-        return classifiers.Fitted(registry.read_arrays(origin, HEAD))
+        return classifiers.Fitted(read_weights(registry, origin, recipe, HEAD))
     found = origin.as_classifier()[1]
-    return classifiers.Fitted(
-        registry.read_arrays(origin, WEIGHTS), converged=found.converged, iterations=found.iterations
-    )
+    arrays = read_weights(registry, origin, recipe)
+    return classifiers.Fitted(arrays, converged=found.converged, iterations=found.iterations)
 
 
 def _tell_of_trouble(workspace: Workspace, manifest: Manifest) -> None:
