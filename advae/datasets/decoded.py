@@ -41,10 +41,10 @@ class Decoded:
         return sha.hexdigest()
 
 
-def check_counts(where: str, images: NDArray[Any], labels: NDArray[Any]) -> None:
-    """Raise DatasetError unless there is one label for an image."""
-    if len(images) != len(labels):
-        raise DatasetError(f"{where}: {len(labels)} labels for {len(images)} images")
+def check_counts(where: str, *, images: int, labels: int) -> None:
+    """Raise DatasetError unless there are as many labels as images."""
+    if images != labels:
+        raise DatasetError(f"{where}: {labels} labels for {images} images")
 
 
 def show_shape(shape: Sequence[int]) -> str:

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from advae.arrayfiles import require_regular
 from advae.datasets.decoded import Decoded, check_counts, show_shape
-from advae.datasets.reading import exists, list_contents, refuse_unreadable
+from advae.datasets.reading import READ_ERRORS, exists, list_contents, refuse_unreadable
 from advae.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 GZIP_MAGIC = b"\x1f\x8b"
 IDX_UINT8 = 0x0800
 """Magic number of an IDX file of unsigned bytes, to which the number of axes is added."""
+
+
+GZIP_SLACK = 1 << 16
+"""Bytes by which what cannot be compressed may grow."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,11 @@ class IdxFile:
     @property
     def size(self) -> int:
         """Bytes of the unpacked file."""
-        return 4 + 4 * len(self.shape) + math.prod(self.shape)
+        return _count_bytes(self.shape)
+
+
+def _count_bytes(shape: tuple[int, ...]) -> int:
+    return 4 + 4 * len(shape) + math.prod(shape)
 
 
 def read_idx(path: Path, *, limit: tuple[int, ...]) -> NDArray[np.uint8]:
@@ -51,7 +60,7 @@ def read_idx(path: Path, *, limit: tuple[int, ...]) -> NDArray[np.uint8]:
     """
     import numpy as np
 
-    with _open_idx(path) as stream:
+    with _open_idx(path, _count_bytes(limit)) as stream:
         shape = _read_header(stream, path, limit)
         size = math.prod(shape)
         data = stream.read(size + 1)
@@ -71,7 +80,7 @@ def read_idx_folder(folder: Path, files: Sequence[IdxFile], *, classes: int) -> 
     paths = _find_all(folder, files)
     arrays = [read_idx(path, limit=file.shape) for path, file in zip(paths, files, strict=True)]
     for images, labels, path in zip(arrays[::2], arrays[1::2], paths[1::2], strict=True):
-        check_counts(str(path), images, labels)
+        check_counts(str(path), images=len(images), labels=len(labels))
         if labels.max() >= classes:
             raise DatasetError(f"{path}: label {labels.max()}, expected 0 to {classes - 1}")
     x_train, y_train, x_test, y_test = arrays
@@ -82,7 +91,7 @@ def count_idx_folder(folder: Path, files: Sequence[IdxFile]) -> tuple[int, int]:
     """Return how many training and test images the files claim to hold. Raises DatasetError for a bad header."""
     counts = []
     for path, file in zip(_find_all(folder, files), files, strict=True):
-        with _open_idx(path) as stream:
+        with _open_idx(path, file.size) as stream:
             counts.append(_read_header(stream, path, file.shape)[0])
     return counts[0], counts[2]
 
@@ -103,7 +112,7 @@ def holds_idx(folder: Path, file: IdxFile) -> bool:
     if path is None:
         return False
     try:
-        with _open_idx(path) as stream:
+        with _open_idx(path, file.size) as stream:
             return hashlib.sha256(stream.read(file.size + 1)).hexdigest() == file.sha256
     except DatasetError:
         return False
@@ -120,12 +129,20 @@ def _find_all(folder: Path, files: Sequence[IdxFile]) -> list[Path]:
 
 
 @contextmanager
-def _open_idx(path: Path) -> Iterator[io.BufferedIOBase]:
-    """Give the unpacked bytes. Told by content, because browsers unpack a download and leave .gz in its name."""
+def _open_idx(path: Path, longest: int) -> Iterator[io.BufferedIOBase]:
+    """Give the unpacked bytes. Told by content, because browsers unpack a download and leave .gz in its name.
+
+    longest: what it may unpack to.
+    """
+    with refuse_unreadable(path, (*READ_ERRORS, ValueError)):
+        length = require_regular(path)
     with refuse_unreadable(path), path.open("rb") as packed:
         if packed.peek(2)[:2] != GZIP_MAGIC:
             yield packed
             return
+        # Padding after the end and members of nothing are read byte by byte, however many there are.
+        if length > longest + GZIP_SLACK:
+            raise DatasetError(f"{path}: {length} bytes, expected no more than the {longest} that it unpacks to")
         with gzip.GzipFile(fileobj=packed) as unpacked:
             yield unpacked
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import struct
 import tracemalloc
 from collections.abc import Callable
@@ -94,6 +95,23 @@ def test_damaged_gzip(tmp_path: Path, case: str) -> None:
     assert str(path) in line
 
 
+def test_padding_without_end_is_not_read(tmp_path: Path) -> None:
+    """A sparse file has as much of it as anybody likes, and gzip reads it byte by byte."""
+    path = tmp_path / "padded.gz"
+    path.write_bytes(gzip.compress(encode_idx(make_images(TRAIN))))
+    with path.open("r+b") as stream:
+        stream.truncate(1 << 40)
+    for limit in ((60_000, SIDE, SIDE), (TRAIN, SIDE, SIDE)):
+        with pytest.raises(DatasetError, match="1099511627776 bytes, expected no more than"):
+            read_idx(path, limit=limit)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DatasetError, match="it is not a regular file"):
+        read_idx(tmp_path / "pipe", limit=(1,))
+
+
 def test_gzip_bomb_costs_no_more_than_its_header_claims(tmp_path: Path) -> None:
     zeros = gzip.compress(bytes(16 << 20), 1)
     path = tmp_path / "bomb.gz"
@@ -111,7 +129,7 @@ def test_unreadable_idx_is_an_error(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "mnist", make_idx_files())
     (folder / TEST_IMAGES).unlink()
     (folder / TEST_IMAGES).mkdir()
-    assert f"{TEST_IMAGES}: cannot be read: Is a directory" in load_line("mnist", data_dir=tmp_path)
+    assert f"{TEST_IMAGES}: cannot be read: it is not a regular file" in load_line("mnist", data_dir=tmp_path)
 
 
 @FUZZ

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from advae.datasets import NPZ_KEYS, find_dataset, load_dataset, verify_dataset
-from tests.entries import BAD_NPY, Canary
+from tests.entries import BAD_NPY, MANY, Canary, hide_directory
 
 from .samples import (
     FUZZ,
@@ -94,6 +94,11 @@ NPZ_DAMAGE: dict[str, tuple[Arrays, str]] = {
     "flat": ({"x_train": np.zeros((TRAIN, 25), np.uint8)}, "x_train has shape 20 x 25, expected n x side x side"),
     "oblong": ({"x_test": np.zeros((TEST, 5, 4), np.uint8)}, "x_test has shape 10 x 5 x 4"),
     "colour": ({"x_train": np.zeros((TRAIN, 5, 5, 3), np.uint8)}, "x_train has shape 20 x 5 x 5 x 3"),
+    "wide": ({"x_train": np.zeros((TRAIN, 1, 5000), np.uint8)}, "x_train has shape 20 x 1 x 5000, expected n x side"),
+    "large": (
+        {key: np.zeros((1, 5000, 5000), "u1") for key in ("x_train", "x_test")},
+        "x_train holds images of 5000 x 5000 pixels, expected at most 4096 x 4096",
+    ),
     "sides": ({"x_test": np.zeros((TEST, 6, 6), np.uint8)}, "5 x 5 and 6 x 6 pixels, expected the same"),
     "no image": ({"x_train": np.zeros((0, 5, 5), np.uint8)}, "x_train is empty: its shape is 0 x 5 x 5"),
     "no pixel": ({"x_train": np.zeros((TRAIN, 0, 0), np.uint8)}, "x_train is empty"),
@@ -200,7 +205,7 @@ def test_npz_that_is_no_archive(tmp_path: Path) -> None:
     path = tmp_path / "damaged.npz"
     for data in (b"", b"text", own[: len(own) // 2], own[:-30]):
         path.write_bytes(data)
-        assert "cannot be read: File is not a zip file" in load_line(path)
+        assert "cannot be read: it is no archive that numpy.savez writes" in load_line(path)
     path.write_bytes(patch(own, own.index(b"NUMPY") if b"NUMPY" in own else 200, b"\xff" * 40))
     assert str(path) in load_line(path)
     assert "No such file" in load_line(tmp_path / "none.npz")
@@ -223,6 +228,26 @@ def test_npz_names_missing_keys(tmp_path: Path) -> None:
 def test_npz_packed_by_lzma_is_refused(tmp_path: Path) -> None:
     path = write_members(tmp_path / "own.npz", make_members(), zipfile.ZIP_LZMA)
     assert "expected stored or deflated" in load_line(path)
+
+
+def test_what_is_refused_by_its_headers_takes_no_memory(tmp_path: Path) -> None:
+    large = hide_directory(MANY)
+    for name, content, expected in (
+        ("directory", large, "its directory claims"),
+        (
+            "images",
+            save_npz(tmp_path / "a.npz", make_own() | NPZ_DAMAGE["large"][0]).read_bytes(),
+            "5000 x 5000 pixels",
+        ),
+        ("labels", save_npz(tmp_path / "b.npz", make_own() | {"y_test": np.zeros(1 << 22)}).read_bytes(), "n integers"),
+    ):
+        (tmp_path / f"{name}.npz").write_bytes(content)
+        tracemalloc.start()
+        try:
+            assert expected in load_line(tmp_path / f"{name}.npz")
+            assert tracemalloc.get_traced_memory()[1] < 4 << 20
+        finally:
+            tracemalloc.stop()
 
 
 def test_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
