@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from advae.records import FloatArray, IntArray
+    from advae.records import FloatArray, IntArray, Norm
+
+    Arrays = Mapping[str, np.ndarray[Any, Any]]
 
 Z_95 = 1.959963984540054
 """The 97.5 % point of the standard normal distribution: two-sided 95 %."""
@@ -110,3 +114,76 @@ def perturbation_norms(x: FloatArray, x_adv: FloatArray) -> tuple[NDArray[np.flo
 
     delta = x_adv.astype(np.float64) - x
     return np.abs(delta).max(axis=1, initial=0.0), np.sqrt(np.square(delta).sum(axis=1))
+
+
+def find_aims(labels: IntArray, target: int | None, targets: Sequence[int] | None) -> IntArray | None:
+    """Return the class that each sample is to be taken for, int64 (n,), None where any other than its own will do.
+
+    target: one for all; targets: class of the true label -> class aimed at, which comes first.
+    """
+    import numpy as np
+
+    if targets is not None:
+        return np.asarray(targets, np.int64)[labels]
+    return None if target is None else np.full_like(labels, target)
+
+
+def measure_clean(outcomes: Arrays, classes: int) -> dict[str, Any]:
+    """Return what follows from a run's outcomes for the unchanged images, by the names of ``RunMetrics``."""
+    labels, predictions = outcomes["labels"], outcomes["clean_predictions"]
+    share, interval = accuracy(labels, predictions)
+    return {
+        "n": len(labels),
+        "clean_accuracy": share,
+        "clean_accuracy_interval": interval,
+        "clean_expected_accuracy": _expect(outcomes.get("clean_success_rate")),
+        "class_counts": count_classes(labels, classes),
+        "predicted_counts": count_classes(predictions, classes),
+    }
+
+
+def measure_attacked(outcomes: Arrays, index: int, aims: IntArray | None) -> dict[str, Any]:
+    """Return what follows from a run's outcomes at one of its eps, by the names of ``EpsResult``.
+
+    index: of the eps; aims: of ``find_aims``.
+    """
+    labels, predictions = outcomes["labels"], outcomes["predictions"][index]
+    share, interval = accuracy(labels, predictions)
+    correct = outcomes["clean_predictions"] == labels
+    fooled = predictions[correct] != labels[correct]
+    return {
+        "accuracy": share,
+        "accuracy_interval": interval,
+        "attack_success_rate": float(fooled.mean()) if correct.any() else None,
+        "target_hit_rate": None if aims is None else _hit_rate(labels, predictions, aims),
+        "expected_accuracy": _expect(outcomes["success_rate"][index]) if "success_rate" in outcomes else None,
+    }
+
+
+def measure_lengths(outcomes: Arrays, index: int, norm: Norm) -> dict[str, Any]:
+    """Return how far an attack went at one of a run's eps, by the names of ``EpsResult``; index: of the eps."""
+    linf, l2 = outcomes["linf"][index], outcomes["l2"][index]
+    return {
+        "linf_max": float(linf.max()),
+        "l2_mean": float(l2.mean()),
+        "norm_max": float((linf if norm == "linf" else l2).max()),
+        "zero_gradient_fraction": float(outcomes["zero_gradient"][index].mean()),
+    }
+
+
+def _hit_rate(labels: IntArray, predictions: IntArray, aims: IntArray) -> float | None:
+    """Return the share that reached its target, of the samples that were not of that class to begin with."""
+    others = aims != labels
+    return float((predictions[others] == aims[others]).mean()) if others.any() else None
+
+
+def _expect(success_rate: FloatArray | None) -> float | None:
+    """Return the accuracy that is expected over the draws, None where there are none."""
+    return None if success_rate is None else 1.0 - float(success_rate.mean(dtype="float64"))
+
+
+def digest_samples(x: FloatArray, y: IntArray) -> str:
+    """Return the SHA-256 of images and labels."""
+    digest = hashlib.sha256(x.tobytes())
+    digest.update(y.astype("<i8").tobytes())
+    return digest.hexdigest()

@@ -68,15 +68,15 @@ def load_logits(registry: Registry, manifest: Manifest, precision: str = FLOAT32
 def find_purifier(registry: Registry, classifier: Manifest) -> Manifest | None:
     """Return the ``ae`` entry that a ``clf`` entry stands behind, None for an undefended one.
 
-    Raises CorruptError where it takes images of another size.
+    Raises CorruptError where it is on another dataset.
     """
     purifier = classifier.as_classifier()[0].autoencoder
     return _open_same(registry.manifest(purifier), classifier) if purifier else None
 
 
 def _open_same(other: Manifest, classifier: Manifest) -> Manifest:
-    if other.recipe.dataset.side != classifier.recipe.dataset.side:
-        raise CorruptError(f"{other.id} takes images of another size than {classifier.id}: they do not fit")
+    if other.recipe.dataset.key != classifier.recipe.dataset.key:
+        raise CorruptError(f"{other.id} is on another dataset than {classifier.id}: they do not fit")
     return other
 
 

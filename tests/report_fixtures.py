@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from advae.metrics import accuracy
+from advae.datasets import DATASETS
+from advae.metrics import digest_samples, find_aims, measure_attacked, measure_clean, measure_lengths
 from advae.records import (
     Activations,
     AutoencoderMetrics,
@@ -35,7 +36,8 @@ from advae.verdicts import judge_run
 from tests.entries import digest_parents
 
 SIDE = 8
-DIGITS = DatasetRef(name="digits", digest="d" * 64, side=SIDE, classes=tuple("0123456789"))
+DIGITS = DatasetRef(name="digits", digest=DATASETS["digits"].digest, side=SIDE, classes=tuple("0123456789"))
+MNIST = DIGITS.model_copy(update={"name": "mnist", "digest": DATASETS["mnist"].digest})
 NETWORK = NetworkOptions(
     hidden=41, code=8, activations=("relu", "relu", "exponential", "softplus"), epochs=5, batch_size=32,
     learning_rate=0.001,
@@ -153,66 +155,69 @@ class Lab:
             "limit": n, "save_adversarial": False, "seed": 0, "recipe_rev": 1,
         }  # fmt: skip
         recipe = RunRecipe(**(fields | changes))
-        outcomes, samples = _attack(recipe, keep, n, first_id, clean)
+        low, high = (found or {}).get("start_range", (0.0, 1.0 if judged else 2.0))
+        outcomes, samples, pixels = _attack(recipe, keep, n, first_id, clean, scale=high - low)
         if constant is not None:
             for name in ("clean_predictions", "predictions"):
                 outcomes[name] = np.full_like(outcomes[name], constant)
+            samples["predictions"] = np.full_like(samples["predictions"], constant)
+        outcomes["zero_gradient"][:, : round((found or {}).get("zero_gradient_fraction", stuck) * n)] = True
         arrays = {"outcomes.npz": outcomes, "samples.npz": samples}
-        metrics = _measure(recipe, outcomes, valid, stuck)
-        measured = _judge(recipe, metrics, found or {}) if judged else metrics
-        return self._publish(recipe, measured, arrays)
+        metrics = _measure(recipe, outcomes)
+        own = {"pixel_range": pixels, "samples_digest": digest_samples(load_attacked(recipe, n), outcomes["labels"])}
+        measured = _judge(recipe, metrics, own | (found or {})) if judged else metrics
+        return self.registry.publish(recipe, measured, arrays, source=self.source)
+
+
+def load_attacked(recipe: RunRecipe, n: int) -> np.ndarray[Any, Any]:
+    return resize_images(load_images(n)[0], recipe.dataset.side)
 
 
 def _attack(
-    recipe: RunRecipe, keep: Sequence[float], n: int, first_id: int, accuracy_: float
-) -> tuple[dict[str, Any], dict[str, Any]]:
+    recipe: RunRecipe, keep: Sequence[float], n: int, first_id: int, accuracy_: float, *, scale: float
+) -> tuple[dict[str, Any], dict[str, Any], tuple[float, float]]:
+    """Return outcomes, samples, and the range of the attacked pixels. scale: of what is added to behind a purifier."""
     rng = np.random.default_rng(recipe.seed + 7)
-    x, labels = load_images(n)
-    x = resize_images(x, recipe.dataset.side)
+    x, labels = load_attacked(recipe, n), load_images(n)[1]
     classes = len(recipe.dataset.classes)
     labels = labels % classes
     wrong = (labels + rng.integers(1, max(classes, 2), n)) % classes
     clean = np.where(rng.random(n) < accuracy_, labels, wrong)
     order = rng.random(n)
     predictions = np.stack([np.where(order < share, clean, wrong) for share in keep])
-    signs = rng.choice([-1.0, 1.0], x.shape)
-    x_adv = np.stack([np.clip(x + eps * signs, 0, 1) for eps in recipe.eps]).astype(np.float32)
+    # Unclipped, an attack goes further than its budget.
+    step = (1.0 if recipe.clip else 1.8) / (1.0 if recipe.norm == "linf" else recipe.dataset.side)
+    delta = step * rng.choice([-1.0, 1.0], x.shape)
+    start = x if recipe.threat != "encoded" else (x * scale).astype(np.float32)
+    upper = 1.0 if recipe.threat != "encoded" else np.inf
+    x_adv = np.stack([start + eps * delta for eps in recipe.eps])
+    x_adv = (np.clip(x_adv, 0, upper) if recipe.clip else x_adv).astype(np.float32)
     chosen = np.array([int(np.argmax(labels == label)) for label in range(classes) if (labels == label).any()])
     seen = x_adv if recipe.threat in ("encoded", "plain") else (0.8 * x_adv + 0.1).astype(np.float32)
     ids = np.arange(n, dtype=np.int64) + first_id
     outcomes = {
         "sample_ids": ids, "labels": labels, "clean_predictions": clean, "predictions": predictions,
-        "linf": np.abs(x_adv - x).max(axis=2), "l2": np.linalg.norm(x_adv - x, axis=2),
+        "linf": np.abs(x_adv - start).max(axis=2), "l2": np.linalg.norm(x_adv - start, axis=2),
         "zero_gradient": np.zeros((len(recipe.eps), n), dtype=bool),
     }  # fmt: skip
     samples = {
-        "ids": ids[chosen], "labels": labels[chosen], "x": x[chosen], "start": x[chosen],
+        "ids": ids[chosen], "labels": labels[chosen], "x": x[chosen], "start": start[chosen],
         "x_adv": x_adv[:, chosen], "seen": seen[:, chosen], "predictions": predictions[:, chosen],
     }  # fmt: skip
-    if recipe.threat == "encoded":
-        samples["start"] = samples["x"] * 2
-    return outcomes, samples
+    return outcomes, samples, (float(x_adv.min()), float(x_adv.max()))
 
 
-def _measure(recipe: RunRecipe, outcomes: dict[str, Any], valid: bool, stuck: float) -> RunMetrics:
-    labels = outcomes["labels"]
-    clean, interval = accuracy(labels, outcomes["clean_predictions"])
-    results = tuple(
-        EpsResult(
-            eps=eps,
-            accuracy=accuracy(labels, predictions)[0],
-            accuracy_interval=accuracy(labels, predictions)[1],
-            attack_success_rate=0.5,
-            target_hit_rate=None if recipe.target is None else 0.25,
-            linf_max=float(eps if valid else 1.8 * eps),
-            l2_mean=1.0,
-            zero_gradient_fraction=stuck,
-            within_budget=valid,
-            targets=_aim(recipe),
-        )
-        for eps, predictions in zip(recipe.eps, outcomes["predictions"], strict=True)
-    )
-    return RunMetrics(n=len(labels), clean_accuracy=clean, clean_accuracy_interval=interval, results=results)
+def _measure(recipe: RunRecipe, outcomes: dict[str, Any]) -> RunMetrics:
+    """Return the metrics of a run as revision 1 kept them."""
+    clean = measure_clean(outcomes, len(recipe.dataset.classes))
+    results = []
+    for index, eps in enumerate(recipe.eps):
+        targets = _aim(recipe)
+        found = measure_attacked(outcomes, index, find_aims(outcomes["labels"], recipe.target, targets))
+        lengths = measure_lengths(outcomes, index, recipe.norm) | {"norm_max": None}
+        results.append(EpsResult(eps=eps, **found, **lengths, within_budget=recipe.clip, targets=targets))
+    counts = dict.fromkeys(("class_counts", "predicted_counts"))
+    return RunMetrics(**(clean | counts), results=tuple(results))
 
 
 def _aim(recipe: RunRecipe) -> tuple[int, ...] | None:
@@ -225,17 +230,17 @@ def _aim(recipe: RunRecipe) -> tuple[int, ...] | None:
 def _judge(recipe: RunRecipe, metrics: RunMetrics, found: dict[str, Any]) -> RunMetrics:
     """Return metrics with all that revision 2 measures, and the verdicts on it."""
     own = {"start_range": (0.0, 1.0), "clipped_fraction": 0.1, "probabilities": False, "stochastic": False}
-    each = {"pixel_range": (0.0, 1.0), "finite": True, "loss_curve": ((0, -1.0), (10, 2.0)), "lost_fraction": 0.0}
+    each = {"finite": True, "loss_curve": ((0, -1.0), (10, 2.0)), "lost_fraction": 0.0}
     results = tuple(
         result.model_copy(
             update=each
-            | {"norm_max": result.linf_max, "accuracy_8bit": result.accuracy}
+            | {"norm_max": result.linf_max if recipe.norm == "linf" else None, "accuracy_8bit": result.accuracy}
             | {name: value for name, value in found.items() if name in EpsResult.model_fields}
         )
         for result in metrics.results
     )
     changes = {name: value for name, value in found.items() if name in RunMetrics.model_fields}
-    measured = metrics.model_copy(update={"results": results, "samples_digest": "5" * 64} | own | changes)
+    measured = metrics.model_copy(update={"results": results} | own | changes)
     return measured.model_copy(update={"verdicts": judge_run(recipe, measured)})
 
 

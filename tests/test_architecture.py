@@ -39,7 +39,7 @@ ALONE = {"errors", "identity", "paths", "precisions", "quoting", "settings", "ar
 REPORT_READS = {"errors", "quoting", "records", "metrics", "registry", "drafts", "verdicts", "experiments", "report"}
 REPORT_WORDS = {
     *("advae.threats.THREATS", "advae.threats.LADDER"),
-    *("advae.attacks.TARGETS_FROM", "advae.networks.PAPER_ACTIVATIONS"),
+    *("advae.attacks.TARGETS_FROM", "advae.networks.PAPER_ACTIVATIONS", "advae.datasets.DATASETS"),
 }
 """All that a report is made from: what is stored, and the tables and names whose words it shows. Never a network."""
 

@@ -124,7 +124,7 @@ def test_any_options_survive_json_with_their_types(options: dict[str, Any], seed
 
 
 @settings(max_examples=60)
-@given(st.lists(st.floats(0, 1), max_size=5))
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=5))
 def test_every_float_survives_json_exactly(eps: list[float]) -> None:
     recipe = make_run_recipe(eps=tuple(eps))
     back = RunRecipe.model_validate_json(recipe.model_dump_json())

@@ -22,9 +22,10 @@ from advae.report import (
     compare_runs,
     describe_pipeline,
     list_all_failures,
+    open_run,
 )
 from advae.threats import THREATS
-from advae.verdicts import IMAGES, NOT_VALID, read_verdicts, show_size
+from advae.verdicts import IMAGES, NOT_VALID, judge_run, show_size
 from advae.workflows import Attacks, Made
 
 
@@ -40,6 +41,10 @@ def put_runs(session: Session, attacks: Attacks, comparison: Comparison | None) 
     With ``--check`` also the verdicts of their comparison on each classifier that was to be attacked.
     """
     made = attacks.all
+    for one in made:
+        if one.cached:
+            # What was found, perhaps imported, must say what its own outcomes say.
+            open_run(session.registry, one.manifest)
     classifiers = {id_: session.registry.manifest(id_).as_classifier()[0] for id_ in _list_classifiers(made)}
     for id_, classifier in classifiers.items():
         session.tell(_tabulate_runs([one for one in made if one.manifest.parents[0] == id_], classifier))
@@ -61,7 +66,7 @@ def put_runs(session: Session, attacks: Attacks, comparison: Comparison | None) 
 def _list_faults(made: Iterable[Made]) -> list[str]:
     """Return a line for each failed check on the attacked images, which the table does not show."""
     runs = (one.manifest.as_run() for one in made)
-    verdicts = (verdict for recipe, metrics in runs for verdict in read_verdicts(recipe, metrics))
+    verdicts = (verdict for recipe, metrics in runs for verdict in judge_run(recipe, metrics))
     failed = (one for one in verdicts if one.check in IMAGES and one.status == "FAIL")
     return list(dict.fromkeys(f"{one.check} FAIL: {one.sentence}" for one in failed))
 
@@ -210,7 +215,7 @@ def _describe_run(made: Made, autoencoder: str | None) -> dict[str, Any]:
         "limit": recipe.limit,
         "sample": recipe.sample,
         "n_test": sum(metrics.test_counts) if metrics.test_counts else None,
-        "verdicts": [verdict.model_dump(mode="json") for verdict in read_verdicts(recipe, metrics)],
+        "verdicts": [verdict.model_dump(mode="json") for verdict in judge_run(recipe, metrics)],
     }
 
 

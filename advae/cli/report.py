@@ -18,6 +18,7 @@ from advae.report import (
     Comparison,
     check_formats,
     compare_runs,
+    describe_left_out,
     describe_schema,
     list_failures,
     list_targets,
@@ -62,8 +63,8 @@ def report(
         return
     formats = check_out(session, out, format_)
     with session.workspace("report", data_dir=data_dir) as workspace:
-        runs = choose_runs(workspace, refs or [], dataset)
-        comparison = compare_runs(session.registry, runs)
+        chosen = choose_runs(workspace, refs or [], dataset)
+        comparison = compare_runs(session.registry, chosen.runs, required=chosen.named, left_out=chosen.left_out)
         files = write_comparison(comparison, out, formats=formats)
     put_report(session, comparison, files)
     if strict:
@@ -82,6 +83,8 @@ def check_out(session: Session, out: Path, format_: str) -> list[str]:
 
 def put_report(session: Session, comparison: Comparison, files: Mapping[str, Path]) -> None:
     """Show people what a report says, and print where its page is, or with ``--json`` all its files."""
+    for id_, why in comparison.left_out.items():
+        session.tell(describe_left_out(id_, why))
     console = session.console
     drawn = summarize(comparison, width=console.width, encoding=console.encoding, chart=console.is_terminal)
     for part in () if session.quiet else drawn:

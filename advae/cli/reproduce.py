@@ -14,10 +14,10 @@ from advae.cli.report import check_out, put_report
 from advae.cli.report_options import EVERY_FORMAT, FormatOption, OutOption
 from advae.cli.session import Session
 from advae.datasets import DATASETS
-from advae.errors import DivergedError, UsageError
+from advae.errors import CorruptError, DivergedError, UsageError
 from advae.experiments import PAPER, read_experiment
 from advae.records import Manifest
-from advae.report import compare_runs, write_comparison
+from advae.report import compare_runs, describe_left_out, write_comparison
 from advae.workflows import Finished, Level, Survey, count_cores, lay_out, make_cells, survey
 
 
@@ -82,9 +82,11 @@ def reproduce(
     if not runs:
         # All of them rest on what diverged: there is nothing to report on.
         _refuse(diverged)
-    comparison = compare_runs(session.registry, runs, autoencoders, reproduction=plan is None)
+    comparison = compare_runs(session.registry, runs, autoencoders, reproduction=plan is None, required=())
     put_report(session, comparison, write_comparison(comparison, out, formats=formats))
     _refuse(diverged)
+    for id_, why in comparison.left_out.items():
+        raise CorruptError(describe_left_out(id_, why))
 
 
 def _find(session: Session, surveyed: Survey, *levels: Level) -> list[Manifest]:

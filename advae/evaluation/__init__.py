@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,7 +27,6 @@ from advae.threats import Surface
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import NDArray
 
     from advae.records import FloatArray, IntArray, RunRecipe
 
@@ -74,31 +72,20 @@ def evaluate(
     # The targets, and so the first gradients, are often the same at every eps.
     zero_by_targets = {one.targets: attack.first.zero_gradients(one.targets) for one in scored}
     zero = [zero_by_targets[one.targets] for one in scored]
-    accuracy, interval = metrics.accuracy(y, clean.predictions)
+    ids = _all(y) if ids is None else ids
+    outcomes = collect_outcomes(ids, y, clean.predictions, scored, zero, clean_success)
     summary = RunMetrics(
-        n=len(x),
-        clean_accuracy=accuracy,
-        clean_accuracy_interval=interval,
-        results=tuple(
-            _summarise(attack, eps, clean.predictions, one, stuck)
-            for eps, one, stuck in zip(recipe.eps, scored, zero, strict=True)
-        ),
-        samples_digest=_digest(x, y),
+        **metrics.measure_clean(outcomes, len(recipe.dataset.classes)),
+        results=tuple(_summarise(attack, outcomes, index, one) for index, one in enumerate(scored)),
+        samples_digest=metrics.digest_samples(x, y),
         start_range=clean.start_range,
         clipped_fraction=clean.clipped,
         probabilities=clean.probabilities,
         stochastic=clean.stochastic,
         backward=_name_backward(surface),
         fresh_draws=MANY if surface.samples else None,
-        clean_expected_accuracy=_expect(clean_success),
-        class_counts=metrics.count_classes(y, len(recipe.dataset.classes)),
-        predicted_counts=metrics.count_classes(clean.predictions, len(recipe.dataset.classes)),
     )
-    ids = _all(y) if ids is None else ids
-    arrays = {
-        OUTCOMES: collect_outcomes(ids, y, clean.predictions, scored, zero, clean_success),
-        SAMPLES: collect_samples(ids, x, y, clean.start, scored, kept),
-    }
+    arrays = {OUTCOMES: outcomes, SAMPLES: collect_samples(ids, x, y, clean.start, scored, kept)}
     if recipe.save_adversarial:
         arrays[ADVERSARIAL] = collect_adversarial(ids, y, scored)
     return Evaluated(summary, arrays)
@@ -113,19 +100,8 @@ def _measure_clean_success(scorer: Scorer, x: FloatArray, y: IntArray) -> FloatA
     return np.concatenate(found) if found else None
 
 
-def _expect(success_rate: FloatArray | None) -> float | None:
-    """Return the accuracy that is expected over the draws, None where there are none."""
-    return None if success_rate is None else 1.0 - float(success_rate.mean(dtype="float64"))
-
-
 def _name_backward(surface: Surface) -> Literal["exact", "identity"]:
     return "identity" if surface.through and not surface.through.differentiable else "exact"
-
-
-def _digest(x: FloatArray, y: IntArray) -> str:
-    digest = hashlib.sha256(x.tobytes())
-    digest.update(y.astype("<i8").tobytes())
-    return digest.hexdigest()
 
 
 class _Attack:
@@ -143,10 +119,6 @@ class _Attack:
     @property
     def first(self) -> Attacker:
         return self.members[0]
-
-    @property
-    def targeted(self) -> bool:
-        return self.first.row.targeted
 
     def score(self, kept: Kept, *, stochastic: bool) -> list[Scored]:
         """Return the outcome at each eps over all samples, images only of those that are kept.
@@ -255,39 +227,18 @@ def _count_batches(on_batch: OnBatch, total: int) -> Callable[[], None]:
     return report
 
 
-def _summarise(
-    attack: _Attack, eps: float, clean: IntArray, scored: Scored, zero: Sequence[bool] | NDArray[np.bool_]
-) -> EpsResult:
-    import numpy as np
-
-    recipe, y = attack.recipe, attack.y
-    accuracy, interval = metrics.accuracy(y, scored.predictions)
-    correct = clean == y
-    fooled = scored.predictions[correct] != y[correct]
-    aims = attack.first.aims(scored.targets) if attack.targeted else None
+def _summarise(attack: _Attack, outcomes: Arrays, index: int, scored: Scored) -> EpsResult:
+    recipe, eps = attack.recipe, attack.recipe.eps[index]
     probed = attack.probe(eps, scored.targets)
     return EpsResult(
         eps=eps,
-        accuracy=accuracy,
-        accuracy_interval=interval,
-        attack_success_rate=float(fooled.mean()) if correct.any() else None,
-        target_hit_rate=None if aims is None else _hit_rate(y, scored.predictions, aims),
-        linf_max=float(scored.linf.max()),
-        l2_mean=float(scored.l2.mean()),
-        zero_gradient_fraction=float(np.mean(zero)),
+        **metrics.measure_attacked(outcomes, index, metrics.find_aims(attack.y, recipe.target, scored.targets)),
+        **metrics.measure_lengths(outcomes, index, recipe.norm),
         within_budget=recipe.clip,
         targets=scored.targets,
-        norm_max=float((scored.linf if recipe.norm == "linf" else scored.l2).max()),
         pixel_range=scored.pixel_range,
         finite=scored.finite,
-        accuracy_8bit=None if scored.rounded is None else metrics.accuracy(y, scored.rounded)[0],
+        accuracy_8bit=None if scored.rounded is None else metrics.accuracy(attack.y, scored.rounded)[0],
         loss_curve=probed.loss_curve if probed else None,
         lost_fraction=probed.lost_fraction if probed else None,
-        expected_accuracy=_expect(scored.success_rate),
     )
-
-
-def _hit_rate(y: IntArray, predictions: IntArray, aims: IntArray) -> float | None:
-    """Return the share that reached its target, of the samples that were not of that class to begin with."""
-    others = aims != y
-    return float((predictions[others] == aims[others]).mean()) if others.any() else None

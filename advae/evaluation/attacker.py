@@ -10,6 +10,7 @@ from advae.attacks import ATTACKS, TARGETS_FROM, Attack, find_loss
 from advae.attacks.goals import MOST, Goal, is_ahead
 from advae.batching import split_rows
 from advae.evaluation import draws
+from advae.metrics import find_aims
 from advae.threats import Surface
 
 if TYPE_CHECKING:
@@ -72,11 +73,8 @@ class Attacker:
 
     def aims(self, targets: tuple[int, ...] | None) -> IntArray:
         """Return the labels that the attack is handed: targets where it has them, else the true classes to leave."""
-        import numpy as np
-
-        if targets is not None:
-            return np.asarray(targets, np.int64)[self.y]
-        return self.y if self.recipe.target is None else np.full_like(self.y, self.recipe.target)
+        found = find_aims(self.y, self.recipe.target, targets)
+        return self.y if found is None else found
 
     @property
     def line(self) -> Callable[[Goal, Tensor], Tensor] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from advae.identity import SAMPLES
-from advae.records.base import Floats, Names, Record, Scalar
+from advae.records.base import Names, Reals, Record, Scalar
 from advae.records.budgets import find_eps, key_eps, unite_eps
 from advae.records.datasets import MAX_SIDE, Dataset, DatasetRef, ImageRanges
 from advae.records.manifests import ADVERSARIAL, OUTCOMES, Artifact, DatasetKey, Manifest
@@ -57,7 +57,6 @@ __all__ = [
     "DatasetRef",
     "EpsResult",
     "FloatArray",
-    "Floats",
     "History",
     "ImageRanges",
     "IntArray",
@@ -70,6 +69,7 @@ __all__ = [
     "Norm",
     "PerceptronOptions",
     "Rate",
+    "Reals",
     "Recipe",
     "Record",
     "Rescale",

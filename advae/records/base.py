@@ -1,18 +1,55 @@
-"""What every record is made of."""
+"""What every record is made of, and the ranges of its numbers and names."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, NonNegativeInt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-Scalar = bool | int | float | str
+LARGEST = 1e100
+"""Above what float32 holds, as a training that diverges ends there; millions of these, squared, still have a sum."""
 
-Floats = Annotated[tuple[float, ...], FailFast()]
-Names = Annotated[tuple[str, ...], FailFast()]
-"""Of any length. Of a hostile list the first fault is told, not a million."""
+MAX_COUNT = 2**53
+MAX_CLASSES = 65_536
+MAX_TEXT = 100_000
+MAX_ITEMS = 1_000_000
+"""Of one list: a number for each epoch, eps or step."""
 
-Counts = tuple[NonNegativeInt, ...]
+
+def _check_order(pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[0] > pair[1]:
+        raise ValueError("its lower end is above its upper end")
+    return pair
+
+
+def _check_length(text: str) -> str:
+    if len(text) > MAX_TEXT:
+        raise ValueError(f"it has more than {MAX_TEXT} characters")
+    return text
+
+
+# Not by pydantic's own limit, which refuses the name of a file that is not UTF-8.
+Name = Annotated[str, AfterValidator(_check_length)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{1,64}$")]
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Real = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+Magnitude = Annotated[float, Field(ge=0, le=LARGEST)]
+Interval = Annotated[tuple[Share, Share], AfterValidator(_check_order)]
+Range = Annotated[tuple[Real, Real], AfterValidator(_check_order)]
+
+Natural = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+Positive = Annotated[int, Field(ge=1, le=MAX_COUNT)]
+Label = Annotated[int, Field(ge=0, lt=MAX_CLASSES)]
+
+Scalar = bool | Annotated[int, Field(ge=-(2**63), lt=2**63)] | float | Name
+
+# Of a hostile list the first fault is told, not a million.
+Names = Annotated[tuple[Name, ...], Field(fail_fast=True, max_length=MAX_ITEMS)]
+Shares = Annotated[tuple[Share, ...], Field(fail_fast=True, max_length=MAX_ITEMS)]
+Reals = Annotated[tuple[Real, ...], Field(fail_fast=True, max_length=MAX_ITEMS)]
+Counts = Annotated[tuple[Natural, ...], Field(fail_fast=True, max_length=MAX_CLASSES)]
+Labels = Annotated[tuple[Label, ...], Field(fail_fast=True, max_length=MAX_CLASSES)]
 
 
 class Record(BaseModel):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from advae.records.base import Names, Record
+from advae.records.base import MAX_CLASSES, Digest, Interval, Name, Record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,17 +26,22 @@ class DatasetRef(Record):
     digest: SHA-256 over the decoded arrays; side: images are side x side pixels; classes: one name per label.
     """
 
-    name: str
-    digest: str
+    name: Name
+    digest: Digest
     side: Annotated[int, Field(ge=1, le=MAX_SIDE)]
-    classes: Names
+    classes: Annotated[tuple[Name, ...], Field(fail_fast=True, min_length=2, max_length=MAX_CLASSES)]
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        """What the entries of one pipeline share: the digest of the images, their side, how many classes there are."""
+        return self.digest, self.side, len(self.classes)
 
 
 class ImageRanges(Record):
     """Smallest and largest pixel, in [0, 1], of all training and of all test images."""
 
-    train: tuple[float, float]
-    test: tuple[float, float]
+    train: Interval
+    test: Interval
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,32 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from advae.identity import name_recipe
-from advae.records.base import Floats, Record, Scalar, absent_unless_given
-from advae.records.datasets import DatasetRef
+from advae.records.base import (
+    LARGEST,
+    MAX_ITEMS,
+    Label,
+    Name,
+    Natural,
+    Positive,
+    Record,
+    Scalar,
+    absent_unless_given,
+)
+from advae.records.datasets import MAX_SIDE, DatasetRef
 
-Activations = tuple[str, str, str, str]
+Activations = tuple[Name, Name, Name, Name]
 """Of the first hidden layer, the code, the second hidden layer and the output."""
 
 LayerSize = Annotated[int, Field(ge=1, le=65_536)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
-Rate = Annotated[float, Field(gt=0)]
+Rate = Annotated[float, Field(gt=0, le=LARGEST)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Rescale = Literal["intensity", "none"]
 Norm = Literal["linf", "l2"]
+Options = Annotated[dict[Name, Scalar], Field(max_length=1000)]
+Eps = Annotated[float, Field(ge=0, le=MAX_SIDE)]
+Radii = Annotated[tuple[Eps, ...], Field(fail_fast=True, min_length=1, max_length=MAX_ITEMS)]
+"""In units of x, whose longest way in L2 is the side of an image."""
 
 
 class NetworkOptions(Record):
@@ -37,7 +51,7 @@ class PerceptronOptions(Record):
 
     hidden: LayerSize
     narrow: LayerSize
-    activation: str | None = absent_unless_given()
+    activation: Name | None = absent_unless_given()
     epochs: Count
     batch_size: Count
     learning_rate: Rate
@@ -61,15 +75,15 @@ class AutoencoderRecipe(Record):
     """
 
     kind: Literal["ae"] = "ae"
-    type: str
+    type: Name
     dataset: DatasetRef
     network: NetworkOptions | None
-    loss: str | None
+    loss: Name | None
     rescale: Rescale
-    options: dict[str, Scalar]
+    options: Options
     seed: Seed
-    recipe_rev: int
-    protects: str | None = absent_unless_given()
+    recipe_rev: Natural
+    protects: Name | None = absent_unless_given()
     each_class: Literal[True] | None = absent_unless_given()
 
     @property
@@ -90,13 +104,13 @@ class ClassifierRecipe(Record):
     """
 
     kind: Literal["clf"] = "clf"
-    model: str
+    model: Name
     dataset: DatasetRef
-    autoencoder: str | None
+    autoencoder: Name | None
     options: NetworkOptions | LogisticOptions | PerceptronOptions
     seed: Seed
-    recipe_rev: int
-    origin: str | None = absent_unless_given()
+    recipe_rev: Natural
+    origin: Name | None = absent_unless_given()
     each_class: Literal[True] | None = absent_unless_given()
 
     @property
@@ -118,27 +132,27 @@ class RunRecipe(Record):
     """
 
     kind: Literal["run"] = "run"
-    method: str
-    threat: str
+    method: Name
+    threat: Name
     norm: Norm = "linf"
-    classifier: str
-    twin: str | None
+    classifier: Name
+    twin: Name | None
     dataset: DatasetRef
-    eps: Floats
-    target: int | None
-    steps: int | None
-    step_size: float | None
-    loss: str | None
+    eps: Radii
+    target: Label | None
+    steps: Positive | None
+    step_size: Rate | None
+    loss: Name | None
     clip: bool
-    limit: int | None
+    limit: Positive | None
     save_adversarial: bool
     seed: Seed
-    recipe_rev: int
+    recipe_rev: Natural
     # Not in the identity of what has none: runs from before there were such options keep their ids.
-    restarts: int | None = absent_unless_given()
-    surrogate: str | None = absent_unless_given()
-    draws: int | None = absent_unless_given()
-    queries: int | None = absent_unless_given()
+    restarts: Positive | None = absent_unless_given()
+    surrogate: Name | None = absent_unless_given()
+    draws: Positive | None = absent_unless_given()
+    queries: Positive | None = absent_unless_given()
     precision: Literal["bfloat16"] | None = absent_unless_given()
     sample: Literal["stratified"] | None = absent_unless_given()
 

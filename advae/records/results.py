@@ -4,10 +4,30 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import FailFast, Field
+from pydantic import Field
 
-from advae.records.base import Counts, Floats, Record, absent_unless_given
+from advae.records.base import (
+    MAX_ITEMS,
+    Counts,
+    Digest,
+    Interval,
+    Labels,
+    Magnitude,
+    Name,
+    Natural,
+    Positive,
+    Range,
+    Real,
+    Reals,
+    Record,
+    Share,
+    Shares,
+    absent_unless_given,
+)
 from advae.records.datasets import ImageRanges
+from advae.records.recipes import Eps
+
+LossCurve = Annotated[tuple[tuple[Natural, Real], ...], Field(fail_fast=True, max_length=MAX_ITEMS)]
 
 
 class History(Record):
@@ -17,11 +37,11 @@ class History(Record):
     None.
     """
 
-    loss: Floats
-    validation_loss: Floats
-    seconds: float
-    clean_accuracy: tuple[float, ...] | None = absent_unless_given()
-    attacked_accuracy: tuple[float, ...] | None = absent_unless_given()
+    loss: Reals
+    validation_loss: Reals
+    seconds: Magnitude
+    clean_accuracy: Shares | None = absent_unless_given()
+    attacked_accuracy: Shares | None = absent_unless_given()
 
 
 class AutoencoderMetrics(Record):
@@ -32,8 +52,8 @@ class AutoencoderMetrics(Record):
 
     kind: Literal["ae"] = "ae"
     history: History | None
-    test_mse: float
-    output_range: tuple[float, float]
+    test_mse: Magnitude
+    output_range: Range
 
     @property
     def unit_range(self) -> bool:
@@ -48,14 +68,14 @@ class ClassifierMetrics(Record):
     """
 
     kind: Literal["clf"] = "clf"
-    train_accuracy: float
-    test_accuracy: float
-    test_accuracy_interval: tuple[float, float]
-    n_test: int
+    train_accuracy: Share
+    test_accuracy: Share
+    test_accuracy_interval: Interval
+    n_test: Positive
     history: History | None = None
     converged: bool | None = None
-    iterations: int | None = None
-    classes_predicted: int | None = None
+    iterations: Natural | None = None
+    classes_predicted: Positive | None = None
 
 
 class EpsResult(Record):
@@ -77,23 +97,23 @@ class EpsResult(Record):
     (``accuracy`` is that of one draw); None for one that does not sample, and in records from before it was measured.
     """
 
-    eps: float
-    accuracy: float
-    accuracy_interval: tuple[float, float]
-    attack_success_rate: float | None
-    target_hit_rate: float | None
-    linf_max: float
-    l2_mean: float
-    zero_gradient_fraction: float
+    eps: Eps
+    accuracy: Share
+    accuracy_interval: Interval
+    attack_success_rate: Share | None
+    target_hit_rate: Share | None
+    linf_max: Magnitude
+    l2_mean: Magnitude
+    zero_gradient_fraction: Share
     within_budget: bool
-    targets: tuple[int, ...] | None = None
-    norm_max: float | None = None
-    pixel_range: tuple[float, float] | None = None
+    targets: Labels | None = None
+    norm_max: Magnitude | None = None
+    pixel_range: Range | None = None
     finite: bool | None = None
-    accuracy_8bit: float | None = None
-    loss_curve: tuple[tuple[int, float], ...] | None = None
-    lost_fraction: float | None = None
-    expected_accuracy: float | None = absent_unless_given()
+    accuracy_8bit: Share | None = None
+    loss_curve: LossCurve | None = None
+    lost_fraction: Share | None = None
+    expected_accuracy: Share | None = absent_unless_given()
 
 
 Status = Literal["PASS", "WARN", "FAIL", "NOT RUN"]
@@ -102,10 +122,10 @@ Status = Literal["PASS", "WARN", "FAIL", "NOT RUN"]
 class Verdict(Record):
     """What one check found. check: its name in the table CHECKS; number: what the sentence stands on, if any."""
 
-    check: str
+    check: Name
     status: Status
-    sentence: str
-    number: float | None = None
+    sentence: Name
+    number: Real | None = None
 
 
 class RunMetrics(Record):
@@ -128,23 +148,23 @@ class RunMetrics(Record):
     """
 
     kind: Literal["run"] = "run"
-    n: int
-    clean_accuracy: float
-    clean_accuracy_interval: tuple[float, float]
-    results: Annotated[tuple[EpsResult, ...], FailFast()]
-    samples_digest: str | None = None
-    start_range: tuple[float, float] | None = None
-    clipped_fraction: float | None = None
+    n: Positive
+    clean_accuracy: Share
+    clean_accuracy_interval: Interval
+    results: Annotated[tuple[EpsResult, ...], Field(fail_fast=True, min_length=1, max_length=MAX_ITEMS)]
+    samples_digest: Digest | None = None
+    start_range: Range | None = None
+    clipped_fraction: Share | None = None
     probabilities: bool | None = None
     stochastic: bool | None = None
     backward: Literal["exact", "identity"] | None = None
-    verdicts: Annotated[tuple[Verdict, ...], FailFast()] = ()
-    fresh_draws: int | None = absent_unless_given()
-    clean_expected_accuracy: float | None = absent_unless_given()
+    verdicts: Annotated[tuple[Verdict, ...], Field(fail_fast=True, max_length=1000)] = ()
+    fresh_draws: Positive | None = absent_unless_given()
+    clean_expected_accuracy: Share | None = absent_unless_given()
     class_counts: Counts | None = absent_unless_given()
     predicted_counts: Counts | None = absent_unless_given()
     test_counts: Counts | None = absent_unless_given()
-    classes_predicted: int | None = absent_unless_given()
+    classes_predicted: Positive | None = absent_unless_given()
     image_ranges: ImageRanges | None = absent_unless_given()
 
 

@@ -11,10 +11,11 @@ from advae.records import Manifest
 from advae.report.comparison import compare_runs
 from advae.report.files import list_targets, refuse_foreign, write_files
 from advae.report.judgement import Judgement, build_verdict_table, describe_pipeline, judge_classifier
-from advae.report.judging import Failure, list_all_failures, list_failures
+from advae.report.judging import Failure, describe_left_out, list_all_failures, list_failures
 from advae.report.markdown import render_markdown
 from advae.report.page import render_page
 from advae.report.rows import Comparison
+from advae.report.runs import open_run
 from advae.report.scores import Findings, score_runs
 from advae.report.spreadsheet import KEYS, render_csv
 from advae.report.terminal import summarize
@@ -30,12 +31,14 @@ __all__ = [
     "build_verdict_table",
     "check_formats",
     "compare_runs",
+    "describe_left_out",
     "describe_pipeline",
     "describe_schema",
     "judge_classifier",
     "list_all_failures",
     "list_failures",
     "list_targets",
+    "open_run",
     "refuse_foreign",
     "summarize",
     "write_comparison",

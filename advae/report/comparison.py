@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
 
-from advae.errors import NotFoundError
+from advae.errors import CorruptError, NotFoundError
 from advae.records import Manifest, find_eps
 from advae.report.judging import judge_pipeline, judge_row
-from advae.report.labels import Labels, label_datasets
+from advae.report.labels import Labels, label_datasets, name_dataset
 from advae.report.networks import Network, open_network
 from advae.report.notes import write_notes
 from advae.report.pairing import CounterpartFinder, drop_copies
@@ -21,6 +21,8 @@ from advae.report.threat_models import place_threat
 if TYPE_CHECKING:
     from advae.registry import Registry
 
+Opened = TypeVar("Opened")
+
 
 def compare_runs(
     registry: Registry,
@@ -29,23 +31,76 @@ def compare_runs(
     *,
     reproduction: bool = False,
     asked: Sequence[str] = (),
+    required: Collection[str] | None = None,
+    left_out: Mapping[str, str] | None = None,
 ) -> Comparison:
     """Return the runs with their counterparts without autoencoder, which are looked for in the whole registry.
 
     networks: trained entries to show beside those that the runs rest on. reproduction: whether they are the paper's
-    experiment. asked: ids of the runs that a user asked for, which come first among equally strong ones. Raises
-    NotFoundError where there is no run at all, and what ``open_run`` and ``open_network`` raise.
+    experiment. asked: ids of the runs that a user asked for, which come first among equally strong ones. required: ids
+    of the entries without which there is no report, None for all; of the others those that cannot be read, or
+    contradict themselves, are left out. left_out: what was left out before, with the reason. Raises NotFoundError where
+    there is no run at all, and what ``open_run`` and ``open_network`` raise.
     """
-    if not manifests:
-        raise NotFoundError("no run to report on; `advae attack` makes one")
-    labels = label_datasets([*manifests, *networks])
-    runs = sorted((open_run(registry, manifest, labels) for manifest in drop_copies(manifests)), key=_order)
+    shelf = _Shelf(registry, required, dict(left_out or {}))
+    opened = list(filter(None, map(shelf.open_run, {entry.id: entry for entry in manifests}.values())))
+    more = [entry for entry in networks if shelf.open_network(entry)]
+    kept = {manifest.id for manifest in drop_copies(run.manifest for run in opened)}
+    if not kept:
+        why = next((f": {reason}" for reason in shelf.left_out.values()), "; `advae attack` makes one")
+        raise NotFoundError(f"no run to report on{why}")
+    labels = label_datasets([*(run.manifest for run in opened), *more])
+    named = [replace(run, dataset=name_dataset(run.recipe.dataset, labels)) for run in opened if run.id in kept]
+    runs = sorted(named, key=_order)
     finder = CounterpartFinder(registry, runs, labels)
     bare = [_build_pipeline(group, finder, tuple(asked)) for group in _group_by_classifier(runs)]
     pipelines = tuple(_judge(pipeline, finder) for pipeline in _choose_subjects(bare))
     rows = tuple(row for pipeline in pipelines for row in pipeline.rows)
-    opened = tuple(_open_networks(registry, rows, networks, labels))
-    return Comparison(tuple(runs), rows, pipelines, opened, reproduction)
+    shown = tuple(_list_networks(shelf, rows, more, labels))
+    return Comparison(tuple(runs), rows, pipelines, shown, reproduction, shelf.left_out)
+
+
+@dataclass(frozen=True)
+class _Shelf:
+    """Opens each entry by itself, so that one that is wrong keeps none of the others out of the report.
+
+    required, left_out: as ``compare_runs`` has them.
+    """
+
+    registry: Registry
+    required: Collection[str] | None
+    left_out: dict[str, str]
+    networks: dict[str, Network] = field(default_factory=dict)
+
+    def open_run(self, manifest: Manifest) -> Run | None:
+        """Return a run, what it rests on opened too, None where it is left out."""
+
+        def read() -> Run:
+            run = open_run(self.registry, manifest)
+            for entry in list_parents(run):
+                self.read_network(entry)
+            return run
+
+        return self._attempt(manifest.id, read)
+
+    def open_network(self, manifest: Manifest) -> Network | None:
+        """Return a trained entry, None where it is left out."""
+        return self._attempt(manifest.id, lambda: self.read_network(manifest))
+
+    def read_network(self, manifest: Manifest) -> Network:
+        """Return a trained entry, read once. Raises what ``open_network`` raises."""
+        if manifest.id not in self.networks:
+            self.networks[manifest.id] = open_network(self.registry, manifest)
+        return self.networks[manifest.id]
+
+    def _attempt(self, id_: str, read: Callable[[], Opened]) -> Opened | None:
+        try:
+            return read()
+        except (CorruptError, NotFoundError) as error:
+            if self.required is None or id_ in self.required:
+                raise
+            self.left_out[id_] = str(error)
+            return None
 
 
 def _order(run: Run) -> tuple[object, ...]:
@@ -97,15 +152,14 @@ def _build_rows(run: Run, finder: CounterpartFinder) -> Iterator[Row]:
         yield Row(own, Measured(other, place) if other and place is not None else None)
 
 
-def _open_networks(
-    registry: Registry, rows: Iterable[Row], more: Iterable[Manifest], labels: Labels
-) -> Iterator[Network]:
+def _list_networks(shelf: _Shelf, rows: Iterable[Row], more: Iterable[Manifest], labels: Labels) -> Iterator[Network]:
     """Yield the trained entries that have something to show: those behind the rows, then more in a fixed order."""
     entries = {entry.id: entry for run in list_runs_of(rows) for entry in list_parents(run)}
     entries |= {entry.id: entry for entry in sorted(more, key=_order_entry) if entry.id not in entries}
-    for network in (open_network(registry, entry, labels) for entry in entries.values()):
+    for entry in entries.values():
+        network = shelf.read_network(entry)
         if network.history or network.views:
-            yield network
+            yield replace(network, dataset=name_dataset(entry.recipe.dataset, labels))
 
 
 def _order_entry(entry: Manifest) -> tuple[str, str, str]:

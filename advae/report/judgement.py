@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from advae.errors import CorruptError, NotFoundError
+from advae.errors import NotFoundError
 from advae.records import Manifest, Verdict
 from advae.report.comparison import compare_runs
 from advae.report.gaps import explain_gap
 from advae.report.judging import Failure, describe_subject, find_failures, summarize_verdicts, tabulate_verdicts
 from advae.report.rows import Pipeline
-from advae.report.runs import open_run
 from advae.report.wording import name_pipeline
 
 if TYPE_CHECKING:
@@ -44,14 +43,11 @@ def judge_classifier(registry: Registry, classifier_id: str, runs: Sequence[Mani
     runs: those to judge, what was asked for first; None for all that the registry has of it and can read. Raises
     NotFoundError where there is none, and for given runs what ``compare_runs`` raises.
     """
-    asked = [run.id for run in runs or ()]
-    if runs is None:
-        found = (run for run in registry.scan("run")[0] if run.parents[0] == classifier_id)
-        runs = [run for run in found if _can_be_read(registry, run)]
-    own = [run for run in runs if run.parents[0] == classifier_id]
+    asked, required = ([], ()) if runs is None else ([run.id for run in runs], None)
+    own = [run for run in (registry.entries("run") if runs is None else runs) if run.parents[0] == classifier_id]
     if not own:
         raise NotFoundError(f"no run on {classifier_id}; `advae attack --clf {classifier_id}` makes one")
-    (pipeline,) = compare_runs(registry, own, asked=asked).pipelines
+    (pipeline,) = compare_runs(registry, own, asked=asked, required=required).pipelines
     return describe_pipeline(pipeline)
 
 
@@ -60,14 +56,6 @@ def describe_pipeline(pipeline: Pipeline) -> Judgement:
     subject, failures = pipeline.subject, tuple(find_failures(pipeline))
     run, eps = (subject.id, subject.eps) if subject else (None, None)
     return Judgement(pipeline, pipeline.verdicts, run, eps, failures)
-
-
-def _can_be_read(registry: Registry, run: Manifest) -> bool:
-    try:
-        open_run(registry, run)
-    except (CorruptError, NotFoundError):
-        return False
-    return True
 
 
 def build_verdict_table(judgement: Judgement) -> Table:

@@ -12,7 +12,7 @@ from advae.report.grids import Grid, show_count
 from advae.report.rows import Comparison, Pipeline, Row
 from advae.report.runs import Measured, Run
 from advae.report.wording import NOT_ESTABLISHED, name_pipeline
-from advae.verdicts import CHECKS, UNJUDGED, Attacked, Case, judge_case, not_run, number_of
+from advae.verdicts import CHECKS, Attacked, Case, judge_case, not_run, number_of
 
 NO_SUBJECT = "needs a valid adaptive run"
 
@@ -79,39 +79,29 @@ def describe_place(subject: Row) -> str:
 
 
 def tabulate_verdicts(name: str, verdicts: Iterable[Verdict]) -> Grid:
-    """Return verdicts as a table, in the order of CHECKS; those of a later version's checks come last."""
-    known = sorted(verdicts, key=lambda verdict: _place_check(verdict.check))
-    return Grid(name, ("", "check", "status", "what was found"), tuple(_write_row(verdict) for verdict in known))
+    """Return verdicts as a table."""
+    return Grid(name, ("", "check", "status", "what was found"), tuple(_write_row(verdict) for verdict in verdicts))
 
 
 def describe_verdict(verdict: Verdict) -> dict[str, Any]:
-    """Return the place and question of a verdict's check; nothing for one of a later version's."""
-    known = verdict.check in CHECKS
-    return {"place": number_of(verdict.check), "question": CHECKS[verdict.check].question} if known else {}
-
-
-def _place_check(name: str) -> int:
-    return number_of(name) if name in CHECKS else len(CHECKS) + 1
+    """Return the place and question of a verdict's check."""
+    return {"place": number_of(verdict.check), "question": CHECKS[verdict.check].question}
 
 
 def _write_row(verdict: Verdict) -> tuple[str, ...]:
-    known = verdict.check in CHECKS
-    question = CHECKS[verdict.check].question if known else verdict.check
-    return show_count(number_of(verdict.check)) if known else "", question, verdict.status, verdict.sentence
+    place, question = describe_verdict(verdict).values()
+    return show_count(place), question, verdict.status, verdict.sentence
 
 
 def tabulate_stored(run: Run) -> Grid:
-    """Return the verdicts stored with a run; one line NOT RUN for a run from before there were any."""
-    name = f"Verdicts stored with {run.id}"
-    if run.metrics.verdicts:
-        return tabulate_verdicts(name, run.metrics.verdicts)
-    return Grid(name, ("", "check", "status", "what was found"), (("", "all", "NOT RUN", UNJUDGED),))
+    """Return the verdicts on a run alone."""
+    return tabulate_verdicts(f"Verdicts stored with {run.id}", run.metrics.verdicts)
 
 
 def summarize_stored(run: Run) -> str:
-    """Return a run's failed and warned checks in one cell; NOT RUN for a run without verdicts."""
+    """Return a run's failed and warned checks in one cell."""
     found = [f"{verdict.check} {verdict.status}" for verdict in run.metrics.verdicts if verdict.status in _BAD]
-    return "; ".join(found) or ("none" if run.metrics.verdicts else "NOT RUN")
+    return "; ".join(found) or "none"
 
 
 _BAD = ("FAIL", "WARN")
@@ -174,12 +164,21 @@ def count_elsewhere(pipelines: Iterable[Pipeline]) -> dict[str, int]:
     return dict(Counter(one.check for one in list_all_failures(pipelines) if not one.headline))
 
 
+def describe_left_out(id_: str, why: str) -> str:
+    """Return that an entry is left out of a report, and why."""
+    return f"{id_} is left out: {why}"
+
+
 def list_failures(comparison: Comparison) -> list[str]:
-    """Return why what is shown does not stand: checks that fail, and defences whose robustness is not established."""
+    """Return why a report is not to be relied on.
+
+    Checks that fail, defences whose robustness is not established, and entries that it leaves out.
+    """
     return list(dict.fromkeys(_find_reasons(comparison)))
 
 
 def _find_reasons(comparison: Comparison) -> Iterator[str]:
+    yield from (describe_left_out(id_, why) for id_, why in comparison.left_out.items())
     for pipeline in comparison.pipelines:
         if pipeline.first.defended and pipeline.doubt:
             yield f"{NOT_ESTABLISHED} for {name_pipeline(pipeline.first)}, {pipeline.id}: {pipeline.doubt}"

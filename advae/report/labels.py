@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 
+from advae.datasets import DATASETS
 from advae.errors import printable
 from advae.records import DatasetRef, Manifest
 
@@ -28,19 +29,26 @@ def label_datasets(entries: Iterable[Manifest]) -> Labels:
 
 def name_dataset(ref: DatasetRef, labels: Labels) -> str:
     """Return the name of a dataset, its own where it has no label."""
-    return labels.get(ref.digest) or printable(ref.name)
+    return labels.get(ref.digest) or _mark_foreign(ref.name, ref.digest) or printable(ref.name)
+
+
+def _mark_foreign(name: str, digest: str) -> str | None:
+    """Return the name of a dataset that has a published one's and other images, None where that is not so.
+
+    Nothing that is said of the published one holds of it: neither the paper's numbers nor that it is known.
+    """
+    row = DATASETS.get(name)
+    return f"{name} (not as published, {digest[:DIGITS]})" if row and row.digest != digest else None
 
 
 def _tell_apart(name: str, group: Mapping[str, Manifest]) -> dict[str, str]:
+    if name in DATASETS:
+        return {digest: _mark_foreign(name, digest) or name for digest in group}
     if len(group) == 1:
         return dict.fromkeys(group, name)
     files = {
         digest: PurePath(one.source) for digest, one in group.items() if one.source and one.source.endswith(".npz")
     }
     folders = [path.parent.name for path in files.values()]
-    distinct = all(folders) and len(set(folders)) == len(folders)
-    marks = {digest: files[digest].parent.name if distinct else digest[:DIGITS] for digest in files}
-    published = [digest for digest in group if digest not in files]
-    if len(published) > 1:
-        marks |= {digest: digest[:DIGITS] for digest in published}
-    return {digest: f"{name} ({marks[digest]})" if digest in marks else name for digest in group}
+    distinct = len(files) == len(group) and all(folders) and len(set(folders)) == len(folders)
+    return {digest: f"{name} ({files[digest].parent.name if distinct else digest[:DIGITS]})" for digest in group}

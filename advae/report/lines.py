@@ -19,7 +19,6 @@ from advae.report.scores import Findings, name_groups
 from advae.report.seeds import find_spreads
 from advae.report.standings import Standing, find_standings
 from advae.report.wording import CONTROLS, MEASURED, NOT_RUN, name_attack, name_kind, name_pipeline
-from advae.verdicts import UNJUDGED
 
 Line = dict[str, Any]
 
@@ -129,17 +128,15 @@ def list_verdict_lines(findings: Findings) -> Iterator[Line]:
 
 
 def list_stored_lines(findings: Findings) -> Iterator[Line]:
-    """Yield a line for each run and check that it was judged by; one NOT RUN for a run from before there were any."""
-    unjudged = Verdict(check="all", status="NOT RUN", sentence=UNJUDGED)
+    """Yield a line for each run and check that needs no other run."""
     for run in findings.comparison.runs:
         about: Line = {"classifier_id": run.classifier.id, "run": run.id}
-        yield from _list_verdicts(about, run.metrics.verdicts or (unjudged,))
+        yield from _list_verdicts(about, run.metrics.verdicts)
 
 
 def _list_verdicts(about: Line, verdicts: Iterable[Verdict]) -> Iterator[Line]:
-    unknown: Line = {"place": None, "question": None}
     for verdict in verdicts:
-        yield about | unknown | describe_verdict(verdict) | verdict.model_dump(mode="json")
+        yield about | describe_verdict(verdict) | verdict.model_dump(mode="json")
 
 
 # ---------------------------------------------------------------- pipelines beside each other

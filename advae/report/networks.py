@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from advae.errors import CorruptError
 from advae.records import SAMPLES, AutoencoderMetrics, AutoencoderRecipe, History, Manifest
-from advae.report.labels import Labels, name_dataset
-from advae.report.runs import count_items, find_misfit, read_history
+from advae.report.arrays import count_items, fit_artifact
+from advae.report.labels import name_dataset
+from advae.report.runs import read_history
 
 if TYPE_CHECKING:
     from advae.registry import Registry
-    from advae.report.runs import Arrays
+    from advae.report.arrays import Arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,27 +57,21 @@ def read_error(entry: Manifest) -> float | None:
     return entry.metrics.test_mse if isinstance(entry.metrics, AutoencoderMetrics) else None
 
 
-def open_network(registry: Registry, manifest: Manifest, labels: Labels) -> Network:
-    """Return a trained entry with what a report shows of it. labels: names of datasets that two of the report share.
+def open_network(registry: Registry, manifest: Manifest) -> Network:
+    """Return a trained entry with what a report shows of it.
 
     Raises CorruptError for arrays that are damaged or do not fit the recipe, and what the registry raises.
     """
     stored = isinstance(manifest.recipe, AutoencoderRecipe) and SAMPLES in manifest.artifacts
-    views = registry.read_arrays(manifest, SAMPLES) if stored else None
-    if views is not None:
-        _check_views(manifest, views)
-    return Network(manifest, name_dataset(manifest.recipe.dataset, labels), read_history(manifest), views)
+    views = _read_views(registry, manifest) if stored else None
+    return Network(manifest, name_dataset(manifest.recipe.dataset, {}), read_history(manifest), views)
 
 
-def _check_views(manifest: Manifest, views: Arrays) -> None:
-    """Raise CorruptError unless the arrays have the shapes and classes that the recipe promises."""
-    dataset = manifest.recipe.dataset
-    d, m = dataset.side**2, count_items(views, "x")
+def _read_views(registry: Registry, manifest: Manifest) -> Arrays:
+    views = registry.read_arrays(manifest, SAMPLES)
+    d, m = manifest.recipe.dataset.side**2, count_items(views, "x")
     shapes: dict[str, tuple[int, ...]] = {"x": (m, d), "purified": (m, d), "labels": (m,)}
     if "codes" in views:
         k, along = count_items(views, "codes"), math.isqrt(count_items(views, "generated"))
         shapes |= {"codes": (k, 2), "code_labels": (k,), "axes": (2, along), "generated": (along**2, d)}
-    if misfit := find_misfit(views, shapes, len(dataset.classes)):
-        raise CorruptError(
-            f"{SAMPLES} of {manifest.id} does not fit its recipe: {misfit}; `advae train-ae ... --force` replaces it"
-        )
+    return fit_artifact(manifest, SAMPLES, views, shapes)

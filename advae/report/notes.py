@@ -40,8 +40,7 @@ def _collect_sentences(measured: Measured) -> dict[str, str]:
     stored = {verdict.check: verdict for verdict in measured.run.metrics.verdicts if verdict.status == "FAIL"}
     at_eps = {verdict.check: verdict for verdict in _judge_eps(measured) if verdict.status in ("FAIL", "WARN")}
     found = stored | at_eps
-    order = [*CHECKS, *(check for check in found if check not in CHECKS)]
-    return {check: found[check].sentence for check in order if check in found}
+    return {check: found[check].sentence for check in CHECKS if check in found}
 
 
 def _judge_eps(measured: Measured) -> tuple[Verdict, ...]:

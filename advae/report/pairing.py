@@ -63,7 +63,7 @@ class CounterpartFinder:
         if manifest.id not in self._opened:
             try:
                 self._opened[manifest.id] = open_run(self._registry, manifest, self._labels)
-            except CorruptError:
+            except (CorruptError, NotFoundError):
                 return None
         return self._opened[manifest.id]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -208,7 +208,8 @@ class Comparison:
     """Everything that a report shows.
 
     networks: the distinct trained entries that have a loss history or images to show, those that no run rests on last.
-    reproduction: whether it is the paper's experiment, so that all that the paper prints stands beside it.
+    reproduction: whether it is the paper's experiment, so that all that the paper prints stands beside it. left_out: id
+    of an entry that could not be read, or that contradicts itself -> why.
     """
 
     runs: tuple[Run, ...]
@@ -216,6 +217,7 @@ class Comparison:
     pipelines: tuple[Pipeline, ...]
     networks: tuple[Network, ...]
     reproduction: bool = False
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def table_rows(self) -> tuple[Row, ...]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from advae.errors import CorruptError
-from advae.metrics import count_classes
+from advae.metrics import measure_clean
 from advae.records import (
     OUTCOMES,
     SAMPLES,
@@ -22,8 +21,10 @@ from advae.records import (
     RunMetrics,
     RunRecipe,
 )
+from advae.report.arrays import count_items, fit_artifact, suggest_repair
+from advae.report.contradictions import LENGTHS, find_contradiction
 from advae.report.labels import Labels, name_dataset
-from advae.verdicts import identify_samples, judge_collapse, read_verdicts, show_size
+from advae.verdicts import identify_samples, judge_collapse, judge_run, show_size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,14 +32,7 @@ if TYPE_CHECKING:
 
     from advae.records import IntArray
     from advae.registry import Registry
-
-    Arrays = dict[str, np.ndarray[Any, Any]]
-
-CLASS_ARRAYS = ("labels", "clean_predictions", "predictions", "code_labels")
-"""Names of the arrays that hold classes."""
-
-RATE_ARRAYS = ("success_rate", "clean_success_rate")
-"""Names of the arrays that hold shares of draws, which runs of a pipeline that samples have."""
+    from advae.report.arrays import Arrays
 
 
 @dataclass(frozen=True)
@@ -157,10 +151,10 @@ class Measured:
 
 
 def open_run(registry: Registry, manifest: Manifest, labels: Labels | None = None) -> Run:
-    """Return a run with its parents and arrays. labels: names of datasets that two of the report share.
+    """Return a run with its parents and arrays, held against each other. labels: datasets' names, see ``Labels``.
 
-    Raises CorruptError for an entry that is no run or whose arrays do not fit its recipe, and what the registry
-    raises.
+    Raises CorruptError for an entry that is no run, whose arrays do not fit its recipe, or whose numbers are not those
+    of its arrays and its parents; and what the registry raises.
     """
     recipe, metrics = manifest.as_run()
     classifier = registry.manifest(recipe.classifier)
@@ -177,24 +171,42 @@ def open_run(registry: Registry, manifest: Manifest, labels: Labels | None = Non
         twin=registry.find(recipe.twin) if recipe.twin else None,
         surrogate=registry.find(recipe.surrogate) if recipe.surrogate else None,
         dataset=name_dataset(recipe.dataset, labels or {}),
-        outcomes=registry.read_arrays(manifest, OUTCOMES),
-        samples=registry.read_arrays(manifest, SAMPLES),
+        outcomes=_read_outcomes(registry, manifest),
+        samples=_read_samples(registry, manifest),
     )
-    _check_arrays(run)
+    if contradiction := find_contradiction(run):
+        raise CorruptError(f"{run.id} contradicts itself: {contradiction}; {suggest_repair(manifest)}")
     return replace(run, metrics=_complete_metrics(run))
+
+
+def _read_outcomes(registry: Registry, manifest: Manifest) -> Arrays:
+    recipe, metrics = manifest.as_run()
+    eps, n = len(recipe.eps), metrics.n
+    shapes = {"sample_ids": (n,), "labels": (n,), "clean_predictions": (n,), "predictions": (eps, n)}
+    found = registry.read_arrays(manifest, OUTCOMES)
+    shapes |= {name: (eps, n) for name in LENGTHS if name in found}
+    if metrics.fresh_draws is not None:
+        shapes |= {"clean_success_rate": (n,), "success_rate": (eps, n)}
+    return fit_artifact(manifest, OUTCOMES, found, shapes)
+
+
+def _read_samples(registry: Registry, manifest: Manifest) -> Arrays:
+    recipe, _ = manifest.as_run()
+    found = registry.read_arrays(manifest, SAMPLES)
+    eps, m, d = len(recipe.eps), count_items(found, "ids"), recipe.dataset.side**2
+    shapes = {"ids": (m,), "labels": (m,), "predictions": (eps, m)}
+    images = {"x": (m, d), "start": (m, d), "x_adv": (eps, m, d), "seen": (eps, m, d)}
+    return fit_artifact(manifest, SAMPLES, found, shapes | images)
 
 
 def _complete_metrics(run: Run) -> RunMetrics:
     """Return the run's metrics, with what an older one did not keep, as far as it follows, and the verdicts on it."""
-    classes = len(run.recipe.dataset.classes)
-    derived = {
-        "class_counts": count_classes(run.outcomes["labels"], classes),
-        "predicted_counts": count_classes(run.outcomes["clean_predictions"], classes),
-        "classes_predicted": run.classifier.as_classifier()[1].classes_predicted,
-    }
+    found = measure_clean(run.outcomes, len(run.recipe.dataset.classes))
+    derived = {name: found[name] for name in ("class_counts", "predicted_counts")}
+    derived["classes_predicted"] = run.classifier.as_classifier()[1].classes_predicted
     absent = {name: value for name, value in derived.items() if getattr(run.metrics, name) is None}
     metrics = run.metrics.model_copy(update=absent)
-    return metrics.model_copy(update={"verdicts": read_verdicts(run.recipe, metrics)})
+    return metrics.model_copy(update={"verdicts": judge_run(run.recipe, metrics)})
 
 
 def read_history(entry: Manifest) -> History | None:
@@ -207,48 +219,3 @@ def read_raw_range(run: Run) -> tuple[float, float] | None:
     """Return the range of the run's purified data where it leaves [0, 1], as a raw reconstruction may; else None."""
     metrics = run.autoencoder.as_autoencoder()[1] if run.autoencoder else None
     return None if metrics is None or metrics.unit_range else metrics.output_range
-
-
-def find_misfit(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]], classes: int) -> str | None:
-    """Return what is wrong with arrays that should have these shapes, None where nothing is.
-
-    classes: those of CLASS_ARRAYS hold whole numbers below it. The registry vouches for the bytes only, and a figure
-    drawn from arrays of another shape would be wrong in silence.
-    """
-    for key, shape in shapes.items():
-        if key not in arrays or arrays[key].shape != shape:
-            return f"{key} should have shape {shape}"
-        if arrays[key].dtype.kind not in "biuf":
-            return f"{key} should hold real numbers"
-        if key in CLASS_ARRAYS and not _are_classes(arrays[key], classes):
-            return f"{key} should lie in 0..{classes - 1}"
-        if key in RATE_ARRAYS and not ((arrays[key] >= 0) & (arrays[key] <= 1)).all():
-            return f"{key} should lie in 0..1"
-    return None
-
-
-def count_items(arrays: Arrays, key: str) -> int:
-    """Return the length of an array, 0 for one that is missing or a single number."""
-    return int(arrays[key].shape[0]) if key in arrays and arrays[key].ndim else 0
-
-
-def _check_arrays(run: Run) -> None:
-    """Raise CorruptError unless the arrays have the shapes and classes that the recipe promises."""
-    eps, n, classes = len(run.recipe.eps), run.metrics.n, len(run.recipe.dataset.classes)
-    m, d = count_items(run.samples, "ids"), run.recipe.dataset.side**2
-    outcomes = {"sample_ids": (n,), "labels": (n,), "clean_predictions": (n,), "predictions": (eps, n)}
-    if run.metrics.fresh_draws is not None:
-        outcomes |= {"clean_success_rate": (n,), "success_rate": (eps, n)}
-    images = {"labels": (m,), "x": (m, d), "start": (m, d), "x_adv": (eps, m, d), "seen": (eps, m, d)}
-    samples = images | {"ids": (m,), "predictions": (eps, m)}
-    for name, arrays, shapes in ((OUTCOMES, run.outcomes, outcomes), (SAMPLES, run.samples, samples)):
-        if misfit := find_misfit(arrays, shapes, classes):
-            raise CorruptError(
-                f"{name} of {run.id} does not fit its recipe: {misfit}; `advae attack ... --force` replaces it"
-            )
-    if [result.eps for result in run.metrics.results] != list(run.recipe.eps):
-        raise CorruptError(f"{run.id} has results at other eps than its recipe; `advae attack ... --force` replaces it")
-
-
-def _are_classes(values: np.ndarray[Any, Any], classes: int) -> bool:
-    return values.dtype.kind in "iu" and (not values.size or (int(values.min()) >= 0 and int(values.max()) < classes))

@@ -11,8 +11,8 @@ from advae.records import (
     AutoencoderRecipe,
     ClassifierRecipe,
     EpsResult,
-    Floats,
     Norm,
+    Reals,
     Record,
     Rescale,
     RunMetrics,
@@ -317,8 +317,8 @@ class LossHistory(Record):
     How long it took is not in it: equal trainings make equal reports.
     """
 
-    loss: Floats
-    validation_loss: Floats
+    loss: Reals
+    validation_loss: Reals
     clean_accuracy: tuple[float, ...] | None = absent_unless_given()
     attacked_accuracy: tuple[float, ...] | None = absent_unless_given()
 

@@ -1,10 +1,10 @@
 """The checks that say whether a number under attack can be believed: PASS, WARN, FAIL or NOT RUN, with a sentence."""
 
 from advae.verdicts.cases import Attacked, Case, find_full_budget
-from advae.verdicts.checks import CHECKS, NOT_VALID, UNJUDGED, Check, not_run, number_of, show_points
+from advae.verdicts.checks import CHECKS, NOT_VALID, Check, not_run, number_of, show_points
 from advae.verdicts.deciding import judge_case
 from advae.verdicts.images import judge_collapse, show_size
-from advae.verdicts.single import IMAGES, SINGLE, judge_alone, judge_run, read_verdicts
+from advae.verdicts.single import IMAGES, SINGLE, judge_alone, judge_run
 from advae.verdicts.strength import (
     find_strongest,
     group_by_samples,
@@ -22,7 +22,6 @@ __all__ = [
     "NOT_VALID",
     "SINGLE",
     "TOGETHER",
-    "UNJUDGED",
     "Attacked",
     "Case",
     "Check",
@@ -40,7 +39,6 @@ __all__ = [
     "number_of",
     "pick_strongest",
     "rank_strength",
-    "read_verdicts",
     "show_points",
     "show_size",
 ]

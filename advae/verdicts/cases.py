@@ -64,7 +64,7 @@ class Attacked:
         return is_iterative(self.recipe)
 
     def find_verdict(self, check: str) -> Verdict | None:
-        """Return what the run itself says on a check, None where it was made before that was judged."""
+        """Return what the run says on a check that needs no other, None for any other check."""
         return next((verdict for verdict in self.metrics.verdicts if verdict.check == check), None)
 
     def is_beside(self, other: Attacked) -> bool:

@@ -49,10 +49,6 @@ NOT_VALID = "outside the budget: not a valid result"
 OLD = "the run is from before this was measured; with --force it is measured"
 WEAK_ATTACK = "a weak attack, not a strong defence"
 
-UNJUDGED = "the run is from before this was judged; with --force it is judged"
-"""Of a run that has no verdicts."""
-
-
 GRAVITY: tuple[Status, ...] = ("PASS", "WARN", "FAIL")
 """The statuses of a check that was made, the gravest last."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from advae.records import key_eps
 from advae.verdicts.cases import find_full_budget
-from advae.verdicts.checks import CHECKS, UNJUDGED, not_run
+from advae.verdicts.checks import CHECKS, not_run
 from advae.verdicts.single import IMAGES, SINGLE
 from advae.verdicts.strength import group_by_samples, pick_strongest, rank_strength
 from advae.verdicts.together import TOGETHER
@@ -131,4 +131,4 @@ def _judge_alone(name: str, case: Case) -> Verdict:
         found = TOGETHER[name](case)
         # One run's own words are better than none, where they are not already weighed.
         return stored if stored and found.status == "NOT RUN" and name not in IMAGES else found
-    return stored or not_run(name, UNJUDGED)
+    return stored or not_run(name)

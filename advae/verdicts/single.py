@@ -1,4 +1,4 @@
-"""What one run says of itself: the checks that need nothing else, stored with the run."""
+"""The checks that need one run only; what is stored of them is not read, but judged again from the record."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SEARCH = ("monotone", "convergence", "best-iterate", "logits")
 """Checks on how an attack searches, which say nothing of one that does not."""
 
 IMAGES = ("clean-accuracy", "sample-size", "proportion")
-"""Checks on what was attacked. They follow from what a run keeps, and are made anew when it is read."""
+"""Checks on what was attacked."""
 
 
 def judge_run(recipe: RunRecipe, metrics: RunMetrics) -> tuple[Verdict, ...]:
@@ -42,20 +42,6 @@ def judge_alone(check: str, recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
     """Return one of the checks in SINGLE; NOT RUN where it says nothing of such an attack."""
     why = explain_absence(check, recipe)
     return not_run(check, why) if why else SINGLE[check](recipe, metrics)
-
-
-def read_verdicts(recipe: RunRecipe, metrics: RunMetrics) -> tuple[Verdict, ...]:
-    """Return the verdicts stored with a run, none for a run without any; those on its images are made anew.
-
-    NOT RUN where the check says nothing of such an attack: runs from before that was asked have stored a FAIL there.
-    """
-    if not metrics.verdicts:
-        return ()
-    found = {verdict.check: verdict for verdict in metrics.verdicts}
-    found |= {check: SINGLE[check](recipe, metrics) for check in IMAGES}
-    order = [*(check for check in SINGLE if check in found), *(check for check in found if check not in SINGLE)]
-    absent = ((found[check], explain_absence(check, recipe)) for check in order)
-    return tuple(not_run(verdict.check, why) if why else verdict for verdict, why in absent)
 
 
 def explain_absence(check: str, recipe: RunRecipe) -> str | None:

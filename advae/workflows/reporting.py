@@ -3,54 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from advae.errors import CorruptError, NotFoundError
 from advae.pipelines import find_purifier
 from advae.quoting import quote_word
-from advae.records import OUTCOMES, SAMPLES, Manifest
+from advae.records import Manifest
 from advae.workflows.workspace import Workspace, identify_dataset
 
 
-def choose_runs(workspace: Workspace, refs: Sequence[str], dataset_name: str | None) -> list[Manifest]:
-    """Return the runs that are named, or that rest on what is named; all, where nothing is. Newest first.
+@dataclass(frozen=True)
+class Chosen:
+    """The runs of a report, newest first.
+
+    named: ids that a user named, without which there is no report; left_out: id of a run whose manifest, or a parent's,
+    cannot be read -> why.
+    """
+
+    runs: tuple[Manifest, ...]
+    named: frozenset[str]
+    left_out: dict[str, str]
+
+
+def choose_runs(workspace: Workspace, refs: Sequence[str], dataset_name: str | None) -> Chosen:
+    """Return the runs that are named, or that rest on what is named; all, where nothing is.
 
     dataset_name: only runs on this dataset. Raises NotFoundError where that leaves none.
     """
     registry = workspace.registry
     runs, corrupt = registry.scan("run")
-    for error in corrupt.values():
-        workspace.tell(f"left out: {error}")
-    named = {registry.resolve_id(ref) for ref in refs}
-    lineages = {run.id: _trace(workspace, run, must=run.id in named) for run in runs}
-    runs = [run for run in runs if lineages[run.id] and (not refs or named & lineages[run.id])]
+    left_out = {id_: str(error) for id_, error in corrupt.items()}
+    named = frozenset(registry.resolve_id(ref) for ref in refs)
+    for id_ in named & corrupt.keys():
+        raise corrupt[id_]
     if dataset_name:
         wanted = identify_dataset(dataset_name, workspace.data_dir)
         runs = [run for run in runs if wanted in (run.recipe.dataset.name, run.recipe.dataset.digest)]
-    if not runs:
+    chosen = []
+    for run in runs:
+        try:
+            if not refs or named & _trace(workspace, run):
+                chosen.append(run)
+        except (CorruptError, NotFoundError) as error:
+            if run.id in named:
+                raise
+            left_out[run.id] = str(error)
+    if not chosen:
         of = f" --dataset {quote_word(dataset_name)}" if dataset_name else ""
         what = f" of {', '.join(refs)}" if refs else f" on dataset {dataset_name!r}" if dataset_name else ""
-        raise NotFoundError(f"no run{what} in {registry.home}; `advae attack --method fgsm --eps 0.1{of}` makes one")
-    return runs
+        why = next((f"; {id_} is left out: {reason}" for id_, reason in left_out.items()), "")
+        make = "" if why else f"; `advae attack --method fgsm --eps 0.1{of}` makes one"
+        raise NotFoundError(f"no run{what} in {registry.home}{why or make}")
+    return Chosen(tuple(chosen), named, left_out)
 
 
-def _trace(workspace: Workspace, run: Manifest, *, must: bool) -> set[str]:
+def _trace(workspace: Workspace, run: Manifest) -> set[str]:
     """Return the run, its classifier and that one's purifier; not the twin, which only lent its gradient.
 
-    Where one of them, or what the report shows of the run, cannot be read, people are told and nothing is returned;
-    ``must`` raises instead.
+    Raises what the registry raises where one of them cannot be read.
     """
-    registry = workspace.registry
-    try:
-        for name in (OUTCOMES, SAMPLES):
-            registry.read_arrays(run, name)
-        classifier = registry.manifest(run.parents[0])
-        purifier = find_purifier(registry, classifier)
-        # Those from before there were such images have none.
-        if purifier and SAMPLES in purifier.artifacts:
-            registry.read_arrays(purifier, SAMPLES)
-        return {run.id, classifier.id, *([purifier.id] if purifier else [])}
-    except (CorruptError, NotFoundError) as error:
-        if must:
-            raise
-        workspace.tell(f"{run.id} is left out: {error}")
-        return set()
+    classifier = workspace.registry.manifest(run.parents[0])
+    purifier = find_purifier(workspace.registry, classifier)
+    return {run.id, classifier.id, *([purifier.id] if purifier else [])}

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from advae.datasets import DATASETS
 from advae.records import DatasetRef, Manifest
 from tests.report_fixtures import HISTORY, Lab, make_views
 
@@ -21,7 +22,7 @@ LINEAR: tuple[dict[str, Any], ...] = (
 
 FASHION = DatasetRef(
     name="fashion-mnist",
-    digest="f" * 64,
+    digest=DATASETS["fashion-mnist"].digest,
     side=8,
     classes=(
         *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),

@@ -106,8 +106,9 @@ def test_confusion_rows_sum_to_the_true_counts(lab: Lab, pair: list[Manifest], t
 def test_json_keeps_every_number_unrounded(lab: Lab, pair: list[Manifest], tmp_path: Path) -> None:
     document = json.loads(read_files(lab, pair, tmp_path)["json"])
     assert document["schema"] == 3
-    stored = {manifest.id: manifest.metrics.model_dump(mode="json") for manifest in pair}
-    assert {run["id"]: run["metrics"] for run in document["runs"]} == stored
+    stored = {run.id: run.metrics.model_dump(mode="json") for run in pair}
+    # The checks are made anew.
+    assert {run["id"]: run["metrics"] | {"verdicts": []} for run in document["runs"]} == stored
     for row in document["rows"]:
         result = next(r for r in stored[row["run"]]["results"] if r["eps"] == row["eps"])
         assert {name: row["with"][name] for name in result if name != "targets"} == {

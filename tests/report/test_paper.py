@@ -13,13 +13,13 @@ from advae.experiments import list_published
 from advae.records import Manifest
 from advae.report import compare_runs, write_comparison
 from advae.report.paper import Counterpart, find_counterparts, tabulate_paper
-from tests.report_fixtures import DIGITS, Lab
+from tests.report_fixtures import DIGITS, MNIST, Lab
 
 PAPER_EPS = 50 / 255
 
 
 def on(tmp_path: Path, name: str) -> Lab:
-    return Lab(tmp_path / "home", DIGITS.model_copy(update={"name": name}))
+    return Lab(tmp_path / "home", {"digits": DIGITS, "mnist": MNIST}[name])
 
 
 def find(lab: Lab, runs: list[Manifest], **options: Any) -> dict[int, Counterpart]:

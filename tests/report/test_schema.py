@@ -65,19 +65,14 @@ def make_seeds(lab: Lab) -> list[Manifest]:
     return [
         *behind,
         lab.add_run(
-            lab.add_classifier(), restarts=5, queries=10, draws=16, surrogate="clf-" + "a" * 12, precision="bfloat16"
+            lab.add_classifier(),
+            restarts=5,
+            queries=10,
+            draws=16,
+            surrogate=lab.add_classifier(seed=2).id,
+            precision="bfloat16",
         ),
     ]
-
-
-def make_strange_verdict(lab: Lab) -> list[Manifest]:
-    """A targeted run whose verdicts come from a version that knows more checks."""
-    strange = {"check": "of-a-later-version", "status": "WARN", "sentence": "-1 = <b>", "number": 1.5}
-    run = lab.add_run(lab.add_classifier(), method="tfgsm", target=3, judged=True)
-    metrics = run.as_run()[1]
-    changed = metrics.model_copy(update={"verdicts": (*metrics.verdicts, type(metrics.verdicts[0])(**strange))})
-    arrays = {name: lab.registry.read_arrays(run, name) for name in ("outcomes.npz", "samples.npz")}
-    return [lab.registry.publish(run.recipe, changed, arrays, replace=True)]
 
 
 REGISTRIES = (
@@ -88,7 +83,6 @@ REGISTRIES = (
     make_controls,
     make_controls_and_more,
     make_seeds,
-    make_strange_verdict,
 )
 
 
@@ -105,13 +99,6 @@ def test_strange_names_are_valid(tmp_path: Path) -> None:
     document = report_on(lab, make_pair(lab), tmp_path)
     assert [error.message for error in VALIDATOR.iter_errors(document)] == []
     assert document["runs"][0]["recipe"]["dataset"]["classes"] == list(names)
-
-
-def test_a_registry_whose_numbers_are_wrong_still_gets_its_report(lab: Lab, tmp_path: Path) -> None:
-    run = lab.add_run(lab.add_classifier(), judged=True, found={"clean_accuracy": 1.5})
-    document = report_on(lab, [run], tmp_path)
-    assert document["rows"][0]["without"]["clean_accuracy"] == 1.5
-    assert not VALIDATOR.is_valid(document)
 
 
 # ---------------------------------------------------------------- the schema

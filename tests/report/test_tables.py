@@ -16,7 +16,8 @@ from advae.report.catalogue import TABLES, Table
 from advae.report.grids import Cell, Grid, Part, read_value
 from advae.report.scores import Findings, score_runs
 from advae.report.spreadsheet import KEYS
-from tests.report_fixtures import DIGITS, Lab, read_files
+from advae.verdicts import SINGLE
+from tests.report_fixtures import MNIST, Lab, read_files
 
 Lines = list[dict[str, str]]
 
@@ -31,7 +32,7 @@ def read_tables(lab: Lab, runs: list[Manifest], out: Path) -> dict[str, Lines]:
 @pytest.fixture
 def everything(tmp_path: Path) -> tuple[Lab, list[Manifest]]:
     """Runs that fill every table: judged and not, of two seeds, beside a control, the paper's, with NOT RUN gaps."""
-    lab = Lab(tmp_path / "all", DIGITS.model_copy(update={"name": "mnist"}))
+    lab = Lab(tmp_path / "all", MNIST)
     behind = [
         lab.add_classifier(lab.add_autoencoder(**options), seed=options.get("seed", 0))
         for options in (
@@ -153,9 +154,7 @@ def test_verdict_lines_are_the_verdicts(lab: Lab, tmp_path: Path) -> None:
     tables = read_tables(lab, [run, old], tmp_path)
     stored = [(line["check"], line["status"]) for line in tables["stored-verdicts"] if line["run"] == run.id]
     assert stored == [(verdict.check, verdict.status) for verdict in run.as_run()[1].verdicts]
-    assert [(line["check"], line["number"]) for line in tables["stored-verdicts"] if line["run"] == old.id] == [
-        ("all", "n/a")
-    ]
+    assert [line["check"] for line in tables["stored-verdicts"] if line["run"] == old.id] == [*SINGLE]
     pipelines = compare_runs(lab.registry, [run, old]).pipelines
     found = [(line["classifier_id"], line["check"], line["sentence"]) for line in tables["verdicts"]]
     assert found == [(p.id, verdict.check, verdict.sentence) for p in pipelines for verdict in p.verdicts]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import html
 import io
 import json
@@ -15,7 +14,7 @@ from advae.errors import NotFoundError
 from advae.records import Manifest
 from advae.report import build_verdict_table, compare_runs, judge_classifier, list_failures
 from advae.report.headlines import write_headlines
-from advae.verdicts import CHECKS, UNJUDGED
+from advae.verdicts import CHECKS
 from tests.cli import call
 from tests.report_fixtures import Lab, print_summary, read_files
 
@@ -63,14 +62,6 @@ def test_without_an_adaptive_run_every_check_is_not_run(lab: Lab) -> None:
     (pipeline,) = compare_runs(lab.registry, [run]).pipelines
     assert {verdict.status for verdict in pipeline.verdicts} == {"NOT RUN"}
     assert pipeline.doubt
-
-
-def test_a_run_from_before_there_were_verdicts_says_so(lab: Lab, pair: list[Manifest], tmp_path: Path) -> None:
-    files = read_files(lab, pair, tmp_path)
-    assert UNJUDGED in files["html"]
-    assert UNJUDGED in files["md"]
-    assert {line["verdicts"] for line in csv.DictReader(files["csv"].splitlines())} == {"NOT RUN"}
-    assert {line["accuracy_8bit"] for line in csv.DictReader(files["csv"].splitlines())} == {"n/a"}
 
 
 def test_the_undefended_rows_of_every_seed_are_asked(lab: Lab) -> None:

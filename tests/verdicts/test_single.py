@@ -8,7 +8,7 @@ import pytest
 
 from advae.datasets import DATASETS
 from advae.records import DatasetRef, ImageRanges
-from advae.verdicts import CHECKS, NOT_VALID, SINGLE, judge_run, read_verdicts
+from advae.verdicts import CHECKS, NOT_VALID, SINGLE, judge_run
 from advae.verdicts.single import SEARCH
 from tests.verdicts.builder import attack
 
@@ -169,20 +169,6 @@ def test_few_images_of_other_classes_do_not_say_that_a_pipeline_collapsed() -> N
     assert judge(n=12, metrics=alone)["clean-accuracy"][0] == "NOT RUN"
 
 
-def test_verdicts_on_images_are_made_anew_when_a_run_is_read() -> None:
-    """What passed before it was asked does not pass any longer, and a run without verdicts stays without."""
-    row = attack((0.6, 0.2), clean=CONSTANT, metrics=DIVIDED | {"classes_predicted": None})[0]
-    stored = tuple(
-        verdict.model_copy(update={"status": "PASS"})
-        for verdict in row.metrics.verdicts
-        if verdict.check != "clean-accuracy"
-    )
-    read = read_verdicts(row.recipe, row.metrics.model_copy(update={"verdicts": stored}))
-    assert [verdict.check for verdict in read] == [*SINGLE]
-    assert {verdict.check for verdict in read if verdict.status == "FAIL"} == {"clean-accuracy", "proportion"}
-    assert read_verdicts(row.recipe, row.metrics.model_copy(update={"verdicts": ()})) == ()
-
-
 def test_a_run_from_before_there_were_verdicts_is_judged_as_far_as_it_goes() -> None:
     """Revision 1 has None in every later field; a missing number is NOT RUN, never a PASS."""
     absent = {"samples_digest", "start_range", "clipped_fraction", "probabilities", "stochastic", "backward"}
@@ -211,15 +197,11 @@ def test_every_check_is_made_somewhere() -> None:
     ],
 )
 def test_a_check_is_not_run_where_it_says_nothing_of_the_attack(changes: dict[str, Any], absent: set[str]) -> None:
-    """Also where a stored record has a FAIL: what was stored before needs no new id to be right."""
     bad = {"zero_gradient_fraction": 1.0, "loss_curve": ((0, 1.0), (1, 0.5)), "lost_fraction": 0.5}
     row = attack((0.2, 0.6), metrics={"probabilities": True}, result=bad, **changes)[0]
-    old = tuple(judge(row.recipe, row.metrics) for judge in SINGLE.values())
-    read = read_verdicts(row.recipe, row.metrics.model_copy(update={"verdicts": old}))
-    for found in (judge_run(row.recipe, row.metrics), read):
-        told = {verdict.check: verdict for verdict in found}
-        assert {check for check in {"gradients", *SEARCH} if told[check].status == "NOT RUN"} == absent
-        assert all(row.recipe.method in told[check].sentence for check in absent)
+    told = {verdict.check: verdict for verdict in judge_run(row.recipe, row.metrics)}
+    assert {check for check in {"gradients", *SEARCH} if told[check].status == "NOT RUN"} == absent
+    assert all(row.recipe.method in told[check].sentence for check in absent)
 
 
 def test_budgets_that_are_one_float32_are_no_pair_that_must_fall() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from advae.metrics import mcnemar
 from advae.records import Verdict
-from advae.verdicts import CHECKS, UNJUDGED, Attacked, Case, find_worst, judge_case
+from advae.verdicts import CHECKS, Attacked, Case, find_worst, judge_case
 from tests.verdicts.builder import N, attack, build_case
 
 WORST = attack(
@@ -57,14 +57,6 @@ def test_a_single_run_leaves_what_needs_another_not_run() -> None:
     not_run = {check for check, verdict in found.items() if verdict.status == "NOT RUN"}
     assert not_run == needs_another | {"restarts", "undefended", "ensemble"}
     assert all(found[check].sentence for check in not_run)
-
-
-def test_a_run_from_before_there_were_verdicts_is_not_run() -> None:
-    (row,) = attack((0.2,), eps=(0.3,))
-    old = replace(row, metrics=row.metrics.model_copy(update={"verdicts": ()}))
-    found = judge(build_case([old]))
-    assert {verdict.status for verdict in found.values()} == {"NOT RUN"}
-    assert found["budget"].sentence == UNJUDGED
 
 
 # ---------------------------------------------------------------- the same samples

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from advae.report.runs import Arrays
+    from advae.report.arrays import Arrays
 
 COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, BLACK, YELLOW, GREY, WINE)
 """Classes bear their names as well, since so many colours are hard to tell apart."""

@@ -12,7 +12,7 @@ from advae.report.rows import Comparison
 from advae.report.templates import render_template
 
 if TYPE_CHECKING:
-    from advae.report.runs import Arrays
+    from advae.report.arrays import Arrays
 
 
 def draw_purified(comparison: Comparison) -> Iterator[Drawing]:

@@ -1,0 +1,97 @@
+"""The arrays of an entry as a report needs them: of the shape, type and range that its recipe promises, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from advae.errors import CorruptError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from advae.records import Manifest
+
+    Arrays = dict[str, np.ndarray[Any, Any]]
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+MOST = 1e30
+"""A pixel behind a purifier without bounds; sums of such are finite in float64."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """What an array must hold: kinds of dtype, smallest and largest value; dtype: what it is read as."""
+
+    kinds: str
+    dtype: str
+    low: float
+    high: float
+
+    def describe(self) -> str:
+        """Return what the array should hold, in words."""
+        what = {"iu": "whole numbers", "f": "real numbers", "b": "truth values"}[self.kinds]
+        return what if self.kinds == "b" else f"{what} from {self.low:.15g} to {self.high:.15g}"
+
+
+IMAGES = Column("f", "float32", -MOST, MOST)
+COLUMNS: dict[str, Column] = {
+    "sample_ids": Column("iu", "int64", 0, 2.0**53),
+    "ids": Column("iu", "int64", 0, 2.0**53),
+    "success_rate": Column("f", "float32", 0, 1),
+    "clean_success_rate": Column("f", "float32", 0, 1),
+    "linf": Column("f", "float32", 0, MOST),
+    "l2": Column("f", "float32", 0, MOST),
+    "zero_gradient": Column("b", "bool", 0, 1),
+    "x": Column("f", "float32", 0, 1),
+}
+"""Name -> what the array holds; IMAGES where it is not here."""
+
+CLASSES = ("labels", "clean_predictions", "predictions", "code_labels")
+"""Names of the arrays that hold classes."""
+
+
+def find_column(name: str, classes: int) -> Column:
+    """Return what an array of a name must hold. classes: of the dataset."""
+    return Column("iu", "int64", 0, classes - 1) if name in CLASSES else COLUMNS.get(name, IMAGES)
+
+
+def fit_arrays(arrays: Arrays, shapes: Shapes, classes: int) -> Arrays:
+    """Return the arrays that should have these shapes, each as the type that it is read as.
+
+    The registry vouches for the bytes only, and a figure drawn from arrays of another shape would be wrong in silence.
+    Raises ValueError for what is missing, of another shape or type, or out of its range.
+    """
+    fitted = {}
+    for name, shape in shapes.items():
+        column, array = find_column(name, classes), arrays.get(name)
+        if array is None or array.shape != shape:
+            raise ValueError(f"{name} should have shape {shape}")
+        if array.dtype.kind not in column.kinds:
+            raise ValueError(f"{name} should hold {column.describe()}")
+        # Not a number is in no range.
+        if array.size and not (array.min() >= column.low and array.max() <= column.high):
+            raise ValueError(f"{name} should hold {column.describe()}")
+        fitted[name] = array.astype(column.dtype, copy=False)
+    return fitted
+
+
+def fit_artifact(entry: Manifest, name: str, arrays: Arrays, shapes: Shapes) -> Arrays:
+    """Return the arrays of an artifact as ``fit_arrays`` does. Raises CorruptError, naming the entry and the repair."""
+    try:
+        return fit_arrays(arrays, shapes, len(entry.recipe.dataset.classes))
+    except ValueError as error:
+        raise CorruptError(f"{name} of {entry.id} does not fit its recipe: {error}; {suggest_repair(entry)}") from None
+
+
+def suggest_repair(entry: Manifest) -> str:
+    """Return which command replaces an entry that is wrong."""
+    command = {"ae": "train-ae", "clf": "train-clf", "run": "attack"}[entry.kind]
+    return f"`advae {command} ... --force` replaces it, `advae registry rm {entry.id}` removes it"
+
+
+def count_items(arrays: Arrays, key: str) -> int:
+    """Return the length of an array, 0 for one that is missing or a single number."""
+    return int(arrays[key].shape[0]) if key in arrays and arrays[key].ndim else 0
