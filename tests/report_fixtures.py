@@ -269,9 +269,11 @@ class Tags(HTMLParser):
         self.tags: list[str] = []
         self.links: list[str] = []
         self.ids: list[str] = []
+        self.styles: set[str] = set()
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.links += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "srcset", "data")]
         self.ids += [value or "" for name, value in attrs if name == "id"]
+        self.styles |= {style for name, value in attrs if name == "class" for style in (value or "").split()}

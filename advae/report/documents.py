@@ -96,6 +96,7 @@ def _describe_row(row: Row) -> RowEntry:
         without=_describe_side(row.undefended),
         mcnemar_p=row.p_value,
         notes=row.notes,
+        imported=row.run.imported,
     )
 
 
@@ -117,6 +118,7 @@ def _describe_headline(headline: Headline) -> HeadlineEntry:
         illusion_gaps=tuple(map(_describe_gap, gaps)),
         illusion_gap_command=suggest_gap(pipeline) if run.defended and not gaps else None,
         verdicts=count_verdicts(pipeline.verdicts),
+        imported=headline.noted.run.imported,
     )
 
 
@@ -255,7 +257,8 @@ def _describe_found(found: Found | None) -> OursEntry | NotRun:
 def _describe_run(run: Run, scores: Iterable[Scores]) -> RunEntry:
     # As they are stored, but for verdicts that were made anew.
     metrics = run.manifest.as_run()[1].model_copy(update={"verdicts": run.metrics.verdicts})
-    return RunEntry(id=run.id, recipe=run.recipe, metrics=metrics, scores=tuple(map(_describe_scores, scores)))
+    described = tuple(map(_describe_scores, scores))
+    return RunEntry(id=run.id, imported=run.manifest.imported, recipe=run.recipe, metrics=metrics, scores=described)
 
 
 def _describe_scores(scores: Scores) -> ScoresEntry:
@@ -275,4 +278,10 @@ def _describe_network(network: Network) -> NetworkEntry:
     if isinstance(recipe, RunRecipe):
         raise TypeError(f"{network.id} is a run, and no network")
     losses = LossHistory(**history.model_dump(exclude={"seconds"})) if history else None
-    return NetworkEntry(id=network.id, recipe=recipe, history=losses, test_mse=read_error(network.manifest))
+    return NetworkEntry(
+        id=network.id,
+        imported=network.manifest.imported,
+        recipe=recipe,
+        history=losses,
+        test_mse=read_error(network.manifest),
+    )

@@ -161,6 +161,12 @@ GLOSSARY: dict[str, str] = {
     "mcnemar_p": "How likely so large a difference between with and without is by accident, 0 to 1: McNemar's exact "
     "test on the same images; null where there is no such pair.",
     "notes": "What to know before believing the row, the gravest first.",
+    "imported": "When the entry came from a bundle, in UTC: its numbers were measured elsewhere, and what follows from "
+    "the stored outcomes was computed again here; null for one that was made here.",
+    "RowEntry.imported": "Ids of what came from a bundle: the run, or an entry that it rests on; empty where nothing "
+    "did.",
+    "HeadlineEntry.imported": "Ids of what came from a bundle: the run of the headline number, or an entry that it "
+    "rests on; empty where nothing did.",
     # ------------------------------------------------------------ what is left, and can it be believed
     "collapsed": "Whether one class is predicted whatever the image, so that an attack has nothing to take.",
     "robustness_established": "Whether an adaptive attack with usable gradients was run at the eps of the strongest "

@@ -87,6 +87,7 @@ def list_accuracy_lines(findings: Findings) -> Iterator[Line]:
         other = {f"without_{name}": value for name, value in describe_side(row.undefended).items()}
         p_value = NOT_RUN if row.defended and row.undefended is None else row.p_value
         told: Line = {"mcnemar_p": p_value, "notes": "; ".join(row.notes) or "none"}
+        told["imported"] = " ".join(row.run.imported) or None
         yield describe_row(row) | describe_side(row.own) | other | told
 
 
@@ -230,6 +231,7 @@ def list_headline_lines(findings: Findings) -> Iterator[Line]:
             "collapsed": standing.collapsed,
             **{status.lower().replace(" ", "_"): count for status, count in _count(standing).items()},
             "fail_on_other_runs": sum(count_elsewhere([standing.pipeline]).values()),
+            "imported": " ".join(standing.imported) or None,
         }
 
 

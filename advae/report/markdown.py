@@ -16,7 +16,7 @@ from advae.report.rows import Comparison
 from advae.report.runs import Run
 from advae.report.scores import Findings
 from advae.report.threat_models import describe_threat
-from advae.report.wording import describe_run, format_eps, name_attack, name_pipeline
+from advae.report.wording import IMPORTED_EXPLAINED, describe_run, format_eps, name_attack, name_pipeline
 
 MARKS = re.compile(r"([\\`*_\[\]|~#!$])")
 HEADLINES = "What is left under the strongest attack"
@@ -27,7 +27,10 @@ def render_markdown(findings: Findings) -> str:
     """Return the report as GitHub's Markdown: the sections of the page in their order, without figures."""
     comparison = findings.comparison
     blocks = ["# What the autoencoder is worth", *map(escape, answer(comparison).split("\n"))]
-    blocks += ["Every accuracy stands with its Wilson 95 % interval."]
+    blocks += [
+        "Every accuracy stands with its Wilson 95 % interval.",
+        *([IMPORTED_EXPLAINED] if comparison.imported else []),
+    ]
     blocks += [f"## {HEADLINES}", *map(_write_headline, write_headlines(comparison)), *_write_sections(findings)]
     blocks += ["## Threat models: what the attacker knows"]
     blocks += ["\n".join(f"- **{escape(name)}**: {describe_threat(name)}" for name in comparison.threats)]

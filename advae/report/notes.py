@@ -6,7 +6,7 @@ from advae.records import Verdict
 from advae.report.pairing import has_same_options
 from advae.report.rows import Row
 from advae.report.runs import Measured, read_raw_range
-from advae.report.wording import NOT_ESTABLISHED, format_share
+from advae.report.wording import IMPORTED, NOT_ESTABLISHED, format_share
 from advae.verdicts import CHECKS, judge_alone
 
 AT_EPS = ("budget", "clean-accuracy", "gradients", "proportion", "sample-size")
@@ -31,6 +31,7 @@ def write_notes(row: Row, *, doubt: str | None) -> tuple[str, ...]:
         *(said[check] for check in said if check != "sample-size"),
         _note_options(row.own, other),
         said.get("sample-size"),
+        _note_imported(row),
     ]
     return tuple(note for note in notes if note)
 
@@ -63,6 +64,12 @@ def _note_chance(measured: Measured) -> str | None:
     if run.clean.low > chance:
         return None
     return f"clean accuracy cannot be told from chance ({format_share(chance)}): what an attack leaves says nothing"
+
+
+def _note_imported(row: Row) -> str | None:
+    sides = [side.run.imported for side in (row.own, row.undefended) if side]
+    ids = dict.fromkeys(id_ for side in sides for id_ in side)
+    return f"{IMPORTED}, so measured elsewhere: {', '.join(ids)}" if ids else None
 
 
 def _note_options(own: Measured, other: Measured | None) -> str | None:

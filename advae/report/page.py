@@ -36,6 +36,7 @@ from advae.report.templates import render_template
 from advae.report.threat_models import describe_threat
 from advae.report.wording import (
     BENEFIT,
+    IMPORTED_EXPLAINED,
     NOT_APPLICABLE,
     NOT_ESTABLISHED,
     NOT_RUN,
@@ -113,6 +114,7 @@ def render_page(findings: Findings) -> str:
         datasets=sorted({run.dataset for run in comparison.runs}),
         figures=draw_figures(comparison),
         headlines_explained=HEADLINES,
+        imported_explained=IMPORTED_EXPLAINED,
         headlines=tabulate_headlines(comparison),
         missing=_list_missing(comparison),
         panels={run.id: [_build_panel(run, one) for one in shown[run.id]] for run in comparison.runs},

@@ -139,6 +139,12 @@ class Pipeline:
         return any(run.collapsed for run in self.runs)
 
     @property
+    def imported(self) -> tuple[str, ...]:
+        """Ids of what came from a bundle, of the classifier and of what stands in front of it."""
+        entries = (self.first.classifier, self.first.autoencoder)
+        return tuple(entry.id for entry in entries if entry and entry.imported)
+
+    @property
     def panels(self) -> tuple[Panel, ...]:
         """Its verdicts in every norm, those on the headline number first; none without a valid adaptive run."""
         return (Panel(self.subject, self.verdicts), *self.others) if self.subject else ()
@@ -218,6 +224,11 @@ class Comparison:
     networks: tuple[Network, ...]
     reproduction: bool = False
     left_out: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def imported(self) -> bool:
+        """Whether anything came from a bundle."""
+        return any(run.imported for run in list_runs_of(self.rows))
 
     @property
     def table_rows(self) -> tuple[Row, ...]:

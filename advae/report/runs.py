@@ -75,6 +75,12 @@ class Run:
         return self.autoencoder is not None
 
     @property
+    def imported(self) -> tuple[str, ...]:
+        """Ids of what came from a bundle, of the run and of the entries that it rests on."""
+        entries = (self.manifest, self.classifier, self.autoencoder, self.twin, self.surrogate)
+        return tuple(entry.id for entry in entries if entry and entry.imported)
+
+    @property
     def autoencoder_type(self) -> str:
         return self.autoencoder_recipe.type if self.autoencoder_recipe else "none"
 

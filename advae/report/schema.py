@@ -93,6 +93,7 @@ class RowEntry(Record):
     without: Side
     mcnemar_p: Share | None
     notes: tuple[str, ...]
+    imported: tuple[str, ...]
 
 
 # ---------------------------------------------------------------- pipelines
@@ -123,6 +124,7 @@ class HeadlineEntry(Record):
     illusion_gaps: tuple[GapEntry, ...]
     illusion_gap_command: str | None
     verdicts: dict[Status, int]
+    imported: tuple[str, ...]
 
 
 class Subject(Record):
@@ -306,6 +308,7 @@ class RunEntry(Record):
     """One attack run, as it is stored, with its scores by class."""
 
     id: str
+    imported: str | None
     recipe: RunRecipe
     metrics: RunMetrics
     scores: tuple[ScoresEntry, ...]
@@ -327,6 +330,7 @@ class NetworkEntry(Record):
     """One trained autoencoder or classifier that a run rests on."""
 
     id: str
+    imported: str | None
     recipe: Annotated[AutoencoderRecipe | ClassifierRecipe, Field(discriminator="kind")]
     history: LossHistory | None
     test_mse: float | None

@@ -13,7 +13,7 @@ from advae.report.controls import is_control
 from advae.report.rows import Comparison, Pipeline, Row, Terms
 from advae.report.runs import Rate, Run
 from advae.report.subjects import group_by_kind
-from advae.report.wording import COLLAPSED, name_autoencoder, name_seeds
+from advae.report.wording import COLLAPSED, mark_imported, name_autoencoder, name_seeds
 from advae.verdicts import find_strongest
 
 
@@ -43,8 +43,13 @@ class Standing:
     def name(self) -> str:
         """What stands in front of the classifier, with the classifier's id where that alone tells it from another."""
         run = self.pipeline.first
-        collapsed = f", {COLLAPSED}" if self.collapsed else ""
-        return f"{name_autoencoder(run)}{name_seeds(run)}{collapsed}{f' ({self.pipeline.id})' if self.namesake else ''}"
+        marks = (f", {COLLAPSED}" if self.collapsed else "") + mark_imported(self.imported)
+        return f"{name_autoencoder(run)}{name_seeds(run)}{marks}{f' ({self.pipeline.id})' if self.namesake else ''}"
+
+    @property
+    def imported(self) -> tuple[str, ...]:
+        """Ids of what came from a bundle, of the run that is shown and of the entries that it rests on."""
+        return self._find_run().imported
 
     @property
     def collapsed(self) -> bool:

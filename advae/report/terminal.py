@@ -17,6 +17,7 @@ from advae.report.runs import Measured
 from advae.report.standings import Standing, find_groups, find_standings
 from advae.report.threat_models import ORDER
 from advae.report.wording import (
+    IMPORTED_EXPLAINED,
     NBSP,
     NOT_APPLICABLE,
     NOT_ESTABLISHED,
@@ -98,6 +99,7 @@ def build_headline_table(comparison: Comparison, *, plain: bool = False) -> Tabl
     notes = [UNSOUND] if any(standing.adaptive and not standing.sound for standing in standings) else []
     moved = [row for standing in standings for row in _find_moved(standing) if row]
     attacks = "; ".join(dict.fromkeys(describe_terms(row.run, row.eps) for row in moved))
+    notes += [_wrap(IMPORTED_EXPLAINED, ROOM_FOR_TEXT)] if any(standing.imported for standing in standings) else []
     notes += [f"{MOVED} not as the others were attacked: {attacks}"] if moved else []
     if notes:
         table.caption = Text("\n".join(notes))

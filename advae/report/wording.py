@@ -22,6 +22,14 @@ SMALLEST_P = 0.001
 
 NOT_ESTABLISHED = "robustness not established"
 
+IMPORTED = "imported"
+"""Of what came from a bundle, and of what rests on it."""
+
+IMPORTED_EXPLAINED = (
+    "Imported: it came from a bundle, or rests on what did, so its numbers were measured elsewhere; what follows from "
+    "the stored outcomes was computed again here."
+)
+
 CONTROLS = ("blur", "pca", "binary")
 """The purifiers that have learnt nothing of shapes; what they bring, an autoencoder must surpass."""
 
@@ -105,6 +113,11 @@ def name_seeds(run: Run) -> str:
     return (f", seed {seed}" if seed else "") + other
 
 
+def mark_imported(imported: object) -> str:
+    """Return what to add to a name where something is imported: a time, or the ids of what is; else nothing."""
+    return f", {IMPORTED}" if imported else ""
+
+
 def name_attacked(run: Run) -> str:
     """Return the kind of classifier and the dataset, ``nn on mnist``."""
     return f"{run.classifier_recipe.model} on {run.dataset}"
@@ -128,5 +141,5 @@ def describe_terms(run: Run, eps: float) -> str:
 
 def describe_run(run: Run) -> str:
     """Return a caption's sentence: what was attacked, how, on how many samples, and the id to find it by."""
-    facts = f"n = {run.size}, seed {run.recipe.seed}, {run.id}"
+    facts = f"n = {run.size}, seed {run.recipe.seed}, {run.id}{mark_imported(run.imported)}"
     return f"{name_pipeline(run)}; attack {name_attack(run)}, threat model {run.recipe.threat}, {facts}"

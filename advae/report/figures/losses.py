@@ -29,6 +29,7 @@ from advae.report.charts import (
 from advae.report.drawing import TRAINING, Drawing
 from advae.report.networks import Network, name_purifier
 from advae.report.rows import Comparison
+from advae.report.wording import mark_imported
 
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK, GREY, WINE)
 SHAPES = ("circle", "square", "up", "diamond", "down", "left", "star", "plus")
@@ -117,7 +118,8 @@ def _draw_network(network: Network, history: History) -> Drawing:
         *_draw_line("validation", history.validation_loss, Style(VERMILLION, "square", DASHED)),
     ]
     name = _name_network(network)
-    caption = f"Loss by epoch of the {name}, {network.id}; nothing was attacked."
+    mark = mark_imported(network.manifest.imported)
+    caption = f"Loss by epoch of the {name}, {network.id}{mark}; nothing was attacked."
     return Drawing(
         TRAINING, draw_chart(_lay_out(lines, _make_loss_axis(lines))), f"Loss history of the {name}", caption
     )

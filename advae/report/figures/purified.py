@@ -10,6 +10,7 @@ from advae.report.networks import Network, name_purifier
 from advae.report.pixels import tile_differences, tile_grey
 from advae.report.rows import Comparison
 from advae.report.templates import render_template
+from advae.report.wording import mark_imported
 
 if TYPE_CHECKING:
     from advae.report.arrays import Arrays
@@ -40,7 +41,8 @@ def describe_purifier(network: Network) -> str:
     recipe = network.manifest.recipe
     control = network.purifier is not None and network.purifier.is_control
     what = f"{'control' if control else 'autoencoder'} ({name_purifier(network)}) of {network.dataset}"
-    return f"{what}, seed {recipe.seed}, {network.id}; nothing was attacked"
+    mark = mark_imported(network.manifest.imported)
+    return f"{what}, seed {recipe.seed}, {network.id}{mark}; nothing was attacked"
 
 
 def _draw_network(network: Network, views: Arrays) -> tuple[str, str, str]:
