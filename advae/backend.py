@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import IO
 
+from advae.errors import is_of_memory
 from advae.settings import keras_json_left_aside, pin_environment, pin_libraries
 
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
@@ -152,9 +153,10 @@ def _stderr_kept_aside() -> Iterator[None]:
         os.dup2(aside.fileno(), 2)
         try:
             yield
-        except Exception:
-            aside.seek(0)
-            os.write(original, aside.read())
+        except Exception as error:
+            if not is_of_memory(error):
+                aside.seek(0)
+                os.write(original, aside.read())
             raise
         finally:
             os.dup2(original, 2)

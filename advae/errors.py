@@ -67,6 +67,18 @@ class DivergedError(AdvaeError):
     exit_code = 8
 
 
+MEMORY_SIGNS = ("RESOURCE_EXHAUSTED", "failed to map segment", "annot allocate memory", "can't start new thread")
+"""What libraries say where they get no memory, in errors that are called otherwise."""
+
+
+def is_of_memory(error: BaseException) -> bool:
+    """Return whether an error, of Python, TensorFlow or the system, says that there is too little memory."""
+    if isinstance(error, AdvaeError):
+        return False
+    named = isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+    return named or any(sign in str(error) for sign in MEMORY_SIGNS)
+
+
 def printable(text: str, *, keep: str = "") -> str:
     """Return a text in which what cannot be printed is a backslash escape, ``\\x1b``; of spaces, the plain one.
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -672,6 +673,23 @@ def test_a_device_is_not_replaced_by_a_file(trained: Trained, tmp_path: Path) ->
         assert "a folder or a device" in line
     assert (tmp_path / "pipe").is_fifo()
     one_line(call("purify", "--ae", trained.ae, tmp_path / "pipe", tmp_path / "out.npy", "--home", trained.home), 6)
+
+
+def test_too_little_memory_is_no_defect(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system refuses to load TensorFlow, numpy an array, TensorFlow a tensor."""
+    from tensorflow.errors import ResourceExhaustedError
+
+    advae = Path(sys.executable).parent / "advae"
+    attack = ["attack", "--clf", trained.nn, "--method", "noise", "--eps", "0.1", "-q", "--home", str(trained.home)]
+    script = f"ulimit -v 600000; {advae} {' '.join(attack)} --limit 7"
+    run = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
+    outcomes = [Outcome(run.returncode, run.stdout, run.stderr)]
+    exhausted = ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[9]\nand a hint of its own")
+    for trouble in (lambda *_, **__: np.empty(1 << 56), Mock(side_effect=exhausted)):
+        monkeypatch.setattr("advae.registry.store.Registry.obtain", trouble)
+        outcomes.append(call(*attack, "--limit", 8))
+    for outcome in outcomes:
+        assert one_line(outcome, 5).startswith("advae: too little memory; try fewer images (--limit), ")
 
 
 def test_purify_replaces_what_it_reads_by_force_only(

@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 from advae import errors
-from advae.errors import AdvaeError, BudgetError, UsageError, printable, unknown
+from advae.errors import MEMORY_SIGNS, AdvaeError, BudgetError, DiskError, UsageError, is_of_memory, printable, unknown
 
 EXIT_CODES = {
     "AdvaeError": 1,
@@ -80,3 +80,10 @@ def test_the_allowed_names_may_be_any_iterable() -> None:
 def test_what_was_got_cannot_break_the_line() -> None:
     assert "\n" not in unknown("attack", "fg\nsm\r\x1b[31m", ATTACKS)
     assert "\x1b" not in unknown("attack", "fg\nsm\r\x1b[31m", ATTACKS)
+
+
+def test_too_little_memory_is_told_by_what_libraries_call_it() -> None:
+    signs = (f"x: {sign}: y" for sign in MEMORY_SIGNS)
+    assert all(is_of_memory(error) for error in (MemoryError(), *map(RuntimeError, signs)))
+    others = (ValueError("x"), RecursionError(), DiskError("Cannot allocate memory"))
+    assert not any(is_of_memory(error) for error in others)

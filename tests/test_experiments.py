@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -323,6 +324,38 @@ def test_an_option_that_does_not_fit_is_one_line_that_says_where(tmp_path: Path,
 def test_a_plan_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot read plan .*: No such file"):
         read_experiment(tmp_path / "none.toml")
+
+
+DEEP = ".".join(["a"] * 5000)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"datasets = {'[' * 5000}{']' * 5000}", "its tables or lists are nested too deeply"),
+        (f"datasets = {'{a=' * 5000}1{'}' * 5000}", "its tables or lists are nested too deeply"),
+        (f"{DEEP} = 1", "a: extra inputs are not permitted, got {'a': {'a'"),
+        (f"[{DEEP}]\nb = 1", "a: extra inputs are not permitted, got {'a': {'a'"),
+        (f"{SMALL}\n[autoencoders.deep]\n{DEEP} = 1", "autoencoders.deep.a.bool: input should be"),
+        (f"datasets = '{'x' * 900_000}'", "datasets: input should be a valid tuple, got 'xxx"),
+        (f"{'x' * 900_000} = 1", ": extra inputs are not permitted, got 1"),
+        (f"seeds = [{'1' * 5000}]", "value has 5000 digits"),
+        ("#" * (1 << 20) + "#", "it is longer than 1048576 bytes"),
+    ],
+    ids=range(9),
+)
+def test_a_plan_of_any_size_and_depth_is_refused_in_a_line(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(UsageError) as error:
+        read_experiment(write(tmp_path, text))
+    assert said in str(error.value)
+    assert len(str(error.value)) < 1000
+
+
+def test_what_is_no_file_is_no_plan(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(UsageError, match=r"^cannot read plan .*: it is not a regular file$"):
+            read_experiment(path)
 
 
 def test_a_method_that_does_not_fit_is_refused_before_anything_is_trained(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from advae.workflows.clusters import Site, compare_site, digest_program, open_cl
 from advae.workflows.pools import THREADS, open_pool
 from tests.canaries import careless_environment, plant
 from tests.cli import Outcome, call, succeed
-from tests.clusters import Cluster, begin_and_wait, die, name_process, open_test_cluster, wait_for
+from tests.clusters import Cluster, begin_and_wait, die, name_process, open_test_cluster, take_memory, wait_for
 
 PLAN = """
 datasets = ["digits"]
@@ -116,6 +116,11 @@ def test_the_processes_have_the_threads_that_one_alone_would_have(monkeypatch: p
     with open_pool(2) as run:
         assert list(run(read_threads, ["task"])) == [{**dict.fromkeys(THREADS, "3"), "OPENBLAS_NUM_THREADS": "5"}]
     assert "MKL_NUM_THREADS" not in os.environ
+
+
+def test_too_little_memory_in_a_process_is_told_as_here() -> None:
+    with pytest.raises(MemoryError, match="Unable to allocate 512"), open_pool(2) as run:
+        list(run(take_memory, ["task"]))
 
 
 # ---------------------------------------------------------------- past one machine

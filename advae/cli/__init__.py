@@ -16,10 +16,13 @@ from typer.exceptions import Abort, TyperException
 
 from advae.cli.app import COMMANDS, build_app
 from advae.cli.stdout import ReaderGoneError, explain
-from advae.errors import AdvaeError, printable
+from advae.errors import AdvaeError, is_of_memory, printable
 from advae.settings import pin_environment
 
 USAGE, DISK, INTERRUPTED, DEFECT = 2, 5, 130, 1
+
+
+NO_MEMORY = "too little memory; try fewer images (--limit), a smaller --batch-size or fewer --jobs, or free some"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,10 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _let_reader_go()
         raise
     except OSError as error:
+        if error.errno == errno.ENOMEM:
+            return _say(f"{NO_MEMORY} ({error.strerror})", DISK)
         if error.errno == errno.EBADF and error.filename is None:
             return _say(explain(error), DISK)
         return _say(f"the system says: {error.strerror or error}{_name_file(error)}", DISK)
     except Exception as error:
+        if is_of_memory(error):
+            return _say(f"{NO_MEMORY} ({_begin(error)})", DISK)
         if "-v" in arguments or "--verbose" in arguments:
             traceback.print_exc()
         return _say(f"a defect in advae: {type(error).__name__}: {error} (-v shows where; please report it)", DEFECT)
@@ -83,6 +90,11 @@ def _find_words(arguments: list[str]) -> list[str]:
     """Return the words of the line: the arguments, or while a shell completes, what has been typed after ``advae``."""
     typed = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS")
     return typed.split()[1:] if typed and "_ADVAE_COMPLETE" in os.environ else arguments
+
+
+def _begin(error: Exception) -> str:
+    """Return the beginning of what a library says, which may go on for pages."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
 def _name_file(error: OSError) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import codecs
+import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from reprlib import Repr
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Field, Strict, ValidationError
 
+from advae.arrayfiles import explain, read_regular
 from advae.errors import BudgetError, UsageError, unknown
 from advae.paths import to_path
 from advae.precisions import FLOAT32
@@ -27,6 +30,9 @@ from advae.requests import (
 
 PAPER = Path(__file__).parent / "paper.toml"
 """The plan of the paper's experiment."""
+
+LONGEST = 1 << 20
+"""Bytes of a plan."""
 
 NONE = "none"
 """Stands for no autoencoder where a plan names one."""
@@ -188,16 +194,19 @@ def read_experiment(path: Path | None = None) -> Experiment:
     """
     path = path or PAPER
     try:
-        experiment = Experiment.model_validate(tomllib.loads(_decode(path.read_bytes())))
-    except OSError as error:
-        raise UsageError(f"cannot read plan {path}: {error.strerror}") from None
+        text = _decode(read_regular(os.fspath(path), LONGEST))
     except UnicodeDecodeError as error:
         raise UsageError(f"bad plan {path}: not UTF-8 text, at byte {error.start}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"bad plan {path}: {error}") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read plan {path}: {explain(error)}") from None
+    try:
+        experiment = Experiment.model_validate(tomllib.loads(text))
     except ValidationError as error:
         raise UsageError(f"bad plan {path}: {_explain(error)}") from None
-    except BudgetError as error:
+    except RecursionError:
+        raise UsageError(f"bad plan {path}: its tables or lists are nested too deeply") from None
+    # Also for a number of more digits than Python reads.
+    except (ValueError, BudgetError) as error:
         raise UsageError(f"bad plan {path}: {error}") from None
     for problem in _find_problems(experiment):
         raise UsageError(f"bad plan {path}: {problem}")
@@ -212,6 +221,11 @@ def _decode(content: bytes) -> str:
     return content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
 
 
+_SHORT = Repr()
+"""Shows what a plan says in a line, also where it says a great deal."""
+_SHORT.maxstring = _SHORT.maxother = 200
+
+
 def _explain(error: ValidationError) -> str:
     """Return the first fault that pydantic found, with the place in the file where it is.
 
@@ -220,8 +234,8 @@ def _explain(error: ValidationError) -> str:
     first = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
     # What is missing has been got nowhere; pydantic shows all that is around it.
-    got = "" if first["type"] == "missing" else f", got {first['input']!r}"
-    return f"{place}: {first['msg'].lower()}{got}"
+    got = "" if first["type"] == "missing" else f", got {_SHORT.repr(first['input'])}"
+    return f"{place[:200]}: {first['msg'].lower()}{got}"
 
 
 def _find_problems(experiment: Experiment) -> Iterator[str]:
