@@ -9,6 +9,7 @@ import pickle
 import struct
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from advae.records import (
     RunRecipe,
 )
 from advae.registry import Registry
+from advae.registry.collection import find_garbage
 
 WEIGHTS = "weights.npz"
 NOBODYS = "0" * 64
@@ -284,6 +286,22 @@ BAD_NPZ: dict[str, bytes] = {
 
 def locate(registry: Registry, manifest: Manifest, name: str = "manifest.json") -> Path:
     return registry.home / "entries" / manifest.id / name
+
+
+@contextmanager
+def watch_garbage(*ids: str) -> Iterator[set[str]]:
+    """Give what `gc --no-grace` would have taken, meanwhile, of some entries and of those that were just published."""
+    needed, taken, publish = set(ids), set[str](), Registry.publish
+
+    def publish_and_look(self: Registry, *arguments: Any, **options: Any) -> Manifest:
+        made = publish(self, *arguments, **options)
+        needed.add(made.id)
+        taken.update(needed.intersection(find_garbage(self, grace=False).entries))
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Registry, "publish", publish_and_look)
+        yield taken
 
 
 def read_tree(folder: Path) -> dict[str, bytes | None]:

@@ -21,6 +21,7 @@ from advae.verdicts import CHECKS, NOT_VALID
 from advae.workflows import attacking
 from tests.cli import Outcome, call, succeed
 from tests.conftest import Trained
+from tests.entries import watch_garbage
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +36,10 @@ def attack(home: Path, *arguments: object) -> Outcome:
 
 def test_all_climbs_the_ladder_on_the_same_samples(home: Path, trained: Trained) -> None:
     before = Registry(home).latest("clf")
-    outcome = attack(home, "--clf", trained.nn_behind, "--method", "bim", "--eps", "0.1", "--threat", "all", "--json")
+    with watch_garbage(trained.nn_behind, trained.nn, trained.ae) as taken:
+        outcome = attack(home, "--clf", trained.nn_behind, "--method", "bim", "--eps", 0.1, "--threat", "all", "--json")
     assert outcome.code == 0, outcome.err
+    assert taken == set(), "gc would take what is needed later"
     runs = outcome.json["runs"]
     assert [run["threat"] for run in runs] == list(LADDER)
     assert {run["n"] for run in runs} == {60}

@@ -22,6 +22,7 @@ from advae.workflows import Finished, Workspace, lay_out, make_cells, survey
 from advae.workflows.pools import open_pool
 from advae.workflows.reproducing import Task
 from tests.cli import call, succeed
+from tests.entries import list_names, watch_garbage
 
 PLAN = """
 datasets = ["digits"]
@@ -63,8 +64,13 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(plan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the registry ``home`` and the report ``report`` of the plan, made here, without a break."""
     folder = tmp_path_factory.mktemp("whole")
-    outcome = succeed("reproduce", "--home", folder / "home", "--plan", plan, "--jobs", 1, "--out", folder / "report")
+    with watch_garbage() as taken:
+        outcome = succeed(
+            "reproduce", "--home", folder / "home", "--plan", plan, "--jobs", 1, "--out", folder / "report"
+        )
     assert outcome.out == f"{folder / 'report' / 'report.html'}\n"
+    assert taken == set(), "gc would take what is needed later"
+    assert list_names(folder / "home" / "locks") == []
     return folder
 
 

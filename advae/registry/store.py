@@ -91,11 +91,13 @@ class Registry(Entries):
     @contextmanager
     def lease(self, ids: Iterable[str]) -> Iterator[None]:
         """Keep entries, there or not yet, from ``remove`` and ``gc`` while a command runs that needs them."""
+        ids = [*ids]
         with ExitStack() as stack:
             # Where nothing can be written nothing is made: what is there is given out all the same.
             with suppress(DiskError), self.layout.writing():
-                self.layout.prepare()
-                stack.enter_context(locks.lease(self.layout, ids))
+                if ids:
+                    self.layout.prepare()
+                    stack.enter_context(locks.lease(self.layout, ids))
             yield
 
     def checkpoint(self, id_: str, tell: Callable[[str], None] = lambda line: None) -> Checkpoint:

@@ -26,6 +26,7 @@ from advae.workflows.siblings import (
     PipelineRecipes,
     describe_reseeded,
     describe_undefended,
+    list_family,
     make_sibling,
     read_recipes,
 )
@@ -85,20 +86,29 @@ def attack(workspace: Workspace, clf_ref: str | None, dataset_name: str | None, 
     first is computed. Raises UsageError, BudgetError, NotFoundError as the command-line contract says.
     """
     first = _choose_classifier(workspace, clf_ref, dataset_name)
+    recipes = read_recipes(workspace.registry, first.recipe)
+    again = [describe_reseeded(recipes, offset) for offset in range(1, plan.seeds)]
+    with workspace.registry.lease(id_ for one in (recipes, *again) for id_ in list_family(one)):
+        return _attack(workspace, first, again, plan)
+
+
+def _attack(workspace: Workspace, first: Target, again: Sequence[PipelineRecipes], plan: Plan) -> Attacks:
+    """Return the runs of a plan on a classifier, and on more of its make."""
     # Whatever is wrong with the plan shows on the first classifier, before hours go into others.
     notes = list(filter(None, {note_zero(request.eps) for request in plan.requests}))
     requested, checks = _prepare(workspace, first, plan, notes.append)
     for note in notes:
         workspace.tell(note)
-    for offset in range(1, plan.seeds):
-        sibling = describe_reseeded(read_recipes(workspace.registry, first.recipe), offset)
-        again = Target(make_sibling(workspace, sibling, first.classifier, first.load), first.load)
-        more = _prepare(workspace, again, plan, lambda note: None)
+    for sibling in again:
+        like = Target(make_sibling(workspace, sibling, first.classifier, first.load), first.load)
+        more = _prepare(workspace, like, plan, lambda note: None)
         requested, checks = requested + more[0], checks + more[1]
-    asked, compared = (
-        tuple(make_run(workspace, one, target.classifier, target.load) for target, one in prepared)
-        for prepared in (requested, checks)
-    )
+    # An undefended counterpart may be another than that of the same recipe.
+    with workspace.registry.lease(id_ for _, one in (*requested, *checks) for id_ in one.recipe.parents):
+        asked, compared = (
+            tuple(make_run(workspace, one, target.classifier, target.load) for target, one in prepared)
+            for prepared in (requested, checks)
+        )
     return Attacks(asked, compared, plan.seeds)
 
 

@@ -62,6 +62,14 @@ class Survey:
         """Return the cells of a level that have to be made."""
         return [cell for cell in self.list_level(level) if cell.id not in self.cached]
 
+    def list_needed(self) -> set[str]:
+        """Return the ids of all cells, and of what their attackers need; none where nothing is missing."""
+        if len(self.cached) == len(self.cells):
+            return set()
+        siblings = (one for cell in self.cells if cell.prepared for one in cell.prepared.siblings)
+        needed = {id_ for cell in self.cells for id_ in (cell.id, *cell.recipe.parents)}
+        return needed.union(*(sibling.ids for sibling in siblings))
+
     def estimate_seconds(self, level: Level) -> float:
         """Return about how long what is missing of a level takes, one after the other."""
         return estimate_seconds(self.list_missing(level), self.speed)
@@ -102,7 +110,7 @@ def make_cells(
     missing, diverged = set[str](), list[Finished]()
     # A process of its own can tell only once it is done; here whoever waits for another's cell is told why at once.
     make = partial(_make, tell=workspace.tell) if jobs == 1 and not scheduler else _make
-    with _open(workspace, survey, jobs, scheduler) as run:
+    with workspace.registry.lease(survey.list_needed()), _open(workspace, survey, jobs, scheduler) as run:
         for level in LEVELS:
             todo = survey.list_missing(level)
             missing |= {cell.id for cell in todo if missing & set(cell.recipe.parents)}

@@ -36,6 +36,13 @@ class PipelineRecipes:
     def id(self) -> str:
         return entry_id(self.classifier)
 
+    @property
+    def ids(self) -> set[str]:
+        """The ids of all of them, and of what they rest on."""
+        recipes: list[AutoencoderRecipe | ClassifierRecipe] = [self.classifier, *self.needed]
+        recipes += [self.autoencoder] if self.autoencoder else []
+        return {id_ for recipe in recipes for id_ in (entry_id(recipe), *recipe.parents)}
+
 
 def read_recipes(registry: Registry, recipe: ClassifierRecipe) -> PipelineRecipes:
     """Return the recipes of a classifier whose purifier is in the registry."""
@@ -67,6 +74,12 @@ def describe_reseeded(recipes: PipelineRecipes, offset: int) -> PipelineRecipes:
     classifier = recipes.classifier
     classifier = reseed(classifier, autoencoder=classifier.autoencoder, origin=classifier.origin)
     return PipelineRecipes(classifier, purifier, needed)
+
+
+def list_family(recipes: PipelineRecipes) -> set[str]:
+    """Return the ids of a pipeline and of what attacks on it may need: without its purifier, and surrogates."""
+    pair = (recipes, describe_undefended(recipes))
+    return {id_ for one in pair for like in (one, describe_reseeded(one, SURROGATE)) for id_ in like.ids}
 
 
 def make_sibling(

@@ -44,11 +44,12 @@ def train_autoencoder(
     if protected:
         classifiers.require_undefended(protected.as_classifier()[0])
     recipe = autoencoders.make_recipe(request, dataset, protected.id if protected else None)
-    made = make_autoencoder(workspace, recipe, dataset)
-    if not autoencoders.is_adversarial(recipe):
-        return made, None
-    companion = describe_companion(recipe, partial(_read_classifier, workspace.registry))
-    return made, make_classifier(workspace, companion, dataset)
+    with workspace.registry.lease([entry_id(recipe), *recipe.parents]):
+        made = make_autoencoder(workspace, recipe, dataset)
+        if not autoencoders.is_adversarial(recipe):
+            return made, None
+        companion = describe_companion(recipe, partial(_read_classifier, workspace.registry))
+        return made, make_classifier(workspace, companion, dataset)
 
 
 def make_autoencoder(workspace: Workspace, recipe: AutoencoderRecipe, dataset: Dataset, *, latest: bool = True) -> Made:
