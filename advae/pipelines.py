@@ -71,7 +71,7 @@ def find_purifier(registry: Registry, classifier: Manifest) -> Manifest | None:
     Raises CorruptError where it is on another dataset.
     """
     purifier = classifier.as_classifier()[0].autoencoder
-    return _open_same(registry.manifest(purifier), classifier) if purifier else None
+    return _open_same(registry.open_parent(classifier, purifier), classifier) if purifier else None
 
 
 def _open_same(other: Manifest, classifier: Manifest) -> Manifest:

@@ -134,9 +134,10 @@ def make_arrays() -> dict[str, dict[str, np.ndarray[Any, Any]]]:
 
 def digest_parents(registry: Registry, recipe: Recipe) -> dict[str, str]:
     """Return digests for the parents of a recipe, whether they are there or nobody's."""
-    if all(registry.find(id_) for id_ in recipe.parents):
+    there = [id_ for id_ in recipe.parents if registry.find(id_)]
+    if there == list(recipe.parents):
         return registry.digest_parents(recipe)
-    return dict.fromkeys(recipe.parents, NOBODYS)
+    return dict.fromkeys(recipe.parents, NOBODYS) | {id_: registry.manifest(id_).weights for id_ in there}
 
 
 def publish(registry: Registry, recipe: Recipe | None = None, **options: Any) -> Manifest:

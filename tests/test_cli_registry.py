@@ -20,6 +20,8 @@ from advae.backend import start_tensorflow
 from advae.cli import main
 from advae.errors import DiskError
 from advae.registry import Registry, locks
+from advae.registry.bundles import write_bundle
+from advae.registry.documents import unmark_imported
 from tests.cli import Outcome, call, succeed
 from tests.entries import (
     TINY,
@@ -108,7 +110,7 @@ def test_ls_json_is_a_row_an_entry(scene: Scene) -> None:
     rows = succeed("registry", "ls", "--json").json
     assert [row["id"] for row in rows] == [scene.run, scene.clf, scene.ae]
     for row in rows:
-        assert list(row) == ["id", "kind", "dataset", "summary", "tags", "created", "bytes"]
+        assert list(row) == ["id", "kind", "dataset", "summary", "tags", "created", "bytes", "imported"]
         folder = scene.entry(row["id"])
         assert row["bytes"] == sum(path.stat().st_size for path in folder.glob("*.npz"))
         assert row["dataset"] == "own.npz"
@@ -226,6 +228,14 @@ def test_tag_names_and_untag_forgets(scene: Scene) -> None:
     assert succeed("registry", "tag", scene.clf[:7], "mine").id == scene.clf
     assert succeed("registry", "tag", "mine", "yours", "--json").json == {"id": scene.clf, "tag": "yours"}
     assert succeed("registry", "show", "yours").json["tags"] == ["mine", "yours"]
+    assert succeed("registry", "tag", scene.clf, "yours").err == ""
+    other = publish(scene.registry, make_classifier_recipe(seed=77))
+    moved = f"tag yours stood for {scene.clf}, now for {other.id}"
+    assert moved in succeed("registry", "tag", other.id, "yours").err
+    scene.file.write_bytes(bundle_of(scene, scene.clf))
+    imported = succeed("registry", "import", scene.file, "--tag", "yours").err
+    assert f"tag yours stood for {other.id}, now for {scene.clf}" in imported
+    scene.registry.remove(other.id)
     assert succeed("registry", "untag", "yours").id == scene.clf
     assert succeed("registry", "untag", "mine", "--json").json == {"tag": "mine", "ids": [scene.clf]}
     assert "mine" in refuse(3, "untag", "mine")
@@ -418,6 +428,42 @@ def test_gc_is_refused_while_an_entry_cannot_be_read(scene: Scene) -> None:
 # ---------------------------------------------------------------- export, import
 
 
+def bundle_of(scene: Scene, id_: str) -> bytes:
+    write_bundle(scene.registry, scene.registry.manifest(id_), stream := io.BytesIO())
+    return stream.getvalue()
+
+
+def read_unmarked(home: Path) -> dict[str, bytes | None]:
+    """Return every file of a home's entries, as they were before one was imported."""
+    found = read_tree(home / "entries")
+    return {name: unmark_imported(content) if content else content for name, content in found.items()}
+
+
+def test_an_import_beside_other_weights_says_what_is_to_be_done(scene: Scene) -> None:
+    file = scene.folder / "it.tar"
+    file.write_bytes(scene.bundle)
+    ae = scene.registry.manifest(scene.ae)
+    weights = {name: -array for name, array in scene.registry.read_arrays(ae, WEIGHTS).items()}
+    scene.registry.publish(ae.recipe, ae.metrics, {WEIGHTS: weights}, replace=True)
+    listed = registry("verify")
+    assert (listed.code, listed.out.split()) == (4, sorted([scene.clf, scene.run]))
+    assert f"{scene.clf} was made from other weights of {scene.ae}" in listed.err
+    outcome = call("predict", "--clf", scene.clf, scene.images, "-q")
+    assert (outcome.code, outcome.out, outcome.err.count("\n")) == (4, "", 1)
+    assert f"{scene.clf} was made from other weights of {scene.ae}" in outcome.err
+    assert f"{scene.clf} was made from other weights" in refuse(4, "export", scene.run, scene.folder / "no.tar")
+    shutil.rmtree(scene.entry(scene.run))
+    shutil.rmtree(scene.entry(scene.clf))
+    assert "`import --force` replaces" in refuse(4, "import", file)
+    assert scene.registry.ids() == [scene.ae]
+    file.write_bytes(bundle_of(scene, scene.ae))
+    stays = succeed("registry", "import", file)
+    assert "there already" in stays.err
+    file.write_bytes(scene.bundle)
+    assert f"replaced: {scene.ae}" in succeed("registry", "import", file, "--force").err
+    succeed("registry", "verify")
+
+
 def test_export_and_import_to_the_byte(scene: Scene, tmp_path: Path) -> None:
     file, other = scene.folder / "it.tar", tmp_path / "other"
     exported = succeed("registry", "export", scene.run, file)
@@ -431,7 +477,7 @@ def test_export_and_import_to_the_byte(scene: Scene, tmp_path: Path) -> None:
     imported = succeed("registry", "import", file, "--home", other)
     assert imported.out == f"{scene.run}\n"
     assert "new: " + ", ".join(ids) in imported.err
-    assert read_tree(other / "entries") == read_tree(scene.home / "entries")
+    assert read_unmarked(other) == read_unmarked(scene.home)
     again = succeed("registry", "import", file, "--home", other, "--json")
     assert {name: again.json[name] for name in ("id", "ids", "present")} == {
         "id": scene.run,
@@ -442,8 +488,18 @@ def test_export_and_import_to_the_byte(scene: Scene, tmp_path: Path) -> None:
     packed = scene.folder / "it.tar.gz"
     packed.write_bytes(gzip.compress(scene.bundle))
     assert succeed("registry", "import", packed, "--home", tmp_path / "third", "-q").id == scene.run
-    assert read_tree(tmp_path / "third" / "entries") == read_tree(other / "entries")
+    assert read_unmarked(tmp_path / "third") == read_unmarked(other)
     succeed("registry", "verify", "--home", other)
+    rows = succeed("registry", "ls", "--json", "--home", other).json
+    shown = succeed("registry", "show", scene.run, "--json", "--home", other)
+    assert all(row["imported"] for row in rows)
+    assert (shown.json["imported"], len(rows)) == (rows[0]["imported"], 3)
+    assert shown.err.splitlines()[1].startswith(f"imported {shown.json['imported'][:10]} ")
+    assert (
+        call_at_terminal("registry", "ls", "--home", other).err.count(f", imported {shown.json['imported'][:10]}") == 3
+    )
+    assert succeed("registry", "show", scene.run, "--json").json["imported"] is None
+    assert ", imported" not in succeed("registry", "ls").err
 
 
 def test_a_file_is_replaced_by_force_only_and_whole(scene: Scene) -> None:
@@ -502,7 +558,7 @@ def test_an_import_of_what_is_no_file(scene: Scene) -> None:
 
 
 def test_a_damaged_entry_of_the_same_id_is_replaced_only_by_force(scene: Scene) -> None:
-    file, before = scene.folder / "it.tar", read_tree(scene.home / "entries")
+    file, before = scene.folder / "it.tar", read_unmarked(scene.home)
     file.write_bytes(scene.bundle)
     for id_, name in ((scene.ae, WEIGHTS), (scene.run, "manifest.json")):
         path = spoil(scene, id_, name)
@@ -510,7 +566,7 @@ def test_a_damaged_entry_of_the_same_id_is_replaced_only_by_force(scene: Scene) 
         assert str(path) in line
         assert "--force" in line
         succeed("registry", "import", file, "--force")
-        assert read_tree(scene.home / "entries") == before
+        assert read_unmarked(scene.home) == before
     assert succeed("registry", "show", "best").json["id"] == scene.ae
     assert list_names(scene.home / "tmp") == []
 
@@ -527,8 +583,13 @@ SHELL = {
     ),
     "what bash puts in the place of a file": ("advae registry import <(cat it.tar) -q --home new", 0, "{run}\n", ""),
     "stdout to a file": ("advae registry export {run} - > out.tar; cmp out.tar it.tar", 0, "", "holds"),
-    "the reader is gone": ("advae registry export {run} - -q | true", 0, "", ""),
-    "the reader has enough": ("advae registry export {run} - -q | head -c 100 > /dev/null", 0, "", ""),
+    "the reader is gone": ("advae registry export {run} - -q | true", 5, "", "its reader was gone before the end"),
+    "the reader has enough": (
+        "advae registry export {run} - -q | head -c 100 > /dev/null",
+        5,
+        "",
+        "its reader was gone before the end",
+    ),
     "a full disk": ("advae registry export {run} - -q > /dev/full", 5, "", "No space left on device"),
     "nothing to write to": ("advae registry export {run} - -q >&-", 5, "", "it is closed"),
     "nothing to read from": ("advae registry import - --home new <&-", 4, "", "the bundle is refused"),
@@ -572,7 +633,7 @@ def test_in_a_shell(case: str, scene: Scene, tmp_path: Path) -> None:
     new = Registry(folder / "new")
     assert bool(new.ids()) == (out != "")
     if out:
-        assert read_tree(new.layout.entries) == read_tree(scene.home / "entries")
+        assert read_unmarked(new.home) == read_unmarked(scene.home)
 
 
 # ---------------------------------------------------------------- a home that can only be read

@@ -15,7 +15,7 @@ from typing import NoReturn
 from typer.exceptions import Abort, TyperException
 
 from advae.cli.app import COMMANDS, build_app
-from advae.cli.stdout import ReaderGoneError, explain
+from advae.cli.stdout import ReaderGoneError, drop_rest, explain
 from advae.errors import AdvaeError, is_of_memory, printable
 from advae.settings import pin_environment
 
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _let_reader_go() -> int:
     """Return 0: the reader of our stdout has what it wanted, and flushing at exit must not complain."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    drop_rest()
     return 0
 
 

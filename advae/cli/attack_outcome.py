@@ -11,6 +11,7 @@ from typing import Any
 from rich.box import SIMPLE
 from rich.table import Table
 
+from advae.cli.naming import say_found
 from advae.cli.session import Session
 from advae.errors import VerdictError, printable
 from advae.precisions import FLOAT32
@@ -48,6 +49,9 @@ def put_runs(session: Session, attacks: Attacks, comparison: Comparison | None) 
     classifiers = {id_: session.registry.manifest(id_).as_classifier()[0] for id_ in _list_classifiers(made)}
     for id_, classifier in classifiers.items():
         session.tell(_tabulate_runs([one for one in made if one.manifest.parents[0] == id_], classifier))
+    for one in made:
+        if one.cached and one.manifest.imported:
+            session.tell(f"{one.manifest.id} {say_found(one.manifest)}")
     if not attacks.checks:
         for line in _list_faults(made):
             session.tell(line)
@@ -202,6 +206,7 @@ def _describe_run(made: Made, autoencoder: str | None) -> dict[str, Any]:
         "clean_expected_accuracy": metrics.clean_expected_accuracy,
         "fresh_draws": metrics.fresh_draws,
         "cached": made.cached,
+        "imported": made.manifest.imported,
         "clip": recipe.clip,
         "loss": recipe.loss,
         "steps": recipe.steps,

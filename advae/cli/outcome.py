@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from advae.cli.naming import name_entry, say_found
 from advae.cli.session import Session
 from advae.records import Manifest
 from advae.registry import check_tag
@@ -26,13 +27,14 @@ def put_autoencoder(session: Session, train: Callable[[], tuple[Made, Made | Non
     manifest = made.manifest
     for one in (made, companion):
         if one and tag is not None:
-            session.registry.tag(one.manifest, tag)
+            name_entry(session, one.manifest, tag)
         if one:
-            found = "was there already" if one.cached else "is stored"
+            found = say_found(one.manifest) if one.cached else "is stored"
             session.tell(f"{one.manifest.id} {found}: {_describe(one.manifest)}")
     document = {
         "id": manifest.id,
         "cached": made.cached,
+        "imported": manifest.imported,
         "metrics": manifest.metrics.model_dump(mode="json", exclude={"kind"}),
         "recipe": manifest.recipe.model_dump(mode="json"),
         "tag": tag,

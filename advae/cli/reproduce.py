@@ -92,7 +92,7 @@ def reproduce(
 def _find(session: Session, surveyed: Survey, *levels: Level) -> list[Manifest]:
     """Return the entries of some levels; one whose training diverged is not there."""
     cells = [cell for level in levels for cell in surveyed.list_level(level)]
-    return [found for cell in cells if (found := session.registry.find(cell.id))]
+    return [found for cell in cells if (found := session.registry.find_made(cell.recipe))]
 
 
 def _check_backend(backend: str, scheduler: str | None, jobs: int | None) -> None:

@@ -56,6 +56,23 @@ def writing() -> Iterator[None]:
         raise DiskError(explain(error)) from None
 
 
+@contextmanager
+def delivering() -> Iterator[None]:
+    """Do the same for data of which a part is no use: a reader that is gone before the end is a DiskError, too."""
+    try:
+        with writing():
+            yield
+            sys.stdout.flush()
+    except ReaderGoneError:
+        drop_rest()
+        raise DiskError("cannot write to standard output: its reader was gone before the end") from None
+
+
+def drop_rest() -> None:
+    """Let what is still to be flushed at exit go nowhere, since nobody reads it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
 def explain(error: OSError) -> str:
     """Return the line for a failed write to stdout."""
     # The descriptor that stands for a closed stdout cannot be written to.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import ConfigDict, Field
 
 from advae.errors import CorruptError
-from advae.identity import SCHEMA, Kind
+from advae.identity import SCHEMA, Kind, digest_weights
 from advae.records.base import Names, Record, absent_unless_given
 from advae.records.recipes import AutoencoderRecipe, ClassifierRecipe, Recipe, RunRecipe
 from advae.records.results import AutoencoderMetrics, ClassifierMetrics, Metrics, RunMetrics
@@ -61,6 +61,11 @@ class Manifest(Record):
     @property
     def kind(self) -> Kind:
         return self.recipe.kind
+
+    @property
+    def weights(self) -> str:
+        """The digest of what others are computed from."""
+        return digest_weights({name: artifact.sha256 for name, artifact in self.artifacts.items()})
 
     def as_autoencoder(self) -> tuple[AutoencoderRecipe, AutoencoderMetrics]:
         """Return recipe and metrics of an ``ae`` entry. Raises CorruptError for another, or where they do not fit."""

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import os
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
 from advae.arrayfiles import DAMAGED, check_stored_arrays, explain
 from advae.errors import CorruptError, NotFoundError
 from advae.identity import ID_DIGITS, KINDS
-from advae.registry.documents import ARTIFACT, decode
+from advae.registry.documents import ARTIFACT, decode, list_needed, mark_imported, unmark_imported
 from advae.registry.layout import MANIFEST, write_synced
 from advae.registry.store import Registry
 
@@ -62,13 +64,20 @@ def write_bundle(registry: Registry, manifest: Manifest, stream: IO[bytes]) -> l
         registry.check(entry)
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.USTAR_FORMAT) as archive:
         for entry in entries:
-            for name in (MANIFEST, *sorted(entry.artifacts)):
-                path = registry.layout.entries / entry.id / name
-                member = tarfile.TarInfo(f"{entry.id}.{name}")
-                member.size = path.stat().st_size
-                with path.open("rb") as content:
-                    archive.addfile(member, content)
+            folder = registry.layout.entries / entry.id
+            # When it was imported here is nothing to whoever gets it.
+            manifest_bytes = unmark_imported((folder / MANIFEST).read_bytes())
+            _add_member(archive, f"{entry.id}.{MANIFEST}", len(manifest_bytes), io.BytesIO(manifest_bytes))
+            for name in sorted(entry.artifacts):
+                with (folder / name).open("rb") as content:
+                    _add_member(archive, f"{entry.id}.{name}", os.fstat(content.fileno()).st_size, content)
     return [entry.id for entry in entries]
+
+
+def _add_member(archive: tarfile.TarFile, name: str, size: int, content: IO[bytes]) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = size
+    archive.addfile(member, content)
 
 
 # ---------------------------------------------------------------- reading
@@ -76,34 +85,85 @@ def write_bundle(registry: Registry, manifest: Manifest, stream: IO[bytes]) -> l
 
 @dataclass(frozen=True)
 class Imported:
-    """What a bundle held: ids, the exported entry last; ``present`` were there already, and ``replaced`` or left."""
+    """What a bundle held: ids, the exported entry last.
+
+    present: were there already; replaced: those of them that gave way to the bundle's, the others stay. other: those
+    that stay and have other weights than the bundle's. resting: entries that are here and fit no longer what was
+    replaced.
+    """
 
     ids: tuple[str, ...]
     present: tuple[str, ...]
-    replaced: bool
+    replaced: tuple[str, ...]
+    other: tuple[str, ...]
+    resting: tuple[str, ...]
 
 
 def read_bundle(registry: Registry, stream: IO[bytes], *, replace: bool = False) -> Imported:
-    """Publish the entries of a bundle, once all of it has been read and every hash is right.
+    """Publish the entries of a bundle, once all of it has been read and every hash is right, marked as imported.
 
-    replace: put them in the place of those that are there. Raises CorruptError for what is no bundle of ours, with
-    nothing published; DiskError.
+    replace: put them in the place of those that are there. Raises CorruptError for what is no bundle of ours, and
+    where an entry would rest on one that is here with other weights, with nothing published; DiskError.
     """
     with registry.layout.writing(), registry.layout.draft("import") as draft:
         try:
-            ids = _unpack(_open_members(stream), draft)
+            held = _unpack(_open_members(stream), draft)
         except (*REFUSED, gzip.BadGzipFile) as error:
             raise CorruptError(
                 f"the bundle is refused: {explain(error)}; `advae registry export` writes what is taken"
             ) from None
-        present = tuple(id_ for id_ in ids if registry.find_sound(id_, force=replace))
-        for id_ in ids:
-            if replace or id_ not in present:
+        here = {id_: registry.find_sound(entry.recipe, force=replace) for id_, entry in held.items()}
+        present = {id_: entry for id_, entry in here.items() if entry}
+        other = [id_ for id_, entry in present.items() if entry.weights != held[id_].weights]
+        if not replace:
+            _refuse_other_parents(held, present, other)
+        replaced = [id_ for id_ in present if replace and not _is_equal(registry, present[id_], draft / id_)]
+        for id_ in held:
+            if id_ in replaced or id_ not in present:
                 registry.reveal(draft / id_, id_, replace=replace)
-        gone = sorted(set(ids) - set(registry.ids()))
-        if gone:
-            raise NotFoundError(f"{gone[0]} was removed while its bundle was imported; import it again")
-        return Imported(tuple(ids), present, replaced=replace)
+        stay = [] if replace else other
+        changed = [id_ for id_ in held.keys() - {*stay} if not _has_weights(registry, held[id_])]
+        if changed:
+            raise NotFoundError(
+                f"{min(changed)} was removed or replaced while its bundle was imported; import it again"
+            )
+        resting = _find_unfit(registry, {id_: held[id_].weights for id_ in other if replace})
+        return Imported(tuple(held), tuple(present), tuple(replaced), tuple(stay), resting)
+
+
+def _refuse_other_parents(held: dict[str, Manifest], present: Collection[str], other: list[str]) -> None:
+    """Raise CorruptError where an entry that is not here yet would stand on one that is here with other weights."""
+    for id_, entry in held.items():
+        strange = [needed for needed in _list_needed(held, entry) if needed in other and id_ not in present]
+        if strange:
+            raise CorruptError(
+                f"{id_} was made from other weights of {strange[0]} than are here; nothing was imported. "
+                "`import --force` replaces what is here by all that the bundle holds"
+            )
+
+
+def _list_needed(held: dict[str, Manifest], entry: Manifest) -> list[str]:
+    return list_needed(entry.parents, lambda id_: held[id_].parents)
+
+
+def _has_weights(registry: Registry, entry: Manifest) -> bool:
+    here = registry.find(entry.id)
+    return here is not None and here.weights == entry.weights
+
+
+def _is_equal(registry: Registry, here: Manifest, draft: Path) -> bool:
+    """Whether an entry that is here, and sound, is the one of a draft, whenever either was imported."""
+    manifests = (registry.layout.entries / here.id / MANIFEST, draft / MANIFEST)
+    one, other = (unmark_imported(path.read_bytes()) for path in manifests)
+    return one == other
+
+
+def _find_unfit(registry: Registry, weights: dict[str, str]) -> tuple[str, ...]:
+    """Return the entries that were made from other weights of some entries than these now have."""
+    if not weights:
+        return ()
+    resting = [(entry.id, entry.rests_on or {}) for entry in registry.glance()[0]]
+    return tuple(id_ for id_, then in resting if any(then.get(one, new) != new for one, new in weights.items()))
 
 
 class _Readable(Protocol):
@@ -194,9 +254,10 @@ def _open_members(stream: IO[bytes]) -> _Members:
     return _Members(gzip.GzipFile(fileobj=packed, mode="rb"), packed)  # type: ignore[call-overload]
 
 
-def _unpack(members: _Members, draft: Path) -> list[str]:
-    """Return the ids of a bundle, whose files then lie in ``draft``, hashed and looked through."""
-    found: list[str] = []
+def _unpack(members: _Members, draft: Path) -> dict[str, Manifest]:
+    """Return the entries of a bundle by id, whose files then lie in ``draft``, hashed and looked through."""
+    found: dict[str, Manifest] = {}
+    moment = datetime.now(UTC).isoformat(timespec="microseconds")
     while member := members.next():
         id_, name, size = member
         if name != MANIFEST or id_ in found:
@@ -205,9 +266,10 @@ def _unpack(members: _Members, draft: Path) -> list[str]:
         absent = [parent for parent in manifest.parents if parent not in found]
         if absent:
             raise ValueError(f"{id_} rests on {absent[0]}, which is not before it")
-        found.append(id_)
+        _check_digests(found, manifest)
+        found[id_] = manifest
         (draft / id_).mkdir()
-        write_synced(draft / id_ / MANIFEST, content)
+        write_synced(draft / id_ / MANIFEST, mark_imported(content, moment))
         for name, artifact in sorted(manifest.artifacts.items()):
             if members.next() != (id_, name, artifact.size):
                 raise ValueError(f"{id_}.{name} of {artifact.size} bytes is missing")
@@ -215,6 +277,15 @@ def _unpack(members: _Members, draft: Path) -> list[str]:
     if not found:
         raise ValueError("it is empty")
     return found
+
+
+def _check_digests(found: dict[str, Manifest], manifest: Manifest) -> None:
+    """Raise ValueError unless an entry was made from what comes before it in the bundle."""
+    if manifest.imported:
+        raise ValueError(f"{manifest.id} says when it was imported, which no export tells")
+    expected = {id_: found[id_].weights for id_ in _list_needed(found, manifest)}
+    if manifest.parent_digests is not None and manifest.parent_digests != expected:
+        raise ValueError(f"{manifest.id} was made from other weights than those before it")
 
 
 def _read_manifest(members: _Members, id_: str, size: int) -> tuple[Manifest, bytes]:

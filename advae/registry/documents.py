@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +47,30 @@ def encode(manifest: Manifest) -> bytes:
     Over the bytes, not over the values: 1e-05 and 1E-05 are one value, and a flipped bit apart.
     """
     document = manifest.model_dump(mode="json")
-    body = json.dumps(document, indent=1, allow_nan=False).removesuffix("\n}").encode()
+    return _seal(json.dumps(document, indent=1, allow_nan=False).removesuffix("\n}").encode())
+
+
+def _seal(body: bytes) -> bytes:
     return body + b',\n "sha256": "%s"\n}\n' % _digest(body)
+
+
+_MARK = re.compile(rb',\n "imported": "[^"\\]{1,40}"' + _SEAL.pattern)
+
+
+def mark_imported(content: bytes, moment: str) -> bytes:
+    """Return a manifest that also says when a bundle brought it, every other byte of it as it was.
+
+    That of schema 1 becomes one of schema 2, which says the same.
+    """
+    if content.startswith(_FIRST):
+        content = encode(decode(content).model_copy(update={"schema_version": 2}))
+    return _seal(_SEAL.sub(b',\n "imported": "%s"' % moment.encode(), content))
+
+
+def unmark_imported(content: bytes) -> bytes:
+    """Return a manifest without that mark, as whoever made the entry wrote it."""
+    mark = _MARK.search(content, max(0, len(content) - 2 * _SEAL_BYTES))
+    return content if mark is None or content.startswith(_FIRST) else _seal(content[: mark.start()])
 
 
 # ---------------------------------------------------------------- reading
@@ -141,9 +164,19 @@ def _tells_what_it_rests_on(document: dict[str, Any]) -> bool:
     if not isinstance(digests, dict):
         return False
     others = digests.keys() - parents
-    well_formed = all(SHA256.fullmatch(digest) for digest in digests.values())
     purifiers = all(ID.fullmatch(id_) and kind_of(id_) == "ae" for id_ in others)
-    return digests.keys() >= parents and well_formed and purifiers and len(others) <= len(parents)
+    fit = digests.keys() >= parents and purifiers and len(others) <= len(parents)
+    return fit and all(SHA256.fullmatch(digest) for digest in digests.values())
+
+
+def list_needed(parents: Iterable[str], parents_of: Callable[[str], Iterable[str]]) -> list[str]:
+    """Return the ids of what is loaded to compute an entry: its parents, and the purifiers that these stand behind."""
+    needed = dict[str, None]()
+    for id_ in parents:
+        needed[id_] = None
+        if kind_of(id_) == "clf":
+            needed |= {other: None for other in parents_of(id_) if kind_of(other) == "ae"}
+    return list(needed)
 
 
 def _open_sealed(content: bytes) -> Any:

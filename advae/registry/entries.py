@@ -8,7 +8,7 @@ import gc
 import os
 import platform
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from advae.arrayfiles import DAMAGED, Header, explain, read_regular, read_stored_arrays, require_regular
 from advae.drafts import sync
 from advae.errors import AdvaeError, CorruptError, DiskError, NewerSchemaError, NotFoundError
-from advae.identity import ID, Kind, kind_of
-from advae.registry.documents import ARTIFACT, MAX_MANIFEST, Glance, decode, encode, glance, open_document
+from advae.identity import ID, Kind
+from advae.registry.documents import ARTIFACT, MAX_MANIFEST, Glance, decode, encode, glance, list_needed, open_document
 from advae.registry.layout import (
     MANIFEST,
     TAKEN,
@@ -182,7 +182,8 @@ class Entries:
         raise CorruptError(f"{path} cannot be read: {explain(error)}; {_repair(manifest.id)}")
 
     def check(self, manifest: Manifest) -> None:
-        """Raise CorruptError unless every artifact of an entry is what was stored."""
+        """Raise CorruptError unless all of an entry is what was stored, and fits the parents that are here."""
+        self._require_same_parents(manifest)
         for name in manifest.artifacts:
             self.locate(manifest, name)
 
@@ -192,8 +193,10 @@ class Entries:
         """Return the arrays of the artifact ``name``, checked against size and SHA-256 before they are decoded.
 
         check: of what they claim to be, raises CorruptError before one is read. Raises CorruptError, naming the file
-        and the repair, NotFoundError where the entry is replaced meanwhile.
+        and the repair, also where the entry was made from other weights than its parents have here; NotFoundError where
+        the entry is replaced meanwhile.
         """
+        self._require_same_parents(manifest)
         path = self.locate(manifest, name)
         try:
             return read_stored_arrays(path, check)
@@ -210,22 +213,13 @@ class Entries:
 
     def glance_at_lineage(self, id_: str) -> dict[str, Glance | None]:
         """Return an entry, last, and all that it rests on, by id, ancestors first; None for what cannot be read."""
-        found: dict[str, Glance | None] = {}
         seen: dict[str, Glance | None] = {}
-        # No recursion: a lineage that somebody else has made may be as long as they like.
-        waiting = [id_]
-        while waiting:
-            current = waiting[-1]
-            if current not in seen:
-                seen[current] = self._try_glance(current)
-            entry = seen[current]
-            missing = [parent for parent in entry.parents if parent not in seen] if entry else []
-            if missing:
-                waiting += reversed(missing)
-            else:
-                waiting.pop()
-                found.setdefault(current, entry)
-        return found
+
+        def find_parents(current: str) -> tuple[str, ...]:
+            entry = seen[current] = self._try_glance(current)
+            return entry.parents if entry else ()
+
+        return {reached: seen[reached] for reached in list_reached(id_, find_parents)}
 
     def _try_glance(self, id_: str) -> Glance | None:
         try:
@@ -238,14 +232,26 @@ class Entries:
 
         By id: its parents, and the purifiers that these stand behind. Raises as ``manifest`` does.
         """
-        digests = {}
-        for id_ in recipe.parents:
-            parent = self.glance_at(id_)
-            digests[id_] = parent.weights
-            if parent.kind == "clf":
-                purifiers = [other for other in parent.parents if kind_of(other) == "ae"]
-                digests |= {other: self.glance_at(other).weights for other in purifiers}
-        return digests
+        needed = list_needed(recipe.parents, lambda id_: self.glance_at(id_).parents)
+        return {id_: self.glance_at(id_).weights for id_ in needed}
+
+    def find_changed_parents(self, manifest: Manifest) -> list[str]:
+        """Return which of the parents that an entry names have other weights here than those it was computed from."""
+        then = manifest.parent_digests or {}
+        now = {id_: self._try_glance(id_) for id_ in then}
+        return [id_ for id_, entry in now.items() if entry and entry.weights != then[id_]]
+
+    def open_parent(self, manifest: Manifest, id_: str) -> Manifest:
+        """Return the manifest of what an entry rests on. Raises CorruptError where it has other weights by now."""
+        parent = self.manifest(id_)
+        if (manifest.parent_digests or {}).get(id_, parent.weights) != parent.weights:
+            raise CorruptError(tell_of_changed(manifest.id, id_))
+        return parent
+
+    def _require_same_parents(self, manifest: Manifest) -> None:
+        changed = self.find_changed_parents(manifest)
+        if changed and self.find(manifest.id) == manifest:
+            raise CorruptError(tell_of_changed(manifest.id, changed[0]))
 
     # ------------------------------------------------------------ writing
 
@@ -338,6 +344,26 @@ class Entries:
         return True
 
 
+def list_reached(id_: str, following: Callable[[str], Iterable[str]]) -> list[str]:
+    """Return all ids that are reached from one, itself last, each after those that follow it.
+
+    No recursion: a lineage that somebody else has made may be as long as they like.
+    """
+    ahead: dict[str, list[str]] = {}
+    found: dict[str, None] = {}
+    waiting = [id_]
+    while waiting:
+        current = waiting[-1]
+        if current not in ahead:
+            ahead[current] = list(following(current))
+        missing = [other for other in ahead[current] if other not in ahead]
+        if missing:
+            waiting += reversed(missing)
+        else:
+            found.setdefault(waiting.pop())
+    return list(found)
+
+
 @contextmanager
 def _no_collection() -> Iterator[None]:
     """Let Python not look for cycles meanwhile: among thousands of new records it costs a third of reading them."""
@@ -374,6 +400,11 @@ def _describe(path: Path) -> Artifact:
     from advae.records import Artifact
 
     return Artifact(sha256=hash_file(path), size=path.stat().st_size)
+
+
+def tell_of_changed(id_: str, parent: str) -> str:
+    """Return the line for an entry that does not fit a parent which was replaced."""
+    return f"{id_} was made from other weights of {parent} than are here now; {_repair(id_)}"
 
 
 def _repair(id_: str) -> str:

@@ -16,7 +16,7 @@ from advae.errors import CorruptError, DiskError, NewerSchemaError, NotFoundErro
 from advae.identity import Kind, kind_of
 from advae.registry import locks
 from advae.registry.checkpoints import Checkpoint
-from advae.registry.entries import Entries
+from advae.registry.entries import Entries, list_reached
 from advae.registry.references import LATEST, References, check_tag, resolve_id
 
 if TYPE_CHECKING:
@@ -55,13 +55,15 @@ class Registry(Entries):
         """Return id -> its tags, sorted; ``latest`` is not one of them."""
         return self.references.list_tags()
 
-    def tag(self, manifest: Manifest, alias: str) -> None:
-        """Let ``alias`` stand for an entry from now on.
+    def tag(self, manifest: Manifest, alias: str) -> str | None:
+        """Let ``alias`` stand for an entry from now on, and return the id of its kind that it stood for before.
 
         Raises UsageError for a name that cannot be a tag or begins another id, NotFoundError where the entry is gone.
         """
         check_tag(alias, (id_ for id_ in self.ids() if id_ != manifest.id))
+        before = self.references.read(manifest.kind, alias)
         self._name(manifest, alias)
+        return before
 
     def untag(self, alias: str) -> list[str]:
         """Remove a tag and return the ids that it stood for. Raises NotFoundError where there is none."""
@@ -125,7 +127,7 @@ class Registry(Entries):
         from advae.records import entry_id
 
         id_ = entry_id(recipe)
-        before = self.find_sound(id_, force=force)
+        before = self.find_sound(recipe, force=force)
         if before and not force:
             if latest:
                 self._try_latest(before, tell)
@@ -133,7 +135,7 @@ class Registry(Entries):
         self.check_writable(recipe.kind if latest else None)
         with locks.hold(self.layout, id_, recipe.parents, tell):
             # Another process may have made it since, or while this one waited.
-            after = self.find_sound(id_, force=force)
+            after = self.find_sound(recipe, force=force)
             cached = after is not None and after != before
             if not (after and cached):
                 prepare()
@@ -160,10 +162,29 @@ class Registry(Entries):
             # A registry that can only be read still gives out what it holds.
             tell(f"`latest` stays where it was: {error}")
 
-    def find_sound(self, id_: str, *, force: bool = False) -> Manifest | None:
-        """Return an entry, every artifact checked; None where there is none, and with ``force`` where it is damaged."""
+    def find_made(self, recipe: AnyRecipe) -> Manifest | None:
+        """Return the entry of a recipe, None where there is none.
+
+        Raises CorruptError as ``manifest`` does, and where another recipe has the same id: 48 bits may agree.
+        """
+        from advae.records import entry_id
+
+        manifest = self.find(entry_id(recipe))
+        if manifest and manifest.recipe.model_dump_json() != recipe.model_dump_json():
+            raise CorruptError(
+                f"{manifest.id} is here as the entry of another recipe, which has the same id; --force replaces it, "
+                f"`advae registry rm {manifest.id}` removes it"
+            )
+        return manifest
+
+    def find_sound(self, recipe: AnyRecipe, *, force: bool = False) -> Manifest | None:
+        """Return the entry of a recipe, all of it checked; None where there is none.
+
+        Raises CorruptError for one that is damaged, does not fit its parents or is of another recipe; with ``force``
+        None stands for those, too.
+        """
         try:
-            manifest = self.find(id_)
+            manifest = self.find_made(recipe)
             if manifest:
                 self.check(manifest)
         except CorruptError as error:
@@ -192,7 +213,7 @@ class Registry(Entries):
             raise UsageError(f"{id_} is needed by {', '.join(locks.name_need(self.layout, one) for one in needing)}")
         if len(going) > 1 and not recursive:
             raise UsageError(
-                f"{id_} is needed by {', '.join(going[:-1])}; remove those first, or all of them with --recursive"
+                f"{id_} is needed by {_name_some(going[:-1])}; remove those first, or all of them with --recursive"
             )
         gone = []
         for dependant in going:
@@ -206,7 +227,6 @@ class Registry(Entries):
     def _list_dependants(self, id_: str) -> list[str]:
         """Return what rests on an entry, and last itself; each comes before all that it rests on."""
         entries, unreadable = self.glance()
-        found = dict[str, None]()
         # Nothing rests on a run. A classifier may rest on an autoencoder, and an autoencoder on a classifier.
         unknown = [other for other in unreadable if other != id_] if kind_of(id_) != "run" else []
         if unknown:
@@ -214,15 +234,11 @@ class Registry(Entries):
                 f"{id_} may be needed by {', '.join(unknown)}, which cannot be read; "
                 f"`advae registry rm {unknown[-1]}` removes it"
             )
-
-        def visit(needed: str) -> None:
-            for entry in entries:
-                if needed in entry.parents and entry.id not in found:
-                    visit(entry.id)
-            found[needed] = None
-
-        visit(id_)
-        return list(found)
+        resting: dict[str, list[str]] = {}
+        for entry in entries:
+            for parent in entry.parents:
+                resting.setdefault(parent, []).append(entry.id)
+        return list_reached(id_, lambda needed: resting.get(needed, []))
 
     def remove_alone(self, id_: str) -> bool:
         """Remove an entry and its names, whatever rests on it; return whether it was there."""
@@ -266,3 +282,12 @@ class Registry(Entries):
                 sync(self.layout.entries)
             for id_ in hidden:
                 on_removed(id_)
+
+
+NAMED = 10
+
+
+def _name_some(ids: list[str]) -> str:
+    """Return the ids for a line; of thousands the first ones, and how many more there are."""
+    more = f" and {len(ids) - NAMED:,} more" if len(ids) > NAMED else ""
+    return ", ".join(ids[:NAMED]) + more

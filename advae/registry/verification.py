@@ -7,6 +7,7 @@ from pathlib import Path
 
 from advae.arrayfiles import DAMAGED, check_stored_arrays, explain
 from advae.errors import AdvaeError, NotFoundError
+from advae.registry.entries import tell_of_changed
 from advae.registry.layout import MANIFEST
 from advae.registry.store import Registry
 
@@ -35,6 +36,7 @@ def find_problems(registry: Registry, id_: str, *, ids: Collection[str] | None =
             problems.append(str(error))
         except DAMAGED as error:
             problems.append(f"{folder / name} holds no arrays: {explain(error)}")
+    problems += [tell_of_changed(id_, parent) for parent in registry.find_changed_parents(manifest)]
     there = set(registry.ids()) if ids is None else ids
     return problems + [
         f"{id_} rests on {parent}, which is not there" for parent in manifest.parents if parent not in there

@@ -244,7 +244,7 @@ def _find_twin(registry: Registry, classifier: Manifest, undefended: PipelineRec
     on_demand: where there is none, that of the same recipe will be made. Raises NotFoundError.
     """
     recipe = undefended.classifier
-    if registry.find(undefended.id):
+    if registry.find_made(undefended.classifier):
         return undefended.id
     for entry in registry.entries("clf"):
         if _is_undefended(entry.as_classifier()[0], like=recipe):

@@ -90,7 +90,7 @@ def make_sibling(
     like: the classifier that it is a sibling of. Raises CorruptError where that is smaller than its recipe claims:
     nothing of the size of such a recipe is trained.
     """
-    found = workspace.registry.find(sibling.id)
+    found = workspace.registry.find_made(sibling.classifier)
     if found:
         return found
     check_pipeline(workspace.registry, like)

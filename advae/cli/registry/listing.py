@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from advae.cli.groups import SESSION, RefArgument, complete_names, complete_tags, grouped
+from advae.cli.naming import say_moment
 from advae.cli.options import DataDirOption, DatasetOption
+from advae.cli.registry.lineage import build_tree, draw_tree, trace
 from advae.cli.session import Session
-from advae.errors import AdvaeError, CorruptError, UsageError, printable, unknown
-from advae.registry import KINDS, NAMES, Glance, Registry
+from advae.errors import CorruptError, UsageError, printable, unknown
+from advae.registry import KINDS, NAMES, Glance
 
 if TYPE_CHECKING:
-    from rich.tree import Tree
-
     from advae.records import Manifest
 
 COLUMNS = ("id", "dataset", "tags", "created", "size", "what")
@@ -70,6 +70,7 @@ def _describe_row(entry: Glance, tags: dict[str, list[str]]) -> dict[str, Any]:
         "tags": tags.get(entry.id, []),
         "created": entry.created,
         "bytes": entry.size,
+        "imported": entry.imported,
     }
 
 
@@ -82,7 +83,7 @@ def _tabulate(entries: list[Glance], tags: dict[str, list[str]]) -> list[str]:
             ",".join(tags.get(entry.id, [])),
             entry.created[:19].replace("T", " "),
             f"{entry.size / 1e6:8.2f} MB",
-            entry.what,
+            entry.what + (f", imported {entry.imported[:10]}" if entry.imported else ""),
         )
         for entry in entries
     ]
@@ -103,7 +104,9 @@ def show_entry(ref: RefArgument, session: Session) -> None:
         "tags": registry.tags().get(manifest.id, []),
         "bytes": registry.size(manifest),
         "bytes_with_ancestors": sum(entry.size for entry in lineage.values() if entry),
-        "lineage": _trace(registry, manifest.id),
+        "imported": manifest.imported,
+        "lineage": build_tree(trace(registry, manifest.id)),
+        "ancestors": [id_ for id_ in lineage if id_ != manifest.id],
     }
     if session.as_json or session.quiet or not sys.stdout.isatty():
         session.put(document, json.dumps(document, indent=2))
@@ -122,30 +125,7 @@ def _tell_of_entry(session: Session, document: dict[str, Any], manifest: Manifes
     from rich.text import Text
 
     lines = [Text(printable(line)) for line in _describe(document, manifest)]
-    session.tell(Group(*lines, _draw(session.registry, manifest.id)))
-
-
-def _trace(registry: Registry, id_: str) -> dict[str, Any]:
-    """Return an entry's ancestors as a tree of ids."""
-    try:
-        parents = registry.glance_at(id_).parents
-    except AdvaeError as error:
-        return {"id": id_, "problem": str(error)}
-    return {"id": id_, "parents": [_trace(registry, parent) for parent in parents]}
-
-
-def _draw(registry: Registry, id_: str) -> Tree:
-    """Return an entry's ancestors as a tree for people."""
-    from rich.text import Text
-    from rich.tree import Tree
-
-    try:
-        entry = registry.glance_at(id_)
-    except AdvaeError as error:
-        return Tree(Text(f"{id_}  {error}"))
-    tree = Tree(Text(f"{id_}  {entry.what}"))
-    tree.children += [_draw(registry, parent) for parent in entry.parents]
-    return tree
+    session.tell(Group(*lines, draw_tree(trace(session.registry, manifest.id))))
 
 
 def _describe(document: dict[str, Any], manifest: Manifest) -> Iterator[str]:
@@ -156,6 +136,8 @@ def _describe(document: dict[str, Any], manifest: Manifest) -> Iterator[str]:
     control = isinstance(manifest.recipe, AutoencoderRecipe) and manifest.recipe.is_control
     name = "control" if control else NAMES[manifest.kind]
     yield f"{manifest.id}: {name}, made {manifest.created[:19].replace('T', ' ')} UTC with {versions}"
+    if manifest.imported:
+        yield f"imported {say_moment(manifest.imported)} from a bundle: what it says of itself was not computed here"
     yield f"tags: {', '.join(document['tags']) or 'none'}"
     sizes = [f"{document[name] / 1e6:.2f} MB" for name in ("bytes", "bytes_with_ancestors")]
     yield f"on disk: {sizes[0]}, with all that it rests on {sizes[1]}"

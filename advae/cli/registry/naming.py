@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from advae.cli.groups import SESSION, RefArgument, complete_tags, grouped
+from advae.cli.naming import name_entry
 from advae.cli.session import Session
 
 
@@ -14,7 +15,7 @@ from advae.cli.session import Session
 def tag_entry(ref: RefArgument, name: Annotated[str, typer.Argument(metavar="NAME")], session: Session) -> None:
     """Name an entry; the name moves if it stood for another of its kind."""
     manifest = session.registry.resolve(ref)
-    session.registry.tag(manifest, name)
+    name_entry(session, manifest, name)
     session.put({"id": manifest.id, "tag": name}, manifest.id)
 
 

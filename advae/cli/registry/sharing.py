@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from advae.cli.groups import SESSION, RefArgument, complete_names, grouped
+from advae.cli.naming import name_entry
 from advae.cli.options import TagOption
 from advae.cli.session import Session
-from advae.cli.stdout import writing
+from advae.cli.stdout import delivering
 from advae.errors import UsageError, unknown
 from advae.registry import check_tag
+
+if TYPE_CHECKING:
+    from advae.registry.bundles import Imported
 
 PIPE = Path("-")
 BUNDLE = "bundle"
@@ -49,7 +54,8 @@ def export_entry(
     if file == PIPE and (format_ != BUNDLE or sys.stdout.isatty()):
         raise UsageError("bad FILE '-': only a bundle goes to stdout, and only into a pipe or a file")
     if format_ == BUNDLE:
-        with session.workspace(f"export {ref}", force=force) as workspace, writing() if file == PIPE else nullcontext():
+        whole = delivering() if file == PIPE else nullcontext()
+        with session.workspace(f"export {ref}", force=force) as workspace, whole:
             manifest, ids = export_bundle(workspace, ref, sys.stdout.buffer if file == PIPE else file)
         session.tell(f"{file} holds {', '.join(ids)}")
         if file != PIPE:
@@ -87,11 +93,23 @@ def import_entries(
         imported = import_bundle(workspace, sys.stdin.buffer if file == PIPE else file)
     last = imported.ids[-1]
     if tag is not None:
-        session.registry.tag(session.registry.manifest(last), tag)
-    new = [id_ for id_ in imported.ids if id_ not in imported.present]
-    there = ", ".join(imported.present) or "none"
-    session.tell(f"new: {', '.join(new) or 'none'}; {'replaced' if imported.replaced else 'there already'}: {there}")
+        name_entry(session, session.registry.manifest(last), tag)
+    for line in _describe_import(imported):
+        session.tell(line)
     if tag is None and not last.startswith("run-"):
         session.tell("`advae registry gc` keeps what bears a tag or has a run; --tag NAME gives one")
-    document = {"id": last, "ids": imported.ids, "present": imported.present, "replaced": imported.replaced}
-    session.put(document | {"tag": tag}, last)
+    document = {"id": last, "ids": imported.ids, "present": imported.present}
+    session.put(document | {"replaced": bool(imported.replaced), "tag": tag}, last)
+
+
+def _describe_import(imported: Imported) -> Iterator[str]:
+    """Yield what became of the entries of a bundle, a line each."""
+    new = [id_ for id_ in imported.ids if id_ not in imported.present]
+    stayed = [id_ for id_ in imported.present if id_ not in imported.replaced]
+    replaced = f"; replaced: {', '.join(imported.replaced)}" if imported.replaced else ""
+    yield f"new: {', '.join(new) or 'none'}{replaced}; there already: {', '.join(stayed) or 'none'}"
+    if imported.other:
+        yield f"{', '.join(imported.other)} stay, with other weights than the bundle holds; --force replaces them"
+    if imported.resting:
+        ids = ", ".join(imported.resting)
+        yield f"{ids} no longer fit what was replaced; the commands that made them, with --force, make them anew"
