@@ -170,7 +170,7 @@ class Registry(Entries):
         from advae.records import entry_id
 
         manifest = self.find(entry_id(recipe))
-        if manifest and manifest.recipe.model_dump_json() != recipe.model_dump_json():
+        if manifest and manifest.recipe.model_dump(mode="json") != recipe.model_dump(mode="json"):
             raise CorruptError(
                 f"{manifest.id} is here as the entry of another recipe, which has the same id; --force replaces it, "
                 f"`advae registry rm {manifest.id}` removes it"
