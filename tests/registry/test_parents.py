@@ -283,6 +283,7 @@ def test_another_recipe_of_the_same_id_is_not_taken_for_the_one_asked_for(
 def plant(registry: Registry, *recipes: Recipe) -> list[str]:
     """Write entries of no artifacts, as quickly as a forger would, and return their ids."""
     planted = {entry_id(recipe): recipe for recipe in recipes}
+    registry.layout.prepare()
     for id_, recipe in planted.items():
         needed = list_needed(recipe.parents, lambda parent: planted[parent].parents)
         manifest = Manifest(
@@ -297,7 +298,7 @@ def plant(registry: Registry, *recipes: Recipe) -> list[str]:
             created="2026-11-22T12:00:00.000001+00:00",
             parent_digests=dict.fromkeys(needed, digest_weights({})),
         )
-        (registry.layout.entries / id_).mkdir(parents=True)
+        (registry.layout.entries / id_).mkdir()
         (registry.layout.entries / id_ / "manifest.json").write_bytes(encode(manifest))
     return list(planted)
 
