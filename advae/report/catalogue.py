@@ -28,7 +28,7 @@ from advae.report.lines import (
 from advae.report.paper import EXPLANATION as PAPER_EXPLAINED
 from advae.report.paper import find_counterparts, tabulate_paper
 from advae.report.runs import Run
-from advae.report.scores import Findings, Scores, select_shown, tabulate_matrix, tabulate_report
+from advae.report.scores import SHOWN, Findings, Scores, select_shown, tabulate_matrix, tabulate_report
 from advae.report.seeds import find_spreads, tabulate_spreads
 from advae.report.tables import tabulate_accuracy
 from advae.report.wording import BENEFIT, NOT_RUN
@@ -110,14 +110,17 @@ def _tabulate_stored(findings: Findings) -> Iterator[Part]:
         yield Part(tabulate_stored(run), {"run": run.id}, STORED)
 
 
-def _tabulate_scores(caption: str, tabulate: Callable[[Run, Scores], Grid]) -> Callable[[Findings], Iterator[Part]]:
-    """Return what tabulates the scores of each run that a page has room for."""
+def _tabulate_scores(
+    caption: str, large: str, tabulate: Callable[[Run, Scores], Grid]
+) -> Callable[[Findings], Iterator[Part]]:
+    """Return what tabulates the scores of each run that a page has room for. large: the caption for many classes."""
 
     def tabulate_all(findings: Findings) -> Iterator[Part]:
         shown = select_shown(findings)
         for run in findings.comparison.runs:
             for scores in shown[run.id]:
-                yield Part(tabulate(run, scores), {"run": run.id, "eps": scores.eps}, scores.title, caption)
+                aside = large if scores.is_large else caption
+                yield Part(tabulate(run, scores), {"run": run.id, "eps": scores.eps}, scores.title, aside)
 
     return tabulate_all
 
@@ -134,6 +137,8 @@ VERDICTS = "Can it be believed?"
 STORED = "What this run says of itself"
 MATRIX = "Confusion matrix. Rows: true class. Columns: predicted class."
 REPORT = "Classification report."
+LARGE_MATRIX = f"The {SHOWN} most frequent mistakes; report-matrices.csv and report.json have all."
+LARGE_REPORT = f"The {SHOWN} classes with the lowest F1; report-scores.csv and report.json have all."
 
 TABLES: dict[str, Table] = {
     "headlines": Table(
@@ -213,7 +218,7 @@ TABLES: dict[str, Table] = {
         "Confusion matrices",
         "How many images of each true class were taken for which. What is left out for its size is in report.json.",
         "run",
-        _tabulate_scores(MATRIX, tabulate_matrix),
+        _tabulate_scores(MATRIX, LARGE_MATRIX, tabulate_matrix),
         list_matrix_lines,
         marks=("run", "true_label", "predicted_label"),
     ),
@@ -221,7 +226,7 @@ TABLES: dict[str, Table] = {
         "Classification reports",
         "Precision, recall and F1 of each class, as scikit-learn defines them, and their averages.",
         "run",
-        _tabulate_scores(REPORT, tabulate_report),
+        _tabulate_scores(REPORT, LARGE_REPORT, tabulate_report),
         list_score_lines,
         marks=("run", "label", "precision", "support"),
     ),

@@ -263,7 +263,9 @@ def _describe_run(run: Run, scores: Iterable[Scores]) -> RunEntry:
 
 def _describe_scores(scores: Scores) -> ScoresEntry:
     report = {key: _describe_group(group) for key, group in scores.report.items()}
-    return ScoresEntry(eps=scores.eps, confusion_matrix=scores.matrix, classification_report=report)
+    matrix = None if scores.is_large else scores.matrix
+    counts = scores.confusions if scores.is_large else None
+    return ScoresEntry(eps=scores.eps, confusion_matrix=matrix, confusion_counts=counts, classification_report=report)
 
 
 def _describe_group(group: dict[str, float] | float) -> GroupScores | float:

@@ -212,7 +212,10 @@ GLOSSARY: dict[str, str] = {
     "maximum": "Largest of their accuracies under attack, 0 to 1.",
     # ------------------------------------------------------------ by class
     "scores": "Confusion matrix and classification report of the unchanged images, then of those at each eps.",
-    "confusion_matrix": "Number of images by true label (outer) and predicted label (inner).",
+    "confusion_matrix": "Number of images by true label (outer) and predicted label (inner); null for more than 100 "
+    "classes, which have confusion_counts.",
+    "confusion_counts": "What the confusion matrix of more than 100 classes has above 0: true label, predicted label, "
+    "number of images; absent for fewer classes.",
     "classification_report": "scikit-learn's report: the scores of each label by its number, their averages `macro "
     "avg` and `weighted avg`, and `accuracy`.",
     "precision": "Share of the images taken for the class that are of it, 0 to 1; 0 where none was.",

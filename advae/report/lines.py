@@ -282,21 +282,28 @@ def _describe_found(name: str, found: Found | None) -> Line:
 
 
 def list_matrix_lines(findings: Findings) -> Iterator[Line]:
-    """Yield a line for each run, eps (None: the unchanged images), true class and predicted class."""
+    """Yield a line for each run, eps (None: the unchanged images), true class and predicted class.
+
+    Of many classes, for those above 0.
+    """
     for run in findings.comparison.runs:
         names = run.recipe.dataset.classes
         for scores in findings.scores[run.id]:
-            for label, counts in enumerate(scores.matrix):
-                for predicted, count in enumerate(counts):
-                    yield {
-                        "run": run.id,
-                        "eps": scores.eps,
-                        "true_label": label,
-                        "true_class": names[label],
-                        "predicted_label": predicted,
-                        "predicted_class": names[predicted],
-                        "count": count,
-                    }
+            for label, predicted, count in scores.confusions if scores.is_large else _list_cells(scores.matrix):
+                yield {
+                    "run": run.id,
+                    "eps": scores.eps,
+                    "true_label": label,
+                    "true_class": names[label],
+                    "predicted_label": predicted,
+                    "predicted_class": names[predicted],
+                    "count": count,
+                }
+
+
+def _list_cells(matrix: Iterable[Iterable[int]]) -> Iterator[tuple[int, int, int]]:
+    for label, counts in enumerate(matrix):
+        yield from ((label, predicted, count) for predicted, count in enumerate(counts))
 
 
 def list_score_lines(findings: Findings) -> Iterator[Line]:

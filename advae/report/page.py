@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from advae.report.activations import tabulate_activations
 from advae.report.answers import answer
-from advae.report.catalogue import HEADLINES
+from advae.report.catalogue import HEADLINES, LARGE_MATRIX, LARGE_REPORT
 from advae.report.commands import list_commands
 from advae.report.controls import find_contests, tabulate_contest
 from advae.report.drawing import TRAINING
 from advae.report.figures import draw_figures
-from advae.report.grids import read_value
+from advae.report.grids import Grid, read_value
 from advae.report.headline_table import tabulate_headlines
 from advae.report.headlines import describe_attack, explain_doubt, write_headline
 from advae.report.judging import (
@@ -28,7 +28,7 @@ from advae.report.ladder import tabulate_ladder
 from advae.report.paper import EXPLANATION, find_counterparts, tabulate_paper
 from advae.report.rows import Comparison, Pipeline, Row
 from advae.report.runs import Run
-from advae.report.scores import REPORT_COLUMNS, Findings, Scores, select_shown, tabulate_report
+from advae.report.scores import REPORT_COLUMNS, Findings, Scores, select_shown, tabulate_matrix, tabulate_report
 from advae.report.seeds import find_spreads, tabulate_spreads
 from advae.report.standings import find_standings
 from advae.report.tables import COLUMNS, Column, is_valid
@@ -88,11 +88,12 @@ class MatrixRow:
 
 @dataclass(frozen=True)
 class Panel:
-    """A confusion matrix beside its classification report."""
+    """A confusion matrix, or of many classes their most frequent mistakes, beside its classification report."""
 
     scores: Scores
     names: tuple[str, ...]
     rows: tuple[MatrixRow, ...]
+    mistakes: Grid | None
     report: Sequence[Sequence[str]]
 
 
@@ -114,6 +115,8 @@ def render_page(findings: Findings) -> str:
         datasets=sorted({run.dataset for run in comparison.runs}),
         figures=draw_figures(comparison),
         headlines_explained=HEADLINES,
+        large_matrix=LARGE_MATRIX,
+        large_report=LARGE_REPORT,
         imported_explained=IMPORTED_EXPLAINED,
         headlines=tabulate_headlines(comparison),
         missing=_list_missing(comparison),
@@ -196,11 +199,12 @@ def _list_cells(row: Row) -> Iterator[Cell]:
 
 def _build_panel(run: Run, scores: Scores) -> Panel:
     names = run.recipe.dataset.classes
-    rows = zip(names, range(len(names)), scores.matrix, strict=True)
+    rows = () if scores.is_large else zip(names, range(len(names)), scores.matrix, strict=True)
     return Panel(
         scores=scores,
         names=names,
         rows=tuple(MatrixRow(name, tuple(_shade_row(label, counts))) for name, label, counts in rows),
+        mistakes=tabulate_matrix(run, scores) if scores.is_large else None,
         report=tabulate_report(run, scores).rows,
     )
 

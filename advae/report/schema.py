@@ -23,13 +23,13 @@ from advae.records import (
 from advae.records.base import absent_unless_given
 from advae.report.glossary import GLOSSARY
 
-SCHEMA: Literal[3] = 3
+SCHEMA: Literal[4] = 4
 """Version of ``report.json``; raised when a program that reads it would have to change.
 
 That is, when something is renamed, removed or means something else; not when something is added.
 """
 
-SCHEMA_ID: Literal["urn:advae:report:3"] = "urn:advae:report:3"
+SCHEMA_ID: Literal["urn:advae:report:4"] = "urn:advae:report:4"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 # Promised, not checked: a stored number that breaks it is for the verdicts to tell, and must not keep the report back.
@@ -300,7 +300,8 @@ class ScoresEntry(Record):
     """What became of the samples at one eps, by class."""
 
     eps: float | None
-    confusion_matrix: tuple[tuple[int, ...], ...]
+    confusion_matrix: tuple[tuple[int, ...], ...] | None
+    confusion_counts: tuple[tuple[int, int, int], ...] | None = _absent_unless_given()
     classification_report: dict[str, GroupScores | float]
 
 
@@ -342,8 +343,8 @@ class Document(Record):
     Eps and pixels are in units of an image's range, 0 to 1; rates are shares of 1; intervals are Wilson's, 95 %.
     """
 
-    schema_id: Literal["urn:advae:report:3"] = Field(default=SCHEMA_ID, serialization_alias="$schema")
-    version: Literal[3] = Field(default=SCHEMA, serialization_alias="schema")
+    schema_id: Literal["urn:advae:report:4"] = Field(default=SCHEMA_ID, serialization_alias="$schema")
+    version: Literal[4] = Field(default=SCHEMA, serialization_alias="schema")
     headlines: tuple[HeadlineEntry, ...]
     rows: tuple[RowEntry, ...]
     runs: tuple[RunEntry, ...]

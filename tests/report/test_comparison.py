@@ -105,7 +105,7 @@ def test_confusion_rows_sum_to_the_true_counts(lab: Lab, pair: list[Manifest], t
 
 def test_json_keeps_every_number_unrounded(lab: Lab, pair: list[Manifest], tmp_path: Path) -> None:
     document = json.loads(read_files(lab, pair, tmp_path)["json"])
-    assert document["schema"] == 3
+    assert document["schema"] == 4
     stored = {run.id: run.metrics.model_dump(mode="json") for run in pair}
     # The checks are made anew.
     assert {run["id"]: run["metrics"] | {"verdicts": []} for run in document["runs"]} == stored

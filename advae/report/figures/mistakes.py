@@ -10,6 +10,7 @@ from advae.report.drawing import Drawing
 from advae.report.figures.strips import find_largest
 from advae.report.rows import Comparison
 from advae.report.runs import Run
+from advae.report.scores import MANY_CLASSES
 from advae.report.templates import render_template
 from advae.report.wording import describe_run, format_eps
 
@@ -21,9 +22,12 @@ LIGHT_TEXT = 0.45
 
 
 def draw_mistakes(comparison: Comparison) -> Iterator[Drawing]:
-    """Yield which class each class is mistaken for, for each non-targeted run at its largest eps."""
+    """Yield which class each class is mistaken for, for each non-targeted run at its largest eps.
+
+    Not of many classes: a page has their most frequent mistakes as a table.
+    """
     for run in comparison.runs:
-        if run.recipe.method == TARGETS_FROM and run.recipe.eps:
+        if run.recipe.method == TARGETS_FROM and len(run.recipe.dataset.classes) <= MANY_CLASSES:
             yield _draw_run(run, find_largest(run))
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from advae.report.drawing import Drawing
 from advae.report.pixels import Tiles, tile_differences, tile_grey
 from advae.report.rows import Comparison
 from advae.report.runs import Run
+from advae.report.scores import MANY_CLASSES, SHOWN
 from advae.report.templates import render_template
 from advae.report.wording import describe_run, format_eps
+
+if TYPE_CHECKING:
+    from advae.report.arrays import Arrays
 
 MANY_RUNS = 20
 """From this many runs on, each shows its strip at one eps only, to keep the page small."""
@@ -51,7 +55,7 @@ def find_largest(run: Run) -> int:
 
 def _draw_strip(run: Run, index: int) -> Drawing:
     names = run.recipe.dataset.classes
-    samples = run.samples
+    samples = _select_samples(run)
     clean = dict(zip(run.outcomes["sample_ids"].tolist(), run.outcomes["clean_predictions"].tolist(), strict=True))
     predicted = samples["predictions"][index].tolist()
     truth = [names[label] for label in samples["labels"].tolist()]
@@ -61,9 +65,11 @@ def _draw_strip(run: Run, index: int) -> Drawing:
     }
     eps = format_eps(run.recipe.eps[index])
     label = f"Test images before and after the attack at eps {eps}, with true and predicted classes"
-    rows = _build_rows(run, index)
+    rows = _build_rows(samples, run.recipe.dataset.side, index)
     markup = render_template("strip.html.j2", rows=rows, truth=truth, verdicts=verdicts, label=label)
-    caption = f"First test image of each class at eps {eps}. {describe_run(run)}. A cross marks a wrong prediction."
+    many = len(samples["ids"]) < len(run.samples["ids"])
+    whose = f"the first {SHOWN} of {len(names)} classes" if many else "each class"
+    caption = f"First test image of {whose} at eps {eps}. {describe_run(run)}. A cross marks a wrong prediction."
     return Drawing(run.id, markup, label, caption)
 
 
@@ -73,10 +79,18 @@ def _judge(names: Sequence[str], labels: Any, predictions: Sequence[int | None])
     return [("not stored", True) if got is None else (names[got], got == label) for label, got in pairs]
 
 
-def _build_rows(run: Run, index: int) -> list[Tiles]:
+def _select_samples(run: Run) -> Arrays:
+    """Return the stored images that a page has room for, by name: all, of many classes the first ones."""
+    if len(run.recipe.dataset.classes) <= MANY_CLASSES:
+        return run.samples
+    # Of what an attack made, the first axis is that of the eps.
+    attacked = ("x_adv", "seen", "predictions")
+    return {name: x[:, :SHOWN] if name in attacked else x[:SHOWN] for name, x in run.samples.items()}
+
+
+def _build_rows(samples: Arrays, side: int, index: int) -> list[Tiles]:
     import numpy as np
 
-    samples, side = run.samples, run.recipe.dataset.side
     x, start, x_adv, seen = samples["x"], samples["start"], samples["x_adv"][index], samples["seen"][index]
     rows = [tile_grey("input", x, side)]
     if not np.array_equal(x, start):

@@ -8,6 +8,7 @@ from advae.report.drawing import Drawing
 from advae.report.figures.strips import find_largest
 from advae.report.rows import Comparison, Pipeline
 from advae.report.runs import Run
+from advae.report.scores import MANY_CLASSES
 from advae.report.templates import render_template
 from advae.report.wording import format_eps, name_attack, name_pipeline
 
@@ -15,9 +16,11 @@ from advae.report.wording import format_eps, name_attack, name_pipeline
 def draw_targets(comparison: Comparison) -> Iterator[Drawing]:
     """Yield the classes aimed at by the targeted attacks of each pipeline and threat model, as a table.
 
-    Where all aim at a class that was named, their names say all.
+    Where all aim at a class that was named, their names say all. Not of many classes: report.json has their targets.
     """
     for pipeline in comparison.pipelines:
+        if len(pipeline.first.recipe.dataset.classes) > MANY_CLASSES:
+            continue
         groups: dict[str, list[Run]] = {}
         for run in pipeline.runs:
             if find_targets(run):
