@@ -2,14 +2,17 @@
 
     python -m tests.fuzz --examples 10000 [--targets manifest,bundle] [--seed N]
 
-Some minutes a target on one core. Prints how many examples each target read and refused, and records that with the
-reasons, the memory taken and the versions in tests/fuzz.json. The tests run the same targets with fewer examples.
+Prints how many examples each target read and refused, and records that with the reasons, the memory taken and the
+versions in tests/fuzz.json, beside what is recorded there of other targets: two processes with a half of them each take
+half as long. The tests run the same targets with fewer examples.
 """
 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -24,8 +27,8 @@ import tracemalloc
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,28 +40,38 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import seed as set_seed
 from hypothesis import strategies as st
 
+from advae import autoencoders, classifiers
+from advae.autoencoders.controls import CONTROLS
+from advae.backend import start_tensorflow
 from advae.datasets import find_dataset, load_dataset, read_idx
 from advae.errors import AdvaeError, CorruptError, DatasetError, NotFoundError, UsageError
 from advae.identity import ID, name_recipe
+from advae.pipelines import list_weights, load_logits, load_purifier, read_weights
+from advae.records import AutoencoderRecipe, ClassifierRecipe, Manifest
 from advae.registry import Registry, library_versions
 from advae.registry.bundles import read_bundle, write_bundle
 from advae.registry.collection import find_garbage
 from advae.registry.verification import find_problems
+from advae.requests import AutoencoderRequest, ClassifierRequest, NetworkRequest
 from tests.cli import call
-from tests.entries import encode_npz, list_names, seal_document, seal_first_schema
+from tests.entries import WEIGHTS, encode_npz, list_names, locate, make_metrics, seal_document, seal_first_schema
 from tests.hostile import (
     BLOCK,
     END,
     FIELDS,
     MANIFEST,
+    ROOM,
     Document,
     Members,
     binary_size,
     build_scene,
     change_artifact,
+    encode_arrays,
+    encode_bundle,
     encode_dataset,
     encode_member,
     fit_weights,
+    guard_memory,
     open_manifest,
     put_members,
     set_fields,
@@ -67,8 +80,10 @@ from tests.hostile import (
 )
 
 RESULTS = Path(__file__).with_suffix(".json")
-ROOM = 64 << 20
-"""Bytes that reading may take besides what is read."""
+
+TRACED = 8
+"""One in so many examples of a long run is traced for the memory that Python and numpy ask for, which takes three times
+as long. Of every example the memory is measured that the process comes to hold."""
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
@@ -410,6 +425,118 @@ def target_weights(folder: Path) -> Target:
     return Target(contents(), read)
 
 
+# ---------------------------------------------------------------- recipes and the weights that they claim
+
+SIZES = (0, 1, 2, 3, 4, 5, 8, 64, 4096, 65_536, 10**6, 2**31, 10**40)
+TYPES = ("f2", "f8", ">f4", "i4", "u1", "?")
+TINY = NetworkRequest(hidden=3, code=2, epochs=1)
+APPLIED = 1 << 10
+"""Pixels of the images that a model may take to be applied: what it makes of larger ones takes memory of its own."""
+
+
+def make_models(folder: Path) -> list[tuple[Document, dict[str, Any]]]:
+    """Return a good manifest, open, and good arrays of every kind of autoencoder, control and classifier."""
+    dataset = load_dataset(str(build_scene(folder).dataset))
+    recipes: list[AutoencoderRecipe | ClassifierRecipe] = [
+        autoencoders.make_recipe(AutoencoderRequest(type=kind, network=network), dataset)
+        for kind in autoencoders.AUTOENCODERS
+        for network in [NetworkRequest() if kind in CONTROLS else TINY]
+    ]
+    recipes += [
+        classifiers.make_recipe(ClassifierRequest(model=kind, network=network), dataset, None)
+        for kind, network in (("lr", None), ("nn", TINY), ("mlp", NetworkRequest(hidden=3, epochs=1)))
+    ]
+    assert {"lr", "nn", "mlp"} == classifiers.CLASSIFIERS.keys()
+    registry, rng, made = Registry(folder / "models"), np.random.default_rng(0), []
+    for recipe in recipes:
+        arrays = {
+            name: np.arange(weight.shape[0])
+            if weight.dtypes == ("int64",)
+            else rng.random(weight.shape, dtype=np.float32)
+            for name, weight in list_weights(recipe).items()
+        }
+        manifest = registry.publish(recipe, make_metrics(recipe), {WEIGHTS: arrays})
+        made.append((open_manifest(locate(registry, manifest).read_bytes()), arrays))
+    return made
+
+
+def change_recipe(draw: Draw, recipe: Document) -> None:
+    """Let some numbers of a recipe be others, most often sizes that a layer could have."""
+    for _ in range(draw(st.integers(0, 2))):
+        *way, last = pick(draw, *list_paths(recipe))
+        node: Any = recipe
+        for key in way:
+            node = node[key]
+        is_size = isinstance(node[last], int) and not one_in(draw, 4)
+        node[last] = pick(draw, *SIZES) if is_size else change_value(draw, node[last])
+
+
+def change_arrays(draw: Draw, arrays: dict[str, Any]) -> dict[str, Any]:
+    """Return arrays of which one is gone, there twice, or of another shape or type; mostly they are as they were."""
+    how = pick(draw, "nothing", "nothing", "nothing", "gone", "more", "shape", "type", "name")
+    if how == "more" or not arrays:
+        return arrays | ({} if how == "nothing" else {"9.9": np.zeros(pick(draw, *SIZES[:9]), "f4")})
+    name = pick(draw, *arrays)
+    array, others = arrays[name], {other: kept for other, kept in arrays.items() if other != name}
+    changed = {
+        "gone": lambda: {},
+        "shape": lambda: {
+            name: np.zeros([pick(draw, *SIZES[:7]) for _ in range(draw(st.integers(0, 3)))], array.dtype)
+        },
+        "type": lambda: {name: array.astype(pick(draw, *TYPES))},
+        "name": lambda: {pick(draw, "0", "0.00", "\u202e", "../0.0", "0.10"): array},
+    }
+    return others | changed[how]() if how in changed else arrays
+
+
+def target_models(folder: Path) -> Target:
+    # Its import takes more memory than any example may.
+    start_tensorflow()
+    models = make_models(folder)
+    registry = Registry(folder / "models")
+
+    @st.composite
+    def contents(draw: Draw) -> bytes:
+        document, arrays = pick(draw, *models)
+        document = json.loads(json.dumps(document))
+        change_recipe(draw, document["recipe"])
+        with suppress(KeyError, TypeError, AttributeError, ValueError):
+            document = tell_own(document)
+        weights = encode_arrays(change_arrays(draw, arrays))
+        described = {"sha256": hashlib.sha256(weights).hexdigest(), "size": len(weights)}
+        document["artifacts"] = {WEIGHTS: described}
+        sealed = seal_document(document)
+        id_ = name_of(sealed, "ae-000000000000")
+        return encode_bundle([(f"{id_}.{MANIFEST}", sealed), (f"{id_}.{WEIGHTS}", weights)])
+
+    def read(content: bytes) -> None:
+        shutil.rmtree(registry.layout.entries, ignore_errors=True)
+        for name, stored in take_apart(content):
+            id_, _, file = name.partition(".")
+            entry = registry.layout.entries / id_
+            entry.mkdir(parents=True, exist_ok=True)
+            (entry / file).write_bytes(stored)
+        manifest = registry.manifest(id_)
+        with guard_memory():
+            use_model(registry, manifest)
+
+    return Target(contents(), read)
+
+
+def use_model(registry: Registry, manifest: Manifest) -> None:
+    """Load a model and apply it to images, as purify, predict and export do."""
+    recipe = manifest.recipe
+    x = np.zeros((2, recipe.dataset.side**2 if recipe.dataset.side**2 <= APPLIED else 0), np.float32)
+    if isinstance(recipe, AutoencoderRecipe):
+        purifier = load_purifier(registry, manifest)
+        assert not x.size or purifier(x, 0).shape == x.shape
+    elif isinstance(recipe, ClassifierRecipe):
+        logits = load_logits(registry, manifest)
+        assert not x.size or logits(x).shape == (2, len(recipe.dataset.classes))
+        if recipe.model == "lr":
+            classifiers.rebuild_regression(recipe, read_weights(registry, manifest, recipe), None)
+
+
 # ---------------------------------------------------------------- bundles
 
 
@@ -504,6 +631,7 @@ TARGETS: dict[str, tuple[Callable[[Path], Target], type[AdvaeError]]] = {
     "idx": (target_idx, DatasetError),
     "dataset": (target_datasets, DatasetError),
     "weights": (target_weights, CorruptError),
+    "model": (target_models, CorruptError),
     "bundle": (target_bundles, CorruptError),
 }
 """Name -> what builds the target in a folder, and the only error that it may raise."""
@@ -514,27 +642,29 @@ TARGETS: dict[str, tuple[Callable[[Path], Target], type[AdvaeError]]] = {
 def fuzz(name: str, *, examples: int, folder: Path, long: bool = False, seed: int | None = None) -> Tally:
     """Return what came of some examples; raises what hypothesis raises of the smallest one that was a defect.
 
-    long: measure memory, which takes three times as long, and go on after a defect.
+    long: measure memory, and go on after a defect.
     """
     build, refusal = TARGETS[name]
     target, tally = build(folder), Tally()
 
     def attempt(content: bytes) -> None:
-        tracemalloc.reset_peak()
-        before = tracemalloc.get_traced_memory()[0]
+        weighing = weigh(traced=not sum(tally.outcomes.values()) % TRACED) if long else nullcontext(Peak())
+        with weighing as peak:
+            outcome = end(content)
+        assert peak.taken < len(content) + ROOM, f"{peak.taken >> 20} MiB for {len(content)} bytes"
+        tally.outcomes[outcome[:70]] += 1
+        tally.peak = max(tally.peak, peak.taken)
+        tally.largest = max(tally.largest, len(content))
+
+    def end(content: bytes) -> str:
         try:
-            outcome = read_or_refuse(target, refusal, content)
+            return read_or_refuse(target, refusal, content)
         except Exception as defect:
             if not long:
                 raise
-            outcome = "defect"
             reason = shorten(f"{type(defect).__name__}: {defect}")[:200]
             tally.defects[reason] = min(tally.defects.get(reason, content), content, key=len)
-        taken = tracemalloc.get_traced_memory()[1] - before
-        assert taken < len(content) + ROOM, f"{taken >> 20} MiB for {len(content)} bytes"
-        tally.outcomes[outcome[:70]] += 1
-        tally.peak = max(tally.peak, taken)
-        tally.largest = max(tally.largest, len(content))
+            return "defect"
 
     limits = settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     run = limits(given(target.contents)(attempt))
@@ -543,14 +673,48 @@ def fuzz(name: str, *, examples: int, folder: Path, long: bool = False, seed: in
         warnings.simplefilter("ignore")
         # What the disk has at the end of an example, nobody looks at.
         patch.setattr(os, "fsync", lambda handle: None)
-        if long:
-            tracemalloc.start()
-        try:
-            (run if seed is None else set_seed(seed)(run))()
-        finally:
-            tracemalloc.stop()
+        (run if seed is None else set_seed(seed)(run))()
     tally.seconds = time.monotonic() - started
     return tally
+
+
+@dataclass
+class Peak:
+    """Bytes that an example took beyond what was there before it."""
+
+    taken: int = 0
+
+
+@contextmanager
+def weigh(*, traced: bool) -> Iterator[Peak]:
+    """Measure the memory that is taken meanwhile: what the process holds, or where it is traced what it asks for."""
+    peak, before = Peak(), reset_held()
+    if traced:
+        tracemalloc.start()
+    try:
+        yield peak
+    finally:
+        asked = tracemalloc.get_traced_memory()[1] if traced else 0
+        tracemalloc.stop()
+        peak.taken = max(asked, read_held() - before)
+
+
+HELD, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def reset_held() -> int:
+    """Return the bytes that the process holds, from which its peak is counted anew; 0 where the system cannot tell."""
+    with suppress(OSError):
+        RESET.write_text("5")
+    return read_held()
+
+
+def read_held() -> int:
+    """Return the most bytes that the process held since."""
+    with suppress(OSError):
+        found = re.search(r"VmHWM:\s*(\d+) kB", HELD.read_text())
+        return int(found[1]) << 10 if found else 0
+    return 0
 
 
 def read_or_refuse(target: Target, refusal: type[AdvaeError], content: bytes) -> str:
@@ -611,9 +775,14 @@ def main() -> None:
 
 def record(name: str, found: dict[str, Any]) -> None:
     """Put what came of a target beside what is recorded of the others, perhaps by another process just now."""
-    targets = json.loads(RESULTS.read_text())["targets"] if RESULTS.exists() else {}
     versions = library_versions() | {"hypothesis": hypothesis.__version__, "zlib": zlib.ZLIB_VERSION}
-    RESULTS.write_text(json.dumps({"versions": versions, "targets": targets | {name: found}}, indent=1) + "\n")
+    with RESULTS.open("a+") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        stream.seek(0)
+        targets = json.loads(stream.read() or "{}").get("targets", {}) | {name: found}
+        kept = {known: targets[known] for known in TARGETS if known in targets}
+        stream.truncate(0)
+        stream.write(json.dumps({"versions": versions, "targets": kept}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

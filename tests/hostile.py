@@ -6,18 +6,21 @@ import gzip
 import hashlib
 import io
 import json
+import math
 import os
 import pickle
 import shutil
 import struct
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from advae.autoencoders.robust import OPTIONS as ROBUST_OPTIONS
 from advae.datasets import load_dataset
@@ -47,6 +50,9 @@ SIDE = 2
 MANIFEST = "manifest.json"
 EIB8 = 1 << 63
 TIB8 = 1 << 43
+
+ROOM = 64 << 20
+"""Bytes that a command may take besides what it is offered."""
 
 Document = dict[str, Any]
 Change = Callable[[Document], Any]
@@ -131,6 +137,23 @@ def copy_scene(scene: Scene, folder: Path) -> Scene:
     file, images = folder / "offered" / "hostile.npz", folder / "offered" / "images.npy"
     canary = Canary(folder / "canary")
     return replace(scene, home=folder / "home", folder=folder / "offered", file=file, images=images, canary=canary)
+
+
+@contextmanager
+def guard_memory() -> Iterator[None]:
+    """Let Keras draw no large weights: what TensorFlow takes is not traced, and may be more than there is."""
+    import keras
+
+    draw = keras.initializers.VarianceScaling.__call__
+
+    def draw_small(self: Any, shape: tuple[int, ...], dtype: Any = None) -> Any:
+        if math.prod(shape) * 4 > ROOM:
+            raise AssertionError(f"takes more than {ROOM >> 20} MiB for weights")
+        return draw(self, shape, dtype)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keras.initializers.VarianceScaling, "__call__", draw_small)
+        yield
 
 
 # ---------------------------------------------------------------- tar, byte by byte

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 import tracemalloc
@@ -26,16 +25,15 @@ from tests.hostile import (
     CORPUS,
     IMAGES,
     MNIST,
+    ROOM,
     Scene,
     build_scene,
     copy_scene,
+    guard_memory,
     lay_control,
     pickle_npz,
     sings_lambda,
 )
-
-ROOM = 64 << 20
-"""Bytes that a command may take besides what it is offered."""
 
 LARGE = ("bomb", "iB", "GB", "petabytes", "bits", "digits", "deep J", "deep l", "many", "overlap", "long")
 """Words in the names of rows whose memory is measured, which takes three times as long."""
@@ -136,23 +134,6 @@ def watch() -> Iterator[list[str]]:
         yield events
     finally:
         armed.clear()
-
-
-@contextmanager
-def guard_memory() -> Iterator[None]:
-    """Let Keras draw no large weights: what TensorFlow takes is not traced, and may be more than there is."""
-    import keras
-
-    draw = keras.initializers.VarianceScaling.__call__
-
-    def draw_small(self: Any, shape: tuple[int, ...], dtype: Any = None) -> Any:
-        if math.prod(shape) * 4 > ROOM:
-            raise AssertionError(f"takes more than {ROOM >> 20} MiB for weights")
-        return draw(self, shape, dtype)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keras.initializers.VarianceScaling, "__call__", draw_small)
-        yield
 
 
 def fill_in(command: str, scene: Scene, **others: object) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from advae import networks
 from advae.autoencoders.purifiers import Choices, Lesson, Option, Options, Purifier, fill_in_options, require_options
-from advae.errors import CorruptError, UsageError
+from advae.errors import CorruptError, UsageError, printable
 from advae.networks import Tensor, Weight, Weights
 from advae.records import AutoencoderRecipe, Dataset
 from advae.requests import AutoencoderRequest, suggest_scale
@@ -77,7 +77,7 @@ class ControlKind:
         try:
             self.check(recipe.options, recipe.dataset.side)
         except UsageError as error:
-            raise CorruptError(f"the recipe cannot be: {error}") from None
+            raise CorruptError(f"the recipe cannot be: {printable(str(error))}") from None
 
 
 CODE = "code_size"

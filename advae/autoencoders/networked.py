@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from advae import networks
 from advae.autoencoders.losses import LOSSES
 from advae.autoencoders.purifiers import Choices, Lesson, Option, Options, Purifier, fill_in_options, require_options
-from advae.errors import CorruptError, UsageError, unknown
+from advae.errors import CorruptError, UsageError, printable, unknown
 from advae.networks import Tensor, Weights
 from advae.records import Activations, AutoencoderRecipe, Dataset, History, NetworkOptions, Rescale
 from advae.requests import AutoencoderRequest
@@ -104,7 +104,7 @@ class NetworkKind:
         try:
             self.check(recipe.options, {}, network.activations)
         except UsageError as error:
-            raise CorruptError(f"the recipe cannot be: {error}") from None
+            raise CorruptError(f"the recipe cannot be: {printable(str(error))}") from None
 
 
 def require_network(recipe: AutoencoderRecipe) -> NetworkOptions:

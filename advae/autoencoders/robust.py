@@ -18,7 +18,7 @@ from advae import networks
 from advae.autoencoders.losses import LOSSES, weighted_mean
 from advae.autoencoders.networked import require_loss, require_network
 from advae.autoencoders.purifiers import Choices, Lesson, Option, Options, Purifier, fill_in_options, require_options
-from advae.errors import CorruptError, UsageError, unknown
+from advae.errors import CorruptError, UsageError, printable, unknown
 from advae.networks import Tensor, Weights
 from advae.records import Activations, AutoencoderRecipe, Dataset, History
 from advae.requests import AutoencoderRequest, suggest_scale
@@ -354,5 +354,5 @@ def _refuse_unknown(recipe: AutoencoderRecipe) -> None:
         _check_options(recipe.options)
         _check_output(require_network(recipe).activations, str(recipe.loss), recipe.rescale)
     except UsageError as error:
-        raise CorruptError(f"the recipe cannot be: {error}") from None
+        raise CorruptError(f"the recipe cannot be: {printable(str(error))}") from None
     networks.refuse_unknown_activations(require_network(recipe).activations)
