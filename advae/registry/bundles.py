@@ -42,7 +42,10 @@ MAX_TOTAL = 1 << 34
 
 MAX_RATIO = 100
 FREE_OF_RATIO = 1 << 20
-"""A compressed bundle may unpack to 100 times its size, and to 1 MiB in any case."""
+"""A compressed bundle may unpack to 100 times its size, and to 1 MiB in any case.
+
+It may take 1 MiB, and twice what it unpacks to, in any case: gzip allows padding without end, which unpacks to nothing.
+"""
 
 REFUSED = (ValueError, EOFError, zlib.error, tarfile.HeaderError)
 """What reading a hostile bundle raises, besides what the disk says."""
@@ -172,10 +175,11 @@ class _Readable(Protocol):
 
 @dataclass
 class _Counted:
-    """A stream, perhaps a pipe, that knows how much was read of it and lets one look ahead."""
+    """A stream, perhaps a pipe, that knows how much was read of it, and may be, and lets one look ahead."""
 
     stream: _Readable
     count: int = 0
+    most: int | None = None
     ahead: bytes = b""
 
     def peek(self, size: int) -> bytes:
@@ -187,6 +191,8 @@ class _Counted:
         if len(content) < size:
             content += self._read(size - len(content))
         self.count += len(content)
+        if self.most is not None and self.count > self.most:
+            raise ValueError("it is padded with what unpacks to nothing")
         return content
 
     def _read(self, size: int) -> bytes:
@@ -210,6 +216,8 @@ class _Members:
         self._total += size
         if self._total > MAX_TOTAL:
             raise ValueError(f"it holds more than {MAX_TOTAL >> 30} GiB")
+        if self._packed:
+            self._packed.most = FREE_OF_RATIO + 2 * self._total
         content = self._stream.read(size)
         if self._packed and self._total > max(FREE_OF_RATIO, MAX_RATIO * self._packed.count):
             raise ValueError(f"it unpacks to more than {MAX_RATIO} times its size")

@@ -9,6 +9,7 @@ import json
 import os
 import tarfile
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -433,6 +434,51 @@ def test_zeros_without_end_are_not_unpacked(registry: Registry, other: Registry,
         assert tracemalloc.get_traced_memory()[1] < 16 << 20
     finally:
         tracemalloc.stop()
+
+
+class Endless(io.RawIOBase):
+    """A stream of some bytes, and then of others again and again; knows how much was read of it."""
+
+    def __init__(self, first: bytes, again: bytes) -> None:
+        self.pending, self.again, self.taken = first, again * (1 + 8192 // len(again)), 0
+
+    def read(self, size: int = -1) -> bytes:
+        while len(self.pending) < size:
+            self.pending += self.again
+        content, self.pending = self.pending[:size], self.pending[size:]
+        self.taken += size
+        return content
+
+
+EMPTY = gzip.compress(b"")
+ENDLESS: dict[str, Callable[[bytes], tuple[bytes, bytes]]] = {
+    "zeros after the end": lambda content: (gzip.compress(content), bytes(1)),
+    "zeros between members": lambda content: (gzip.compress(content[:3000]), bytes(1)),
+    "empty members after the end": lambda content: (gzip.compress(content), EMPTY),
+    "empty members between": lambda content: (gzip.compress(content[:3000]), EMPTY),
+    "empty members at once": lambda content: (b"", EMPTY),
+    "members of nothing but a header": lambda content: (
+        gzip.compress(content[:3000]),
+        b"\x1f\x8b\x08\x04" + bytes(6) + b"\xff\xff" + bytes(0xFFFF) + EMPTY[10:],
+    ),
+    "a name": lambda content: (b"\x1f\x8b\x08\x08" + bytes(6), b"x"),
+    "a comment": lambda content: (b"\x1f\x8b\x08\x10" + bytes(6), b"x"),
+    "empty blocks": lambda content: (EMPTY[:10], b"\x00\x00\x00\xff\xff"),
+    "a tar that is filled up": lambda content: (content, bytes(512)),
+}
+
+
+@pytest.mark.parametrize("case", ENDLESS)
+def test_padding_without_end_is_not_read_to_its_end(
+    case: str, registry: Registry, other: Registry, family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundles, "FREE_OF_RATIO", 1 << 16)
+    content = bundle(registry, family[2])
+    stream = Endless(*ENDLESS[case](content))
+    with pytest.raises(CorruptError, match=r"padded with what unpacks to nothing|something follows its end"):
+        read_bundle(other, stream)  # type: ignore[arg-type]
+    assert stream.taken < (1 << 17) + 4 * len(content)
+    assert other.ids() == list_names(other.layout.tmp) == []
 
 
 # ---------------------------------------------------------------- order and names
