@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, Any
@@ -11,7 +12,19 @@ from pydantic import Field, ValidationError
 
 from advae.errors import BudgetError, UsageError
 from advae.precisions import FLOAT32
-from advae.records import Activations, Count, LayerSize, Norm, Rate, Record, Rescale, Scalar, Seed
+from advae.records import (
+    SMALLEST,
+    Activations,
+    Count,
+    LayerSize,
+    Norm,
+    Rate,
+    Record,
+    Rescale,
+    Scalar,
+    Seed,
+    vanishes,
+)
 
 
 class Request(Record):
@@ -19,7 +32,7 @@ class Request(Record):
 
     def __init__(self, **values: Any) -> None:
         try:
-            super().__init__(**values)
+            super().__init__(**_settle(values))
         except ValidationError as error:
             first = error.errors()[0]
             names = [part for part in first["loc"] if isinstance(part, str) and part != "options"]
@@ -29,6 +42,23 @@ class Request(Record):
             why = first["msg"].lower() if finite else "input should be a finite number"
             option = {"hidden": "hidden-size", "code": "code-size"}.get(names[0], names[0].replace("_", "-"))
             raise UsageError(f"bad --{option} {value!r}: {why}") from None
+
+
+def _settle(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values with 0 for -0.0, so that both are one recipe. Raises UsageError for what is 0 in float32 only.
+
+    An eps that is may be asked for: it is told, and is 0.
+    """
+    settled = dict(values)
+    for name, value in values.items():
+        if isinstance(value, dict):
+            settled[name] = _settle(value)
+        elif isinstance(value, float) and vanishes(value):
+            if value:
+                option = name.replace("_", "-")
+                raise UsageError(f"bad --{option} {value!r}: it is 0 in float32; the smallest number is {SMALLEST:.2g}")
+            settled[name] = 0.0
+    return settled
 
 
 class NetworkRequest(Request):
@@ -110,7 +140,9 @@ def suggest_point(eps: Sequence[float]) -> str | None:
 
 
 def note_zero(eps: Sequence[float]) -> str | None:
-    """Return what to say of a radius of 0 among others, which mostly comes of a decimal comma; None without one."""
+    """Return what to say of a radius of 0 that may be an accident, of a decimal comma mostly; None without one."""
+    if any(map(vanishes, eps)):
+        return f"an eps below {SMALLEST:.2g} is 0 in float32: robust accuracy there is the clean accuracy"
     if len(eps) == 1 or 0 not in eps:
         return None
     point = suggest_point(eps)
@@ -118,11 +150,23 @@ def note_zero(eps: Sequence[float]) -> str | None:
     return f"eps 0 changes no image: robust accuracy there is the clean accuracy{meant}"
 
 
+def read_float(text: str) -> float:
+    """Return the number of a text; one that is too small for a float is the smallest that there is, and not 0.
+
+    Raises ValueError.
+    """
+    number = float(text)
+    if number == 0 and re.search("[1-9]", text.lower().partition("e")[0]):
+        return math.copysign(math.ulp(0.0), number)
+    return number
+
+
 def parse_number(text: str) -> float:
     """Return the number that ``0.1`` or ``50/255`` stands for. Raises BudgetError."""
     numerator, slash, denominator = text.partition("/")
     try:
-        number = float(numerator) / float(denominator) if slash else float(numerator)
+        top, bottom = read_float(numerator), float(denominator) if slash else 1.0
+        number = top / bottom or math.copysign(min(abs(top), math.ulp(0.0)), top)
     except (ValueError, ZeroDivisionError, OverflowError):
         number = math.nan
     if not math.isfinite(number):

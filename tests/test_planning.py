@@ -71,6 +71,8 @@ def test_what_does_not_fit_together_is_told_and_put_right() -> None:
     ("eps", "said"),
     [
         ((0.0,), None),
+        ((1e-40,), "an eps below 1.2e-38 is 0 in float32"),
+        ((0.1, -0.0), "an eps below 1.2e-38 is 0 in float32"),
         ((0.1, 0.3), None),
         ((0.0, 0.1), "eps 0 changes no image"),
         ((0.1, 0.0), "eps 0 changes no image"),

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from advae.attacks import ATTACKS
+from advae.cli.attack_options import parse_eps
+from advae.errors import BudgetError, UsageError
 from advae.records import RunRecipe, entry_id
-from advae.requests import AttackRequest
+from advae.requests import AttackRequest, AutoencoderRequest, NetworkRequest, note_zero, read_float
 from advae.workflows.preparing import RUN_REV, prepare_run
 from advae.workflows.siblings import PipelineRecipes
 from tests.entries import make_autoencoder_recipe, make_classifier_recipe
@@ -49,3 +51,26 @@ def test_only_what_meets_other_draws_has_a_new_revision(threat: str, raised: int
     recipes = PipelineRecipes(classifier, purifier)
     made = prepare_run(recipes, request, n_test=100, find_twin=lambda twin: twin.id).recipe
     assert made.recipe_rev == RUN_REV + (raised if sample else 0)
+
+
+@pytest.mark.parametrize("text", ["-0.0", "5e-324", "1e-400", "1e-40", "1e-400/255", "0/255"])
+def test_an_eps_that_is_0_in_float32_is_the_recipe_of_0(text: str) -> None:
+    eps = parse_eps(text)
+    assert prepare("fgsm", 3, eps=eps) == prepare("fgsm", 3, eps=(0.0,))
+    assert entry_id(prepare("fgsm", 3, eps=eps)) == entry_id(prepare("fgsm", 3, eps=(0.0,)))
+    assert bool(note_zero(eps)) is (text != "0/255")
+    with pytest.raises(BudgetError, match="an eps is given twice"):
+        prepare("fgsm", 3, eps=(*eps, 0.0))
+
+
+@pytest.mark.parametrize("number", ["5e-324", "1e-400", "1e-40"])
+def test_a_number_that_must_not_be_0_must_not_be_0_in_float32(number: str) -> None:
+    value = read_float(number)
+    for ask, option in (
+        (lambda: AttackRequest(method="pgd", threat="adaptive", eps=(0.1,), step_size=value), "step-size"),
+        (lambda: NetworkRequest(learning_rate=value), "learning-rate"),
+        (lambda: AutoencoderRequest(type="robust", options={"train_eps": value}), "train-eps"),
+    ):
+        with pytest.raises(UsageError, match=rf"^bad --{option} \S+: it is 0 in float32; the smallest"):
+            ask()
+    assert str(AutoencoderRequest(type="denoising", options={"noise_level": -0.0}).options["noise_level"]) == "0.0"

@@ -26,6 +26,7 @@ from advae.requests import (
     NetworkRequest,
     PlacementRequest,
     parse_number,
+    read_float,
 )
 
 PAPER = Path(__file__).parent / "paper.toml"
@@ -200,7 +201,7 @@ def read_experiment(path: Path | None = None) -> Experiment:
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read plan {path}: {explain(error)}") from None
     try:
-        experiment = Experiment.model_validate(tomllib.loads(text))
+        experiment = Experiment.model_validate(tomllib.loads(text, parse_float=read_float))
     except ValidationError as error:
         raise UsageError(f"bad plan {path}: {_explain(error)}") from None
     except RecursionError:

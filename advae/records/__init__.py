@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from advae.identity import SAMPLES
 from advae.records.base import Names, Reals, Record, Scalar
-from advae.records.budgets import find_eps, key_eps, unite_eps
+from advae.records.budgets import SMALLEST, find_eps, key_eps, unite_eps, vanishes
 from advae.records.datasets import MAX_SIDE, Dataset, DatasetRef, ImageRanges
 from advae.records.manifests import ADVERSARIAL, OUTCOMES, Artifact, DatasetKey, Manifest
 from advae.records.recipes import (
@@ -45,6 +45,7 @@ __all__ = [
     "MAX_SIDE",
     "OUTCOMES",
     "SAMPLES",
+    "SMALLEST",
     "Activations",
     "Artifact",
     "AutoencoderMetrics",
@@ -83,4 +84,5 @@ __all__ = [
     "find_eps",
     "key_eps",
     "unite_eps",
+    "vanishes",
 ]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 
+SMALLEST = 2.0**-126
+"""The smallest normal float32: TensorFlow takes what is smaller for 0."""
+
 
 def key_eps(eps: float) -> float:
     """Return the float32 that an attack uses for an eps; eps that share it are one budget.
@@ -15,7 +18,12 @@ def key_eps(eps: float) -> float:
         key: float = struct.unpack("<f", struct.pack("<f", eps))[0]
     except OverflowError:
         return eps
-    return key
+    return 0.0 if abs(key) < SMALLEST else key
+
+
+def vanishes(number: float) -> bool:
+    """Return whether a number is not written as 0, but is 0 to what computes with it; -0.0 is such a one."""
+    return key_eps(number) == 0 and str(number) != "0.0"
 
 
 def find_eps(several: Sequence[float], eps: float) -> int | None:

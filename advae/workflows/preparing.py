@@ -13,7 +13,7 @@ from advae.errors import BudgetError, UsageError, unknown
 from advae.evaluation import DRAWS_PER_BATCH
 from advae.evaluation.attacker import list_members
 from advae.precisions import BFLOAT16, FLOAT32, PRECISIONS
-from advae.records import RunRecipe, unite_eps
+from advae.records import RunRecipe, key_eps, unite_eps
 from advae.requests import AttackRequest, suggest_point, suggest_scale
 from advae.sampling import SAMPLINGS, STRATIFIED
 from advae.threats import Threat, find_threat
@@ -61,7 +61,7 @@ def prepare_run(
         twin=twin,
         surrogate=surrogate.id if threat.needs_surrogate else None,
         dataset=recipe.dataset,
-        eps=request.eps,
+        eps=tuple(eps if key_eps(eps) else 0.0 for eps in request.eps),
         target=_choose_target(request, row, len(recipe.dataset.classes)),
         norm=request.norm,
         steps=None if row.queries else request.steps or row.steps,
