@@ -21,7 +21,7 @@ from typing import IO
 from advae.errors import is_of_memory
 from advae.settings import keras_json_left_aside, pin_environment, pin_libraries
 
-INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
+INTERRUPTS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 def start_tensorflow(scratch: Path | None = None) -> None:
@@ -119,7 +119,7 @@ def _name_processor() -> str:
 
 @contextmanager
 def _interrupts_kept_back() -> Iterator[None]:
-    """Deliver SIGINT and SIGTERM afterwards: an exception in the middle of a C++ start-up aborts the process."""
+    """Deliver interrupts afterwards: an exception in the middle of a C++ start-up aborts the process."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -130,8 +130,8 @@ def _interrupts_kept_back() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        if kept:
-            signal.raise_signal(kept[0])
+        for number in kept:
+            signal.raise_signal(number)
 
 
 def _open_aside() -> IO[bytes]:

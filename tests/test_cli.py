@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -580,7 +581,6 @@ def test_the_four_steps_in_a_shell_at_a_terminal(environment: dict[str, str], tm
 
 @pytest.mark.timed
 def test_interrupted_training_is_130_and_leaves_nothing(environment: dict[str, str], tmp_path: Path) -> None:
-    import signal
     import time
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -602,6 +602,24 @@ def test_interrupted_training_is_130_and_leaves_nothing(environment: dict[str, s
         assert err.strip().split("\n")[-1] == "advae: interrupted; nothing half-made was stored"
         assert not list((tmp_path / "home" / "entries").iterdir())
         assert not list((tmp_path / "home" / "tmp").iterdir())
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("ignored", [False, True])
+def test_the_end_of_a_terminal_is_an_interrupt_and_nohup_is_heeded(
+    name: str, ignored: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = signal.Signals[name]
+    before = signal.signal(number, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    if name == "SIGINT" and not ignored:
+        signal.signal(number, signal.default_int_handler)
+    monkeypatch.setattr("advae.registry.Registry.glance", lambda *_: os.kill(os.getpid(), number) or ([], {}))
+    try:
+        outcome = call("registry", "ls", "-q")
+    finally:
+        signal.signal(number, before)
+    assert (outcome.code, outcome.out) == (0 if ignored else 130, "")
+    assert outcome.err == ("" if ignored else "advae: interrupted; nothing half-made was stored\n")
 
 
 NO_FOLDER = """

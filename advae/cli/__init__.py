@@ -22,13 +22,19 @@ from advae.settings import pin_environment
 USAGE, DISK, INTERRUPTED, DEFECT = 2, 5, 130, 1
 
 
+ENDS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""What ends a program as Ctrl-C does: who asks it to, and that its terminal is gone."""
+
 NO_MEMORY = "too little memory; try fewer images (--limit), a smaller --batch-size or fewer --jobs, or free some"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; whatever went wrong is one line on stderr."""
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in ENDS:
+        # Under `nohup`, which lets it be ignored, a program outlives its terminal.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     pin_environment()
     try:
         # Also what `--ae "$AE"` becomes when the command that should have set AE failed.
