@@ -18,6 +18,8 @@ from typer.main import get_command
 
 from advae.cli.app import build_app
 from advae.experiments import PAPER
+from advae.pipelines import WEIGHTS
+from advae.registry import Registry
 from tests.cli import Outcome, call, list_commands, succeed
 from tests.conftest import Trained
 from tests.terminal import open_terminal
@@ -725,11 +727,37 @@ def test_purify_replaces_what_it_reads_by_force_only(
     one_line(call(*purify, source, "hard.npy"), 2)
     assert source.read_bytes() == before
     inside = trained.home / "entries" / trained.ae / "weights.npz"
-    assert "it lies in the registry" in one_line(call(*purify, source, inside), 2)
+    (tmp_path / "home").symlink_to(trained.home)
+    (tmp_path / "loose.npy").symlink_to(inside)
+    around = tmp_path / ".." / tmp_path.name / "home" / "nowhere" / "out.npy"
+    for target in (inside, trained.home / "out.npy", "home/out.npy", "loose.npy", around):
+        assert "it lies in the registry" in one_line(call(*purify, source, target), 2)
+    assert "it lies in the registry" in one_line(call(*purify, source, inside, "--home", "home"), 2)
     (tmp_path / "out.npy").write_text("older")
     succeed(*purify, source, "out.npy")
     succeed(*purify, source, source, "--force")
     assert source.read_bytes() == (tmp_path / "out.npy").read_bytes() != before
+
+
+def test_an_overflow_is_told_and_no_image_is_written(trained: Trained, tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "home")
+    shutil.copytree(trained.home, registry.home)
+    np.save(tmp_path / "in.npy", np.ones((3, 8, 8), "f4"))
+    wild = []
+    for id_ in (trained.ae, trained.nn):
+        entry = registry.manifest(id_)
+        recipe = entry.recipe.model_copy(update={"seed": 99})
+        arrays = {name: array * np.float32(1e30) for name, array in registry.read_arrays(entry, WEIGHTS).items()}
+        made = registry.publish(recipe, entry.metrics, {WEIGHTS: arrays}, rests_on=registry.digest_parents(recipe))
+        wild.append(made.id)
+    done = call("purify", "--ae", wild[0], tmp_path / "in.npy", tmp_path / "out.npy", "--home", registry.home)
+    assert f"{wild[0]} turns images 0 to 2 of {tmp_path / 'in.npy'} into values that are no finite" in one_line(done, 4)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "in.npy"]
+    done = succeed("predict", "--clf", wild[1], tmp_path / "in.npy", "--home", registry.home)
+    assert [row["probabilities"][0] for row in done.json["predictions"]] == [None] * 3
+    assert done.err.endswith(
+        f"{wild[1]} overflows on 3 of 3 images: their probabilities are null, and their labels are not reliable\n"
+    )
 
 
 def test_predict_prints_nothing_where_the_last_image_is_bad(trained: Trained, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from advae import images, metrics
 from advae.backend import start_tensorflow
 from advae.batching import compile_batched
 from advae.datasets import describe_dark
-from advae.errors import UsageError
+from advae.errors import CorruptError, UsageError
 from advae.pipelines import load_pipeline, load_purifier
 from advae.records import Manifest
 from advae.workflows.workspace import Workspace, refuse_inside
@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 def purify(workspace: Workspace, ae_ref: str, source: Path, target: Path) -> tuple[Manifest, int]:
     """Write the purified images of a .npy file to another, float32 of the same shape; return purifier and count.
 
-    Raises UsageError where both are one file, unless the workspace's ``force`` is on, and for a target in the registry.
+    Raises UsageError where both are one file, unless the workspace's ``force`` is on, and for a target in the registry;
+    CorruptError where the purifier makes values that are no finite numbers. Nothing is written then.
     """
+    import numpy as np
+
     manifest = workspace.registry.resolve(ae_ref, "ae")
     stored = images.open_images(source, manifest.recipe.dataset.side)
     refuse_inside(workspace, target)
@@ -36,7 +39,13 @@ def purify(workspace: Workspace, ae_ref: str, source: Path, target: Path) -> tup
     purifier = compile_batched(load_purifier(workspace.registry, manifest))
     with images.write_images(target, stored.shape) as write:
         for rows, x in _stream(workspace, stored, source):
-            write(purifier(x, draw=rows.start))
+            purified = purifier(x, draw=rows.start)
+            if not np.isfinite(purified).all():
+                raise CorruptError(
+                    f"{manifest.id} turns images {rows.start} to {rows.stop - 1} of {source} into values that are no "
+                    f"finite numbers; nothing is written; `advae registry verify {manifest.id}` checks its weights"
+                )
+            write(purified)
             workspace.on_batch(rows.stop, len(stored))
     return manifest, len(stored)
 
@@ -51,7 +60,10 @@ class Prediction:
 
 
 def predict(workspace: Workspace, clf_ref: str, source: Path) -> tuple[Manifest, Iterator[Prediction]]:
-    """Return the classifier and a stream of its predictions for the images of a .npy file, purifier included."""
+    """Return the classifier and a stream of its predictions for the images of a .npy file, purifier included.
+
+    After the last one people are told for how many images the pipeline overflowed.
+    """
     manifest = workspace.registry.resolve(clf_ref, "clf")
     stored = images.open_images(source, manifest.recipe.dataset.side)
     images.check_images(stored, source)
@@ -59,12 +71,21 @@ def predict(workspace: Workspace, clf_ref: str, source: Path) -> tuple[Manifest,
     defend = compile_batched(load_pipeline(workspace.registry, manifest).defend)
 
     def stream() -> Iterator[Prediction]:
+        import numpy as np
         import tensorflow as tf
 
+        overflown = 0
         for rows, x in _stream(workspace, stored, source):
             logits = defend(x, draw=rows.start)
             workspace.on_batch(rows.stop, len(stored))
-            yield Prediction(metrics.decide(logits), tf.nn.softmax(logits).numpy())
+            probabilities = tf.nn.softmax(logits).numpy()
+            overflown += int((~np.isfinite(probabilities)).any(axis=1).sum())
+            yield Prediction(metrics.decide(logits), probabilities)
+        if overflown:
+            workspace.tell(
+                f"{manifest.id} overflows on {overflown} of {len(stored)} images: their probabilities are null, and "
+                "their labels are not reliable"
+            )
 
     return manifest, stream()
 
