@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 SMALLEST = 2.0**-126
 """The smallest normal float32: TensorFlow takes what is smaller for 0."""
@@ -28,7 +29,13 @@ def vanishes(number: float) -> bool:
 
 def find_eps(several: Sequence[float], eps: float) -> int | None:
     """Return the place of a budget among several, None where it is none of them."""
-    return next((place for place, other in enumerate(several) if key_eps(other) == key_eps(eps)), None)
+    return _place_keys(tuple(several)).get(key_eps(eps))
+
+
+@lru_cache(maxsize=64)
+def _place_keys(several: tuple[float, ...]) -> dict[float, int]:
+    """Return where each budget stands first: a run may have thousands, each of which is looked for."""
+    return {key_eps(eps): place for place, eps in reversed([*enumerate(several)])}
 
 
 def unite_eps(several: Iterable[float]) -> dict[float, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from advae.records import Norm, key_eps, unite_eps
@@ -33,15 +33,19 @@ def build_ladder(pipeline: Pipeline) -> list[Rung]:
 
 
 def _build_rung(pipeline: Pipeline, threat: str) -> Rung:
-    budgets, valid = list_budgets(pipeline), pipeline.list_valid([threat])
-    worst = {budget: find_strongest(_select(valid, budget), pipeline.asked) for budget in budgets}
-    rows = [row for row in pipeline.rows if row.recipe.threat == threat]
-    return Rung(threat, worst, frozenset(budget for budget in budgets if _select(rows, budget)))
+    valid = _group(pipeline.list_valid([threat]))
+    tried = _group(row for row in pipeline.rows if row.recipe.threat == threat)
+    budgets = {(norm, eps): (norm, key_eps(eps)) for norm, eps in list_budgets(pipeline)}
+    worst = {budget: find_strongest(valid.get(key, ()), pipeline.asked) for budget, key in budgets.items()}
+    return Rung(threat, worst, frozenset(budget for budget, key in budgets.items() if key in tried))
 
 
-def _select(rows: Sequence[Row], budget: Budget) -> list[Row]:
-    norm, eps = budget
-    return [row for row in rows if row.recipe.norm == norm and key_eps(row.eps) == key_eps(eps)]
+def _group(rows: Iterable[Row]) -> dict[Budget, list[Row]]:
+    """Return rows by norm and key of the eps, of which there may be thousands."""
+    groups: dict[Budget, list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.recipe.norm, key_eps(row.eps)), []).append(row)
+    return groups
 
 
 def list_budgets(pipeline: Pipeline) -> list[Budget]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,8 +14,9 @@ from advae.report.networks import Network
 from advae.report.runs import Measured, Run
 from advae.report.threat_models import INPUT_THREATS, place_threat
 from advae.report.wording import format_budget
-from advae.verdicts import find_full_budget, find_strongest, group_by_samples, rank_strength
+from advae.verdicts import find_full_budget, find_strongest, rank_strength
 from advae.verdicts.single import WEAK
+from advae.verdicts.strength import find_most
 
 if TYPE_CHECKING:
     import numpy as np
@@ -173,16 +175,34 @@ class Pipeline:
 
         What an attack in another norm leaves says nothing here, and of gradients those on the most samples count.
         """
-        norm, eps = row.recipe.norm, key_eps(row.eps)
-        adaptive = [
-            other for other in self.list_valid(["adaptive"]) if other.recipe.norm == norm and key_eps(other.eps) >= eps
-        ]
-        if not adaptive:
+        norm = row.recipe.norm
+        every, stuck = self._adaptive.get(norm, ([], []))
+        place = bisect_left(every, key_eps(row.eps))
+        if place == len(every):
             return f"no valid adaptive run at eps {format_budget(row.eps, norm)} or more"
-        most, *_ = group_by_samples(adaptive)
-        if all(row.own.result.zero_gradient_fraction > WEAK for row in most):
-            return "the adaptive run had no usable gradient for too many samples"
-        return None
+        return "the adaptive run had no usable gradient for too many samples" if stuck[place] else None
+
+    @cached_property
+    def _adaptive(self) -> dict[Norm, tuple[list[float], list[bool]]]:
+        """Return for each norm the keys of all eps of valid adaptive rows, ascending, and whether from there on none
+        of those on the most samples had a usable gradient. Put together once: rows may be thousands.
+        """
+        found: dict[Norm, tuple[list[float], list[bool]]] = {}
+        groups: dict[Norm, dict[str, list[Row]]] = {}
+        usable: set[tuple[Norm, str]] = set()
+        for row in sorted(self.list_valid(["adaptive"]), key=lambda row: -key_eps(row.eps)):
+            norm, eps = row.recipe.norm, key_eps(row.eps)
+            groups.setdefault(norm, {}).setdefault(row.sample_key, []).append(row)
+            if row.own.result.zero_gradient_fraction <= WEAK:
+                usable.add((norm, row.sample_key))
+            every, stuck = found.setdefault(norm, ([], []))
+            is_stuck = (norm, find_most(groups[norm])) not in usable
+            if every and every[0] == eps:
+                stuck[0] = is_stuck
+            else:
+                every.insert(0, eps)
+                stuck.insert(0, is_stuck)
+        return found
 
     def find_strongest(self, threats: Iterable[str], norm: Norm | None = None) -> Row | None:
         """Return the valid row of these threats that says what is left in a norm, by default linf, else L2.

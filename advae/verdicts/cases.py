@@ -55,6 +55,11 @@ class Attacked:
         return right
 
     @cached_property
+    def ball(self) -> tuple[str, float]:
+        """Norm and key of the eps."""
+        return self.recipe.norm, key_eps(self.eps)
+
+    @cached_property
     def sample_key(self) -> str:
         """What runs on the very same samples have in common."""
         return identify_samples(self.sample_ids, self.labels)
@@ -72,10 +77,10 @@ class Attacked:
         import numpy as np
 
         return (
-            (self.recipe.norm, key_eps(self.eps)) == (other.recipe.norm, key_eps(other.eps))
+            self.ball == other.ball
             and self.result.within_budget
             and other.result.within_budget
-            and np.array_equal(self.sample_ids, other.sample_ids)
+            and (self.sample_ids is other.sample_ids or np.array_equal(self.sample_ids, other.sample_ids))
         )
 
 
@@ -85,7 +90,7 @@ class Case:
 
     subject: the strongest adaptive row; own: all rows of the pipeline, the subject among them; undefended: rows of
     classifiers of the same kind and data without purifier, where the pipeline has one. asked: ids of the runs that a
-    user asked for, which come first among equals.
+    user asked for, which come first among equals. by_ball: the same rows by norm and eps, filled when it is needed.
     """
 
     subject: Attacked
@@ -93,10 +98,16 @@ class Case:
     undefended: Sequence[Attacked]
     defended: bool
     asked: Sequence[str] = ()
+    by_ball: dict[tuple[str, float], list[Attacked]] = field(default_factory=dict, compare=False, repr=False)
 
     def beside(self, *threats: str) -> list[Attacked]:
         """Return the pipeline's rows under some threat models that attack what the subject attacks."""
-        return [row for row in self.own if row.recipe.threat in threats and row.is_beside(self.subject)]
+        # What is said of another subject of the same rows shares it: they may be thousands.
+        if not self.by_ball:
+            for row in self.own:
+                self.by_ball.setdefault(row.ball, []).append(row)
+        same = self.by_ball.get(self.subject.ball, [])
+        return [row for row in same if row.recipe.threat in threats and row.is_beside(self.subject)]
 
     def list_members(self) -> list[Attacked]:
         """Return, where the subject's attack is an ensemble, the rows beside it of the attacks it is made of."""

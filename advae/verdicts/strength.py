@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from advae import metrics
@@ -100,9 +100,19 @@ def group_by_samples(rows: Iterable[M]) -> list[list[M]]:
     groups: dict[str, list[M]] = {}
     for row in rows:
         groups.setdefault(row.sample_key, []).append(row)
+    return [groups[key] for key in sorted(groups, key=lambda key: _rank_group(key, groups[key]))]
+
+
+def find_most(groups: Mapping[str, Sequence[Measurement]]) -> str:
+    """Return which of the groups comes first: keys are sets of samples, values the rows that attack them."""
+    if len(groups) == 1:
+        return next(iter(groups))
+    return min(groups, key=lambda key: _rank_group(key, groups[key]))
+
+
+def _rank_group(key: str, rows: Sequence[Measurement]) -> tuple[object, ...]:
     # The samples decide last, so that the order of the rows does not.
-    ordered = sorted(groups.items(), key=lambda group: (rank_samples(group[1][0]), -len(group[1]), group[0]))
-    return [group for _, group in ordered]
+    return rank_samples(rows[0]), -len(rows), key
 
 
 def rank_samples(row: Measurement) -> tuple[int, int]:

@@ -42,9 +42,16 @@ def judge_samples(case: Case) -> Verdict:
     import numpy as np
 
     first = case.subject
-    rows = [*case.own, *case.undefended]
+    runs: dict[str, Attacked] = {}
+    # The rows of a run, of which there may be thousands, share its samples.
+    for row in (*case.own, *case.undefended):
+        runs.setdefault(row.id, row)
     # Drawn in another way, as many images are others.
-    same = [row for row in rows if len(row.labels) == len(first.labels) and row.recipe.sample == first.recipe.sample]
+    same = [
+        row
+        for row in runs.values()
+        if len(row.labels) == len(first.labels) and row.recipe.sample == first.recipe.sample
+    ]
     others = {row.id for row in same} - {first.id}
     for row in same:
         ids, labels = np.array_equal(row.sample_ids, first.sample_ids), np.array_equal(row.labels, first.labels)
