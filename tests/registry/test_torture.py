@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.registry import crowds, damages, full_disks, kills, stops, thousands, trials
+from tests.registry import crowds, damages, full_disks, kills, lineages, stops, thousands, trials
 from tests.registry.planted import PLANTED
 from tests.registry.publisher import MEETING, OPERATIONS
 from tests.registry.trials import Outcome
@@ -237,3 +237,8 @@ def test_no_experiment_starts_tensorflow(laboratory: Laboratory) -> None:
 def test_thousands_of_entries_are_listed_and_completed_in_the_promised_time(laboratory: Laboratory) -> None:
     outcome = laboratory.run(thousands.time_lists, in_memory=False)
     assert_kept(outcome, 5000)
+
+
+def test_nothing_is_read_over_other_weights_than_it_was_made_from(laboratory: Laboratory) -> None:
+    outcome = laboratory.run(lineages.mix_weights)
+    assert_kept(outcome, 2 * 3 * 3)

@@ -22,6 +22,7 @@ from tests.registry.crowds import force_together, kill_the_holder, obtain_togeth
 from tests.registry.damages import damage_often
 from tests.registry.full_disks import fill_disk, limit_file_size, read_only_home
 from tests.registry.kills import kill_often
+from tests.registry.lineages import mix_weights
 from tests.registry.planted import PLANTED
 from tests.registry.stops import fail_everywhere, list_steps, meet_everywhere, stop_everywhere, trace_syncs
 from tests.registry.thousands import time_lists
@@ -63,6 +64,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "forced": Experiment(lambda folder, asked: force_together(folder), in_memory=False),
     "holder-killed": Experiment(lambda folder, asked: kill_the_holder(folder, rounds=10), in_memory=False),
     "read-while-written": Experiment(lambda folder, asked: read_while_written(folder, rounds=1000), in_memory=False),
+    "names-and-parents": Experiment(lambda folder, asked: mix_weights(folder, rounds=100, bundles=10, seed=asked.seed)),
     "file-size": Experiment(lambda folder, asked: limit_file_size(folder)),
     "read-only": Experiment(lambda folder, asked: read_only_home(folder), in_memory=False),
     "full": Experiment(lambda folder, asked: fill_disk(folder), in_memory=False),
