@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from advae.errors import CorruptError, UsageError, unknown
 from advae.precisions import BFLOAT16
-from advae.records import Activations, Dataset, NetworkOptions
+from advae.records import MAX_LAYER, Activations, Dataset, NetworkOptions
 from advae.requests import NetworkRequest
 
 if TYPE_CHECKING:
@@ -26,8 +26,16 @@ PAPER_ACTIVATIONS: Activations = ("relu", "relu", "exponential", "softplus")
 
 
 def default_hidden_size(side: int) -> int:
-    """Return the paper's width of the hidden layers: 9/14 of the pixels, 504 for 28 x 28."""
-    return round(side * side * 9 / 14)
+    """Return the paper's width of the hidden layers: 9/14 of the pixels, 504 for 28 x 28.
+
+    Raises UsageError where that is more than a layer may have.
+    """
+    size = round(side * side * 9 / 14)
+    if size > MAX_LAYER:
+        raise UsageError(
+            f"images of {side} x {side} pixels need --hidden-size N, at most {MAX_LAYER}: by default it would be {size}"
+        )
+    return size
 
 
 def narrow_size(hidden: int) -> int:

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 from advae.errors import BudgetError, UsageError
 from advae.precisions import FLOAT32
 from advae.records import (
+    LARGEST,
     SMALLEST,
     Activations,
     Count,
@@ -75,7 +76,7 @@ class NetworkRequest(Request):
 class LogisticRequest(Request):
     """LogisticOptions in which None stands for the paper's choice."""
 
-    C: Annotated[float, Field(ge=1e-9)] | None = None
+    C: Annotated[float, Field(ge=1e-9, le=LARGEST)] | None = None
     intercept: bool | None = None
     max_iter: Count | None = None
 

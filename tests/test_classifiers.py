@@ -145,6 +145,18 @@ def test_options_of_the_other_model_are_refused(digits: Dataset) -> None:
         make_recipe(ClassifierRequest(model="nn", logistic=logistic), digits, None)
     with pytest.raises(UsageError, match="unknown classifier"):
         make_recipe(ClassifierRequest(model="svm"), digits, None)
+    with pytest.raises(UsageError, match="bad --C"):
+        LogisticRequest(C=1e200)
+
+
+def test_images_too_large_for_the_default_layers_ask_for_an_option(digits: Dataset) -> None:
+    wide = dataclasses.replace(digits, ref=digits.ref.model_copy(update={"side": 400}))
+    for model in ("nn", "mlp"):
+        with pytest.raises(UsageError, match="need --hidden-size N, at most 65536: by default it would be 102857"):
+            make_recipe(ClassifierRequest(model=model), wide, None)
+        given = NetworkRequest(hidden=9)
+        assert make_recipe(ClassifierRequest(model=model, network=given), wide, None).options.hidden == 9
+    assert make_recipe(ClassifierRequest(model="lr"), wide, None)
 
 
 @pytest.mark.parametrize("classes", [2, 10])

@@ -132,11 +132,15 @@ def _check_range(where: str, images: NDArray[Any]) -> NDArray[Any]:
 def _check_classes(path: Path, y_train: NDArray[Any], y_test: NDArray[Any]) -> None:
     import numpy as np
 
+    from advae.records import MAX_CLASSES
+
     present = np.unique(y_train).tolist()
     classes = max(present[-1], int(y_test.max())) + 1
     # Not by a set of all classes: one wrong label may claim 2 ** 63 of them.
     absent = next((i for i, label in enumerate(present) if i != label), len(present))
     if absent < classes:
         raise DatasetError(f"{path}: y_train has no example of label {absent}, expected each of 0 to {classes - 1}")
+    if classes > MAX_CLASSES:
+        raise DatasetError(f"{path}: {classes} classes, expected at most {MAX_CLASSES}")
     if classes < 2:
         raise DatasetError(f"{path}: all labels are 0, expected at least 2 classes")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from advae.identity import SAMPLES
-from advae.records.base import Names, Reals, Record, Scalar
+from advae.records.base import LARGEST, MAX_CLASSES, Names, Reals, Record, Scalar
 from advae.records.budgets import SMALLEST, find_eps, key_eps, unite_eps, vanishes
 from advae.records.datasets import MAX_SIDE, Dataset, DatasetRef, ImageRanges
 from advae.records.manifests import ADVERSARIAL, OUTCOMES, Artifact, DatasetKey, Manifest
 from advae.records.recipes import (
+    MAX_LAYER,
     Activations,
     AutoencoderRecipe,
     ClassifierRecipe,
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADVERSARIAL",
+    "LARGEST",
+    "MAX_CLASSES",
+    "MAX_LAYER",
     "MAX_SIDE",
     "OUTCOMES",
     "SAMPLES",

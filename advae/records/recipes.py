@@ -23,7 +23,8 @@ from advae.records.datasets import MAX_SIDE, DatasetRef
 Activations = tuple[Name, Name, Name, Name]
 """Of the first hidden layer, the code, the second hidden layer and the output."""
 
-LayerSize = Annotated[int, Field(ge=1, le=65_536)]
+MAX_LAYER = 65_536
+LayerSize = Annotated[int, Field(ge=1, le=MAX_LAYER)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Rate = Annotated[float, Field(gt=0, le=LARGEST)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]

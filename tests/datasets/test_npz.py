@@ -125,6 +125,14 @@ NPZ_DAMAGE: dict[str, tuple[Arrays, str]] = {
         {"y_train": np.zeros(TRAIN, np.uint8), "y_test": np.zeros(TEST, np.uint8)},
         "all labels are 0, expected at least 2 classes",
     ),
+    "many classes": (
+        {
+            "x_train": np.zeros((65_537, 1, 1), np.uint8),
+            "y_train": np.arange(65_537),
+            "x_test": np.zeros((TEST, 1, 1), np.uint8),
+        },
+        "65537 classes, expected at most 65536",
+    ),
     "strings": ({"y_train": np.full(TRAIN, "cat")}, "y_train: it holds <U3 values, expected numbers"),
     "structured": ({"y_train": np.zeros(TRAIN, [("a", "u1")])}, "y_train: it holds"),
 }
