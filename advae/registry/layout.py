@@ -53,6 +53,9 @@ FORMS = {
 }
 """The folders of a home, and the names of what lies in each; those that begin with a dot are file managers'."""
 
+MANY = 100
+"""How many paths are removed one after the other."""
+
 TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 """What renaming a folder onto something that is there says."""
 
@@ -138,8 +141,7 @@ class Layout:
         try:
             yield spare
         finally:
-            for path in used:
-                remove_tree(path)
+            _remove_all(used)
 
     @contextmanager
     def draft(self, what: str) -> Iterator[Path]:
@@ -256,6 +258,21 @@ def remove_tree(path: Path) -> None:
     else:
         with suppress(OSError):
             path.unlink(missing_ok=True)
+
+
+def _remove_all(paths: list[Path]) -> None:
+    """Remove files and folders as far as that can be done; where they are many, several at once.
+
+    Removing a folder waits for the disk: on ext4 for 3 ms, eight at once for no longer than one.
+    """
+    if len(paths) < MANY:
+        for path in paths:
+            remove_tree(path)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(remove_tree, paths))
 
 
 def hash_file(path: Path) -> str:

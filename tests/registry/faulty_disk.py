@@ -49,7 +49,7 @@ class Step:
     def shows(self) -> bool:
         """Whether it changes which entries and references there are."""
         paths = (self.path, self.target) if self.call in (*REVEALS, "unlink", "rmdir") else ()
-        return any(path.startswith(("entries/", "refs/")) for path in paths)
+        return any(path.startswith(("entries/", "refs/")) and "/." not in path for path in paths)
 
     @property
     def cleans(self) -> bool:

@@ -18,9 +18,10 @@ import pytest
 
 from advae import drafts as drafts_module
 from advae.identity import kind_of
-from advae.registry import LATEST, Registry, documents, layout, locks
+from advae.registry import LATEST, Registry, collection, documents, layout, locks
 from advae.registry.layout import Layout
 from advae.registry.references import References
+from tests.registry.collecting import collect_beside_commands, meet_collection, meet_strangers
 from tests.registry.crowds import obtain_together
 from tests.registry.damages import damage_often
 from tests.registry.faulty_disk import replace_everywhere
@@ -148,6 +149,11 @@ def _on(experiment: Callable[..., Outcome], *names: str, **options: Any) -> Call
     return lambda folder: experiment(folder, *names, **options)
 
 
+def _remove_unseen(patch: pytest.MonkeyPatch) -> None:
+    remove = Registry.remove_unless
+    patch.setattr(Registry, "remove_unless", lambda self, ids, _, told: remove(self, ids, set, told))
+
+
 UNSYNCED = _in_place_of(layout, "write_synced", _write_unsynced)
 HOLD_NOTHING = _in_place_of(locks, "hold", lambda *_: nullcontext())
 
@@ -198,6 +204,21 @@ PLANTED: dict[str, Planted] = {
     "the loser replaces": Planted(
         _replace_always, _on(obtain_together, each=20, recipes=10, locked=False), "different manifests"
     ),
+    "foreign home taken": Planted(_method(Layout, "check", lambda self: None), meet_strangers, "was written into"),
+    "gc goes through links": Planted(
+        _in_place_of(collection, "_refuse_links", lambda registry: None), meet_strangers, "gone through a link"
+    ),
+    "gc removes by place": Planted(
+        _in_place_of(collection, "_find_dead", lambda folder, name: [*folder.iterdir()] if folder.is_dir() else []),
+        meet_strangers,
+        "beside the store, was removed",
+    ),
+    "gc ignores leases": Planted(
+        _in_place_of(locks, "lease", lambda *_: nullcontext()),
+        _on(collect_beside_commands, rounds=3),
+        "was leased and is lost",
+    ),
+    "gc looks once": Planted(_remove_unseen, meet_collection, "though it was needed"),
     "artifacts not hashed": Planted(
         _method(Registry, "locate", _locate_unchecked), _on(damage_often, count=200), "verify says"
     ),

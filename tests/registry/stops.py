@@ -214,7 +214,7 @@ def find_unsynced(steps: tuple[Step, ...]) -> list[str]:
     lines: list[str] = []
     for at, step in enumerate(steps):
         earlier, later = steps[:at], steps[at + 1 :]
-        if step.call in REVEALS and step.path.startswith("tmp/") and not step.target.startswith("tmp/"):
+        if step.call in REVEALS and step.path.startswith("tmp/") and step.shows:
             lines += [f"{path} is not synced before {step.name}" for path in _find_unsynced_under(step.path, earlier)]
             lines += [] if _syncs(later, _parent(step.target)) else [f"nothing syncs what {step.name} shows"]
         elif step.shows:

@@ -14,6 +14,7 @@ from advae.registry import Registry
 from advae.registry.collection import find_garbage
 from tests.cli import call, succeed
 from tests.entries import list_names, make_autoencoder_recipe, publish, read_tree
+from tests.registry.collecting import FOREIGN, write
 
 USES: dict[str, Callable[[Registry], object]] = {
     "list": lambda registry: registry.ids(),
@@ -27,25 +28,7 @@ USES: dict[str, Callable[[Registry], object]] = {
 }
 
 
-def write(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("mine")
-
-
-FOREIGN: dict[str, Callable[[Path], object]] = {
-    "a file of one's own": lambda home: write(home / "thesis.tex"),
-    "a folder of one's own": lambda home: write(home / "src" / "main.c"),
-    "both": lambda home: (write(home / "thesis.tex"), Registry(home / "entries").layout.adopt()),
-    "VERSION of another program": lambda home: write(home / "VERSION"),
-    "VERSION is a folder": lambda home: write(home / "VERSION" / "x"),
-    "tmp of one's own": lambda home: write(home / "tmp" / "notes.txt"),
-    "tmp is a link": lambda home: ((home.parent / "far").mkdir(), home.mkdir(), (home / "tmp").symlink_to("../far")),
-    "tmp is a file": lambda home: write(home / "tmp"),
-    "checkpoints of one's own": lambda home: write(home / "checkpoints" / "epoch7.npz"),
-    "refs of one's own": lambda home: write(home / "refs" / "heads" / "main"),
-    "entries of one's own": lambda home: write(home / "entries" / "monday.txt"),
-}
-INIT_TAKES = {"a file of one's own", "a folder of one's own"}
+INIT_TAKES = {"a file of one's own", "a folder of one's own", "both"}
 
 
 @pytest.mark.parametrize("what", FOREIGN)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.registry import crowds, damages, full_disks, kills, lineages, stops, thousands, trials
+from tests.registry import collecting, crowds, damages, full_disks, kills, lineages, stops, thousands, trials
 from tests.registry.planted import PLANTED
 from tests.registry.publisher import MEETING, OPERATIONS
 from tests.registry.trials import Outcome
@@ -187,6 +187,21 @@ def test_a_reader_finds_an_entry_whole_or_not_at_all(laboratory: Laboratory) -> 
 
 def test_two_at_once_come_to_what_one_after_the_other_would(laboratory: Laboratory) -> None:
     assert_kept(laboratory.run_halves(stops.meet_everywhere, list(MEETING)), 500)
+
+
+# ---------------------------------------------------------------- gc, and what is somebody else's
+
+
+def test_what_is_somebody_elses_is_left_alone(laboratory: Laboratory) -> None:
+    assert_kept(laboratory.run(collecting.meet_strangers), 250)
+
+
+def test_gc_takes_nothing_that_a_running_command_needs_and_all_when_it_is_killed(laboratory: Laboratory) -> None:
+    assert_kept(laboratory.run(collecting.collect_beside_commands, rounds=4), 4)
+
+
+def test_whoever_needs_what_gc_has_found_wins(laboratory: Laboratory) -> None:
+    assert_kept(laboratory.run(collecting.meet_collection), 30)
 
 
 # ---------------------------------------------------------------- damage

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.machine import describe_machine
+from tests.registry.collecting import collect_beside_commands, meet_collection, meet_strangers
 from tests.registry.crowds import force_together, kill_the_holder, obtain_together, read_while_written
 from tests.registry.damages import damage_often
 from tests.registry.full_disks import fill_disk, limit_file_size, read_only_home
@@ -68,6 +69,9 @@ EXPERIMENTS: dict[str, Experiment] = {
     "file-size": Experiment(lambda folder, asked: limit_file_size(folder)),
     "read-only": Experiment(lambda folder, asked: read_only_home(folder), in_memory=False),
     "full": Experiment(lambda folder, asked: fill_disk(folder), in_memory=False),
+    "strangers": Experiment(lambda folder, asked: meet_strangers(folder)),
+    "leased": Experiment(lambda folder, asked: collect_beside_commands(folder, rounds=100)),
+    "collection-met": Experiment(lambda folder, asked: meet_collection(folder)),
     "damaged": Experiment(lambda folder, asked: damage_often(folder, asked.damages, asked.seed)),
     "lists": Experiment(lambda folder, asked: time_lists(folder), in_memory=False),
     "planted": Experiment(lambda folder, asked: notice_planted(folder)),

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from advae.registry import KINDS, Registry, entries
+from advae.registry.layout import list_folder
 from advae.registry.verification import find_broken_references, find_problems
 from tests.registry.faulty_disk import replace_everywhere
 
@@ -111,13 +112,11 @@ class Visible:
 
 
 def see(home: Path) -> Visible:
-    """Return what is visible in a home, whatever it is: neither ids nor names are checked."""
+    """Return what is visible in a home, whatever it is, but for what begins with a dot: nothing else is checked."""
     shown, refs = home / "entries", home / "refs"
-    ids = frozenset(path.name for path in shown.iterdir()) if shown.is_dir() else frozenset()
-    folders = [refs / kind for kind in KINDS if (refs / kind).is_dir()]
-    return Visible(
-        ids, {f"{folder.name}/{p.name}": p.read_text().strip() for folder in folders for p in folder.iterdir()}
-    )
+    ids = frozenset(path.name for path in list_folder(shown))
+    names = {f"{kind}/{path.name}": path.read_text().strip() for kind in KINDS for path in list_folder(refs / kind)}
+    return Visible(ids, names)
 
 
 def read_entries(home: Path) -> dict[str, dict[str, bytes]]:
