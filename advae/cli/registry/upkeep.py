@@ -92,7 +92,7 @@ def _put_collected(session: Session, garbage: Garbage, gone: list[str | Path], *
     drafts = [path.name for path in paths if path in garbage.drafts]
     size = sum(garbage.sizes[id_] for id_ in ids)
     what = f"{len(ids)} entries ({size / 1e6:.2f} MB) and {len(paths)} left-over files"
-    session.tell("\n".join([f"{what} {'would be' if dry_run else 'were'} removed", *map(str, paths)]))
+    session.tell_lines([f"{what} {'would be' if dry_run else 'were'} removed", *map(str, paths)])
     if garbage.young:
         session.tell(f"{garbage.young} entries came here less than a day ago and stay; --no-grace removes them, too")
     session.put(
