@@ -24,7 +24,7 @@ import pytest
 
 from advae.autoencoders.robust import OPTIONS as ROBUST_OPTIONS
 from advae.datasets import load_dataset
-from advae.identity import SCHEMA, name_recipe
+from advae.identity import SCHEMA, digest_weights, name_recipe
 from advae.registry import Registry
 from advae.registry.bundles import write_bundle
 from tests.entries import (
@@ -231,7 +231,25 @@ def change_artifact(members: Members, content: bytes, *, of: str = "ae") -> Memb
     """Return a bundle's members with the weights of an entry replaced, digest and size in its manifest too."""
     described = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
     members = change_members(members, lambda stored: stored["artifacts"].update({WEIGHTS: described}), of=of)
-    return [(name, content if name.startswith(f"{of}-") and name.endswith(WEIGHTS) else old) for name, old in members]
+    return settle_digests(
+        [(name, content if name.startswith(f"{of}-") and name.endswith(WEIGHTS) else old) for name, old in members]
+    )
+
+
+def settle_digests(members: Members) -> Members:
+    """Return a bundle's members whose manifests name the weights of the parents that come before them."""
+    weights: dict[str, str] = {}
+    settled: Members = []
+    for name, content in members:
+        if name.endswith(MANIFEST) and b'"parent_digests": {' in content:
+            document = open_manifest(content)
+            digests = document["parent_digests"]
+            document["parent_digests"] = {id_: weights.get(id_, digest) for id_, digest in digests.items()}
+            artifacts = {file: one["sha256"] for file, one in document["artifacts"].items()}
+            weights[name.partition(".")[0]] = digest_weights(artifacts)
+            content = seal_document(document)
+        settled.append((name, content))
+    return settled
 
 
 def tell_own(document: Document) -> Document:
