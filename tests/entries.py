@@ -35,6 +35,7 @@ from advae.records import (
 )
 from advae.registry import Registry
 from advae.registry.collection import find_garbage
+from advae.registry.documents import unmark_imported
 
 WEIGHTS = "weights.npz"
 NOBODYS = "0" * 64
@@ -308,6 +309,12 @@ def watch_garbage(*ids: str) -> Iterator[set[str]]:
 def read_tree(folder: Path) -> dict[str, bytes | None]:
     """Return every path under a folder with its content, None for folders."""
     return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+def read_unmarked(home: Path) -> dict[str, bytes | None]:
+    """Return every file of a home's entries, as they were before one was imported."""
+    found = read_tree(home / "entries")
+    return {name: unmark_imported(content) if content else content for name, content in found.items()}
 
 
 def list_names(folder: Path) -> list[str]:

@@ -13,7 +13,7 @@ import shutil
 import struct
 import tarfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -241,13 +241,14 @@ def settle_digests(members: Members) -> Members:
     weights: dict[str, str] = {}
     settled: Members = []
     for name, content in members:
-        if name.endswith(MANIFEST) and b'"parent_digests": {' in content:
-            document = open_manifest(content)
-            digests = document["parent_digests"]
-            document["parent_digests"] = {id_: weights.get(id_, digest) for id_, digest in digests.items()}
+        # What is forged in other ways stays as it is.
+        with suppress(KeyError, TypeError, AttributeError, ValueError):
+            document = open_manifest(content) if name.endswith(MANIFEST) else {}
             artifacts = {file: one["sha256"] for file, one in document["artifacts"].items()}
             weights[name.partition(".")[0]] = digest_weights(artifacts)
-            content = seal_document(document)
+            known = {id_: weights[id_] for id_ in document["parent_digests"] if id_ in weights}
+            if known:
+                content = seal_document(document | {"parent_digests": document["parent_digests"] | known})
         settled.append((name, content))
     return settled
 
@@ -259,7 +260,8 @@ def tell_own(document: Document) -> Document:
     own = {name: recipe["dataset"][name] for name in ("name", "digest")}
     own_fields = {"id": name_recipe(recipe), "parents": parents, "dataset": own}
     if document["schema"] == SCHEMA:
-        own_fields["parent_digests"] = dict.fromkeys(parents, NOBODYS) | document["parent_digests"]
+        texts = [parent for parent in parents if isinstance(parent, str)]
+        own_fields["parent_digests"] = dict.fromkeys(texts, NOBODYS) | document["parent_digests"]
     return document | own_fields
 
 
@@ -282,7 +284,7 @@ def rename_family(members: Members, changes: dict[str, Change]) -> Members:
             renamed[id_] = document["id"]
             content = seal_document(document)
         made.append((f"{renamed[id_]}.{file}", content))
-    return made
+    return settle_digests(made)
 
 
 def seal_text(document: Document, old: str, new: str) -> bytes:

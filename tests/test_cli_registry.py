@@ -21,7 +21,6 @@ from advae.cli import main
 from advae.errors import DiskError
 from advae.registry import Registry, locks
 from advae.registry.bundles import write_bundle
-from advae.registry.documents import unmark_imported
 from tests.cli import Outcome, call, succeed
 from tests.entries import (
     TINY,
@@ -31,6 +30,7 @@ from tests.entries import (
     make_classifier_recipe,
     publish,
     read_tree,
+    read_unmarked,
 )
 from tests.hostile import Scene, build_scene, change_members, copy_scene, encode_bundle, rename_family, take_apart
 
@@ -431,12 +431,6 @@ def test_gc_is_refused_while_an_entry_cannot_be_read(scene: Scene) -> None:
 def bundle_of(scene: Scene, id_: str) -> bytes:
     write_bundle(scene.registry, scene.registry.manifest(id_), stream := io.BytesIO())
     return stream.getvalue()
-
-
-def read_unmarked(home: Path) -> dict[str, bytes | None]:
-    """Return every file of a home's entries, as they were before one was imported."""
-    found = read_tree(home / "entries")
-    return {name: unmark_imported(content) if content else content for name, content in found.items()}
 
 
 def test_an_import_beside_other_weights_says_what_is_to_be_done(scene: Scene) -> None:

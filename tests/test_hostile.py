@@ -17,7 +17,7 @@ import pytest
 from advae.backend import start_tensorflow
 from advae.registry import Registry
 from tests.cli import Outcome, call, succeed
-from tests.entries import list_names, read_tree
+from tests.entries import list_names, read_unmarked
 from tests.fuzz import RESULTS, TARGETS, fuzz
 from tests.hostile import (
     COMMANDS,
@@ -237,14 +237,14 @@ REPAIRS = {
 @pytest.mark.parametrize("repair", REPAIRS)
 @pytest.mark.parametrize("name", REPAIRED)
 def test_what_the_line_names_repairs_it(name: str, repair: str, scene: Scene) -> None:
-    before = read_tree(scene.home / "entries")
+    before = read_unmarked(scene.home)
     scene = lay(name, scene)
     command, whole = REPAIRS[repair]
     words = [word.format(ae=scene.ae, folder=scene.folder) for word in command]
     # Removing what others need takes them with it.
     succeed(*words, *(["--recursive"] if repair == "rm" else []), "--home", scene.home)
     succeed("registry", "verify", "--home", scene.home)
-    assert read_tree(scene.home / "entries") == (before if whole else {})
+    assert read_unmarked(scene.home) == (before if whole else {})
     assert list_names(scene.home / "tmp") == []
 
 

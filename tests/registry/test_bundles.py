@@ -20,7 +20,6 @@ from advae.errors import CorruptError, DiskError
 from advae.records import Manifest
 from advae.registry import Registry, bundles
 from advae.registry.bundles import MEMBER, read_bundle, write_bundle
-from advae.registry.documents import unmark_imported
 from tests.entries import (
     WEIGHTS,
     list_names,
@@ -31,7 +30,7 @@ from tests.entries import (
     make_run_recipe,
     publish,
     publish_family,
-    read_tree,
+    read_unmarked,
     seal,
     seal_document,
     seal_first_schema,
@@ -68,9 +67,7 @@ def take(registry: Registry, content: bytes, **options: Any) -> bundles.Imported
 
 
 def read_entries(registry: Registry) -> dict[str, bytes | None]:
-    """Return every file of the entries, as they were before one was imported."""
-    found = read_tree(registry.layout.entries)
-    return {name: unmark_imported(content) if content else content for name, content in found.items()}
+    return read_unmarked(registry.home)
 
 
 def assert_untouched(registry: Registry, before: dict[str, bytes | None]) -> None:
