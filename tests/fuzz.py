@@ -28,7 +28,7 @@ import warnings
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -663,23 +663,20 @@ def fuzz(name: str, *, examples: int, folder: Path, long: bool = False, seed: in
     target, tally = build(folder), Tally()
 
     def attempt(content: bytes) -> None:
-        weighing = weigh(traced=not sum(tally.outcomes.values()) % TRACED) if long else nullcontext(Peak())
-        with weighing as peak:
-            outcome = end(content)
-        assert peak.taken < len(content) + ROOM, f"{peak.taken >> 20} MiB for {len(content)} bytes"
-        tally.outcomes[outcome[:70]] += 1
-        tally.peak = max(tally.peak, peak.taken)
-        tally.largest = max(tally.largest, len(content))
-
-    def end(content: bytes) -> str:
+        peak = Peak()
         try:
-            return read_or_refuse(target, refusal, content)
+            with weigh(peak, traced=long and not sum(tally.outcomes.values()) % TRACED):
+                outcome = read_or_refuse(target, refusal, content)
+            assert peak.taken < len(content) + ROOM, f"{peak.taken >> 20} MiB for {len(content)} bytes"
         except Exception as defect:
             if not long:
                 raise
             reason = shorten(f"{type(defect).__name__}: {defect}")[:200]
             tally.defects[reason] = min(tally.defects.get(reason, content), content, key=len)
-            return "defect"
+            outcome = "defect"
+        tally.outcomes[outcome[:70]] += 1
+        tally.peak = max(tally.peak, peak.taken)
+        tally.largest = max(tally.largest, len(content))
 
     limits = settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     run = limits(given(target.contents)(attempt))
@@ -701,13 +698,13 @@ class Peak:
 
 
 @contextmanager
-def weigh(*, traced: bool) -> Iterator[Peak]:
+def weigh(peak: Peak, *, traced: bool) -> Iterator[None]:
     """Measure the memory that is taken meanwhile: what the process holds, or where it is traced what it asks for."""
-    peak, before = Peak(), reset_held()
+    before = reset_held()
     if traced:
         tracemalloc.start()
     try:
-        yield peak
+        yield
     finally:
         asked = tracemalloc.get_traced_memory()[1] if traced else 0
         tracemalloc.stop()
