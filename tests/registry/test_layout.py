@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -113,3 +114,28 @@ def test_a_home_that_cannot_be_is_told_in_one_line_by_every_command(
     assert (found.code, found.out, found.err.count("\n")) == (5, "", 1), found.err
     assert os.fspath(tmp_path / where) in found.err
     assert list_names(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("place", "code", "said"),
+    [
+        ("entries", errno.EXDEV, "it is on another disk than"),
+        ("entries", errno.EACCES, "Permission denied"),
+        ("refs", errno.EACCES, "Permission denied"),
+    ],
+)
+def test_where_an_entry_or_its_name_could_not_be_put_nothing_is_computed(
+    place: str, code: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry, rename = Registry(tmp_path / "home"), os.rename
+    (registry.home / "refs").mkdir(parents=True)
+
+    def refuse(source: Path, target: Path) -> None:
+        if Path(target).parent == registry.home / place:
+            raise OSError(code, os.strerror(code), str(source))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", refuse)
+    with pytest.raises(DiskError, match=rf"^cannot write to {registry.home}: {said}.*: {registry.home / place}$"):
+        registry.obtain(make_autoencoder_recipe(), lambda: pytest.fail("computed"))
+    assert list_names(registry.layout.tmp) == []
