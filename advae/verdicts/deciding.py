@@ -23,6 +23,9 @@ AT_EVERY_EPS = ("adaptive", "black-box", "convergence")
 OF_MEMBERS = ("monotone", "convergence", "best-iterate")
 """Checks on what one attack does in its steps and at its eps, of which an ensemble has none, or often one only."""
 
+ON_ALL_ROWS = ("iterative", "ensemble")
+"""Checks that look at all rows of a norm, so that they say the same whichever of them is asked about."""
+
 GRAVEST: tuple[Status, ...] = ("FAIL", "WARN", "PASS", "NOT RUN")
 
 
@@ -106,7 +109,8 @@ def _counts(name: str, row: Attacked, first: Attacked, own: Verdict) -> bool:
     smaller one; and what cannot be told at the reported eps may be elsewhere.
     """
     larger = name == "undefended" and key_eps(row.eps) > key_eps(first.eps)
-    return name in AT_EVERY_EPS or name in SINGLE or larger or own.status == "NOT RUN"
+    absent = own.status == "NOT RUN" and name not in ON_ALL_ROWS
+    return name in AT_EVERY_EPS or name in SINGLE or larger or absent
 
 
 def _add(verdict: Verdict, where: str) -> Verdict:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from advae.attacks import ATTACKS
@@ -92,15 +93,31 @@ def _find_range(recipe: RunRecipe, metrics: RunMetrics) -> tuple[float, float]:
 def judge_monotone(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
     """A larger budget contains the smaller one."""
     results = metrics.results
-    pairs = [(small, large) for small in results for large in results if key_eps(small.eps) < key_eps(large.eps)]
-    if not pairs:
+    rises = [*_find_rises(results)]
+    if not rises:
         return not_run("monotone")
-    small, large = max(pairs, key=lambda pair: pair[1].accuracy - pair[0].accuracy_interval[1])
+    # Of equal ones the first.
+    _, first, second = max(rises)
+    small, large = results[-first], results[-second]
     rise = large.accuracy - small.accuracy
     if large.accuracy > small.accuracy_interval[1]:
         what = f"{show_share(small.accuracy)} are left at eps {small.eps:.4g}, {show_share(large.accuracy)} at"
         return say("monotone", "FAIL", f"{what} {large.eps:.4g}: the attack does not use its budget", rise)
     return say("monotone", "PASS", f"accuracy never rises with eps beyond its interval ({len(results)} eps)", rise)
+
+
+def _find_rises(results: Sequence[EpsResult]) -> Iterator[tuple[float, int, int]]:
+    """Yield how far each accuracy lies above the lowest end of an interval at a smaller eps, and the places of both.
+
+    The places are negative: the largest rise is the first of equal ones. In one pass, since eps may be thousands.
+    """
+    least: list[tuple[float, int]] = []
+    ranked = sorted(enumerate(results), key=lambda one: key_eps(one[1].eps))
+    for _, group in groupby(ranked, key=lambda one: key_eps(one[1].eps)):
+        same = [*group]
+        for end, place in least:
+            yield from ((large.accuracy - end, -place, -other) for other, large in same)
+        least = [min([*least, *((one.accuracy_interval[1], place) for place, one in same)])]
 
 
 def judge_gradients(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:

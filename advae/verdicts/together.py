@@ -263,7 +263,10 @@ def _pick_undefended(case: Case, *, same_attack: bool) -> list[Attacked]:
     if same_attack:
         method = subject.recipe.method
         return [row for row in case.undefended if row.recipe.method == method and row.is_beside(subject)]
-    return [row for row in case.undefended if np.array_equal(row.sample_ids, subject.sample_ids)]
+    # The rows of a run, of which there may be thousands, share its samples.
+    runs = {row.id: row.sample_ids for row in case.undefended}
+    same = {id_ for id_, ids in runs.items() if np.array_equal(ids, subject.sample_ids)}
+    return [row for row in case.undefended if row.id in same]
 
 
 def find_worst(verdicts: Iterable[Verdict]) -> list[Verdict]:
