@@ -53,6 +53,7 @@ from advae.registry.bundles import read_bundle, write_bundle
 from advae.registry.collection import find_garbage
 from advae.registry.verification import find_problems
 from advae.requests import AutoencoderRequest, ClassifierRequest, NetworkRequest
+from tests import changed_runs
 from tests.cli import call
 from tests.entries import WEIGHTS, encode_npz, list_names, locate, make_metrics, seal_document, seal_first_schema
 from tests.hostile import (
@@ -74,6 +75,7 @@ from tests.hostile import (
     guard_memory,
     open_manifest,
     put_members,
+    rename_family,
     set_fields,
     take_apart,
     tell_own,
@@ -641,6 +643,41 @@ def target_bundles(folder: Path) -> Target:
     return Target(contents(), read)
 
 
+# ---------------------------------------------------------------- runs in a report
+
+
+def change_family(draw: Draw, members: Members) -> Members:
+    """Return a family one of whose manifests says something else, its id and its children's as they now are."""
+    chosen = pick(draw, "run", "run", "run", *{name.partition("-")[0] for name, _ in members})
+
+    def change(document: Document) -> None:
+        changed = change_document(draw, json.loads(json.dumps(document)))
+        # What is no manifest at all is another target's.
+        if {"recipe", "metrics", "artifacts"} <= changed.keys():
+            document |= {name: changed[name] for name in ("recipe", "metrics", "artifacts")}
+
+    try:
+        return rename_family(members, {chosen: change})
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return members
+
+
+def target_reports(folder: Path) -> Target:
+    scene = changed_runs.Scene(folder)
+
+    @st.composite
+    def contents(draw: Draw) -> bytes:
+        members = changed_runs.draw_family(draw, folder / "family")
+        how = pick(draw, "", "arrays", "manifest", "manifest")
+        if how == "arrays":
+            members = changed_runs.change_arrays(draw, members)
+        elif how:
+            members = change_family(draw, members)
+        return encode_bundle(members)
+
+    return Target(contents(), scene.read)
+
+
 TARGETS: dict[str, tuple[Callable[[Path], Target], type[AdvaeError]]] = {
     "manifest": (target_manifests, CorruptError),
     "idx": (target_idx, DatasetError),
@@ -648,6 +685,7 @@ TARGETS: dict[str, tuple[Callable[[Path], Target], type[AdvaeError]]] = {
     "weights": (target_weights, CorruptError),
     "model": (target_models, CorruptError),
     "bundle": (target_bundles, CorruptError),
+    "report": (target_reports, CorruptError),
 }
 """Name -> what builds the target in a folder, and the only error that it may raise."""
 

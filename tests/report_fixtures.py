@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -51,12 +52,17 @@ def resize_images(x: np.ndarray[Any, Any], side: int) -> np.ndarray[Any, Any]:
     return x.reshape(-1, SIDE, SIDE)[:, steps][:, :, steps].reshape(len(x), -1)
 
 
-def load_images(n: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Return real 8 x 8 digits: float32 (n, 64) in [0, 1] and int64 (n,)."""
+@cache
+def load_all_images() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     from sklearn.datasets import load_digits
 
-    digits = load_digits()
-    return (digits.data[:n] / 16).astype(np.float32), digits.target[:n].astype(np.int64)
+    return load_digits(return_X_y=True)  # type: ignore[no-any-return]
+
+
+def load_images(n: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return real 8 x 8 digits: float32 (n, 64) in [0, 1] and int64 (n,)."""
+    x, y = load_all_images()
+    return (x[:n] / 16).astype(np.float32), y[:n].astype(np.int64)
 
 
 def make_views(*, plane: bool = False, side: int = SIDE, along: int = 4) -> dict[str, np.ndarray[Any, Any]]:

@@ -58,6 +58,23 @@ def test_all_climbs_the_ladder_on_the_same_samples(home: Path, trained: Trained)
     again = attack(home, "--clf", trained.nn_behind, "--method", "bim", "--eps", "0.1", "--threat", "all", "--json")
     assert [run["id"] for run in again.json["runs"]] == [run["id"] for run in runs]
     assert {run["cached"] for run in again.json["runs"]} == {True}
+    refuse_forged(home, runs[0])
+
+
+def refuse_forged(home: Path, run: dict[str, Any]) -> None:
+    """Hold that no command gives out a run whose outcomes say something else; it is there again afterwards."""
+    registry = Registry(home)
+    stored = registry.manifest(run["id"])
+    recipe, metrics = stored.as_run()
+    arrays = {name: registry.read_arrays(stored, name) for name in stored.artifacts}
+    forged = metrics.model_copy(update={"clean_accuracy": 0.125})
+    registry.publish(recipe, forged, arrays, source=stored.source, replace=True)
+    command = ("--clf", recipe.classifier, "--method", "bim", "--eps", "0.1", "--threat", recipe.threat)
+    for more in ((), ("--json",), ("--fail-under", "0.01")):
+        outcome = attack(home, *command, *more)
+        assert (outcome.code, outcome.out) == (4, "")
+        assert f"{run['id']} contradicts itself: its manifest says clean_accuracy 0.125" in outcome.err
+    registry.publish(recipe, metrics, arrays, source=stored.source, replace=True)
 
 
 def test_an_undefended_twin_that_is_missing_is_trained_for_all_and_asked_for_by_name(

@@ -131,6 +131,46 @@ def test_every_float_survives_json_exactly(eps: list[float]) -> None:
     assert [value.hex() for value in back.eps] == [value.hex() for value in eps]
 
 
+BEYOND: dict[str, tuple[Any, ...]] = {
+    "metrics.n": (0, -1, 2**60),
+    "metrics.clean_accuracy": (7.0, -0.1, "nan"),
+    "metrics.clean_accuracy_interval": ([0.5, 0.4], [0.0, 1.1]),
+    "metrics.results": ([],),
+    "metrics.class_counts": ([-1],),
+    "metrics.start_range": ([1.0, 0.0], [0.0, 1e308]),
+    "metrics.samples_digest": ("\x1b[2J",),
+    "metrics.results.0.eps": (1e308, -0.1),
+    "metrics.results.0.accuracy": (1.0000001, -1e-9),
+    "metrics.results.0.attack_success_rate": (2.0,),
+    "metrics.results.0.linf_max": (-1.0, 1e308),
+    "metrics.results.0.targets": ([-1], [65_536]),
+    "metrics.results.0.loss_curve": ([[0, 1e308]], [[-1, 0.0]]),
+    "recipe.eps": ([], [1e308], [-0.1]),
+    "recipe.target": (-1,),
+    "recipe.steps": (0,),
+    "recipe.dataset.classes": ([], ["a"], ["a"] * 65_537),
+    "recipe.dataset.name": ("a" * 100_001,),
+}
+
+
+@pytest.mark.parametrize(("field", "values"), BEYOND.items(), ids=list(BEYOND))
+def test_a_number_beyond_its_range_is_refused(field: str, values: tuple[Any, ...]) -> None:
+    for value in values:
+        document = seal(RECIPES["run"]).model_dump(mode="json")
+        *way, last = (int(part) if part.isdecimal() else part for part in field.split("."))
+        node: Any = document
+        for key in way:
+            node = node[key]
+        node[last] = value
+        with pytest.raises(ValidationError):
+            Manifest.model_validate(document)
+
+
+def test_what_a_training_that_diverges_measures_is_no_fault() -> None:
+    History(loss=(1e30, 3e38), validation_loss=(-1e38,), seconds=0.0)
+    AutoencoderMetrics(history=None, test_mse=3e38, output_range=(-3e38, 3e38))
+
+
 # ---------------------------------------------------------------- identity
 
 

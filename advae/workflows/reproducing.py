@@ -92,7 +92,7 @@ def _measure_speed(registry: Registry, cells: Iterable[Cell]) -> float:
         manifest = registry.find(cell.id) if cell.level != "attacks" else None
         metrics = manifest.metrics if manifest else None
         history = metrics.history if isinstance(metrics, AutoencoderMetrics | ClassifierMetrics) else None
-        if history and cell.cost >= LARGE_ENOUGH:
+        if history and history.seconds > 0 and cell.cost >= LARGE_ENOUGH:
             speeds.append(cell.cost / history.seconds)
     return median(speeds) if speeds else DEFAULT_SPEED
 
