@@ -967,6 +967,7 @@ add_family(
     PREDICTED,
     encode_npz({"0.0.npy": encode_npy("(70000,)", bytes(280_000))}),
     of="clf",
+    ae=in_recipe("dataset.classes", [str(n) for n in range(8_000)]),
     clf=lambda stored: (
         in_recipe("model", "mlp")(stored),
         in_recipe("dataset.classes", [str(n) for n in range(8_000)])(stored),
