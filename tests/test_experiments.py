@@ -351,10 +351,15 @@ def test_a_plan_of_any_size_and_depth_is_refused_in_a_line(tmp_path: Path, text:
     assert len(str(error.value)) < 1000
 
 
-def test_what_is_no_file_is_no_plan(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    for path in (tmp_path, tmp_path / "pipe", Path("/dev/zero")):
-        with pytest.raises(UsageError, match=r"^cannot read plan .*: it is not a regular file$"):
+def test_a_plan_may_come_through_a_pipe_but_must_end(tmp_path: Path) -> None:
+    """As from ``--plan <(...)``."""
+    reader, writer = os.pipe()
+    os.write(writer, SMALL.encode())
+    os.close(writer)
+    assert read_experiment(Path(f"/dev/fd/{reader}")) == read_experiment(write(tmp_path, SMALL))
+    os.close(reader)
+    for path, why in ((tmp_path, "Is a directory"), (Path("/dev/zero"), "it is longer than 1048576 bytes")):
+        with pytest.raises(UsageError, match=rf"^cannot read plan {path}: {why}"):
             read_experiment(path)
 
 
@@ -382,7 +387,8 @@ def test_what_is_there_takes_no_time(tmp_path: Path) -> None:
 
 def test_more_work_is_foretold_to_take_longer(tmp_path: Path) -> None:
     def foretell(experiment: Experiment) -> dict[str, float]:
-        surveyed = survey(Registry(tmp_path), lay_out(Workspace(Registry(tmp_path)), experiment))
+        registry = Registry(tmp_path / "home")
+        surveyed = survey(registry, lay_out(Workspace(registry), experiment))
         return {level: surveyed.estimate_seconds(level) for level in LEVELS}
 
     few = read_experiment(write(tmp_path, SMALL))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -13,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Field, Strict, ValidationError
 
-from advae.arrayfiles import explain, read_regular
+from advae.arrayfiles import explain
 from advae.errors import BudgetError, UsageError, unknown
 from advae.paths import to_path
 from advae.precisions import FLOAT32
@@ -195,7 +194,7 @@ def read_experiment(path: Path | None = None) -> Experiment:
     """
     path = path or PAPER
     try:
-        text = _decode(read_regular(os.fspath(path), LONGEST))
+        text = _decode(_read(path))
     except UnicodeDecodeError as error:
         raise UsageError(f"bad plan {path}: not UTF-8 text, at byte {error.start}") from None
     except (OSError, ValueError) as error:
@@ -213,6 +212,15 @@ def read_experiment(path: Path | None = None) -> Experiment:
         raise UsageError(f"bad plan {path}: {problem}")
     places = tuple(_place(name, path.parent) for name in experiment.datasets)
     return experiment.model_copy(update={"datasets": places})
+
+
+def _read(path: Path) -> bytes:
+    """Return all of a plan, which may come through a pipe. Raises ValueError for one that is too long; OSError."""
+    with path.open("rb") as stream:
+        content = stream.read(LONGEST + 1)
+    if len(content) > LONGEST:
+        raise ValueError(f"it is longer than {LONGEST} bytes")
+    return content
 
 
 def _decode(content: bytes) -> str:
