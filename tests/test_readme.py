@@ -120,3 +120,11 @@ def test_every_file_that_a_document_names_exists() -> None:
     named = {name for document in documents for name in re.findall(r"tests/[\w/]+\.\w+", document.read_text())}
     assert len(named) > 5
     assert [name for name in sorted(named) if not (root / name).is_file()] == []
+
+
+def test_every_test_that_security_names_exists() -> None:
+    text = (README.parent / ".github" / "SECURITY.md").read_text()
+    files = {path.name: path.read_text() for path in (README.parent / "tests").rglob("test_*.py")}
+    named = re.findall(r"`(?:tests/(?:\w+/)*)?(test_\w+\.py)(?:::(\w+))?`", text)
+    assert len(named) > 50
+    assert [one for one in named if f"def {one[1]}" not in files.get(one[0], "")] == []

@@ -245,6 +245,11 @@ def test_no_experiment_starts_tensorflow(laboratory: Laboratory) -> None:
     assert not {"tensorflow", "keras", "sklearn"} & modules
 
 
+def test_nothing_is_read_over_other_weights_than_it_was_made_from(laboratory: Laboratory) -> None:
+    outcome = laboratory.run(lineages.mix_weights)
+    assert_kept(outcome, 2 * 3 * 3)
+
+
 # ---------------------------------------------------------------- thousands of entries; last, when all else is quiet
 
 
@@ -252,8 +257,3 @@ def test_no_experiment_starts_tensorflow(laboratory: Laboratory) -> None:
 def test_thousands_of_entries_are_listed_and_completed_in_the_promised_time(laboratory: Laboratory) -> None:
     outcome = laboratory.run(thousands.time_lists, in_memory=False)
     assert_kept(outcome, 5000)
-
-
-def test_nothing_is_read_over_other_weights_than_it_was_made_from(laboratory: Laboratory) -> None:
-    outcome = laboratory.run(lineages.mix_weights)
-    assert_kept(outcome, 2 * 3 * 3)
