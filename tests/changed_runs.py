@@ -38,7 +38,10 @@ def pick(draw: Draw, *values: Any) -> Any:
 # ---------------------------------------------------------------- odd, and in order
 
 REALS = (0.0, -1e100, 1e100, 1e39, -1.0, 0.5, 1e-320, 3.0)
-NAMES = ("x", "digits", "mnist", "<b>", "=1+1", "", "a\nb", "\u202e", "\udcff", "9" * 300)
+OBEYED = re.compile("[\x1b\x9b\u202a-\u202e\u2066-\u2069\u200b-\u200f\ud800-\udfff]")
+"""What moves a cursor, turns the direction of reading, or is no character."""
+
+NAMES = ("\x1b[2J", "x", "digits", "mnist", "<b>", "=1+1", "", "a\nb", "\u202e", "\udcff", "9" * 300)
 
 
 def draw_history(draw: Draw) -> History | None:
@@ -243,6 +246,9 @@ class Scene:
         for name, text in texts.items():
             # Neither a coordinate nor a cell.
             assert not re.search(r'[\s,">(|](nan|-?inf)(?=[\s,"<)%|])', text), name
+            # JSON of names may hold what its own escapes are for.
+            assert name == "json" or not OBEYED.search(text), name
+        assert not OBEYED.search(done.err)
         return document, done.err
 
     def _fail(self, what: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.machine import describe_machine
+from tests.registry.ancestry import walk_lineages
 from tests.registry.collecting import collect_beside_commands, meet_collection, meet_strangers
 from tests.registry.crowds import force_together, kill_the_holder, obtain_together, read_while_written
 from tests.registry.damages import damage_often
@@ -52,6 +54,14 @@ def notice_planted(folder: Path) -> Outcome:
     return outcome
 
 
+def call_among_canaries() -> Outcome:
+    """Call every command, and processes side by side, in a folder of modules; it starts TensorFlow, so elsewhere."""
+    tests = ["tests/test_canaries.py", "tests/test_pools.py::test_side_by_side_gives_what_one_after_the_other_gives"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1000, cwd=Path(__file__).parents[2])
+    return Outcome(len(tests), [] if done.returncode == 0 else done.stdout.splitlines()[-20:])
+
+
 EXPERIMENTS: dict[str, Experiment] = {
     "killed": Experiment(lambda folder, asked: kill_often(folder, asked.kills, asked.seed), in_memory=False),
     "stopped": Experiment(lambda folder, asked: stop_everywhere(folder)),
@@ -66,6 +76,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "holder-killed": Experiment(lambda folder, asked: kill_the_holder(folder, rounds=10), in_memory=False),
     "read-while-written": Experiment(lambda folder, asked: read_while_written(folder, rounds=1000), in_memory=False),
     "names-and-parents": Experiment(lambda folder, asked: mix_weights(folder, rounds=100, bundles=10, seed=asked.seed)),
+    "lineages": Experiment(lambda folder, asked: walk_lineages(folder, chain=10_000, depth=1000)),
     "file-size": Experiment(lambda folder, asked: limit_file_size(folder)),
     "read-only": Experiment(lambda folder, asked: read_only_home(folder), in_memory=False),
     "full": Experiment(lambda folder, asked: fill_disk(folder), in_memory=False),
@@ -74,6 +85,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "collection-met": Experiment(lambda folder, asked: meet_collection(folder)),
     "damaged": Experiment(lambda folder, asked: damage_often(folder, asked.damages, asked.seed)),
     "lists": Experiment(lambda folder, asked: time_lists(folder), in_memory=False),
+    "canaries": Experiment(lambda folder, asked: call_among_canaries(), in_memory=False),
     "planted": Experiment(lambda folder, asked: notice_planted(folder)),
 }
 
