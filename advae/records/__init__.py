@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from advae.identity import SAMPLES
 from advae.records.base import LARGEST, MAX_CLASSES, Names, Reals, Record, Scalar
-from advae.records.budgets import SMALLEST, find_eps, key_eps, unite_eps, vanishes
+from advae.records.budgets import SMALLEST, find_eps, key_eps, place_eps, unite_eps, vanishes
 from advae.records.datasets import MAX_SIDE, Dataset, DatasetRef, ImageRanges
 from advae.records.manifests import ADVERSARIAL, OUTCOMES, Artifact, DatasetKey, Manifest
 from advae.records.recipes import (
@@ -87,6 +87,7 @@ __all__ = [
     "entry_id",
     "find_eps",
     "key_eps",
+    "place_eps",
     "unite_eps",
     "vanishes",
 ]

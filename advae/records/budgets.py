@@ -29,11 +29,11 @@ def vanishes(number: float) -> bool:
 
 def find_eps(several: Sequence[float], eps: float) -> int | None:
     """Return the place of a budget among several, None where it is none of them."""
-    return _place_keys(tuple(several)).get(key_eps(eps))
+    return place_eps(tuple(several)).get(key_eps(eps))
 
 
 @lru_cache(maxsize=64)
-def _place_keys(several: tuple[float, ...]) -> dict[float, int]:
+def place_eps(several: tuple[float, ...]) -> dict[float, int]:
     """Return where each budget stands first: a run may have thousands, each of which is looked for."""
     return {key_eps(eps): place for place, eps in reversed([*enumerate(several)])}
 

@@ -30,7 +30,7 @@ from advae.report.paper import find_counterparts, tabulate_paper
 from advae.report.runs import Run
 from advae.report.scores import SHOWN, Findings, Scores, select_shown, tabulate_matrix, tabulate_report
 from advae.report.seeds import find_spreads, tabulate_spreads
-from advae.report.tables import tabulate_accuracy
+from advae.report.tables import explain_rows, tabulate_accuracy
 from advae.report.wording import BENEFIT, NOT_RUN
 
 
@@ -57,7 +57,8 @@ def _tabulate_headlines(findings: Findings) -> Iterator[Part]:
 
 
 def _tabulate_accuracy(findings: Findings) -> Iterator[Part]:
-    yield Part(tabulate_accuracy(findings.comparison), {})
+    aside = explain_rows(findings.comparison, "report.csv")
+    yield Part(tabulate_accuracy(findings.comparison), {}, aside=aside)
 
 
 def _tabulate_paper(findings: Findings) -> Iterator[Part]:
@@ -75,7 +76,10 @@ def _tabulate_activations(findings: Findings) -> Iterator[Part]:
 def _tabulate_controls(findings: Findings) -> Iterator[Part]:
     for contest in find_contests(findings.comparison):
         grid = tabulate_contest(contest) if contest.matches else Grid(contest.name, (), ())
-        yield Part(grid, {}, contest.name, _tell_missing(contest), contest.command or "")
+        aside = " ".join(
+            filter(None, (explain_rows(findings.comparison, "report-controls.csv"), _tell_missing(contest)))
+        )
+        yield Part(grid, {}, contest.name, aside, contest.command or "")
 
 
 def _tell_missing(contest: Contest) -> str:
@@ -85,12 +89,13 @@ def _tell_missing(contest: Contest) -> str:
 def _tabulate_seeds(findings: Findings) -> Iterator[Part]:
     spreads = find_spreads(findings.comparison)
     if spreads:
-        yield Part(tabulate_spreads(spreads), {})
+        yield Part(tabulate_spreads(spreads), {}, aside=explain_rows(findings.comparison, "report-seeds.csv"))
 
 
 def _tabulate_ladders(findings: Findings) -> Iterator[Part]:
+    aside = explain_rows(findings.comparison, "report-ladder.csv")
     for pipeline in findings.comparison.pipelines:
-        yield Part(tabulate_ladder(pipeline), {"classifier_id": pipeline.id}, LADDER)
+        yield Part(tabulate_ladder(pipeline), {"classifier_id": pipeline.id}, LADDER, aside)
 
 
 def _tabulate_verdicts(findings: Findings) -> Iterator[Part]:

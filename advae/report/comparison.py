@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from advae.errors import CorruptError, NotFoundError
-from advae.records import Manifest, find_eps
+from advae.records import Manifest
 from advae.report.judging import judge_pipeline, judge_row
 from advae.report.labels import Labels, label_datasets, name_dataset
 from advae.report.networks import Network, open_network
@@ -147,9 +147,7 @@ def _judge(pipeline: Pipeline, finder: CounterpartFinder) -> Pipeline:
 def _build_rows(run: Run, finder: CounterpartFinder) -> Iterator[Row]:
     for index, eps in enumerate(run.recipe.eps):
         own = Measured(run, index)
-        other = finder.find(run, eps) if run.defended else run
-        place = find_eps(other.recipe.eps, eps) if other else None
-        yield Row(own, Measured(other, place) if other and place is not None else None)
+        yield Row(own, finder.find(run, eps) if run.defended else own)
 
 
 def _list_networks(shelf: _Shelf, rows: Iterable[Row], more: Iterable[Manifest], labels: Labels) -> Iterator[Network]:

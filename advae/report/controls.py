@@ -10,6 +10,7 @@ from advae.report.grids import Cell, Grid, show_eps, show_share
 from advae.report.pairing import identify_attack
 from advae.report.rows import Comparison, Pipeline, Row
 from advae.report.runs import Measured
+from advae.report.selection import select_eps
 from advae.report.wording import (
     CONTROLS,
     NOT_RUN,
@@ -98,16 +99,14 @@ def _match_rows(pipelines: list[Pipeline]) -> list[dict[str, Row]]:
     """Return the rows of each attack, eps and set of samples, by classifier; the worst where there are several."""
     found: dict[tuple[object, ...], dict[str, Row]] = {}
     for pipeline in pipelines:
+        # Of a run, which may have thousands of rows, once.
+        attacks = {run.id: identify_attack(run) for run in pipeline.runs}
         for row in pipeline.rows:
             if row.valid:
-                group = found.setdefault(_identify(row), {})
+                group = found.setdefault((attacks[row.id], row.terms), {})
                 best = group.setdefault(pipeline.id, row)
                 group[pipeline.id] = pick_strongest([best, row])
     return list(found.values())
-
-
-def _identify(row: Row) -> tuple[object, ...]:
-    return identify_attack(row.run), *row.terms
 
 
 def _build_match(autoencoders: list[Pipeline], rows: dict[str, Row]) -> Match | None:
@@ -126,7 +125,8 @@ def tabulate_contest(contest: Contest) -> Grid:
     """Return what is left without, behind each control and behind each autoencoder, and what that brings."""
     columns = list(_list_columns(contest))
     titles = ("attack", "threat", "eps", "without", *(title for title, _ in columns))
-    rows = (_write_match(match, [pipeline for _, pipeline in columns]) for match in contest.matches)
+    shown = select_eps(contest.matches, lambda match: (match.first.id, match.first.eps, match.first.accuracy))
+    rows = (_write_match(match, [pipeline for _, pipeline in columns]) for match in shown)
     return Grid(f"Controls and autoencoders: {contest.name}", titles, tuple(rows))
 
 

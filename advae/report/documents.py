@@ -48,6 +48,7 @@ from advae.report.schema import (
 )
 from advae.report.scores import Findings, Scores
 from advae.report.seeds import Spread, find_spreads
+from advae.report.selection import MANY_EPS
 from advae.report.threat_models import ORDER, describe_threat
 from advae.report.wording import CONTROLS, name_kind, name_pipeline
 
@@ -55,6 +56,8 @@ from advae.report.wording import CONTROLS, name_kind, name_pipeline
 def render_json(findings: Findings) -> str:
     """Return everything that the report shows as one JSON document, its numbers unrounded."""
     document = build_document(findings).model_dump(mode="json", by_alias=True)
+    if any(len(run.recipe.eps) > MANY_EPS for run in findings.comparison.runs):
+        return json.dumps(document, separators=(",", ":"), allow_nan=False) + "\n"
     return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
 
@@ -263,8 +266,8 @@ def _describe_run(run: Run, scores: Iterable[Scores]) -> RunEntry:
 
 def _describe_scores(scores: Scores) -> ScoresEntry:
     report = {key: _describe_group(group) for key, group in scores.report.items()}
-    matrix = None if scores.is_large else scores.matrix
-    counts = scores.confusions if scores.is_large else None
+    matrix = None if scores.is_sparse else scores.matrix
+    counts = scores.confusions if scores.is_sparse else None
     return ScoresEntry(eps=scores.eps, confusion_matrix=matrix, confusion_counts=counts, classification_report=report)
 
 

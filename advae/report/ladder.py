@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from advae.records import Norm, key_eps, unite_eps
 from advae.report.grids import Cell, Grid
 from advae.report.rows import Pipeline, Row
+from advae.report.selection import select_eps
 from advae.report.threat_models import list_rungs, place_threat
 from advae.report.wording import NOT_RUN, format_eps, format_rate, name_attack
 from advae.verdicts import NOT_VALID, find_strongest
@@ -57,13 +58,17 @@ def list_budgets(pipeline: Pipeline) -> list[Budget]:
 
 def tabulate_ladder(pipeline: Pipeline) -> Grid:
     """Return the ladder as a table: a row for each threat model, a column for each eps."""
-    budgets = list_budgets(pipeline)
+    rungs = build_ladder(pipeline)
+    budgets = select_eps(list_budgets(pipeline), lambda budget: (budget[0], budget[1], _find_lowest(rungs, budget)))
     several = len({run.sample_key for run in pipeline.runs}) > 1
     titles = ("what the attacker knows", *(_name_budget(budget) for budget in budgets))
-    rows = (
-        (rung.threat, *(_write_cell(rung, budget, several) for budget in budgets)) for rung in build_ladder(pipeline)
-    )
+    rows = ((rung.threat, *(_write_cell(rung, budget, several) for budget in budgets)) for rung in rungs)
     return Grid("What each attacker leaves", titles, tuple(rows))
+
+
+def _find_lowest(rungs: Iterable[Rung], budget: Budget) -> float:
+    """Return what is left of a pipeline at a budget; 1 where no valid attack says so."""
+    return min((row.accuracy for rung in rungs if (row := rung.worst[budget])), default=1.0)
 
 
 def _name_budget(budget: Budget) -> str:

@@ -284,12 +284,12 @@ def _describe_found(name: str, found: Found | None) -> Line:
 def list_matrix_lines(findings: Findings) -> Iterator[Line]:
     """Yield a line for each run, eps (None: the unchanged images), true class and predicted class.
 
-    Of many classes, for those above 0.
+    Of many classes, or at many eps, for those above 0.
     """
     for run in findings.comparison.runs:
         names = run.recipe.dataset.classes
         for scores in findings.scores[run.id]:
-            for label, predicted, count in scores.confusions if scores.is_large else _list_cells(scores.matrix):
+            for label, predicted, count in scores.confusions if scores.is_sparse else _list_cells(scores.matrix):
                 yield {
                     "run": run.id,
                     "eps": scores.eps,

@@ -15,8 +15,9 @@ from advae.report.headlines import Headline, explain_headline, write_headlines
 from advae.report.rows import Comparison
 from advae.report.runs import Run
 from advae.report.scores import Findings
+from advae.report.selection import list_eps
 from advae.report.threat_models import describe_threat
-from advae.report.wording import IMPORTED_EXPLAINED, describe_run, format_eps, name_attack, name_pipeline
+from advae.report.wording import IMPORTED_EXPLAINED, describe_run, name_attack, name_pipeline
 
 MARKS = re.compile(r"([\\`*_\[\]|~#!$])")
 HEADLINES = "What is left under the strongest attack"
@@ -96,8 +97,7 @@ def _write_pipelines(findings: Findings) -> Iterator[str]:
 
 
 def _name_run(run: Run) -> str:
-    eps = ", ".join(map(format_eps, run.recipe.eps))
-    return f"{name_attack(run)}, {run.recipe.threat}, eps {eps}: {run.id}"
+    return f"{name_attack(run)}, {run.recipe.threat}, eps {list_eps(run.recipe.eps)}: {run.id}"
 
 
 def _write_parts(parts: Iterable[Part], mark: str) -> Iterator[str]:

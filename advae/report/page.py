@@ -30,8 +30,9 @@ from advae.report.rows import Comparison, Pipeline, Row
 from advae.report.runs import Run
 from advae.report.scores import REPORT_COLUMNS, Findings, Scores, select_shown, tabulate_matrix, tabulate_report
 from advae.report.seeds import find_spreads, tabulate_spreads
+from advae.report.selection import list_eps
 from advae.report.standings import find_standings
-from advae.report.tables import COLUMNS, Column, is_valid
+from advae.report.tables import COLUMNS, Column, explain_rows, is_valid, select_rows
 from advae.report.templates import render_template
 from advae.report.threat_models import describe_threat
 from advae.report.wording import (
@@ -41,7 +42,6 @@ from advae.report.wording import (
     NOT_ESTABLISHED,
     NOT_RUN,
     describe_run,
-    format_eps,
     format_rate,
     name_attack,
     name_autoencoder,
@@ -123,7 +123,11 @@ def render_page(findings: Findings) -> str:
         panels={run.id: [_build_panel(run, one) for one in shown[run.id]] for run in comparison.runs},
         places={pipeline.id for pipeline in comparison.pipelines} | {run.id for run in comparison.runs},
         report_columns=REPORT_COLUMNS,
-        rows=[(is_valid(row), tuple(_list_cells(row))) for row in comparison.table_rows],
+        rows=[(is_valid(row), tuple(_list_cells(row))) for row in select_rows(comparison)],
+        rows_explained=explain_rows(comparison, "report.csv"),
+        ladder_explained=explain_rows(comparison, "report-ladder.csv"),
+        contests_explained=explain_rows(comparison, "report-controls.csv"),
+        spreads_explained=explain_rows(comparison, "report-seeds.csv"),
         spreads=find_spreads(comparison),
         paper=tabulate_paper(counterparts) if counterparts else None,
         paper_explained=EXPLANATION,
@@ -137,7 +141,7 @@ def render_page(findings: Findings) -> str:
         describe_place=describe_place,
         describe_threat=describe_threat,
         explain_doubt=explain_doubt,
-        format_eps=format_eps,
+        list_eps=list_eps,
         format_rate=format_rate,
         name_attack=name_attack,
         name_pipeline=name_pipeline,

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from advae.errors import CorruptError, NotFoundError
-from advae.records import Manifest, RunRecipe, find_eps
+from advae.records import Manifest, RunRecipe, key_eps, place_eps
 from advae.report.labels import Labels
-from advae.report.runs import Run, open_run
+from advae.report.runs import Measured, Run, open_run
 
 if TYPE_CHECKING:
     from advae.registry import Registry
@@ -30,17 +30,21 @@ class CounterpartFinder:
         self._opened = {run.id: run for run in opened}
         bare = [manifest for manifest in registry.entries("run") if self._is_undefended(manifest)]
         self._undefended = drop_copies(bare)
+        self._places = {manifest.id: place_eps(manifest.as_run()[0].eps) for manifest in self._undefended}
 
-    def find(self, run: Run, eps: float) -> Run | None:
-        """Return the fitting run whose options are nearest, the newest of equals; None where none fits.
+    def find(self, run: Run, eps: float) -> Measured | None:
+        """Return the fitting run whose options are nearest, the newest of equals, at an eps; None where none fits.
 
         The threat model is not compared: without an autoencoder there is only one, and it is the counterpart of all.
         """
-        fitting = (manifest for manifest in self._undefended if _is_same_attack(run.recipe, manifest.recipe, eps))
+        key = key_eps(eps)
+        at_eps = (manifest for manifest in self._undefended if key in self._places[manifest.id])
+        fitting = (manifest for manifest in at_eps if _is_same_attack(run.recipe, manifest.recipe))
         opened = (self._open(manifest) for manifest in fitting)
         candidates = [other for other in opened if other and _is_comparable(run, other)]
         # ``max`` keeps the first of equals, and the registry lists the newest first.
-        return max(candidates, key=lambda other: _rate_likeness(run, other), default=None)
+        best = max(candidates, key=lambda other: _rate_likeness(run, other), default=None)
+        return Measured(best, self._places[best.id][key]) if best else None
 
     def list_undefended(self, run: Run) -> list[Run]:
         """Return all runs on the same samples of the same kind of classifier without autoencoder, the likest first."""
@@ -97,8 +101,8 @@ def identify_attack(run: Run) -> str:
     return json.dumps(attack, sort_keys=True)
 
 
-def _is_same_attack(mine: RunRecipe, other: object, eps: float) -> bool:
-    if not isinstance(other, RunRecipe) or find_eps(other.eps, eps) is None:
+def _is_same_attack(mine: RunRecipe, other: object) -> bool:
+    if not isinstance(other, RunRecipe):
         return False
     ours, theirs = ((r.dataset.digest, r.method, r.norm, r.target, r.clip) for r in (mine, other))
     return ours == theirs

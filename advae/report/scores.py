@@ -10,6 +10,7 @@ from advae.metrics import accuracy, count_confusions, report_classes
 from advae.report.grids import Cell, Grid, show_count, show_share
 from advae.report.rows import Comparison
 from advae.report.runs import Rate, Run
+from advae.report.selection import MANY_EPS
 from advae.report.wording import format_eps, format_rate
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Scores:
 
     eps: None for the clean images. confusions: what the matrix has above 0, as true class, predicted class and count.
     report: as ``classification_report(output_dict=True)`` gives it, the classes by their number: one that a user named
-    "accuracy" must not overwrite that key.
+    "accuracy" must not overwrite that key. one_of: how many eps the run has.
     """
 
     eps: float | None
@@ -30,6 +31,12 @@ class Scores:
     classes: int
     confusions: tuple[tuple[int, int, int], ...]
     report: dict[str, Any]
+    one_of: int = 1
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether programs are told only what is above 0 of the matrix: of many classes, or at many eps."""
+        return self.is_large or self.one_of > MANY_EPS
 
     @property
     def is_large(self) -> bool:
@@ -74,12 +81,12 @@ MAX_CELLS = 60_000
 
 
 def select_shown(findings: Findings) -> dict[str, tuple[Scores, ...]]:
-    """Return the scores that a page shows of each run: all, else clean and largest eps only, else none."""
-    choices = (
-        findings.scores,
-        {id_: (scores[0], max(scores[1:], key=lambda one: one.eps or 0.0)) for id_, scores in findings.scores.items()},
-    )
-    for choice in choices:
+    """Return the scores that a page shows of each run: all of few eps, else clean and largest eps only, else none."""
+    ends = {
+        id_: (scores[0], max(scores[1:], key=lambda one: one.eps or 0.0)) for id_, scores in findings.scores.items()
+    }
+    all_of_few = {id_: ends[id_] if scores[0].one_of > MANY_EPS else scores for id_, scores in findings.scores.items()}
+    for choice in (all_of_few, ends):
         if sum(one.cells for scores in choice.values() for one in scores) <= MAX_CELLS:
             return dict(choice)
     return dict.fromkeys(findings.scores, ())
@@ -101,7 +108,8 @@ def score_run(run: Run) -> tuple[Scores, ...]:
 def _score_predictions(run: Run, eps: float | None, predictions: IntArray) -> Scores:
     labels, classes = run.outcomes["labels"], len(run.recipe.dataset.classes)
     (share, interval), found = accuracy(labels, predictions), count_confusions(labels, predictions)
-    return Scores(eps, Rate(share, *interval), classes, found, report_classes(labels, predictions, classes))
+    report = report_classes(labels, predictions, classes)
+    return Scores(eps, Rate(share, *interval), classes, found, report, len(run.recipe.eps))
 
 
 MISTAKES = ("true class", "predicted class", "images", "share of the class")

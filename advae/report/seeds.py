@@ -9,6 +9,7 @@ from advae.report.grids import Grid, show_count, show_eps, show_share
 from advae.report.pairing import identify_attack
 from advae.report.rows import Comparison, Row
 from advae.report.runs import Run
+from advae.report.selection import select_eps
 from advae.report.wording import name_attack, name_kind
 from advae.verdicts import pick_strongest
 
@@ -35,16 +36,14 @@ class Spread:
 def find_spreads(comparison: Comparison) -> list[Spread]:
     """Return every attack that pipelines of two seeds or more met, in the order of the rows."""
     groups: dict[tuple[object, ...], dict[str, Row]] = {}
+    # Of a run, which may have thousands of rows, once.
+    attacks = {run.id: (identify_seedless(run), identify_attack(run)) for run in comparison.runs}
     for row in comparison.rows:
         if row.valid:
-            group = groups.setdefault(_identify(row), {})
+            group = groups.setdefault((attacks[row.id], row.terms), {})
             other = group.setdefault(row.run.classifier.id, row)
             group[row.run.classifier.id] = pick_strongest([other, row])
     return [Spread(tuple(group.values())) for group in groups.values() if len(group) > 1]
-
-
-def _identify(row: Row) -> tuple[object, ...]:
-    return identify_seedless(row.run), identify_attack(row.run), *row.terms
 
 
 def identify_seedless(run: Run) -> str:
@@ -57,7 +56,11 @@ def identify_seedless(run: Run) -> str:
 def tabulate_spreads(spreads: list[Spread]) -> Grid:
     """Return the spread over seeds as a table."""
     titles = ("pipeline", "attack", "threat", "eps", "seeds", "mean", "minimum", "maximum")
-    return Grid("Accuracy under attack over seeds", titles, tuple(_write_row(spread) for spread in spreads))
+    return Grid("Accuracy under attack over seeds", titles, tuple(map(_write_row, select_eps(spreads, _describe))))
+
+
+def _describe(spread: Spread) -> tuple[str, float, float]:
+    return spread.first.id, spread.first.eps, spread.mean
 
 
 def _write_row(spread: Spread) -> tuple[str, ...]:

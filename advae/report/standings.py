@@ -113,8 +113,10 @@ class Standing:
 
     def _find_run(self) -> Run:
         """Return the run of the row that is shown, else of the strongest attack of any kind."""
+        if self.row:
+            return self.row.run
         strongest = self.pipeline.find_strongest({run.recipe.threat for run in self.pipeline.runs})
-        return (self.row or strongest or self.pipeline.rows[0]).run
+        return (strongest or self.pipeline.rows[0]).run
 
 
 @dataclass(frozen=True)

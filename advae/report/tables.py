@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from advae.report.grids import Cell, Grid
 from advae.report.rows import Comparison, Row
 from advae.report.runs import Measured
+from advae.report.selection import explain_selection, select_eps
 from advae.report.wording import (
     NOT_RUN,
     format_eps,
@@ -139,9 +140,19 @@ COLUMNS = (
 
 
 def tabulate_accuracy(comparison: Comparison) -> Grid:
-    """Return the accuracy table: one row for each run and eps that is not merely the counterpart of another."""
-    rows = (tuple(column.read(row) for column in COLUMNS) for row in comparison.table_rows)
+    """Return the accuracy table: one row for each run and eps shown that is not merely the counterpart of another."""
+    rows = (tuple(column.read(row) for column in COLUMNS) for row in select_rows(comparison))
     return Grid("Accuracy table", tuple(column.title for column in COLUMNS), tuple(rows))
+
+
+def select_rows(comparison: Comparison) -> list[Row]:
+    """Return the rows that people are shown: all of a run with few eps, a selection of one with many."""
+    return select_eps(comparison.table_rows, lambda row: (row.id, row.eps, row.accuracy))
+
+
+def explain_rows(comparison: Comparison, file: str) -> str:
+    """Return the sentence that says that tables are a selection of the eps; nothing where they have all."""
+    return explain_selection((len(run.recipe.eps) for run in comparison.runs), file)
 
 
 def is_valid(row: Row) -> bool:

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from advae.records import Verdict, key_eps, unite_eps
+from advae.records import Verdict, key_eps
 from advae.report.answers import answer
 from advae.report.chart import BETWEEN, MARKERS, Point, draw_chart
 from advae.report.gaps import Gap, explain_gap, find_gaps, find_largest
@@ -223,7 +223,10 @@ def _collect_lines(pipeline: Pipeline, gap: Gap) -> dict[str, list[Point]]:
     bare = [row.undefended for row in pipeline.list_valid(ORDER) if row.undefended and _is_on(row, norm, samples)]
     if bare:
         lines["without"] = [(0.0, bare[0].run.clean.value)]
-        left = (pick_strongest(_select(bare, eps)) for eps in unite_eps(one.eps for one in bare))
+        groups: dict[float, list[Measured]] = {}
+        for one in sorted(bare, key=lambda one: one.eps):
+            groups.setdefault(key_eps(one.eps), []).append(one)
+        left = map(pick_strongest, groups.values())
         lines["without"] += [(one.eps, one.accuracy) for one in left]
     for threat in CHARTED:
         rows = [row for row in pipeline.find_worst(threat).values() if _is_on(row, norm, samples)]
@@ -231,10 +234,6 @@ def _collect_lines(pipeline: Pipeline, gap: Gap) -> dict[str, list[Point]]:
         if points:
             lines[threat] = [(0.0, clean), *points]
     return lines
-
-
-def _select(sides: Sequence[Measured], key: float) -> list[Measured]:
-    return [one for one in sides if key_eps(one.eps) == key]
 
 
 def _is_on(row: Row, norm: str, samples: str) -> bool:

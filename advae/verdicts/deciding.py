@@ -26,6 +26,9 @@ OF_MEMBERS = ("monotone", "convergence", "best-iterate")
 ON_ALL_ROWS = ("iterative", "ensemble")
 """Checks that look at all rows of a norm, so that they say the same whichever of them is asked about."""
 
+OF_RUNS = ("samples", "clean-accuracy")
+"""Checks that say the same at every eps of a run, of which there may be thousands: made once for each run."""
+
 GRAVEST: tuple[Status, ...] = ("FAIL", "WARN", "PASS", "NOT RUN")
 
 
@@ -89,7 +92,8 @@ def _weigh(name: str, case: Case, rows: list[Attacked]) -> Verdict:
     """
     first = rows[0]
     own = _judge(name, replace(case, subject=first))
-    others = [(_judge(name, replace(case, subject=row)), row) for row in rows[1:] if _counts(name, row, first, own)]
+    rest = _list_first(rows)[1:] if name in OF_RUNS else rows[1:]
+    others = [(_judge(name, replace(case, subject=row)), row) for row in rest if _counts(name, row, first, own)]
     if name not in AT_EVERY_EPS:
         others = [(verdict, row) for verdict, row in others if verdict.status == "FAIL"]
     verdict, row = min([(own, first), *others], key=lambda pair: GRAVEST.index(pair[0].status))
@@ -100,6 +104,14 @@ def _weigh(name: str, case: Case, rows: list[Attacked]) -> Verdict:
         # What a run has stored is on all its eps.
         return verdict if row.id == first.id else _add(verdict, row.id)
     return _add(verdict, f"eps {row.eps:.4g}") if name in AT_EVERY_EPS or row is not first else verdict
+
+
+def _list_first(rows: list[Attacked]) -> list[Attacked]:
+    """Return the first row of each run."""
+    runs: dict[str, Attacked] = {}
+    for row in rows:
+        runs.setdefault(row.id, row)
+    return list(runs.values())
 
 
 def _counts(name: str, row: Attacked, first: Attacked, own: Verdict) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from advae import metrics
@@ -113,7 +114,7 @@ def _pair(case: Case) -> Iterator[tuple[Attacked, Attacked]]:
     found: dict[float, list[tuple[Attacked, Attacked]]] = {}
     # At eps 0 no attack changes anything.
     for step in (row for row in adaptive if not row.iterative and row.eps > 0):
-        beside = [row for row in adaptive if row.iterative and row.is_beside(step)]
+        beside = [row for row in replace(case, subject=step).beside("adaptive") if row.iterative]
         if beside:
             found.setdefault(key_eps(step.eps), []).append((pick_strongest(beside, case.asked), step))
     for pairs in found.values():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,16 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
+from advae.records import Verdict
 from advae.report import describe_schema
+from advae.verdicts.cases import Case
+from advae.verdicts.together import TOGETHER
 from tests import report_fixtures
 from tests.report_fixtures import DIGITS, Lab, read_files
 
 CLASSES, N = 1000, 2000
-MEGABYTES = 10
+MEGABYTES = 5
+EPS = 120
 
 
 @pytest.fixture
@@ -34,7 +40,7 @@ def crowd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
 
 def test_a_report_on_a_thousand_classes_is_small_and_shows_what_is_large(crowd: Lab, tmp_path: Path) -> None:
     behind, bare = crowd.add_classifier(crowd.add_autoencoder()), crowd.add_classifier()
-    runs = [crowd.add_run(one, n=N, method=method) for one in (bare, behind) for method in ("non-targeted", "natural")]
+    runs = [crowd.add_run(bare, n=N, method="non-targeted"), crowd.add_run(behind, n=N, method="natural")]
     files = read_files(crowd, runs, tmp_path)
     assert sum(map(len, files.values())) < MEGABYTES * 1e6
     document = json.loads(files["json"])
@@ -51,3 +57,38 @@ def test_a_report_on_a_thousand_classes_is_small_and_shows_what_is_large(crowd: 
         assert "The 20 most frequent mistakes; report-matrices.csv and report.json have all." in text
         assert "The 20 classes with the lowest F1; report-scores.csv and report.json have all." in text
     assert "First test image of the first 20 of 1000 classes" in files["html"]
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often each check that compares runs is made."""
+    counts: Counter[str] = Counter()
+
+    def count(name: str, check: Callable[[Case], Verdict]) -> Callable[[Case], Verdict]:
+        return lambda case: counts.update([name]) or check(case)
+
+    for name, check in TOGETHER.items():
+        monkeypatch.setitem(TOGETHER, name, count(name, check))
+    return counts
+
+
+def test_a_report_on_many_eps_shows_a_selection_and_keeps_all_for_programs(
+    tmp_path: Path, judged: Counter[str]
+) -> None:
+    lab = Lab(tmp_path / "home")
+    eps, keep = np.linspace(0, 1, EPS + 1)[1:].tolist(), np.linspace(0.9, 0.1, EPS).tolist()
+    keep[33], keep[77] = 0.0, 1.0
+    pair = lab.add_classifier(), lab.add_classifier(lab.add_autoencoder())
+    runs = [lab.add_run(classifier, eps=eps, keep=keep, n=10, judged=True) for classifier in pair]
+    files = read_files(lab, runs, tmp_path)
+    # These say the same at every eps of a run.
+    assert max(judged["samples"], judged["clean-accuracy"]) <= len(runs)
+    assert [len(run["scores"]) for run in json.loads(files["json"])["runs"]] == [EPS + 1] * 2
+    assert len([*csv.DictReader(io.StringIO(files["csv"]))]) == EPS * 2
+    for name, cell in (("html", '<td data-order="{}">'), ("md", "| {:.3g} (")):
+        assert "Of more than 100 eps about 20 are shown" in files[name]
+        assert len(files[name]) < 3e5
+        shown = [place for place in range(EPS) if cell.format(eps[place]) in files[name]]
+        assert {0, 33, 77, EPS - 1} < {*shown}
+        assert len(shown) < 30
+    assert "at most 202 are drawn" in files["html"]

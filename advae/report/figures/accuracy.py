@@ -29,7 +29,8 @@ from advae.report.charts import (
 from advae.report.drawing import Drawing
 from advae.report.rows import Comparison, Pipeline, Row
 from advae.report.runs import Measured, Rate, Run
-from advae.report.wording import format_eps, name_attack, name_pipeline
+from advae.report.selection import DRAWN_EPS, MANY_EPS, SHOWN_EPS, list_eps, select_eps
+from advae.report.wording import name_attack, name_pipeline
 from advae.verdicts import NOT_VALID
 
 LINES = {
@@ -198,19 +199,24 @@ def _lay_out(reach: float, y: Axis, curves: list[Curve], *more: Line) -> Chart:
 
 
 def _draw_curve(curve: Curve, *, marked: bool) -> Line:
-    eps = [0.0, *(point.result.eps for point in curve.points)]
-    points = [(at, rate.value) for at, rate in zip(eps, curve.rates, strict=True)]
+    drawn = select_eps(curve.points, lambda point: ("", point.eps, point.accuracy), most=DRAWN_EPS)
+    rates = [curve.run.clean, *(point.attacked for point in drawn)]
+    eps = [0.0, *(point.eps for point in drawn)]
+    points = [(at, rate.value) for at, rate in zip(eps, rates, strict=True)]
     style = curve.style if curve.valid else replace(curve.style, hollow=True)
     label = f"{curve.label} ({NOT_VALID})" if marked else curve.label
-    return Line(label, points, style, [(rate.low, rate.high) for rate in curve.rates])
+    every = 1 if len(drawn) <= MANY_EPS else DRAWN_EPS // SHOWN_EPS
+    return Line(label, points, style, [(rate.low, rate.high) for rate in rates], every)
 
 
 def _finish(pipeline: Pipeline, what: str, attack: str, curves: list[Curve], chart: Chart) -> Drawing:
     name = name_pipeline(pipeline.first)
-    every = unite_eps(point.eps for curve in curves for point in curve.points).values()
+    every = [*unite_eps(point.eps for curve in curves for point in curve.points).values()]
+    fewer = max((len(curve.points) for curve in curves), default=0) > MANY_EPS
+    drawn = f" Of the eps of a curve at most {DRAWN_EPS + 2} are drawn." if fewer else ""
     sources = "; ".join(_describe_source(curve) for curve in curves)
-    budget = f"eps {', '.join(map(format_eps, every))}; eps 0 is clean"
-    caption = f"{what}. {name}; {attack}; {budget}. Bands are 95 % intervals. Autoencoder: {sources}."
+    budget = f"eps {list_eps(every)}; eps 0 is clean"
+    caption = f"{what}. {name}; {attack}; {budget}. Bands are 95 % intervals.{drawn} Autoencoder: {sources}."
     return Drawing(pipeline.id, draw_chart(chart), f"{what}: {name}, {attack}", caption)
 
 
