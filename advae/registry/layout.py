@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 
-DRAFT = re.compile(r"[a-z]+-[0-9a-f]{16}(-.+)?")
+WHATS = ("checkpoint", "check", "dask", "import", "names", "name", "publish", "ref", "remove", "temporary", "version")
+"""What we make drafts of, or did once; ``temporary`` is of a library that writes into a folder of the user's."""
+
+DRAFT = re.compile(rf"({'|'.join(WHATS)})-[0-9a-f]{{16}}(-.+)?")
 """The names of what lies in tmp/: what it is, a random number, and of what is moved aside its own name."""
 
 PROBE = re.compile(r"\.check-[0-9a-f]{16}")
@@ -94,7 +97,9 @@ class Layout:
             return False
         except (OSError, ValueError) as error:
             raise DiskError(f"{self.home} cannot be a registry: {self.version}: {explain(error)}") from None
-        if not re.fullmatch(rb"[1-9][0-9]*\n?", content):
+        # Many a project has a VERSION, and some say no more than a number. Ours is written after our folders.
+        written = re.fullmatch(rb"[1-9][0-9]*\n?", content)
+        if not written or not (self.entries.is_dir() or self._find_foreign(alone=True) is None):
             raise DiskError(
                 f"{self.home} is not a registry: advae did not write its VERSION; name an empty folder with --home DIR"
             )

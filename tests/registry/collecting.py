@@ -39,8 +39,13 @@ FOREIGN: dict[str, Callable[[Path], object]] = {
     "a folder of one's own": lambda home: write(home / "src" / "main.c"),
     "both": lambda home: (write(home / "thesis.tex"), (home / "entries").mkdir()),
     "VERSION of another program": lambda home: write(home / "VERSION"),
+    "VERSION of another program, a number": lambda home: (
+        write(home / "src" / "main.c"),
+        (home / "VERSION").write_text("1\n"),
+    ),
     "VERSION is a folder": lambda home: write(home / "VERSION" / "x"),
     "tmp of one's own": lambda home: write(home / "tmp" / "notes.txt"),
+    "tmp with random names of one's own": lambda home: write(home / "tmp" / "old-0123456789abcdef" / "thesis.tex"),
     "tmp is a link": lambda home: (write(home.parent / "far" / "x"), home.mkdir(), (home / "tmp").symlink_to("../far")),
     "tmp is a file": lambda home: write(home / "tmp"),
     "checkpoints of one's own": lambda home: write(home / "checkpoints" / "epoch7.npz"),
@@ -51,6 +56,7 @@ FOREIGN: dict[str, Callable[[Path], object]] = {
 
 BESIDE = (
     *("notes.txt", "tmp/notes.txt", "tmp/publish", "tmp/publish-0", "locks/my.lock", "locks/lease-1.lock"),
+    *("tmp/old-0123456789abcdef", "tmp/notes-0123456789abcdef-thesis"),
     *("checkpoints/epoch7.npz", "checkpoints/notes.txt", "entries/monday.txt", "entries/check-0000000000000000"),
     *("refs/heads", "refs/ae/.hidden"),
 )

@@ -399,6 +399,7 @@ def test_what_others_keep_in_a_folder_of_such_a_name_stays(registry: Registry) -
     """As after ``--home .`` in a project, or ``--home /``, whose tmp/ is everybody's."""
     publish(registry)
     names = ["notes.txt", "publish", "publish-0", "ssh-XXXXabcd", "report-2024", "Publish-0123456789abcdef"]
+    names += ["old-0123456789abcdef", "notes-0123456789abcdef-thesis"]
     for name in names:
         put_draft(registry, name, 1e9)
     assert find_garbage(registry, grace=False).drafts == ()

@@ -65,7 +65,11 @@ OURS: dict[str, Callable[[Path], object]] = {
     "a temporary folder": lambda home: write(home / "tmp" / "temporary-0123456789abcdef" / "x"),
     "without VERSION": lambda home: (publish(Registry(home)), (home / "VERSION").unlink()),
     "of schema 1": lambda home: (home.mkdir(), (home / "VERSION").write_text("1\n")),
-    "without its newline": lambda home: (home.mkdir(), (home / "VERSION").write_text("1"), write(home / "mine")),
+    "without its newline": lambda home: (
+        (home / "entries").mkdir(parents=True),
+        (home / "VERSION").write_text("1"),
+        write(home / "mine"),
+    ),
 }
 
 
