@@ -45,6 +45,18 @@ def make_folder(folder: Path) -> None:
         raise DiskError(f"cannot write to {folder}: {error.strerror or error}") from None
 
 
+def require_writable(folder: Path) -> None:
+    """Raise DiskError where nothing could be written into a folder, which need not be there yet; leave nothing."""
+    import tempfile
+
+    place = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))
+    try:
+        with tempfile.TemporaryDirectory(dir=place, prefix=".advae-"):
+            pass
+    except OSError as error:
+        raise DiskError(f"cannot write to {folder}: {error.strerror or error}") from None
+
+
 def sync(path: Path) -> None:
     """Wait until the disk has a file, or the names in a folder."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -182,6 +182,17 @@ limit = 20
 """
 
 
+def test_where_the_report_could_not_be_written_no_cell_is_made(plan: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    place = ("--home", tmp_path / "home", "--plan", plan, "--jobs", 1, "--out", tmp_path / "file" / "report")
+    outcome = call("reproduce", *place, "-q")
+    assert (outcome.code, outcome.out) == (5, "")
+    assert outcome.err == f"advae: cannot write to {tmp_path / 'file' / 'report'}: Not a directory\n"
+    assert Registry(tmp_path / "home").ids() == []
+    assert succeed("reproduce", *place, "--dry-run", "-q").out
+    assert [path.name for path in tmp_path.iterdir() if path.name != "home"] == ["file"]
+
+
 def test_a_training_that_diverges_in_a_process_of_its_own(tmp_path: Path) -> None:
     plan = tmp_path / "tiny.toml"
     plan.write_text(TINY)

@@ -14,6 +14,7 @@ from advae.cli.report import check_out, put_report
 from advae.cli.report_options import EVERY_FORMAT, FormatOption, OutOption
 from advae.cli.session import Session
 from advae.datasets import DATASETS
+from advae.drafts import require_writable
 from advae.errors import CorruptError, DivergedError, UsageError
 from advae.experiments import PAPER, read_experiment
 from advae.records import Manifest
@@ -76,6 +77,8 @@ def reproduce(
     put_survey(session, surveyed, answer=dry_run)
     if dry_run:
         return
+    # The cells may take hours.
+    require_writable(out)
     with show_levels(session, surveyed) as watch:
         diverged = make_cells(workspace, surveyed, jobs=jobs or min(count_cores(), 4), scheduler=scheduler, watch=watch)
     runs, autoencoders = _find(session, surveyed, "attacks"), _find(session, surveyed, "autoencoders", "defences")
