@@ -172,7 +172,7 @@ def test_registry_lists_and_removes(home: Path, trained: Trained) -> None:
     assert set(listed) == {trained.nn, trained.nn_behind, trained.lr, trained.lr_behind}
     refused = call("registry", "rm", trained.ae, "--home", home)
     assert refused.code == 2
-    assert trained.nn_behind in refused.err
+    assert f"{trained.ae} is needed by " in refused.err
     for row in rows:
         if row["kind"] == "run":
             succeed("registry", "rm", row["id"], "--home", home)
@@ -265,7 +265,7 @@ def test_report_writes_where_it_is_told_and_prints_only_the_page(trained: Traine
 
 def test_report_prints_its_schema_without_a_registry(tmp_path: Path) -> None:
     outcome = succeed("report", "--schema", "--home", tmp_path / "none")
-    assert outcome.json["$id"] == "urn:advae:report:3"
+    assert outcome.json["$id"] == "urn:advae:report:4"
     assert outcome.out == succeed("report", "--schema", "--json").out
     assert list(tmp_path.iterdir()) == []
 
@@ -506,7 +506,7 @@ def test_an_unwritable_home_is_exit_5_before_any_training(tmp_path: Path) -> Non
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     line = one_line(call("train-ae", "--type", "vanilla", "--home", blocked / "home"), 5)
-    assert "cannot write" in line
+    assert "cannot be a registry" in line
 
 
 def test_divergence_is_exit_8_and_publishes_nothing(tmp_path: Path) -> None:

@@ -134,6 +134,10 @@ def publish_all(registry: Registry, dataset: Dataset) -> dict[str, Manifest]:
             )
     kept = dataset.y_train < 2
     ref = dataset.ref.model_copy(update={"classes": dataset.ref.classes[:2]})
+    of_two = publish(
+        entries["vanilla"].recipe.model_copy(update={"dataset": ref}),
+        registry.read_arrays(entries["vanilla"], WEIGHTS),
+    )
     two = dataclasses.replace(dataset, ref=ref, x_train=dataset.x_train[kept], y_train=dataset.y_train[kept])
     logistic = LogisticRequest(C=1.0, intercept=True, max_iter=30)
     asked = {model: (ClassifierRequest(model=model), dataset) for model in CLASSIFIERS}
@@ -145,7 +149,8 @@ def publish_all(registry: Registry, dataset: Dataset) -> dict[str, Manifest]:
         fitted = CLASSIFIERS[wanted.model].fit(recipe_, data.x_train, data.y_train, lambda epoch: None)
         entries[name] = publish(recipe_, fitted.arrays)
         for kind in behind.get(name, list(AUTOENCODERS)):
-            defended = recipe_.model_copy(update={"autoencoder": entries[kind].id})
+            purifier = of_two if name == "pair" else entries[kind]
+            defended = recipe_.model_copy(update={"autoencoder": purifier.id})
             entries[f"{name} behind {kind}"] = publish(defended, fitted.arrays)
     entries["run"] = publish(make_run_recipe(classifier=entries["nn"].id, dataset=dataset.ref), {"x": np.zeros(1)})
     return entries

@@ -27,6 +27,7 @@ from advae.records import (
     Recipe,
     Record,
     RunRecipe,
+    Verdict,
     entry_id,
 )
 from advae.requests import AttackRequest, NetworkRequest
@@ -417,3 +418,7 @@ def test_a_manifest_of_no_kind_is_refused() -> None:
 def test_a_request_stands_for_defaults_with_none() -> None:
     request = NetworkRequest()
     assert request.model_dump(exclude_none=True) == {}
+
+
+def test_what_a_check_finds_may_be_twice_what_a_number_may_be() -> None:
+    assert Verdict(check="convergence", status="NOT RUN", sentence="it rises", number=2e100).number == 2e100

@@ -125,7 +125,8 @@ class Verdict(Record):
     check: Name
     status: Status
     sentence: Name
-    number: Real | None = None
+    # A difference of two numbers that are in their range may be beyond it.
+    number: float | None = None
 
 
 class RunMetrics(Record):
