@@ -162,11 +162,11 @@ def measure_attacked(outcomes: Arrays, index: int, aims: IntArray | None) -> dic
     labels, predictions = outcomes["labels"], outcomes["predictions"][index]
     share, interval = accuracy(labels, predictions)
     correct = outcomes["clean_predictions"] == labels
-    fooled = predictions[correct] != labels[correct]
+    changed = predictions[correct] != labels[correct]
     return {
         "accuracy": share,
         "accuracy_interval": interval,
-        "attack_success_rate": float(fooled.mean()) if correct.any() else None,
+        "attack_success_rate": float(changed.mean()) if correct.any() else None,
         "target_hit_rate": None if aims is None else _hit_rate(labels, predictions, aims),
         "expected_accuracy": _expect(outcomes["success_rate"][index]) if "success_rate" in outcomes else None,
     }

@@ -1,4 +1,4 @@
-"""Text that somebody else chose, quoted for what reads it: a shell, a spreadsheet."""
+"""Quoting of foreign text for a shell or a spreadsheet."""
 
 from __future__ import annotations
 
