@@ -233,10 +233,13 @@ def test_a_scheduler_without_workers_or_with_wide_ones(tmp_path: Path, plan: Pat
         assert (outcome.code, outcome.out) == (2, "")
         assert outcome.err.startswith(f"advae: the scheduler at {cluster.address} has no workers; start some: ")
         cluster.start_worker(threads=2)
-        wait_for(lambda: "no workers" not in reproduce_by_dask(cluster.address, tmp_path, "--plan", plan, "-q").err)
-        outcome = reproduce_by_dask(cluster.address, tmp_path / "home", "--plan", plan, "-q")
-        assert outcome.code == 2
-        assert "has 2 threads; start it with --nthreads 1" in outcome.err
+
+        def refuses_the_worker() -> bool:
+            outcome = reproduce_by_dask(cluster.address, tmp_path / "home", "--plan", plan, "-q")
+            assert outcome.code == 2
+            return "has 2 threads; start it with --nthreads 1" in outcome.err
+
+        wait_for(refuses_the_worker)
     assert Registry(tmp_path / "home").ids() == []
 
 

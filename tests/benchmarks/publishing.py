@@ -16,7 +16,7 @@ import numpy as np
 from advae.records import OUTCOMES
 from advae.registry import Registry
 from tests.benchmarks.rows import Section
-from tests.entries import make_arrays, make_metrics, make_run_recipe
+from tests.entries import make_arrays, make_classifier_recipe, make_metrics, make_run_recipe, publish
 from tests.registry.thousands import make_many
 
 SEEDS_EACH = 1_000_000
@@ -53,9 +53,10 @@ def _publish_together(writers: int, size: str, seconds: float) -> list[float]:
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
+        classifier = publish(Registry(home), make_classifier_recipe()).id
         barrier, queue = context.Barrier(writers), context.SimpleQueue()
         processes = [
-            context.Process(target=_write, args=(home, size, number, seconds, barrier, queue), daemon=True)
+            context.Process(target=_write, args=(home, classifier, size, number, seconds, barrier, queue), daemon=True)
             for number in range(writers)
         ]
         for process in processes:
@@ -63,14 +64,14 @@ def _publish_together(writers: int, size: str, seconds: float) -> list[float]:
         latencies = [queue.get() for _ in processes]
         for process in processes:
             process.join()
-        published = sum(map(len, latencies))
-        if len(Registry(home).ids()) != published:
-            raise RuntimeError(f"{published} entries were published, {len(Registry(home).ids())} are there")
+        published, found = sum(map(len, latencies)), len(Registry(home).ids("run"))
+        if found != published:
+            raise RuntimeError(f"{published} runs were published, {found} are there")
     return [taken for each in latencies for taken in each]
 
 
-def _write(home: Path, size: str, number: int, seconds: float, barrier: Any, queue: Any) -> None:
-    """Publish until the time is over, at least once."""
+def _write(home: Path, classifier: str, size: str, number: int, seconds: float, barrier: Any, queue: Any) -> None:
+    """Publish runs on a classifier until the time is over, at least one."""
     registry, arrays = Registry(home), make_arrays()
     if SIZES[size]:
         arrays = {OUTCOMES: {"values": np.random.default_rng(number).random(SIZES[size], np.float32)}}
@@ -78,7 +79,7 @@ def _write(home: Path, size: str, number: int, seconds: float, barrier: Any, que
     barrier.wait(timeout=120)
     end = time.perf_counter() + seconds
     while not latencies or time.perf_counter() < end:
-        recipe = make_run_recipe(seed=number * SEEDS_EACH + len(latencies))
+        recipe = make_run_recipe(classifier=classifier, seed=number * SEEDS_EACH + len(latencies))
         latencies.append(_time(partial(registry.publish, recipe, make_metrics(recipe), arrays)))
     queue.put(latencies)
 
