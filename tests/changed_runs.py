@@ -21,7 +21,7 @@ from advae.records import DatasetRef, History
 from advae.registry import Registry
 from advae.registry.bundles import write_bundle
 from advae.threats import THREATS
-from tests.cli import call
+from tests.calls import call
 from tests.entries import encode_npz
 from tests.hostile import Document, Members, rename_family, take_apart
 from tests.report_fixtures import HISTORY, Lab, make_views

@@ -61,7 +61,7 @@ class Trained:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    from tests.cli import succeed
+    from tests.calls import succeed
 
     home = tmp_path_factory.mktemp("trained")
     ae = succeed("train-ae", "--type", "vanilla", "--epochs", 8, "--home", home, "-q").id

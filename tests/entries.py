@@ -35,7 +35,7 @@ from advae.records import (
 )
 from advae.registry import Registry
 from advae.registry.collection import find_garbage
-from advae.registry.documents import unmark_imported
+from advae.registry.manifest_files import unmark_imported
 
 WEIGHTS = "weights.npz"
 NOBODYS = "0" * 64

@@ -40,13 +40,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import seed as set_seed
 from hypothesis import strategies as st
 
-from advae import autoencoders, classifiers
-from advae.autoencoders.controls import CONTROLS
 from advae.backend import start_tensorflow
 from advae.datasets import find_dataset, load_dataset, read_idx
 from advae.errors import AdvaeError, CorruptError, DatasetError, NotFoundError, UsageError
+from advae.evaluation.pipelines import list_weights, load_logits, load_purifier, read_weights
 from advae.identity import ID, name_recipe
-from advae.pipelines import list_weights, load_logits, load_purifier, read_weights
+from advae.models import classifiers, purifiers
+from advae.models.baselines import CONTROLS
 from advae.records import AutoencoderRecipe, ClassifierRecipe, Manifest
 from advae.registry import Registry, library_versions
 from advae.registry.bundles import read_bundle, write_bundle
@@ -54,7 +54,7 @@ from advae.registry.collection import find_garbage
 from advae.registry.verification import find_problems
 from advae.requests import AutoencoderRequest, ClassifierRequest, NetworkRequest
 from tests import changed_runs
-from tests.cli import call
+from tests.calls import call
 from tests.entries import WEIGHTS, encode_npz, list_names, locate, make_metrics, seal_document, seal_first_schema
 from tests.hostile import (
     BLOCK,
@@ -440,8 +440,8 @@ def make_models(folder: Path) -> list[tuple[Document, dict[str, Any]]]:
     """Return a good manifest, open, and good arrays of every kind of autoencoder, control and classifier."""
     dataset = load_dataset(str(build_scene(folder).dataset))
     recipes: list[AutoencoderRecipe | ClassifierRecipe] = [
-        autoencoders.make_recipe(AutoencoderRequest(type=kind, network=network), dataset)
-        for kind in autoencoders.AUTOENCODERS
+        purifiers.make_recipe(AutoencoderRequest(type=kind, network=network), dataset)
+        for kind in purifiers.AUTOENCODERS
         for network in [NetworkRequest() if kind in CONTROLS else TINY]
     ]
     recipes += [

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from advae.autoencoders.robust import OPTIONS as ROBUST_OPTIONS
 from advae.datasets import load_dataset
 from advae.identity import SCHEMA, digest_weights, name_recipe
+from advae.models.robust import OPTIONS as ROBUST_OPTIONS
 from advae.registry import Registry
 from advae.registry.bundles import write_bundle
 from tests.entries import (

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from advae.checks import judge_run
 from advae.datasets import DATASETS
 from advae.metrics import digest_samples, find_aims, measure_attacked, measure_clean, measure_lengths
 from advae.records import (
@@ -32,8 +33,7 @@ from advae.records import (
 )
 from advae.registry import Registry
 from advae.report import summarize, write_report
-from advae.report.rows import Comparison
-from advae.verdicts import judge_run
+from advae.report.data.contents import Comparison
 from tests.entries import digest_parents
 
 SIDE = 8

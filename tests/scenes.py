@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.cli import succeed
+from tests.calls import succeed
 from tests.conftest import Trained
 
 PLAN = """

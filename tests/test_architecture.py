@@ -23,11 +23,13 @@ LAYERS = (
     {"errors", "identity", "paths", "precisions", "quoting", "settings"},
     {"records"},
     {"requests"},
-    {"metrics", "arrayfiles", "deadlines", "drafts", "backend", "networks", "batching", "sampling"},
-    {"registry", "datasets", "training", "experiments"},
-    {"autoencoders", "classifiers", "attacks", "threats", "images"},
-    {"pipelines", "evaluation", "verdicts"},
-    {"workflows", "report"},
+    {"metrics", "arrayfiles", "deadlines", "atomic_files", "backend", "batching", "sampling"},
+    {"registry", "datasets", "models", "attacks", "threats", "image_files"},
+    {"evaluation"},
+    {"checks"},
+    {"report"},
+    {"workflows"},
+    {"experiments"},
     {"cli"},
     {"__main__"},
 )
@@ -36,10 +38,10 @@ LAYERS = (
 ALONE = {"errors", "identity", "paths", "precisions", "quoting", "settings", "arrayfiles", "__init__"}
 """What knows nothing of the rest, and could be lifted out."""
 
-REPORT_READS = {"errors", "quoting", "records", "metrics", "registry", "drafts", "verdicts", "experiments", "report"}
+REPORT_READS = {"errors", "quoting", "records", "metrics", "registry", "atomic_files", "checks", "report"}
 REPORT_WORDS = {
     *("advae.threats.THREATS", "advae.threats.LADDER"),
-    *("advae.attacks.TARGETS_FROM", "advae.networks.PAPER_ACTIVATIONS", "advae.datasets.DATASETS"),
+    *("advae.attacks.TARGETS_FROM", "advae.models.layers.PAPER_ACTIVATIONS", "advae.datasets.DATASETS"),
 }
 """All that a report is made from: what is stored, and the tables and names whose words it shows. Never a network."""
 
@@ -60,9 +62,9 @@ FORBIDDEN = {
 WRITES_ONLY = {
     "advae.workflows.exporting": {"joblib.dump"},
     # What it passes between processes of its own never touches a disk.
-    "advae.workflows.pools": {"joblib.Parallel", "joblib.cpu_count", "joblib.delayed", "joblib.parallel_config"},
+    "advae.experiments.processes": {"joblib.Parallel", "joblib.cpu_count", "joblib.delayed", "joblib.parallel_config"},
     # A client sends what is executed, and gets answers back, from a scheduler that the user names and trusts.
-    "advae.workflows.clusters": {
+    "advae.experiments.dask_cluster": {
         *("joblib.Parallel", "joblib.delayed", "joblib._dask.DaskDistributedBackend"),
         *("distributed", "distributed.Client", "distributed.KilledWorker"),
     },
@@ -315,7 +317,7 @@ def complete(words: str, tmp_path: Path, shell: str = "bash") -> list[str]:
 
 def test_completion_offers_the_tables_names(tmp_path: Path) -> None:
     from advae.attacks import ATTACKS
-    from advae.autoencoders import AUTOENCODERS
+    from advae.models.autoencoders import AUTOENCODERS
 
     assert complete("advae attack --method ", tmp_path) == list(ATTACKS)
     assert complete("advae train-ae --type ", tmp_path) == list(AUTOENCODERS)
@@ -460,9 +462,9 @@ def test_every_function_of_a_table_is_documented() -> None:
     """A row's public function is what somebody adding a row copies."""
     from advae.attacks import ATTACKS
     from advae.attacks.losses import LOSSES
-    from advae.autoencoders import AUTOENCODERS
-    from advae.classifiers import CLASSIFIERS
-    from advae.report.figures import FIGURES
+    from advae.models.autoencoders import AUTOENCODERS
+    from advae.models.classifiers import CLASSIFIERS
+    from advae.report.drawing.figure_table import FIGURES
     from advae.threats import THREATS
 
     rows = [row for table in (ATTACKS, AUTOENCODERS, CLASSIFIERS, FIGURES, LOSSES, THREATS) for row in table.values()]
@@ -476,10 +478,10 @@ def test_every_function_of_a_table_is_documented() -> None:
 
 def test_every_row_has_a_summary() -> None:
     from advae.attacks import ATTACKS
-    from advae.autoencoders import AUTOENCODERS
-    from advae.classifiers import CLASSIFIERS
     from advae.datasets import DATASETS
-    from advae.report.figures import FIGURES
+    from advae.models.autoencoders import AUTOENCODERS
+    from advae.models.classifiers import CLASSIFIERS
+    from advae.report.drawing.figure_table import FIGURES
     from advae.threats import THREATS
 
     assert [name for name, row in THREATS.items() if not row.explanation] == []

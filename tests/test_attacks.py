@@ -102,8 +102,8 @@ def test_linear_direction_through_a_purifier_agrees_with_finite_differences() ->
     """The vector-Jacobian product through an autoencoder, rescaling included, in a smooth case."""
     import tensorflow as tf
 
-    from advae.autoencoders import rescale_to_intensity
-    from advae.networks import dense_stack
+    from advae.models.autoencoder_networks import rescale_to_intensity
+    from advae.models.layers import dense_stack
 
     rng = np.random.default_rng(3)
     _weights, _bias, logits = linear_model(rng, 4, 16)

@@ -17,12 +17,12 @@ import pytest
 
 from advae.records import Manifest, Record
 from advae.registry import Registry
-from advae.registry.documents import PARENTS
+from advae.registry.manifest_files import PARENTS
 from advae.report import FORMATS
-from tests.cli import Outcome, call, succeed
+from tests.calls import Outcome, call, succeed
+from tests.cli.terminal import call_at
 from tests.entries import locate, seal_document
 from tests.report_fixtures import DIGITS, Lab, Tags, make_views
-from tests.terminal import call_at
 
 COLOURS, INJECTED = "\x1b[31;5;7m", "\nadvae: all is well"
 MARK = f"{COLOURS}\u202e\u2066\u200f\u061c\u200b\x9b2J\u2028\r|<script>alert(1)</script>`$(id)`';=1+1\t@x{INJECTED}"

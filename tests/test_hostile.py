@@ -16,7 +16,7 @@ import pytest
 
 from advae.backend import start_tensorflow
 from advae.registry import Registry
-from tests.cli import Outcome, call, succeed
+from tests.calls import Outcome, call, succeed
 from tests.entries import list_names, read_unmarked
 from tests.fuzz import RESULTS, TARGETS, fuzz
 from tests.hostile import (

@@ -6,9 +6,9 @@ import json
 import re
 
 from advae.attacks import ATTACKS
-from advae.autoencoders import AUTOENCODERS
 from advae.cli.app import COMMANDS
 from advae.experiments import EXPLANATIONS, list_published
+from advae.models.autoencoders import AUTOENCODERS
 from advae.threats import THREATS
 from tests.benchmarks import performance, robust
 from tests.benchmarks.ladder import RESULTS as LADDER_RESULTS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli import succeed
+from tests.calls import succeed
 
 pytestmark = pytest.mark.real_data
 

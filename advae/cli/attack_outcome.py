@@ -11,6 +11,7 @@ from typing import Any
 from rich.box import SIMPLE
 from rich.table import Table
 
+from advae.checks import IMAGES, NOT_VALID, judge_run, show_size
 from advae.cli.naming import say_found
 from advae.cli.session import Session
 from advae.errors import VerdictError, printable
@@ -26,7 +27,6 @@ from advae.report import (
     open_run,
 )
 from advae.threats import THREATS
-from advae.verdicts import IMAGES, NOT_VALID, judge_run, show_size
 from advae.workflows import Attacks, Made
 
 

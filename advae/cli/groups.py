@@ -13,9 +13,9 @@ import typer
 
 from advae.cli.session import Session, default_home
 from advae.errors import AdvaeError
-from advae.identity import Kind, kind_of
+from advae.identity import KINDS, Kind, kind_of
 from advae.paths import to_path
-from advae.registry import KINDS, LATEST, Registry
+from advae.registry import LATEST, Registry
 
 # ---------------------------------------------------------------- completion
 

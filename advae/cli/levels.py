@@ -12,7 +12,8 @@ from rich.table import Table
 
 from advae.cli.session import Session
 from advae.errors import printable
-from advae.workflows import LEVELS, Cell, Finished, Level, Survey
+from advae.experiments.cells import LEVELS, Cell, Level
+from advae.experiments.runner import Finished, Survey
 
 
 def put_survey(session: Session, survey: Survey, *, answer: bool) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from advae.atomic_files import require_writable
 from advae.cli.groups import SESSION, complete_names, grouped
 from advae.cli.levels import put_survey, show_levels
 from advae.cli.options import DataDirOption, split_names
@@ -14,12 +15,13 @@ from advae.cli.report import check_out, put_report
 from advae.cli.report_options import EVERY_FORMAT, FormatOption, OutOption
 from advae.cli.session import Session
 from advae.datasets import DATASETS
-from advae.drafts import require_writable
 from advae.errors import CorruptError, DivergedError, UsageError
 from advae.experiments import PAPER, read_experiment
+from advae.experiments.cells import Level, lay_out
+from advae.experiments.processes import count_cores
+from advae.experiments.runner import Finished, Survey, make_cells, survey
 from advae.records import Manifest
 from advae.report import compare_runs, describe_left_out, write_comparison
-from advae.workflows import Finished, Level, Survey, count_cores, lay_out, make_cells, survey
 
 
 @grouped(session=SESSION)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.progress import Progress, ProgressColumn
 
-    from advae.training import Epoch
+    from advae.models.fitting import Epoch
     from advae.workflows import Workspace
 
 

@@ -6,13 +6,13 @@ from typing import Annotated, Any, cast, get_args
 
 import typer
 
-from advae.autoencoders import LOSSES
 from advae.cli.groups import SESSION, complete_names, complete_refs, grouped
 from advae.cli.options import DataDirOption, DatasetOption, ForceOption, SeedOption, TagOption
 from advae.cli.outcome import put_autoencoder
 from advae.cli.session import Session
 from advae.cli.training_options import NETWORK, OWN_OPTIONS, TypeOption
 from advae.errors import UsageError, unknown
+from advae.models.reconstruction import LOSSES
 from advae.records import Rescale
 from advae.requests import AutoencoderRequest, NetworkRequest
 from advae.workflows import train_autoencoder

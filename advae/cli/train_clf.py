@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from advae.classifiers import CLASSIFIERS
 from advae.cli.groups import SESSION, complete_refs, grouped
 from advae.cli.options import DataDirOption, DatasetOption, ForceOption, SeedOption, TagOption
 from advae.cli.outcome import put_trained
 from advae.cli.session import Session
 from advae.cli.training_options import NETWORK, ModelOption
 from advae.errors import UsageError
+from advae.models.classifiers import CLASSIFIERS
 from advae.requests import ClassifierRequest, LogisticRequest, NetworkRequest
 from advae.workflows import put_classifier, train_classifier
 

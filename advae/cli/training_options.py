@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from advae.autoencoders import AUTOENCODERS
-from advae.classifiers import CLASSIFIERS
 from advae.cli.groups import Group, complete_names, make_option
 from advae.cli.options import describe_rows
 from advae.errors import UsageError
-from advae.networks import ACTIVATIONS
+from advae.models.autoencoders import AUTOENCODERS
+from advae.models.classifiers import CLASSIFIERS
+from advae.models.layers import ACTIVATIONS
 from advae.requests import NetworkRequest
 
 TypeOption = Annotated[

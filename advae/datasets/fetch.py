@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from advae.arrayfiles import explain
+from advae.atomic_files import make_folder, write_aside
 from advae.datasets.idx import IdxFile
 from advae.datasets.mirrors import open_request
 from advae.datasets.search import choose_cache
 from advae.datasets.table import find_row
 from advae.deadlines import call_within
-from advae.drafts import make_folder, write_aside
 from advae.errors import DatasetError, UsageError
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from advae.attacks import ATTACKS, TARGETS_FROM, Attack, find_loss
 from advae.attacks.goals import MOST, Goal, is_ahead
 from advae.batching import split_rows
-from advae.evaluation import draws
+from advae.evaluation import eot
 from advae.metrics import find_aims
 from advae.threats import Surface
 
@@ -165,7 +165,7 @@ class Attacker:
     # ------------------------------------------------------------ traced
 
     def _start(self, x: Tensor, index: Tensor = 0) -> Tensor:
-        return self.surface.start(x, draws.score(self.recipe.seed, index))
+        return self.surface.start(x, eot.score(self.recipe.seed, index))
 
     def _propose_batch(
         self, x: Tensor, labels: Tensor, index: Tensor, eps: Tensor, step_size: Tensor, steps: Tensor, restart: Tensor
@@ -231,7 +231,7 @@ class Attacker:
 
         def craft(z: Tensor, draw: Tensor) -> Tensor:
             # Adds exactly 0: a pipeline cut off from z, as by a rounding layer, has gradient 0 then instead of none.
-            return self.surface.craft(z, draws.craft(self.recipe.seed, index, draw)) + 0.0 * tf.reduce_sum(
+            return self.surface.craft(z, eot.craft(self.recipe.seed, index, draw)) + 0.0 * tf.reduce_sum(
                 z, axis=-1, keepdims=True
             )
 
@@ -244,10 +244,10 @@ class Attacker:
             lower=lower,
             upper=upper,
             norm=self.recipe.norm,
-            seed=draws.start(self.recipe.seed, index, restart),
+            seed=eot.start(self.recipe.seed, index, restart),
             draws=self.recipe.draws or 1,
             noisy=self.surface.craft_samples,
-            fresh=draws.FRESH,
+            fresh=eot.FRESH,
         )
 
 

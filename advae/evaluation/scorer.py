@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from advae import metrics
 from advae.batching import split_rows
 from advae.errors import AdvaeError
-from advae.evaluation import draws
+from advae.evaluation import eot
 from advae.threats import THREATS, Surface
 
 if TYPE_CHECKING:
@@ -92,8 +92,8 @@ class Scorer:
         self._judge = tf.function(self._judge_batch, [images, whole])
         self._round = tf.function(self._judge_rounded, [images, whole])
         labels = tf.TensorSpec((None,), tf.int64)
-        self._rate = tf.function(lambda x, y, index: self.rate(x, y, index, draws.score_many), [images, labels, whole])
-        self._try = tf.function(lambda x, y, index: self.rate(x, y, index, draws.try_many), [images, labels, whole])
+        self._rate = tf.function(lambda x, y, index: self.rate(x, y, index, eot.score_many), [images, labels, whole])
+        self._try = tf.function(lambda x, y, index: self.rate(x, y, index, eot.try_many), [images, labels, whole])
         self._start = tf.function(self._start_batch, [images, whole])
 
     @property
@@ -138,7 +138,7 @@ class Scorer:
         import tensorflow as tf
 
         start, x_adv = proposal.start, proposal.x_adv
-        inputs = tf.constant(x_adv), tf.constant(draws.score(self.recipe.seed, index))
+        inputs = tf.constant(x_adv), tf.constant(eot.score(self.recipe.seed, index))
         seen, logits = (output.numpy() for output in self._judge(*inputs))
         linf, l2 = metrics.perturbation_norms(start, x_adv)
         lower, upper = start.clip(max=0.0), start.clip(min=self.surface.upper)
@@ -165,7 +165,7 @@ class Scorer:
         import tensorflow as tf
 
         seed = self.recipe.seed
-        draw = draws.trial(seed, index) if k is None else draws.try_many(seed, index, k)
+        draw = eot.trial(seed, index) if k is None else eot.try_many(seed, index, k)
         return metrics.decide(self._judge(tf.constant(x_adv), tf.constant(draw))[1].numpy())
 
     def score_clean(self, shown: IntArray) -> Clean:
@@ -176,7 +176,7 @@ class Scorer:
         predictions, starts, ranges, clipped = [], [], [], []
         probabilities, stochastic = True, False
         for index, rows in split_rows(np.arange(len(self.x))):
-            draw, other = (tf.constant(of(self.recipe.seed, index)) for of in (draws.score, draws.trial))
+            draw, other = (tf.constant(of(self.recipe.seed, index)) for of in (eot.score, eot.trial))
             start = self._start(tf.constant(self.x[rows]), draw)
             seen, logits = (output.numpy() for output in self._judge(start, draw))
             predictions.append(metrics.decide(logits))
@@ -237,10 +237,10 @@ class Scorer:
         import tensorflow as tf
 
         wrong = tf.zeros_like(y)
-        for k in tf.range(draws.MANY):
+        for k in tf.range(eot.MANY):
             decided = self.decide(self._judge_batch(x_adv, draw(self.recipe.seed, index, k))[1])
             wrong += tf.cast(decided != y, tf.int64)
-        return tf.cast(wrong, tf.float32) / draws.MANY
+        return tf.cast(wrong, tf.float32) / eot.MANY
 
     def measure(
         self, start: Tensor, x_adv: Tensor, y: Tensor, index: Tensor, kept: Tensor, shown: Tensor
@@ -252,7 +252,7 @@ class Scorer:
         """
         import tensorflow as tf
 
-        draw = draws.score(self.recipe.seed, index)
+        draw = eot.score(self.recipe.seed, index)
         delta, (seen, logits) = x_adv - start, self._judge_batch(x_adv, draw)
         linf, l2 = tf.reduce_max(tf.abs(delta), axis=-1), tf.sqrt(tf.reduce_sum(delta * delta, axis=-1))
         low, high, (lower, upper) = tf.reduce_min(x_adv), tf.reduce_max(x_adv), self.surface.find_range(start)
@@ -276,7 +276,7 @@ class Scorer:
         if self.on_images:
             found["rounded"] = self.decide(self._judge_rounded(x_adv, draw))
         if self.surface.samples:
-            found["success_rate"] = self.rate(x_adv, y, index, draws.score_many)
+            found["success_rate"] = self.rate(x_adv, y, index, eot.score_many)
         return found
 
     def decide(self, logits: Tensor) -> Tensor:

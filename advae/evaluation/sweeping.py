@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from advae import batching
 from advae.attacks.goals import Goal
 from advae.batching import split_rows
-from advae.evaluation.arrays import Kept, Scored, join_columns
 from advae.evaluation.attacker import Attacker
+from advae.evaluation.run_arrays import Kept, Scored, join_columns
 from advae.evaluation.scorer import MEASURED, Scorer
 
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
 """What is trained and attacked together: the plan of an experiment, and what the paper published of its own."""
 
-from advae.experiments.explanations import EXPLANATIONS, explain_difference
+from advae.experiments.paper.explanations import EXPLANATIONS, explain_difference
+from advae.experiments.paper.published import PAPER_EPOCHS, PUBLISHED, Published, list_published
 from advae.experiments.plan import AUTOENCODER_OPTIONS, NONE, PAPER, AttackPlan, Experiment, read_experiment
-from advae.experiments.published import PAPER_EPOCHS, PUBLISHED, Published, list_published
 
 __all__ = [
     "AUTOENCODER_OPTIONS",

@@ -28,7 +28,7 @@ from advae.requests import (
     read_float,
 )
 
-PAPER = Path(__file__).parent / "paper.toml"
+PAPER = Path(__file__).parent / "paper" / "plan.toml"
 """The plan of the paper's experiment."""
 
 LONGEST = 1 << 20

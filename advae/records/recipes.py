@@ -7,17 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from advae.identity import name_recipe
-from advae.records.base import (
-    LARGEST,
-    MAX_ITEMS,
-    Label,
-    Name,
-    Natural,
-    Positive,
-    Record,
-    Scalar,
-    absent_unless_given,
-)
+from advae.records.base import LARGEST, MAX_ITEMS, Label, Name, Natural, Positive, Record, Scalar, absent_unless_given
 from advae.records.datasets import MAX_SIDE, DatasetRef
 
 Activations = tuple[Name, Name, Name, Name]

@@ -22,8 +22,8 @@ from typing import IO, TYPE_CHECKING, Protocol
 from advae.arrayfiles import DAMAGED, check_stored_arrays, explain
 from advae.errors import CorruptError, NotFoundError
 from advae.identity import ID_DIGITS, KINDS
-from advae.registry.documents import ARTIFACT, decode, list_needed, mark_imported, unmark_imported
-from advae.registry.layout import MANIFEST, write_synced
+from advae.registry.folders import MANIFEST, write_synced
+from advae.registry.manifest_files import ARTIFACT, decode, list_needed, mark_imported, unmark_imported
 from advae.registry.store import Registry
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from advae.arrayfiles import DAMAGED, check_stored_arrays, explain, read_stored_arrays
 from advae.errors import DiskError
-from advae.registry.layout import FORMS, Layout, list_folder, make_folder, remove_tree, write_npz
+from advae.registry.folders import FORMS, Layout, list_folder, make_folder, remove_tree, write_npz
 
 if TYPE_CHECKING:
     import numpy as np

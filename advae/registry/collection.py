@@ -16,7 +16,7 @@ from advae.errors import AdvaeError, CorruptError, DiskError
 from advae.identity import KINDS, kind_of
 from advae.registry import locks
 from advae.registry.checkpoints import find_finished
-from advae.registry.layout import DRAFT, FORMS, LOCK, PROBE, Layout, remove_tree
+from advae.registry.folders import DRAFT, FORMS, LOCK, PROBE, Layout, remove_tree
 from advae.registry.references import LATEST
 from advae.registry.store import Registry
 

@@ -15,26 +15,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from advae.arrayfiles import DAMAGED, Header, explain, read_regular, read_stored_arrays, require_regular
-from advae.drafts import sync
+from advae.atomic_files import sync
 from advae.errors import AdvaeError, CorruptError, DiskError, NewerSchemaError, NotFoundError
 from advae.identity import ID, Kind
-from advae.registry.documents import ARTIFACT, MAX_MANIFEST, Glance, decode, encode, glance, list_needed, open_document
-from advae.registry.layout import (
-    MANIFEST,
-    TAKEN,
-    Layout,
-    exchange,
-    hash_file,
-    try_moving,
-    write_npz,
-    write_synced,
+from advae.registry.folders import MANIFEST, TAKEN, Layout, exchange, hash_file, try_moving, write_npz, write_synced
+from advae.registry.manifest_files import (
+    ARTIFACT,
+    MAX_MANIFEST,
+    Glance,
+    decode,
+    encode,
+    glance,
+    list_needed,
+    open_document,
 )
 
 if TYPE_CHECKING:
     import numpy as np
 
     from advae.records import Artifact, AutoencoderRecipe, ClassifierRecipe, Manifest, Metrics, RunRecipe
-    from advae.registry.layout import Arrays
+    from advae.registry.folders import Arrays
 
     AnyRecipe = AutoencoderRecipe | ClassifierRecipe | RunRecipe
 

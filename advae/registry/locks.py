@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from advae.errors import DiskError, printable
 from advae.identity import ID
-from advae.registry.layout import LOCK, Layout, read_small
+from advae.registry.folders import LOCK, Layout, read_small
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock

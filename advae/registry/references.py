@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from advae.drafts import sync
+from advae.atomic_files import sync
 from advae.errors import NotFoundError, UsageError
 from advae.identity import ID, KINDS, Kind
-from advae.registry.layout import Layout, make_folder, read_small, write_synced
+from advae.registry.folders import Layout, make_folder, read_small, write_synced
 
 LATEST = "latest"
 TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

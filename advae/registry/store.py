@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from advae.drafts import sync
+from advae.atomic_files import sync
 from advae.errors import CorruptError, DiskError, NewerSchemaError, NotFoundError, UsageError
 from advae.identity import Kind, kind_of
 from advae.registry import locks
@@ -22,7 +22,7 @@ from advae.registry.references import LATEST, References, check_tag, resolve_id
 if TYPE_CHECKING:
     from advae.records import Manifest, Metrics
     from advae.registry.entries import AnyRecipe
-    from advae.registry.layout import Arrays
+    from advae.registry.folders import Arrays
 
 
 class Registry(Entries):

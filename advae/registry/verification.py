@@ -8,7 +8,7 @@ from pathlib import Path
 from advae.arrayfiles import DAMAGED, check_stored_arrays, explain
 from advae.errors import AdvaeError, NotFoundError
 from advae.registry.entries import tell_of_changed
-from advae.registry.layout import MANIFEST
+from advae.registry.folders import MANIFEST
 from advae.registry.store import Registry
 
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from advae.errors import UsageError, unknown
 from advae.records import Manifest
-from advae.report.comparison import compare_runs
-from advae.report.files import list_targets, refuse_foreign, write_files
-from advae.report.judgement import Judgement, build_verdict_table, describe_pipeline, judge_classifier
-from advae.report.judging import Failure, describe_left_out, list_all_failures, list_failures
-from advae.report.markdown import render_markdown
-from advae.report.page import render_page
-from advae.report.rows import Comparison
-from advae.report.runs import open_run
-from advae.report.scores import Findings, score_runs
-from advae.report.spreadsheet import KEYS, render_csv
-from advae.report.terminal import summarize
+from advae.report.analysis.check_results import Failure, describe_left_out, list_all_failures, list_failures
+from advae.report.analysis.confusion import Findings, score_runs
+from advae.report.data.collecting import compare_runs
+from advae.report.data.contents import Comparison
+from advae.report.data.runs import open_run
+from advae.report.formats.attack_checks import Judgement, build_verdict_table, describe_pipeline, judge_classifier
+from advae.report.formats.csv_tables import KEYS, render_csv
+from advae.report.formats.markdown import render_markdown
+from advae.report.formats.page import render_page
+from advae.report.formats.report_files import list_targets, refuse_foreign, write_files
+from advae.report.formats.terminal import summarize
 
 if TYPE_CHECKING:
     from advae.registry import Registry
@@ -48,16 +48,16 @@ __all__ = [
 
 def _render_json(findings: Findings) -> str:
     # The models of the document take longer to build than all else here, and who judges an attack needs none.
-    from advae.report.documents import render_json
+    from advae.report.formats.json_document import render_json
 
     return render_json(findings)
 
 
 def describe_schema() -> dict[str, Any]:
     """Return the JSON Schema of ``report.json``, draft 2020-12."""
-    from advae.report import schema
+    from advae.report.formats import json_schema
 
-    return schema.describe_schema()
+    return json_schema.describe_schema()
 
 
 WRITERS: dict[str, Callable[[Findings], dict[str, str]]] = {

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from advae.checks import show_points
 from advae.records import DatasetRef, Norm
-from advae.report.runs import Rate, Run, read_raw_range
-from advae.verdicts import show_points
+from advae.report.data.runs import Rate, Run, read_raw_range
 
 COLLAPSED = "collapsed"
 """Of a pipeline that predicts one class whatever the image."""

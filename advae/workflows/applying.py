@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from advae import images, metrics
+from advae import image_files, metrics
 from advae.backend import start_tensorflow
 from advae.batching import compile_batched
 from advae.datasets import describe_dark
 from advae.errors import CorruptError, UsageError
-from advae.pipelines import load_pipeline, load_purifier
+from advae.evaluation.pipelines import load_pipeline, load_purifier
 from advae.records import Manifest
 from advae.workflows.workspace import Workspace, refuse_inside
 
@@ -31,13 +31,13 @@ def purify(workspace: Workspace, ae_ref: str, source: Path, target: Path) -> tup
     import numpy as np
 
     manifest = workspace.registry.resolve(ae_ref, "ae")
-    stored = images.open_images(source, manifest.recipe.dataset.side)
+    stored = image_files.open_images(source, manifest.recipe.dataset.side)
     refuse_inside(workspace, target)
     if target.exists() and target.samefile(source) and not workspace.force:
         raise UsageError(f"bad OUT {target}: it is the file of the images to purify; name another, or use --force")
     start_tensorflow(workspace.registry.layout.tmp)
     purifier = compile_batched(load_purifier(workspace.registry, manifest))
-    with images.write_images(target, stored.shape) as write:
+    with image_files.write_images(target, stored.shape) as write:
         for rows, x in _stream(workspace, stored, source):
             purified = purifier(x, draw=rows.start)
             if not np.isfinite(purified).all():
@@ -65,8 +65,8 @@ def predict(workspace: Workspace, clf_ref: str, source: Path) -> tuple[Manifest,
     After the last one people are told for how many images the pipeline overflowed.
     """
     manifest = workspace.registry.resolve(clf_ref, "clf")
-    stored = images.open_images(source, manifest.recipe.dataset.side)
-    images.check_images(stored, source)
+    stored = image_files.open_images(source, manifest.recipe.dataset.side)
+    image_files.check_images(stored, source)
     start_tensorflow(workspace.registry.layout.tmp)
     defend = compile_batched(load_pipeline(workspace.registry, manifest).defend)
 
@@ -93,7 +93,7 @@ def predict(workspace: Workspace, clf_ref: str, source: Path) -> tuple[Manifest,
 def _stream(workspace: Workspace, stored: np.ndarray[Any, Any], source: Path) -> Iterator[tuple[slice, FloatArray]]:
     """Yield images as ``stream_images`` does, and tell people after the last where they are nearly of one grey."""
     low, high = 1.0, 0.0
-    for rows, x in images.stream_images(stored, source):
+    for rows, x in image_files.stream_images(stored, source):
         low, high = min(low, float(x.min())), max(high, float(x.max()))
         yield rows, x
     if trouble := describe_dark(str(source), (low, high)):

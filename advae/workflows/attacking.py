@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from advae.backend import compare_precisions
+from advae.checks import judge_run
 from advae.datasets import DATASETS
 from advae.errors import NotFoundError, UsageError
-from advae.evaluation import evaluate
+from advae.evaluation.evaluate import evaluate
+from advae.evaluation.pipelines import load_pipeline
 from advae.metrics import count_classes
-from advae.pipelines import load_pipeline
 from advae.precisions import BFLOAT16, FLOAT32
 from advae.quoting import join_command, quote_word
 from advae.records import ClassifierRecipe, Dataset, Manifest, RunRecipe
@@ -19,10 +20,8 @@ from advae.registry import Registry
 from advae.requests import AttackRequest, note_zero
 from advae.sampling import choose_samples
 from advae.threats import ALL, THREATS, Surface
-from advae.verdicts import judge_run
-from advae.workflows.planning import climb, list_checks, list_undefended
-from advae.workflows.preparing import Prepared, prepare_run
-from advae.workflows.siblings import (
+from advae.workflows.attack_selection import climb, list_checks, list_undefended
+from advae.workflows.counterparts import (
     PipelineRecipes,
     describe_reseeded,
     describe_undefended,
@@ -30,6 +29,7 @@ from advae.workflows.siblings import (
     make_sibling,
     read_recipes,
 )
+from advae.workflows.run_recipes import Prepared, prepare_run
 from advae.workflows.workspace import Content, Made, Workspace, load_dataset_of, load_named, make_entry
 
 

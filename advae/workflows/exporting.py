@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from advae.atomic_files import write_aside
 from advae.backend import start_tensorflow
-from advae.classifiers import rebuild_regression
-from advae.drafts import write_aside
+from advae.checks import NOT_VALID
 from advae.errors import UsageError
-from advae.pipelines import find_purifier, load_logits, load_purifier, read_weights
+from advae.evaluation.pipelines import find_purifier, load_logits, load_purifier, read_weights
+from advae.models.logistic import rebuild_regression
 from advae.records import ADVERSARIAL, AutoencoderMetrics, Manifest
 from advae.threats import THREATS, follow_identity
-from advae.verdicts import NOT_VALID
 from advae.workflows.workspace import Workspace, check_targets
 
 if TYPE_CHECKING:
-    from advae.autoencoders import Purifier
+    from advae.models.contracts import Purifier
     from advae.registry import Registry
 
 KERAS, JOBLIB, NPY = "keras", "joblib", "npy"

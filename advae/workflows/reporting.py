@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from advae.errors import CorruptError, NotFoundError
-from advae.pipelines import find_purifier
+from advae.evaluation.pipelines import find_purifier
 from advae.quoting import quote_word
 from advae.records import Manifest
 from advae.workflows.workspace import Workspace, identify_dataset

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO
 
-from advae.drafts import write_aside
+from advae.atomic_files import write_aside
 from advae.errors import UsageError
 from advae.records import Manifest
 from advae.registry.bundles import Imported, read_bundle, write_bundle

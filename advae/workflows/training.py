@@ -6,14 +6,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from advae import autoencoders, classifiers, metrics
+from advae import metrics
 from advae.batching import apply, find_range
 from advae.errors import UsageError
-from advae.networks import collect_weights
-from advae.pipelines import HEAD, WEIGHTS, load_logits, load_purifier, read_weights
+from advae.evaluation.pipelines import HEAD, WEIGHTS, load_logits, load_purifier, read_weights
+from advae.identity import SAMPLES
+from advae.models import classifiers, purifiers
+from advae.models.fitting import NO_CHECKPOINT
+from advae.models.layers import collect_weights
 from advae.precisions import FLOAT32
 from advae.records import (
-    SAMPLES,
     AutoencoderMetrics,
     AutoencoderRecipe,
     ClassifierMetrics,
@@ -24,7 +26,6 @@ from advae.records import (
 )
 from advae.registry import Registry
 from advae.requests import AutoencoderRequest, ClassifierRequest
-from advae.training import NO_CHECKPOINT
 from advae.workflows.workspace import Content, Made, Workspace, load_dataset_of, make_entry
 
 if TYPE_CHECKING:
@@ -43,10 +44,10 @@ def train_autoencoder(
     dataset = load_dataset_of(workspace, protected, dataset_name)
     if protected:
         classifiers.require_undefended(protected.as_classifier()[0])
-    recipe = autoencoders.make_recipe(request, dataset, protected.id if protected else None)
+    recipe = purifiers.make_recipe(request, dataset, protected.id if protected else None)
     with workspace.registry.lease([entry_id(recipe), *recipe.parents]):
         made = make_autoencoder(workspace, recipe, dataset)
-        if not autoencoders.is_adversarial(recipe):
+        if not purifiers.is_adversarial(recipe):
             return made, None
         companion = describe_companion(recipe, partial(_read_classifier, workspace.registry))
         return made, make_classifier(workspace, companion, dataset)
@@ -60,11 +61,11 @@ def make_autoencoder(workspace: Workspace, recipe: AutoencoderRecipe, dataset: D
         if workspace.force:
             checkpoint.clear()
         behind = _stand_behind(workspace, recipe)
-        lesson = autoencoders.Lesson(
+        lesson = purifiers.Lesson(
             dataset.x_train, dataset.y_train, workspace.on_epoch, behind, checkpoint if behind else NO_CHECKPOINT
         )
-        arrays, history = autoencoders.fit_autoencoder(recipe, lesson)
-        purify = autoencoders.restore_purifier(recipe, arrays)
+        arrays, history = purifiers.fit_autoencoder(recipe, lesson)
+        purify = purifiers.restore_purifier(recipe, arrays)
         purified = apply(purify, dataset.x_test)
         error = purified - dataset.x_test
         head = {HEAD: collect_weights(behind.networks)} if behind and behind.networks else {}
@@ -74,7 +75,7 @@ def make_autoencoder(workspace: Workspace, recipe: AutoencoderRecipe, dataset: D
             output_range=find_range(purify, dataset.x_train),
         ), {
             WEIGHTS: arrays,
-            SAMPLES: autoencoders.collect_views(purify, dataset.x_test, dataset.y_test, purified),
+            SAMPLES: purifiers.collect_views(purify, dataset.x_test, dataset.y_test, purified),
             **head,
         }
 
@@ -84,14 +85,14 @@ def make_autoencoder(workspace: Workspace, recipe: AutoencoderRecipe, dataset: D
     return made
 
 
-def _stand_behind(workspace: Workspace, recipe: AutoencoderRecipe) -> autoencoders.Behind | None:
+def _stand_behind(workspace: Workspace, recipe: AutoencoderRecipe) -> purifiers.Behind | None:
     """Return the classifier that an autoencoder is trained in front of, None for one that knows of none."""
-    if not autoencoders.is_adversarial(recipe):
+    if not purifiers.is_adversarial(recipe):
         return None
     if recipe.protects:
-        return autoencoders.Behind(load_logits(workspace.registry, workspace.registry.manifest(recipe.protects)))
+        return purifiers.Behind(load_logits(workspace.registry, workspace.registry.manifest(recipe.protects)))
     head = classifiers.build_head(recipe)
-    return autoencoders.Behind(head, (head,))
+    return purifiers.Behind(head, (head,))
 
 
 def describe_companion(autoencoder: AutoencoderRecipe, read: Callable[[str], ClassifierRecipe]) -> ClassifierRecipe:
@@ -99,7 +100,7 @@ def describe_companion(autoencoder: AutoencoderRecipe, read: Callable[[str], Cla
 
     read: id of the one that it protects -> its recipe. Raises UsageError for one that was trained without any.
     """
-    if not autoencoders.is_adversarial(autoencoder):
+    if not purifiers.is_adversarial(autoencoder):
         raise UsageError(
             f"{entry_id(autoencoder)}, of type {autoencoder.type}, was trained without a classifier; "
             f"--model ({', '.join(classifiers.CLASSIFIERS)}) says which is to be trained behind it"

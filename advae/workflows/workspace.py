@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from advae.backend import start_tensorflow
 from advae.datasets import DATASETS, describe_trouble, load_dataset
 from advae.errors import DatasetError, UsageError
+from advae.models.fitting import OnEpoch
 from advae.records import AutoencoderRecipe, ClassifierRecipe, Dataset, Manifest, Metrics, RunRecipe, entry_id
 from advae.registry import Registry
-from advae.training import OnEpoch
 
 if TYPE_CHECKING:
     import numpy as np

@@ -48,6 +48,6 @@ def linear_model(rng: np.random.Generator, classes: int, pixels: int) -> tuple[A
 
 
 def small_network(seed: int, pixels: int = 36) -> Any:
-    from advae.networks import dense_stack
+    from advae.models.layers import dense_stack
 
     return dense_stack((pixels, 24, 10), ("relu", "linear"), seed=seed)

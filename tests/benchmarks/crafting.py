@@ -31,7 +31,7 @@ def prepare_ours(
     import numpy as np
 
     from advae.evaluation.attacker import Attacker
-    from advae.pipelines import load_pipeline
+    from advae.evaluation.pipelines import load_pipeline
     from advae.threats import THREATS
 
     opened = setting.open("nn")
@@ -236,7 +236,7 @@ def prepare_gain() -> Prepared:
 
 def prepare_sweep(setting: Setting, *, n: int, eps: tuple[float, ...], **options: Any) -> Prepared:
     """Return a whole attack as ``advae attack`` makes it: tracing, crafting, scoring, probing."""
-    from advae.evaluation import evaluate
+    from advae.evaluation.evaluate import evaluate
     from advae.threats import THREATS
 
     opened = setting.open("nn")

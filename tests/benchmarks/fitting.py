@@ -19,16 +19,16 @@ Prepared = tuple[Callable[[], Any], Callable[[Any], dict[str, float]]]
 
 
 def _describe(setting: Setting) -> Any:
-    from advae import autoencoders
+    from advae.models import purifiers
 
     request = AutoencoderRequest(type="vanilla", network={"epochs": MOST, "batch_size": BATCH}, seed=SEED)
-    return autoencoders.make_recipe(request, setting.data)
+    return purifiers.make_recipe(request, setting.data)
 
 
 def prepare_ours(setting: Setting) -> Prepared:
     """Return one more epoch of our training, validation included: it is held after each until it is asked for."""
-    from advae import autoencoders
     from advae.backend import start_tensorflow
+    from advae.models import purifiers
 
     start_tensorflow()
     recipe, asked, done, losses = _describe(setting), threading.Semaphore(0), threading.Semaphore(0), list[float]()
@@ -40,7 +40,7 @@ def prepare_ours(setting: Setting) -> Prepared:
 
     def run() -> None:
         asked.acquire()
-        autoencoders.fit_autoencoder(recipe, autoencoders.Lesson(setting.data.x_train, setting.data.y_train, hold))
+        purifiers.fit_autoencoder(recipe, purifiers.Lesson(setting.data.x_train, setting.data.y_train, hold))
 
     threading.Thread(target=run, daemon=True).start()
 
@@ -59,13 +59,13 @@ def prepare_keras(setting: Setting, **options: Any) -> Prepared:
     start_tensorflow()
     import keras
 
-    from advae import autoencoders
-    from advae.autoencoders.kinds import build_vanilla
-    from advae.training import split
+    from advae.models import purifiers
+    from advae.models.autoencoders import build_vanilla
+    from advae.models.fitting import split
 
     keras.utils.set_random_seed(SEED)
     model = keras.Sequential(list(build_vanilla(_describe(setting)).networks))
-    model.compile(keras.optimizers.Adam(1e-3), loss=autoencoders.LOSSES["categorical-crossentropy"], **options)
+    model.compile(keras.optimizers.Adam(1e-3), loss=purifiers.LOSSES["categorical-crossentropy"], **options)
     kept, held_out = split(setting.data.y_train, SEED)
     x, fixed = setting.data.x_train[kept], setting.data.x_train[held_out]
 

@@ -18,8 +18,8 @@ def prepare_ours(setting: Setting, *, n: int, clip: bool) -> Prepared:
     """Return our sweep, with all that it measures of every image beside its class."""
     import numpy as np
 
-    from advae.evaluation.arrays import Kept
     from advae.evaluation.attacker import Attacker
+    from advae.evaluation.run_arrays import Kept
     from advae.evaluation.scorer import Scorer
     from advae.evaluation.sweeping import Sweep
     from advae.threats import THREATS
@@ -40,7 +40,7 @@ def prepare_ours(setting: Setting, *, n: int, clip: bool) -> Prepared:
 
 def prepare_whole(setting: Setting, *, n: int, clip: bool) -> Prepared:
     """Return the whole attack as ``advae attack`` makes it, tracing, gradient health and probing included."""
-    from advae.evaluation import evaluate
+    from advae.evaluation.evaluate import evaluate
     from advae.threats import THREATS
 
     opened = setting.open("lr")
@@ -81,7 +81,7 @@ def prepare_art(setting: Setting, *, n: int, batch: int) -> Prepared:
     """Return the toolbox' FastGradientMethod on the scikit-learn model, and its predictions."""
     import numpy as np
 
-    from advae.classifiers import rebuild_regression
+    from advae.models.logistic import rebuild_regression
     from tests.benchmarks.peers import import_peers
 
     opened: Opened = setting.open("lr")

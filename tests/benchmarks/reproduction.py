@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from advae.experiments import Experiment, list_published, read_experiment
+from advae.experiments.cells import LEVELS, lay_out
+from advae.experiments.runner import Finished, Survey, make_cells, survey
 from advae.records import ClassifierRecipe
 from advae.registry import Registry
 from advae.report import compare_runs
-from advae.report.documents import build_document
-from advae.report.scores import Findings
-from advae.workflows import LEVELS, Finished, Survey, Workspace, lay_out, make_cells, survey
+from advae.report.analysis.confusion import Findings
+from advae.report.formats.json_document import build_document
+from advae.workflows import Workspace
 from tests.benchmarks.machine import describe_machine
 
 RESULTS = Path(__file__).parent / "results" / "reproduction.json"

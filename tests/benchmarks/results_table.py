@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from advae.experiments import EXPLANATIONS
-from advae.networks import PAPER_ACTIVATIONS
+from advae.models.layers import PAPER_ACTIVATIONS
 from tests.benchmarks import performance, robust
 from tests.benchmarks.ladder import RESULTS as LADDER_RESULTS
 from tests.benchmarks.reproduction import ACTIVATIONS_ON, RESULTS

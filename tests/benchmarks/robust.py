@@ -19,14 +19,7 @@ from advae.records import Manifest
 from advae.registry import Registry
 from advae.report import judge_classifier
 from advae.requests import AttackRequest, AutoencoderRequest, ClassifierRequest, NetworkRequest
-from advae.workflows import (
-    Plan,
-    Workspace,
-    attack,
-    put_classifier,
-    train_autoencoder,
-    train_classifier,
-)
+from advae.workflows import Plan, Workspace, attack, put_classifier, train_autoencoder, train_classifier
 from tests.benchmarks.machine import describe_machine
 
 RESULTS = Path(__file__).parent / "results" / "robust.json"

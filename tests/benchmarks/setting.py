@@ -12,8 +12,8 @@ from advae.records import Dataset, Manifest, RunRecipe
 from advae.registry import Registry
 from advae.requests import AttackRequest, ClassifierRequest
 from advae.workflows import Workspace, train_classifier
-from advae.workflows.preparing import prepare_run
-from advae.workflows.siblings import PipelineRecipes
+from advae.workflows.counterparts import PipelineRecipes
+from advae.workflows.run_recipes import prepare_run
 
 if TYPE_CHECKING:
     from advae.threats import Pipeline
@@ -48,7 +48,7 @@ class Setting:
     def open(self, model: str) -> Opened:
         """Return that classifier and the images, in a process of its own."""
         from advae.backend import start_tensorflow
-        from advae.pipelines import load_pipeline
+        from advae.evaluation.pipelines import load_pipeline
 
         start_tensorflow()
         manifest = self.train(model)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from advae.datasets import describe_trouble, load_dataset
-from tests.cli import call
+from tests.calls import call
 
 from .samples import make_own, save_npz
 

@@ -9,8 +9,8 @@ from advae.errors import UsageError
 from advae.identity import digest_weights
 from advae.records import DatasetKey, Manifest, Recipe, entry_id
 from advae.registry import Registry
-from advae.registry.documents import encode, list_needed
-from tests.cli import call
+from advae.registry.manifest_files import encode, list_needed
+from tests.calls import call
 from tests.entries import make_autoencoder_recipe, make_classifier_recipe, make_metrics
 from tests.registry.trials import Outcome
 

@@ -11,18 +11,12 @@ from typing import Any
 import numpy as np
 
 from advae.errors import CorruptError
-from advae.identity import KINDS
-from advae.records import ADVERSARIAL, OUTCOMES, SAMPLES, Manifest
+from advae.identity import KINDS, SAMPLES
+from advae.records import ADVERSARIAL, OUTCOMES, Manifest
 from advae.registry import Registry
-from advae.registry.layout import MANIFEST
+from advae.registry.folders import MANIFEST
 from advae.registry.verification import find_problems
-from tests.entries import (
-    WEIGHTS,
-    make_autoencoder_recipe,
-    make_classifier_recipe,
-    make_metrics,
-    make_run_recipe,
-)
+from tests.entries import WEIGHTS, make_autoencoder_recipe, make_classifier_recipe, make_metrics, make_run_recipe
 from tests.registry.trials import Outcome
 
 Damage = Callable[[bytes, random.Random], tuple[bytes, str]]

@@ -18,7 +18,7 @@ import numpy as np
 from advae.errors import DiskError
 from advae.records import entry_id
 from advae.registry import Registry
-from tests.cli import call
+from tests.calls import call
 from tests.entries import WEIGHTS, make_arrays, make_autoencoder_recipe, make_metrics, publish
 from tests.registry.faulty_disk import Hook, Step, watch
 from tests.registry.publisher import OPERATIONS, Operation, Shelf

@@ -25,16 +25,7 @@ from tests.registry.faulty_disk import (
     watch,
 )
 from tests.registry.publisher import MEETING, OPERATIONS, Operation, Shelf
-from tests.registry.trials import (
-    Outcome,
-    Visible,
-    find_lost,
-    find_unsound,
-    list_drafts,
-    read_entries,
-    run_forked,
-    see,
-)
+from tests.registry.trials import Outcome, Visible, find_lost, find_unsound, list_drafts, read_entries, run_forked, see
 
 CODES = (errno.ENOSPC, errno.EFBIG, errno.EROFS, errno.EACCES)
 

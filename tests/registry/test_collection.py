@@ -18,7 +18,7 @@ import pytest
 
 from advae.errors import CorruptError, DiskError, UsageError
 from advae.records import Manifest, entry_id
-from advae.registry import Registry, collection, layout, locks
+from advae.registry import Registry, collection, folders, locks
 from advae.registry.collection import DEAD_AFTER, find_garbage, remove_garbage
 from tests.entries import (
     list_names,
@@ -232,7 +232,7 @@ def test_a_lease_dies_with_its_process(registry: Registry) -> None:
 def test_where_nothing_can_be_written_a_lease_stops_nobody(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(registry)
     monkeypatch.setattr(locks, "hold", lambda *_: pytest.fail("held"))
-    monkeypatch.setattr(layout, "make_folder", lambda folder: os.open("/proc/none", os.O_CREAT | os.O_WRONLY))
+    monkeypatch.setattr(folders, "make_folder", lambda folder: os.open("/proc/none", os.O_CREAT | os.O_WRONLY))
     with registry.lease(["ae-000000000000"]):
         pass
 
@@ -410,14 +410,14 @@ def test_what_others_keep_in_a_folder_of_such_a_name_stays(registry: Registry) -
 def test_every_name_that_is_given_to_a_draft_is_known(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing that is made in tmp/ is left there for ever where its process is killed."""
     kept: list[str] = []
-    monkeypatch.setattr(layout, "remove_tree", lambda path: kept.append(path.name))
+    monkeypatch.setattr(folders, "remove_tree", lambda path: kept.append(path.name))
     entry = publish(registry)
     registry.tag(entry, "best")
     registry.checkpoint(entry.id).save({"x": np.zeros(1)})
     registry.remove(entry.id)
     kept += list_names(registry.layout.tmp)
     assert len(kept) > 3
-    assert [name for name in kept if not layout.DRAFT.fullmatch(name)] == []
+    assert [name for name in kept if not folders.DRAFT.fullmatch(name)] == []
 
 
 def test_a_link_among_the_drafts_is_not_followed(registry: Registry, tmp_path: Path) -> None:

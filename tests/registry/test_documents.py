@@ -11,7 +11,15 @@ import pytest
 
 from advae.identity import SCHEMA, canonical_json, name_recipe
 from advae.records import Manifest
-from advae.registry.documents import NewerSchemaError, decode, encode, find_parents, glance, open_document, printable
+from advae.registry.manifest_files import (
+    NewerSchemaError,
+    decode,
+    encode,
+    find_parents,
+    glance,
+    open_document,
+    printable,
+)
 from tests.entries import (
     NOBODYS,
     TINY,

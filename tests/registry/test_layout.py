@@ -13,7 +13,7 @@ import pytest
 from advae.errors import DiskError
 from advae.registry import Registry
 from advae.registry.collection import find_garbage
-from tests.cli import call, succeed
+from tests.calls import call, succeed
 from tests.entries import list_names, make_autoencoder_recipe, publish, read_tree
 from tests.registry.collecting import FOREIGN, write
 

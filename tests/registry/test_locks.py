@@ -17,7 +17,7 @@ import pytest
 
 from advae.errors import DiskError
 from advae.registry import Registry, locks
-from advae.registry.layout import Layout
+from advae.registry.folders import Layout
 from tests.entries import list_names, read_tree
 
 ID = "clf-0123456789ab"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from advae.errors import NotFoundError, UsageError
 from advae.identity import ID, KINDS, Kind
-from advae.registry.layout import Layout
+from advae.registry.folders import Layout
 from advae.registry.references import LATEST, MADE_BY, NAMES, References, check_tag, resolve_id
 from tests.entries import list_names
 

@@ -20,9 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from advae.errors import AdvaeError, CorruptError, DiskError, NotFoundError, UsageError
-from advae.identity import SCHEMA
+from advae.identity import KINDS, SCHEMA
 from advae.records import Manifest, entry_id
-from advae.registry import KINDS, LATEST, VERSIONED, Registry, check_tag, library_versions
+from advae.registry import LATEST, VERSIONED, Registry, check_tag, library_versions
 from advae.registry.collection import find_garbage
 from tests.entries import (
     BAD_NPZ,

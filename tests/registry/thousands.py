@@ -14,8 +14,8 @@ from advae.identity import KINDS
 from advae.records import Artifact, DatasetRef, History, Manifest, NetworkOptions, entry_id
 from advae.registry import Registry
 from advae.registry.collection import find_garbage, remove_garbage
-from advae.registry.documents import encode
-from advae.registry.layout import MANIFEST
+from advae.registry.folders import MANIFEST
+from advae.registry.manifest_files import encode
 from tests.entries import (
     WEIGHTS,
     make_autoencoder_recipe,

@@ -56,7 +56,10 @@ def notice_planted(folder: Path) -> Outcome:
 
 def call_among_canaries() -> Outcome:
     """Call every command, and processes side by side, in a folder of modules; it starts TensorFlow, so elsewhere."""
-    tests = ["tests/test_canaries.py", "tests/test_pools.py::test_side_by_side_gives_what_one_after_the_other_gives"]
+    tests = [
+        "tests/test_canaries.py",
+        "tests/experiments/test_processes.py::test_side_by_side_gives_what_one_after_the_other_gives",
+    ]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
     done = subprocess.run(command, capture_output=True, text=True, timeout=1000, cwd=Path(__file__).parents[2])
     return Outcome(len(tests), [] if done.returncode == 0 else done.stdout.splitlines()[-20:])

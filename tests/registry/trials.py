@@ -18,8 +18,9 @@ from typing import Any
 
 import pytest
 
-from advae.registry import KINDS, Registry, entries
-from advae.registry.layout import list_folder
+from advae.identity import KINDS
+from advae.registry import Registry, entries
+from advae.registry.folders import list_folder
 from advae.registry.verification import find_broken_references, find_problems
 from tests.registry.faulty_disk import replace_everywhere
 

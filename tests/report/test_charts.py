@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from advae.report.axes import make_axis, make_loss_axis
-from advae.report.charts import BOTTOM, LEFT, RIGHT, TOP, WIDE, Chart, Line, Style, draw_chart, measure_legend
+from advae.report.drawing.axes import make_axis, make_loss_axis
+from advae.report.drawing.charts import BOTTOM, LEFT, RIGHT, TOP, WIDE, Chart, Line, Style, draw_chart, measure_legend
 
 SQUARE = Chart(make_axis("x", 0, 10), make_axis("y", 0, 1), width=LEFT + RIGHT + 100, height=TOP + BOTTOM + 100)
 

@@ -15,17 +15,17 @@ from rich.console import Console
 
 from advae.records import Manifest, Verdict
 from advae.report import build_verdict_table, compare_runs, judge_classifier, list_all_failures, list_failures
-from advae.report.answers import answer
-from advae.report.documents import build_document
-from advae.report.gaps import find_gaps, find_largest
-from advae.report.headline_table import tabulate_headlines
-from advae.report.headlines import write_headlines
-from advae.report.ladder import build_ladder
-from advae.report.rows import Comparison, Pipeline
-from advae.report.scores import score_runs
-from advae.report.standings import find_standings
+from advae.report.analysis.confusion import score_runs
+from advae.report.analysis.findings import answer
+from advae.report.analysis.headlines import write_headlines
+from advae.report.analysis.illusion_gap import find_gaps, find_largest
+from advae.report.analysis.ranking import find_standings
+from advae.report.analysis.threat_comparison import build_ladder
+from advae.report.data.contents import Comparison, Pipeline
+from advae.report.formats.headline_table import tabulate_headlines
+from advae.report.formats.json_document import build_document
 from advae.report.wording import NBSP
-from tests.cli import call
+from tests.calls import call
 from tests.report_fixtures import DIGITS, Lab, print_summary, read_files
 
 SOFTMAX = {"probabilities": True}

@@ -10,11 +10,11 @@ import pytest
 
 from advae.records import Manifest
 from advae.report import compare_runs
-from advae.report.drawing import Drawing
-from advae.report.figures import FIGURES, draw_figures
-from advae.report.pixels import encode_png_uri
-from advae.report.rows import Comparison
-from advae.report.scores import score_runs, select_shown
+from advae.report.analysis.confusion import score_runs, select_shown
+from advae.report.data.contents import Comparison
+from advae.report.drawing.figure import Drawing
+from advae.report.drawing.figure_table import FIGURES, draw_figures
+from advae.report.drawing.pixels import encode_png_uri
 from tests.report.galleries import FASHION, attack_linear, decode_png, fill_gallery
 from tests.report_fixtures import Lab, make_views
 
@@ -93,7 +93,7 @@ def test_many_matrices_are_cut_to_the_largest_eps_and_all_stay_in_json(
     lab: Lab, pair: list[Manifest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     findings = score_runs(compare_runs(lab.registry, pair))
-    monkeypatch.setattr("advae.report.scores.MAX_CELLS", 400)
+    monkeypatch.setattr("advae.report.analysis.confusion.MAX_CELLS", 400)
     assert [[one.eps for one in scores] for scores in select_shown(findings).values()] == [[None, 0.3]] * 2
-    monkeypatch.setattr("advae.report.scores.MAX_CELLS", 399)
+    monkeypatch.setattr("advae.report.analysis.confusion.MAX_CELLS", 399)
     assert set(select_shown(findings).values()) == {()}

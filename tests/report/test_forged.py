@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from advae.errors import CorruptError
+from advae.experiments.paper.section import find_counterparts
 from advae.metrics import wilson_interval
 from advae.records import Manifest, Verdict
 from advae.report import compare_runs, list_failures
-from advae.report.paper import find_counterparts
-from advae.report.runs import open_run
-from tests.cli import call
+from advae.report.data.runs import open_run
+from tests.calls import call
 from tests.report_fixtures import DIGITS, MNIST, Lab, print_summary, read_files
 
 Arrays = dict[str, dict[str, np.ndarray[Any, Any]]]

@@ -11,8 +11,8 @@ import pytest
 
 from advae.records import Manifest
 from advae.report import compare_runs
-from advae.report.commands import list_commands
-from advae.report.markdown import escape
+from advae.report.data.commands import list_commands
+from advae.report.formats.markdown import escape
 from tests.report_fixtures import DIGITS, Lab, Tags, print_summary, read_files
 
 HOSTILE = "<script>alert(1)</script>|x| $\\frac{ [red]`"

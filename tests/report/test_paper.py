@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from advae.experiments import list_published
+from advae.experiments.paper.section import Counterpart, find_counterparts, tabulate_paper
 from advae.records import Manifest
 from advae.report import compare_runs, write_comparison
-from advae.report.paper import Counterpart, find_counterparts, tabulate_paper
 from tests.report_fixtures import DIGITS, MNIST, Lab
 
 PAPER_EPS = 50 / 255

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
+from advae.checks.across_runs import TOGETHER
+from advae.checks.evidence import Case
 from advae.records import Verdict
 from advae.report import describe_schema
-from advae.verdicts.cases import Case
-from advae.verdicts.together import TOGETHER
 from tests import report_fixtures
 from tests.report_fixtures import DIGITS, Lab, read_files
 

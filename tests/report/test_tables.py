@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from advae.checks import SINGLE
 from advae.errors import UsageError
 from advae.records import Manifest
 from advae.report import compare_runs, write_report
-from advae.report.catalogue import TABLES, Table
-from advae.report.grids import Cell, Grid, Part, read_value
-from advae.report.scores import Findings, score_runs
-from advae.report.spreadsheet import KEYS
-from advae.verdicts import SINGLE
+from advae.report.analysis.confusion import Findings, score_runs
+from advae.report.formats.catalogue import TABLES, Table
+from advae.report.formats.csv_tables import KEYS
+from advae.report.formats.word_tables import Cell, Grid, Part, read_value
 from tests.report_fixtures import MNIST, Lab, read_files
 
 Lines = list[dict[str, str]]

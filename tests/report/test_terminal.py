@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from advae.checks import CHECKS
 from advae.records import Manifest
 from advae.report import compare_runs, summarize
-from advae.report.answers import answer
-from advae.report.chart import draw_chart
-from advae.verdicts import CHECKS
-from tests.cli import call
+from advae.report.analysis.findings import answer
+from advae.report.formats.terminal_chart import draw_chart
+from tests.calls import call
 from tests.report_fixtures import DIGITS, Lab, print_summary
 
 CHART = """\

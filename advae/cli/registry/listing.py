@@ -15,7 +15,8 @@ from advae.cli.options import DataDirOption, DatasetOption
 from advae.cli.registry.lineage import build_tree, draw_tree, trace
 from advae.cli.session import Session
 from advae.errors import CorruptError, UsageError, printable, unknown
-from advae.registry import KINDS, NAMES, Glance
+from advae.identity import KINDS
+from advae.registry import NAMES, Glance
 
 if TYPE_CHECKING:
     from advae.records import Manifest

@@ -1,0 +1,157 @@
+"""What one run says of the attacked images: whether they are enough, of all classes, in range, and told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from advae.checks.check_table import OLD, not_run, say
+from advae.datasets import DATASETS
+from advae.datasets.ranges import DARK, NARROW, compare_ranges, show_range
+from advae.errors import printable
+from advae.threats import THREATS
+
+if TYPE_CHECKING:
+    from advae.records import RunMetrics, RunRecipe, Status, Verdict
+
+ENOUGH = 1000
+"""Samples; fewer are a warning."""
+
+STRETCHED, OUT_OF_SCALE = 1.05, 1.5
+"""How many times the range of an image the attacked data may span: beyond the first a warning, the second a failure."""
+
+STRAYS = 0.01
+"""A pipeline has collapsed that tells no more than this share of the images of other classes from its one class."""
+
+FEW = 5
+"""Images of other classes: of fewer a good pipeline may by accident miss all."""
+
+NAMED = 5
+"""Classes that a sentence names; the rest are counted."""
+
+
+def show_size(recipe: RunRecipe, metrics: RunMetrics) -> str:
+    """Return how many images were attacked, of how many, and how they were chosen: ``1000 of 10000, stratified``."""
+    total = sum(metrics.test_counts or ())
+    of = f" of {total}" if total > metrics.n else ""
+    return f"{metrics.n}{of}{f', {recipe.sample}' if recipe.sample else ''}"
+
+
+# ---------------------------------------------------------------- collapsed
+
+
+def judge_collapse(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
+    """A pipeline that predicts one class whatever the image has nothing that an attack could take."""
+    found = _find_constant(metrics)
+    if found:
+        return found
+    known, there = _count_predicted(metrics), _count_classes(recipe, metrics)
+    if known is not None and 2 * known <= there:
+        what = f"nearly collapsed: only {known} of {there} classes are predicted for the unchanged images"
+        return say("clean-accuracy", "WARN", what, known)
+    return not_run("clean-accuracy")
+
+
+def _find_constant(metrics: RunMetrics) -> Verdict | None:
+    """Return that one class is predicted for all images, or all but a few; None where that is not so, or not known."""
+    predicted, labels = metrics.predicted_counts, metrics.class_counts
+    if not predicted or not labels or not any(predicted):
+        return None
+    label = max(range(len(predicted)), key=predicted.__getitem__)
+    others = sum(labels) - (labels[label] if label < len(labels) else 0)
+    strays = sum(predicted) - predicted[label]
+    whole = metrics.classes_predicted == 1 and sum(map(bool, metrics.test_counts or (1, 1))) > 1
+    if not whole and (not others or strays > STRAYS * others):
+        return None
+    what = f"collapsed: class {label} is predicted for {predicted[label]} of {sum(predicted)} unchanged images"
+    if whole or others >= FEW:
+        return say("clean-accuracy", "FAIL", f"{what}, whatever they show; what an attack leaves says nothing", 1)
+    return say("clean-accuracy", "WARN", f"{what}; too few are of other classes to tell", 1)
+
+
+def _count_predicted(metrics: RunMetrics) -> int | None:
+    """Return how many classes are predicted, for the whole test set where that is known."""
+    if metrics.classes_predicted is not None:
+        return metrics.classes_predicted
+    return sum(map(bool, metrics.predicted_counts)) if metrics.predicted_counts else None
+
+
+def _count_classes(recipe: RunRecipe, metrics: RunMetrics) -> int:
+    """Return how many classes there are to predict among the images that ``_count_predicted`` speaks of."""
+    counts = metrics.test_counts if metrics.classes_predicted is not None else metrics.class_counts
+    return sum(map(bool, counts)) if counts else len(recipe.dataset.classes)
+
+
+# ---------------------------------------------------------------- enough, of all classes
+
+
+def judge_size(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
+    """How many samples the interval stands on, and whether it speaks of all classes."""
+    widest = max(result.accuracy_interval[1] - result.accuracy_interval[0] for result in metrics.results)
+    intervals = f"Wilson 95 % intervals up to {100 * widest:.1f} points wide"
+    missing = [label for label, count in enumerate(metrics.class_counts or ()) if not count]
+    known = _list_present(recipe, metrics)
+    if absent := [label for label in missing if known is None or label in known]:
+        status: Status = "WARN" if known is None else "FAIL"
+        return say("sample-size", status, _describe_absent(recipe, metrics, absent, certain=known is not None))
+    if metrics.n < ENOUGH:
+        return say("sample-size", "WARN", f"small sample (n = {metrics.n} < {ENOUGH}): {intervals}", metrics.n)
+    return say("sample-size", "PASS", f"n = {show_size(recipe, metrics)}, {intervals}", metrics.n)
+
+
+def _list_present(recipe: RunRecipe, metrics: RunMetrics) -> set[int] | None:
+    """Return the classes that the whole test set has, None where a run from before this was kept does not tell."""
+    counts = metrics.test_counts or (metrics.class_counts if recipe.limit is None else None)
+    if counts:
+        return {label for label, count in enumerate(counts) if count}
+    row = DATASETS.get(recipe.dataset.name)
+    return {*range(len(row.classes))} if row and row.digest == recipe.dataset.digest else None
+
+
+def _describe_absent(recipe: RunRecipe, metrics: RunMetrics, absent: Sequence[int], *, certain: bool) -> str:
+    """Return which classes no attacked image is of, and how to draw some."""
+    names = [printable(recipe.dataset.classes[label]) for label in absent if label < len(recipe.dataset.classes)]
+    shown = ", ".join(names[:NAMED]) + (", ..." if names[NAMED:] else "")
+    classes = len(recipe.dataset.classes)
+    what = f"no image of {len(absent)} of {classes} classes ({shown}) is among the {metrics.n} attacked ones"
+    if not certain:
+        return f"{what}; whether the test set has any was not kept, with --force it is"
+    draw = f"--limit {max(metrics.n, classes)} --sample stratified draws of each class"
+    return f"{what}, so the accuracy is not that of the test set; {draw}"
+
+
+# ---------------------------------------------------------------- in range
+
+
+def judge_proportion(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
+    """The same eps is another budget where the data spans another range: the paper's own headline."""
+    if metrics.start_range is None:
+        return not_run("proportion", OLD)
+    on_images = recipe.threat not in THREATS or THREATS[recipe.threat].on_input
+    ranges = metrics.image_ranges if on_images else None
+    # Few images may all be dark where the test set is not.
+    low, high = ranges.test if ranges else metrics.start_range
+    span, status = high - low, _grade_span(high - low)
+    sentence = f"eps is added to data {show_range((low, high))}, {span:.3g} times the range of an image"
+    unlike = compare_ranges(ranges) if ranges else None
+    if unlike and "FAIL" in (unlike[0], status):
+        status = "FAIL"
+    elif unlike:
+        status = "WARN"
+    return say("proportion", status, sentence + _compare_budget(span) + (f"; {unlike[1]}" if unlike else ""), span)
+
+
+def _grade_span(span: float) -> Status:
+    if span > OUT_OF_SCALE or span < DARK:
+        return "FAIL"
+    return "WARN" if span > STRETCHED or span < NARROW else "PASS"
+
+
+def _compare_budget(span: float) -> str:
+    """Return by how much an eps is another budget than it looks, nothing where it is not."""
+    if _grade_span(span) == "PASS":
+        return ""
+    if not span:
+        return ": every budget is larger than all there is"
+    less = f"{span:.3g} times smaller" if span > 1 else f"{1 / span:.3g} times larger"
+    return f": a budget {less} than it looks"

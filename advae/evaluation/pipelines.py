@@ -1,0 +1,111 @@
+"""Trained pipelines, brought back from the registry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from advae.errors import CorruptError
+from advae.models.autoencoders import AUTOENCODERS
+from advae.models.classifier_contract import Logits
+from advae.models.classifiers import CLASSIFIERS
+from advae.models.contracts import Purifier
+from advae.models.layers import Weights, require_weights
+from advae.models.purifiers import restore_purifier
+from advae.precisions import FLOAT32
+from advae.records import AutoencoderRecipe, ClassifierRecipe, Manifest, RunRecipe, entry_id
+from advae.registry import Registry
+from advae.threats import Pipeline
+
+if TYPE_CHECKING:
+    from advae.models.layers import Arrays
+
+WEIGHTS = "weights.npz"
+"""The artifact that holds the arrays of an autoencoder or a classifier."""
+
+HEAD = "head.npz"
+"""The artifact of an autoencoder that holds the arrays of the classifier that was trained along with it."""
+
+
+def list_weights(recipe: AutoencoderRecipe | ClassifierRecipe) -> Weights:
+    """Return the arrays that follow from a recipe, by name. Raises CorruptError for a recipe that is not ours."""
+    if isinstance(recipe, AutoencoderRecipe):
+        if recipe.type not in AUTOENCODERS:
+            raise CorruptError(f"{entry_id(recipe)} is of type {recipe.type!r}, which this advae does not know")
+        return AUTOENCODERS[recipe.type].weights(recipe)
+    if recipe.model not in CLASSIFIERS:
+        raise CorruptError(f"{entry_id(recipe)} is of model {recipe.model!r}, which this advae does not know")
+    return CLASSIFIERS[recipe.model].weights(recipe)
+
+
+def read_weights(
+    registry: Registry, manifest: Manifest, recipe: AutoencoderRecipe | ClassifierRecipe, name: str = WEIGHTS
+) -> Arrays:
+    """Return the arrays of a recipe from an entry. None is read before all of them claim to be the recipe's.
+
+    Raises CorruptError where they do not, or cannot be read.
+    """
+    expected = list_weights(recipe)
+    return registry.read_arrays(manifest, name, lambda headers: require_weights(expected, headers))
+
+
+def check_pipeline(registry: Registry, classifier: Manifest) -> None:
+    """Raise CorruptError where the weights of a classifier or its purifier do not fit the recipe; builds nothing."""
+    for manifest in (find_purifier(registry, classifier), classifier):
+        if manifest and not isinstance(manifest.recipe, RunRecipe):
+            read_weights(registry, manifest, manifest.recipe)
+
+
+def load_purifier(registry: Registry, manifest: Manifest, precision: str = FLOAT32) -> Purifier:
+    """Return the purifier of an ``ae`` entry. Raises CorruptError where its weights cannot be read or do not fit."""
+    recipe, _ = manifest.as_autoencoder()
+    return restore_purifier(recipe, read_weights(registry, manifest, recipe), precision)
+
+
+def load_logits(registry: Registry, manifest: Manifest, precision: str = FLOAT32) -> Logits:
+    """Return the bare classifier of a ``clf`` entry, without its purifier. Raises CorruptError likewise."""
+    recipe, _ = manifest.as_classifier()
+    arrays = read_weights(registry, manifest, recipe)
+    return CLASSIFIERS[recipe.model].restore(recipe, arrays, precision)
+
+
+def find_purifier(registry: Registry, classifier: Manifest) -> Manifest | None:
+    """Return the ``ae`` entry that a ``clf`` entry stands behind, None for an undefended one.
+
+    Raises CorruptError where it is on another dataset.
+    """
+    purifier = classifier.as_classifier()[0].autoencoder
+    return _open_same(registry.open_parent(classifier, purifier), classifier) if purifier else None
+
+
+def _open_same(other: Manifest, classifier: Manifest) -> Manifest:
+    if other.recipe.dataset.key != classifier.recipe.dataset.key:
+        raise CorruptError(f"{other.id} is on another dataset than {classifier.id}: they do not fit")
+    return other
+
+
+def load_pipeline(
+    registry: Registry,
+    classifier: Manifest,
+    *,
+    twin: Manifest | None = None,
+    surrogate: Manifest | None = None,
+    precision: str = FLOAT32,
+) -> Pipeline:
+    """Return the classifier behind its purifier, beside its undefended twin and its surrogate where they are named.
+
+    precision: of all wide matrix products.
+    """
+    found = find_purifier(registry, classifier)
+    purify = load_purifier(registry, found, precision) if found else None
+    behind = load_pipeline(registry, _open_same(surrogate, classifier), precision=precision) if surrogate else None
+    return Pipeline(
+        classify=load_logits(registry, classifier, precision),
+        purify=purify,
+        differentiable=purify is None or purify.differentiable,
+        clips=purify is not None and purify.clips,
+        samples=purify is not None and purify.samples,
+        twin=load_logits(registry, _open_same(twin, classifier), precision) if twin else None,
+        surrogate=behind.differentiate if behind else None,
+        unit_range=found is None or found.as_autoencoder()[1].unit_range,
+        linear=CLASSIFIERS[classifier.as_classifier()[0].model].linear,
+    )

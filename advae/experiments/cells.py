@@ -1,0 +1,341 @@
+"""An experiment laid out in cells: the entries that it comes to, by id, before any of them is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from advae.errors import UsageError, unknown
+from advae.experiments import AUTOENCODER_OPTIONS, NONE, AttackPlan, Experiment
+from advae.models import classifiers, purifiers
+from advae.records import (
+    AutoencoderRecipe,
+    ClassifierRecipe,
+    Dataset,
+    LogisticOptions,
+    NetworkOptions,
+    PerceptronOptions,
+    RunRecipe,
+    Scalar,
+    entry_id,
+)
+from advae.requests import AttackRequest, AutoencoderRequest, ClassifierRequest, PlacementRequest, note_zero
+from advae.threats import ALL, THREATS, list_threats
+from advae.workflows.attack_selection import climb
+from advae.workflows.counterparts import PipelineRecipes
+from advae.workflows.run_recipes import Prepared, prepare_run
+from advae.workflows.training import describe_companion
+from advae.workflows.workspace import Workspace, load_named
+
+Level = Literal["autoencoders", "classifiers", "defences", "behind defences", "attacks"]
+LEVELS: tuple[Level, ...] = ("autoencoders", "classifiers", "defences", "behind defences", "attacks")
+"""In this order: a cell rests on cells of earlier levels only. Defences are trained against attacks, and may be for a
+classifier that is there before."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One entry of an experiment.
+
+    place: what names its dataset; name: for people; cost: in floating-point operations, roughly; prepared: of a run.
+    """
+
+    level: Level
+    recipe: AutoencoderRecipe | ClassifierRecipe | RunRecipe
+    place: str
+    name: str
+    cost: float
+    prepared: Prepared | None = None
+
+    @property
+    def id(self) -> str:
+        return entry_id(self.recipe)
+
+
+@dataclass
+class Grid:
+    """The cells of one dataset and seed, by id, as they are found: one that two parts of a plan come to is there once.
+
+    purifiers: recipes by the names that the plan gives them; protected: those of the classifiers that they were made
+    for, by id.
+    """
+
+    experiment: Experiment
+    dataset: Dataset
+    place: str
+    seed: int
+    cells: dict[str, Cell] = field(default_factory=dict)
+    purifiers: dict[str, AutoencoderRecipe] = field(default_factory=dict)
+    protected: dict[str, ClassifierRecipe] = field(default_factory=dict)
+
+
+def lay_out(workspace: Workspace, experiment: Experiment) -> tuple[Cell, ...]:
+    """Return every cell of an experiment, each after those that it rests on.
+
+    Raises UsageError for what the plan asks and cannot be, DatasetError where a dataset is missing.
+    """
+    found: dict[str, Cell] = {}
+    _refuse_unknown_threats(experiment)
+    for note in dict.fromkeys(filter(None, (note_zero(plan.eps) for plan in experiment.attacks))):
+        workspace.tell(note)
+    for place in experiment.datasets:
+        dataset = load_named(workspace, place)
+        for seed in experiment.seeds:
+            found |= _lay_out_grid(Grid(experiment, dataset, place, seed))
+    return tuple(sorted(found.values(), key=lambda cell: LEVELS.index(cell.level)))
+
+
+def _lay_out_grid(grid: Grid) -> dict[str, Cell]:
+    for name in grid.experiment.autoencoders:
+        wanted = grid.experiment.request_autoencoder(name, grid.seed)
+        protected = grid.experiment.find_protected(name)
+        known = _describe_trained(grid, protected) if protected else None
+        with _locate(f"autoencoders.{name}"):
+            id_ = entry_id(known) if known else None
+            grid.purifiers[name] = purifiers.make_recipe(_parse_own_options(wanted), grid.dataset, id_)
+        if known:
+            grid.protected[entry_id(known)] = known
+        _add_autoencoder(grid, grid.purifiers[name])
+    for plan in grid.experiment.attacks:
+        for recipes in _list_pipelines(grid, plan):
+            _add_classifier(grid, recipes)
+            for request in _list_requests(plan, grid.seed, purified=recipes.autoencoder is not None):
+                _add_run(grid, recipes, request)
+    return grid.cells
+
+
+def _list_pipelines(grid: Grid, plan: AttackPlan) -> Iterator[PipelineRecipes]:
+    """Yield the pipelines that a part of a plan attacks, by their recipes."""
+    for model in plan.classifiers:
+        request = grid.experiment.request_classifier(model, grid.seed)
+        for name in plan.behind:
+            purifier = None if name == NONE else grid.purifiers[name]
+            with _locate(f"classifiers.{model}"):
+                recipe, sources = _describe_classifier(grid, request, purifier)
+            protects = purifier.protects if purifier else None
+            needed = ({protects: grid.protected[protects]} if protects else {}) | sources
+            yield PipelineRecipes(recipe, purifier, tuple(needed.values()))
+
+
+def _describe_trained(grid: Grid, name: str) -> ClassifierRecipe:
+    """Return the recipe of a classifier that the plan trains, without an autoencoder."""
+    with _locate(f"classifiers.{name}"):
+        request = grid.experiment.request_classifier(name, grid.seed)
+        if not isinstance(request, ClassifierRequest):
+            raise UsageError("it is not trained by itself")
+        return classifiers.make_recipe(request, grid.dataset, None)
+
+
+def _describe_classifier(
+    grid: Grid, request: ClassifierRequest | PlacementRequest, purifier: AutoencoderRecipe | None
+) -> tuple[ClassifierRecipe, dict[str, ClassifierRecipe]]:
+    """Return the recipe of a classifier behind a purifier, and, by id, of the one that it is taken from."""
+    parent = entry_id(purifier) if purifier else None
+    if isinstance(request, ClassifierRequest):
+        return classifiers.make_recipe(request, grid.dataset, parent), {}
+    if purifier is None or parent is None:
+        raise UsageError(f"it stands behind an autoencoder, and cannot be attacked behind {NONE!r}")
+    if request.source is None:
+        return describe_companion(purifier, grid.protected.__getitem__), {}
+    source = _describe_trained(grid, request.source)
+    return classifiers.put_behind(source, parent), {entry_id(source): source}
+
+
+def _list_requests(plan: AttackPlan, seed: int, *, purified: bool) -> list[AttackRequest]:
+    """Return what a part of a plan asks of one pipeline; without a purifier there is nothing to know but itself."""
+    pointless = set(THREATS) - set(list_threats(purified=purified))
+    requests = (
+        request.model_copy(update={"threat": "adaptive"}) if request.threat in pointless else request
+        for request in plan.list_requests(seed)
+    )
+    return climb(requests, purified=purified, tell=lambda line: None)
+
+
+# ---------------------------------------------------------------- what a plan cannot ask
+
+
+@contextmanager
+def _locate(place: str) -> Iterator[None]:
+    """Say in a UsageError where in the plan its cause is."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"the plan's {place}: {error}") from None
+
+
+def _refuse_unknown_threats(experiment: Experiment) -> None:
+    """Raise UsageError for a threat that there is not, also where an attack knows only one and would not look at it."""
+    for index, plan in enumerate(experiment.attacks):
+        with _locate(f"attacks[{index}].threats"):
+            for threat in plan.threats:
+                if threat not in (*THREATS, ALL):
+                    raise UsageError(unknown("threat", threat, (*THREATS, ALL)))
+
+
+def _parse_own_options(request: AutoencoderRequest) -> AutoencoderRequest:
+    """Return a request whose options have the types that the command line gives them: the recipe's id rests on that.
+
+    Raises UsageError for an option that no kind has, and for one that is no number where the default is one, or the
+    other way round.
+    """
+    kinds = purifiers.AUTOENCODERS
+    every = {name for kind in kinds.values() for name in kind.options}
+    own = kinds[request.type].options if request.type in kinds else {}
+    for name, value in request.options.items():
+        spelled = name.replace("_", "-")
+        if name in own and not _is_like(value, own[name].default):
+            raise UsageError(f"bad --{spelled} {value!r}: {_TYPES[type(own[name].default)]}")
+        if name not in every:
+            known = [other.replace("_", "-") for other in (*AUTOENCODER_OPTIONS, *own)]
+            raise UsageError(unknown("option", spelled, known))
+    parsed = {name: type(own[name].default)(value) if name in own else value for name, value in request.options.items()}
+    return request.model_copy(update={"options": parsed})
+
+
+_TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a name, in quotes"}
+
+
+def _is_like(value: Scalar, default: Scalar) -> bool:
+    """Whether a value is of its default's type; a whole number will do where the default is not whole."""
+    return type(value) is type(default) or (type(value) is int and type(default) is float)
+
+
+# ---------------------------------------------------------------- cells
+
+
+def _add_autoencoder(grid: Grid, recipe: AutoencoderRecipe) -> None:
+    adversarial = purifiers.is_adversarial(recipe)
+    cost = TRAINING * len(grid.dataset.x_train) * _count_epochs(recipe.network) * _count_weights(recipe)
+    if adversarial:
+        head = classifiers.describe_head(recipe)
+        cost *= 1 + _count_weights(head) / _count_weights(recipe)
+        cost *= 1 + ATTACKING / TRAINING * int(recipe.options["train_steps"])
+    hidden = f", {'-'.join(recipe.network.activations[:3])}" if recipe.network else ""
+    protects = grid.protected.get(recipe.protects or "")
+    _add(
+        grid,
+        Cell(
+            "defences" if adversarial else "autoencoders",
+            recipe,
+            grid.place,
+            f"{recipe.type}{'' if adversarial else hidden}{_name_raw(recipe)}{_name_protected(protects)}",
+            cost,
+        ),
+    )
+
+
+def _add_classifier(grid: Grid, recipes: PipelineRecipes) -> None:
+    recipe = recipes.classifier
+    for needed in recipes.needed:
+        grid.protected.setdefault(entry_id(needed), needed)
+        _add_classifier(grid, PipelineRecipes(needed))
+    if recipes.autoencoder:
+        _add_autoencoder(grid, recipes.autoencoder)
+    late = recipes.autoencoder and purifiers.is_adversarial(recipes.autoencoder)
+    cost = 0.0 if recipe.origin else _estimate_fit(recipe, len(grid.dataset.x_train))
+    level: Level = "behind defences" if late or recipe.origin else "classifiers"
+    _add(grid, Cell(level, recipe, grid.place, _name_pipeline(recipes), cost))
+
+
+def _add_run(grid: Grid, recipes: PipelineRecipes, request: AttackRequest) -> None:
+    try:
+        prepared = prepare_run(recipes, request, n_test=len(grid.dataset.x_test), find_twin=lambda twin: twin.id)
+    except UsageError as error:
+        raise UsageError(f"the plan asks for {request.method} on {_name_pipeline(recipes)}: {error}") from None
+    # What the attacker needs is part of the grid, so that two runs do not both wait for one to train it.
+    for sibling in prepared.siblings:
+        _add_classifier(grid, sibling)
+    recipe = prepared.recipe
+    name = f"{recipe.method}, {recipe.threat}, {_name_pipeline(recipes)}"
+    cost = _estimate_run(recipes, recipe, recipe.limit or len(grid.dataset.x_test))
+    _add(grid, Cell("attacks", recipe, grid.place, name, cost, prepared))
+
+
+def _add(grid: Grid, cell: Cell) -> None:
+    grid.cells.setdefault(cell.id, replace(cell, name=f"{grid.dataset.ref.name}: {cell.name}{_name_seed(grid.seed)}"))
+
+
+def _name_seed(seed: int) -> str:
+    return f", seed {seed}" if seed else ""
+
+
+def _name_pipeline(recipes: PipelineRecipes) -> str:
+    recipe, purifier = recipes.classifier, recipes.autoencoder
+    if purifier is None:
+        return recipe.model
+    protects = next((one for one in recipes.needed if entry_id(one) == purifier.protects), None)
+    moved = ", taken as it is" if recipe.origin else ""
+    return f"{recipe.model}{moved} behind {purifier.type}{_name_raw(purifier)}{_name_protected(protects)}"
+
+
+def _name_raw(purifier: AutoencoderRecipe) -> str:
+    """Return a remark on a purifier whose output has a scale of its own; a robust one's is an image as it stands."""
+    raw = purifier.network and purifier.rescale == "none" and not purifiers.is_adversarial(purifier)
+    return ", raw output" if raw else ""
+
+
+def _name_protected(protected: ClassifierRecipe | None) -> str:
+    return f" for {protected.model}" if protected else ""
+
+
+# ---------------------------------------------------------------- what it costs
+
+TRAINING = 6.0
+"""Operations for each weight and image: two forwards, four back."""
+
+DOUBLE_PRECISION = 8.0
+"""How much longer an operation of scikit-learn's takes, in float64 and without fusing."""
+
+ATTACKING = 4.0
+"""Of a gradient for the image alone."""
+
+
+def _count_epochs(network: NetworkOptions | None) -> int:
+    return network.epochs if network else 0
+
+
+def _estimate_fit(recipe: ClassifierRecipe, n: int) -> float:
+    """Return what it costs to train a classifier on n images."""
+    options = recipe.options
+    if isinstance(options, LogisticOptions):
+        return DOUBLE_PRECISION * TRAINING * n * options.max_iter * _count_weights(recipe)
+    return TRAINING * n * options.epochs * _count_weights(recipe)
+
+
+def _count_weights(recipe: AutoencoderRecipe | ClassifierRecipe) -> float:
+    """Return how many weights an autoencoder or a classifier has, without biases."""
+    pixels, classes = recipe.dataset.side**2, len(recipe.dataset.classes)
+    options = recipe.network if isinstance(recipe, AutoencoderRecipe) else recipe.options
+    if isinstance(options, PerceptronOptions):
+        return float(options.hidden * (pixels + options.narrow) + options.narrow * classes)
+    if isinstance(options, NetworkOptions):
+        last = 0 if isinstance(recipe, AutoencoderRecipe) else pixels * classes
+        return 2.0 * options.hidden * (pixels + options.code) + last
+    return float(pixels * classes)
+
+
+def _estimate_run(recipes: PipelineRecipes, recipe: RunRecipe, n: int) -> float:
+    weights = sum(_count_weights(one) for one in (recipes.classifier, recipes.autoencoder) if one)
+    looks = (recipe.queries or recipe.steps or 1) * (recipe.restarts or 1) * (recipe.draws or 1)
+    # Beside the attack's own gradients every run is scored, at full precision and at 8 bits, and probed.
+    return ATTACKING * weights * n * len(recipe.eps) * (looks + SCORING)
+
+
+SCORING = 4
+
+
+def estimate_seconds(cells: Sequence[Cell], speed: float) -> float:
+    """Return about how long cells take one after the other. speed: operations a second."""
+    return sum(cell.cost / speed + FIXED[cell.level] for cell in cells)
+
+
+FIXED: dict[Level, float] = {
+    "autoencoders": 3.0,
+    "classifiers": 2.0,
+    "defences": 5.0,
+    "behind defences": 1.0,
+    "attacks": 1.0,
+}
+"""Seconds that a cell takes however small it is, most of them compiling; measured on two cores."""

@@ -1,0 +1,242 @@
+"""Controls: purifiers that are no autoencoders, with which an autoencoder has to be compared. And the table CONTROLS.
+
+What an attack loses to a blur, to fewer dimensions or to two grey values, it does not lose to what was learnt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from advae.errors import CorruptError, UsageError, printable
+from advae.models import layers
+from advae.models.contracts import Choices, Lesson, Option, Options, Purifier, fill_in_options, require_options
+from advae.models.layers import Tensor, Weight, Weights
+from advae.records import AutoencoderRecipe, Dataset
+from advae.requests import AutoencoderRequest, suggest_scale
+
+if TYPE_CHECKING:
+    from advae.models.layers import Arrays
+    from advae.records import FloatArray
+
+ULP = 2.0**-24
+"""The most by which float32 rounds one operation, as a share of its result."""
+
+
+@dataclass(frozen=True)
+class ControlKind:
+    """A row of AUTOENCODERS that has no network: nothing is trained, its output is in [0, 1] as it stands.
+
+    compute: (recipe, x) -> its arrays, float32; shapes: recipe -> their shapes by name; build: (recipe, arrays) ->
+    Purifier; check: (options, side) -> None, raises UsageError for what cannot be; options: what only this kind has,
+    with defaults; has_code: whether ``--code-size`` is for it, which its recipe has among the options.
+    """
+
+    summary: str
+    compute: Callable[[AutoencoderRecipe, FloatArray], Arrays]
+    shapes: Callable[[AutoencoderRecipe], dict[str, tuple[int, ...]]]
+    build: Callable[[AutoencoderRecipe, Arrays], Purifier]
+    check: Callable[[Options, int], None]
+    options: Mapping[str, Option] = field(default_factory=dict)
+    has_code: bool = False
+    adversarial = False
+    recipe_rev = 1
+
+    def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
+        """Return the options, the defaults where none is given. Raises UsageError for what cannot be or fit."""
+        _refuse_what_networks_have(request, has_code=self.has_code)
+        options = fill_in_options(self.options, request.options)
+        if self.has_code:
+            options[CODE] = _choose_code_size(request.network.code, dataset)
+        self.check(options, dataset.ref.side)
+        return Choices(network=None, loss=None, rescale="none", options=options)
+
+    def fit(self, recipe: AutoencoderRecipe, lesson: Lesson) -> tuple[Arrays, None]:
+        """Return the arrays; there are no epochs, so there is no history."""
+        return self.compute(recipe, lesson.x), None
+
+    def weights(self, recipe: AutoencoderRecipe) -> Weights:
+        """Return the arrays that are stored. Raises CorruptError for a recipe that is not ours."""
+        self._refuse_unknown(recipe)
+        return {name: Weight(shape) for name, shape in self.shapes(recipe).items()}
+
+    def restore(self, recipe: AutoencoderRecipe, arrays: Arrays, precision: str) -> Purifier:
+        """Return the purifier, in float32 whatever the precision: no control has wide layers.
+
+        Raises CorruptError for a recipe or arrays that are not ours.
+        """
+        layers.require_weights(self.weights(recipe), arrays)
+        return self.build(recipe, arrays)
+
+    def _refuse_unknown(self, recipe: AutoencoderRecipe) -> None:
+        """Raise CorruptError for a recipe that ``choose`` cannot have made."""
+        if (recipe.network, recipe.loss, recipe.rescale) != (None, None, "none"):
+            raise CorruptError(f"the recipe of a control, {recipe.type}, has a network, a loss or rescaling")
+        require_options(recipe, self.options, **({CODE: int} if self.has_code else {}))
+        try:
+            self.check(recipe.options, recipe.dataset.side)
+        except UsageError as error:
+            raise CorruptError(f"the recipe cannot be: {printable(str(error))}") from None
+
+
+CODE = "code_size"
+"""In the options of a control that has a code; of a network it stands among the sizes of layers."""
+
+
+def _refuse_what_networks_have(request: AutoencoderRequest, *, has_code: bool) -> None:
+    """Raise UsageError for an option of training, of a network or of its output."""
+    given = [name for name in request.network.model_fields_set if getattr(request.network, name) is not None]
+    names = {"hidden": "hidden-size", "code": "code-size"}
+    refused = {names.get(name, name.replace("_", "-")) for name in given if not (has_code and name == "code")}
+    if request.loss is not None:
+        refused.add("loss")
+    if refused:
+        raise UsageError(f"--{min(refused)} does not fit --type {request.type}, a control: it has no network")
+    if request.rescale not in (None, "none"):
+        raise UsageError(
+            f"--rescale {request.rescale} does not fit --type {request.type}, a control: its output is in [0, 1]"
+        )
+
+
+# ---------------------------------------------------------------- blur
+
+
+def blur_matrix(side: int, sigma: float) -> FloatArray:
+    """Return G, float32 (side, side): G X G^T is the image X blurred by a Gaussian of ``sigma`` pixels.
+
+    Each row is normalised, at the border over the pixels that there are, so that a constant image stays constant; to
+    one less what float32 can round up in the product, so that white stays below 1 and no clip takes its gradient.
+    """
+    import numpy as np
+
+    # Where sigma is tiny the distance is infinite and its weight 0, as it should be.
+    with np.errstate(over="ignore"):
+        distances = (np.arange(side)[:, None] - np.arange(side)) / sigma
+        weights = np.exp(-0.5 * distances**2)
+    kernel: FloatArray = (weights / weights.sum(axis=1, keepdims=True) * (1 - (side + 2) * ULP)).astype(np.float32)
+    return kernel
+
+
+def compute_blur(recipe: AutoencoderRecipe, x: FloatArray) -> Arrays:
+    """Return the matrix of the blur, which looks at no image."""
+    return {"kernel": blur_matrix(recipe.dataset.side, float(recipe.options["sigma"]))}
+
+
+def build_blur(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
+    """Return the blur as a linear map, G X G^T."""
+    from keras import ops
+
+    kernel, side = arrays["kernel"], recipe.dataset.side
+
+    def blur(x: Tensor) -> Tensor:
+        images = ops.reshape(x, (-1, side, side))
+        blurred = ops.matmul(ops.matmul(kernel, images), kernel.T)
+        # For hardware that rounds more than float32 does.
+        return ops.clip(ops.reshape(blurred, (-1, side * side)), 0.0, 1.0)
+
+    return Purifier(blur)
+
+
+def _check_blur(options: Options, side: int) -> None:
+    if not 0 < float(options["sigma"]) <= side:
+        raise UsageError(f"bad --sigma {options['sigma']}: above 0, at most {side}, the side of an image")
+
+
+# ---------------------------------------------------------------- pca
+
+
+def compute_pca(recipe: AutoencoderRecipe, x: FloatArray) -> Arrays:
+    """Return mean and first principal components of the training images, (d,) and (code size, d)."""
+    import numpy as np
+
+    size, (n, d) = int(recipe.options[CODE]), x.shape
+    mean = x.mean(axis=0, dtype=np.float64)
+    if n < d:
+        vectors = np.linalg.svd(x - mean, full_matrices=False)[2]
+    else:
+        # In parts, so that float64 takes no second copy of all images; eigh has the largest eigenvalue last.
+        parts = (x[first : first + ROWS] - mean for first in range(0, n, ROWS))
+        vectors = np.linalg.eigh(sum(part.T @ part for part in parts))[1].T[::-1]
+    return {"mean": mean.astype(np.float32), "components": vectors[:size].astype(np.float32, order="C")}
+
+
+ROWS = 10_000
+"""Images at a time."""
+
+
+def build_pca(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
+    """Return the projection on the components, clipped to [0, 1]: an encoder and a decoder that are both linear."""
+    from keras import ops
+
+    mean, components = arrays["mean"], arrays["components"]
+    size, pixels = components.shape
+    stack = layers.dense_stack((pixels, size, pixels), ("linear", "linear"), seed=0)
+    stack.set_weights([components.T, -components @ mean, components, mean])
+    return Purifier(lambda x: ops.clip(stack(x), 0.0, 1.0), clips=True)
+
+
+def _choose_code_size(given: int | None, dataset: Dataset) -> int:
+    """Return how many components to take: the autoencoders' default where none is given. Raises UsageError."""
+    n, pixels = dataset.x_train.shape
+    size = min(dataset.ref.side, n) if given is None else given
+    if size > n:
+        raise UsageError(f"bad --code-size {size}: at most {min(n, pixels)} components for {n} images")
+    return size
+
+
+def _check_pca(options: Options, side: int) -> None:
+    size = options[CODE]
+    if not (type(size) is int and 1 <= size <= side * side):
+        raise UsageError(f"bad --code-size {size}: at most {side * side} components for images of {side} x {side}")
+
+
+# ---------------------------------------------------------------- binary
+
+
+def build_binary(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
+    """Return the step to 1 above the threshold, 0 elsewhere. Its gradient is zero, and there, not missing."""
+    from keras import ops
+
+    threshold = float(recipe.options["threshold"])
+    return Purifier(lambda x: ops.relu(ops.sign(x - threshold)), differentiable=False)
+
+
+def _check_binary(options: Options, side: int) -> None:
+    if not 0 < float(options["threshold"]) < 1:
+        raise UsageError(
+            f"bad --threshold {options['threshold']}: between 0 and 1{suggest_scale(float(options['threshold']), 1)}"
+        )
+
+
+# ---------------------------------------------------------------- the table
+
+CONTROLS: dict[str, ControlKind] = {
+    "blur": ControlKind(
+        "a control, no autoencoder: Gaussian blur",
+        compute_blur,
+        lambda recipe: {"kernel": (recipe.dataset.side,) * 2},
+        build_blur,
+        _check_blur,
+        {"sigma": Option(1.0, "Width of the Gaussian in pixels")},
+    ),
+    "pca": ControlKind(
+        "a control, no autoencoder: projection on --code-size principal components",
+        compute_pca,
+        lambda recipe: {
+            "mean": (recipe.dataset.side**2,),
+            "components": (int(recipe.options[CODE]), recipe.dataset.side**2),
+        },
+        build_pca,
+        _check_pca,
+        has_code=True,
+    ),
+    "binary": ControlKind(
+        "a control, no autoencoder: black or white; not differentiable",
+        lambda recipe, x: {},
+        lambda recipe: {},
+        build_binary,
+        _check_binary,
+        {"threshold": Option(0.5, "Grey value in (0, 1) above which a pixel becomes white")},
+    ),
+}

@@ -1,0 +1,104 @@
+"""The autoencoders that purify a classifier's input: from a request to a recipe, to weights, to a purifier."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from advae.errors import UsageError, unknown
+from advae.models.autoencoder_networks import rescale_to_intensity
+from advae.models.autoencoders import AUTOENCODERS
+from advae.models.contracts import Behind, Lesson, Purifier
+from advae.models.fitting import needs_each_class
+from advae.models.purified_examples import collect_views
+from advae.models.reconstruction import LOSSES
+from advae.precisions import FLOAT32
+from advae.records import AutoencoderRecipe, Dataset, History, entry_id
+from advae.requests import AutoencoderRequest
+
+if TYPE_CHECKING:
+    from advae.models.layers import Arrays
+
+__all__ = [
+    "AUTOENCODERS",
+    "LOSSES",
+    "Behind",
+    "Lesson",
+    "Purifier",
+    "collect_views",
+    "fit_autoencoder",
+    "is_adversarial",
+    "make_recipe",
+    "rescale_to_intensity",
+    "restore_purifier",
+    "samples",
+]
+
+
+def make_recipe(request: AutoencoderRequest, dataset: Dataset, protects: str | None = None) -> AutoencoderRecipe:
+    """Return the request with every default filled in.
+
+    protects: id of the classifier that it is trained in front of and that stays as it is.
+
+    Raises UsageError for an unknown kind or name, an option that the kind does not have, a value out of range.
+    """
+    if request.type not in AUTOENCODERS:
+        raise UsageError(unknown("autoencoder", request.type, AUTOENCODERS))
+    _refuse_foreign_options(request)
+    if protects and not AUTOENCODERS[request.type].adversarial:
+        raise UsageError(f"--protect does not fit --type {request.type}, which is trained without a classifier")
+    choices = AUTOENCODERS[request.type].choose(request, dataset)
+    return AutoencoderRecipe(
+        type=request.type,
+        dataset=dataset.ref,
+        network=choices.network,
+        loss=choices.loss,
+        rescale=choices.rescale,
+        options=choices.options,
+        seed=request.seed,
+        recipe_rev=AUTOENCODERS[request.type].recipe_rev,
+        protects=protects,
+        each_class=needs_each_class(dataset.y_train, request.seed) if choices.network else None,
+    )
+
+
+def _refuse_foreign_options(request: AutoencoderRequest) -> None:
+    """Raise UsageError for an option that only other kinds have."""
+    for name in request.options:
+        if name not in AUTOENCODERS[request.type].options:
+            owners = [other for other, row in AUTOENCODERS.items() if name in row.options]
+            option = name.replace("_", "-")
+            raise UsageError(f"--{option} does not fit --type {request.type}; it is for {', '.join(owners) or 'none'}")
+
+
+def fit_autoencoder(recipe: AutoencoderRecipe, lesson: Lesson) -> tuple[Arrays, History | None]:
+    """Return the arrays of an autoencoder or a control, fitted, and its loss history.
+
+    The history is None for a control, which is not trained. Raises DivergedError, and UsageError for a recipe of an
+    older revision: what this code makes of it would not be what its id stands for.
+    """
+    row = AUTOENCODERS[recipe.type]
+    if recipe.recipe_rev < row.recipe_rev:
+        raise UsageError(
+            f"{entry_id(recipe)} cannot be trained: its recipe has revision {recipe.recipe_rev} of --type "
+            f"{recipe.type}, this advae trains revision {row.recipe_rev}; `advae train-ae --type {recipe.type}` does"
+        )
+    return row.fit(recipe, lesson)
+
+
+def is_adversarial(recipe: AutoencoderRecipe) -> bool:
+    """Return whether an autoencoder is trained in front of a classifier, on attacks through both."""
+    return AUTOENCODERS[recipe.type].adversarial
+
+
+def samples(recipe: AutoencoderRecipe) -> bool:
+    """Return whether the purifier of a recipe draws at random, so that no two answers are the same."""
+    return recipe.options.get("sample") is True
+
+
+def restore_purifier(recipe: AutoencoderRecipe, arrays: Arrays, precision: str = FLOAT32) -> Purifier:
+    """Return the purifier that the recipe and the arrays of ``fit_autoencoder`` describe, rescaling included.
+
+    precision: of its wide matrix products. Raises CorruptError where the arrays do not fit, or the recipe is none of
+    ours.
+    """
+    return AUTOENCODERS[recipe.type].restore(recipe, arrays, precision)

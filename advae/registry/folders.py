@@ -1,0 +1,307 @@
+"""The folders of a home, and how they are written: nothing half-made is ever under the name it is looked for by.
+
+<home>/VERSION                    schema number
+<home>/entries/<id>/manifest.json + artifacts      appears by one rename, never changes
+<home>/refs/<kind>/<alias>        one line: an id
+<home>/locks/<id>.lock            who is making an entry right now; correctness never depends on it
+<home>/locks/lease-<number>.lock  which entries a running command needs
+<home>/checkpoints/<id>.npz       how far an unfinished training has come
+<home>/tmp/                       drafts, and what is about to be removed
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from advae.arrayfiles import explain, require_regular
+from advae.atomic_files import sync
+from advae.errors import CorruptError, DiskError
+from advae.identity import ID, KINDS, SCHEMA
+from advae.registry.manifest_files import UPGRADE
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Arrays = Mapping[str, np.ndarray[Any, Any]]
+
+MANIFEST = "manifest.json"
+
+WHATS = ("checkpoint", "check", "dask", "import", "names", "name", "publish", "ref", "remove", "temporary", "version")
+"""What we make drafts of, or did once; ``temporary`` is of a library that writes into a folder of the user's."""
+
+DRAFT = re.compile(rf"({'|'.join(WHATS)})-[0-9a-f]{{16}}(-.+)?")
+"""The names of what lies in tmp/: what it is, a random number, and of what is moved aside its own name."""
+
+PROBE = re.compile(r"\.check-[0-9a-f]{16}")
+"""The names of what is moved into a folder and out again, to see whether that can be done."""
+
+LOCK = re.compile(rf"({ID.pattern}|lease-[0-9a-f]{{16}})\.lock")
+
+FORMS = {
+    "entries": ID,
+    "refs": re.compile("|".join(KINDS)),
+    "locks": LOCK,
+    "checkpoints": re.compile(rf"({ID.pattern})\.npz"),
+    "tmp": DRAFT,
+}
+"""The folders of a home, and the names of what lies in each; those that begin with a dot are file managers'."""
+
+MANY = 100
+"""How many paths are removed one after the other."""
+
+TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
+"""What renaming a folder onto something that is there says."""
+
+
+class Layout:
+    """Where things lie under one home. Reading never writes; the folders appear with the first draft."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.version = home / "VERSION"
+        self.entries = home / "entries"
+        self.refs = home / "refs"
+        self.locks = home / "locks"
+        self.checkpoints = home / "checkpoints"
+        self.tmp = home / "tmp"
+
+    def check(self) -> None:
+        """Raise DiskError where the home is none of ours, CorruptError where a newer program wrote here.
+
+        Ours is what is not there yet, or empty, or has a VERSION as we write it. Or holds nothing but our own folders:
+        whoever made them may have been killed before the VERSION.
+        """
+        if not self._has_version() and (foreign := self._find_foreign(alone=True)):
+            raise DiskError(
+                f"{self.home} is not a registry: it holds {foreign.relative_to(self.home)}; name an empty folder "
+                f"with --home DIR, or `advae registry init {self.home}` makes it one"
+            )
+
+    def _has_version(self) -> bool:
+        """Return whether VERSION is ours; False where there is none. Raises DiskError, CorruptError."""
+        try:
+            require_regular(self.version)
+            with self.version.open("rb") as stream:
+                content = stream.read(1000)
+        except FileNotFoundError:
+            return False
+        except (OSError, ValueError) as error:
+            raise DiskError(f"{self.home} cannot be a registry: {self.version}: {explain(error)}") from None
+        # Many a project has a VERSION, and some say no more than a number. Ours is written after our folders.
+        written = re.fullmatch(rb"[1-9][0-9]*\n?", content)
+        if not written or not (self.entries.is_dir() or self._find_foreign(alone=True) is None):
+            raise DiskError(
+                f"{self.home} is not a registry: advae did not write its VERSION; name an empty folder with --home DIR"
+            )
+        if int(content[:20]) > SCHEMA:
+            raise CorruptError(f"{self.version} says schema {content[:20].decode().strip()!r}, {UPGRADE}")
+        return True
+
+    def _find_foreign(self, *, alone: bool = False) -> Path | None:
+        """Return what is not ours among what has our folders' names and lies in them; alone: among all of the home."""
+        for path in list_folder(self.home):
+            form = FORMS.get(path.name)
+            if not form:
+                # Another process may have written the VERSION between the two looks.
+                if alone and path.name not in ("lost+found", self.version.name):
+                    return path
+            elif path.is_symlink() or not path.is_dir():
+                return path
+            else:
+                strange = (inner for inner in list_folder(path) if not form.fullmatch(inner.name))
+                if found := next(strange, None):
+                    return found
+        return None
+
+    def adopt(self) -> None:
+        """Make the folder a home, whatever lies beside ours in it. Raises DiskError where something has our names."""
+        if not self._has_version() and (foreign := self._find_foreign()):
+            raise DiskError(f"{self.home} cannot be a registry: advae did not write {foreign}; name an empty folder")
+        with self.writing():
+            self._make()
+
+    @contextmanager
+    def aside(self, what: str) -> Iterator[Callable[[str], Path]]:
+        """Give unused paths in tmp/, by name, to move things to; in the end what lies there is removed.
+
+        Nothing is made beforehand: a disk on which not even a folder fits can be emptied this way.
+        """
+        self.prepare()
+        token, used = secrets.token_hex(8), list[Path]()
+
+        def spare(name: str) -> Path:
+            used.append(self.tmp / f"{what}-{token}-{name}")
+            return used[-1]
+
+        try:
+            yield spare
+        finally:
+            _remove_all(used)
+
+    @contextmanager
+    def draft(self, what: str) -> Iterator[Path]:
+        """Give a new folder in tmp/, as open to others as the umask says, and remove it with all that is left in it."""
+        self.prepare()
+        folder = self.tmp / f"{what}-{secrets.token_hex(8)}"
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            remove_tree(folder)
+
+    def prepare(self) -> None:
+        """Make the folders of a home that is ours, with a VERSION that says that this program has written here."""
+        self.check()
+        self._make()
+
+    def _make(self) -> None:
+        for folder in (self.entries, self.locks, self.tmp):
+            make_folder(folder)
+        if read_small(self.version) != _VERSION_LINE:
+            draft = self.tmp / f"version-{secrets.token_hex(8)}"
+            try:
+                write_synced(draft, _VERSION_LINE)
+                draft.replace(self.version)
+                sync(self.home)
+            finally:
+                draft.unlink(missing_ok=True)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Turn what the system says of a failed write into a DiskError."""
+        try:
+            yield
+        except OSError as error:
+            where = f": {error.filename}" if isinstance(error.filename, str | Path) else ""
+            raise DiskError(f"cannot write to {self.home}: {error.strerror or error}{where}") from None
+
+
+_VERSION_LINE = f"{SCHEMA}\n".encode()
+
+
+# ---------------------------------------------------------------- files
+
+
+def list_folder(folder: Path) -> list[Path]:
+    """Return what lies in a folder, sorted, but for names that begin with a dot; nothing where there is none.
+
+    Raises DiskError.
+    """
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise DiskError(f"{folder} cannot be read: {error.strerror}") from None
+
+
+def read_small(path: Path, most: int = 1000) -> bytes:
+    """Return the beginning of a small file, nothing where it cannot be read."""
+    try:
+        require_regular(path)
+        with path.open("rb") as stream:
+            return stream.read(most)
+    except (OSError, ValueError):
+        return b""
+
+
+def write_synced(path: Path, content: bytes) -> None:
+    """Write a file that has reached the disk when this returns."""
+    with path.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def write_npz(path: Path, arrays: Arrays) -> None:
+    """Write an .npz that has reached the disk when this returns. Raises TypeError for what is never read back."""
+    import numpy as np
+
+    for name, array in arrays.items():
+        if array.dtype.kind not in "buif":
+            raise TypeError(f"array {name!r} holds {array.dtype} values, which are never read back")
+    with path.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each name synced into the folder that holds it."""
+    if not folder.is_dir():
+        if folder.parent != folder:
+            make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync(folder.parent)
+
+
+def try_moving(folder: Path, place: Path) -> None:
+    """Move a draft's folder into another and back. Raises OSError, naming that other, where it cannot be done."""
+    probe = place / f".{folder.name}"
+    try:
+        folder.rename(probe)
+        probe.rename(folder)
+    except OSError as error:
+        why = f"it is on another disk than {folder.parent}" if error.errno == errno.EXDEV else error.strerror
+        raise OSError(error.errno, why, str(place)) from None
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a file or a folder as far as that can be done."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def _remove_all(paths: list[Path]) -> None:
+    """Remove files and folders as far as that can be done; where they are many, several at once.
+
+    Removing a folder waits for the disk: on ext4 for 3 ms, eight at once for no longer than one.
+    """
+    if len(paths) < MANY:
+        for path in paths:
+            remove_tree(path)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(remove_tree, paths))
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Let two names change what they stand for, in one step, and return whether this system can.
+
+    Python has no call for it. Raises OSError where it can and fails, such as for a name that is not there.
+    """
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    paths = os.fsencode(one), os.fsencode(other)
+    swap, here = 2, -100 if sys.platform == "linux" else -2
+    call = getattr(libc, "renameat2" if sys.platform == "linux" else "renameatx_np", None)
+    if call is None:
+        return False
+    if call(here, paths[0], here, paths[1], swap) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM):
+        return False
+    raise OSError(code, os.strerror(code), str(other))

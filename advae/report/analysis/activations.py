@@ -1,0 +1,84 @@
+"""Autoencoders that differ in their activations only, beside each other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from advae.models.layers import PAPER_ACTIVATIONS
+from advae.records import AutoencoderRecipe
+from advae.report.data.contents import Comparison
+from advae.report.data.trained import Network, read_error
+from advae.report.formats.word_tables import Cell, Grid
+from advae.report.wording import NOT_APPLICABLE
+
+SOFTPLUS = (
+    "The output stays softplus: cross-entropy has no meaning for negative outputs, which other activations would give."
+)
+
+
+def find_activations(comparison: Comparison) -> list[list[Network]]:
+    """Return the groups of two and more autoencoders that differ in the activations of their hidden layers only."""
+    groups: dict[str, list[Network]] = {}
+    for network in comparison.networks:
+        if network.purifier and network.purifier.network and network.history and network.history.loss:
+            groups.setdefault(_identify(network.purifier), []).append(network)
+    return [sorted(group, key=_order) for group in groups.values() if len(group) > 1]
+
+
+def _identify(recipe: AutoencoderRecipe) -> str:
+    """Return what autoencoders have in common that differ in their hidden activations only."""
+    fields = recipe.model_dump(mode="json")
+    fields["network"]["activations"] = fields["network"]["activations"][-1]
+    return json.dumps(fields, sort_keys=True)
+
+
+def _order(network: Network) -> tuple[bool, str]:
+    """Sort key: the paper's mix last, as what all others are compared with."""
+    return list_activations(network) == PAPER_ACTIVATIONS, name_activations(network)
+
+
+def list_activations(network: Network) -> tuple[str, ...]:
+    """Return the activations of an autoencoder's layers, none for a control."""
+    recipe = network.purifier
+    return recipe.network.activations if recipe and recipe.network else ()
+
+
+def name_activations(network: Network) -> str:
+    """Return the hidden activations in short: ``relu`` where all are, the paper's mix by its name."""
+    activations = list_activations(network)
+    hidden = activations[:-1]
+    words = hidden[0] if len(set(hidden)) == 1 else ", ".join(hidden)
+    return f"paper's mix: {words}" if activations == PAPER_ACTIVATIONS else words
+
+
+def tabulate_activations(comparison: Comparison) -> Grid:
+    """Return the last losses and the squared error of autoencoders that differ in their activations only.
+
+    The squared error is per pixel, of test images purified and rescaled: the same for every loss. No rows where there
+    is nothing to compare.
+    """
+    titles = ("autoencoder", "hidden activations", "training loss", "validation loss", "squared error", "id")
+    rows = (_write_row(network, group) for group in find_activations(comparison) for network in group)
+    return Grid("Autoencoders that differ in their activations", titles, tuple(rows))
+
+
+def _write_row(network: Network, group: Sequence[Network]) -> tuple[str, ...]:
+    history = network.history
+    numbers = (
+        history.loss[-1] if history and history.loss else None,
+        history.validation_loss[-1] if history and history.validation_loss else None,
+        read_error(network.manifest),
+    )
+    return name_group(group), name_activations(network), *map(_write_number, numbers), network.id
+
+
+def name_group(group: Sequence[Network]) -> str:
+    """Return what the autoencoders of a group have in common, in words."""
+    recipe = group[0].manifest.recipe
+    kind = recipe.type if isinstance(recipe, AutoencoderRecipe) else recipe.kind
+    return f"{kind} on {group[0].dataset}, seed {recipe.seed}"
+
+
+def _write_number(value: float | None) -> Cell:
+    return Cell(NOT_APPLICABLE if value is None else f"{value:.4g}", value)

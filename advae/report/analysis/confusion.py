@@ -1,0 +1,160 @@
+"""Confusion matrices and classification reports of the stored predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from advae.metrics import accuracy, count_confusions, report_classes
+from advae.report.analysis.eps_selection import MANY_EPS
+from advae.report.data.contents import Comparison
+from advae.report.data.runs import Rate, Run
+from advae.report.formats.word_tables import Cell, Grid, show_count, show_share
+from advae.report.wording import format_eps, format_rate
+
+if TYPE_CHECKING:
+    from advae.records import IntArray
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Accuracy, confusion matrix and scikit-learn's report of one set of predictions.
+
+    eps: None for the clean images. confusions: what the matrix has above 0, as true class, predicted class and count.
+    report: as ``classification_report(output_dict=True)`` gives it, the classes by their number: one that a user named
+    "accuracy" must not overwrite that key. one_of: how many eps the run has.
+    """
+
+    eps: float | None
+    rate: Rate
+    classes: int
+    confusions: tuple[tuple[int, int, int], ...]
+    report: dict[str, Any]
+    one_of: int = 1
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether programs are told only what is above 0 of the matrix: of many classes, or at many eps."""
+        return self.is_large or self.one_of > MANY_EPS
+
+    @property
+    def is_large(self) -> bool:
+        """Whether there are so many classes that only what is above 0 of the matrix is kept, and its ends are shown."""
+        return self.classes > MANY_CLASSES
+
+    @property
+    def cells(self) -> int:
+        """How many counts people are shown."""
+        return 2 * SHOWN if self.is_large else self.classes**2
+
+    @property
+    def matrix(self) -> tuple[tuple[int, ...], ...]:
+        """The confusion matrix, a row for each true class; not for many classes."""
+        rows = [[0] * self.classes for _ in range(self.classes)]
+        for true, predicted, count in self.confusions:
+            rows[true][predicted] = count
+        return tuple(map(tuple, rows))
+
+    @property
+    def title(self) -> str:
+        what = "Clean" if self.eps is None else f"Attacked, eps {format_eps(self.eps)}"
+        return f"{what}: {format_rate(self.rate)} correct"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What every format of the report is made from: the comparison, and each run's scores by its id."""
+
+    comparison: Comparison
+    scores: Mapping[str, tuple[Scores, ...]]
+
+
+MANY_CLASSES = 100
+"""From more classes on, a matrix is a list of what is above 0: of a thousand classes it has a million cells."""
+
+SHOWN = 20
+"""Mistakes and classes that people are shown of so many."""
+
+MAX_CELLS = 60_000
+"""Cells of confusion matrices that a page can hold and stay light; report.json has them all."""
+
+
+def select_shown(findings: Findings) -> dict[str, tuple[Scores, ...]]:
+    """Return the scores that a page shows of each run: all of few eps, else clean and largest eps only, else none."""
+    ends = {
+        id_: (scores[0], max(scores[1:], key=lambda one: one.eps or 0.0)) for id_, scores in findings.scores.items()
+    }
+    all_of_few = {id_: ends[id_] if scores[0].one_of > MANY_EPS else scores for id_, scores in findings.scores.items()}
+    for choice in (all_of_few, ends):
+        if sum(one.cells for scores in choice.values() for one in scores) <= MAX_CELLS:
+            return dict(choice)
+    return dict.fromkeys(findings.scores, ())
+
+
+def score_runs(comparison: Comparison) -> Findings:
+    """Return a comparison with the scores of its runs."""
+    return Findings(comparison, {run.id: score_run(run) for run in comparison.runs})
+
+
+def score_run(run: Run) -> tuple[Scores, ...]:
+    """Return the scores of a run's clean predictions, then those under attack at each eps."""
+    predictions = zip(
+        (None, *run.recipe.eps), (run.outcomes["clean_predictions"], *run.outcomes["predictions"]), strict=True
+    )
+    return tuple(_score_predictions(run, eps, predicted) for eps, predicted in predictions)
+
+
+def _score_predictions(run: Run, eps: float | None, predictions: IntArray) -> Scores:
+    labels, classes = run.outcomes["labels"], len(run.recipe.dataset.classes)
+    (share, interval), found = accuracy(labels, predictions), count_confusions(labels, predictions)
+    report = report_classes(labels, predictions, classes)
+    return Scores(eps, Rate(share, *interval), classes, found, report, len(run.recipe.eps))
+
+
+MISTAKES = ("true class", "predicted class", "images", "share of the class")
+REPORT_COLUMNS = ("precision", "recall", "F1", "support")
+
+
+def tabulate_matrix(run: Run, scores: Scores) -> Grid:
+    """Return a confusion matrix as a table: a row for each true class, a column for each predicted one.
+
+    Of many classes, the mistakes that were made most often.
+    """
+    names = run.recipe.dataset.classes
+    if scores.is_large:
+        return _tabulate_mistakes(names, scores)
+    rows = ((name, *map(show_count, counts)) for name, counts in zip(names, scores.matrix, strict=True))
+    return Grid(f"Confusion matrix, {scores.title}", ("true \\ predicted", *names), tuple(rows))
+
+
+def _tabulate_mistakes(names: Sequence[str], scores: Scores) -> Grid:
+    """Return the mistakes that were made most often, with the share of the class's images."""
+    wrong = [found for found in scores.confusions if found[0] != found[1]]
+    shown = sorted(wrong, key=lambda found: (-found[2], found))[:SHOWN]
+    rows = (
+        (names[true], names[predicted], show_count(count), show_share(count / scores.report[str(true)]["support"]))
+        for true, predicted, count in shown
+    )
+    return Grid(f"Most frequent mistakes, {scores.title}", MISTAKES, tuple(rows))
+
+
+def tabulate_report(run: Run, scores: Scores) -> Grid:
+    """Return scikit-learn's classification report as a table: each class, of many the worst, then the averages."""
+    names = name_groups(run)
+    if scores.is_large:
+        worst = sorted(range(scores.classes), key=lambda label: scores.report[str(label)]["f1-score"])[:SHOWN]
+        names = {key: name for key, name in names.items() if not key.isdigit() or int(key) in worst}
+    rows = tuple((name, *_write_scores(scores.report[key])) for key, name in names.items())
+    return Grid(f"Classification report, {scores.title}", ("class", *REPORT_COLUMNS), rows)
+
+
+def name_groups(run: Run) -> dict[str, str]:
+    """Return the names of the groups of samples that a classification report scores, by scikit-learn's key."""
+    names = {str(label): name for label, name in enumerate(run.recipe.dataset.classes)}
+    return names | {"macro avg": "macro average", "weighted avg": "weighted average"}
+
+
+def _write_scores(group: dict[str, float]) -> tuple[Cell, ...]:
+    shares = (group[key] for key in ("precision", "recall", "f1-score"))
+    return *(Cell(f"{value:.3f}", value) for value in shares), Cell(f"{group['support']:.0f}", group["support"])

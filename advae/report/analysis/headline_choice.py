@@ -1,0 +1,72 @@
+"""Which number of each pipeline is its headline: on the terms of its kind, unless another attack refutes it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from advae.checks import find_full_budget, find_strongest
+from advae.checks.strongest import is_stronger, rank_samples
+from advae.records import Norm
+from advae.report.data.contents import Pipeline, Row, Terms
+
+
+def group_by_kind(pipelines: Sequence[Pipeline]) -> list[list[Pipeline]]:
+    """Return the pipelines by dataset and kind of classifier, in their order: those whose numbers are compared."""
+    groups: dict[tuple[str, str], list[Pipeline]] = {}
+    for pipeline in pipelines:
+        run = pipeline.first
+        groups.setdefault((run.recipe.dataset.digest, run.classifier_recipe.model), []).append(pipeline)
+    return list(groups.values())
+
+
+def choose_terms(pipelines: Sequence[Pipeline]) -> Terms | None:
+    """Return the terms on which the pipelines of one kind are shown; those without purifier follow the others.
+
+    They are the terms of most pipelines' strongest adaptive attack; of equals those in linf, then those that most were
+    attacked on, then those with most samples, of most classes, then those that leave least, at the smallest eps. A
+    budget that reaches every image says whether the attack works, not what is left: it counts where there is no other.
+    """
+    left: dict[Terms, list[Row]] = {}
+    pipelines = [pipeline for pipeline in pipelines if pipeline.first.defended] or pipelines
+    for pipeline in pipelines:
+        for terms, row in pipeline.find_worst("adaptive").items():
+            left.setdefault(terms, []).append(row)
+    limited = {terms: rows for terms, rows in left.items() if terms[1] < find_full_budget(rows[0].recipe)}
+    strongest = (pipeline.find_strongest(["adaptive"]) for pipeline in pipelines)
+    votes = Counter(row.terms for row in strongest if row)
+
+    def rank(terms: Terms) -> tuple[object, ...]:
+        rows = left[terms]
+        mean = sum(row.accuracy for row in rows) / len(rows)
+        return -votes[terms], terms[0] != "linf", -len(rows), rank_samples(rows[0]), mean, terms[1]
+
+    return min(limited or left, key=rank, default=None)
+
+
+def choose_subject(pipeline: Pipeline, shared: Terms | None) -> Row | None:
+    """Return the row of a pipeline's headline number: the one at the shared eps, unless another attack refutes it.
+
+    Another does within the same eps or a smaller one that leaves less on the samples of both, by more than chance. A
+    pipeline that was not attacked at the shared eps, or on fewer samples than elsewhere, has its number elsewhere.
+    """
+    own = pipeline.find_strongest(["adaptive"])
+    if own is None or shared is None or own.recipe.norm != shared[0]:
+        return own
+    worst = pipeline.find_worst("adaptive")
+    shown = find_strongest((row for terms, row in worst.items() if terms[:2] == shared[:2]), pipeline.asked)
+    if shared in worst and shown and len(worst[shared].labels) >= len(shown.labels):
+        shown = worst[shared]
+    if shown is None or len(shown.labels) < len(own.labels):
+        return own
+    within = (row for terms, row in worst.items() if terms[0] == shared[0] and terms[1] <= shared[1])
+    return find_strongest((row for row in within if is_stronger(row, shown)), pipeline.asked) or shown
+
+
+def list_other_subjects(pipeline: Pipeline) -> Iterator[Row]:
+    """Yield what the strongest adaptive attack leaves in each norm but that of the headline."""
+    norms: tuple[Norm, ...] = ("linf", "l2")
+    for norm in norms:
+        row = pipeline.find_strongest(["adaptive"], norm)
+        if row and pipeline.subject and norm != pipeline.subject.recipe.norm:
+            yield row

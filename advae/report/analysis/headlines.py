@@ -1,0 +1,140 @@
+"""What is left of each pipeline under the strongest attack that there is, and what was never tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from advae.checks import CHECKS, is_iterative
+from advae.report.analysis.check_results import count_elsewhere, describe_subject, summarize_verdicts
+from advae.report.analysis.illusion_gap import explain_gap
+from advae.report.data.contents import Comparison, Pipeline, Row
+from advae.report.formats.threat_models import INPUT_THREATS, ORDER
+from advae.report.wording import COLLAPSED, NOT_ESTABLISHED, format_eps, format_rate, name_attack, name_pipeline
+
+ONE_STEP = "only one-step attacks were run: an iterative one may leave far less"
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What is left of one pipeline.
+
+    strongest: the row of its headline number, without an adaptive one the strongest whose perturbation is added to the
+    image, None where there is none. gap: the illusion gap as a sentence, None for a pipeline without purifier. noted:
+    the row whose notes it must carry.
+    """
+
+    pipeline: Pipeline
+    name: str
+    strongest: Row | None
+    gap: str | None
+    noted: Row
+
+    @property
+    def established(self) -> bool:
+        return self.pipeline.doubt is None
+
+    @property
+    def alarm(self) -> str | None:
+        """What to say above the number where a check failed: that the number is not to be believed."""
+        failed = len(self.pipeline.failures)
+        if not failed:
+            return None
+        checks = f"{failed} of {len(CHECKS)} checks {'fails' if failed == 1 else 'fail'}"
+        return f"The attack cannot be believed: {checks}, on {describe_subject(self.pipeline)}"
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The failed checks behind the alarm, a sentence each."""
+        return tuple(f"{verdict.check} FAIL: {verdict.sentence}" for verdict in self.pipeline.failures)
+
+    @property
+    def summary(self) -> str:
+        """How many checks found what, in words."""
+        return f"{len(CHECKS)} checks: {summarize_verdicts(self.pipeline.verdicts)}"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to know before believing it, without what the headline itself already says."""
+        said = {verdict.sentence for verdict in self.pipeline.failures}
+        notes = [note for note in self.noted.notes if note not in said and not note.startswith(NOT_ESTABLISHED)]
+        one_step = not any(is_iterative(run.recipe) for run in self.pipeline.runs)
+        return (*notes, ONE_STEP) if one_step else tuple(notes)
+
+    @property
+    def details(self) -> list[str]:
+        """One line for each thing beside the headline's own number: its facts, then its warnings."""
+        return [*self.facts, *self.warnings]
+
+    @property
+    def facts(self) -> list[str]:
+        """One line for each measurement beside the headline's own number: gap, verdicts, clean, without."""
+        return list(_write_facts(self))
+
+
+def write_headlines(comparison: Comparison) -> tuple[Headline, ...]:
+    """Return the headline of every pipeline that is not merely the counterpart of another."""
+    return tuple(write_headline(pipeline) for pipeline in comparison.headlines)
+
+
+def explain_headline(headline: Headline) -> str:
+    """Return the sentence that answers what the pipeline is worth, with threat, eps, n and run id."""
+    if headline.established and headline.strongest:
+        return _write_left(headline.strongest)
+    return f"{NOT_ESTABLISHED}: {explain_doubt(headline)}"
+
+
+def explain_doubt(headline: Headline) -> str:
+    """Return why robustness is not established, and what is left against weaker attackers."""
+    if headline.strongest is None:
+        return str(headline.pipeline.doubt)
+    return f"{headline.pipeline.doubt}. Under what was run, {_write_left(headline.strongest)}"
+
+
+def _write_left(row: Row) -> str:
+    return f"{format_rate(row.own.attacked)} of the images are still classified correctly {describe_cause(row)}"
+
+
+def describe_cause(row: Row) -> str:
+    """Return the attack, threat model, eps, n and run that led to a row's number."""
+    return f"{describe_attack(row)} (n = {row.run.size}, {row.run.id})"
+
+
+def describe_attack(row: Row) -> str:
+    """Return the attack, threat model and eps that led to a row's number."""
+    recipe = row.run.recipe
+    return f"under {name_attack(row.run)}, threat model {recipe.threat}, at eps {format_eps(row.eps, recipe.norm)}"
+
+
+def write_headline(pipeline: Pipeline) -> Headline:
+    """Return the headline of one pipeline."""
+    strongest = pipeline.subject or pipeline.find_strongest(INPUT_THREATS)
+    return Headline(
+        pipeline=pipeline,
+        name=name_pipeline(pipeline.first),
+        strongest=strongest,
+        gap=explain_gap(pipeline) if pipeline.first.defended else None,
+        noted=strongest or pipeline.find_strongest(ORDER) or pipeline.rows[0],
+    )
+
+
+def _write_facts(headline: Headline) -> Iterator[str]:
+    row = headline.strongest
+    if headline.pipeline.collapsed:
+        yield f"{COLLAPSED}: it predicts one class whatever the image, so there is nothing that an attack could take"
+    if headline.gap:
+        yield headline.gap
+    yield headline.summary
+    for panel in headline.pipeline.others:
+        left = format_rate(panel.subject.own.attacked)
+        yield f"{left} {describe_cause(panel.subject)}: {summarize_verdicts(panel.verdicts)}"
+    elsewhere = count_elsewhere([headline.pipeline])
+    if elsewhere:
+        total = sum(elsewhere.values())
+        counts = ", ".join(f"{check} {count}" for check, count in elsewhere.items())
+        yield f"{total} {'check fails' if total == 1 else 'checks fail'} on other runs of it: {counts}"
+    yield f"clean: {format_rate(row.run.clean if row else headline.pipeline.first.clean)}"
+    if row and row.defended:
+        other = row.undefended
+        yield f"same attack without autoencoder: {format_rate(other.attacked if other else None)}"
+        yield f"clean without autoencoder: {format_rate(other.run.clean if other else None)}"

@@ -1,0 +1,84 @@
+"""The illusion gap: how much of what a defence seems worth is only the attacker's ignorance of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from advae.records import Norm
+from advae.report.data.commands import suggest_attack
+from advae.report.data.contents import Pipeline, Row
+from advae.report.wording import NOT_RUN, format_budget, format_share
+
+
+@dataclass(frozen=True)
+class Gap:
+    """What is left by the strongest attacker who does not know of the defence, and by the strongest who does.
+
+    Both at one eps and norm, on the same samples.
+    """
+
+    oblivious: Row
+    adaptive: Row
+
+    @property
+    def size(self) -> float:
+        return self.oblivious.accuracy - self.adaptive.accuracy
+
+    @property
+    def eps(self) -> float:
+        return self.adaptive.eps
+
+    @property
+    def n(self) -> int:
+        return self.adaptive.run.metrics.n
+
+    @property
+    def norm(self) -> Norm:
+        return self.adaptive.run.recipe.norm
+
+
+def find_gaps(pipeline: Pipeline) -> list[Gap]:
+    """Return a gap for each norm and eps at which both were run, on the most samples that both have."""
+    oblivious, adaptive = (pipeline.find_worst(threat) for threat in ("oblivious", "adaptive"))
+    found: dict[tuple[str, float], Gap] = {}
+    for terms in sorted(oblivious.keys() & adaptive.keys()):
+        gap = Gap(oblivious[terms], adaptive[terms])
+        other = found.setdefault(terms[:2], gap)
+        if gap.n > other.n:
+            found[terms[:2]] = gap
+    return list(found.values())
+
+
+def find_largest(gaps: Sequence[Gap]) -> Gap | None:
+    """Return the gap to show: of those on the most samples the largest, at the smallest eps that has it."""
+    most = max((gap.n for gap in gaps), default=0)
+    return max((gap for gap in gaps if gap.n == most), key=lambda gap: (gap.size, -gap.eps), default=None)
+
+
+def explain_gap(pipeline: Pipeline) -> str:
+    """Return the largest gap as a sentence; NOT RUN, with the command that would run it, where there is none."""
+    gap = find_largest(find_gaps(pipeline))
+    if gap is None:
+        command = suggest_gap(pipeline)
+        return f"Illusion gap: {NOT_RUN}" + (f"; {command}" if command else "")
+    ignorant, knowing = (row.accuracy for row in (gap.oblivious, gap.adaptive))
+    left = f"leaves {format_share(ignorant)}, one who does {format_share(knowing)}"
+    budget = format_budget(gap.eps, gap.norm)
+    return f"An attacker who does not know of the defence {left}: {weigh_gap(gap.size)} (eps {budget})."
+
+
+def weigh_gap(size: float) -> str:
+    """Return in words what a gap means."""
+    if size > 0:
+        return f"{100 * size:.1f} points of it are an illusion"
+    return "no illusion" if size == 0 else "whoever knows more must not leave more, so that attack is too weak to tell"
+
+
+def suggest_gap(pipeline: Pipeline) -> str | None:
+    """Return the command that runs what the gap lacks, None where no valid attack tells how."""
+    strongest = pipeline.subject or pipeline.find_strongest(["oblivious", "gray-box", "encoded"])
+    if strongest is None:
+        return None
+    threat = "oblivious" if strongest.run.recipe.threat == "adaptive" else "adaptive"
+    return suggest_attack(strongest.run.recipe, threat)

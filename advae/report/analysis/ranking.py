@@ -1,0 +1,167 @@
+"""Where each pipeline stands beside the others: what it keeps on the terms that most of its kind were attacked on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from advae.checks import find_strongest
+from advae.records import Verdict
+from advae.report.analysis.baseline_comparison import is_control
+from advae.report.analysis.headline_choice import group_by_kind
+from advae.report.data.commands import suggest_attack
+from advae.report.data.contents import Comparison, Pipeline, Row, Terms
+from advae.report.data.runs import Rate, Run
+from advae.report.wording import COLLAPSED, mark_imported, name_autoencoder, name_seeds
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a pipeline keeps of an attacker who knows of it, and of one who does not.
+
+    oblivious: on the terms of the pipeline's subject, else at its eps on other images. namesake: whether another of its
+    kind has the same name.
+    """
+
+    pipeline: Pipeline
+    oblivious: Row | None
+    namesake: bool = False
+
+    @property
+    def adaptive(self) -> Row | None:
+        """The row of the headline number, the same everywhere."""
+        return self.pipeline.subject
+
+    @property
+    def shared(self) -> Terms | None:
+        """The terms that the others of its kind stand on, as far as they were attacked there."""
+        return self.pipeline.shared
+
+    @property
+    def name(self) -> str:
+        """What stands in front of the classifier, with the classifier's id where that alone tells it from another."""
+        run = self.pipeline.first
+        marks = (f", {COLLAPSED}" if self.collapsed else "") + mark_imported(self.imported)
+        return f"{name_autoencoder(run)}{name_seeds(run)}{marks}{f' ({self.pipeline.id})' if self.namesake else ''}"
+
+    @property
+    def imported(self) -> tuple[str, ...]:
+        """Ids of what came from a bundle, of the run that is shown and of the entries that it rests on."""
+        return self._find_run().imported
+
+    @property
+    def collapsed(self) -> bool:
+        return self.pipeline.collapsed
+
+    @property
+    def defended(self) -> bool:
+        return self.pipeline.first.defended
+
+    @property
+    def is_defence(self) -> bool:
+        """Whether an autoencoder stands in front of it: neither nothing nor a control."""
+        return self.defended and not is_control(self.pipeline)
+
+    @property
+    def row(self) -> Row | None:
+        """The row that tells eps and samples: the adaptive one, else the oblivious one."""
+        return self.adaptive or self.oblivious
+
+    @property
+    def terms(self) -> Terms | None:
+        return self.row.terms if self.row else None
+
+    @property
+    def clean(self) -> Rate:
+        return self._find_run().clean
+
+    @property
+    def gap(self) -> float | None:
+        """The illusion gap, None where one side is missing or the two were not run on the same terms."""
+        if self.oblivious is None or self.adaptive is None or self.oblivious.terms != self.terms:
+            return None
+        return self.oblivious.accuracy - self.adaptive.accuracy
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """One for each of CHECKS, on the adaptive row."""
+        return self.pipeline.verdicts
+
+    @property
+    def failures(self) -> list[Verdict]:
+        return self.pipeline.failures
+
+    @property
+    def doubt(self) -> str | None:
+        """Why robustness is not established, None where it is."""
+        return self.pipeline.doubt
+
+    @property
+    def sound(self) -> bool:
+        """Whether the adaptive number can be believed as far as is known: established, and no check fails."""
+        return self.adaptive is not None and self.doubt is None and not self.failures
+
+    @property
+    def command(self) -> str | None:
+        """The command that runs the side that is missing, None where none is."""
+        recipe = self._find_run().recipe
+        if self.adaptive is None:
+            return suggest_attack(recipe, "adaptive")
+        return suggest_attack(recipe, "oblivious") if self.defended and self.gap is None else None
+
+    def _find_run(self) -> Run:
+        """Return the run of the row that is shown, else of the strongest attack of any kind."""
+        if self.row:
+            return self.row.run
+        strongest = self.pipeline.find_strongest({run.recipe.threat for run in self.pipeline.runs})
+        return (strongest or self.pipeline.rows[0]).run
+
+
+@dataclass(frozen=True)
+class Group:
+    """The standings of all pipelines with one kind of classifier on one dataset."""
+
+    standings: tuple[Standing, ...]
+
+    @property
+    def first(self) -> Standing:
+        return self.standings[0]
+
+    @cached_property
+    def defences(self) -> tuple[Standing, ...]:
+        """Those with an autoencoder in front."""
+        return tuple(standing for standing in self.standings if standing.is_defence)
+
+    @cached_property
+    def controls(self) -> tuple[Standing, ...]:
+        """Those with a purifier in front that has learnt nothing."""
+        return tuple(standing for standing in self.standings if standing.defended and not standing.is_defence)
+
+
+def find_groups(comparison: Comparison) -> tuple[Group, ...]:
+    """Return where every pipeline stands, by dataset and kind of classifier, in the order of the report."""
+    return tuple(_build_group(pipelines) for pipelines in group_by_kind(comparison.pipelines))
+
+
+def find_standings(comparison: Comparison) -> tuple[Standing, ...]:
+    """Return where every pipeline stands, in the order of the report."""
+    return tuple(standing for group in find_groups(comparison) for standing in group.standings)
+
+
+def _build_group(pipelines: Sequence[Pipeline]) -> Group:
+    standings = [Standing(pipeline, _find_oblivious(pipeline)) for pipeline in pipelines]
+    names = Counter(standing.name for standing in standings)
+    return Group(tuple(replace(standing, namesake=names[standing.name] > 1) for standing in standings))
+
+
+def _find_oblivious(pipeline: Pipeline) -> Row | None:
+    """Return what is left of an attacker who does not know, on the headline's terms, else at its eps.
+
+    A pipeline without a headline number has the strongest that there is.
+    """
+    wanted, worst = pipeline.subject.terms if pipeline.subject else pipeline.shared, pipeline.find_worst("oblivious")
+    beside = [row for terms, row in worst.items() if wanted and terms[:2] == wanted[:2]]
+    row = (worst.get(wanted) if wanted else None) or find_strongest(beside, pipeline.asked)
+    return row if row or pipeline.subject else pipeline.find_strongest(["oblivious"])

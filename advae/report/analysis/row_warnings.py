@@ -1,0 +1,79 @@
+"""What a reader must know before believing a number: what is wrong with a row."""
+
+from __future__ import annotations
+
+from advae.checks import CHECKS, judge_alone
+from advae.records import Verdict
+from advae.report.data.contents import Row
+from advae.report.data.pairing import has_same_options
+from advae.report.data.runs import Measured, read_raw_range
+from advae.report.wording import IMPORTED, NOT_ESTABLISHED, format_share
+
+AT_EPS = ("budget", "clean-accuracy", "gradients", "proportion", "sample-size")
+"""The checks whose sentence about one eps says more than the one stored with the run, which is about its worst."""
+
+
+def write_notes(row: Row, *, doubt: str | None) -> tuple[str, ...]:
+    """Return the warnings that belong beside a row, the gravest first.
+
+    doubt: why the robustness of its pipeline is not established at its eps, None where it is.
+    """
+    other = row.undefended if row.defended else None
+    said = _collect_sentences(row.own)
+    others = _collect_sentences(other) if other else {}
+    notes = [
+        said.pop("budget", None),
+        f"without the autoencoder: {others['budget']}" if "budget" in others else None,
+        f"{NOT_ESTABLISHED}: {doubt}" if doubt and row.defended else None,
+        said.pop("clean-accuracy", None) or _note_chance(row.own),
+        said.pop("gradients", None),
+        said.pop("proportion", None) or _note_encoded(row.own),
+        *(said[check] for check in said if check != "sample-size"),
+        _note_options(row.own, other),
+        said.get("sample-size"),
+        _note_imported(row),
+    ]
+    return tuple(note for note in notes if note)
+
+
+def _collect_sentences(measured: Measured) -> dict[str, str]:
+    """Return what the checks find against a row, by check: at its own eps where that can be judged, else its run."""
+    stored = {verdict.check: verdict for verdict in measured.run.metrics.verdicts if verdict.status == "FAIL"}
+    at_eps = {verdict.check: verdict for verdict in _judge_eps(measured) if verdict.status in ("FAIL", "WARN")}
+    found = stored | at_eps
+    return {check: found[check].sentence for check in CHECKS if check in found}
+
+
+def _judge_eps(measured: Measured) -> tuple[Verdict, ...]:
+    """Judge a run as if its only eps were this one."""
+    run, result = measured.run, measured.result
+    # Runs from before the range was measured under attack: that of the purifier's training images.
+    behind = read_raw_range(run) if run.recipe.threat == "encoded" else None
+    changes = {"results": (result,), "start_range": run.metrics.start_range or behind}
+    metrics, recipe = run.metrics.model_copy(update=changes), run.recipe.model_copy(update={"eps": (result.eps,)})
+    return tuple(judge_alone(check, recipe, metrics) for check in AT_EPS)
+
+
+def _note_encoded(measured: Measured) -> str | None:
+    return "the budget is applied to the purified data" if measured.run.recipe.threat == "encoded" else None
+
+
+def _note_chance(measured: Measured) -> str | None:
+    """Warn of a collapsed classifier: an accuracy that an attack cannot lower is not robustness."""
+    run, chance = measured.run, 1 / len(measured.run.recipe.dataset.classes)
+    if run.clean.low > chance:
+        return None
+    return f"clean accuracy cannot be told from chance ({format_share(chance)}): what an attack leaves says nothing"
+
+
+def _note_imported(row: Row) -> str | None:
+    sides = [side.run.imported for side in (row.own, row.undefended) if side]
+    ids = dict.fromkeys(id_ for side in sides for id_ in side)
+    return f"{IMPORTED}, so measured elsewhere: {', '.join(ids)}" if ids else None
+
+
+def _note_options(own: Measured, other: Measured | None) -> str | None:
+    if other is None or has_same_options(own.run, other.run):
+        return None
+    recipe = other.run.recipe
+    return f"the run without autoencoder used other options (steps {recipe.steps}, loss {recipe.loss})"

@@ -1,0 +1,89 @@
+"""The ladder of threat models: what each attacker leaves of a pipeline at each eps, the weakest attacker first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from advae.checks import NOT_VALID, find_strongest
+from advae.records import Norm, key_eps, unite_eps
+from advae.report.analysis.eps_selection import select_eps
+from advae.report.data.contents import Pipeline, Row
+from advae.report.formats.threat_models import list_rungs, place_threat
+from advae.report.formats.word_tables import Cell, Grid
+from advae.report.wording import NOT_RUN, format_eps, format_rate, name_attack
+
+Budget = tuple[Norm, float]
+"""Norm and eps, the smallest that is written for it."""
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One threat model. worst: its valid row that says what is left for each budget, None where it has none."""
+
+    threat: str
+    worst: dict[Budget, Row | None]
+    tried: frozenset[Budget]
+
+
+def build_ladder(pipeline: Pipeline) -> list[Rung]:
+    """Return a rung for each threat model that the pipeline has, and for each that this version does not know."""
+    known = list_rungs(defended=pipeline.first.defended)
+    others = {run.recipe.threat for run in pipeline.runs} - set(known)
+    return [_build_rung(pipeline, threat) for threat in (*known, *sorted(others, key=place_threat))]
+
+
+def _build_rung(pipeline: Pipeline, threat: str) -> Rung:
+    valid = _group(pipeline.list_valid([threat]))
+    tried = _group(row for row in pipeline.rows if row.recipe.threat == threat)
+    budgets = {(norm, eps): (norm, key_eps(eps)) for norm, eps in list_budgets(pipeline)}
+    worst = {budget: find_strongest(valid.get(key, ()), pipeline.asked) for budget, key in budgets.items()}
+    return Rung(threat, worst, frozenset(budget for budget, key in budgets.items() if key in tried))
+
+
+def _group(rows: Iterable[Row]) -> dict[Budget, list[Row]]:
+    """Return rows by norm and key of the eps, of which there may be thousands."""
+    groups: dict[Budget, list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.recipe.norm, key_eps(row.eps)), []).append(row)
+    return groups
+
+
+def list_budgets(pipeline: Pipeline) -> list[Budget]:
+    """Return every norm and eps above 0 that a pipeline was attacked with, linf before l2."""
+    norms: tuple[Norm, ...] = ("linf", "l2")
+    every = {norm: [row.eps for row in pipeline.rows if row.eps > 0 and row.recipe.norm == norm] for norm in norms}
+    return [(norm, eps) for norm in norms for eps in unite_eps(every[norm]).values()]
+
+
+def tabulate_ladder(pipeline: Pipeline) -> Grid:
+    """Return the ladder as a table: a row for each threat model, a column for each eps."""
+    rungs = build_ladder(pipeline)
+    budgets = select_eps(list_budgets(pipeline), lambda budget: (budget[0], budget[1], _find_lowest(rungs, budget)))
+    several = len({run.sample_key for run in pipeline.runs}) > 1
+    titles = ("what the attacker knows", *(_name_budget(budget) for budget in budgets))
+    rows = ((rung.threat, *(_write_cell(rung, budget, several) for budget in budgets)) for rung in rungs)
+    return Grid("What each attacker leaves", titles, tuple(rows))
+
+
+def _find_lowest(rungs: Iterable[Rung], budget: Budget) -> float:
+    """Return what is left of a pipeline at a budget; 1 where no valid attack says so."""
+    return min((row.accuracy for rung in rungs if (row := rung.worst[budget])), default=1.0)
+
+
+def _name_budget(budget: Budget) -> str:
+    norm, eps = budget
+    return f"eps {format_eps(eps)}" + ("" if norm == "linf" else ", L2")
+
+
+def describe_absence(rung: Rung, budget: Budget) -> str:
+    """Return why a rung has no valid row for a budget: only invalid ones, or none at all."""
+    return f"only {NOT_VALID}" if budget in rung.tried else NOT_RUN
+
+
+def _write_cell(rung: Rung, budget: Budget, several: bool) -> Cell:
+    row = rung.worst[budget]
+    if row is None:
+        return Cell(describe_absence(rung, budget), None)
+    n = f", n = {row.run.size}" if several else ""
+    return Cell(f"{format_rate(row.own.attacked)} {name_attack(row.run)}{n}", row.own.attacked.value)

@@ -1,0 +1,1 @@
+"""What a report reads: registry entries, checked against each other."""

@@ -1,0 +1,164 @@
+"""Everything that a report shows, in a fixed order, put together from the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from advae.errors import CorruptError, NotFoundError
+from advae.records import Manifest
+from advae.report.analysis.check_results import judge_pipeline, judge_row
+from advae.report.analysis.headline_choice import choose_subject, choose_terms, group_by_kind, list_other_subjects
+from advae.report.analysis.row_warnings import write_notes
+from advae.report.data.contents import Comparison, Panel, Pipeline, Row, list_parents, list_runs_of
+from advae.report.data.dataset_names import Labels, label_datasets, name_dataset
+from advae.report.data.pairing import CounterpartFinder, drop_copies
+from advae.report.data.runs import Measured, Run, open_run
+from advae.report.data.trained import Network, open_network
+from advae.report.formats.threat_models import place_threat
+
+if TYPE_CHECKING:
+    from advae.registry import Registry
+
+Opened = TypeVar("Opened")
+
+
+def compare_runs(
+    registry: Registry,
+    manifests: Sequence[Manifest],
+    networks: Sequence[Manifest] = (),
+    *,
+    reproduction: bool = False,
+    asked: Sequence[str] = (),
+    required: Collection[str] | None = None,
+    left_out: Mapping[str, str] | None = None,
+) -> Comparison:
+    """Return the runs with their counterparts without autoencoder, which are looked for in the whole registry.
+
+    networks: trained entries to show beside those that the runs rest on. reproduction: whether they are the paper's
+    experiment. asked: ids of the runs that a user asked for, which come first among equally strong ones. required: ids
+    of the entries without which there is no report, None for all; of the others those that cannot be read, or
+    contradict themselves, are left out. left_out: what was left out before, with the reason. Raises NotFoundError where
+    there is no run at all, and what ``open_run`` and ``open_network`` raise.
+    """
+    shelf = _Shelf(registry, required, dict(left_out or {}))
+    opened = list(filter(None, map(shelf.open_run, {entry.id: entry for entry in manifests}.values())))
+    more = [entry for entry in networks if shelf.open_network(entry)]
+    kept = {manifest.id for manifest in drop_copies(run.manifest for run in opened)}
+    if not kept:
+        why = next((f": {reason}" for reason in shelf.left_out.values()), "; `advae attack` makes one")
+        raise NotFoundError(f"no run to report on{why}")
+    labels = label_datasets([*(run.manifest for run in opened), *more])
+    named = [replace(run, dataset=name_dataset(run.recipe.dataset, labels)) for run in opened if run.id in kept]
+    runs = sorted(named, key=_order)
+    finder = CounterpartFinder(registry, runs, labels)
+    bare = [_build_pipeline(group, finder, tuple(asked)) for group in _group_by_classifier(runs)]
+    pipelines = tuple(_judge(pipeline, finder) for pipeline in _choose_subjects(bare))
+    rows = tuple(row for pipeline in pipelines for row in pipeline.rows)
+    shown = tuple(_list_networks(shelf, rows, more, labels))
+    return Comparison(tuple(runs), rows, pipelines, shown, reproduction, shelf.left_out)
+
+
+@dataclass(frozen=True)
+class _Shelf:
+    """Opens each entry by itself, so that one that is wrong keeps none of the others out of the report.
+
+    required, left_out: as ``compare_runs`` has them.
+    """
+
+    registry: Registry
+    required: Collection[str] | None
+    left_out: dict[str, str]
+    networks: dict[str, Network] = field(default_factory=dict)
+
+    def open_run(self, manifest: Manifest) -> Run | None:
+        """Return a run, what it rests on opened too, None where it is left out."""
+
+        def read() -> Run:
+            run = open_run(self.registry, manifest)
+            for entry in list_parents(run):
+                self.read_network(entry)
+            return run
+
+        return self._attempt(manifest.id, read)
+
+    def open_network(self, manifest: Manifest) -> Network | None:
+        """Return a trained entry, None where it is left out."""
+        return self._attempt(manifest.id, lambda: self.read_network(manifest))
+
+    def read_network(self, manifest: Manifest) -> Network:
+        """Return a trained entry, read once. Raises what ``open_network`` raises."""
+        if manifest.id not in self.networks:
+            self.networks[manifest.id] = open_network(self.registry, manifest)
+        return self.networks[manifest.id]
+
+    def _attempt(self, id_: str, read: Callable[[], Opened]) -> Opened | None:
+        try:
+            return read()
+        except (CorruptError, NotFoundError) as error:
+            if self.required is None or id_ in self.required:
+                raise
+            self.left_out[id_] = str(error)
+            return None
+
+
+def _order(run: Run) -> tuple[object, ...]:
+    """Sort key of runs: dataset, model, defended before undefended, then the attack; never when it was made."""
+    recipe = run.recipe
+    pipeline = (run.classifier_recipe.model, not run.defended, run.autoencoder_type, run.classifier.id)
+    attack = (recipe.method, recipe.norm, not recipe.clip, -1 if recipe.target is None else recipe.target)
+    return recipe.dataset.name, recipe.dataset.digest, *pipeline, *attack, place_threat(recipe.threat), run.id
+
+
+def _group_by_classifier(runs: Iterable[Run]) -> list[list[Run]]:
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.classifier.id, []).append(run)
+    return list(groups.values())
+
+
+def _build_pipeline(runs: list[Run], finder: CounterpartFinder, asked: tuple[str, ...]) -> Pipeline:
+    """Return a pipeline that is not judged yet, whose rows carry their notes: these need to know its other rows."""
+    bare = Pipeline(tuple(runs), tuple(row for run in runs for row in _build_rows(run, finder)), asked=asked)
+    noted = (replace(row, notes=write_notes(row, doubt=bare.find_doubt(row))) for row in bare.rows)
+    return replace(bare, rows=tuple(noted))
+
+
+def _choose_subjects(pipelines: Sequence[Pipeline]) -> list[Pipeline]:
+    """Return the pipelines with the rows of their headline numbers, in the same order."""
+    terms = {pipeline.id: choose_terms(group) for group in group_by_kind(pipelines) for pipeline in group}
+    return [
+        replace(pipeline, shared=terms[pipeline.id], subject=choose_subject(pipeline, terms[pipeline.id]))
+        for pipeline in pipelines
+    ]
+
+
+def _judge(pipeline: Pipeline, finder: CounterpartFinder) -> Pipeline:
+    """Return a pipeline with its verdicts, for which the runs without purifier on all its samples are looked at."""
+    if pipeline.first.defended:
+        runs = {row.sample_key: row.run for row in pipeline.list_valid(["adaptive"])}
+        found = {run.id: run for one in runs.values() for run in finder.list_undefended(one)}
+        pipeline = replace(pipeline, undefended=tuple(found.values()))
+    others = tuple(Panel(row, judge_row(pipeline, row)) for row in list_other_subjects(pipeline))
+    return replace(pipeline, verdicts=judge_pipeline(pipeline), others=others)
+
+
+def _build_rows(run: Run, finder: CounterpartFinder) -> Iterator[Row]:
+    for index, eps in enumerate(run.recipe.eps):
+        own = Measured(run, index)
+        yield Row(own, finder.find(run, eps) if run.defended else own)
+
+
+def _list_networks(shelf: _Shelf, rows: Iterable[Row], more: Iterable[Manifest], labels: Labels) -> Iterator[Network]:
+    """Yield the trained entries that have something to show: those behind the rows, then more in a fixed order."""
+    entries = {entry.id: entry for run in list_runs_of(rows) for entry in list_parents(run)}
+    entries |= {entry.id: entry for entry in sorted(more, key=_order_entry) if entry.id not in entries}
+    for entry in entries.values():
+        network = shelf.read_network(entry)
+        if network.history or network.views:
+            yield replace(network, dataset=name_dataset(entry.recipe.dataset, labels))
+
+
+def _order_entry(entry: Manifest) -> tuple[str, str, str]:
+    return entry.recipe.dataset.name, entry.recipe.dataset.digest, entry.id

@@ -1,0 +1,166 @@
+"""The commands that make a report's entries again, derived from their recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from advae.quoting import join_command
+from advae.records import (
+    AutoencoderRecipe,
+    ClassifierRecipe,
+    LogisticOptions,
+    Manifest,
+    NetworkOptions,
+    PerceptronOptions,
+    RunRecipe,
+    Scalar,
+)
+from advae.report.data.contents import Comparison, list_parents, list_runs_of
+from advae.report.data.runs import Run
+from advae.report.formats.threat_models import find_method
+
+SHELL_AE, SHELL_CLF = "__ae_of_this_line__", "__clf_of_this_line__"
+"""Stand for the ids that a suggested command has in shell variables, which must not be quoted."""
+
+FREE_METHOD = "pgd"
+"""What is suggested in place of an attack that belongs to its threat model; it knows every norm and classifier."""
+
+Options = dict[str, Scalar | None]
+
+
+def list_commands(comparison: Comparison) -> list[str]:
+    """Return the commands that make a report's runs and all that it shows, each once, in an order that works.
+
+    A recipe that is run again gets the same id, so the commands can refer to each other's results by id. Of the paper's
+    experiment the first command makes all of it by itself.
+    """
+    runs = list(list_runs_of(comparison.rows))
+    entries = [entry for run in runs for entry in (*list_parents(run), run.manifest)]
+    entries += [network.manifest for network in comparison.networks]
+    commands = {entry.id: describe_command(entry) for entry in entries}
+    if not comparison.reproduction:
+        return list(commands.values())
+    datasets = dict.fromkeys(_name_data(run.classifier) for run in runs)
+    return [join_command(["advae", "reproduce", "--dataset", ",".join(datasets)]), *commands.values()]
+
+
+def describe_command(entry: Manifest) -> str:
+    """Return the command line that makes an entry again, quoted for a shell."""
+    recipe = entry.recipe
+    if isinstance(recipe, AutoencoderRecipe):
+        words, options = ["advae", "train-ae"], _list_autoencoder_options(recipe)
+    elif isinstance(recipe, ClassifierRecipe):
+        words, options = ["advae", "train-clf"], _list_classifier_options(recipe)
+        if recipe.origin:
+            # Nothing is trained: what it is follows from where it is from.
+            source = None if recipe.origin == recipe.autoencoder else recipe.origin
+            return _join(words, {"from": source, "ae": recipe.autoencoder, "dataset": _name_data(entry)})
+    else:
+        words, options = ["advae", "attack"], _list_attack_options(recipe)
+    if not isinstance(recipe, RunRecipe):
+        options |= {"dataset": _name_data(entry), "seed": recipe.seed}
+    return _join(words, options)
+
+
+def suggest_attack(recipe: RunRecipe, threat: str, **changes: Scalar | None) -> str:
+    """Return the command for the attack of a run under another threat model.
+
+    Where either has an attack of its own, only what every attack has is kept. changes: options to set otherwise.
+    """
+    options, method = _list_attack_options(recipe), find_method(threat)
+    if method is None and find_method(recipe.threat):
+        method = FREE_METHOD
+    if method and method != recipe.method:
+        options = {name: options[name] for name in ("norm", "eps", "clf", "limit", "sample", "seed")} | {
+            "method": method
+        }
+    # How many draws are averaged is the default's to say: not every threat model has them.
+    options |= {"threat": threat, "draws": None, "no-clip": False, "save-adversarial": False}
+    return _join(["advae", "attack"], options | changes)
+
+
+def suggest_controls(run: Run, kinds: Iterable[str]) -> str:
+    """Return one line that makes some controls and attacks classifiers behind them as this run did its own."""
+    data: Options = {"dataset": _name_data(run.classifier)}
+    make = _join(["advae", "train-ae"], data)
+    classifier = _list_classifier_options(run.classifier_recipe) | {"ae": SHELL_AE} | data
+    train = _join(["advae", "train-clf"], classifier | {"seed": run.classifier_recipe.seed})
+    attack = suggest_attack(run.recipe, run.recipe.threat, clf=SHELL_CLF)
+    each = f'AE=$({make} --type "$T") && CLF=$({train}) && {attack} || break'
+    line = f"for T in {join_command(kinds)}; do {each}; done"
+    return line.replace(SHELL_AE, '"$AE"').replace(SHELL_CLF, '"$CLF"')
+
+
+def _name_data(entry: Manifest) -> str:
+    """Return what ``--dataset`` takes: the user's own file, else the name of a published dataset, wherever it lay."""
+    file = entry.source if entry.source and entry.source.endswith(".npz") else None
+    return file or entry.dataset.name
+
+
+def _join(words: list[str], options: Options) -> str:
+    return join_command(words + [word for name, value in options.items() for word in _write_option(name, value)])
+
+
+def _list_autoencoder_options(recipe: AutoencoderRecipe) -> Options:
+    options: Options = {"type": recipe.type}
+    if recipe.network:
+        options |= _list_network_options(recipe.network)
+    return options | {"loss": recipe.loss, "rescale": recipe.rescale, "protect": recipe.protects} | recipe.options
+
+
+def _list_classifier_options(recipe: ClassifierRecipe) -> Options:
+    options: Options = {"model": recipe.model, "ae": recipe.autoencoder}
+    given = recipe.options
+    if isinstance(given, NetworkOptions):
+        return options | _list_network_options(given)
+    if isinstance(given, LogisticOptions):
+        options |= {"C": given.C, "intercept": given.intercept, "no-intercept": not given.intercept}
+        return options | {"max-iter": given.max_iter}
+    return options | _list_schedule(given) | {"hidden-size": given.hidden}
+
+
+def _list_schedule(trained: NetworkOptions | PerceptronOptions) -> Options:
+    return {
+        "epochs": trained.epochs,
+        "batch-size": trained.batch_size,
+        "learning-rate": trained.learning_rate,
+    }
+
+
+def _list_network_options(network: NetworkOptions) -> Options:
+    return _list_schedule(network) | {
+        "hidden-size": network.hidden,
+        "code-size": network.code,
+        "activations": ",".join(network.activations),
+    }
+
+
+def _list_attack_options(recipe: RunRecipe) -> Options:
+    return {
+        "method": recipe.method,
+        "norm": None if recipe.norm == "linf" else recipe.norm,
+        "eps": ",".join(repr(eps) for eps in recipe.eps),
+        "clf": recipe.classifier,
+        "threat": recipe.threat,
+        "target": recipe.target,
+        "steps": recipe.steps,
+        "step-size": recipe.step_size,
+        "restarts": recipe.restarts,
+        "queries": recipe.queries,
+        "draws": recipe.draws,
+        "loss": recipe.loss,
+        "precision": recipe.precision,
+        "no-clip": not recipe.clip,
+        "limit": recipe.limit,
+        "sample": recipe.sample,
+        "save-adversarial": recipe.save_adversarial,
+        "seed": recipe.seed,
+    }
+
+
+def _write_option(name: str, value: Scalar | None) -> list[str]:
+    """Return an option's words; none for one that is unset, or a switch that is off."""
+    flag = f"--{name.replace('_', '-')}"
+    if value is None or value is False:
+        return []
+    return [flag] if value is True else [flag, str(value)]

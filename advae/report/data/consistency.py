@@ -1,0 +1,174 @@
+"""Whether a run's manifest, its outcomes, its images and its parents say the same, before a report shows any of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from advae.identity import SAMPLES
+from advae.metrics import (
+    digest_samples,
+    find_aims,
+    measure_attacked,
+    measure_clean,
+    measure_lengths,
+    perturbation_norms,
+)
+from advae.records import OUTCOMES, EpsResult, Record
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from advae.report.data.runs import Run
+
+ALIKE = 1e-5
+"""By what share of itself a mean may differ, which another machine adds up in another order."""
+
+ROUNDING = 1e-4
+"""The same of a length of pixels in float32, measured again on stored images."""
+
+LENGTHS = ("linf", "l2", "zero_gradient")
+"""Outcomes that runs of revision 1 do not have."""
+
+
+def find_contradiction(run: Run) -> str | None:
+    """Return what is wrong with a run whose arrays have the right shapes, None where nothing is."""
+    checks = (_check_parents, _check_data, _check_attack, _check_outcomes, _check_samples, _check_images)
+    return next((found for check in checks for found in check(run)), None)
+
+
+def _check_parents(run: Run) -> Iterator[str]:
+    """Yield each entry of its pipeline, or of its attacker's, that takes other images or knows other classes."""
+    for entry in (run.classifier, run.autoencoder, run.twin, run.surrogate):
+        if entry and entry.recipe.dataset.key != run.recipe.dataset.key:
+            yield f"it is on another dataset than {entry.id}"
+
+
+def _check_data(run: Run) -> Iterator[str]:
+    """Yield what does not fit its dataset: counts of classes, and which images were attacked."""
+    metrics, recipe = run.metrics, run.recipe
+    classes, labels = len(recipe.dataset.classes), run.outcomes["labels"]
+    found, tested = measure_clean(run.outcomes, classes), metrics.test_counts
+    if tested is not None:
+        if len(tested) != classes or any(few > all_ for few, all_ in zip(found["class_counts"], tested, strict=True)):
+            yield "it attacks images that its counts of the test set do not have"
+        elif int(run.outcomes["sample_ids"].max()) >= sum(tested):
+            yield f"it attacks an image beyond the {sum(tested)} of its test set"
+    if len(set(run.outcomes["sample_ids"].tolist())) < len(labels):
+        yield "it counts an image twice"
+    if recipe.limit is not None and metrics.n > recipe.limit:
+        yield f"it has {metrics.n} images, and a limit of {recipe.limit}"
+    # Another draw of a pipeline that samples may predict other classes.
+    least = sum(map(bool, found["predicted_counts"])) if metrics.stochastic is False else 1
+    if metrics.classes_predicted is not None and not least <= metrics.classes_predicted <= classes:
+        yield f"it says that {metrics.classes_predicted} classes are predicted, where {least} to {classes} can be"
+
+
+def _check_attack(run: Run) -> Iterator[str]:
+    """Yield where the results are of another attack than the recipe's."""
+    recipe, classes = run.recipe, len(run.recipe.dataset.classes)
+    if [result.eps for result in run.metrics.results] != list(recipe.eps):
+        yield "it has results at other eps than its recipe"
+    for result in run.metrics.results:
+        if result.within_budget is not recipe.clip:
+            yield f"its recipe says clip {recipe.clip}, its result within_budget {result.within_budget}"
+        if result.targets is not None and (len(result.targets) != classes or max(result.targets) >= classes):
+            yield f"its targets are not one of {classes} classes for each class"
+    if recipe.target is not None and recipe.target >= classes:
+        yield f"its target is class {recipe.target} of {classes}"
+
+
+# ---------------------------------------------------------------- outcomes
+
+
+def _check_outcomes(run: Run) -> Iterator[str]:
+    """Yield each number of the manifest that does not follow from the outcomes as the scorer takes it from them."""
+    yield from _compare(run.metrics, measure_clean(run.outcomes, len(run.recipe.dataset.classes)), "")
+    known = all(name in run.outcomes for name in LENGTHS)
+    for index, result in enumerate(run.metrics.results):
+        aims = find_aims(run.outcomes["labels"], run.recipe.target, result.targets)
+        found = measure_attacked(run.outcomes, index, aims)
+        lengths = measure_lengths(run.outcomes, index, run.recipe.norm) if known else {}
+        yield from _compare(result, found | lengths, f" at eps {result.eps:.4g}")
+        if not known and result.norm_max is not None:
+            yield f"{OUTCOMES} has not all of {', '.join(LENGTHS)}"
+
+
+def _compare(record: Record, found: Mapping[str, Any], where: str) -> Iterator[str]:
+    for name, value in found.items():
+        stored = getattr(record, name)
+        # Runs from before a number was kept do not have it.
+        absent = stored is None and not type(record).model_fields[name].is_required()
+        if not (absent or _agree(stored, value)):
+            yield f"its manifest says {name} {_show(stored)}{where}, its {OUTCOMES} {_show(value)}"
+
+
+def _agree(stored: Any, found: Any) -> bool:
+    if isinstance(stored, tuple) and isinstance(found, tuple):
+        return len(stored) == len(found) and all(map(_agree, stored, found))
+    if isinstance(stored, float) and isinstance(found, float):
+        return math.isclose(stored, found, rel_tol=ALIKE, abs_tol=1e-9)
+    return bool(stored == found)
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_show, value[:10]))}{', ...' if len(value) > 10 else ''})"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+# ---------------------------------------------------------------- images
+
+
+def _check_samples(run: Run) -> Iterator[str]:
+    """Yield where the shown images are none of the attacked ones, or are said to be taken for something else."""
+    import numpy as np
+
+    samples, outcomes = run.samples, run.outcomes
+    order = np.argsort(outcomes["sample_ids"])
+    places = np.searchsorted(outcomes["sample_ids"], samples["ids"], sorter=order).clip(max=len(order) - 1)
+    rows = order[places]
+    if not np.array_equal(outcomes["sample_ids"][rows], samples["ids"]):
+        yield f"{SAMPLES} shows an image that {OUTCOMES} does not have"
+    for name in ("labels", "predictions"):
+        if not np.array_equal(outcomes[name][..., rows], samples[name]):
+            yield f"{SAMPLES} and {OUTCOMES} do not have the same {name}"
+    whole = np.array_equal(samples["ids"], outcomes["sample_ids"])
+    digest = run.metrics.samples_digest
+    if digest and whole and digest != digest_samples(samples["x"], samples["labels"]):
+        yield f"its samples_digest is not that of {SAMPLES}"
+
+
+def _check_images(run: Run) -> Iterator[str]:
+    """Yield where a shown image was moved further than the run says, or has pixels beyond the range that it says."""
+    start, metrics = run.samples["start"], run.metrics
+    if start.size and metrics.start_range and not _lies_in(start, metrics.start_range):
+        yield f"{SAMPLES} starts from pixels beyond its start_range"
+    for result, x_adv in zip(metrics.results, run.samples["x_adv"], strict=True):
+        if x_adv.size:
+            yield from _check_moved(run, result, start, x_adv)
+
+
+def _check_moved(run: Run, result: EpsResult, start: NDArray[Any], x_adv: NDArray[Any]) -> Iterator[str]:
+    import numpy as np
+
+    largest = max(1.0, float(np.abs(start).max()), float(np.abs(x_adv).max()))
+    linf, l2 = (float(norms.max()) for norms in perturbation_norms(start, x_adv))
+    lengths = {"linf_max": linf, "norm_max": linf if run.recipe.norm == "linf" else l2}
+    for name, length in lengths.items():
+        stated = getattr(result, name)
+        if stated is None:
+            continue
+        # Neighbouring float32 of the size of the pixels differ by as much.
+        if length > stated * (1 + ROUNDING) + ALIKE * largest:
+            yield f"{SAMPLES} shows a perturbation of {length:.4g} at eps {result.eps:.4g}, its {name} is {stated:.4g}"
+    if result.pixel_range and not _lies_in(x_adv, result.pixel_range):
+        yield f"{SAMPLES} shows pixels beyond the pixel_range at eps {result.eps:.4g}"
+
+
+def _lies_in(images: NDArray[np.float32], ends: tuple[float, float]) -> bool:
+    low, high = ends
+    slack = ALIKE * max(1.0, abs(low), abs(high))
+    return bool(images.min() >= low - slack and images.max() <= high + slack)

@@ -1,0 +1,283 @@
+"""What a report is made of: rows, pipelines, and the whole comparison, before anything is written about them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from advae.checks import find_full_budget, find_strongest, rank_strength
+from advae.checks.single_run import WEAK
+from advae.checks.strongest import find_most
+from advae.metrics import mcnemar
+from advae.records import Manifest, Norm, RunRecipe, Verdict, key_eps
+from advae.report.data.runs import Measured, Run
+from advae.report.data.trained import Network
+from advae.report.formats.threat_models import INPUT_THREATS, place_threat
+from advae.report.wording import format_budget
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from advae.records import IntArray
+
+Terms = tuple[str, float, str]
+"""Norm, key of the eps, and set of samples: what two numbers must share before one is set beside the other."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run at one eps (``own``) and the same attack without the autoencoder (``undefended``).
+
+    undefended: None where no run fits; for an undefended pipeline it is ``own`` itself. notes: what a reader must
+    know before believing the numbers.
+    """
+
+    own: Measured
+    undefended: Measured | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def run(self) -> Run:
+        return self.own.run
+
+    @property
+    def defended(self) -> Measured | None:
+        """The side with an autoencoder, None for an undefended pipeline."""
+        return self.own if self.run.defended else None
+
+    @property
+    def valid(self) -> bool:
+        """Whether it is an attack: inside its budget, and with one above 0."""
+        return self.own.result.within_budget and self.eps > 0
+
+    @property
+    def terms(self) -> Terms:
+        """What the row's number must share with another before one is set beside the other."""
+        return self.recipe.norm, key_eps(self.eps), self.sample_key
+
+    @cached_property
+    def p_value(self) -> float | None:
+        """McNemar's exact p of with against without on the same samples; None where there is no such pair."""
+        if self.defended is None or self.undefended is None:
+            return None
+        return mcnemar(self.defended.right, self.undefended.right)
+
+    @property
+    def id(self) -> str:
+        return self.run.id
+
+    @property
+    def recipe(self) -> RunRecipe:
+        return self.run.recipe
+
+    @property
+    def eps(self) -> float:
+        return self.own.eps
+
+    @property
+    def accuracy(self) -> float:
+        return self.own.accuracy
+
+    @property
+    def sample_ids(self) -> IntArray:
+        return self.own.sample_ids
+
+    @property
+    def labels(self) -> IntArray:
+        return self.own.labels
+
+    @property
+    def sample_key(self) -> str:
+        return self.own.sample_key
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        return self.own.right
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The verdicts on what the strongest adaptive attack leaves, one for each of CHECKS; subject: its row."""
+
+    subject: Row
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One classifier with what stands in front of it, and every row that was measured on it.
+
+    subject: the row of its headline number, the same in every format: what the strongest adaptive attack leaves, on the
+    terms of its kind (``shared``) as far as it was attacked there; None where there is no valid adaptive run.
+    verdicts: one for each of CHECKS, on ``subject``. others: the same of every other norm. undefended: runs on the same
+    samples of classifiers of the same kind without purifier, the likest first; none for a pipeline that is one itself.
+    asked: ids of the runs that a user asked for, which come first among equals.
+    """
+
+    runs: tuple[Run, ...]
+    rows: tuple[Row, ...]
+    undefended: tuple[Run, ...] = ()
+    subject: Row | None = None
+    shared: Terms | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    others: tuple[Panel, ...] = ()
+    asked: tuple[str, ...] = ()
+
+    @property
+    def first(self) -> Run:
+        return self.runs[0]
+
+    @property
+    def id(self) -> str:
+        return self.first.classifier.id
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether it predicts one class whatever the image."""
+        return any(run.collapsed for run in self.runs)
+
+    @property
+    def imported(self) -> tuple[str, ...]:
+        """Ids of what came from a bundle, of the classifier and of what stands in front of it."""
+        entries = (self.first.classifier, self.first.autoencoder)
+        return tuple(entry.id for entry in entries if entry and entry.imported)
+
+    @property
+    def panels(self) -> tuple[Panel, ...]:
+        """Its verdicts in every norm, those on the headline number first; none without a valid adaptive run."""
+        return (Panel(self.subject, self.verdicts), *self.others) if self.subject else ()
+
+    @property
+    def failures(self) -> list[Verdict]:
+        """The failed checks of the headline number."""
+        return [verdict for verdict in self.verdicts if verdict.status == "FAIL"]
+
+    @property
+    def doubt(self) -> str | None:
+        """Why its robustness is not established, None where it is.
+
+        That takes an adaptive attack at the eps of the strongest attack on its images, and one at the headline's.
+        """
+        strongest = self.find_strongest(INPUT_THREATS)
+        if strongest is None:
+            return "no valid attack on its images was run"
+        found = self.find_doubt(strongest) or (self.find_doubt(self.subject) if self.subject else None)
+        if found is None and self.subject and self.subject.own.result.zero_gradient_fraction > WEAK:
+            return "this adaptive run had no usable gradient for too many samples"
+        return found
+
+    def find_doubt(self, row: Row) -> str | None:
+        """Return why robustness is not established at a row's eps, None where an adaptive attack was run that can be.
+
+        What an attack in another norm leaves says nothing here, and of gradients those on the most samples count.
+        """
+        norm = row.recipe.norm
+        every, stuck = self._adaptive.get(norm, ([], []))
+        place = bisect_left(every, key_eps(row.eps))
+        if place == len(every):
+            return f"no valid adaptive run at eps {format_budget(row.eps, norm)} or more"
+        return "the adaptive run had no usable gradient for too many samples" if stuck[place] else None
+
+    @cached_property
+    def _adaptive(self) -> dict[Norm, tuple[list[float], list[bool]]]:
+        """Return for each norm the keys of all eps of valid adaptive rows, ascending, and whether from there on none
+        of those on the most samples had a usable gradient. Put together once: rows may be thousands.
+        """
+        found: dict[Norm, tuple[list[float], list[bool]]] = {}
+        groups: dict[Norm, dict[str, list[Row]]] = {}
+        usable: set[tuple[Norm, str]] = set()
+        for row in sorted(self.list_valid(["adaptive"]), key=lambda row: -key_eps(row.eps)):
+            norm, eps = row.recipe.norm, key_eps(row.eps)
+            groups.setdefault(norm, {}).setdefault(row.sample_key, []).append(row)
+            if row.own.result.zero_gradient_fraction <= WEAK:
+                usable.add((norm, row.sample_key))
+            every, stuck = found.setdefault(norm, ([], []))
+            is_stuck = (norm, find_most(groups[norm])) not in usable
+            if every and every[0] == eps:
+                stuck[0] = is_stuck
+            else:
+                every.insert(0, eps)
+                stuck.insert(0, is_stuck)
+        return found
+
+    def find_strongest(self, threats: Iterable[str], norm: Norm | None = None) -> Row | None:
+        """Return the valid row of these threats that says what is left in a norm, by default linf, else L2.
+
+        A budget that reaches every image says whether the attack works, not what is left: it counts where there is no
+        other.
+        """
+        valid = self.list_valid(threats)
+        limited = [row for row in valid if key_eps(row.eps) < find_full_budget(row.recipe)] or valid
+        norms = {row.recipe.norm for row in limited}
+        wanted = norm or ("linf" if "linf" in norms else "l2")
+        return find_strongest([row for row in limited if row.recipe.norm == wanted], self.asked)
+
+    def find_worst(self, threat: str) -> dict[Terms, Row]:
+        """Return the valid row of a threat model that leaves least, for each norm, eps and set of samples."""
+        worst: dict[Terms, Row] = {}
+        for row in sorted(self.list_valid([threat]), key=lambda row: rank_strength(row, self.asked)):
+            worst.setdefault(row.terms, row)
+        return worst
+
+    def list_valid(self, threats: Iterable[str]) -> list[Row]:
+        """Return the valid rows of these threats."""
+        wanted = set(threats)
+        return [row for row in self.rows if row.recipe.threat in wanted and row.valid]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that a report shows.
+
+    networks: the distinct trained entries that have a loss history or images to show, those that no run rests on last.
+    reproduction: whether it is the paper's experiment, so that all that the paper prints stands beside it. left_out: id
+    of an entry that could not be read, or that contradicts itself -> why.
+    """
+
+    runs: tuple[Run, ...]
+    rows: tuple[Row, ...]
+    pipelines: tuple[Pipeline, ...]
+    networks: tuple[Network, ...]
+    reproduction: bool = False
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def imported(self) -> bool:
+        """Whether anything came from a bundle."""
+        return any(run.imported for run in list_runs_of(self.rows))
+
+    @property
+    def table_rows(self) -> tuple[Row, ...]:
+        """All rows but those of undefended runs that another row already shows as its counterpart."""
+        shown = {(row.undefended.id, row.undefended.index) for row in self.rows if row.defended and row.undefended}
+        return tuple(row for row in self.rows if (row.id, row.own.index) not in shown)
+
+    @property
+    def threats(self) -> tuple[str, ...]:
+        """The threat models of the runs, strongest first."""
+        return tuple(sorted({run.recipe.threat for run in self.runs}, key=place_threat))
+
+    @property
+    def headlines(self) -> tuple[Pipeline, ...]:
+        """The pipelines that are worth a headline: all that are not merely the counterpart of another one."""
+        ids = {row.run.classifier.id for row in self.table_rows}
+        return tuple(pipeline for pipeline in self.pipelines if pipeline.id in ids)
+
+
+def list_runs_of(rows: Iterable[Row]) -> Iterator[Run]:
+    """Yield each distinct run of the rows once, a row's counterpart before its own run."""
+    seen: set[str] = set()
+    for row in rows:
+        for measured in (row.undefended, row.own):
+            if measured and measured.run.id not in seen:
+                seen.add(measured.run.id)
+                yield measured.run
+
+
+def list_parents(run: Run) -> list[Manifest]:
+    """Return the trained entries that a run rests on, each after those that it needs itself."""
+    return [entry for entry in (run.autoencoder, run.twin, run.surrogate, run.classifier) if entry]

@@ -1,0 +1,78 @@
+"""One trained entry as the report needs it: its loss history, and what an autoencoder keeps for the report."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from advae.identity import SAMPLES
+from advae.records import AutoencoderMetrics, AutoencoderRecipe, History, Manifest
+from advae.report.data.dataset_names import name_dataset
+from advae.report.data.entry_arrays import count_items, fit_artifact
+from advae.report.data.runs import read_history
+
+if TYPE_CHECKING:
+    from advae.registry import Registry
+    from advae.report.data.entry_arrays import Arrays
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """An autoencoder, a control or a network classifier.
+
+    dataset: its name, which tells it from another of the same name. history: None for a control. views: the arrays of
+    an autoencoder's ``samples.npz`` (``autoencoders.views``), None for a classifier and for an entry from before there
+    were any.
+    """
+
+    manifest: Manifest
+    dataset: str
+    history: History | None
+    views: Arrays | None = field(repr=False)
+
+    @property
+    def id(self) -> str:
+        return self.manifest.id
+
+    @property
+    def purifier(self) -> AutoencoderRecipe | None:
+        """The recipe of an autoencoder or a control, None for a classifier."""
+        recipe = self.manifest.recipe
+        return recipe if isinstance(recipe, AutoencoderRecipe) else None
+
+
+def name_purifier(network: Network) -> str:
+    """Return the kind of an autoencoder with what sets it apart: one activation throughout, raw output."""
+    recipe, metrics = network.purifier, network.manifest.metrics
+    if recipe is None:
+        return network.manifest.recipe.kind
+    hidden = set(recipe.network.activations[:-1]) if recipe.network else set()
+    same = f", {hidden.pop()} throughout" if len(hidden) == 1 else ""
+    raw = isinstance(metrics, AutoencoderMetrics) and not metrics.unit_range
+    return f"{recipe.type}{same}{', raw output' if raw else ''}"
+
+
+def read_error(entry: Manifest) -> float | None:
+    """Return the mean squared error per pixel of purified test images, None for a classifier."""
+    return entry.metrics.test_mse if isinstance(entry.metrics, AutoencoderMetrics) else None
+
+
+def open_network(registry: Registry, manifest: Manifest) -> Network:
+    """Return a trained entry with what a report shows of it.
+
+    Raises CorruptError for arrays that are damaged or do not fit the recipe, and what the registry raises.
+    """
+    stored = isinstance(manifest.recipe, AutoencoderRecipe) and SAMPLES in manifest.artifacts
+    views = _read_views(registry, manifest) if stored else None
+    return Network(manifest, name_dataset(manifest.recipe.dataset, {}), read_history(manifest), views)
+
+
+def _read_views(registry: Registry, manifest: Manifest) -> Arrays:
+    views = registry.read_arrays(manifest, SAMPLES)
+    d, m = manifest.recipe.dataset.side**2, count_items(views, "x")
+    shapes: dict[str, tuple[int, ...]] = {"x": (m, d), "purified": (m, d), "labels": (m,)}
+    if "codes" in views:
+        k, along = count_items(views, "codes"), math.isqrt(count_items(views, "generated"))
+        shapes |= {"codes": (k, 2), "code_labels": (k,), "axes": (2, along), "generated": (along**2, d)}
+    return fit_artifact(manifest, SAMPLES, views, shapes)

@@ -1,0 +1,225 @@
+"""Accuracy against eps, with and without the autoencoder: each attack, the targeted ones together, and details."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from advae.checks import NOT_VALID
+from advae.records import unite_eps
+from advae.report.analysis.eps_selection import DRAWN_EPS, MANY_EPS, SHOWN_EPS, list_eps, select_eps
+from advae.report.data.contents import Comparison, Pipeline, Row
+from advae.report.data.runs import Measured, Rate, Run
+from advae.report.drawing.axes import Axis, make_axis, write_percent
+from advae.report.drawing.charts import (
+    BLACK,
+    BLUE,
+    DASHED,
+    DOTTED,
+    GREEN,
+    GREY,
+    MIXED,
+    ORANGE,
+    PURPLE,
+    SKY,
+    SOLID,
+    VERMILLION,
+    YELLOW,
+    Chart,
+    Line,
+    Style,
+    draw_chart,
+)
+from advae.report.drawing.figure import Drawing
+from advae.report.wording import name_attack, name_pipeline
+
+LINES = {
+    "adaptive": Style(VERMILLION, "circle", SOLID),
+    "gray-box": Style(BLUE, "square", DASHED),
+    "oblivious": Style(GREEN, "up", MIXED),
+    "encoded": Style(PURPLE, "diamond", DOTTED),
+    "transfer": Style(ORANGE, "down", DASHED),
+    "black-box": Style(GREY, "star", SOLID),
+    "noise": Style(SKY, "plus", DOTTED),
+}
+"""Of a pipeline with an autoencoder, by threat model."""
+
+OTHER_LINE = Style(YELLOW, "left", SOLID)
+UNDEFENDED_LINE = Style(BLACK, "cross", DOTTED)
+
+TARGETED = {
+    "natural": Style(VERMILLION, "circle"),
+    "non-natural": Style(BLUE, "square"),
+    "one-target": Style(GREEN, "up"),
+    "tfgsm": Style(PURPLE, "diamond"),
+}
+"""The attacks that aim at a class."""
+
+DETAIL_SPAN = 0.5
+"""Details are drawn where they show at most this share of the whole scale, and so more than the whole."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One run's measurements in the order of eps, as they are drawn."""
+
+    run: Run
+    points: tuple[Measured, ...]
+    label: str
+    style: Style
+
+    @property
+    def valid(self) -> bool:
+        return all(point.result.within_budget for point in self.points)
+
+    @property
+    def rates(self) -> list[Rate]:
+        """The clean accuracy, then that at each eps."""
+        return [self.run.clean, *(point.attacked for point in self.points)]
+
+
+# ---------------------------------------------------------------- which lines there are
+
+
+def draw_accuracy(comparison: Comparison) -> Iterator[Drawing]:
+    """Yield accuracy against eps for each pipeline and attack: a line for each run, and one without autoencoder."""
+    for pipeline, attack, rows in _group_by_attack(comparison):
+        yield _draw_whole(pipeline, f"attack {attack}", _trace_runs(rows))
+
+
+def draw_details(comparison: Comparison) -> Iterator[Drawing]:
+    """Yield the lines with an autoencoder alone, on a scale that ends where they do, where that shows more."""
+    for pipeline, attack, rows in _group_by_attack(comparison):
+        yield from _draw_detail(pipeline, f"attack {attack}", _trace_runs(rows))
+    for pipeline, threat, rows in _group_targeted(comparison):
+        yield from _draw_detail(pipeline, f"targeted attacks, threat model {threat}", _trace_targeted(rows))
+
+
+def draw_targeted(comparison: Comparison) -> Iterator[Drawing]:
+    """Yield the targeted attacks of each pipeline and threat model in one figure, with and without autoencoder."""
+    for pipeline, threat, rows in _group_targeted(comparison):
+        yield _draw_whole(pipeline, f"targeted attacks, threat model {threat}", _trace_targeted(rows))
+
+
+def _group_by_attack(comparison: Comparison) -> Iterator[tuple[Pipeline, str, list[Row]]]:
+    for pipeline in comparison.pipelines:
+        groups: dict[str, list[Row]] = {}
+        for row in pipeline.rows:
+            groups.setdefault(name_attack(row.run), []).append(row)
+        yield from ((pipeline, attack, rows) for attack, rows in groups.items())
+
+
+def _group_targeted(comparison: Comparison) -> Iterator[tuple[Pipeline, str, list[Row]]]:
+    """Yield the rows of several targeted attacks under one threat model; of one alone there is nothing to compare."""
+    for pipeline in comparison.pipelines:
+        groups: dict[str, list[Row]] = {}
+        for row in pipeline.rows:
+            if row.run.recipe.method in TARGETED:
+                unclipped = "" if row.run.recipe.clip else ", not clipped"
+                groups.setdefault(f"{row.run.recipe.threat}{unclipped}", []).append(row)
+        for threat, rows in groups.items():
+            if len({row.run.recipe.method for row in rows}) > 1:
+                yield pipeline, threat, rows
+
+
+def _collect_points(sides: Iterable[Measured | None]) -> Iterator[tuple[Run, tuple[Measured, ...]]]:
+    """Yield each run with its points in the order of eps."""
+    runs: dict[str, dict[float, Measured]] = {}
+    for side in sides:
+        if side:
+            runs.setdefault(side.run.id, {})[side.result.eps] = side
+    for points in runs.values():
+        ordered = tuple(points[eps] for eps in sorted(points))
+        yield ordered[0].run, ordered
+
+
+def _trace_runs(rows: list[Row]) -> list[Curve]:
+    """Return a curve for each run of the rows, counterparts first."""
+    sides = [row.undefended for row in rows] + [row.own for row in rows]
+    return [Curve(run, points, _name_side(run), _choose_style(run)) for run, points in _collect_points(sides)]
+
+
+def _trace_targeted(rows: list[Row]) -> list[Curve]:
+    """Return a curve for each targeted attack without autoencoder, then with."""
+    sides = [row.undefended for row in rows] + [row.own for row in rows]
+    curves = []
+    for run, points in _collect_points(sides):
+        solid = TARGETED[run.recipe.method]
+        style = solid if run.defended else replace(solid, dashes=DOTTED, hollow=True)
+        side = "with" if run.defended else "without"
+        # That it was not clipped is said of all of them together.
+        name = name_attack(run).removesuffix(", not clipped")
+        curves.append(Curve(run, points, f"{name}, {side}", style))
+    return curves
+
+
+def _choose_style(run: Run) -> Style:
+    return LINES.get(run.recipe.threat, OTHER_LINE) if run.defended else UNDEFENDED_LINE
+
+
+def _name_side(run: Run) -> str:
+    return f"with, {run.recipe.threat}" if run.defended else "without"
+
+
+# ---------------------------------------------------------------- drawing
+
+
+def _draw_whole(pipeline: Pipeline, attack: str, curves: list[Curve]) -> Drawing:
+    """Return the curves on the scale of all accuracies, with what guessing would reach."""
+    reach, share = _find_reach(curves), 1 / len(pipeline.first.recipe.dataset.classes)
+    chance = Line(f"chance ({share:.0%})", [(0.0, share), (reach, share)], Style(GREY, dashes="10 4"))
+    y = make_axis("accuracy", -0.02, 1.02, write=write_percent)
+    return _finish(pipeline, "Accuracy against eps", attack, curves, _lay_out(reach, y, curves, chance))
+
+
+def _draw_detail(pipeline: Pipeline, attack: str, curves: list[Curve]) -> Iterator[Drawing]:
+    """Yield the curves with an autoencoder on a scale of their own; nothing where they fill the whole one anyway."""
+    defended = [curve for curve in curves if curve.run.defended]
+    rates = [rate for curve in defended for rate in curve.rates]
+    if not rates or len(defended) == len(curves):
+        return
+    low, high = min(rate.low for rate in rates), max(rate.high for rate in rates)
+    if high - low <= DETAIL_SPAN:
+        y = make_axis("accuracy", low - 0.01, high + 0.01, write=write_percent)
+        chart = _lay_out(_find_reach(curves), y, defended)
+        yield _finish(pipeline, "Details of accuracy with the autoencoder", attack, defended, chart)
+
+
+def _find_reach(curves: list[Curve]) -> float:
+    return max(point.result.eps for curve in curves for point in curve.points) or 1.0
+
+
+def _lay_out(reach: float, y: Axis, curves: list[Curve], *more: Line) -> Chart:
+    """Return a chart over eps in both scales, from 0 to just beyond the largest; what is not valid is said to be so."""
+    high, none_valid = reach * 1.03, not any(curve.valid for curve in curves)
+    x = make_axis("eps (share of the pixel range)", 0.0, high)
+    upper = make_axis("eps of 255", 0.0, high * 255)
+    lines = [_draw_curve(curve, marked=not curve.valid and not none_valid) for curve in curves]
+    return Chart(x, y, [*lines, *more], upper, title=f"autoencoder ({NOT_VALID})" if none_valid else "autoencoder")
+
+
+def _draw_curve(curve: Curve, *, marked: bool) -> Line:
+    drawn = select_eps(curve.points, lambda point: ("", point.eps, point.accuracy), most=DRAWN_EPS)
+    rates = [curve.run.clean, *(point.attacked for point in drawn)]
+    eps = [0.0, *(point.eps for point in drawn)]
+    points = [(at, rate.value) for at, rate in zip(eps, rates, strict=True)]
+    style = curve.style if curve.valid else replace(curve.style, hollow=True)
+    label = f"{curve.label} ({NOT_VALID})" if marked else curve.label
+    every = 1 if len(drawn) <= MANY_EPS else DRAWN_EPS // SHOWN_EPS
+    return Line(label, points, style, [(rate.low, rate.high) for rate in rates], every)
+
+
+def _finish(pipeline: Pipeline, what: str, attack: str, curves: list[Curve], chart: Chart) -> Drawing:
+    name = name_pipeline(pipeline.first)
+    every = [*unite_eps(point.eps for curve in curves for point in curve.points).values()]
+    fewer = max((len(curve.points) for curve in curves), default=0) > MANY_EPS
+    drawn = f" Of the eps of a curve at most {DRAWN_EPS + 2} are drawn." if fewer else ""
+    sources = "; ".join(_describe_source(curve) for curve in curves)
+    budget = f"eps {list_eps(every)}; eps 0 is clean"
+    caption = f"{what}. {name}; {attack}; {budget}. Bands are 95 % intervals.{drawn} Autoencoder: {sources}."
+    return Drawing(pipeline.id, draw_chart(chart), f"{what}: {name}, {attack}", caption)
+
+
+def _describe_source(curve: Curve) -> str:
+    run, doubt = curve.run, "" if curve.valid else f" ({NOT_VALID})"
+    return f"{curve.label}{doubt}: {run.id}, n = {run.size}, seed {run.recipe.seed}"

@@ -1,0 +1,225 @@
+"""Line charts as SVG: what is on one, and its markup.
+
+They are drawn by a template of our own: matplotlib takes about 60 ms for each, and a report has some hundred and fifty.
+Nothing in them has an id, so that any number of them can stand on one page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from advae.report.drawing.axes import Axis
+from advae.report.drawing.templates import render_template
+
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+"""The palette of Okabe and Ito 2008, which colour-blind readers can tell apart."""
+
+GREY, WINE = "#666666", "#882255"
+
+SOLID, DASHED, DOTTED, MIXED = "", "7 4", "2 3", "8 3 2 3"
+
+MARKERS = {
+    "circle": "m-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0-7 0z",
+    "square": "m-3-3h6v6h-6z",
+    "up": "m0-4l4 7h-8z",
+    "down": "m0 4l4-7h-8z",
+    "left": "m-4 0l7-4v8z",
+    "diamond": "m0-4.2l4.2 4.2l-4.2 4.2l-4.2-4.2z",
+    "star": "m0-5l1.5 3.5h3.5l-2.6 2.4l1 3.8l-3.4-2.2l-3.4 2.2l1-3.8l-2.6-2.4h3.5z",
+    "plus": "m-4-1.3h2.7v-2.7h2.6v2.7h2.7v2.6h-2.7v2.7h-2.6v-2.7h-2.7z",
+    "cross": "m-3.5-3.5l7 7m0-7l-7 7",
+    "dot": "h0",
+}
+"""Paths that begin at the point which they mark."""
+
+LEFT, RIGHT, TOP, BOTTOM, UPPER_AXIS = 60, 18, 14, 44, 36
+KEY_HEIGHT = 19
+WIDE = 54
+"""Letters of the longest label that a legend has room for; of two labels beside each other, half as many."""
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a line looks. Colour, marker and dashes all differ, so that lines can be told apart in grey, too.
+
+    hollow: whether its markers are empty; joined: whether its points are; thin: whether it has many.
+    """
+
+    color: str
+    marker: str | None = None
+    dashes: str = SOLID
+    hollow: bool = False
+    joined: bool = True
+    thin: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a chart.
+
+    label: None for no key; band: lowest and highest value at each point, or nothing; every: which points are marked.
+    """
+
+    label: str | None
+    points: Sequence[tuple[float, float]]
+    style: Style
+    band: Sequence[tuple[float, float]] = ()
+    every: int = 1
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart. width, height: of the frame's surroundings without the legend, in the unit of the letters' 12.
+
+    upper: a second scale of x, on top; image: URI of what fills the frame; texts: (x, y, words) written into it; title:
+    what the legend is about.
+    """
+
+    x: Axis
+    y: Axis
+    lines: Sequence[Line] = ()
+    upper: Axis | None = None
+    width: int = 440
+    height: int = 270
+    image: str | None = None
+    texts: Sequence[tuple[float, float, str]] = ()
+    title: str = ""
+    grid: bool = True
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """A line as paths: its band, itself, its markers."""
+
+    style: Style
+    band: str
+    path: str
+    markers: str
+
+
+@dataclass(frozen=True)
+class _Key:
+    """One key of the legend, at (x, y)."""
+
+    x: int
+    y: int
+    label: str
+    style: Style
+    marker: str
+
+
+def draw_chart(chart: Chart) -> str:
+    """Return a chart as an SVG element; equal charts give equal bytes."""
+    return wrap_svg(draw_group(chart), chart.width, chart.height + measure_legend(chart))
+
+
+def wrap_svg(markup: str, width: int, height: int) -> str:
+    """Return SVG markup as an element whose size the page decides."""
+    font = 'font-family="system-ui, DejaVu Sans, Verdana, sans-serif" font-size="12"'
+    return f'<svg viewBox="0 0 {width} {height}" aria-hidden="true" focusable="false" {font}>{markup}</svg>'
+
+
+def draw_group(chart: Chart) -> str:
+    """Return a chart as SVG markup that begins at (0, 0), to be put among other things."""
+    top = TOP + (UPPER_AXIS if chart.upper else 0)
+    frame = _Frame(LEFT, top, chart.width - LEFT - RIGHT, chart.height - top - BOTTOM)
+    return render_template(
+        "chart.svg.j2",
+        chart=chart,
+        frame=frame,
+        x_ticks=[(_round(frame.to_x(chart.x, value)), text) for value, text in chart.x.ticks],
+        y_ticks=[(_round(frame.to_y(chart.y, value)), text) for value, text in chart.y.ticks],
+        upper_ticks=[(_round(frame.to_x(chart.upper, value)), text) for value, text in chart.upper.ticks]
+        if chart.upper
+        else [],
+        shapes=[_shape_line(chart, line, frame) for line in chart.lines],
+        texts=[(_round(frame.to_x(chart.x, x)), _round(frame.to_y(chart.y, y)), text) for x, y, text in chart.texts],
+        keys=_list_keys(chart),
+        legend_top=chart.height + 12,
+    )
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """The rectangle within the axes."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @property
+    def right(self) -> int:
+        return self.left + self.width
+
+    @property
+    def bottom(self) -> int:
+        return self.top + self.height
+
+    def to_x(self, axis: Axis, value: float) -> float:
+        return self.left + self.width * axis.place(value)
+
+    def to_y(self, axis: Axis, value: float) -> float:
+        return self.bottom - self.height * axis.place(value)
+
+
+def _shape_line(chart: Chart, line: Line, frame: _Frame) -> _Shape:
+    places = [(frame.to_x(chart.x, x), frame.to_y(chart.y, y)) for x, y in line.points]
+    xs = [x for x, _ in places]
+    low, high = ([(x, frame.to_y(chart.y, ends[k])) for x, ends in zip(xs, line.band, strict=False)] for k in (0, 1))
+    marker = MARKERS[line.style.marker] if line.style.marker else ""
+    return _Shape(
+        style=line.style,
+        band=f"{_join([*low, *reversed(high)])}z" if low else "",
+        path=_join(places) if line.style.joined else "",
+        markers="".join(f"M{_round(x)} {_round(y)}{marker}" for x, y in places[:: line.every]) if marker else "",
+    )
+
+
+def _join(places: Iterable[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{_round(x)} {_round(y)}" for x, y in places)
+
+
+def _round(value: float) -> str:
+    """Return a coordinate in tenths: a hair's breadth, and a third of the bytes."""
+    return f"{value:.1f}".removesuffix(".0")
+
+
+# ---------------------------------------------------------------- the legend
+
+
+def measure_legend(chart: Chart) -> int:
+    """Return the height that the legend adds to a chart."""
+    labels = _list_labels(chart)
+    rows = -(-len(labels) // _count_columns(labels)) + bool(chart.title)
+    return rows * KEY_HEIGHT + 8 if labels else 0
+
+
+def _list_labels(chart: Chart) -> list[str]:
+    return [line.label for line in chart.lines if line.label is not None]
+
+
+def _count_columns(labels: Sequence[str]) -> int:
+    return 2 if max(map(len, labels), default=0) < WIDE // 2 else 1
+
+
+def _list_keys(chart: Chart) -> list[_Key]:
+    keyed = [line for line in chart.lines if line.label is not None]
+    columns = _count_columns(_list_labels(chart))
+    top = chart.height + 12 + (KEY_HEIGHT if chart.title else 0)
+    return [
+        _Key(
+            x=16 + place % columns * (chart.width // 2),
+            y=top + place // columns * KEY_HEIGHT,
+            label=_shorten(line.label or ""),
+            style=line.style,
+            marker=MARKERS[line.style.marker] if line.style.marker else "",
+        )
+        for place, line in enumerate(keyed)
+    ]
+
+
+def _shorten(label: str) -> str:
+    return label if len(label) <= WIDE else f"{label[: WIDE - 1]}…"

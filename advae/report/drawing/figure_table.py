@@ -1,0 +1,58 @@
+"""The table FIGURES: a new figure is a function and a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from advae.report.data.contents import Comparison
+from advae.report.drawing.accuracy import draw_accuracy, draw_details, draw_targeted
+from advae.report.drawing.figure import Drawing
+from advae.report.drawing.image_strip import draw_strips
+from advae.report.drawing.latent_plane import draw_planes
+from advae.report.drawing.mistakes import draw_mistakes
+from advae.report.drawing.pixel_changes import draw_changes
+from advae.report.drawing.purified import draw_purified
+from advae.report.drawing.targets import draw_targets
+from advae.report.drawing.training_curves import draw_activations, draw_kinds, draw_losses, draw_progress
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A row of FIGURES. paper: which figures of the paper are of this kind, empty where none is."""
+
+    draw: Callable[[Comparison], Iterator[Drawing]]
+    summary: str
+    paper: str = ""
+
+
+FIGURES: dict[str, Figure] = {
+    "accuracy": Figure(
+        draw_accuracy, "accuracy against eps, with and without the autoencoder", "13, 34, 47, 60, 80, 91, 103, 112"
+    ),
+    "targeted": Figure(
+        draw_targeted, "accuracy against eps, targeted attacks together", "23, 37, 50, 63, 81, 92, 104, 113"
+    ),
+    "details": Figure(draw_details, "accuracy with the autoencoder, on a scale of its own", "14, 24, 82, 93, 105, 114"),
+    "targets": Figure(draw_targets, "classes that targeted attacks aim at", "16"),
+    "activations": Figure(draw_activations, "loss by epoch, different activations together", "5"),
+    "kinds": Figure(draw_kinds, "loss by epoch, kinds of autoencoder together"),
+    "losses": Figure(draw_losses, "loss by epoch, training and validation", "6, 33, 46, 59"),
+    "progress": Figure(draw_progress, "accuracy by epoch of what is trained against attacks, clean and attacked"),
+    "purified": Figure(draw_purified, "images beside their purified selves", "3, 102"),
+    "planes": Figure(draw_planes, "the latent plane, and the images generated from it", "64, 65, 74, 75, 121, 122"),
+    "strips": Figure(draw_strips, "images before and after an attack, and the difference", "83, 84"),
+    "changes": Figure(
+        draw_changes, "values of one image before and after an attack", "11, 12, 35, 36, 48, 49, 61, 62, 76"
+    ),
+    "mistakes": Figure(draw_mistakes, "heat map of actual against mispredicted classes", "15, 77"),
+}
+
+
+def draw_figures(comparison: Comparison) -> dict[str, list[Drawing]]:
+    """Return every figure, in the order of FIGURES, by the place on the page that it belongs to."""
+    places: dict[str, list[Drawing]] = {}
+    for figure in FIGURES.values():
+        for drawing in figure.draw(comparison):
+            places.setdefault(drawing.place, []).append(drawing)
+    return places

@@ -1,0 +1,100 @@
+"""The strip of images of a run: input, adversarial, difference, and what the classifier saw; crisp pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from advae.report.analysis.confusion import MANY_CLASSES, SHOWN
+from advae.report.data.contents import Comparison
+from advae.report.data.runs import Run
+from advae.report.drawing.figure import Drawing
+from advae.report.drawing.pixels import Tiles, tile_differences, tile_grey
+from advae.report.drawing.templates import render_template
+from advae.report.wording import describe_run, format_eps
+
+if TYPE_CHECKING:
+    from advae.report.data.entry_arrays import Arrays
+
+MANY_RUNS = 20
+"""From this many runs on, each shows its strip at one eps only, to keep the page small."""
+
+
+TOO_MANY_RUNS = 100
+"""From this many runs on, only one for each pipeline and threat model shows its strip."""
+
+SHOWN_FIRST = ("fgsm", "non-targeted")
+"""Attacks whose images the paper shows."""
+
+
+def draw_strips(comparison: Comparison) -> Iterator[Drawing]:
+    """Yield the strips of each run: at its largest eps and, where runs are few, at its smallest."""
+    for run in _choose_runs(comparison.runs):
+        order = sorted(range(len(run.recipe.eps)), key=lambda index: run.recipe.eps[index])
+        few = len(order) > 1 and len(comparison.runs) < MANY_RUNS
+        for index in (order[-1], order[0]) if few else order[-1:]:
+            yield _draw_strip(run, index)
+
+
+def _choose_runs(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs whose strips a page has room for, in their order."""
+    runs = [run for run in runs if len(run.samples["ids"])]
+    if len(runs) < TOO_MANY_RUNS:
+        return runs
+    chosen: dict[tuple[str, str], Run] = {}
+    for run in sorted(runs, key=lambda run: run.recipe.method not in SHOWN_FIRST):
+        chosen.setdefault((run.classifier.id, run.recipe.threat), run)
+    kept = {run.id for run in chosen.values()}
+    return [run for run in runs if run.id in kept]
+
+
+def find_largest(run: Run) -> int:
+    """Return where a run's largest eps stands among its eps."""
+    return max(range(len(run.recipe.eps)), key=lambda index: run.recipe.eps[index])
+
+
+def _draw_strip(run: Run, index: int) -> Drawing:
+    names = run.recipe.dataset.classes
+    samples = _select_samples(run)
+    clean = dict(zip(run.outcomes["sample_ids"].tolist(), run.outcomes["clean_predictions"].tolist(), strict=True))
+    predicted = samples["predictions"][index].tolist()
+    truth = [names[label] for label in samples["labels"].tolist()]
+    verdicts = {
+        "predicted, clean": _judge(names, samples["labels"], [clean.get(id_) for id_ in samples["ids"].tolist()]),
+        "predicted, attacked": _judge(names, samples["labels"], predicted),
+    }
+    eps = format_eps(run.recipe.eps[index])
+    label = f"Test images before and after the attack at eps {eps}, with true and predicted classes"
+    rows = _build_rows(samples, run.recipe.dataset.side, index)
+    markup = render_template("strip.html.j2", rows=rows, truth=truth, verdicts=verdicts, label=label)
+    many = len(samples["ids"]) < len(run.samples["ids"])
+    whose = f"the first {SHOWN} of {len(names)} classes" if many else "each class"
+    caption = f"First test image of {whose} at eps {eps}. {describe_run(run)}. A cross marks a wrong prediction."
+    return Drawing(run.id, markup, label, caption)
+
+
+def _judge(names: Sequence[str], labels: Any, predictions: Sequence[int | None]) -> list[tuple[str, bool]]:
+    """Return each predicted class's name, and whether it is the true one."""
+    pairs = zip(labels.tolist(), predictions, strict=True)
+    return [("not stored", True) if got is None else (names[got], got == label) for label, got in pairs]
+
+
+def _select_samples(run: Run) -> Arrays:
+    """Return the stored images that a page has room for, by name: all, of many classes the first ones."""
+    if len(run.recipe.dataset.classes) <= MANY_CLASSES:
+        return run.samples
+    # Of what an attack made, the first axis is that of the eps.
+    attacked = ("x_adv", "seen", "predictions")
+    return {name: x[:, :SHOWN] if name in attacked else x[:SHOWN] for name, x in run.samples.items()}
+
+
+def _build_rows(samples: Arrays, side: int, index: int) -> list[Tiles]:
+    import numpy as np
+
+    x, start, x_adv, seen = samples["x"], samples["start"], samples["x_adv"][index], samples["seen"][index]
+    rows = [tile_grey("input", x, side)]
+    if not np.array_equal(x, start):
+        rows.append(tile_grey("purified: attack starts here", start, side))
+    rows += [tile_grey("adversarial", x_adv, side), tile_differences(x_adv - start, side)]
+    # What passes no purifier on its way is seen as it is.
+    return rows if np.array_equal(seen, x_adv) else [*rows, tile_grey("seen by the classifier", seen, side)]

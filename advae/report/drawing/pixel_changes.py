@@ -1,0 +1,137 @@
+"""Pixel values of one image before and after an attack, and the perturbation, with and without the autoencoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from advae.attacks import TARGETS_FROM
+from advae.report.data.contents import Comparison, Pipeline, Row
+from advae.report.data.runs import Measured, Run
+from advae.report.drawing.axes import make_axis
+from advae.report.drawing.charts import (
+    BLACK,
+    BLUE,
+    VERMILLION,
+    Chart,
+    Line,
+    Style,
+    draw_group,
+    measure_legend,
+    wrap_svg,
+)
+from advae.report.drawing.figure import Drawing
+from advae.report.drawing.pixels import tile_differences, tile_grey
+from advae.report.drawing.templates import render_template
+from advae.report.wording import describe_run, format_eps
+
+if TYPE_CHECKING:
+    from advae.report.drawing.pixels import Images
+
+WIDTH, PICTURES, VALUES, CHANGE = 440, 190, 190, 160
+"""Of a panel, and the heights of its parts, in the unit of a chart."""
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """One image before and after an attack. before, after: float32 (d,); side: what stands in front of it."""
+
+    side: str
+    measured: Measured
+    before: Images
+    after: Images
+    verdict: str
+
+
+def draw_changes(comparison: Comparison) -> Iterator[Drawing]:
+    """Yield the change of the first stored image at the largest eps, of one non-targeted run for each threat model."""
+    for pipeline in comparison.pipelines:
+        for row in _choose_rows(pipeline):
+            yield _draw_row(row)
+
+
+def _choose_rows(pipeline: Pipeline) -> list[Row]:
+    """Return a row of each threat model, with and without clipping: that of the largest eps."""
+    chosen: dict[tuple[str, bool], Row] = {}
+    for row in pipeline.rows:
+        recipe = row.run.recipe
+        if recipe.method == TARGETS_FROM and len(row.run.samples["ids"]):
+            best = chosen.setdefault((recipe.threat, recipe.clip), row)
+            if row.eps > best.eps:
+                chosen[recipe.threat, recipe.clip] = row
+    return list(chosen.values())
+
+
+def _draw_row(row: Row) -> Drawing:
+    id_ = int(row.run.samples["ids"][0])
+    sides = [row.undefended, row.own] if row.defended else [row.own]
+    changes = [change for change in (_find_change(side, id_) for side in sides) if change]
+    reach = max(float(abs(change.after - change.before).max()) for change in changes) or 1.0
+    panels = [(change.side, _draw_panel(change, reach)) for change in changes]
+    markup = render_template("changes.html.j2", panels=panels)
+    eps = format_eps(row.eps)
+    others = "; ".join(change.measured.run.id for change in changes if change.measured.run is not row.run)
+    compared = f" Without autoencoder: {others}." if others else ""
+    what = f"Values of test image {id_}, pixel by pixel, before and after the attack at eps {eps}, and the perturbation"
+    return Drawing(row.run.id, markup, what, f"{what}. {describe_run(row.run)}.{compared}")
+
+
+def _find_change(side: Measured | None, id_: int) -> Change | None:
+    """Return what became of a test image on one side; None where it was not stored there."""
+    if side is None or id_ not in side.run.samples["ids"].tolist():
+        return None
+    run, samples = side.run, side.run.samples
+    place = samples["ids"].tolist().index(id_)
+    name = f"with autoencoder, {run.recipe.threat}" if run.defended else "without autoencoder"
+    before, after = samples["start"][place], samples["x_adv"][side.index][place]
+    return Change(name, side, before, after, _judge(run, side.index, place))
+
+
+def _judge(run: Run, index: int, place: int) -> str:
+    names = run.recipe.dataset.classes
+    true, predicted = run.samples["labels"][place], run.samples["predictions"][index][place]
+    return f"true class {names[true]}, attacked: {names[predicted]}{' ✗' if true != predicted else ''}"
+
+
+def _draw_panel(change: Change, reach: float) -> str:
+    """Return the pictures above both charts. reach: the largest change, so that panels share its scale."""
+    run = change.measured.run
+    side = run.recipe.dataset.side
+    pictures = (
+        tile_grey("purified" if run.recipe.threat == "encoded" else "image", change.before[None], side),
+        tile_grey("adversarial", change.after[None], side),
+        tile_differences((change.after - change.before)[None], side),
+    )
+    values = _chart_values(change)
+    below = PICTURES + VALUES + measure_legend(values)
+    markup = render_template(
+        "change.svg.j2",
+        title=change.side,
+        verdict=change.verdict,
+        pictures=pictures,
+        charts=[(PICTURES, draw_group(values)), (below, draw_group(_chart_change(change, reach)))],
+    )
+    return wrap_svg(markup, WIDTH, below + CHANGE)
+
+
+def _chart_values(change: Change) -> Chart:
+    both = [*change.before.tolist(), *change.after.tolist()]
+    low, high = min(0.0, *both), max(1.0, *both)
+    # What was there before has fewer peaks, and on top hides less.
+    lines = [
+        Line("after", _number(change.after.tolist()), Style(VERMILLION, thin=True, dashes="3 1")),
+        Line("before", _number(change.before.tolist()), Style(BLUE, thin=True)),
+    ]
+    y = make_axis("pixel value", low, high, most=4)
+    return Chart(make_axis("pixel, row by row", 0, len(change.before)), y, lines, width=WIDTH, height=VALUES)
+
+
+def _chart_change(change: Change, reach: float) -> Chart:
+    line = Line(None, _number((change.after - change.before).tolist()), Style(BLACK, thin=True))
+    y = make_axis("perturbation", -reach * 1.05, reach * 1.05, most=4)
+    return Chart(make_axis("pixel, row by row", 0, len(change.before)), y, [line], width=WIDTH, height=CHANGE)
+
+
+def _number(values: Sequence[float]) -> list[tuple[float, float]]:
+    return [(float(place), value) for place, value in enumerate(values)]

@@ -1,0 +1,60 @@
+"""Test images beside what an autoencoder makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from advae.report.data.contents import Comparison
+from advae.report.data.trained import Network, name_purifier
+from advae.report.drawing.figure import TRAINING, Drawing
+from advae.report.drawing.pixels import tile_differences, tile_grey
+from advae.report.drawing.templates import render_template
+from advae.report.wording import mark_imported
+
+if TYPE_CHECKING:
+    from advae.report.data.entry_arrays import Arrays
+
+
+def draw_purified(comparison: Comparison) -> Iterator[Drawing]:
+    """Yield images, what the autoencoder makes of them, and the difference, for each that keeps some."""
+    for network in comparison.networks:
+        if network.views is not None and len(network.views["x"]):
+            markup, label, caption = _draw_network(network, network.views)
+            for place in list_places(comparison, network):
+                yield Drawing(place, markup, label, caption)
+
+
+def list_places(comparison: Comparison, network: Network) -> list[str]:
+    """Return the classifiers of the pipelines behind an autoencoder, TRAINING where there is none."""
+    purified = (pipeline for pipeline in comparison.pipelines if pipeline.first.autoencoder)
+    behind = [
+        pipeline.id
+        for pipeline in purified
+        if pipeline.first.autoencoder and pipeline.first.autoencoder.id == network.id
+    ]
+    return behind or [TRAINING]
+
+
+def describe_purifier(network: Network) -> str:
+    """Return a caption's sentence: which autoencoder, of which dataset and seed, and the id to find it by."""
+    recipe = network.manifest.recipe
+    control = network.purifier is not None and network.purifier.is_control
+    what = f"{'control' if control else 'autoencoder'} ({name_purifier(network)}) of {network.dataset}"
+    mark = mark_imported(network.manifest.imported)
+    return f"{what}, seed {recipe.seed}, {network.id}{mark}; nothing was attacked"
+
+
+def _draw_network(network: Network, views: Arrays) -> tuple[str, str, str]:
+    """Return markup, label and caption."""
+    dataset = network.manifest.recipe.dataset
+    x, purified = views["x"], views["purified"]
+    rows = [
+        tile_grey("input", x, dataset.side),
+        tile_grey("purified", purified, dataset.side),
+        tile_differences(purified - x, dataset.side),
+    ]
+    truth = [dataset.classes[label] for label in views["labels"].tolist()]
+    label = f"Test images beside their purified selves, {network.id}"
+    markup = render_template("strip.html.j2", rows=rows, truth=truth, verdicts={}, label=label)
+    return markup, label, f"The first {len(x)} test images, and what is left of them: {describe_purifier(network)}."

@@ -1,0 +1,292 @@
+"""The report as JSON, for programs: what its tables and figures stand on, unrounded; ``schema`` says what it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from advae.experiments.paper.section import Counterpart, Found, find_counterparts
+from advae.records import RunRecipe, Verdict
+from advae.report.analysis.baseline_comparison import Contest, Match, find_contests
+from advae.report.analysis.check_results import count_verdicts, describe_verdict, list_all_failures
+from advae.report.analysis.confusion import Findings, Scores
+from advae.report.analysis.eps_selection import MANY_EPS
+from advae.report.analysis.headlines import Headline, write_headlines
+from advae.report.analysis.illusion_gap import Gap, find_gaps, suggest_gap
+from advae.report.analysis.seed_spread import Spread, find_spreads
+from advae.report.analysis.threat_comparison import Rung, build_ladder
+from advae.report.data.commands import list_commands
+from advae.report.data.contents import Panel, Pipeline, Row
+from advae.report.data.runs import Measured, Run
+from advae.report.data.trained import Network, read_error
+from advae.report.formats.flat_rows import describe_row
+from advae.report.formats.json_schema import (
+    ContestEntry,
+    Document,
+    FailureEntry,
+    GapEntry,
+    GroupScores,
+    HeadlineEntry,
+    JudgedVerdict,
+    LossHistory,
+    MatchEntry,
+    MeasuredBudget,
+    MeasuredSide,
+    MissingBudget,
+    MissingPurified,
+    NetworkEntry,
+    NotRun,
+    OtherNorm,
+    OursEntry,
+    PaperEntry,
+    PipelineEntry,
+    Purified,
+    RowEntry,
+    RunEntry,
+    RungEntry,
+    ScoresEntry,
+    SpreadEntry,
+    Subject,
+)
+from advae.report.formats.threat_models import ORDER, describe_threat
+from advae.report.wording import CONTROLS, name_kind, name_pipeline
+
+
+def render_json(findings: Findings) -> str:
+    """Return everything that the report shows as one JSON document, its numbers unrounded."""
+    document = build_document(findings).model_dump(mode="json", by_alias=True)
+    if any(len(run.recipe.eps) > MANY_EPS for run in findings.comparison.runs):
+        return json.dumps(document, separators=(",", ":"), allow_nan=False) + "\n"
+    return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+
+def build_document(findings: Findings) -> Document:
+    """Return everything that the report shows. What was not run is a NotRun."""
+    comparison = findings.comparison
+    return Document(
+        headlines=tuple(map(_describe_headline, write_headlines(comparison))),
+        rows=tuple(map(_describe_row, comparison.table_rows)),
+        runs=tuple(_describe_run(run, findings.scores[run.id]) for run in comparison.runs),
+        pipelines=tuple(map(_describe_pipeline, comparison.pipelines)),
+        failures=tuple(FailureEntry(**vars(failure)) for failure in list_all_failures(comparison.pipelines)),
+        paper=tuple(map(_describe_counterpart, find_counterparts(comparison))),
+        controls=tuple(map(_describe_contest, find_contests(comparison))),
+        seeds=tuple(map(_describe_spread, find_spreads(comparison))),
+        networks=tuple(map(_describe_network, comparison.networks)),
+        threats={threat: describe_threat(threat) for threat in comparison.threats},
+        commands=tuple(list_commands(comparison)),
+    )
+
+
+def _describe_side(side: Measured | None) -> MeasuredSide | NotRun:
+    """Return what one run measured at one eps, or that it was not run."""
+    return MeasuredSide(**_list_facts(side)) if side else NotRun()
+
+
+def _list_facts(side: Measured) -> dict[str, Any]:
+    run, recipe = side.run, side.run.recipe
+    facts = {"run": run.id, "n": run.metrics.n, "clean_accuracy": run.clean.value}
+    options = {name: getattr(recipe, name) for name in ("seed", "steps", "restarts", "loss", "threat")}
+    clean = {"clean_accuracy_interval": (run.clean.low, run.clean.high)}
+    return facts | options | clean | side.result.model_dump(exclude={"targets"})
+
+
+def _describe_row(row: Row) -> RowEntry:
+    return RowEntry(
+        **describe_row(row),
+        with_=_describe_side(row.defended),
+        without=_describe_side(row.undefended),
+        mcnemar_p=row.p_value,
+        notes=row.notes,
+        imported=row.run.imported,
+    )
+
+
+# ---------------------------------------------------------------- pipelines
+
+
+def _describe_headline(headline: Headline) -> HeadlineEntry:
+    pipeline, run = headline.pipeline, headline.pipeline.first
+    threats = ORDER if run.defended else ("adaptive",)
+    gaps = find_gaps(pipeline) if run.defended else []
+    return HeadlineEntry(
+        classifier=run.classifier.id,
+        autoencoder=run.autoencoder.id if run.autoencoder else None,
+        name=headline.name,
+        collapsed=pipeline.collapsed,
+        robustness_established=headline.established,
+        strongest=_describe_side(headline.strongest.own if headline.strongest else None),
+        by_threat={threat: _describe_worst(pipeline, threat) for threat in threats},
+        illusion_gaps=tuple(map(_describe_gap, gaps)),
+        illusion_gap_command=suggest_gap(pipeline) if run.defended and not gaps else None,
+        verdicts=count_verdicts(pipeline.verdicts),
+        imported=headline.noted.run.imported,
+    )
+
+
+def _describe_worst(pipeline: Pipeline, threat: str) -> MeasuredSide | NotRun:
+    row = pipeline.subject if threat == "adaptive" else pipeline.find_strongest([threat])
+    return _describe_side(row.own if row else None)
+
+
+def _describe_gap(gap: Gap) -> GapEntry:
+    return GapEntry(
+        eps=gap.eps,
+        norm=gap.norm,
+        n=gap.n,
+        oblivious=gap.oblivious.own.result.accuracy,
+        adaptive=gap.adaptive.own.result.accuracy,
+        gap=gap.size,
+        runs=(gap.oblivious.run.id, gap.adaptive.run.id),
+    )
+
+
+def _describe_pipeline(pipeline: Pipeline) -> PipelineEntry:
+    run, subject = pipeline.first, pipeline.subject
+    return PipelineEntry(
+        classifier=run.classifier.id,
+        autoencoder=run.autoencoder.id if run.autoencoder else None,
+        name=name_pipeline(run),
+        subject=Subject(run=subject.run.id, eps=subject.eps) if subject else NotRun(),
+        verdicts=tuple(map(_describe_verdict, pipeline.verdicts)),
+        other_norms=tuple(map(_describe_panel, pipeline.others)),
+        ladder=tuple(map(_describe_rung, build_ladder(pipeline))),
+    )
+
+
+def _describe_panel(panel: Panel) -> OtherNorm:
+    subject = Subject(run=panel.subject.id, eps=panel.subject.eps)
+    verdicts = tuple(map(_describe_verdict, panel.verdicts))
+    return OtherNorm(norm=panel.subject.recipe.norm, subject=subject, verdicts=verdicts)
+
+
+def _describe_verdict(verdict: Verdict) -> JudgedVerdict:
+    return JudgedVerdict(**describe_verdict(verdict), **verdict.model_dump())
+
+
+def _describe_rung(rung: Rung) -> RungEntry:
+    worst = (
+        MeasuredBudget(norm=norm, **_list_facts(row.own)) if row else MissingBudget(norm=norm, eps=eps)
+        for (norm, eps), row in rung.worst.items()
+    )
+    return RungEntry(threat=rung.threat, worst=tuple(worst))
+
+
+# ---------------------------------------------------------------- pipelines beside each other
+
+
+def _describe_contest(contest: Contest) -> ContestEntry:
+    run = contest.autoencoders[0].first
+    return ContestEntry(
+        dataset=run.dataset,
+        classifier=run.classifier_recipe.model,
+        missing=contest.missing,
+        command=contest.command,
+        matches=tuple(_describe_match(contest, match) for match in contest.matches),
+    )
+
+
+def _describe_match(contest: Contest, match: Match) -> MatchEntry:
+    recipe = match.first.run.recipe
+    controls = [_describe_purified(match, pipeline) for pipeline in contest.controls]
+    absent = (MissingPurified(type=kind) for kind in CONTROLS if not contest.list_controls(kind))
+    return MatchEntry(
+        method=recipe.method,
+        threat=recipe.threat,
+        norm=recipe.norm,
+        eps=match.first.eps,
+        n=match.first.run.metrics.n,
+        without=match.without.result.accuracy if match.without else NotRun(),
+        controls=(*controls, *absent),
+        autoencoders=tuple(_describe_purified(match, pipeline) for pipeline in contest.autoencoders),
+    )
+
+
+def _describe_purified(match: Match, pipeline: Pipeline) -> Purified | MissingPurified:
+    row, kind = match.rows.get(pipeline.id), pipeline.first.autoencoder_type
+    if row is None:
+        return MissingPurified(type=kind, classifier_id=pipeline.id)
+    accuracy = row.own.result.accuracy
+    return Purified(type=kind, classifier_id=pipeline.id, run=row.run.id, accuracy=accuracy, benefit=match.weigh(row))
+
+
+def _describe_spread(spread: Spread) -> SpreadEntry:
+    run, values = spread.first.run, spread.accuracies
+    return SpreadEntry(
+        name=name_kind(run),
+        method=run.recipe.method,
+        threat=run.recipe.threat,
+        norm=run.recipe.norm,
+        eps=spread.first.eps,
+        n=run.metrics.n,
+        seeds=len(values),
+        mean=spread.mean,
+        minimum=min(values),
+        maximum=max(values),
+        runs=tuple(row.run.id for row in spread.rows),
+    )
+
+
+def _describe_counterpart(counterpart: Counterpart) -> PaperEntry:
+    published = counterpart.published
+    return PaperEntry(
+        **published.model_dump(exclude={"twin_of"}),
+        eps=published.eps,
+        measured_on=counterpart.dataset,
+        protocol=_describe_found(counterpart.protocol),
+        adaptive=_describe_found(counterpart.adaptive),
+        difference=counterpart.difference,
+        explanation=counterpart.explanation,
+    )
+
+
+def _describe_found(found: Found | None) -> OursEntry | NotRun:
+    if found is None:
+        return NotRun()
+    rate = found.rate
+    return OursEntry(
+        accuracy=rate.value,
+        accuracy_interval=(rate.low, rate.high),
+        n=found.n,
+        run=found.run,
+        objections=found.objections,
+    )
+
+
+# ---------------------------------------------------------------- records
+
+
+def _describe_run(run: Run, scores: Iterable[Scores]) -> RunEntry:
+    # As they are stored, but for verdicts that were made anew.
+    metrics = run.manifest.as_run()[1].model_copy(update={"verdicts": run.metrics.verdicts})
+    described = tuple(map(_describe_scores, scores))
+    return RunEntry(id=run.id, imported=run.manifest.imported, recipe=run.recipe, metrics=metrics, scores=described)
+
+
+def _describe_scores(scores: Scores) -> ScoresEntry:
+    report = {key: _describe_group(group) for key, group in scores.report.items()}
+    matrix = None if scores.is_sparse else scores.matrix
+    counts = scores.confusions if scores.is_sparse else None
+    return ScoresEntry(eps=scores.eps, confusion_matrix=matrix, confusion_counts=counts, classification_report=report)
+
+
+def _describe_group(group: dict[str, float] | float) -> GroupScores | float:
+    if not isinstance(group, dict):
+        return group
+    names = {"f1-score": "f1"}
+    return GroupScores(**{names.get(name, name): value for name, value in group.items()})
+
+
+def _describe_network(network: Network) -> NetworkEntry:
+    recipe, history = network.manifest.recipe, network.history
+    if isinstance(recipe, RunRecipe):
+        raise TypeError(f"{network.id} is a run, and no network")
+    losses = LossHistory(**history.model_dump(exclude={"seconds"})) if history else None
+    return NetworkEntry(
+        id=network.id,
+        imported=network.manifest.imported,
+        recipe=recipe,
+        history=losses,
+        test_mse=read_error(network.manifest),
+    )

@@ -1,0 +1,128 @@
+"""The report as Markdown: the same tables as the page, for a pull request or a paper's notes."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from advae.errors import printable
+from advae.report.analysis.confusion import Findings
+from advae.report.analysis.eps_selection import list_eps
+from advae.report.analysis.findings import answer
+from advae.report.analysis.headlines import Headline, explain_headline, write_headlines
+from advae.report.data.commands import list_commands
+from advae.report.data.contents import Comparison
+from advae.report.data.runs import Run
+from advae.report.formats.catalogue import TABLES
+from advae.report.formats.threat_models import describe_threat
+from advae.report.formats.word_tables import Part
+from advae.report.wording import IMPORTED_EXPLAINED, describe_run, name_attack, name_pipeline
+
+MARKS = re.compile(r"([\\`*_\[\]|~#!$])")
+HEADLINES = "What is left under the strongest attack"
+AGAIN = "What is already in the registry is not computed again, and the ids stay the same."
+
+
+def render_markdown(findings: Findings) -> str:
+    """Return the report as GitHub's Markdown: the sections of the page in their order, without figures."""
+    comparison = findings.comparison
+    blocks = ["# What the autoencoder is worth", *map(escape, answer(comparison).split("\n"))]
+    blocks += [
+        "Every accuracy stands with its Wilson 95 % interval.",
+        *([IMPORTED_EXPLAINED] if comparison.imported else []),
+    ]
+    blocks += [f"## {HEADLINES}", *map(_write_headline, write_headlines(comparison)), *_write_sections(findings)]
+    blocks += ["## Threat models: what the attacker knows"]
+    blocks += ["\n".join(f"- **{escape(name)}**: {describe_threat(name)}" for name in comparison.threats)]
+    blocks += ["## Each pipeline", *_write_pipelines(findings)]
+    return "\n\n".join([*blocks, "## How to run this again", AGAIN, _write_commands(comparison)]) + "\n"
+
+
+def write_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table; every cell is escaped."""
+    lines = [map(escape, titles), ["---"] * len(titles), *(map(escape, row) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def escape(text: str) -> str:
+    """Return a text that Markdown and the HTML inside it leave as it is, printable and on one line."""
+    return MARKS.sub(r"\\\1", html.escape(printable(" ".join(text.split())), quote=False))
+
+
+def _write_headline(headline: Headline) -> str:
+    lines = [f"### {escape(headline.name)}\n"]
+    if headline.alarm:
+        lines += [f"- **{escape(headline.alarm)}**", *(f"- {escape(reason)}" for reason in headline.reasons)]
+    lines += [f"- {escape(line)}" for line in (explain_headline(headline), *headline.details)]
+    return "\n".join(lines)
+
+
+def _write_commands(comparison: Comparison) -> str:
+    return _fence("\n".join(list_commands(comparison)))
+
+
+# ---------------------------------------------------------------- tables
+
+
+def _write_sections(findings: Findings) -> Iterator[str]:
+    """Yield the tables about the whole report, each under its heading."""
+    written = HEADLINES
+    for table in TABLES.values():
+        parts = list(table.tabulate(findings)) if table.about == "report" else []
+        if parts and table.heading != written:
+            yield f"## {table.heading}"
+            written = table.heading
+        if parts:
+            yield escape(table.explanation)
+        yield from _write_parts(parts, "###")
+
+
+def _write_pipelines(findings: Findings) -> Iterator[str]:
+    """Yield what the tables below each pipeline and each of its runs are, and these."""
+    tables = [table for table in TABLES.values() if table.about != "report"]
+    yield "\n".join(f"- **{escape(table.heading)}** – {escape(table.explanation)}" for table in tables)
+    parts: dict[object, list[Part]] = {}
+    for table in tables:
+        key = "classifier_id" if table.about == "pipeline" else "run"
+        for part in table.tabulate(findings):
+            parts.setdefault(part.keys[key], []).append(part)
+    for pipeline in findings.comparison.pipelines:
+        yield f"### {escape(name_pipeline(pipeline.first))}, {pipeline.id}"
+        yield from _write_parts(parts.get(pipeline.id, ()), "####")
+        for run in pipeline.runs:
+            yield f"#### {escape(_name_run(run))}"
+            yield f"{escape(describe_run(run))}. {describe_threat(run.recipe.threat)}"
+            yield from _write_parts(parts.get(run.id, ()), "#####")
+
+
+def _name_run(run: Run) -> str:
+    return f"{name_attack(run)}, {run.recipe.threat}, eps {list_eps(run.recipe.eps)}: {run.id}"
+
+
+def _write_parts(parts: Iterable[Part], mark: str) -> Iterator[str]:
+    """Yield parts below their headings; those of one heading and with the same keys stand together."""
+    groups: dict[tuple[object, ...], list[Part]] = {}
+    for part in parts:
+        groups.setdefault((part.heading, *part.keys.values()), []).append(part)
+    for group in groups.values():
+        if group[0].heading:
+            yield f"{mark} {escape(group[0].heading)}"
+        for part in group:
+            yield from _write_part(part)
+
+
+def _write_part(part: Part) -> Iterator[str]:
+    if part.aside:
+        yield escape(part.aside)
+    if part.grid.rows:
+        yield write_table(part.grid.titles, part.grid.rows)
+    if part.command:
+        yield _fence(part.command)
+
+
+def _fence(text: str) -> str:
+    """Return a code block whose fence is longer than any run of backticks inside it."""
+    longest = max((len(ticks) for ticks in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}sh\n{text}\n{fence}"

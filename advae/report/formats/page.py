@@ -1,0 +1,223 @@
+"""The report as one self-contained HTML page: no request leaves it, and names from users' files stay inert."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from advae.experiments.paper.section import EXPLANATION, find_counterparts, tabulate_paper
+from advae.report.analysis.activations import tabulate_activations
+from advae.report.analysis.baseline_comparison import find_contests, tabulate_contest
+from advae.report.analysis.check_results import describe_place, summarize_verdicts, tabulate_stored, tabulate_verdicts
+from advae.report.analysis.confusion import (
+    REPORT_COLUMNS,
+    Findings,
+    Scores,
+    select_shown,
+    tabulate_matrix,
+    tabulate_report,
+)
+from advae.report.analysis.eps_selection import list_eps
+from advae.report.analysis.findings import answer
+from advae.report.analysis.headlines import describe_attack, explain_doubt, write_headline
+from advae.report.analysis.ranking import find_standings
+from advae.report.analysis.seed_spread import find_spreads, tabulate_spreads
+from advae.report.analysis.threat_comparison import tabulate_ladder
+from advae.report.data.commands import list_commands
+from advae.report.data.contents import Comparison, Pipeline, Row
+from advae.report.data.runs import Run
+from advae.report.drawing.figure import TRAINING
+from advae.report.drawing.figure_table import draw_figures
+from advae.report.drawing.templates import render_template
+from advae.report.formats.accuracy_table import COLUMNS, Column, explain_rows, is_valid, select_rows
+from advae.report.formats.catalogue import HEADLINES, LARGE_MATRIX, LARGE_REPORT
+from advae.report.formats.headline_table import tabulate_headlines
+from advae.report.formats.threat_models import describe_threat
+from advae.report.formats.word_tables import Grid, read_value
+from advae.report.wording import (
+    BENEFIT,
+    IMPORTED_EXPLAINED,
+    NOT_APPLICABLE,
+    NOT_ESTABLISHED,
+    NOT_RUN,
+    describe_run,
+    format_rate,
+    name_attack,
+    name_autoencoder,
+    name_pipeline,
+)
+
+SHADES = 8
+"""Steps of the background that the cells of a confusion matrix take with their share of the row."""
+
+STATUSES = {"FAIL": "0", "WARN": "1", "PASS": "2"}
+"""What a verdict sorts by, the gravest first; NOT RUN comes last, as everywhere."""
+
+COUNT = re.compile(r"\d+ (FAIL|WARN|PASS|NOT RUN)")
+
+NOTHING = (NOT_RUN, NOT_APPLICABLE, "")
+"""Words that stand where there is no number to sort by."""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Pipelines that have something in common: dataset, then kind of classifier, then kind of autoencoder."""
+
+    name: str
+    branches: tuple[Branch, ...]
+    pipelines: tuple[Pipeline, ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of the accuracy table. order: what its column sorts by, empty where there is no number."""
+
+    column: Column
+    text: str
+    order: str
+
+
+@dataclass(frozen=True)
+class MatrixRow:
+    """A row of a confusion matrix, of one true class. cells: count, and style class of the shade."""
+
+    name: str
+    cells: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A confusion matrix, or of many classes their most frequent mistakes, beside its classification report."""
+
+    scores: Scores
+    names: tuple[str, ...]
+    rows: tuple[MatrixRow, ...]
+    mistakes: Grid | None
+    report: Sequence[Sequence[str]]
+
+
+def render_page(findings: Findings) -> str:
+    """Return the whole page; equal findings give equal bytes."""
+    comparison, shown = findings.comparison, select_shown(findings)
+    counterparts = find_counterparts(comparison)
+    script = render_template("page.js.j2")
+    return render_template(
+        "page.html.j2",
+        activations=tabulate_activations(comparison),
+        answer=answer(comparison),
+        benefit=BENEFIT,
+        branches=_branch(comparison.pipelines, (_name_dataset, _name_classifier, name_autoencoder)),
+        columns=COLUMNS,
+        contests=find_contests(comparison),
+        commands=list_commands(comparison),
+        comparison=comparison,
+        datasets=sorted({run.dataset for run in comparison.runs}),
+        figures=draw_figures(comparison),
+        headlines_explained=HEADLINES,
+        large_matrix=LARGE_MATRIX,
+        large_report=LARGE_REPORT,
+        imported_explained=IMPORTED_EXPLAINED,
+        headlines=tabulate_headlines(comparison),
+        missing=_list_missing(comparison),
+        panels={run.id: [_build_panel(run, one) for one in shown[run.id]] for run in comparison.runs},
+        places={pipeline.id for pipeline in comparison.pipelines} | {run.id for run in comparison.runs},
+        report_columns=REPORT_COLUMNS,
+        rows=[(is_valid(row), tuple(_list_cells(row))) for row in select_rows(comparison)],
+        rows_explained=explain_rows(comparison, "report.csv"),
+        ladder_explained=explain_rows(comparison, "report-ladder.csv"),
+        contests_explained=explain_rows(comparison, "report-controls.csv"),
+        spreads_explained=explain_rows(comparison, "report-seeds.csv"),
+        spreads=find_spreads(comparison),
+        paper=tabulate_paper(counterparts) if counterparts else None,
+        paper_explained=EXPLANATION,
+        script=script,
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        training=TRAINING,
+        not_established=NOT_ESTABLISHED,
+        statuses=STATUSES,
+        describe_attack=describe_attack,
+        describe_run=describe_run,
+        describe_place=describe_place,
+        describe_threat=describe_threat,
+        explain_doubt=explain_doubt,
+        list_eps=list_eps,
+        format_rate=format_rate,
+        name_attack=name_attack,
+        name_pipeline=name_pipeline,
+        order_cell=_order_cell,
+        split_counts=_split_counts,
+        summarize_verdicts=summarize_verdicts,
+        tabulate_contest=tabulate_contest,
+        tabulate_ladder=tabulate_ladder,
+        tabulate_spreads=tabulate_spreads,
+        tabulate_stored=tabulate_stored,
+        tabulate_verdicts=tabulate_verdicts,
+        write_headline=write_headline,
+    )
+
+
+def _branch(pipelines: Sequence[Pipeline], names: Sequence[Callable[[Run], str]]) -> tuple[Branch, ...]:
+    """Return the pipelines by their first name, each group by the next, in the order of the report."""
+    if not names:
+        return ()
+    groups: dict[str, list[Pipeline]] = {}
+    for pipeline in pipelines:
+        groups.setdefault(names[0](pipeline.first), []).append(pipeline)
+    return tuple(Branch(name, _branch(group, names[1:]), tuple(group)) for name, group in groups.items())
+
+
+def _name_dataset(run: Run) -> str:
+    return run.dataset
+
+
+def _name_classifier(run: Run) -> str:
+    return run.classifier_recipe.model
+
+
+def _list_missing(comparison: Comparison) -> list[str]:
+    """Return the commands that run what the headline table has as NOT RUN, each once."""
+    commands = (standing.command for standing in find_standings(comparison))
+    return list(dict.fromkeys(command for command in commands if command))
+
+
+def _split_counts(text: str) -> list[tuple[str, str]]:
+    """Return the parts of a summary of verdicts, each with its status; none of any other text."""
+    found = [COUNT.fullmatch(part) for part in text.split(", ")]
+    return [(match[1], match[0]) for match in found if match] if all(found) else []
+
+
+def _order_cell(cell: str) -> str | None:
+    """Return what a cell sorts by, empty where there is nothing; None where that is its words themselves."""
+    value = read_value(cell)
+    if isinstance(value, str):
+        return STATUSES.get(value, "" if value in NOTHING else None)
+    return "" if value is None else repr(value)
+
+
+def _list_cells(row: Row) -> Iterator[Cell]:
+    for column in COLUMNS:
+        value = column.value(row)
+        yield Cell(column, column.text(row), "" if value is None or value in NOTHING else str(value))
+
+
+def _build_panel(run: Run, scores: Scores) -> Panel:
+    names = run.recipe.dataset.classes
+    rows = () if scores.is_large else zip(names, range(len(names)), scores.matrix, strict=True)
+    return Panel(
+        scores=scores,
+        names=names,
+        rows=tuple(MatrixRow(name, tuple(_shade_row(label, counts))) for name, label, counts in rows),
+        mistakes=tabulate_matrix(run, scores) if scores.is_large else None,
+        report=tabulate_report(run, scores).rows,
+    )
+
+
+def _shade_row(label: int, counts: Sequence[int]) -> Iterator[tuple[int, str]]:
+    """Yield each count of a row with its style: how large a share it is, and whether it is right or wrong."""
+    total = sum(counts)
+    for predicted, count in enumerate(counts):
+        shade = -(-count * SHADES // total) if total else 0
+        yield count, f"{'r' if predicted == label else 'w'}{shade}" if shade else ""

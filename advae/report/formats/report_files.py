@@ -1,0 +1,91 @@
+"""The files of a report in a folder: replaced and removed only where a report wrote them, known by their contents."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from advae.atomic_files import make_folder, write_aside
+from advae.errors import DiskError, UsageError
+from advae.report.formats.catalogue import TABLES
+from advae.report.formats.csv_tables import KEYS
+
+HEAD = 1 << 16
+"""Bytes of a file by which it is known; the longest header of a table has 3,000."""
+
+_MARKS = {key: frozenset(TABLES[name].marks) for name, key in KEYS.items()}
+
+_PAGE, _PAGE_POLICY = "<!DOCTYPE html>", "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+RECOGNIZERS: dict[str, Callable[[str], bool]] = {
+    "html": lambda head: head.startswith(_PAGE) and _PAGE_POLICY in head[:1000],
+    "md": lambda head: head.startswith("# What the autoencoder is worth\n"),
+    "json": lambda head: '"urn:advae:report:' in head[:200],
+}
+"""What tells the beginning of a format's file from that of anything else, also where an earlier version wrote it."""
+
+
+def write_files(out: Path, texts: Mapping[str, str], *, stale: Iterable[str] = ()) -> dict[str, Path]:
+    """Write texts by key into a folder, remove what an earlier report left under the stale keys; return the paths.
+
+    Raises UsageError, with nothing written, where a file that no report wrote has such a name; one under a stale key is
+    left alone. Raises DiskError.
+    """
+    refuse_foreign(out, texts)
+    make_folder(out)
+    for key in stale:
+        path = out / name_file(key)
+        if path.is_file() and _is_of_a_report(path, key):
+            _remove(path)
+    return {key: _write(out / name_file(key), text) for key, text in texts.items()}
+
+
+def refuse_foreign(out: Path, keys: Iterable[str]) -> None:
+    """Raise UsageError where a file is there under the name of one of the keys that no report wrote."""
+    for key in keys:
+        path = out / name_file(key)
+        if path.is_file() and not _is_of_a_report(path, key):
+            raise UsageError(f"{path} was not written by a report; rename it, or write elsewhere with --out DIR")
+
+
+def list_targets(out: Path, formats: Sequence[str]) -> list[Path]:
+    """Return the folder of a report and every file that one in these formats may write into it."""
+    return [
+        out,
+        *(out / name_file(key) for key in dict.fromkeys((*formats, *(KEYS.values() if "csv" in formats else ())))),
+    ]
+
+
+def name_file(key: str) -> str:
+    """Return the name of a file by its key: ``report.csv``, ``report-ladder.csv``."""
+    format_, dash, table = key.partition("-")
+    return f"report{dash}{table}.{format_}"
+
+
+def _is_of_a_report(path: Path, key: str) -> bool:
+    try:
+        with path.open("rb") as stream:
+            # As text that was saved by another program: the line ends may be another system's.
+            head = stream.read(HEAD).decode("utf-8", errors="replace").replace("\r\n", "\n")
+    except OSError as error:
+        raise DiskError(f"cannot read {path}: {error.strerror or error}") from None
+    if key in _MARKS:
+        columns = next(csv.reader(head.splitlines()[:1]), [])
+        return _MARKS[key] <= set(columns)
+    return RECOGNIZERS[key](head)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file that may not be there. Raises DiskError."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise DiskError(f"cannot remove {path}: {error.strerror or error}") from None
+
+
+def _write(path: Path, text: str) -> Path:
+    """Write a file so that a reader sees the old one or the new one whole, and return its path."""
+    with write_aside(path) as draft:
+        draft.write_text(text, encoding="utf-8", newline="\n")
+    return path

@@ -1,0 +1,82 @@
+"""Attacked rows made from records and arrays, consistent with each other until a test plants a fault."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from advae.checks import Attacked, Case, judge_run
+from advae.metrics import accuracy, count_classes
+from advae.records import DatasetRef, EpsResult, ImageRanges, RunMetrics, RunRecipe
+
+DIGITS = DatasetRef(name="digits", digest="d" * 64, side=8, classes=tuple("0123456789"))
+N = 1000
+
+
+def attack(
+    left: Sequence[float],
+    *,
+    name: str = "subject",
+    classifier: str = "defended",
+    eps: Sequence[float] = (0.1, 0.3),
+    n: int = N,
+    clean: float | Sequence[int] = 0.98,
+    metrics: dict[str, Any] | None = None,
+    result: dict[str, Any] | None = None,
+    **recipe: Any,
+) -> list[Attacked]:
+    """Return a run, a row for each eps.
+
+    left: the share of samples that stay right at each eps, always the first ones; clean: before the attack, or the
+    predictions themselves. metrics, result: fields of the run's metrics and of its results that are otherwise than a
+    healthy attack's; recipe: fields of its recipe. Verdicts are those that the run then has of itself.
+    """
+    fields: dict[str, Any] = {
+        "method": "bim", "threat": "adaptive", "classifier": classifier, "twin": None, "dataset": DIGITS, "eps": eps,
+        "target": None, "steps": 10, "step_size": None, "loss": "scaled", "clip": True, "limit": None,
+        "save_adversarial": False, "seed": 0, "recipe_rev": 2,
+    }  # fmt: skip
+    made = RunRecipe(**(fields | {"eps": tuple(eps)} | recipe))
+    labels = np.arange(n) % 10
+    unchanged = _keep(labels, clean) if isinstance(clean, float) else np.asarray(clean)
+    predictions = [_keep(labels, share) for share in left]
+    results = tuple(
+        _score(size, labels, predicted, result or {}) for size, predicted in zip(eps, predictions, strict=True)
+    )
+    rate, interval = accuracy(labels, unchanged)
+    healthy: dict[str, Any] = {
+        "n": n, "clean_accuracy": rate, "clean_accuracy_interval": interval, "results": results,
+        "samples_digest": "5" * 64, "start_range": (0.0, 1.0), "clipped_fraction": 0.1, "probabilities": False,
+        "stochastic": False, "backward": "exact", "class_counts": count_classes(labels, 10),
+        "predicted_counts": count_classes(unchanged, 10), "test_counts": (n,) * 10, "classes_predicted": 10,
+        "image_ranges": ImageRanges(train=(0.0, 1.0), test=(0.0, 1.0)),
+    }  # fmt: skip
+    measured = RunMetrics(**(healthy | (metrics or {})))
+    measured = measured.model_copy(update={"verdicts": judge_run(made, measured)})
+    return [Attacked(name, made, measured, i, np.arange(n), labels, unchanged, predictions[i]) for i in range(len(eps))]
+
+
+def _keep(labels: np.ndarray[Any, Any], share: float) -> np.ndarray[Any, Any]:
+    """Return predictions that are right for the first samples only."""
+    return np.where(np.arange(len(labels)) < round(share * len(labels)), labels, (labels + 1) % 10)
+
+
+def _score(eps: float, labels: Any, predicted: Any, changes: dict[str, Any]) -> EpsResult:
+    rate, interval = accuracy(labels, predicted)
+    healthy: dict[str, Any] = {
+        "eps": eps, "accuracy": rate, "accuracy_interval": interval, "attack_success_rate": 0.5,
+        "target_hit_rate": None, "linf_max": eps, "norm_max": eps, "l2_mean": 1.0, "zero_gradient_fraction": 0.0,
+        "within_budget": True, "pixel_range": (0.0, 1.0), "finite": True, "accuracy_8bit": rate,
+        "loss_curve": ((0, -1.0), (10, 2.0)), "lost_fraction": 0.0,
+    }  # fmt: skip
+    return EpsResult(**(healthy | changes))
+
+
+def build_case(
+    subject: list[Attacked], *others: list[Attacked], undefended: Sequence[Attacked] = (), defended: bool = True
+) -> Case:
+    """Return the case on a run's last eps, beside other runs of the pipeline."""
+    own = [*subject, *(row for run in others for row in run)]
+    return Case(subject[-1], own, undefended, defended)

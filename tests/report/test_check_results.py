@@ -1,0 +1,185 @@
+"""The verdicts of a pipeline and of its runs, in every format; ``--strict``; what an attacker's terminal shows."""
+
+from __future__ import annotations
+
+import html
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from advae.checks import CHECKS
+from advae.errors import NotFoundError
+from advae.records import Manifest
+from advae.report import build_verdict_table, compare_runs, judge_classifier, list_failures
+from advae.report.analysis.headlines import write_headlines
+from tests.calls import call
+from tests.report_fixtures import Lab, print_summary, read_files
+
+STUCK = {"zero_gradient_fraction": 0.2}
+
+
+@pytest.fixture
+def healthy(lab: Lab) -> list[Manifest]:
+    """A pipeline and its undefended twin, judged, with a weaker attacker beside."""
+    twin = lab.add_classifier()
+    classifier = lab.add_classifier(lab.add_autoencoder())
+    return [
+        lab.add_run(twin, keep=(0.3, 0.0), judged=True),
+        lab.add_run(classifier, judged=True),
+        lab.add_run(classifier, threat="oblivious", keep=(0.9, 0.8), judged=True),
+    ]
+
+
+def test_the_panel_is_in_every_format_of_words(lab: Lab, healthy: list[Manifest], tmp_path: Path) -> None:
+    files = read_files(lab, healthy, tmp_path)
+    pipeline = next(one for one in json.loads(files["json"])["pipelines"] if one["autoencoder"])
+    assert pipeline["subject"] == {"run": healthy[1].id, "eps": 0.3}
+    found = {verdict["check"]: verdict for verdict in pipeline["verdicts"]}
+    assert [*found] == [*CHECKS]
+    assert [verdict["place"] for verdict in found.values()] == [*range(1, len(CHECKS) + 1)]
+    assert {found[check]["status"] for check in ("budget", "samples", "adaptive", "undefended")} == {"PASS"}
+    assert found["sample-size"]["status"] == "WARN"
+    assert found["black-box"]["status"] == "NOT RUN"
+    for verdict in found.values():
+        assert f">{verdict['status']}</span>" in files["html"]
+        for text in (CHECKS[verdict["check"]].question, verdict["sentence"]):
+            assert text in html.unescape(files["html"])
+            assert text in html.unescape(files["md"]).replace("\\", "")
+
+
+def test_an_undefended_pipeline_has_a_panel_too(lab: Lab, tmp_path: Path) -> None:
+    files = read_files(lab, [lab.add_run(lab.add_classifier(), judged=True)], tmp_path)
+    (pipeline,) = json.loads(files["json"])["pipelines"]
+    assert len(pipeline["verdicts"]) == len(CHECKS)
+    assert "there is no purifier" in files["html"]
+
+
+def test_without_an_adaptive_run_every_check_is_not_run(lab: Lab) -> None:
+    run = lab.add_run(lab.add_classifier(lab.add_autoencoder()), threat="oblivious", judged=True)
+    (pipeline,) = compare_runs(lab.registry, [run]).pipelines
+    assert {verdict.status for verdict in pipeline.verdicts} == {"NOT RUN"}
+    assert pipeline.doubt
+
+
+def test_the_undefended_rows_of_every_seed_are_asked(lab: Lab) -> None:
+    """The counterpart is the one of the same seed, which does not break; another seed's did."""
+    lab.add_run(lab.add_classifier(seed=1), keep=(0.3, 0.0))
+    lab.add_run(lab.add_classifier(), keep=(0.9, 0.9))
+    (pipeline,) = compare_runs(
+        lab.registry, [lab.add_run(lab.add_classifier(lab.add_autoencoder()), judged=True)]
+    ).pipelines
+    assert len(pipeline.undefended) == 2
+    found = {verdict.check: verdict for verdict in pipeline.verdicts}
+    assert found["undefended"].status == "PASS"
+
+
+# ---------------------------------------------------------------- what cannot be overlooked
+
+
+def test_a_failure_stands_above_the_number_in_words(lab: Lab, tmp_path: Path) -> None:
+    run = lab.add_run(lab.add_classifier(lab.add_autoencoder()), judged=True, found={"probabilities": True})
+    files = read_files(lab, [run], tmp_path)
+    alarm = f"The attack cannot be believed: 1 of {len(CHECKS)} checks fails, on {run.id} at eps 0.3"
+    page = files["html"]
+    assert page.index(alarm) < page.index('<p class="big')
+    assert files["md"].index(alarm) < files["md"].index("of the images are still classified correctly")
+    assert json.loads(files["json"])["headlines"][0]["verdicts"]["FAIL"] == 1
+    assert "logits FAIL: the classifier returns probabilities" in print_summary(compare_runs(lab.registry, [run]))
+
+
+def test_no_failure_no_alarm(lab: Lab, healthy: list[Manifest], tmp_path: Path) -> None:
+    files = read_files(lab, healthy, tmp_path)
+    assert all("cannot be believed" not in files[name] for name in ("html", "md", "json"))
+
+
+def test_a_row_carries_its_runs_failure_as_a_note_once(lab: Lab) -> None:
+    classifier = lab.add_classifier(lab.add_autoencoder(rescale="none", reach=(0.0, 45.0)))
+    raw = lab.add_run(classifier, threat="encoded", judged=True, found={"start_range": (0.0, 45.0)})
+    softmax = lab.add_run(classifier, judged=True, found={"probabilities": True})
+    for row in compare_runs(lab.registry, [raw, softmax]).rows:
+        wanted = "45 times smaller than it looks" if row.run.id == raw.id else "attack its logits"
+        assert sum(wanted in note for note in row.notes) == 1
+        assert sum("purified data" in note or "added to data" in note for note in row.notes) == (row.run.id == raw.id)
+
+
+def test_a_note_speaks_of_the_rows_own_eps(lab: Lab) -> None:
+    run = lab.add_run(lab.add_classifier(model="lr"), method="non-targeted", valid=False, judged=True)
+    small, large = compare_runs(lab.registry, [run]).rows
+    assert "linf 0.18 at eps 0.1" in small.notes[0]
+    assert "linf 0.54 at eps 0.3" in large.notes[0]
+
+
+def test_a_budget_that_reaches_every_image_is_no_headline(lab: Lab) -> None:
+    classifier = lab.add_classifier(lab.add_autoencoder())
+    runs = [lab.add_run(classifier, judged=True), lab.add_run(classifier, eps=(1.0,), keep=(0.0,), judged=True)]
+    (pipeline,) = compare_runs(lab.registry, runs).pipelines
+    assert pipeline.subject is not None
+    assert pipeline.subject.eps == 0.3
+    assert {verdict.check: verdict.status for verdict in pipeline.verdicts}["full-budget"] == "PASS"
+    (alone,) = compare_runs(lab.registry, runs[1:]).pipelines
+    assert alone.subject is not None
+    assert alone.subject.eps == 1.0
+
+
+def test_headline_counts_its_verdicts(lab: Lab, healthy: list[Manifest]) -> None:
+    (headline,) = write_headlines(compare_runs(lab.registry, healthy))
+    assert headline.summary.startswith(f"{len(CHECKS)} checks: 1 WARN, ")
+
+
+# ---------------------------------------------------------------- strict
+
+
+def test_strict_exits_7_with_one_line_after_everything_was_written(lab: Lab, tmp_path: Path) -> None:
+    run = lab.add_run(lab.add_classifier(lab.add_autoencoder()), judged=True, found=STUCK)
+    out = tmp_path / "out"
+    arguments = ("report", "--home", lab.registry.home, "--out", out, "-q")
+    assert call(*arguments).code == 0
+    outcome = call(*arguments, "--strict")
+    assert outcome.code == 7
+    assert outcome.out.strip() == str(out / "report.html")
+    assert outcome.err.count("\n") == 1
+    assert outcome.err.startswith("advae: robustness not established for digits: nn behind autoencoder (vanilla)")
+    assert outcome.err.count(f"gradients FAIL of {run.id}") == 1
+
+
+def test_strict_is_0_where_nothing_fails(lab: Lab, healthy: list[Manifest], tmp_path: Path) -> None:
+    assert list_failures(compare_runs(lab.registry, healthy)) == []
+    arguments = ("report", "--home", lab.registry.home, "--out", tmp_path / "out", "--format", "json", "--strict")
+    assert call(*arguments).code == 0
+
+
+def test_strict_minds_what_a_run_stored_though_no_pipeline_stands_on_it(lab: Lab) -> None:
+    run = lab.add_run(lab.add_classifier(model="lr"), method="non-targeted", valid=False, judged=True)
+    (reason,) = list_failures(compare_runs(lab.registry, [run]))
+    assert reason.startswith(f"budget FAIL of {run.id}: outside the budget: not a valid result")
+
+
+def test_an_undefended_pipeline_has_no_robustness_to_establish(lab: Lab) -> None:
+    assert list_failures(compare_runs(lab.registry, [lab.add_run(lab.add_classifier())])) == []
+
+
+# ---------------------------------------------------------------- one classifier
+
+
+def test_one_classifier_is_judged_by_all_its_runs(lab: Lab, healthy: list[Manifest]) -> None:
+    judged = judge_classifier(lab.registry, healthy[1].parents[0])
+    assert (judged.run, judged.eps) == (healthy[1].id, 0.3)
+    assert len(judged.pipeline.runs) == 2
+    assert judged.failures == ()
+    named = judge_classifier(lab.registry, healthy[1].parents[0], healthy[:2])
+    assert {verdict.check: verdict.status for verdict in named.verdicts}["adaptive"] == "NOT RUN"
+    with pytest.raises(NotFoundError, match="no run on clf-000000000000"):
+        judge_classifier(lab.registry, "clf-000000000000")
+
+
+def test_the_verdict_table_fits_80_columns(lab: Lab, healthy: list[Manifest]) -> None:
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(build_verdict_table(judge_classifier(lab.registry, healthy[1].parents[0])))
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= 80
+    text = " ".join(" ".join(lines).split())
+    for word in ("PASS", "WARN", "NOT RUN", "16", healthy[1].id, "An attacker who does not know of the defence"):
+        assert word in text

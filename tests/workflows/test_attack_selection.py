@@ -1,0 +1,124 @@
+"""Which attacks a ladder and the verdicts come to."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from advae.attacks import ATTACKS
+from advae.requests import AttackRequest, note_zero
+from advae.threats import LADDER, THREATS
+from advae.workflows.attack_selection import climb, list_checks, list_undefended
+
+SIDE = 8
+
+
+def ask(method: str = "bim", threat: str = "adaptive", **changes: Any) -> AttackRequest:
+    return AttackRequest(**({"method": method, "threat": threat, "eps": (0.1, 0.3)} | changes))
+
+
+def climb_quietly(*requests: AttackRequest, purified: bool = True) -> list[AttackRequest]:
+    told: list[str] = []
+    climbed = climb(requests, purified=purified, tell=told.append)
+    assert told == []
+    return climbed
+
+
+def name(requests: list[AttackRequest]) -> list[tuple[str, str]]:
+    return [(request.threat, request.method) for request in requests]
+
+
+def test_all_is_every_rung_in_order_each_with_the_attack_that_fits() -> None:
+    climbed = climb_quietly(ask("bim", "all", limit=50, seed=3))
+    assert [request.threat for request in climbed] == list(LADDER)
+    assert {request.threat: request.method for request in climbed} == dict.fromkeys(LADDER, "bim") | {
+        "noise": "noise",
+        "black-box": "square",
+    }
+    assert {(request.eps, request.limit, request.seed) for request in climbed} == {((0.1, 0.3), 50, 3)}
+
+
+def test_without_a_purifier_only_what_it_has_is_climbed() -> None:
+    assert [request.threat for request in climb_quietly(ask("bim", "all"), purified=False)] == [
+        "noise",
+        "transfer",
+        "adaptive",
+        "black-box",
+    ]
+
+
+def test_two_methods_make_one_run_of_noise_and_of_queries() -> None:
+    climbed = climb_quietly(ask("fgsm", "all"), ask("bim", "all"))
+    assert len(climbed) == 2 * len(LADDER) - 2
+    assert len({*name(climbed)}) == len(climbed)
+
+
+def test_what_does_not_fit_together_is_told_and_put_right() -> None:
+    told: list[str] = []
+    climbed = climb([ask("bim", "black-box", steps=3, loss="ce"), ask("noise")], purified=True, tell=told.append)
+    assert name(climbed) == [("black-box", "square"), ("noise", "noise")]
+    # Options of the attack that was asked for are not those of the one that it comes to.
+    assert (climbed[0].steps, climbed[0].loss, climbed[0].eps) == (None, None, (0.1, 0.3))
+    assert told == [
+        "bim under black-box: square under black-box is what that comes to",
+        "noise under adaptive: noise under noise is what that comes to",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("eps", "said"),
+    [
+        ((0.0,), None),
+        ((1e-40,), "an eps below 1.2e-38 is 0 in float32"),
+        ((0.1, -0.0), "an eps below 1.2e-38 is 0 in float32"),
+        ((0.1, 0.3), None),
+        ((0.0, 0.1), "eps 0 changes no image"),
+        ((0.1, 0.0), "eps 0 changes no image"),
+        ((0.0, 1.0), "did you mean 0.1, with"),
+        ((0.1, 0.0, 1.0), "did you mean 0.1, with"),
+        ((0.0, math.inf), "eps 0 changes no image"),
+    ],
+)
+def test_a_zero_among_several_radii_is_a_decimal_comma_perhaps(eps: tuple[float, ...], said: str | None) -> None:
+    note = note_zero(eps)
+    assert said in note if said and note else note == said
+    assert note is None or ("did you mean" in note) is ("did you mean" in str(said))
+
+
+def test_unknown_names_are_left_for_whoever_refuses_them() -> None:
+    assert name(climb_quietly(ask("fgms", "graybox"))) == [("graybox", "fgms")]
+
+
+@pytest.mark.parametrize("method", [method for method, row in ATTACKS.items() if not row.threat])
+@pytest.mark.parametrize("purified", [True, False])
+def test_the_checks_are_what_every_verdict_needs(method: str, purified: bool) -> None:
+    norm = ATTACKS[method].norms[0]
+    request = ask(method, norm=norm)
+    found = [request, *list_checks([request], purified=purified, side=SIDE)]
+    assert len(found) == len({repr(one) for one in found})
+    adaptive = [one for one in found if one.threat == "adaptive"]
+    threats = {one.threat for one in found}
+    assert threats >= {"noise", "transfer", "black-box", "adaptive"}
+    assert ("oblivious" in threats) == purified
+    assert all(one.norm == norm and one.clip for one in found)
+    strong = [one for one in adaptive if (one.restarts or 1) >= 5]
+    assert strong
+    steps = {one.steps or ATTACKS[one.method].steps for one in strong}
+    assert max(steps) == 2 * min(steps)
+    assert [one.eps for one in adaptive if one.eps not in [(0.1, 0.3)]] == [(1.0 if norm == "linf" else SIDE,)]
+    if norm == "linf":
+        assert any(one.method == "fgsm" for one in adaptive)
+    assert list_undefended(found) == adaptive
+    if members := ATTACKS[method].members:
+        # What an ensemble is compared with.
+        assert {one.method for one in adaptive if one.eps == request.eps} & {name for name, _ in members[norm]}
+
+
+def test_checks_of_an_attack_that_is_no_attack_on_images_are_adaptive_ones() -> None:
+    request = ask("non-targeted", "encoded", clip=False)
+    checks = list_checks([request], purified=True, side=SIDE)
+    assert {one.threat for one in checks} <= {*THREATS} - {"encoded", "gray-box"}
+    assert all(one.clip for one in checks)
+    assert any(one.threat == "adaptive" for one in checks)
