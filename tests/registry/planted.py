@@ -193,7 +193,7 @@ PLANTED: dict[str, Planted] = {
         _method(Layout, "writing", lambda self: nullcontext()), _on(fail_everywhere, "tag"), "instead of a DiskError"
     ),
     "computed without looking": Planted(
-        _method(Registry, "check_writable", lambda self: None), read_only_home, "no DiskError"
+        _method(Registry, "check_writable", lambda *_: None), read_only_home, "no DiskError"
     ),
     "named without looking again": Planted(
         _method(Registry, "_name", lambda self, entry, alias: self.references.write(entry.kind, alias, entry.id)),
