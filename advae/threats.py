@@ -246,15 +246,15 @@ THREATS: dict[str, Threat] = {
 }
 
 ALL = "all"
-"""Stands for every rung of LADDER that a classifier has."""
+"""Stands for every rung of THREATS_BY_KNOWLEDGE that a classifier has."""
 
-LADDER = ("noise", "oblivious", "transfer", "gray-box", "encoded", "adaptive", "black-box")
+THREATS_BY_KNOWLEDGE = ("noise", "oblivious", "transfer", "gray-box", "encoded", "adaptive", "black-box")
 """The threat models in the order in which ``--threat all`` climbs them."""
 
 
 def list_threats(*, purified: bool) -> list[str]:
-    """Return the rungs of LADDER that a classifier with, or without, a purifier has."""
-    return [name for name in LADDER if purified or not THREATS[name].needs_purifier]
+    """Return the rungs of THREATS_BY_KNOWLEDGE that a classifier with, or without, a purifier has."""
+    return [name for name in THREATS_BY_KNOWLEDGE if purified or not THREATS[name].needs_purifier]
 
 
 def find_threat(name: str, *, purified: bool) -> Threat:

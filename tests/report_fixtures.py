@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from advae.checks import judge_run
+from advae.checks import check_run
 from advae.datasets import DATASETS
 from advae.metrics import digest_samples, find_aims, measure_attacked, measure_clean, measure_lengths
 from advae.records import (
@@ -247,7 +247,7 @@ def _judge(recipe: RunRecipe, metrics: RunMetrics, found: dict[str, Any]) -> Run
     )
     changes = {name: value for name, value in found.items() if name in RunMetrics.model_fields}
     measured = metrics.model_copy(update={"results": results} | own | changes)
-    return measured.model_copy(update={"verdicts": judge_run(recipe, measured)})
+    return measured.model_copy(update={"verdicts": check_run(recipe, measured)})
 
 
 # ---------------------------------------------------------------- what was written

@@ -40,7 +40,7 @@ ALONE = {"errors", "identity", "paths", "precisions", "quoting", "settings", "ar
 
 REPORT_READS = {"errors", "quoting", "records", "metrics", "registry", "atomic_files", "checks", "report"}
 REPORT_WORDS = {
-    *("advae.threats.THREATS", "advae.threats.LADDER"),
+    *("advae.threats.THREATS", "advae.threats.THREATS_BY_KNOWLEDGE"),
     *("advae.attacks.TARGETS_FROM", "advae.models.layers.PAPER_ACTIVATIONS", "advae.datasets.DATASETS"),
 }
 """All that a report is made from: what is stored, and the tables and names whose words it shows. Never a network."""

@@ -17,6 +17,7 @@ from advae.records import (
     Artifact,
     AutoencoderMetrics,
     AutoencoderRecipe,
+    CheckResult,
     ClassifierRecipe,
     DatasetKey,
     DatasetRef,
@@ -27,7 +28,6 @@ from advae.records import (
     Recipe,
     Record,
     RunRecipe,
-    Verdict,
     entry_id,
 )
 from advae.requests import AttackRequest, NetworkRequest
@@ -421,4 +421,4 @@ def test_a_request_stands_for_defaults_with_none() -> None:
 
 
 def test_what_a_check_finds_may_be_twice_what_a_number_may_be() -> None:
-    assert Verdict(check="convergence", status="NOT RUN", sentence="it rises", number=2e100).number == 2e100
+    assert CheckResult(check="convergence", status="NOT RUN", sentence="it rises", number=2e100).number == 2e100

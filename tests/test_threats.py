@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from advae.errors import UsageError
-from advae.threats import LADDER, THREATS, Pipeline, find_threat, list_threats
+from advae.threats import THREATS, THREATS_BY_KNOWLEDGE, Pipeline, find_threat, list_threats
 
 PIPELINE = Pipeline(
     classify=lambda x: ("classify", x),
@@ -48,8 +48,8 @@ def test_only_encoded_raw_output_has_no_upper_end() -> None:
 
 
 def test_the_ladder_has_every_threat_once() -> None:
-    assert sorted(LADDER) == sorted(THREATS)
-    assert list_threats(purified=True) == list(LADDER)
+    assert sorted(THREATS_BY_KNOWLEDGE) == sorted(THREATS)
+    assert list_threats(purified=True) == list(THREATS_BY_KNOWLEDGE)
     assert list_threats(purified=False) == ["noise", "transfer", "adaptive", "black-box"]
 
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from advae import metrics
 from advae.checks.check_table import GRAVITY, not_run, say, show_points, show_share
-from advae.checks.ensembles import judge_ensemble
+from advae.checks.ensembles import check_ensemble
 from advae.checks.evidence import find_full_budget
-from advae.checks.sample_checks import judge_collapse
+from advae.checks.sample_checks import check_collapse
 from advae.checks.strongest import SIGNIFICANT, find_strongest, pick_strongest
 from advae.records import key_eps
 
 if TYPE_CHECKING:
-    from advae.checks.evidence import Attacked, Case
-    from advae.records import RunRecipe, Status, Verdict
+    from advae.checks.evidence import PipelineRuns, ScoredRun
+    from advae.records import CheckResult, RunRecipe, Status
 
 COST = 0.02
 """Clean accuracy that a purifier may take before there is a warning: two points."""
@@ -38,14 +38,14 @@ MANY_STARTS = 5
 WEAKER = ("noise", "oblivious", "transfer")
 
 
-def judge_samples(case: Case) -> Verdict:
+def check_samples(pipeline: PipelineRuns) -> CheckResult:
     """The same images, in the same order, with the same labels, wherever numbers are compared."""
     import numpy as np
 
-    first = case.subject
-    runs: dict[str, Attacked] = {}
+    first = pipeline.subject
+    runs: dict[str, ScoredRun] = {}
     # The rows of a run, of which there may be thousands, share its samples.
-    for row in (*case.own, *case.undefended):
+    for row in (*pipeline.own, *pipeline.undefended):
         runs.setdefault(row.id, row)
     # Drawn in another way, as many images are others.
     same = [
@@ -74,9 +74,9 @@ def judge_samples(case: Case) -> Verdict:
     return say("samples", "PASS", what, len(others) + 1)
 
 
-def judge_clean_accuracy(case: Case) -> Verdict:
+def check_clean_accuracy(pipeline: PipelineRuns) -> CheckResult:
     """Whether all classes are predicted, and what the purifier costs where nobody attacks."""
-    alone, cost = judge_collapse(case.subject.recipe, case.subject.metrics), _weigh_cost(case)
+    alone, cost = check_collapse(pipeline.subject.recipe, pipeline.subject.metrics), _weigh_cost(pipeline)
     if alone.status == "NOT RUN":
         return cost
     if alone.status == "FAIL" or cost.status == "NOT RUN":
@@ -84,21 +84,23 @@ def judge_clean_accuracy(case: Case) -> Verdict:
     return alone.model_copy(update={"sentence": f"{alone.sentence}; {cost.sentence}"})
 
 
-def _weigh_cost(case: Case) -> Verdict:
-    if not case.defended:
+def _weigh_cost(pipeline: PipelineRuns) -> CheckResult:
+    if not pipeline.defended:
         return not_run("clean-accuracy", "there is no purifier")
-    other = next(iter(_pick_undefended(case, same_attack=False)), None)
+    other = next(iter(_pick_undefended(pipeline, same_attack=False)), None)
     if other is None:
         return not_run("clean-accuracy")
-    with_, without = case.subject.metrics.clean_accuracy, other.metrics.clean_accuracy
+    with_, without = pipeline.subject.metrics.clean_accuracy, other.metrics.clean_accuracy
     gain = with_ - without
     sentence = f"{show_share(with_)} behind the purifier, {show_share(without)} without: {show_points(gain)} points"
     return say("clean-accuracy", "WARN" if -gain > COST + ROUNDING else "PASS", sentence, gain)
 
 
-def judge_iterative(case: Case) -> Verdict:
+def check_iterative(pipeline: PipelineRuns) -> CheckResult:
     """A single step is the first step of many."""
-    pairs = [(_grade_lead(many, single), many.accuracy - single.accuracy, many, single) for many, single in _pair(case)]
+    pairs = [
+        (_grade_lead(many, single), many.accuracy - single.accuracy, many, single) for many, single in _pair(pipeline)
+    ]
     if not pairs:
         return not_run("iterative")
     status, ahead, many, single = max(pairs, key=lambda pair: (GRAVITY.index(pair[0]), pair[1]))
@@ -107,41 +109,41 @@ def judge_iterative(case: Case) -> Verdict:
     return say("iterative", status, sentence, ahead)
 
 
-def _pair(case: Case) -> Iterator[tuple[Attacked, Attacked]]:
+def _pair(pipeline: PipelineRuns) -> Iterator[tuple[ScoredRun, ScoredRun]]:
     """Yield the strongest iterative attack and a single step beside it, for each eps on the most samples."""
-    norm = case.subject.recipe.norm
-    adaptive = [row for row in case.own if row.recipe.threat == "adaptive" and row.recipe.norm == norm]
-    found: dict[float, list[tuple[Attacked, Attacked]]] = {}
+    norm = pipeline.subject.recipe.norm
+    adaptive = [row for row in pipeline.own if row.recipe.threat == "adaptive" and row.recipe.norm == norm]
+    found: dict[float, list[tuple[ScoredRun, ScoredRun]]] = {}
     # At eps 0 no attack changes anything.
     for step in (row for row in adaptive if not row.iterative and row.eps > 0):
-        beside = [row for row in replace(case, subject=step).beside("adaptive") if row.iterative]
+        beside = [row for row in replace(pipeline, subject=step).beside("adaptive") if row.iterative]
         if beside:
-            found.setdefault(key_eps(step.eps), []).append((pick_strongest(beside, case.asked), step))
+            found.setdefault(key_eps(step.eps), []).append((pick_strongest(beside, pipeline.asked), step))
     for pairs in found.values():
         most = max(len(step.labels) for _, step in pairs)
         yield from (pair for pair in pairs if len(pair[1].labels) == most)
 
 
-def _grade_lead(stronger: Attacked, weaker: Attacked) -> Status:
+def _grade_lead(stronger: ScoredRun, weaker: ScoredRun) -> Status:
     """Return the status of what should be the weaker of two attacks on the same samples, by how far it is ahead."""
     if weaker.accuracy >= stronger.accuracy:
         return "PASS"
     return "FAIL" if metrics.mcnemar(stronger.right, weaker.right) < SIGNIFICANT else "WARN"
 
 
-def judge_full_budget(case: Case) -> Verdict:
+def check_full_budget(pipeline: PipelineRuns) -> CheckResult:
     """With a budget that reaches every image, what is left is luck."""
-    most = find_full_budget(case.subject.recipe)
+    most = find_full_budget(pipeline.subject.recipe)
     rows = [
         row
-        for row in case.own
+        for row in pipeline.own
         if row.recipe.threat == "adaptive"
-        and row.recipe.norm == case.subject.recipe.norm
+        and row.recipe.norm == pipeline.subject.recipe.norm
         and row.iterative
         and key_eps(row.eps) >= most
         and row.result.within_budget
     ]
-    best = find_strongest(rows, case.asked)
+    best = find_strongest(rows, pipeline.asked)
     if best is None:
         return not_run("full-budget")
     chance = 1 / len(best.recipe.dataset.classes)
@@ -151,57 +153,61 @@ def judge_full_budget(case: Case) -> Verdict:
     return say("full-budget", status, f"{sentence} {show_share(chance)}", best.accuracy)
 
 
-def judge_adaptive(case: Case) -> Verdict:
+def check_adaptive(pipeline: PipelineRuns) -> CheckResult:
     """Whoever knows more can do whatever the others do."""
     import numpy as np
 
-    weaker = case.beside(*WEAKER)
+    weaker = pipeline.beside(*WEAKER)
     if not weaker:
         return not_run("adaptive")
-    left = np.logical_and.reduce([row.right for row in case.beside("adaptive")])
+    left = np.logical_and.reduce([row.right for row in pipeline.beside("adaptive")])
     only = np.logical_and(left, ~np.logical_and.reduce([row.right for row in weaker]))
     best = pick_strongest(weaker)
     names = ", ".join(dict.fromkeys(row.recipe.threat for row in weaker))
     sentence = f"{int(only.sum())} of {len(only)} samples were broken by weaker attackers only ({names})"
-    lead = _grade_lead(case.subject, best)
+    lead = _grade_lead(pipeline.subject, best)
     if lead == "FAIL":
-        ahead = f"{best.recipe.threat} leaves {show_share(best.accuracy)}, adaptive {show_share(case.subject.accuracy)}"
+        ahead = (
+            f"{best.recipe.threat} leaves {show_share(best.accuracy)}, adaptive {show_share(pipeline.subject.accuracy)}"
+        )
         return say("adaptive", "FAIL", f"{ahead}; {sentence}", float(only.mean()))
     warned = lead == "WARN" or only.mean() > ONLY_WEAKER
     return say("adaptive", "WARN" if warned else "PASS", sentence, float(only.mean()))
 
 
-def judge_black_box(case: Case) -> Verdict:
+def check_black_box(pipeline: PipelineRuns) -> CheckResult:
     """An attack without gradients that is ahead of those with them says that the gradients are no good.
 
     An ensemble that asks for scores itself is never behind: its number stands, but whether gradients found it is
     asked of the runs without queries.
     """
-    rows = case.beside("black-box")
+    rows = pipeline.beside("black-box")
     if not rows:
         return not_run("black-box")
-    by_gradients = [row for row in case.beside("adaptive") if row.recipe.queries is None]
+    by_gradients = [row for row in pipeline.beside("adaptive") if row.recipe.queries is None]
     if not by_gradients:
-        return not_run("black-box", f"{case.subject.recipe.method} asks for scores itself: needs pgd or apgd beside it")
+        return not_run(
+            "black-box", f"{pipeline.subject.recipe.method} asks for scores itself: needs pgd or apgd beside it"
+        )
     best, gradients = pick_strongest(rows), pick_strongest(by_gradients)
     behind = gradients.accuracy - best.accuracy
     sentence = (
         f"{best.recipe.queries or 'some'} queries leave {show_share(best.accuracy)}, "
         f"gradients alone ({gradients.recipe.method}) {show_share(gradients.accuracy)}"
     )
-    if case.subject.accuracy - best.accuracy > BLACK_BOX + ROUNDING:
+    if pipeline.subject.accuracy - best.accuracy > BLACK_BOX + ROUNDING:
         return say("black-box", "FAIL", sentence, behind)
     if behind > BLACK_BOX + ROUNDING:
         return say("black-box", "WARN", f"{sentence}: they mislead, and more queries may find more", behind)
     return say("black-box", "PASS", sentence, behind)
 
 
-def judge_convergence(case: Case) -> Verdict:
+def check_convergence(pipeline: PipelineRuns) -> CheckResult:
     """Twice the steps, all else equal: of the subject, or the subject itself where it is the longer one."""
-    subject = case.subject
+    subject = pipeline.subject
     if subject.recipe.steps is None:
         return not_run("convergence", "the attack takes no steps that could be doubled")
-    alike = [row for row in case.beside(subject.recipe.threat) if _rest(row.recipe) == _rest(subject.recipe)]
+    alike = [row for row in pipeline.beside(subject.recipe.threat) if _rest(row.recipe) == _rest(subject.recipe)]
     longer = [row for row in alike if _count_steps(row) >= 2 * _count_steps(subject)]
     shorter = [row for row in alike if 2 * _count_steps(row) <= _count_steps(subject)]
     if not longer and not shorter:
@@ -214,7 +220,7 @@ def judge_convergence(case: Case) -> Verdict:
     return say("convergence", "PASS" if abs(moved) < LEVELLED else "FAIL", sentence, moved)
 
 
-def _count_steps(row: Attacked) -> int:
+def _count_steps(row: ScoredRun) -> int:
     return row.recipe.steps or 0
 
 
@@ -223,9 +229,9 @@ def _rest(recipe: RunRecipe) -> tuple[object, ...]:
     return recipe.method, recipe.loss, recipe.restarts, recipe.draws, recipe.target
 
 
-def judge_restarts(case: Case) -> Verdict:
+def check_restarts(pipeline: PipelineRuns) -> CheckResult:
     """What other starting points find."""
-    adaptive = case.beside("adaptive")
+    adaptive = pipeline.beside("adaptive")
     many = [row for row in adaptive if (row.recipe.restarts or 1) >= MANY_STARTS]
     few = [row for row in adaptive if (row.recipe.restarts or 1) < MANY_STARTS]
     if not many:
@@ -240,11 +246,11 @@ def judge_restarts(case: Case) -> Verdict:
     return say("restarts", "PASS" if brought < LEVELLED else "WARN", sentence, brought)
 
 
-def judge_undefended(case: Case) -> Verdict:
+def check_undefended(pipeline: PipelineRuns) -> CheckResult:
     """An attack that cannot break the bare classifier is too weak to judge a defence."""
-    if not case.defended:
+    if not pipeline.defended:
         return not_run("undefended", "there is no purifier")
-    rows = _pick_undefended(case, same_attack=True)
+    rows = _pick_undefended(pipeline, same_attack=True)
     if not rows:
         return not_run("undefended")
     best = pick_strongest(rows)
@@ -256,35 +262,35 @@ def judge_undefended(case: Case) -> Verdict:
     return say("undefended", status, sentence, left)
 
 
-def _pick_undefended(case: Case, *, same_attack: bool) -> list[Attacked]:
+def _pick_undefended(pipeline: PipelineRuns, *, same_attack: bool) -> list[ScoredRun]:
     """Return the undefended rows on the subject's samples, where asked for under the subject's attack."""
     import numpy as np
 
-    subject = case.subject
+    subject = pipeline.subject
     if same_attack:
         method = subject.recipe.method
-        return [row for row in case.undefended if row.recipe.method == method and row.is_beside(subject)]
+        return [row for row in pipeline.undefended if row.recipe.method == method and row.is_beside(subject)]
     # The rows of a run, of which there may be thousands, share its samples.
-    runs = {row.id: row.sample_ids for row in case.undefended}
+    runs = {row.id: row.sample_ids for row in pipeline.undefended}
     same = {id_ for id_, ids in runs.items() if np.array_equal(ids, subject.sample_ids)}
-    return [row for row in case.undefended if row.id in same]
+    return [row for row in pipeline.undefended if row.id in same]
 
 
-def find_worst(verdicts: Iterable[Verdict]) -> list[Verdict]:
+def find_worst(verdicts: Iterable[CheckResult]) -> list[CheckResult]:
     """Return the failures, then the warnings."""
     found = list(verdicts)
     return [verdict for status in ("FAIL", "WARN") for verdict in found if verdict.status == status]
 
 
-TOGETHER: dict[str, Callable[[Case], Verdict]] = {
-    "samples": judge_samples,
-    "clean-accuracy": judge_clean_accuracy,
-    "iterative": judge_iterative,
-    "full-budget": judge_full_budget,
-    "adaptive": judge_adaptive,
-    "black-box": judge_black_box,
-    "convergence": judge_convergence,
-    "restarts": judge_restarts,
-    "undefended": judge_undefended,
-    "ensemble": judge_ensemble,
+TOGETHER: dict[str, Callable[[PipelineRuns], CheckResult]] = {
+    "samples": check_samples,
+    "clean-accuracy": check_clean_accuracy,
+    "iterative": check_iterative,
+    "full-budget": check_full_budget,
+    "adaptive": check_adaptive,
+    "black-box": check_black_box,
+    "convergence": check_convergence,
+    "restarts": check_restarts,
+    "undefended": check_undefended,
+    "ensemble": check_ensemble,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from advae.records import Status, Verdict
+from advae.records import CheckResult, Status
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,14 @@ def number_of(name: str) -> int:
     return [*CHECKS].index(name) + 1
 
 
-def say(name: str, status: Status, sentence: str, number: float | None = None) -> Verdict:
+def say(name: str, status: Status, sentence: str, number: float | None = None) -> CheckResult:
     """Return a verdict of a check in the table."""
-    return Verdict(check=name, status=status, sentence=sentence, number=number)
+    return CheckResult(check=name, status=status, sentence=sentence, number=number)
 
 
-def not_run(name: str, sentence: str = "") -> Verdict:
+def not_run(name: str, sentence: str = "") -> CheckResult:
     """Return that a check could not be made, and what it needs."""
-    return Verdict(check=name, status="NOT RUN", sentence=sentence or f"needs {CHECKS[name].needs}")
+    return CheckResult(check=name, status="NOT RUN", sentence=sentence or f"needs {CHECKS[name].needs}")
 
 
 def show_share(value: float) -> str:

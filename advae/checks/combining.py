@@ -14,8 +14,8 @@ from advae.checks.strongest import group_by_samples, pick_strongest, rank_streng
 from advae.records import key_eps
 
 if TYPE_CHECKING:
-    from advae.checks.evidence import Attacked, Case
-    from advae.records import Status, Verdict
+    from advae.checks.evidence import PipelineRuns, ScoredRun
+    from advae.records import CheckResult, Status
 
 AT_EVERY_EPS = ("adaptive", "black-box", "convergence")
 """Checks of whether the attack was as strong as it could be, which it has to be wherever a number stands."""
@@ -32,52 +32,52 @@ OF_RUNS = ("samples", "clean-accuracy")
 GRAVEST: tuple[Status, ...] = ("FAIL", "WARN", "PASS", "NOT RUN")
 
 
-def judge_case(case: Case) -> tuple[Verdict, ...]:
+def check_together(pipeline: PipelineRuns) -> tuple[CheckResult, ...]:
     """Return a verdict for each of CHECKS, in its order, on the subject and on the other adaptive rows in its norm.
 
     What the subject's samples cannot answer, those of fewer samples may: a FAIL there counts, a PASS does not.
     """
-    views = list(_list_views(case))
-    return tuple(_decide(name, case, views) for name in CHECKS)
+    views = list(_list_views(pipeline))
+    return tuple(_decide(name, pipeline, views) for name in CHECKS)
 
 
-def _list_views(case: Case) -> Iterator[list[Attacked]]:
+def _list_views(pipeline: PipelineRuns) -> Iterator[list[ScoredRun]]:
     """Yield, for the subject's samples and then each other set, the largest first, the strongest row at each eps.
 
     The row that says what is left is the first, then come the others from the largest eps down.
     """
-    subject = case.subject
+    subject = pipeline.subject
     rows = [
         row
-        for row in case.own
+        for row in pipeline.own
         if row.recipe.norm == subject.recipe.norm
         and row.recipe.threat == "adaptive"
         and row.result.within_budget
         and row.eps > 0
     ]
     same = [row for row in rows if row.sample_key == subject.sample_key]
-    yield [subject, *_list_strongest(case, same, subject)]
+    yield [subject, *_list_strongest(pipeline, same, subject)]
     for group in group_by_samples(row for row in rows if row.sample_key != subject.sample_key):
         limited = [row for row in group if key_eps(row.eps) < find_full_budget(row.recipe)]
-        first = pick_strongest(limited or group, case.asked)
-        yield [first, *_list_strongest(case, group, first)]
+        first = pick_strongest(limited or group, pipeline.asked)
+        yield [first, *_list_strongest(pipeline, group, first)]
 
 
-def _list_strongest(case: Case, rows: list[Attacked], first: Attacked) -> list[Attacked]:
-    by_eps: dict[float, list[Attacked]] = {}
+def _list_strongest(pipeline: PipelineRuns, rows: list[ScoredRun], first: ScoredRun) -> list[ScoredRun]:
+    by_eps: dict[float, list[ScoredRun]] = {}
     for row in rows:
         by_eps.setdefault(key_eps(row.eps), []).append(row)
     others = sorted(by_eps.keys() - {key_eps(first.eps)}, reverse=True)
-    return [pick_strongest(by_eps[eps], case.asked) for eps in others]
+    return [pick_strongest(by_eps[eps], pipeline.asked) for eps in others]
 
 
-def _decide(name: str, case: Case, views: list[list[Attacked]]) -> Verdict:
+def _decide(name: str, pipeline: PipelineRuns, views: list[list[ScoredRun]]) -> CheckResult:
     """Return a check's verdict on the subject's samples, else the FAIL of the largest others that have any verdict."""
     own, *others = views
-    verdict = _weigh(name, case, own)
+    verdict = _weigh(name, pipeline, own)
     if verdict.status == "NOT RUN":
         for rows in others:
-            found = _weigh(name, case, rows)
+            found = _weigh(name, pipeline, rows)
             if found.status == "FAIL":
                 return _add(found, f"n = {len(rows[0].labels)}")
             if found.status != "NOT RUN":
@@ -85,36 +85,36 @@ def _decide(name: str, case: Case, views: list[list[Attacked]]) -> Verdict:
     return verdict
 
 
-def _weigh(name: str, case: Case, rows: list[Attacked]) -> Verdict:
+def _weigh(name: str, pipeline: PipelineRuns, rows: list[ScoredRun]) -> CheckResult:
     """Return the gravest of a check's verdicts on what is left at each eps on the same samples.
 
     Of the checks that are not AT_EVERY_EPS only a FAIL is taken from another eps.
     """
     first = rows[0]
-    own = _judge(name, replace(case, subject=first))
+    own = _judge(name, replace(pipeline, subject=first))
     rest = _list_first(rows)[1:] if name in OF_RUNS else rows[1:]
-    others = [(_judge(name, replace(case, subject=row)), row) for row in rest if _counts(name, row, first, own)]
+    others = [(_judge(name, replace(pipeline, subject=row)), row) for row in rest if _counts(name, row, first, own)]
     if name not in AT_EVERY_EPS:
         others = [(verdict, row) for verdict, row in others if verdict.status == "FAIL"]
     verdict, row = min([(own, first), *others], key=lambda pair: GRAVEST.index(pair[0].status))
     if verdict.status == "NOT RUN" or (verdict.status == "PASS" and own.status == "NOT RUN"):
         # A PASS at another eps does not validate the reported one.
         return own
-    if verdict == row.find_verdict(name):
+    if verdict == row.find_check_result(name):
         # What a run has stored is on all its eps.
         return verdict if row.id == first.id else _add(verdict, row.id)
     return _add(verdict, f"eps {row.eps:.4g}") if name in AT_EVERY_EPS or row is not first else verdict
 
 
-def _list_first(rows: list[Attacked]) -> list[Attacked]:
+def _list_first(rows: list[ScoredRun]) -> list[ScoredRun]:
     """Return the first row of each run."""
-    runs: dict[str, Attacked] = {}
+    runs: dict[str, ScoredRun] = {}
     for row in rows:
         runs.setdefault(row.id, row)
     return list(runs.values())
 
 
-def _counts(name: str, row: Attacked, first: Attacked, own: Verdict) -> bool:
+def _counts(name: str, row: ScoredRun, first: ScoredRun, own: CheckResult) -> bool:
     """Whether a check has to be made at another eps, too.
 
     What a run has stored has to; an attack that does not break the bare classifier at a larger eps is too weak at a
@@ -125,26 +125,26 @@ def _counts(name: str, row: Attacked, first: Attacked, own: Verdict) -> bool:
     return name in AT_EVERY_EPS or name in SINGLE or larger or absent
 
 
-def _add(verdict: Verdict, where: str) -> Verdict:
+def _add(verdict: CheckResult, where: str) -> CheckResult:
     return verdict.model_copy(update={"sentence": f"{verdict.sentence} ({where})"})
 
 
-def _judge(name: str, case: Case) -> Verdict:
+def _judge(name: str, pipeline: PipelineRuns) -> CheckResult:
     """Return a verdict on the subject; what an ensemble cannot say, the strongest of its attacks run alone that can."""
-    own = _judge_alone(name, case)
+    own = _check_one(name, pipeline)
     if own.status != "NOT RUN" or name not in OF_MEMBERS:
         return own
-    for row in sorted(case.list_members(), key=rank_strength):
-        verdict = _judge_alone(name, replace(case, subject=row))
+    for row in sorted(pipeline.list_members(), key=rank_strength):
+        verdict = _check_one(name, replace(pipeline, subject=row))
         if verdict.status != "NOT RUN":
             return verdict.model_copy(update={"sentence": f"{row.recipe.method}: {verdict.sentence}"})
     return own
 
 
-def _judge_alone(name: str, case: Case) -> Verdict:
-    stored = case.subject.find_verdict(name)
+def _check_one(name: str, pipeline: PipelineRuns) -> CheckResult:
+    stored = pipeline.subject.find_check_result(name)
     if name in TOGETHER and not (stored and stored.status == "FAIL"):
-        found = TOGETHER[name](case)
+        found = TOGETHER[name](pipeline)
         # One run's own words are better than none, where they are not already weighed.
         return stored if stored and found.status == "NOT RUN" and name not in IMAGES else found
     return stored or not_run(name)

@@ -1,4 +1,4 @@
-"""What is judged together: runs at one eps with what became of each sample, and the case that they make."""
+"""What is compared: runs at one eps with what became of each sample, and the runs of a pipeline."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from advae.records import EpsResult, FloatArray, IntArray, RunMetrics, RunRecipe, Verdict
+    from advae.records import CheckResult, EpsResult, FloatArray, IntArray, RunMetrics, RunRecipe
 
 
 @dataclass(frozen=True, eq=False)
-class Attacked:
+class ScoredRun:
     """One run at one eps, with what became of each sample.
 
     id: of the run; index: of the eps among the run's; sample_ids, labels, clean_predictions, predictions: int64 (n,);
@@ -68,11 +68,11 @@ class Attacked:
     def iterative(self) -> bool:
         return is_iterative(self.recipe)
 
-    def find_verdict(self, check: str) -> Verdict | None:
+    def find_check_result(self, check: str) -> CheckResult | None:
         """Return what the run says on a check that needs no other, None for any other check."""
         return next((verdict for verdict in self.metrics.verdicts if verdict.check == check), None)
 
-    def is_beside(self, other: Attacked) -> bool:
+    def is_beside(self, other: ScoredRun) -> bool:
         """Whether two runs attack the same samples in the same ball."""
         import numpy as np
 
@@ -85,7 +85,7 @@ class Attacked:
 
 
 @dataclass(frozen=True)
-class Case:
+class PipelineRuns:
     """What is judged: the row that a pipeline's number stands on, beside all else that is known.
 
     subject: the strongest adaptive row; own: all rows of the pipeline, the subject among them; undefended: rows of
@@ -93,14 +93,14 @@ class Case:
     user asked for, which come first among equals. by_ball: the same rows by norm and eps, filled when it is needed.
     """
 
-    subject: Attacked
-    own: Sequence[Attacked]
-    undefended: Sequence[Attacked]
+    subject: ScoredRun
+    own: Sequence[ScoredRun]
+    undefended: Sequence[ScoredRun]
     defended: bool
     asked: Sequence[str] = ()
-    by_ball: dict[tuple[str, float], list[Attacked]] = field(default_factory=dict, compare=False, repr=False)
+    by_ball: dict[tuple[str, float], list[ScoredRun]] = field(default_factory=dict, compare=False, repr=False)
 
-    def beside(self, *threats: str) -> list[Attacked]:
+    def beside(self, *threats: str) -> list[ScoredRun]:
         """Return the pipeline's rows under some threat models that attack what the subject attacks."""
         # What is said of another subject of the same rows shares it: they may be thousands.
         if not self.by_ball:
@@ -109,7 +109,7 @@ class Case:
         same = self.by_ball.get(self.subject.ball, [])
         return [row for row in same if row.recipe.threat in threats and row.is_beside(self.subject)]
 
-    def list_members(self) -> list[Attacked]:
+    def list_members(self) -> list[ScoredRun]:
         """Return, where the subject's attack is an ensemble, the rows beside it of the attacks it is made of."""
         recipe = self.subject.recipe
         attack = ATTACKS.get(recipe.method)

@@ -12,7 +12,7 @@ from advae.errors import printable
 from advae.threats import THREATS
 
 if TYPE_CHECKING:
-    from advae.records import RunMetrics, RunRecipe, Status, Verdict
+    from advae.records import CheckResult, RunMetrics, RunRecipe, Status
 
 ENOUGH = 1000
 """Samples; fewer are a warning."""
@@ -40,7 +40,7 @@ def show_size(recipe: RunRecipe, metrics: RunMetrics) -> str:
 # ---------------------------------------------------------------- collapsed
 
 
-def judge_collapse(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
+def check_collapse(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
     """A pipeline that predicts one class whatever the image has nothing that an attack could take."""
     found = _find_constant(metrics)
     if found:
@@ -52,7 +52,7 @@ def judge_collapse(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
     return not_run("clean-accuracy")
 
 
-def _find_constant(metrics: RunMetrics) -> Verdict | None:
+def _find_constant(metrics: RunMetrics) -> CheckResult | None:
     """Return that one class is predicted for all images, or all but a few; None where that is not so, or not known."""
     predicted, labels = metrics.predicted_counts, metrics.class_counts
     if not predicted or not labels or not any(predicted):
@@ -85,7 +85,7 @@ def _count_classes(recipe: RunRecipe, metrics: RunMetrics) -> int:
 # ---------------------------------------------------------------- enough, of all classes
 
 
-def judge_size(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
+def check_sample_size(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
     """How many samples the interval stands on, and whether it speaks of all classes."""
     widest = max(result.accuracy_interval[1] - result.accuracy_interval[0] for result in metrics.results)
     intervals = f"Wilson 95 % intervals up to {100 * widest:.1f} points wide"
@@ -123,7 +123,7 @@ def _describe_absent(recipe: RunRecipe, metrics: RunMetrics, absent: Sequence[in
 # ---------------------------------------------------------------- in range
 
 
-def judge_proportion(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
+def check_proportion(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
     """The same eps is another budget where the data spans another range: the paper's own headline."""
     if metrics.start_range is None:
         return not_run("proportion", OLD)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from advae.attacks import ATTACKS
 from advae.checks.check_table import NOT_VALID, OLD, WEAK_ATTACK, not_run, say, show_share
-from advae.checks.sample_checks import judge_collapse, judge_proportion, judge_size
+from advae.checks.sample_checks import check_collapse, check_proportion, check_sample_size
 from advae.records import key_eps
 from advae.threats import THREATS
 
 if TYPE_CHECKING:
-    from advae.records import EpsResult, RunMetrics, RunRecipe, Status, Verdict
+    from advae.records import CheckResult, EpsResult, RunMetrics, RunRecipe, Status
 
 TOLERANCE = 1e-6
 """What float32 rounding may add to a perturbation of size eps, on data in [0, 1]; on larger data as many times more."""
@@ -34,12 +34,12 @@ IMAGES = ("clean-accuracy", "sample-size", "proportion")
 """Checks on what was attacked."""
 
 
-def judge_run(recipe: RunRecipe, metrics: RunMetrics) -> tuple[Verdict, ...]:
+def check_run(recipe: RunRecipe, metrics: RunMetrics) -> tuple[CheckResult, ...]:
     """Return what one run can answer, in the order of CHECKS."""
-    return tuple(judge_alone(check, recipe, metrics) for check in SINGLE)
+    return tuple(check_alone(check, recipe, metrics) for check in SINGLE)
 
 
-def judge_alone(check: str, recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
+def check_alone(check: str, recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
     """Return one of the checks in SINGLE; NOT RUN where it says nothing of such an attack."""
     why = explain_absence(check, recipe)
     return not_run(check, why) if why else SINGLE[check](recipe, metrics)
@@ -55,7 +55,7 @@ def explain_absence(check: str, recipe: RunRecipe) -> str | None:
     return f"{recipe.method} does not search: it is drawn at random" if not attack.queries and check in SEARCH else None
 
 
-def judge_budget(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
+def check_budget(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
     """Finite, in its range, within eps: as the scorer measured it again."""
 
     def exceed(result: EpsResult) -> float:
@@ -90,7 +90,7 @@ def _find_range(recipe: RunRecipe, metrics: RunMetrics) -> tuple[float, float]:
     return min(0.0, low), max(1.0, high + max(recipe.eps) + TOLERANCE)
 
 
-def judge_monotone(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
+def check_monotone(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
     """A larger budget contains the smaller one."""
     results = metrics.results
     rises = [*_find_rises(results)]
@@ -120,7 +120,7 @@ def _find_rises(results: Sequence[EpsResult]) -> Iterator[tuple[float, int, int]
         least = [min([*least, *((one.accuracy_interval[1], place) for place, one in same)])]
 
 
-def judge_gradients(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
+def check_gradients(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
     """Zero, infinite or undefined gradients, and those that clipping stops."""
     share = max(result.zero_gradient_fraction for result in metrics.results)
     stopped = metrics.clipped_fraction or 0.0
@@ -132,7 +132,7 @@ def judge_gradients(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
     return say("gradients", status, sentence if status == "PASS" else f"{sentence}: {WEAK_ATTACK}", share)
 
 
-def judge_climb(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
+def check_loss_curve(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
     """The margin loss along the attack's steps; whether it has levelled only another run can tell."""
     curves = [result.loss_curve for result in metrics.results if result.loss_curve and result.eps > 0]
     if not curves:
@@ -145,7 +145,7 @@ def judge_climb(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
     return say("convergence", "NOT RUN", f"{what}; whether it has levelled takes twice the steps", rise)
 
 
-def judge_best_iterate(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
+def check_best_iterate(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
     """Successes that the attack met and did not keep."""
     found = [result.lost_fraction for result in metrics.results if result.lost_fraction is not None]
     if not found:
@@ -158,7 +158,7 @@ def judge_best_iterate(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
     return say("best-iterate", "WARN" if lost > LOST else "PASS", sentence, lost)
 
 
-def judge_logits(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
+def check_logits(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
     """Probabilities saturate where logits do not; one draw of many misleads."""
     if metrics.probabilities is None:
         return not_run("logits", OLD)
@@ -176,14 +176,14 @@ def judge_logits(recipe: RunRecipe, metrics: RunMetrics) -> Verdict:
     return say("logits", "PASS", "logits, and two draws of the pipeline agree")
 
 
-SINGLE: dict[str, Callable[[RunRecipe, RunMetrics], Verdict]] = {
-    "budget": judge_budget,
-    "clean-accuracy": judge_collapse,
-    "monotone": judge_monotone,
-    "gradients": judge_gradients,
-    "convergence": judge_climb,
-    "best-iterate": judge_best_iterate,
-    "logits": judge_logits,
-    "sample-size": judge_size,
-    "proportion": judge_proportion,
+SINGLE: dict[str, Callable[[RunRecipe, RunMetrics], CheckResult]] = {
+    "budget": check_budget,
+    "clean-accuracy": check_collapse,
+    "monotone": check_monotone,
+    "gradients": check_gradients,
+    "convergence": check_loss_curve,
+    "best-iterate": check_best_iterate,
+    "logits": check_logits,
+    "sample-size": check_sample_size,
+    "proportion": check_proportion,
 }

@@ -11,7 +11,7 @@ from typing import Any
 from rich.box import SIMPLE
 from rich.table import Table
 
-from advae.checks import IMAGES, NOT_VALID, judge_run, show_size
+from advae.checks import IMAGES, NOT_VALID, check_run, show_size
 from advae.cli.naming import say_found
 from advae.cli.session import Session
 from advae.errors import VerdictError, printable
@@ -70,7 +70,7 @@ def put_runs(session: Session, attacks: Attacks, comparison: Comparison | None) 
 def _list_faults(made: Iterable[Made]) -> list[str]:
     """Return a line for each failed check on the attacked images, which the table does not show."""
     runs = (one.manifest.as_run() for one in made)
-    verdicts = (verdict for recipe, metrics in runs for verdict in judge_run(recipe, metrics))
+    verdicts = (verdict for recipe, metrics in runs for verdict in check_run(recipe, metrics))
     failed = (one for one in verdicts if one.check in IMAGES and one.status == "FAIL")
     return list(dict.fromkeys(f"{one.check} FAIL: {one.sentence}" for one in failed))
 
@@ -220,7 +220,7 @@ def _describe_run(made: Made, autoencoder: str | None) -> dict[str, Any]:
         "limit": recipe.limit,
         "sample": recipe.sample,
         "n_test": sum(metrics.test_counts) if metrics.test_counts else None,
-        "verdicts": [verdict.model_dump(mode="json") for verdict in judge_run(recipe, metrics)],
+        "verdicts": [verdict.model_dump(mode="json") for verdict in check_run(recipe, metrics)],
     }
 
 

@@ -29,13 +29,13 @@ from advae.records.recipes import (
 )
 from advae.records.results import (
     AutoencoderMetrics,
+    CheckResult,
     ClassifierMetrics,
     EpsResult,
     History,
     Metrics,
     RunMetrics,
     Status,
-    Verdict,
 )
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ __all__ = [
     "Artifact",
     "AutoencoderMetrics",
     "AutoencoderRecipe",
+    "CheckResult",
     "ClassifierMetrics",
     "ClassifierRecipe",
     "Count",
@@ -83,7 +84,6 @@ __all__ = [
     "Scalar",
     "Seed",
     "Status",
-    "Verdict",
     "entry_id",
     "find_eps",
     "key_eps",

@@ -119,7 +119,7 @@ class EpsResult(Record):
 Status = Literal["PASS", "WARN", "FAIL", "NOT RUN"]
 
 
-class Verdict(Record):
+class CheckResult(Record):
     """What one check found. check: its name in the table CHECKS; number: what the sentence stands on, if any."""
 
     check: Name
@@ -159,7 +159,7 @@ class RunMetrics(Record):
     probabilities: bool | None = None
     stochastic: bool | None = None
     backward: Literal["exact", "identity"] | None = None
-    verdicts: Annotated[tuple[Verdict, ...], Field(fail_fast=True, max_length=1000)] = ()
+    verdicts: Annotated[tuple[CheckResult, ...], Field(fail_fast=True, max_length=1000)] = ()
     fresh_draws: Positive | None = absent_unless_given()
     clean_expected_accuracy: Share | None = absent_unless_given()
     class_counts: Counts | None = absent_unless_given()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from advae.backend import compare_precisions
-from advae.checks import judge_run
+from advae.checks import check_run
 from advae.datasets import DATASETS
 from advae.errors import NotFoundError, UsageError
 from advae.evaluation.evaluate import evaluate
@@ -178,7 +178,7 @@ def make_run(
             on_batch=workspace.on_batch,
         )
         metrics = evaluated.metrics.model_copy(update=_describe_data(dataset, classifier))
-        return metrics.model_copy(update={"verdicts": judge_run(recipe, metrics)}), evaluated.arrays
+        return metrics.model_copy(update={"verdicts": check_run(recipe, metrics)}), evaluated.arrays
 
     return make_entry(workspace, recipe, compute, classifier.source, prepare=prepare, latest=latest)
 

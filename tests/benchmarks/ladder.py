@@ -19,7 +19,7 @@ from typing import Any
 from advae.records import Manifest
 from advae.registry import Registry
 from advae.requests import AttackRequest, AutoencoderRequest, ClassifierRequest
-from advae.threats import LADDER
+from advae.threats import THREATS_BY_KNOWLEDGE
 from advae.workflows import Plan, Workspace, attack, train_autoencoder, train_classifier
 from tests.benchmarks.machine import describe_machine
 
@@ -38,7 +38,7 @@ class Climb:
 
 PIPELINES = {
     "none": Climb(None, ("adaptive",)),
-    "vanilla": Climb({"type": "vanilla"}, LADDER),
+    "vanilla": Climb({"type": "vanilla"}, THREATS_BY_KNOWLEDGE),
     "vanilla, raw output": Climb({"type": "vanilla", "rescale": "none"}, ("oblivious", "encoded", "adaptive")),
 }
 """Name -> what is climbed; the last is the paper's own pipeline."""

@@ -1,4 +1,4 @@
-"""Attacked rows made from records and arrays, consistent with each other until a test plants a fault."""
+"""Scored runs made from records and arrays, consistent with each other until a test plants a fault."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from advae.checks import Attacked, Case, judge_run
+from advae.checks import PipelineRuns, ScoredRun, check_run
 from advae.metrics import accuracy, count_classes
 from advae.records import DatasetRef, EpsResult, ImageRanges, RunMetrics, RunRecipe
 
@@ -26,7 +26,7 @@ def attack(
     metrics: dict[str, Any] | None = None,
     result: dict[str, Any] | None = None,
     **recipe: Any,
-) -> list[Attacked]:
+) -> list[ScoredRun]:
     """Return a run, a row for each eps.
 
     left: the share of samples that stay right at each eps, always the first ones; clean: before the attack, or the
@@ -54,8 +54,10 @@ def attack(
         "image_ranges": ImageRanges(train=(0.0, 1.0), test=(0.0, 1.0)),
     }  # fmt: skip
     measured = RunMetrics(**(healthy | (metrics or {})))
-    measured = measured.model_copy(update={"verdicts": judge_run(made, measured)})
-    return [Attacked(name, made, measured, i, np.arange(n), labels, unchanged, predictions[i]) for i in range(len(eps))]
+    measured = measured.model_copy(update={"verdicts": check_run(made, measured)})
+    return [
+        ScoredRun(name, made, measured, i, np.arange(n), labels, unchanged, predictions[i]) for i in range(len(eps))
+    ]
 
 
 def _keep(labels: np.ndarray[Any, Any], share: float) -> np.ndarray[Any, Any]:
@@ -74,9 +76,9 @@ def _score(eps: float, labels: Any, predicted: Any, changes: dict[str, Any]) -> 
     return EpsResult(**(healthy | changes))
 
 
-def build_case(
-    subject: list[Attacked], *others: list[Attacked], undefended: Sequence[Attacked] = (), defended: bool = True
-) -> Case:
-    """Return the case on a run's last eps, beside other runs of the pipeline."""
+def build_pipeline_runs(
+    subject: list[ScoredRun], *others: list[ScoredRun], undefended: Sequence[ScoredRun] = (), defended: bool = True
+) -> PipelineRuns:
+    """Return the runs of a pipeline, about a run's last eps, beside other runs of the pipeline."""
     own = [*subject, *(row for run in others for row in run)]
-    return Case(subject[-1], own, undefended, defended)
+    return PipelineRuns(subject[-1], own, undefended, defended)

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from advae.checks import CHECKS, Attacked, Case, find_worst, judge_case
+from advae.checks import CHECKS, PipelineRuns, ScoredRun, check_together, find_worst
 from advae.metrics import mcnemar
-from advae.records import Verdict
-from tests.checks.builder import N, attack, build_case
+from advae.records import CheckResult
+from tests.checks.builder import N, attack, build_pipeline_runs
 
 WORST = attack(
     (0.2,), eps=(0.3,), name="worst", method="worst", steps=None, queries=1000, result={"lost_fraction": None}
@@ -20,19 +20,19 @@ WORST = attack(
 SUBJECT = attack((0.6, 0.2))
 
 
-def judge(case: Case) -> dict[str, Verdict]:
-    verdicts = judge_case(case)
+def judge(pipeline: PipelineRuns) -> dict[str, CheckResult]:
+    verdicts = check_together(pipeline)
     assert [verdict.check for verdict in verdicts] == [*CHECKS]
     return {verdict.check: verdict for verdict in verdicts}
 
 
-def find(check: str, case: Case) -> str:
-    return judge(case)[check].status
+def find(check: str, pipeline: PipelineRuns) -> str:
+    return judge(pipeline)[check].status
 
 
-def complete(subject: list[Attacked] = SUBJECT) -> Case:
-    """Return a case to which nothing is missing."""
-    return build_case(
+def complete(subject: list[ScoredRun] = SUBJECT) -> PipelineRuns:
+    """Return runs of a pipeline to which nothing is missing."""
+    return build_pipeline_runs(
         subject,
         attack((0.7, 0.4), name="step", method="fgsm", steps=None),
         attack((0.8, 0.5), name="oblivious", threat="oblivious"),
@@ -52,7 +52,7 @@ def test_a_complete_and_healthy_case_passes_every_check() -> None:
 
 
 def test_a_single_run_leaves_what_needs_another_not_run() -> None:
-    found = judge(build_case(SUBJECT))
+    found = judge(build_pipeline_runs(SUBJECT))
     needs_another = {"samples", "clean-accuracy", "iterative", "full-budget", "adaptive", "black-box", "convergence"}
     not_run = {check for check, verdict in found.items() if verdict.status == "NOT RUN"}
     assert not_run == needs_another | {"restarts", "undefended", "ensemble"}
@@ -75,9 +75,9 @@ def test_permuted_labels_and_predictions_are_found_by_samples() -> None:
         for row in attack((0.8, 0.5), name="other", threat="oblivious")
     ]
     assert np.mean(swapped[0].right) == 0.8
-    verdict = judge(build_case(SUBJECT, swapped))["samples"]
+    verdict = judge(build_pipeline_runs(SUBJECT, swapped))["samples"]
     assert (verdict.status, "the same labels" in verdict.sentence) == ("FAIL", True)
-    assert find("samples", build_case(SUBJECT, attack((0.8, 0.5), name="other", threat="oblivious"))) == "PASS"
+    assert find("samples", build_pipeline_runs(SUBJECT, attack((0.8, 0.5), name="other", threat="oblivious"))) == "PASS"
 
 
 @pytest.mark.parametrize("what", ["ids", "images", "unchanged images"])
@@ -87,7 +87,7 @@ def test_other_samples_are_found(what: str) -> None:
         other = [replace(row, sample_ids=row.sample_ids + 1) for row in other]
     if what == "unchanged images":
         other = [replace(row, clean_predictions=row.clean_predictions[::-1]) for row in other]
-    verdict = judge(build_case(SUBJECT, other))["samples"]
+    verdict = judge(build_pipeline_runs(SUBJECT, other))["samples"]
     assert verdict.status == "FAIL"
     assert what in verdict.sentence
 
@@ -98,10 +98,10 @@ def test_other_samples_are_found(what: str) -> None:
 @pytest.mark.parametrize(("left", "status"), [(0.1, "FAIL"), (0.199, "WARN"), (0.2, "PASS"), (0.4, "PASS")])
 def test_an_ensemble_weaker_than_one_of_its_attacks_is_found(left: float, status: str) -> None:
     alone = attack((left,), eps=(0.3,), name="alone", method="pgd", restarts=1)
-    verdict = judge(build_case(alone, WORST))["ensemble"]
+    verdict = judge(build_pipeline_runs(alone, WORST))["ensemble"]
     assert verdict.status == status
     assert "robust accuracy 20.00 % under worst" in verdict.sentence
-    assert find("ensemble", build_case(SUBJECT, WORST)) == "NOT RUN"
+    assert find("ensemble", build_pipeline_runs(SUBJECT, WORST)) == "NOT RUN"
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_behind_a_pipeline_that_samples_the_expected_accuracies_are_compared(
     alone = replace(alone, success_rate=rate + ahead + noise * rng.permutation(np.linspace(-1, 1, N)).astype("f4"))
     # By one draw the attack alone is far ahead, or far behind.
     (ensemble,) = attack((0.4 if ahead <= 0 else 0.1,), eps=(0.3,), name="worst", method="worst", steps=None)
-    verdict = judge(build_case([alone], [replace(ensemble, success_rate=rate)]))["ensemble"]
+    verdict = judge(build_pipeline_runs([alone], [replace(ensemble, success_rate=rate)]))["ensemble"]
     assert (verdict.status, verdict.number) == (status, pytest.approx(ahead, abs=0.01))
     assert verdict.sentence.startswith("expected robust accuracy")
 
@@ -126,54 +126,57 @@ def test_of_records_with_one_draw_only_what_is_beyond_chance_counts(left: float,
     sampling = {"stochastic": True}
     alone = attack((left,), eps=(0.3,), name="alone", method="pgd", restarts=1, metrics=sampling)
     worst = attack((0.2,), eps=(0.3,), name="worst", method="worst", steps=None, queries=1000, metrics=sampling)
-    assert find("ensemble", build_case(alone, worst)) == status
+    assert find("ensemble", build_pipeline_runs(alone, worst)) == status
 
 
 @pytest.mark.parametrize(("left", "status"), [(0.1, "FAIL"), (0.199, "WARN"), (0.2, "PASS"), (0.4, "PASS")])
 def test_an_iterative_attack_weaker_than_one_step_is_found(left: float, status: str) -> None:
     step = attack((0.7, left), name="step", method="fgsm", steps=None)
-    assert find("iterative", build_case(SUBJECT, step)) == status
+    assert find("iterative", build_pipeline_runs(SUBJECT, step)) == status
 
 
 def test_what_is_left_at_eps_0_is_no_evidence() -> None:
     """There every attack is inside its budget, and no attack is ahead of another."""
     step = attack((0.98, 0.2), eps=(0.0, 0.3), name="step", method="fgsm", steps=None)
     many = attack((0.98, 0.2), eps=(0.0, 0.3), name="many")
-    found = judge(build_case(many, step))
+    found = judge(build_pipeline_runs(many, step))
     assert [found[check].sentence.endswith("at eps 0.3") for check in ("budget", "iterative")] == [True, True]
-    assert find("iterative", build_case(many[:1], step[:1])) == "NOT RUN"
+    assert find("iterative", build_pipeline_runs(many[:1], step[:1])) == "NOT RUN"
 
 
 @pytest.mark.parametrize("threat", ["oblivious", "noise", "transfer"])
 @pytest.mark.parametrize(("left", "status"), [(0.1, "FAIL"), (0.199, "WARN"), (0.2, "PASS"), (0.4, "PASS")])
 def test_an_adaptive_attack_weaker_than_an_ignorant_one_is_found(threat: str, left: float, status: str) -> None:
     weaker = attack((0.7, left), name="weaker", threat=threat)
-    assert find("adaptive", build_case(SUBJECT, weaker)) == status
+    assert find("adaptive", build_pipeline_runs(SUBJECT, weaker)) == status
 
 
 def test_samples_that_only_weaker_attackers_broke_are_a_warning() -> None:
     weaker = [replace(row, predictions=row.predictions.copy()) for row in attack((0.7, 0.5), threat="oblivious")]
     # Adaptive breaks more, but not these.
     weaker[-1].predictions[:50] = (weaker[-1].labels[:50] + 1) % 10
-    verdict = judge(build_case(SUBJECT, weaker))["adaptive"]
+    verdict = judge(build_pipeline_runs(SUBJECT, weaker))["adaptive"]
     assert (verdict.status, verdict.number) == ("WARN", 0.05)
 
 
 @pytest.mark.parametrize(("left", "status"), [(0.197, "FAIL"), (0.198, "PASS"), (0.3, "PASS")])
 def test_a_black_box_more_than_a_fifth_of_a_point_ahead_is_found(left: float, status: str) -> None:
     black = attack((0.6, left), name="black", threat="black-box", method="square", steps=None, queries=1000)
-    assert find("black-box", build_case(SUBJECT, black)) == status
+    assert find("black-box", build_pipeline_runs(SUBJECT, black)) == status
 
 
 @pytest.mark.parametrize(("left", "status"), [(0.25, "WARN"), (0.205, "WARN"), (0.202, "PASS"), (0.1, "PASS")])
 def test_an_ensemble_that_asks_for_scores_does_not_vouch_for_its_gradients(left: float, status: str) -> None:
     """Its number counts what queries find; that gradients alone find less is a warning all the same."""
     black = attack((0.2,), eps=(0.3,), name="black", threat="black-box", method="square", steps=None, queries=1000)
-    assert find("black-box", build_case(WORST, black)) == "NOT RUN"
-    assert find("black-box", build_case(WORST, black, attack((left,), eps=(0.3,), method="pgd"))) == status
+    assert find("black-box", build_pipeline_runs(WORST, black)) == "NOT RUN"
+    assert find("black-box", build_pipeline_runs(WORST, black, attack((left,), eps=(0.3,), method="pgd"))) == status
     # The strongest of them speaks, on the same samples at the same eps.
     weaker = attack((0.9,), eps=(0.3,), method="fgsm", steps=None), attack((0.0,), eps=(0.1,), method="pgd")
-    assert find("black-box", build_case(WORST, black, *weaker, attack((left,), eps=(0.3,), method="pgd"))) == status
+    assert (
+        find("black-box", build_pipeline_runs(WORST, black, *weaker, attack((left,), eps=(0.3,), method="pgd")))
+        == status
+    )
 
 
 def test_an_attack_that_is_weak_at_one_eps_only_is_found_there() -> None:
@@ -185,7 +188,7 @@ def test_an_attack_that_is_weak_at_one_eps_only_is_found_there() -> None:
         "convergence": attack((0.5, 0.0), name="longer", steps=20),
     }
     for check, other in others.items():
-        verdict = judge(build_case(subject, other))[check]
+        verdict = judge(build_pipeline_runs(subject, other))[check]
         assert (verdict.status, verdict.sentence[-10:]) == ("FAIL", " (eps 0.1)"), check
 
 
@@ -195,7 +198,7 @@ def test_attacks_at_another_eps_or_norm_or_outside_the_budget_are_not_compared()
         attack((0.0, 0.0), name="b", threat="oblivious", norm="l2"),
         attack((0.0, 0.0), name="c", threat="oblivious", result={"within_budget": False}),
     )
-    assert find("adaptive", build_case(SUBJECT, *others)) == "NOT RUN"
+    assert find("adaptive", build_pipeline_runs(SUBJECT, *others)) == "NOT RUN"
 
 
 # ---------------------------------------------------------------- enough effort
@@ -205,13 +208,13 @@ def test_attacks_at_another_eps_or_norm_or_outside_the_budget_are_not_compared()
 def test_twice_the_steps_that_leave_less_are_found_from_either_run(left: float, status: str) -> None:
     """Once the longer run is there it is the strongest, and the subject: the shorter one beside it must count too."""
     longer = attack((0.6, left), name="longer", steps=20)
-    assert find("convergence", build_case(SUBJECT, longer)) == status
-    assert find("convergence", build_case(longer, SUBJECT)) == status
+    assert find("convergence", build_pipeline_runs(SUBJECT, longer)) == status
+    assert find("convergence", build_pipeline_runs(longer, SUBJECT)) == status
 
 
 def test_steps_of_another_attack_say_nothing_of_convergence() -> None:
     others = attack((0.5, 0.1), name="a", steps=20, method="pgd"), attack((0.5, 0.1), name="b", steps=15)
-    assert find("convergence", build_case(SUBJECT, *others)) == "NOT RUN"
+    assert find("convergence", build_pipeline_runs(SUBJECT, *others)) == "NOT RUN"
 
 
 @pytest.mark.parametrize(("left", "status"), [(0.3, "FAIL"), (0.395, "PASS")])
@@ -219,10 +222,10 @@ def test_an_ensemble_has_levelled_where_the_strongest_of_its_attacks_has(left: f
     """At its own eps: that another attack has levelled at a smaller one says nothing of the number that stands."""
     smaller = attack((0.9,), eps=(0.1,), name="a", method="pgd"), attack((0.9,), eps=(0.1,), method="pgd", steps=20)
     once = attack((0.4,), eps=(0.3,), name="b", method="pgd")
-    assert find("convergence", build_case(WORST, *smaller)) == "NOT RUN"
-    assert find("convergence", build_case(WORST, *smaller, once)) == "NOT RUN"
+    assert find("convergence", build_pipeline_runs(WORST, *smaller)) == "NOT RUN"
+    assert find("convergence", build_pipeline_runs(WORST, *smaller, once)) == "NOT RUN"
     twice = attack((left,), eps=(0.3,), name="c", method="pgd", steps=20)
-    verdict = judge(build_case(WORST, *smaller, once, twice))["convergence"]
+    verdict = judge(build_pipeline_runs(WORST, *smaller, once, twice))["convergence"]
     assert verdict.status == status
     assert verdict.sentence.startswith("pgd: 10 steps leave 40.00 %, 20")
     assert verdict.sentence.endswith("(eps 0.3)")
@@ -239,34 +242,37 @@ def test_what_an_ensemble_cannot_say_is_said_by_its_attacks_alone() -> None:
         ([attack((0.9, 0.4), method="bim")], {"best-iterate": "NOT RUN", "monotone": "NOT RUN"}),
         ([attack((0.9,), eps=(0.1,), method="pgd")], {"best-iterate": "NOT RUN", "monotone": "NOT RUN"}),
     ):
-        found = judge(build_case(WORST, *others))
+        found = judge(build_pipeline_runs(WORST, *others))
         assert {check: found[check].status for check in expected} == expected
     # No other attack speaks for one that is no ensemble.
     alone = attack((0.2,), eps=(0.3,), method="bim")
-    assert find("monotone", build_case(alone, attack((0.9, 0.4), method="pgd"))) == "NOT RUN"
+    assert find("monotone", build_pipeline_runs(alone, attack((0.9, 0.4), method="pgd"))) == "NOT RUN"
 
 
 def test_restarts_that_bring_more_are_a_warning_and_need_a_run_with_fewer() -> None:
     once = attack((0.6, 0.2), name="once", method="pgd", restarts=1)
     often = attack((0.5, 0.1), name="often", method="pgd", restarts=5)
-    assert find("restarts", build_case(once, often)) == "WARN"
-    assert find("restarts", build_case(once, attack((0.6, 0.2), name="often", method="pgd", restarts=5))) == "PASS"
-    assert find("restarts", build_case(often)) == "NOT RUN"
-    # What more steps of another attack bring is not what restarts bring.
-    assert find("restarts", build_case(attack((0.9, 0.6)), once, attack((0.6, 0.2), method="pgd", restarts=5))) == (
-        "PASS"
+    assert find("restarts", build_pipeline_runs(once, often)) == "WARN"
+    assert (
+        find("restarts", build_pipeline_runs(once, attack((0.6, 0.2), name="often", method="pgd", restarts=5)))
+        == "PASS"
     )
+    assert find("restarts", build_pipeline_runs(often)) == "NOT RUN"
+    # What more steps of another attack bring is not what restarts bring.
+    assert find(
+        "restarts", build_pipeline_runs(attack((0.9, 0.6)), once, attack((0.6, 0.2), method="pgd", restarts=5))
+    ) == ("PASS")
 
 
 @pytest.mark.parametrize(("left", "status"), [(0.05, "PASS"), (0.1, "PASS"), (0.11, "WARN"), (0.3, "FAIL")])
 def test_all_the_budget_there_is_must_reach_chance(left: float, status: str) -> None:
-    assert find("full-budget", build_case(SUBJECT, attack((left,), name="full", eps=(1.0,)))) == status
+    assert find("full-budget", build_pipeline_runs(SUBJECT, attack((left,), name="full", eps=(1.0,)))) == status
 
 
 @pytest.mark.parametrize(("left", "status"), [(0.0, "PASS"), (0.7, "WARN"), (0.985, "FAIL")])
 def test_an_undefended_twin_that_does_not_break_is_found(left: float, status: str) -> None:
     bare = attack((left, left), name="bare", classifier="bare", clean=0.985)
-    assert find("undefended", build_case(SUBJECT, undefended=bare)) == status
+    assert find("undefended", build_pipeline_runs(SUBJECT, undefended=bare)) == status
 
 
 def test_a_bare_classifier_that_holds_at_a_larger_eps_counts_at_a_smaller_one() -> None:
@@ -274,8 +280,8 @@ def test_a_bare_classifier_that_holds_at_a_larger_eps_counts_at_a_smaller_one() 
     for left, status in (((0.0, 0.985), "FAIL"), ((0.985, 0.0), "PASS")):
         bare = attack(left, name="bare", classifier="bare", clean=0.985)
         subject = SUBJECT[0] if status == "FAIL" else SUBJECT[1]
-        case = replace(build_case(SUBJECT, undefended=bare), subject=subject)
-        assert find("undefended", case) == status
+        pipeline = replace(build_pipeline_runs(SUBJECT, undefended=bare), subject=subject)
+        assert find("undefended", pipeline) == status
 
 
 def test_a_pair_on_few_samples_does_not_speak_for_one_on_many() -> None:
@@ -283,41 +289,41 @@ def test_a_pair_on_few_samples_does_not_speak_for_one_on_many() -> None:
     step = attack((0.15,), eps=(0.3,), name="step", method="fgsm", steps=None)
     few = [attack((left,), eps=(0.3,), name=f"few {left}", n=10, **more) for left, more in
            ((0.4, {}), (0.1, {"method": "fgsm", "steps": None}))]  # fmt: skip
-    assert find("iterative", build_case(SUBJECT, step, *few)) == "FAIL"
+    assert find("iterative", build_pipeline_runs(SUBJECT, step, *few)) == "FAIL"
     level = attack((0.2,), eps=(0.3,), name="step", method="fgsm", steps=None)
-    assert find("iterative", build_case(SUBJECT, level, *few)) == "PASS"
+    assert find("iterative", build_pipeline_runs(SUBJECT, level, *few)) == "PASS"
 
 
 def test_all_the_budget_on_few_samples_does_not_speak_for_many() -> None:
     full = attack((0.3,), name="full", eps=(1.0,))
     few = attack((0.0,), name="few", eps=(1.0,), n=2)
-    assert find("full-budget", build_case(SUBJECT, full, few)) == "FAIL"
+    assert find("full-budget", build_pipeline_runs(SUBJECT, full, few)) == "FAIL"
 
 
 @pytest.mark.parametrize(("clean", "status"), [(0.99, "PASS"), (0.999, "PASS"), (1.0, "PASS")])
 def test_a_purifier_that_costs_two_points_or_less_passes(clean: float, status: str) -> None:
     bare = attack((0.1, 0.0), name="bare", classifier="bare", clean=clean)
-    assert find("clean-accuracy", build_case(SUBJECT, undefended=bare)) == status
+    assert find("clean-accuracy", build_pipeline_runs(SUBJECT, undefended=bare)) == status
 
 
 def test_a_purifier_that_costs_accuracy_is_a_warning() -> None:
     subject, bare = attack((0.6, 0.2), clean=0.95), attack((0.1, 0.0), classifier="bare", clean=0.98)
-    assert find("clean-accuracy", build_case(subject, undefended=bare)) == "WARN"
+    assert find("clean-accuracy", build_pipeline_runs(subject, undefended=bare)) == "WARN"
 
 
 def test_without_a_purifier_there_is_nothing_to_compare_it_with() -> None:
-    found = judge(build_case(SUBJECT, defended=False))
+    found = judge(build_pipeline_runs(SUBJECT, defended=False))
     for check in ("clean-accuracy", "undefended"):
         assert (found[check].status, found[check].sentence) == ("NOT RUN", "there is no purifier")
 
 
 def test_what_a_run_found_against_itself_stands() -> None:
     stuck = attack((0.6, 0.2), result={"loss_curve": ((0, 1.0), (10, 0.5))})
-    assert find("convergence", build_case(stuck, attack((0.6, 0.2), name="longer", steps=20))) == "FAIL"
+    assert find("convergence", build_pipeline_runs(stuck, attack((0.6, 0.2), name="longer", steps=20))) == "FAIL"
 
 
 def test_the_worst_come_first() -> None:
-    verdicts = [Verdict(check=status, status=status, sentence="") for status in ("PASS", "WARN", "NOT RUN", "FAIL")]
+    verdicts = [CheckResult(check=status, status=status, sentence="") for status in ("PASS", "WARN", "NOT RUN", "FAIL")]
     assert [verdict.status for verdict in find_worst(verdicts)] == ["FAIL", "WARN"]
 
 

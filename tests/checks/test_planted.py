@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from advae.attacks import ATTACKS
-from advae.checks import judge_run
+from advae.checks import check_run
 from advae.errors import AdvaeError
 from advae.evaluation.attacker import Attacker
 from advae.evaluation.evaluate import evaluate
-from advae.records import Verdict
+from advae.records import CheckResult
 from advae.threats import THREATS, Pipeline
 from tests.evaluation.test_evaluate import CLASSES, SIDE, make_recipe
 
@@ -42,14 +42,14 @@ def classify(images: Any) -> Any:
     return lambda z: 20.0 * (z @ weights + bias)
 
 
-def judge(pipeline: Pipeline, images: Any, method: str = "bim", **changes: Any) -> dict[str, Verdict]:
+def judge(pipeline: Pipeline, images: Any, method: str = "bim", **changes: Any) -> dict[str, CheckResult]:
     x, y = images
     recipe = make_recipe(method, **({"eps": (0.1, 0.3), "recipe_rev": 2} | changes))
     found = evaluate(THREATS[recipe.threat].view(pipeline), recipe, x, y)
-    return {verdict.check: verdict for verdict in judge_run(recipe, found.metrics)}
+    return {verdict.check: verdict for verdict in check_run(recipe, found.metrics)}
 
 
-def find_troubles(verdicts: dict[str, Verdict]) -> set[str]:
+def find_troubles(verdicts: dict[str, CheckResult]) -> set[str]:
     return {verdict.check for verdict in verdicts.values() if verdict.status in ("FAIL", "WARN")}
 
 

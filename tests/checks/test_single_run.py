@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from advae.checks import CHECKS, NOT_VALID, SINGLE, judge_run
+from advae.checks import CHECKS, NOT_VALID, SINGLE, check_run
 from advae.checks.single_run import SEARCH
 from advae.datasets import DATASETS
 from advae.records import DatasetRef, ImageRanges
@@ -175,7 +175,7 @@ def test_a_run_from_before_there_were_verdicts_is_judged_as_far_as_it_goes() -> 
     absent |= {"class_counts", "predicted_counts", "test_counts", "classes_predicted", "image_ranges"}
     missing = {"norm_max", "pixel_range", "finite", "accuracy_8bit", "loss_curve", "lost_fraction"}
     row = attack((0.6, 0.2), metrics=dict.fromkeys(absent), result=dict.fromkeys(missing))[0]
-    found = {verdict.check: verdict for verdict in judge_run(row.recipe, row.metrics)}
+    found = {verdict.check: verdict for verdict in check_run(row.recipe, row.metrics)}
     not_run = {check for check, verdict in found.items() if verdict.status == "NOT RUN"}
     assert not_run == {"clean-accuracy", "convergence", "best-iterate", "logits", "proportion"}
     assert all(found[check].sentence for check in not_run)
@@ -199,7 +199,7 @@ def test_every_check_is_made_somewhere() -> None:
 def test_a_check_is_not_run_where_it_says_nothing_of_the_attack(changes: dict[str, Any], absent: set[str]) -> None:
     bad = {"zero_gradient_fraction": 1.0, "loss_curve": ((0, 1.0), (1, 0.5)), "lost_fraction": 0.5}
     row = attack((0.2, 0.6), metrics={"probabilities": True}, result=bad, **changes)[0]
-    told = {verdict.check: verdict for verdict in judge_run(row.recipe, row.metrics)}
+    told = {verdict.check: verdict for verdict in check_run(row.recipe, row.metrics)}
     assert {check for check in {"gradients", *SEARCH} if told[check].status == "NOT RUN"} == absent
     assert all(row.recipe.method in told[check].sentence for check in absent)
 

@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from advae.checks import Attacked, find_strongest, group_by_samples, pick_strongest
+from advae.checks import ScoredRun, find_strongest, group_by_samples, pick_strongest
 from advae.records import find_eps, key_eps, unite_eps
 from tests.checks.builder import attack
 
 
-def make(left: float, *, n: int = 1000, eps: float = 0.3, name: str = "", **changes: Any) -> Attacked:
+def make(left: float, *, n: int = 1000, eps: float = 0.3, name: str = "", **changes: Any) -> ScoredRun:
     """Return a run at one eps."""
     return attack((left,), eps=(eps,), n=n, name=name or f"{changes.get('method', 'bim')} {n}", **changes)[0]
 
 
-def break_all(row: Attacked, ids: int) -> Attacked:
+def break_all(row: ScoredRun, ids: int) -> ScoredRun:
     """Return a row on the first samples, none of which survives."""
     chosen = slice(0, ids)
     wrong = (row.labels[chosen] + 1) % 10
@@ -94,7 +94,7 @@ OFTEN = make(0.0, method="pgd", steps=80, restarts=5, name="often")
     ],
 )
 def test_equals_are_told_apart_by_how_they_search(
-    rows: list[Attacked], asked: tuple[str, ...], strongest: Attacked
+    rows: list[ScoredRun], asked: tuple[str, ...], strongest: ScoredRun
 ) -> None:
     for order in (rows, rows[::-1]):
         assert pick_strongest(order, asked) is strongest

@@ -18,7 +18,7 @@ from advae.identity import SAMPLES
 from advae.records import ADVERSARIAL, OUTCOMES, Dataset
 from advae.registry import Registry
 from advae.sampling import choose_samples
-from advae.threats import LADDER
+from advae.threats import THREATS_BY_KNOWLEDGE
 from advae.workflows import attacking
 from tests.calls import Outcome, call, succeed
 from tests.conftest import Trained
@@ -42,7 +42,7 @@ def test_all_climbs_the_ladder_on_the_same_samples(home: Path, trained: Trained)
     assert outcome.code == 0, outcome.err
     assert taken == set(), "gc would take what is needed later"
     runs = outcome.json["runs"]
-    assert [run["threat"] for run in runs] == list(LADDER)
+    assert [run["threat"] for run in runs] == list(THREATS_BY_KNOWLEDGE)
     assert {run["n"] for run in runs} == {60}
     assert {run["clean_accuracy"] for run in runs} == {runs[0]["clean_accuracy"]}
     by_threat = {run["threat"]: run for run in runs}

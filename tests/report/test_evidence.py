@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from advae.records import Manifest, Verdict
+from advae.records import CheckResult, Manifest
 from advae.report import build_verdict_table, compare_runs, judge_classifier, list_all_failures, list_failures
 from advae.report.analysis.confusion import score_runs
 from advae.report.analysis.findings import answer
@@ -281,7 +281,9 @@ def test_a_stored_failure_of_an_attack_without_gradients_is_read_as_not_run(lab:
     lab.add_run(classifier, judged=True)
     run = lab.add_run(classifier, method="square", threat="black-box", steps=None, queries=1000, judged=True)
     recipe, metrics = run.as_run()
-    bad = Verdict(check="gradients", status="FAIL", sentence="for 100.00 % of the samples the first gradient is zero")
+    bad = CheckResult(
+        check="gradients", status="FAIL", sentence="for 100.00 % of the samples the first gradient is zero"
+    )
     stored = tuple(bad if one.check == "gradients" else one for one in metrics.verdicts)
     arrays = {name: lab.registry.read_arrays(run, name) for name in ("outcomes.npz", "samples.npz")}
     old = metrics.model_copy(update={"verdicts": stored})

@@ -13,7 +13,7 @@ import pytest
 from advae.errors import CorruptError
 from advae.experiments.paper.section import find_counterparts
 from advae.metrics import wilson_interval
-from advae.records import Manifest, Verdict
+from advae.records import CheckResult, Manifest
 from advae.report import compare_runs, list_failures
 from advae.report.data.runs import open_run
 from tests.calls import call
@@ -92,7 +92,9 @@ def test_a_forged_run_is_refused_by_name_and_left_out_by_id(
 
 def test_a_stored_verdict_is_not_shown_but_judged_again(lab: Lab, tmp_path: Path) -> None:
     run = add_bad(lab, found={"probabilities": True})
-    praise = tuple(Verdict(check=check, status="PASS", sentence="all is well") for check in ("logits", "unheard-of"))
+    praise = tuple(
+        CheckResult(check=check, status="PASS", sentence="all is well") for check in ("logits", "unheard-of")
+    )
     for verdicts in (praise, ()):
         forged = forge(lab, run, metrics={"verdicts": verdicts})
         assert any("logits FAIL" in reason for reason in list_failures(compare_runs(lab.registry, [forged])))

@@ -13,7 +13,7 @@ from advae.records import Manifest
 from advae.report import compare_runs
 from advae.report.analysis.illusion_gap import explain_gap, find_gaps
 from advae.report.analysis.threat_comparison import build_ladder, tabulate_ladder
-from advae.threats import LADDER
+from advae.threats import THREATS_BY_KNOWLEDGE
 from tests.report_fixtures import Lab, print_summary, read_files
 
 
@@ -103,7 +103,7 @@ def test_the_ladder_climbs_from_noise_to_black_box_with_the_worst_of_each(lab: L
     lab.add_run(classifier, keep=(0.0, 0.0), valid=False)
     (pipeline,) = compare_runs(lab.registry, lab.registry.entries("run")).pipelines
     rungs = {rung.threat: rung for rung in build_ladder(pipeline)}
-    assert tuple(rungs) == LADDER
+    assert tuple(rungs) == THREATS_BY_KNOWLEDGE
     adaptive = rungs["adaptive"].worst["linf", 0.3]
     assert adaptive is not None
     assert adaptive.run.id == worst.id
@@ -135,7 +135,7 @@ def test_samples_that_differ_within_a_ladder_are_named(lab: Lab, classifier: Man
 def test_the_ladder_is_in_every_document(lab: Lab, pair: list[Manifest], tmp_path: Path) -> None:
     files = read_files(lab, pair, tmp_path)
     ladders = {one["autoencoder"] is None: one["ladder"] for one in json.loads(files["json"])["pipelines"]}
-    assert [rung["threat"] for rung in ladders[False]] == [*LADDER]
+    assert [rung["threat"] for rung in ladders[False]] == [*THREATS_BY_KNOWLEDGE]
     assert ladders[False][5]["worst"][0]["accuracy"] == accuracy_of(pair[1], 0)
     assert "what the attacker knows" in files["html"]
     assert "what the attacker knows" in files["md"]

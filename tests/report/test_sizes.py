@@ -15,8 +15,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from advae.checks.across_runs import TOGETHER
-from advae.checks.evidence import Case
-from advae.records import Verdict
+from advae.checks.evidence import PipelineRuns
+from advae.records import CheckResult
 from advae.report import describe_schema
 from tests import report_fixtures
 from tests.report_fixtures import DIGITS, Lab, read_files
@@ -64,7 +64,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each check that compares runs is made."""
     counts: Counter[str] = Counter()
 
-    def count(name: str, check: Callable[[Case], Verdict]) -> Callable[[Case], Verdict]:
+    def count(name: str, check: Callable[[PipelineRuns], CheckResult]) -> Callable[[PipelineRuns], CheckResult]:
         return lambda case: counts.update([name]) or check(case)
 
     for name, check in TOGETHER.items():

@@ -9,7 +9,7 @@ import pytest
 
 from advae.attacks import ATTACKS
 from advae.requests import AttackRequest, note_zero
-from advae.threats import LADDER, THREATS
+from advae.threats import THREATS, THREATS_BY_KNOWLEDGE
 from advae.workflows.attack_selection import climb, list_checks, list_undefended
 
 SIDE = 8
@@ -32,8 +32,8 @@ def name(requests: list[AttackRequest]) -> list[tuple[str, str]]:
 
 def test_all_is_every_rung_in_order_each_with_the_attack_that_fits() -> None:
     climbed = climb_quietly(ask("bim", "all", limit=50, seed=3))
-    assert [request.threat for request in climbed] == list(LADDER)
-    assert {request.threat: request.method for request in climbed} == dict.fromkeys(LADDER, "bim") | {
+    assert [request.threat for request in climbed] == list(THREATS_BY_KNOWLEDGE)
+    assert {request.threat: request.method for request in climbed} == dict.fromkeys(THREATS_BY_KNOWLEDGE, "bim") | {
         "noise": "noise",
         "black-box": "square",
     }
@@ -51,7 +51,7 @@ def test_without_a_purifier_only_what_it_has_is_climbed() -> None:
 
 def test_two_methods_make_one_run_of_noise_and_of_queries() -> None:
     climbed = climb_quietly(ask("fgsm", "all"), ask("bim", "all"))
-    assert len(climbed) == 2 * len(LADDER) - 2
+    assert len(climbed) == 2 * len(THREATS_BY_KNOWLEDGE) - 2
     assert len({*name(climbed)}) == len(climbed)
 
 

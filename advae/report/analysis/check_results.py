@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from advae.checks import CHECKS, Attacked, Case, judge_case, not_run, number_of
-from advae.records import Status, Verdict
+from advae.checks import CHECKS, PipelineRuns, ScoredRun, check_together, not_run, number_of
+from advae.records import CheckResult, Status
 from advae.report.data.contents import Comparison, Pipeline, Row
 from advae.report.data.runs import Measured, Run
 from advae.report.formats.word_tables import Grid, show_count
@@ -17,19 +17,19 @@ from advae.report.wording import NOT_ESTABLISHED, name_pipeline
 NO_SUBJECT = "needs a valid adaptive run"
 
 
-def judge_pipeline(pipeline: Pipeline) -> tuple[Verdict, ...]:
+def judge_pipeline(pipeline: Pipeline) -> tuple[CheckResult, ...]:
     """Return a verdict for each of CHECKS on the pipeline's headline number; NOT RUN where it has none."""
     if pipeline.subject is None:
         return tuple(not_run(name, NO_SUBJECT) for name in CHECKS)
     return judge_row(pipeline, pipeline.subject)
 
 
-def judge_row(pipeline: Pipeline, subject: Row) -> tuple[Verdict, ...]:
+def judge_row(pipeline: Pipeline, subject: Row) -> tuple[CheckResult, ...]:
     """Return a verdict for each of CHECKS on one of the pipeline's adaptive rows, beside all its others."""
     own = {(row.run.id, row.own.index): _open_row(row.own) for row in pipeline.rows}
     others = (Measured(run, index) for run in pipeline.undefended for index in range(len(run.recipe.eps)))
-    return judge_case(
-        Case(
+    return check_together(
+        PipelineRuns(
             subject=own[subject.run.id, subject.own.index],
             own=list(own.values()),
             undefended=[_open_row(other) for other in others],
@@ -39,9 +39,9 @@ def judge_row(pipeline: Pipeline, subject: Row) -> tuple[Verdict, ...]:
     )
 
 
-def _open_row(measured: Measured) -> Attacked:
+def _open_row(measured: Measured) -> ScoredRun:
     run, outcomes = measured.run, measured.run.outcomes
-    return Attacked(
+    return ScoredRun(
         id=run.id,
         recipe=run.recipe,
         metrics=run.metrics,
@@ -57,13 +57,13 @@ def _open_row(measured: Measured) -> Attacked:
 _GRAVITY: tuple[Status, ...] = ("FAIL", "WARN", "PASS", "NOT RUN")
 
 
-def count_verdicts(verdicts: Iterable[Verdict]) -> dict[Status, int]:
+def count_verdicts(verdicts: Iterable[CheckResult]) -> dict[Status, int]:
     """Return how many verdicts there are of each status, the gravest first."""
     statuses = [verdict.status for verdict in verdicts]
     return {status: statuses.count(status) for status in _GRAVITY}
 
 
-def summarize_verdicts(verdicts: Iterable[Verdict]) -> str:
+def summarize_verdicts(verdicts: Iterable[CheckResult]) -> str:
     """Return the counts in words, ``2 FAIL, 1 WARN, 9 PASS, 4 NOT RUN``."""
     return ", ".join(f"{count} {status}" for status, count in count_verdicts(verdicts).items() if count)
 
@@ -78,17 +78,17 @@ def describe_place(subject: Row) -> str:
     return f"{subject.id} at eps {subject.eps:.4g}{'' if subject.recipe.norm == 'linf' else ', L2'}"
 
 
-def tabulate_verdicts(name: str, verdicts: Iterable[Verdict]) -> Grid:
+def tabulate_verdicts(name: str, verdicts: Iterable[CheckResult]) -> Grid:
     """Return verdicts as a table."""
     return Grid(name, ("", "check", "status", "what was found"), tuple(_write_row(verdict) for verdict in verdicts))
 
 
-def describe_verdict(verdict: Verdict) -> dict[str, Any]:
+def describe_verdict(verdict: CheckResult) -> dict[str, Any]:
     """Return the place and question of a verdict's check."""
     return {"place": number_of(verdict.check), "question": CHECKS[verdict.check].question}
 
 
-def _write_row(verdict: Verdict) -> tuple[str, ...]:
+def _write_row(verdict: CheckResult) -> tuple[str, ...]:
     place, question = describe_verdict(verdict).values()
     return show_count(place), question, verdict.status, verdict.sentence
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from advae.checks import find_strongest
-from advae.records import Verdict
+from advae.records import CheckResult
 from advae.report.analysis.baseline_comparison import is_control
 from advae.report.analysis.headline_choice import group_by_kind
 from advae.report.data.commands import suggest_attack
@@ -85,12 +85,12 @@ class Standing:
         return self.oblivious.accuracy - self.adaptive.accuracy
 
     @property
-    def verdicts(self) -> tuple[Verdict, ...]:
+    def verdicts(self) -> tuple[CheckResult, ...]:
         """One for each of CHECKS, on the adaptive row."""
         return self.pipeline.verdicts
 
     @property
-    def failures(self) -> list[Verdict]:
+    def failures(self) -> list[CheckResult]:
         return self.pipeline.failures
 
     @property

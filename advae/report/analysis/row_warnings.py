@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from advae.checks import CHECKS, judge_alone
-from advae.records import Verdict
+from advae.checks import CHECKS, check_alone
+from advae.records import CheckResult
 from advae.report.data.contents import Row
 from advae.report.data.pairing import has_same_options
 from advae.report.data.runs import Measured, read_raw_range
@@ -44,14 +44,14 @@ def _collect_sentences(measured: Measured) -> dict[str, str]:
     return {check: found[check].sentence for check in CHECKS if check in found}
 
 
-def _judge_eps(measured: Measured) -> tuple[Verdict, ...]:
+def _judge_eps(measured: Measured) -> tuple[CheckResult, ...]:
     """Judge a run as if its only eps were this one."""
     run, result = measured.run, measured.result
     # Runs from before the range was measured under attack: that of the purifier's training images.
     behind = read_raw_range(run) if run.recipe.threat == "encoded" else None
     changes = {"results": (result,), "start_range": run.metrics.start_range or behind}
     metrics, recipe = run.metrics.model_copy(update=changes), run.recipe.model_copy(update={"eps": (result.eps,)})
-    return tuple(judge_alone(check, recipe, metrics) for check in AT_EPS)
+    return tuple(check_alone(check, recipe, metrics) for check in AT_EPS)
 
 
 def _note_encoded(measured: Measured) -> str | None:

@@ -12,7 +12,7 @@ from advae.checks import find_full_budget, find_strongest, rank_strength
 from advae.checks.single_run import WEAK
 from advae.checks.strongest import find_most
 from advae.metrics import mcnemar
-from advae.records import Manifest, Norm, RunRecipe, Verdict, key_eps
+from advae.records import CheckResult, Manifest, Norm, RunRecipe, key_eps
 from advae.report.data.runs import Measured, Run
 from advae.report.data.trained import Network
 from advae.report.formats.threat_models import INPUT_THREATS, place_threat
@@ -104,7 +104,7 @@ class Panel:
     """The verdicts on what the strongest adaptive attack leaves, one for each of CHECKS; subject: its row."""
 
     subject: Row
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[CheckResult, ...]
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Pipeline:
     undefended: tuple[Run, ...] = ()
     subject: Row | None = None
     shared: Terms | None = None
-    verdicts: tuple[Verdict, ...] = ()
+    verdicts: tuple[CheckResult, ...] = ()
     others: tuple[Panel, ...] = ()
     asked: tuple[str, ...] = ()
 
@@ -152,7 +152,7 @@ class Pipeline:
         return (Panel(self.subject, self.verdicts), *self.others) if self.subject else ()
 
     @property
-    def failures(self) -> list[Verdict]:
+    def failures(self) -> list[CheckResult]:
         """The failed checks of the headline number."""
         return [verdict for verdict in self.verdicts if verdict.status == "FAIL"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from advae.checks import identify_samples, judge_collapse, judge_run, show_size
+from advae.checks import check_collapse, check_run, identify_samples, show_size
 from advae.errors import CorruptError
 from advae.identity import SAMPLES
 from advae.metrics import measure_clean
@@ -92,7 +92,7 @@ class Run:
     @cached_property
     def collapsed(self) -> bool:
         """Whether one class is predicted whatever the image."""
-        return judge_collapse(self.recipe, self.metrics).status == "FAIL"
+        return check_collapse(self.recipe, self.metrics).status == "FAIL"
 
     @property
     def size(self) -> str:
@@ -212,7 +212,7 @@ def _complete_metrics(run: Run) -> RunMetrics:
     derived["classes_predicted"] = run.classifier.as_classifier()[1].classes_predicted
     absent = {name: value for name, value in derived.items() if getattr(run.metrics, name) is None}
     metrics = run.metrics.model_copy(update=absent)
-    return metrics.model_copy(update={"verdicts": judge_run(run.recipe, metrics)})
+    return metrics.model_copy(update={"verdicts": check_run(run.recipe, metrics)})
 
 
 def read_history(entry: Manifest) -> History | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from advae.errors import NotFoundError
-from advae.records import Manifest, Verdict
+from advae.records import CheckResult, Manifest
 from advae.report.analysis.check_results import (
     Failure,
     describe_subject,
@@ -37,7 +37,7 @@ class Judgement:
     """
 
     pipeline: Pipeline
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[CheckResult, ...]
     run: str | None
     eps: float | None
     failures: tuple[Failure, ...]

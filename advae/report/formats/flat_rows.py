@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from advae.experiments.paper.section import Counterpart, Found, find_counterparts
-from advae.records import Status, Verdict
+from advae.records import CheckResult, Status
 from advae.report.analysis.baseline_comparison import Contest, Match, find_contests
 from advae.report.analysis.check_results import count_elsewhere, count_verdicts, describe_verdict, summarize_stored
 from advae.report.analysis.confusion import Findings, name_groups
@@ -135,7 +135,7 @@ def list_stored_lines(findings: Findings) -> Iterator[Line]:
         yield from _list_verdicts(about, run.metrics.verdicts)
 
 
-def _list_verdicts(about: Line, verdicts: Iterable[Verdict]) -> Iterator[Line]:
+def _list_verdicts(about: Line, verdicts: Iterable[CheckResult]) -> Iterator[Line]:
     for verdict in verdicts:
         yield about | describe_verdict(verdict) | verdict.model_dump(mode="json")
 

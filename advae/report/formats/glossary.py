@@ -189,7 +189,7 @@ GLOSSARY: dict[str, str] = {
     "place": "The check's number in the list of checks; absent for a check of a later version.",
     "question": "What the check asks; absent for a check of a later version.",
     "JudgedVerdict.status": "PASS, WARN, FAIL, or NOT RUN where what it needs was not run.",
-    "Verdict.status": "PASS, WARN, FAIL, or NOT RUN where what it needs was not run.",
+    "CheckResult.status": "PASS, WARN, FAIL, or NOT RUN where what it needs was not run.",
     "other_norms": "The same in every other norm that the pipeline was attacked in.",
     "failures": "Every check that fails; `report --strict` and `attack --fail-under` count these.",
     "FailureEntry.eps": "The budget that it was found at; null for what a run stored, which is on all its eps.",

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from advae.experiments.paper.section import Counterpart, Found, find_counterparts
-from advae.records import RunRecipe, Verdict
+from advae.records import CheckResult, RunRecipe
 from advae.report.analysis.baseline_comparison import Contest, Match, find_contests
 from advae.report.analysis.check_results import count_verdicts, describe_verdict, list_all_failures
 from advae.report.analysis.confusion import Findings, Scores
@@ -161,7 +161,7 @@ def _describe_panel(panel: Panel) -> OtherNorm:
     return OtherNorm(norm=panel.subject.recipe.norm, subject=subject, verdicts=verdicts)
 
 
-def _describe_verdict(verdict: Verdict) -> JudgedVerdict:
+def _describe_verdict(verdict: CheckResult) -> JudgedVerdict:
     return JudgedVerdict(**describe_verdict(verdict), **verdict.model_dump())
 
 

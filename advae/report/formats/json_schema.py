@@ -9,6 +9,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from advae.records import (
     AutoencoderRecipe,
+    CheckResult,
     ClassifierRecipe,
     EpsResult,
     Norm,
@@ -18,7 +19,6 @@ from advae.records import (
     RunMetrics,
     RunRecipe,
     Status,
-    Verdict,
 )
 from advae.records.base import absent_unless_given
 from advae.report.formats.glossary import GLOSSARY
@@ -139,7 +139,7 @@ class _CheckFacts(Record):
     question: str | None = _absent_unless_given()
 
 
-class JudgedVerdict(Verdict, _CheckFacts):
+class JudgedVerdict(CheckResult, _CheckFacts):
     """What one check found of a pipeline."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from advae.checks import CHECKS, NOT_VALID, pick_strongest
-from advae.records import Verdict, key_eps
+from advae.records import CheckResult, key_eps
 from advae.report.analysis.check_results import count_verdicts, list_all_failures
 from advae.report.analysis.findings import answer
 from advae.report.analysis.illusion_gap import Gap, explain_gap, find_gaps, find_largest
@@ -185,14 +185,14 @@ def _quote(comparison: Comparison, width: int) -> Iterator[str]:
         yield _wrap(f"NOT RUN (on how many pipelines): {missing}", width)
 
 
-def _collect(standings: Sequence[Standing], check: str) -> list[tuple[Standing, Verdict]]:
+def _collect(standings: Sequence[Standing], check: str) -> list[tuple[Standing, CheckResult]]:
     """Return every pipeline's verdict of a check on the number that is shown, the gravest first."""
     order = [*COLOURS]
     told = [(standing, verdict) for standing in standings for verdict in standing.verdicts if verdict.check == check]
     return sorted(told, key=lambda one: order.index(one[1].status))
 
 
-def _quote_check(told: Sequence[tuple[Standing, Verdict]]) -> str:
+def _quote_check(told: Sequence[tuple[Standing, CheckResult]]) -> str:
     """Return the gravest verdict with the pipeline that it is about."""
     (standing, gravest), counts = told[0], count_verdicts(verdict for _, verdict in told)
     whose = f"{standing.name}, {name_attacked(standing.pipeline.first)}"

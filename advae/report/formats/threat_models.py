@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from advae.threats import LADDER, THREATS
+from advae.threats import THREATS, THREATS_BY_KNOWLEDGE
 
 ORDER = tuple(THREATS)
 """The threat models in the order of the report."""
@@ -23,7 +23,7 @@ def place_threat(name: str) -> tuple[int, str]:
 
 def list_rungs(*, defended: bool) -> list[str]:
     """Return the threat models that a classifier with, or without, a purifier has, the weakest attacker first."""
-    return [name for name in LADDER if defended or not THREATS[name].needs_purifier]
+    return [name for name in THREATS_BY_KNOWLEDGE if defended or not THREATS[name].needs_purifier]
 
 
 def find_method(name: str) -> str | None:
