@@ -1,4 +1,4 @@
-"""FGSM and BIM leave what foolbox's and ART's leave: the comparison of tests/benchmarks/peers, on digits."""
+"""FGSM and BIM are as strong as foolbox's and ART's: the comparison of tests/benchmarks/peers, on digits."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from advae.registry import Registry
 from advae.workflows import Workspace
 from tests.benchmarks.peers import (
     EPS,
-    TWINS,
+    SHARED_ATTACKS,
     Bound,
     Subject,
-    compare_twins,
+    compare_shared_attacks,
     find_bounds,
     import_peers,
     load_subject,
@@ -45,12 +45,12 @@ def subjects(workspace: Workspace, trained: Trained, digits: Dataset) -> dict[st
 
 @pytest.fixture(scope="module")
 def bounds(workspace: Workspace, subjects: dict[str, Subject]) -> dict[str, list[Bound]]:
-    return {name: find_bounds(compare_twins(workspace, subject)) for name, subject in subjects.items()}
+    return {name: find_bounds(compare_shared_attacks(workspace, subject)) for name, subject in subjects.items()}
 
 
-@pytest.mark.parametrize("method", TWINS)
+@pytest.mark.parametrize("method", SHARED_ATTACKS)
 @pytest.mark.parametrize("defence", DEFENCES)
-def test_cross_entropy_leaves_what_the_peers_leave(defence: str, method: str, bounds: dict[str, list[Bound]]) -> None:
+def test_with_cross_entropy_we_equal_the_peers(defence: str, method: str, bounds: dict[str, list[Bound]]) -> None:
     same = [bound for bound in bounds[defence] if bound.rule == "same" and bound.ours.attack == method]
     assert {(bound.peer.library, bound.ours.eps) for bound in same} == {
         (library, eps) for library in ("foolbox", "art") for eps in EPS["linf"]
@@ -58,9 +58,9 @@ def test_cross_entropy_leaves_what_the_peers_leave(defence: str, method: str, bo
     assert [str(bound) for bound in same if not bound.holds] == []
 
 
-@pytest.mark.parametrize("method", TWINS)
+@pytest.mark.parametrize("method", SHARED_ATTACKS)
 @pytest.mark.parametrize("defence", DEFENCES)
-def test_the_default_loss_leaves_no_more_than_a_peer(defence: str, method: str, bounds: dict[str, list[Bound]]) -> None:
+def test_with_the_default_loss_no_peer_is_stronger(defence: str, method: str, bounds: dict[str, list[Bound]]) -> None:
     above = [bound for bound in bounds[defence] if bound.rule == "never above" and bound.ours.attack == method]
     assert len(above) == 2 * len(EPS["linf"])
     assert [str(bound) for bound in above if not bound.holds] == []
@@ -70,7 +70,7 @@ def test_the_default_loss_leaves_no_more_than_a_peer(defence: str, method: str, 
     ("norm", "pixel", "inside"),
     [("linf", 0.1, True), ("linf", 0.10001, False), ("l2", 0.1, True), ("l2", 0.10001, False), ("linf", -0.1, False)],
 )
-def test_nobody_is_judged_outside_the_budget_or_the_range(norm: str, pixel: float, inside: bool) -> None:
+def test_images_outside_the_budget_or_the_range_are_not_scored(norm: str, pixel: float, inside: bool) -> None:
     black = np.zeros((2, 3, 3, 1), dtype=np.float32)
     moved = black.copy()
     moved[1, 2, 0, 0] = pixel
@@ -82,7 +82,7 @@ def test_nobody_is_judged_outside_the_budget_or_the_range(norm: str, pixel: floa
             measure_longest(subject, moved, norm, 0.1)
 
 
-def test_the_peers_are_imported_in_silence_and_leave_nothing_behind(tmp_path: Path) -> None:
+def test_the_peers_are_imported_in_silence_and_change_nothing(tmp_path: Path) -> None:
     """Not a word, no file in the user's home, no random state, filter or handler changed."""
     code = """
 import logging, os, random, warnings

@@ -1,55 +1,54 @@
-"""What the README shows is what is recorded, and what it names exists."""
+"""The documents show what is recorded, and what they name exists."""
 
 from __future__ import annotations
 
-import json
 import re
+from pathlib import Path
+
+import pytest
 
 from advae.attacks import ATTACKS
+from advae.checks import CHECKS
 from advae.cli.app import COMMANDS
 from advae.experiments import EXPLANATIONS, list_published
 from advae.models.autoencoders import AUTOENCODERS
+from advae.models.classifiers import CLASSIFIERS
 from advae.threats import THREATS
-from tests.benchmarks import performance, robust
-from tests.benchmarks.ladder import RESULTS as LADDER_RESULTS
+from tests.benchmarks import reproduction, robust, speed_tables, threat_models
 from tests.benchmarks.results_table import (
-    LADDER_BEGIN,
-    LADDER_END,
     README,
-    find_block,
+    RESULTS_README,
     is_far,
     is_lost,
     list_paper,
-    load_records,
-    render,
-    render_ladder,
+    load_record,
+    render_blocks,
+    replace_blocks,
 )
 
-
-def test_the_results_tables_are_made_from_the_records() -> None:
-    reproduction, seeds, ladder = load_records()
-    readme = README.read_text()
-    assert find_block(readme) == render(reproduction, seeds), "run tests.benchmarks.results_table"
-    assert find_block(readme, LADDER_BEGIN, LADDER_END) == render_ladder(ladder), "run tests.benchmarks.results_table"
+ROOT = README.parent
+DOCUMENTS = [README, RESULTS_README, *sorted((ROOT / ".github").rglob("*.md"))]
+MOST_LINES = 150
 
 
-def test_the_performance_table_is_made_from_the_record() -> None:
-    record = json.loads(performance.RESULTS.read_text())
-    block = find_block(README.read_text(), performance.BEGIN, performance.END)
-    assert block == performance.render_block(record), "run tests.benchmarks.results_table"
-    assert performance.FIGURE.exists()
+@pytest.mark.parametrize("path", [README, RESULTS_README], ids=["README", "results"])
+def test_the_tables_are_made_from_the_records(path: Path) -> None:
+    assert path.read_text() == replace_blocks(path), "run tests.benchmarks.results_table"
+    assert path in render_blocks()
 
 
-def test_the_robust_kinds_table_is_made_from_the_record() -> None:
-    record = json.loads(robust.RESULTS.read_text())
-    block = find_block(README.read_text(), robust.BEGIN, robust.END)
-    assert block == robust.render_block(record), "run tests.benchmarks.results_table"
-    assert [row["name"] for row in record["rows"]] == list(robust.CASES)
+def test_the_readme_is_short() -> None:
+    assert len(README.read_text().splitlines()) <= MOST_LINES
 
 
-def test_the_ladder_holds_what_it_is_there_to_show() -> None:
-    """Whoever knows of the defence breaks it; the paper's own protocol fails for its scale."""
-    rows = json.loads(LADDER_RESULTS.read_text())["rows"]
+def test_the_figure_of_scaling_and_all_robust_cases_are_recorded() -> None:
+    assert speed_tables.FIGURE.exists()
+    assert [row["name"] for row in load_record(robust.RESULTS)["rows"]] == list(robust.CASES)
+
+
+def test_an_adaptive_attacker_breaks_the_vanilla_autoencoder() -> None:
+    """And the paper's own protocol fails the check on the scale of its budget."""
+    rows = load_record(threat_models.RESULTS)["rows"]
     (adaptive,) = (
         row["accuracy"]
         for row in rows
@@ -63,7 +62,7 @@ def test_the_ladder_holds_what_it_is_there_to_show() -> None:
 
 def test_every_accuracy_of_the_paper_was_measured() -> None:
     """But where the training of the pipeline diverges, which is a result, too."""
-    document = load_records()[0]
+    document = load_record(reproduction.RESULTS)
     entries = list_paper(document)
     assert [entry["figure"] for entry in entries] == [one.figure for one in list_published()]
     assert [entry["figure"] for entry in entries if entry["adaptive"]["status"] != "measured"] == []
@@ -72,7 +71,7 @@ def test_every_accuracy_of_the_paper_was_measured() -> None:
 
 
 def test_what_differs_from_the_paper_is_explained() -> None:
-    document = load_records()[0]
+    document = load_record(reproduction.RESULTS)
     explained = {figure for figures in EXPLANATIONS for figure in figures}
     assert {one["figure"] for one in list_paper(document) if is_far(document, one)} - explained == set()
 
@@ -81,7 +80,7 @@ def test_our_attacks_are_as_strong_as_the_papers_and_our_networks_as_good() -> N
     """Attacked without autoencoder: at most two points above the paper; clean behind one: at most one point below."""
     weak = [
         (entry["figure"], side)
-        for entry in list_paper(load_records()[0])
+        for entry in list_paper(load_record(reproduction.RESULTS))
         for side in SIDES
         if entry["attack"] != "none"
         and entry["autoencoder"] == "none"
@@ -91,7 +90,7 @@ def test_our_attacks_are_as_strong_as_the_papers_and_our_networks_as_good() -> N
     ]
     poor = [
         entry["figure"]
-        for entry in list_paper(load_records()[0])
+        for entry in list_paper(load_record(reproduction.RESULTS))
         if entry["attack"] == "none" and entry["autoencoder"] != "none" and entry["figure"] != OUT_OF_REACH
         if entry["adaptive"]["accuracy"] < entry["accuracy"] - 0.01
     ]
@@ -103,10 +102,33 @@ OUT_OF_REACH = 8
 """The figure that repeats figure 7 by mistake: logistic regression cannot reach it."""
 
 
+def read_all() -> str:
+    return "\n".join(path.read_text() for path in DOCUMENTS)
+
+
 def test_every_table_row_and_command_is_named() -> None:
-    text = README.read_text()
-    for name in (*AUTOENCODERS, *ATTACKS, *THREATS, *COMMANDS):
-        assert f"`{name}" in text or f" {name}" in text, name
+    text = read_all()
+    for name in (*AUTOENCODERS, *CLASSIFIERS, *ATTACKS, *THREATS, *CHECKS):
+        assert f"`{name}`" in text, name
+    assert [name for name in COMMANDS if f"`advae {name}" not in README.read_text()] == []
+
+
+def test_every_command_and_option_that_is_shown_exists() -> None:
+    """Words after ``advae`` in code are commands, and every long option is offered by one of them."""
+    shown = [
+        line
+        for path in DOCUMENTS
+        if path.name != "CHANGELOG.md"
+        for block in re.findall(r"```sh\n(.*?)```", path.read_text(), re.DOTALL)
+        for line in re.findall(r"(?<![\w./-])advae ([^|&\n)#]*)", block)
+    ]
+    assert len(shown) > 30
+    assert {line.split()[0] for line in shown} - {*COMMANDS} == set()
+    source = "".join(path.read_text() for path in (ROOT / "advae").rglob("*.py"))
+    found = {*re.findall(r"[\w-]+", source)}
+    options = {option for line in shown for option in re.findall(r"--[a-z][a-z-]+", line)}
+    unknown = {option for option in options if not {option, option[2:].replace("-", "_")} & found}
+    assert unknown == set()
 
 
 def test_there_is_one_block_for_each_set_up() -> None:
@@ -114,17 +136,54 @@ def test_there_is_one_block_for_each_set_up() -> None:
         assert len(re.findall(rf"<!-- setup: {name} -->\s*```sh\n.*?```", README.read_text(), re.DOTALL)) == 1
 
 
-def test_every_file_that_a_document_names_exists() -> None:
-    root = README.parent
-    documents = [README, *(root / ".github").rglob("*.md")]
-    named = {name for document in documents for name in re.findall(r"tests/[\w/]+\.\w+", document.read_text())}
-    assert len(named) > 5
-    assert [name for name in sorted(named) if not (root / name).is_file()] == []
+def make_anchors(text: str) -> set[str]:
+    """Return the anchors of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_resolves(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
+        if target.startswith("https://"):
+            continue
+        name, _, anchor = target.partition("#")
+        linked = (path.parent / name).resolve() if name else path
+        assert linked.exists(), target
+        assert not anchor or anchor in make_anchors(linked.read_text()), target
+
+
+def test_every_file_and_module_that_a_document_names_exists() -> None:
+    text = read_all()
+    files = {*re.findall(r"\b((?:tests|advae|completions)/[\w/]+\.\w+)", text)}
+    modules = {*re.findall(r"python -m (tests\.[\w.]*\w)", text)}
+    assert len(files) > 10
+    assert len(modules) > 5
+    assert [name for name in sorted(files) if not (ROOT / name).is_file()] == []
+    paths = {module: ROOT / module.replace(".", "/") for module in modules}
+    assert [module for module, path in paths.items() if not (path.with_suffix(".py").is_file() or path.is_dir())] == []
+
+
+def test_the_architecture_names_every_room_in_order() -> None:
+    from tests.test_architecture import LAYERS
+
+    text = (ROOT / ".github" / "ARCHITECTURE.md").read_text()
+    cells = [re.match(r"\| ((?:`\w+`(?:, )?)+) \|", line) for line in text.splitlines()]
+    named = [{*re.findall(r"`(\w+)`", cell[1])} for cell in cells if cell]
+    assert named == [layer for layer in LAYERS if layer != {"__main__"}]
+
+
+def test_every_table_that_the_architecture_names_exists() -> None:
+    text = (ROOT / ".github" / "ARCHITECTURE.md").read_text()
+    rows = re.findall(r"^\| [\w' ]+ \| `([A-Z_]+)` \| `(advae/[\w/]+\.py)` \|$", text, re.MULTILINE)
+    assert len(rows) > 5
+    missing = [(table, name) for table, name in rows if not re.search(rf"^{table}\b", (ROOT / name).read_text(), re.M)]
+    assert missing == []
 
 
 def test_every_test_that_security_names_exists() -> None:
-    text = (README.parent / ".github" / "SECURITY.md").read_text()
-    files = {path.name: path.read_text() for path in (README.parent / "tests").rglob("test_*.py")}
+    text = (ROOT / ".github" / "SECURITY.md").read_text()
+    files = {path.name: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
     named = re.findall(r"`(?:tests/(?:\w+/)*)?(test_\w+\.py)(?:::(\w+))?`", text)
     assert len(named) > 50
     assert [one for one in named if f"def {one[1]}" not in files.get(one[0], "")] == []

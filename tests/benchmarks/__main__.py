@@ -1,10 +1,10 @@
-"""Measure speed, memory and start, beside the peers, in one go; print a table of ratios and record it.
+"""Measure speed, memory and start, beside the peers, in one go; print tables of ratios and record them.
 
     python -m tests.benchmarks --data-dir DIR --home DIR [--only SECTION[,...]] [--out FILE]
 
 Half an hour on two cores, which should do nothing else meanwhile. --home keeps the networks that are attacked, trained
 where they are missing. The record goes to tests/benchmarks/results/performance.json, from which ``results_table`` makes
-the README's table, and a figure of the scaling beside it. Exit code 1 where a target is missed.
+the tables of results/README.md, and a figure of the scaling beside it. Exit code 1 where a target is missed.
 """
 
 from __future__ import annotations
@@ -20,31 +20,39 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import crafting, fitting, linear, memory, publishing, scaling, starting
+from tests.benchmarks import (
+    attack_speed,
+    linear_attack_speed,
+    memory,
+    registry_throughput,
+    scaling,
+    startup_time,
+    training_speed,
+)
 from tests.benchmarks.machine import describe_machine, describe_processor
-from tests.benchmarks.performance import FIGURE, RESULTS, render
-from tests.benchmarks.rows import Section, list_missed
-from tests.benchmarks.setting import SEED, Setting, train_all
+from tests.benchmarks.measurements import Section, list_missed
+from tests.benchmarks.speed_tables import FIGURE, RESULTS, render_sections
+from tests.benchmarks.workload import SEED, Workload, train_all
 
 PEERS = ("foolbox", "adversarial-robustness-toolbox", "cleverhans")
 
 
-def _measure_memory(setting: Setting) -> Section:
-    if setting.data_dir is None:
+def _measure_memory(workload: Workload) -> Section:
+    if workload.data_dir is None:
         raise SystemExit("memory is measured on MNIST: --data-dir is missing")
-    return memory.measure(setting.data_dir)
+    return memory.measure(workload.data_dir)
 
 
-SECTIONS: dict[str, Callable[[Setting], Section]] = {
-    "bim": crafting.measure_bim,
-    "precision": crafting.measure_precision,
-    "sweep": crafting.measure_sweep,
-    "training": fitting.measure,
-    "linear": linear.measure,
+SECTIONS: dict[str, Callable[[Workload], Section]] = {
+    "bim": attack_speed.measure_bim,
+    "precision": attack_speed.measure_precision,
+    "sweep": attack_speed.measure_sweep,
+    "training": training_speed.measure,
+    "linear": linear_attack_speed.measure,
     "scaling": scaling.measure,
     "memory": _measure_memory,
-    "start": lambda setting: starting.measure(),
-    "publishing": lambda setting: publishing.measure(),
+    "start": lambda workload: startup_time.measure(),
+    "publishing": lambda workload: registry_throughput.measure(),
 }
 
 
@@ -57,21 +65,21 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     data_dir = Path(options.data_dir) if options.data_dir else None
-    setting = Setting(options.home, data_dir)
+    workload = Workload(options.home, data_dir)
     # In processes of their own: what this one holds would be counted with each of the contenders.
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         processor = pool.submit(describe_processor).result()
-        pool.submit(train_all, setting).result()
+        pool.submit(train_all, workload).result()
     versions = {name: metadata.version(name) for name in PEERS}
     record: dict[str, Any] = {**describe_machine(), "peers": versions, **processor, "seed": SEED, "sections": {}}
     if options.out.exists() and options.only != parser.get_default("only"):
         record["sections"] = json.loads(options.out.read_text())["sections"]
     missed = []
     for name in options.only.split(","):
-        section = SECTIONS[name](setting)
+        section = SECTIONS[name](workload)
         missed += list_missed([section])
         record["sections"][name] = section.describe()
-        print("\n".join(render({**record, "sections": {name: record["sections"][name]}})), flush=True)
+        print("\n".join(render_sections({**record, "sections": {name: record["sections"][name]}})), flush=True)
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(record, indent=1) + "\n")
     if "scaling" in record["sections"]:

@@ -1,4 +1,4 @@
-"""What a reader needs to know of the machine to compare numbers."""
+"""Description of the machine that numbers were measured on."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def describe_machine() -> dict[str, Any]:
 
 
 FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve")
-"""Of processors, that decide how fast their matrix products are."""
+"""Processor features that decide the speed of matrix products."""
 
 
 def describe_processor() -> dict[str, Any]:
-    """Return what TensorFlow computes on, and which of FEATURES the processor says that it has."""
+    """Return what TensorFlow computes on, and which of FEATURES the processor has."""
     try:
         words = set(Path("/proc/cpuinfo").read_text().split())
     except OSError:

@@ -1,4 +1,4 @@
-"""How much memory each command takes at its peak: whole processes, beside one that only starts TensorFlow."""
+"""Peak memory of each command: whole processes, beside one that only starts TensorFlow."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.benchmarks.rows import Measured, Section, Target
+from tests.benchmarks.measurements import Measured, Section, Target
 
-ROOM = 500_000_000
-DATASET = 70_000 * (784 * 4 + 8)
+HEADROOM = 500_000_000
+"""Bytes that a command may take beyond TensorFlow and the dataset."""
+
+DATASET_BYTES = 70_000 * (784 * 4 + 8)
 """Bytes of MNIST in memory once: float32 images, int64 labels."""
 
 START = "from advae.backend import start_tensorflow; start_tensorflow()"
@@ -65,18 +67,18 @@ def measure(data_dir: Path, *, only: Collection[str] | None = None, dataset: str
             for command, arguments in list_commands(folder, data_dir, dataset=dataset).items()
             if only is None or command in only
         ]
-    bound = (base.peak_memory or 0) + DATASET + ROOM
+    bound = (base.peak_memory or 0) + DATASET_BYTES + HEADROOM
     return Section(
         name="memory",
         work=f"peak resident memory of whole processes on {dataset}; 10,000 images each where it attacks",
         measured=(base, *measured),
         targets=tuple(Target(f"{one.name}, bytes", one.peak_memory, "at most", bound) for one in measured),
-        numbers={"dataset": DATASET, "room": ROOM},
+        numbers={"dataset": DATASET_BYTES, "room": HEADROOM},
     )
 
 
 def _run(name: str, arguments: list[str], environment: dict[str, str]) -> Measured:
-    """Return what a process took. Raises RuntimeError where it failed."""
+    """Return the time and memory of a process. Raises RuntimeError where it failed."""
     command = [sys.executable, "-c", LAUNCH, sys.executable, *arguments]
     start = time.perf_counter()
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

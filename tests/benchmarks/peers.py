@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.peers --data-dir DIR --home DIR
 
-All three see the same images, and the same code judges what they propose: the predictions of the exported ``.keras``
-model, loaded in plain Keras. Networks are kept in --home, attacks are run anew. Every number and every broken bound
-goes to tests/benchmarks/results/peers.json; exit code 1 where a bound is broken.
+All three attack the same images, and the same code scores their adversarial examples: by the predictions of the
+exported ``.keras`` model, loaded in plain Keras. Networks are kept in --home, attacks are run anew. Every
+number and every broken bound goes to tests/benchmarks/results/peers.json; exit code 1 where a bound is broken.
 """
 
 from __future__ import annotations
@@ -47,26 +47,26 @@ EPS: dict[str, tuple[float, ...]] = {"linf": (0.1, 0.3), "l2": (1.5,)}
 TOLERANCE = 1e-6
 """What float32 rounding may add to a perturbation, or to the range."""
 
-TWINS = ("fgsm", "bim")
+SHARED_ATTACKS = ("fgsm", "bim")
 """The attacks that all three libraries have."""
 
 STRONGEST = ("worst",)
-"""Ours that no peer may beat."""
+"""Our attacks that no attack of a peer may beat."""
 
-SAME, STRONG = 0.005, 0.01
-"""How far twins may lie apart, and how far our strongest attack may lie above any peer's, in accuracy."""
+SHARED_TOLERANCE, STRONGEST_TOLERANCE = 0.005, 0.01
+"""Allowed difference in robust accuracy of the same attack, and of our strongest attack above any peer's."""
 
 BIM_STEPS = 10
 PGD_STEPS, PGD_STRIDE = 40, 2.5
-"""Steps, and how far they lead together in units of eps; as our ``pgd`` has them."""
+"""Iterations, and the sum of their step sizes in units of eps; as our ``pgd`` has them."""
 
 
 # ---------------------------------------------------------------- the peers
 
 
 @contextmanager
-def _guests() -> Iterator[None]:
-    """Keep to themselves what the peers do when they are imported.
+def _quiet_imports() -> Iterator[None]:
+    """Contain the side effects of importing the peers.
 
     ART writes ~/.art/config.json and warns that there is no PyTorch; foolbox imports GitPython, which raises where
     there is no git, and a SciPy name that SciPy 2 no longer has.
@@ -80,7 +80,7 @@ def _guests() -> Iterator[None]:
 def import_peers() -> None:
     """Import foolbox and ART in silence. A second call does nothing."""
     start_tensorflow()
-    with _guests():
+    with _quiet_imports():
         import art  # noqa: F401
         import foolbox  # noqa: F401
     # ART configures a logger of this name for itself; what we log under it would go to stderr.
@@ -90,17 +90,25 @@ def import_peers() -> None:
 
 @dataclass(frozen=True)
 class Subject:
-    """An exported pipeline as plain Keras loads it, and what it is attacked on.
-
-    behind: kind of its purifier, or ``none``; images: float32 (n, side, side, 1) in [0, 1]; labels: int64 (n,).
-    """
+    """An exported pipeline as plain Keras loads it, and the images that are attacked."""
 
     dataset: str
+    """Name of the dataset."""
+
     behind: str
+    """Kind of its purifier, or ``none``."""
+
     id: str
+    """Of its classifier."""
+
     model: Any
+    """The Keras model: images to logits."""
+
     images: FloatArray
+    """float32 (n, side, side, 1) in [0, 1]."""
+
     labels: IntArray
+    """int64 (n,)."""
 
 
 def wrap_for_foolbox(subject: Subject) -> Any:
@@ -117,8 +125,8 @@ def wrap_for_art(subject: Subject) -> Any:
     """Return the model as ART takes it: a ``loss_object`` over logits is all that its attacks need.
 
     Its gradient is that of the whole batch's loss: the sum here, not Keras' default, the mean. Divided by the number
-    of images, the smallest gradients leave the range of float32, their sign is 0, and those images stand still: with
-    the mean, BIM at eps 0.3 on 1,000 images of MNIST leaves 28.7 % instead of the 28.1 % of all the others.
+    of images, the smallest gradients leave the range of float32, their sign is 0, and those images do not change: with
+    the mean, the robust accuracy under BIM at eps 0.3 on 1,000 images of MNIST is 28.7 % instead of 28.1 %.
     """
     import keras
     from art.estimators.classification import TensorFlowV2Classifier
@@ -134,15 +142,19 @@ def wrap_for_art(subject: Subject) -> Any:
 
 @dataclass(frozen=True)
 class Peer:
-    """A row of PEERS.
-
-    generate: (subject, eps) -> proposed images (n, side, side, 1); name: ours of the same name is its twin.
-    """
+    """A row of PEERS: one attack of another library."""
 
     library: str
+    """``foolbox`` or ``art``."""
+
     name: str
+    """The name of our attack that it is compared with."""
+
     generate: Callable[[Subject, float], FloatArray]
+    """(subject, eps) -> adversarial examples (n, side, side, 1)."""
+
     norm: str = "linf"
+    """Of eps: ``linf`` or ``l2``."""
 
 
 def _foolbox(name: str, class_name: str, norm: str = "linf", **options: Any) -> Peer:
@@ -203,15 +215,15 @@ PEERS = [
         stepsize=0.1,
     ),
 ]
-"""Who is compared with. Bounds, steps and loss are ours where the attack is ours too."""
+"""The attacks that ours are compared with. Bounds, steps and loss are those of our attack of the same name."""
 
 
-# ---------------------------------------------------------------- judging
+# ---------------------------------------------------------------- scoring
 
 
 @dataclass(frozen=True)
 class Score:
-    """What an attack left: robust accuracy, and the longest perturbation, on n images."""
+    """Robust accuracy and longest perturbation of an attack on n images."""
 
     dataset: str
     behind: str
@@ -231,7 +243,7 @@ class Score:
 
 
 def measure_accuracy(subject: Subject, images: FloatArray) -> float:
-    """Return the share of images that the exported model gives their label."""
+    """Return the accuracy of the exported model on some images."""
     import tensorflow as tf
 
     return float((decide(subject.model(tf.constant(images)).numpy()) == subject.labels).mean())
@@ -249,7 +261,7 @@ def measure_longest(subject: Subject, images: FloatArray, norm: str, eps: float)
     return longest
 
 
-def judge(
+def score(
     subject: Subject,
     images: FloatArray,
     *,
@@ -260,7 +272,7 @@ def judge(
     eps: float,
     seconds: float,
 ) -> Score:
-    """Return the score of proposed images, whoever proposes them. Raises ValueError as ``measure_longest`` does."""
+    """Return the score of proposed images of any library. Raises ValueError as ``measure_longest`` does."""
     return Score(
         subject.dataset,
         subject.behind,
@@ -281,7 +293,7 @@ def run_peer(subject: Subject, peer: Peer, eps: float) -> Score:
     start = time.perf_counter()
     images = peer.generate(subject, eps)
     seconds = time.perf_counter() - start
-    return judge(
+    return score(
         subject, images, library=peer.library, attack=peer.name, loss=None, norm=peer.norm, eps=eps, seconds=seconds
     )
 
@@ -304,7 +316,7 @@ def run_ours(workspace: Workspace, subject: Subject, method: str, loss: str | No
     proposed = workspace.registry.read_arrays(made, ADVERSARIAL)["x_adv"].reshape(-1, *subject.images.shape)
     loss = made.as_run()[0].loss
     return [
-        judge(subject, images, library="advae", attack=method, loss=loss, norm=norm, eps=eps, seconds=seconds)
+        score(subject, images, library="advae", attack=method, loss=loss, norm=norm, eps=eps, seconds=seconds)
         for eps, images in zip(EPS[norm], proposed, strict=True)
     ]
 
@@ -314,7 +326,7 @@ def run_ours(workspace: Workspace, subject: Subject, method: str, loss: str | No
 
 @dataclass(frozen=True)
 class Bound:
-    """What is held between a score of ours and one of a peer's, on the same images at the same eps.
+    """A bound between a score of ours and one of a peer's, on the same images at the same eps.
 
     rule: ``same``, within ``allowed`` of each other; ``never above`` by more than ``allowed``.
     """
@@ -348,9 +360,11 @@ def _bind(ours: Score, peer: Score) -> Iterator[Bound]:
     if (ours.norm, ours.eps) != (peer.norm, peer.eps):
         return
     if ours.attack in STRONGEST:
-        yield Bound("never above", ours, peer, STRONG)
+        yield Bound("never above", ours, peer, STRONGEST_TOLERANCE)
     elif ours.attack == peer.attack:
-        yield Bound("same", ours, peer, SAME) if ours.loss == "ce" else Bound("never above", ours, peer, 0.0)
+        yield (
+            Bound("same", ours, peer, SHARED_TOLERANCE) if ours.loss == "ce" else Bound("never above", ours, peer, 0.0)
+        )
 
 
 # ---------------------------------------------------------------- the whole comparison
@@ -367,7 +381,7 @@ def train_pipelines(workspace: Workspace, dataset: str) -> dict[str, Manifest]:
 
 
 def load_subject(workspace: Workspace, classifier: Manifest, behind: str, data: Dataset) -> Subject:
-    """Return a classifier as its export says it is, with the first LIMIT test images."""
+    """Return a classifier, exported and loaded again, with the first LIMIT test images."""
     import keras
 
     side = data.ref.side
@@ -382,10 +396,14 @@ def load_subject(workspace: Workspace, classifier: Manifest, behind: str, data: 
     return Subject(data.ref.name, behind, classifier.id, model, images, data.y_test[:LIMIT])
 
 
-def compare_twins(workspace: Workspace, subject: Subject) -> list[Score]:
+def compare_shared_attacks(workspace: Workspace, subject: Subject) -> list[Score]:
     """Return the scores of the attacks that all three have; ours with cross-entropy, then with its default loss."""
-    ours = [score for name in TWINS for loss in ("ce", None) for score in run_ours(workspace, subject, name, loss)]
-    return ours + [run_peer(subject, peer, eps) for peer in PEERS if peer.name in TWINS for eps in EPS[peer.norm]]
+    ours = [
+        score for name in SHARED_ATTACKS for loss in ("ce", None) for score in run_ours(workspace, subject, name, loss)
+    ]
+    return ours + [
+        run_peer(subject, peer, eps) for peer in PEERS if peer.name in SHARED_ATTACKS for eps in EPS[peer.norm]
+    ]
 
 
 def compare_strongest(workspace: Workspace, subject: Subject) -> list[Score]:
@@ -394,7 +412,9 @@ def compare_strongest(workspace: Workspace, subject: Subject) -> list[Score]:
 
     ours = [score for name in STRONGEST for norm in EPS for score in run_ours(workspace, subject, name, None, norm)]
     keras.utils.set_random_seed(SEED)
-    return ours + [run_peer(subject, peer, eps) for peer in PEERS if peer.name not in TWINS for eps in EPS[peer.norm]]
+    return ours + [
+        run_peer(subject, peer, eps) for peer in PEERS if peer.name not in SHARED_ATTACKS for eps in EPS[peer.norm]
+    ]
 
 
 def compare_dataset(workspace: Workspace, name: str) -> Iterator[list[Score]]:
@@ -403,7 +423,7 @@ def compare_dataset(workspace: Workspace, name: str) -> Iterator[list[Score]]:
     for behind, classifier in train_pipelines(workspace, name).items():
         subject = load_subject(workspace, classifier, behind, data)
         clean = measure_accuracy(subject, subject.images)
-        scores = compare_twins(workspace, subject) + compare_strongest(workspace, subject)
+        scores = compare_shared_attacks(workspace, subject) + compare_strongest(workspace, subject)
         title = f"{name}, nn, purifier {behind}, {len(subject.images)} images, clean {clean:.4f}"
         print(f"\n{title}\n{render(scores)}", flush=True)
         yield scores

@@ -2,10 +2,10 @@
 
     python -m tests.benchmarks.reproduction --data-dir DIR --home DIR [--jobs N] [--datasets mnist,fashion-mnist]
 
-Hours on two cores; ``advae reproduce --dry-run`` foretells how many. It makes the cells of ``advae reproduce`` in the
-registry in --home, and so goes on where it was stopped, and where ``advae reproduce`` was. Activations are compared on
+Hours on two cores; ``advae reproduce --dry-run`` estimates how many. It makes the cells of ``advae reproduce`` in the
+registry in --home, and so continues where it, or ``advae reproduce``, was stopped. Activations are compared on
 MNIST alone, as in the paper. The JSON goes to tests/benchmarks/results/reproduction.json, from which ``results_table``
-makes the README's tables.
+makes tables of results/README.md.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ BIM, PGD = ("bim", 0.3), ("pgd", 0.3)
 
 
 def plan(dataset: str) -> Experiment:
-    """Return the paper's plan on one dataset, without what is compared on another only."""
+    """Return the paper's plan on one dataset, without the activations where they are not compared."""
     experiment = read_experiment().model_copy(update={"datasets": (dataset,)})
     if dataset in ACTIVATIONS_ON:
         return experiment
@@ -44,7 +44,7 @@ def plan(dataset: str) -> Experiment:
 
 
 def record(registry: Registry, surveyed: Survey, diverged: list[Finished]) -> dict[str, Any]:
-    """Return what the README shows of one dataset: the paper beside ours, threats beside each other, activations."""
+    """Return the record of one dataset: the paper beside ours, threat models beside each other, activations."""
     runs, purifiers = (
         [found for cell in surveyed.list_level(level) if (found := registry.find(cell.id))]
         for level in ("attacks", "autoencoders")

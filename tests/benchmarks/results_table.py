@@ -1,36 +1,33 @@
-"""Write the README's results tables from the records: ``python -m tests.benchmarks.results_table``."""
+"""Write results/README.md and the README's table from the records: ``python -m tests.benchmarks.results_table``."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from advae.experiments import EXPLANATIONS
 from advae.models.layers import PAPER_ACTIVATIONS
-from tests.benchmarks import performance, robust
-from tests.benchmarks.ladder import RESULTS as LADDER_RESULTS
-from tests.benchmarks.reproduction import ACTIVATIONS_ON, RESULTS
-from tests.benchmarks.seeds import RESULTS as SEEDS_RESULTS
+from tests.benchmarks import reproduction, robust, seeds, speed_tables, threat_models
+from tests.benchmarks.reproduction import ACTIVATIONS_ON
 
 README = Path(__file__).parent.parent.parent / "README.md"
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
-LADDER_BEGIN, LADDER_END = "<!-- ladder: begin -->", "<!-- ladder: end -->"
+RESULTS_README = reproduction.RESULTS.with_name("README.md")
 NAMES = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST"}
 KINDS = ("none", "vanilla", "sparse", "denoising", "variational")
+NOT_RECORDED = "not recorded"
 
 NEEDS_EXPLAINING = 0.05
-"""A difference to the paper from which on the README says why."""
+"""Difference to the paper, in accuracy, above which the tables explain it."""
 
 Document = dict[str, Any]
 
 
-def load_records() -> tuple[Document, Document, Document]:
-    """Return the records of the reproduction, of the seeds and of the ladder."""
-    reproduction, seeds, ladder = (json.loads(path.read_text()) for path in (RESULTS, SEEDS_RESULTS, LADDER_RESULTS))
-    return reproduction, seeds, ladder
+def load_record(path: Path) -> Document:
+    """Return a record."""
+    found: Document = json.loads(path.read_text())
+    return found
 
 
 def percent(rate: float | None) -> str:
@@ -38,7 +35,7 @@ def percent(rate: float | None) -> str:
 
 
 def behind(kind: str) -> str:
-    return "without autoencoder" if kind == "none" else f"behind {kind}"
+    return "undefended" if kind == "none" else f"behind {kind}"
 
 
 def list_paper(document: Document) -> list[Document]:
@@ -55,12 +52,12 @@ def is_lost(document: Document, entry: Document) -> bool:
 
 
 def is_far(document: Document, entry: Document) -> bool:
-    """Whether the README has to say why ours is another."""
+    """Whether the difference to the paper needs an explanation."""
     return is_lost(document, entry) or abs(entry["difference"]) > NEEDS_EXPLAINING
 
 
 def render_paper(document: Document) -> Iterator[str]:
-    """Yield the paper beside ours, every figure, and why what differs does."""
+    """Yield the paper beside ours, every figure, and the explanations of large differences."""
     yield "| figure | dataset | what was measured | paper | its protocol, ours | difference | adaptive, ours |"
     yield "| ---: | --- | --- | ---: | ---: | ---: | ---: |"
     for entry in list_paper(document):
@@ -92,29 +89,29 @@ def describe_eps(entry: Document) -> str:
 
 
 def render_threats(document: Document) -> Iterator[str]:
-    """Yield what the network keeps at the paper's budget behind each autoencoder, attacker by attacker."""
+    """Yield the network's robust accuracy at the paper's eps behind each autoencoder, by threat model."""
     yield "| `nn` | dataset | clean | `oblivious` | `adaptive` | `adaptive`, PGD | raw output, `encoded` |"
     yield "| --- | --- | ---: | ---: | ---: | ---: | ---: |"
     for dataset, one in document["datasets"].items():
         for kind in KINDS:
             clean = find_rows(one, kind, "bim", "adaptive")[0]["clean_accuracy"]
             attacks = (("bim", "oblivious"), ("bim", "adaptive"), ("pgd", "adaptive"))
-            cells = [percent(find_least(one, kind, method, threat)) for method, threat in attacks]
+            cells = [percent(find_lowest(one, kind, method, threat)) for method, threat in attacks]
             raw = find_rows(one, kind, "bim", "encoded", raw=True)
             cells.append(percent(raw[0]["accuracy"]) if raw else "diverged")
             if kind == "none":
-                # There is nothing to be ignorant of, and nothing to stand behind.
+                # Without a purifier, these threat models do not exist.
                 cells[0] = cells[-1] = ""
             yield f"| {behind(kind)} | {NAMES[dataset]} | {percent(clean)} | {' | '.join(cells)} |"
 
 
-def find_least(one: Document, kind: str, method: str, threat: str) -> float | None:
-    """Return what the strongest run of a method leaves: of two lengths, the longer."""
+def find_lowest(one: Document, kind: str, method: str, threat: str) -> float | None:
+    """Return the lowest robust accuracy of a method's runs, which differ in their iterations."""
     return min((row["accuracy"] for row in find_rows(one, kind, method, threat)), default=None)
 
 
 def find_rows(one: Document, kind: str, method: str, threat: str, *, raw: bool = False) -> list[Document]:
-    """Return the sides measured behind a kind of autoencoder, its raw output where asked for; ``none`` for none."""
+    """Return the rows measured behind a kind of autoencoder, with its raw output if ``raw``; ``none``: undefended."""
     rescale = {"none": None, "variational": "none"}.get(kind, "none" if raw else "intensity")
     rows = [row for row in one["threats"] if (row["method"], row["threat"]) == (method, threat)]
     if kind == "none":
@@ -144,43 +141,42 @@ def render_activations(document: Document) -> Iterator[str]:
             yield f"| {name_activations(network)} | {NAMES[dataset]} | {losses} |"
 
 
-def judge_activations(document: Document) -> str:
-    """Return where the mix that the paper chose stands among the activations compared, in words."""
+def rank_paper_activations(document: Document) -> str:
+    """Return the rank of the paper's activations among those compared, as a sentence."""
     names = [name_activations(network) for network in list_activations(document, ACTIVATIONS_ON[0])]
     place = names.index("the paper's mix") + 1
-    return f"Of {len(names)} the mix that the paper chose comes out in place {place}; the best is {names[0]}."
+    return f"The paper's mix has rank {place} of {len(names)}; the best is {names[0]}."
 
 
 def render_seeds(document: Document) -> Iterator[str]:
-    """Yield clean accuracy of the headline networks seed by seed."""
+    """Yield the range of clean accuracy over seeds of the headline networks."""
     rows = document["rows"]
-    seeds = sorted({row["seed"] for row in rows})
-    yield f"| `nn`, clean, % | dataset | {' | '.join(f'seed {seed}' for seed in seeds)} |"
-    yield "| --- | --- |" + " ---: |" * len(seeds)
+    yield "| `nn` | dataset | seeds | lowest | highest | range, points |"
+    yield "| --- | --- | ---: | ---: | ---: | ---: |"
     for dataset, name in NAMES.items():
         for kind in ("none", "vanilla"):
-            same = [row for row in rows if (row["dataset"], row["autoencoder"]) == (dataset, kind)]
-            cells = [percent(row["accuracy"]) for row in sorted(same, key=lambda row: int(row["seed"]))]
-            yield f"| {behind(kind)} | {name} | {' | '.join(cells)} |"
+            same = [row["accuracy"] for row in rows if (row["dataset"], row["autoencoder"]) == (dataset, kind)]
+            width = 100 * (max(same) - min(same))
+            cells = (behind(kind), name, str(len(same)), percent(min(same)), percent(max(same)), f"{width:.2f}")
+            yield f"| {' | '.join(cells)} |"
 
 
-def render(document: Document, seeds: Document) -> str:
-    """Return the README's results block, markers included."""
+def render_reproduction(document: Document) -> str:
+    """Return the block of the paper's figures, threat models and activations."""
     versions = document["versions"]
     parts = [
-        BEGIN,
         f"35 epochs, seed 0, 10,000 test images, TensorFlow {versions['tensorflow']}, Keras {versions['keras']}, "
         f"scikit-learn {versions['scikit-learn']}, {document['cores']} cores; accuracies in %. *Its protocol* is the "
         "paper's: raw output, the perturbation added behind the autoencoder (`encoded`), linear attacks neither "
         "projected nor clipped. *Adaptive* is an honest one: output rescaled to the image's intensity, the image "
-        "itself attacked within its budget by somebody who knows of the autoencoder; for clean images, the rescaled "
+        "itself attacked within its budget by an attacker who knows the autoencoder; for clean images, the rescaled "
         "output.",
         "",
         *render_paper(document),
         "",
-        "What the network keeps at eps 0.3, in %, depending on what the attacker knows: BIM with ten steps, and in the "
-        "column of PGD, on the first 1,000 test images, the stronger of 40 and 80 steps. `oblivious` measures secrecy, "
-        "not strength. Raw output and `encoded` is the paper's protocol:",
+        "Robust accuracy of the network at eps 0.3, in %, by threat model: BIM with ten steps, and in the column of "
+        "PGD, on the first 1,000 test images, the stronger of 40 and 80 steps. `oblivious` measures secrecy, not "
+        "strength. Raw output and `encoded` is the paper's protocol:",
         "",
         *render_threats(document),
         "",
@@ -189,59 +185,133 @@ def render(document: Document, seeds: Document) -> str:
         "",
         *render_activations(document),
         "",
-        judge_activations(document),
-        "",
-        "How far a number is luck, clean accuracy over seeds:",
-        "",
-        *render_seeds(seeds),
-        END,
+        rank_paper_activations(document),
     ]
     return "\n".join(parts)
 
 
-def render_ladder(document: dict[str, Any]) -> str:
-    """Return the README's ladder block, markers included."""
+def render_threat_models(document: Document) -> str:
+    """Return the block of one pipeline under every threat model."""
     rows = document["rows"]
     eps = sorted({row["eps"] for row in rows})
     head = " | ".join(f"eps {value:g}" for value in eps)
     lines = [
-        LADDER_BEGIN,
-        f"MNIST, `nn`, 35 epochs, seed 0, {rows[0]['n']:,} test images; correctly classified, in %. BIM on every rung "
-        "but `noise` and `black-box` (`square`, 1,000 queries); `worst` is the strongest attack that there is here.",
+        f"MNIST, `nn`, 35 epochs, seed 0, {rows[0]['n']:,} test images; accuracy in %. BIM under every threat model "
+        "but `noise` and `black-box` (`square`, 1,000 queries); `worst` is the strongest attack here.",
         "",
-        f"| pipeline | threat | {head} | checks that fail |",
+        f"| pipeline | threat model | {head} | failed checks |",
         "| --- | --- |" + " ---: |" * len(eps) + " --- |",
     ]
     for name in dict.fromkeys(row["autoencoder"] for row in rows):
         own = [row for row in rows if row["autoencoder"] == name]
-        where = "without autoencoder" if name == "none" else f"behind {name}"
-        lines.append(
-            f"| {where} | nobody attacks | " + " | ".join([percent(own[0]["clean_accuracy"])] * len(eps)) + " | |"
-        )
+        clean = " | ".join([percent(own[0]["clean_accuracy"])] * len(eps))
+        lines.append(f"| {behind(name)} | clean | {clean} |  |")
         for id_ in dict.fromkeys(row["id"] for row in own):
             run = {row["eps"]: row for row in own if row["id"] == id_}
             first = next(iter(run.values()))
             attack = f"`{first['threat']}`" + (", `worst`" if first["method"] == "worst" else "")
             cells = " | ".join(percent(run[value]["accuracy"]) for value in eps)
-            lines.append(f"| {where} | {attack} | {cells} | {', '.join(f'`{name}`' for name in first['failed'])} |")
-    return "\n".join([*lines, LADDER_END])
+            lines.append(
+                f"| {behind(name)} | {attack} | {cells} | {', '.join(f'`{one}`' for one in first['failed'])} |"
+            )
+    return "\n".join(lines)
 
 
-def find_block(readme: str, begin: str = BEGIN, end: str = END) -> str:
-    """Return the block that stands in the README. Raises ValueError where there is none."""
-    found = re.search(re.escape(begin) + r".*?" + re.escape(end), readme, re.DOTALL)
-    if not found:
-        raise ValueError(f"README.md has no block {begin} ... {end}")
-    return found.group()
+# ---------------------------------------------------------------- the README's table
+
+
+def render_overview(threats: Document, robust_kind: Document) -> str:
+    """Return the README's table: clean accuracy, and robust accuracy under an oblivious and an adaptive attacker."""
+    trained = next(row for row in robust_kind["rows"] if row["name"] == "mnist")
+    cells = [_summarize(threats, *one) for one in (("none", 0.1), ("vanilla", 0.1), ("vanilla", 0.3))]
+    lines = [
+        f"Accuracy in % on the {trained['n']:,} test images of MNIST, L-infinity; in brackets the 95 % interval:",
+        "",
+        "| pipeline | eps | clean | oblivious attacker | adaptive attacker | adaptive, strongest attack |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        *(f"| {' | '.join(row)} |" for row in (*cells, _summarize_robust(trained))),
+        "",
+        "Attacks are BIM with ten steps where no other is named; the strongest attack is `worst`. An oblivious "
+        "attacker does not know the autoencoder, an adaptive one does.",
+    ]
+    return "\n".join(lines)
+
+
+def _summarize(document: Document, name: str, eps: float) -> tuple[str, ...]:
+    """Return the cells of a pipeline of the threat models' record at an eps."""
+    rows = [row for row in document["rows"] if (row["autoencoder"], row["eps"]) == (name, eps)]
+    found = {(row["threat"], row["method"]): row for row in rows}
+    oblivious = found.get(("oblivious", "bim"))
+    return (
+        f"`nn` {behind(name)}",
+        f"{eps:g}",
+        percent(rows[0]["clean_accuracy"]),
+        percent(oblivious["accuracy"]) if oblivious else "",
+        percent(found["adaptive", "bim"]["accuracy"]),
+        _with_interval(found["adaptive", "worst"]),
+    )
+
+
+def _summarize_robust(row: Document) -> tuple[str, ...]:
+    """Return the cells of the robust kind."""
+    others = {other["threat"]: other for other in row["others"]}
+    cells = [_describe_other(others[name], row["n"]) if name in others else NOT_RECORDED for name in OTHER_THREATS]
+    name = f"`{row['classifier']}` behind robust"
+    return (name, f"{row['eps']:g}", percent(row["clean_accuracy"]), *cells, _with_interval(row))
+
+
+OTHER_THREATS = ("oblivious", "adaptive")
+
+
+def _describe_other(other: Document, n: int) -> str:
+    """Return a robust accuracy, with its attack and its images where they are not the table's."""
+    notes = [] if other["method"] == "bim" else [other["method"].upper()]
+    notes += [] if other["n"] == n else [f"first {other['n']:,} images"]
+    return percent(other["accuracy"]) + (f" ({', '.join(notes)})" if notes else "")
+
+
+def _with_interval(row: Document) -> str:
+    low, high = row["interval"]
+    return f"{percent(row['accuracy'])} [{percent(low)}, {percent(high)}]"
+
+
+# ---------------------------------------------------------------- blocks
+
+
+def render_blocks() -> dict[Path, dict[str, str]]:
+    """Return, for each file that holds tables, name -> text of its generated blocks."""
+    paper, threats = load_record(reproduction.RESULTS), load_record(threat_models.RESULTS)
+    trained = load_record(robust.RESULTS)
+    return {
+        README: {"overview": render_overview(threats, trained)},
+        RESULTS_README: {
+            "threat-models": render_threat_models(threats),
+            "robust": robust.render(trained),
+            "paper": render_reproduction(paper),
+            "seeds": "\n".join(render_seeds(load_record(seeds.RESULTS))),
+            "speed": speed_tables.render(load_record(speed_tables.RESULTS)),
+        },
+    }
+
+
+def replace_block(document: str, name: str, text: str) -> str:
+    """Return a document with one generated block replaced. Raises ValueError where it has none of that name."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, found, rest = document.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise ValueError(f"there is no block {begin} ... {end}")
+    return f"{before}{begin}\n{text}\n{end}{after}"
+
+
+def replace_blocks(path: Path) -> str:
+    """Return the text of a file with all its generated blocks made anew."""
+    document = path.read_text()
+    for name, text in render_blocks()[path].items():
+        document = replace_block(document, name, text)
+    return document
 
 
 if __name__ == "__main__":
-    text = README.read_text()
-    reproduction, seeds, ladder = load_records()
-    text = text.replace(find_block(text), render(reproduction, seeds))
-    text = text.replace(find_block(text, LADDER_BEGIN, LADDER_END), render_ladder(ladder))
-    speed = json.loads(performance.RESULTS.read_text())
-    text = text.replace(find_block(text, performance.BEGIN, performance.END), performance.render_block(speed))
-    defence = json.loads(robust.RESULTS.read_text())
-    text = text.replace(find_block(text, robust.BEGIN, robust.END), robust.render_block(defence))
-    README.write_text(text)
+    for file in render_blocks():
+        file.write_text(replace_blocks(file))

@@ -7,21 +7,21 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
-from tests.benchmarks.crafting import prepare_sweep
-from tests.benchmarks.rows import Section, Target
-from tests.benchmarks.setting import Setting
-from tests.benchmarks.turns import Contender, take_turns
+from tests.benchmarks.attack_speed import prepare_sweep
+from tests.benchmarks.contenders import Contender, take_turns
+from tests.benchmarks.measurements import Section, Target
+from tests.benchmarks.workload import Workload
 
 Sizes = dict[str, tuple[int, ...]]
 SIZES: Sizes = {"samples": (1250, 2500, 5000, 10_000), "steps": (5, 10, 20, 40), "eps": (1, 2, 4, 8)}
 
 
-def measure(setting: Setting, *, sizes: Sizes = SIZES, rounds: int = 3) -> Section:
-    """Return the seconds of a whole BIM attack at each size; what is not varied is 2,500 samples, 10 steps, one eps."""
+def measure(workload: Workload, *, sizes: Sizes = SIZES, rounds: int = 3) -> Section:
+    """Return the seconds of a whole BIM attack at each size; the defaults are 2,500 samples, 10 steps, one eps."""
     curves: dict[str, list[tuple[int, float]]] = {}
     targets = []
     for name, values in sizes.items():
-        found = take_turns([_contend(setting, name, value) for value in values], rounds=rounds)
+        found = take_turns([_make_contender(workload, name, value) for value in values], rounds=rounds)
         seconds = [median(one.seconds) for one in found]
         curves[name] = list(zip(values, seconds, strict=True))
         growth = max(after / before for before, after in pairwise(seconds))
@@ -31,14 +31,14 @@ def measure(setting: Setting, *, sizes: Sizes = SIZES, rounds: int = 3) -> Secti
     )
 
 
-def _contend(setting: Setting, name: str, value: int) -> Contender:
-    least = min(2500, len(setting.data.x_test))
+def _make_contender(workload: Workload, name: str, value: int) -> Contender:
+    least = min(2500, len(workload.data.x_test))
     options = {
         "n": value if name == "samples" else least,
         "steps": value if name == "steps" else 10,
         "eps": tuple((k + 1) / 20 for k in range(value if name == "eps" else 1)),
     }
-    return Contender(f"{value} {name}", prepare_sweep, {"setting": setting, **options})
+    return Contender(f"{value} {name}", prepare_sweep, {"workload": workload, **options})
 
 
 def draw(curves: dict[str, Sequence[Sequence[float]]], path: Path) -> None:

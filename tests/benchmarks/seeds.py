@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.seeds --data-dir DIR --home DIR [--seeds 3]
 
-Half an hour on two cores. The JSON goes to tests/benchmarks/results/seeds.json, from which ``results_table`` makes the
-README's table.
+Half an hour on two cores. The JSON goes to tests/benchmarks/results/seeds.json, from which ``results_table`` makes a
+table of results/README.md.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DATASETS = ("mnist", "fashion-mnist")
 
 
 def train(workspace: Workspace, dataset: str, kind: str, seed: int) -> dict[str, Any]:
-    """Return the row of one network. kind: of its autoencoder, or ``none``."""
+    """Return the record of one network. kind: of its autoencoder, or ``none``."""
     purifier = None
     if kind != "none":
         purifier = train_autoencoder(workspace, dataset, AutoencoderRequest(type=kind, seed=seed)).manifest.id

@@ -1,4 +1,4 @@
-"""What a benchmark of speed finds: contenders on the same work, and by how much one of them is ahead."""
+"""The records of a speed benchmark: contenders on the same work, and the targets that their ratios are held to."""
 
 from __future__ import annotations
 
@@ -9,26 +9,39 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Measured:
-    """One contender's work. seconds: of every round; peak_memory: bytes of its process, None where it is not its own.
-
-    quality: what the work came to, as an accuracy or a loss, by name; speed without it says nothing.
-    """
+    """The measurements of one contender."""
 
     name: str
+    """What the tables show it under."""
+
     seconds: tuple[float, ...]
+    """Duration of each round."""
+
     peak_memory: int | None = None
+    """Bytes of its process; None where it has no process of its own."""
+
     quality: dict[str, float] = field(default_factory=dict)
+    """Accuracy or loss of the work, by name: a speed without it says nothing."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A bound on one number of a section. got: None where it cannot be measured here, and then ``note`` says why."""
+    """A bound on one number of a section."""
 
     name: str
+    """What is bounded."""
+
     got: float | None
+    """The measured value; None where it cannot be measured on this machine."""
+
     rule: Literal["at least", "at most"]
+    """On which side of the bound the value has to be."""
+
     bound: float
+    """The bound, in the unit of the value."""
+
     note: str = ""
+    """Why the value could not be measured."""
 
     @property
     def met(self) -> bool | None:
@@ -37,26 +50,32 @@ class Target:
         return self.got >= self.bound if self.rule == "at least" else self.got <= self.bound
 
     @property
-    def verdict(self) -> str:
+    def outcome(self) -> str:
         return {True: "met", False: "missed", None: "not measured"}[self.met]
 
 
 @dataclass(frozen=True)
 class Section:
-    """One piece of work that all contenders did, in turns, in one run.
-
-    work: what was done, for readers; numbers: whatever else was measured, by name.
-    """
+    """One piece of work that all contenders did, in turns, in one run."""
 
     name: str
+    """What the tables show it under."""
+
     work: str
+    """What was done, for readers."""
+
     measured: tuple[Measured, ...] = ()
+    """One record a contender."""
+
     targets: tuple[Target, ...] = ()
+    """The bounds on ratios and qualities."""
+
     numbers: dict[str, Any] = field(default_factory=dict)
+    """Other measurements, by name."""
 
     def describe(self) -> dict[str, Any]:
         """Return the section for JSON."""
-        targets = [{**asdict(target), "verdict": target.verdict} for target in self.targets]
+        targets = [{**asdict(target), "outcome": target.outcome} for target in self.targets]
         return {**asdict(self), "targets": targets}
 
 

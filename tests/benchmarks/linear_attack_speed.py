@@ -1,21 +1,21 @@
-"""The paper's linear attack on logistic regression at many eps, beside a loop over images and the toolbox."""
+"""Speed of the paper's linear attack on logistic regression at many eps, beside a loop over images and ART."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from tests.benchmarks.rows import Section, Target
-from tests.benchmarks.setting import Opened, Setting
-from tests.benchmarks.turns import Contender, compare, take_turns
+from tests.benchmarks.contenders import Contender, compare, take_turns
+from tests.benchmarks.measurements import Section, Target
+from tests.benchmarks.workload import LoadedClassifier, Workload
 
-MANY = tuple(round(0.02 * k, 2) for k in range(1, 21))
+EPS_SWEEP = tuple(round(0.02 * k, 2) for k in range(1, 21))
 
 Prepared = tuple[Callable[[], Any], Callable[[Any], dict[str, float]]]
 
 
-def prepare_ours(setting: Setting, *, n: int, clip: bool) -> Prepared:
-    """Return our sweep, with all that it measures of every image beside its class."""
+def prepare_ours(workload: Workload, *, n: int, clip: bool) -> Prepared:
+    """Return our attack at all eps, with everything that it measures for each image."""
     import numpy as np
 
     from advae.evaluation.attacker import Attacker
@@ -24,43 +24,43 @@ def prepare_ours(setting: Setting, *, n: int, clip: bool) -> Prepared:
     from advae.evaluation.sweeping import Sweep
     from advae.threats import THREATS
 
-    opened = setting.open("lr")
-    recipe = opened.describe_attack("non-targeted", MANY, clip=clip)
-    x, y = opened.data.x_test[:n], opened.data.y_test[:n]
-    surface = THREATS["adaptive"].view(opened.pipeline)
+    loaded = workload.load("lr")
+    recipe = loaded.describe_attack("non-targeted", EPS_SWEEP, clip=clip)
+    x, y = loaded.data.x_test[:n], loaded.data.y_test[:n]
+    surface = THREATS["adaptive"].view(loaded.pipeline)
     attacker = Attacker(surface, recipe, x, y, lambda: None)
     assert attacker.line
     sweep, kept = Sweep(attacker, Scorer(surface, recipe, x), attacker.line), Kept(np.arange(10), np.arange(10))
 
-    def judge(found: list[Any]) -> dict[str, float]:
+    def measure_quality(found: list[Any]) -> dict[str, float]:
         return _describe([(one.predictions == y).mean() for one in found])
 
-    return lambda: sweep.score(MANY, None, kept), judge
+    return lambda: sweep.score(EPS_SWEEP, None, kept), measure_quality
 
 
-def prepare_whole(setting: Setting, *, n: int, clip: bool) -> Prepared:
+def prepare_whole(workload: Workload, *, n: int, clip: bool) -> Prepared:
     """Return the whole attack as ``advae attack`` makes it, tracing, gradient health and probing included."""
     from advae.evaluation.evaluate import evaluate
     from advae.threats import THREATS
 
-    opened = setting.open("lr")
-    recipe = opened.describe_attack("non-targeted", MANY, clip=clip)
-    x, y = opened.data.x_test[:n], opened.data.y_test[:n]
-    surface = THREATS["adaptive"].view(opened.pipeline)
+    loaded = workload.load("lr")
+    recipe = loaded.describe_attack("non-targeted", EPS_SWEEP, clip=clip)
+    x, y = loaded.data.x_test[:n], loaded.data.y_test[:n]
+    surface = THREATS["adaptive"].view(loaded.pipeline)
     return (
         lambda: evaluate(surface, recipe, x, y),
         lambda found: _describe([result.accuracy for result in found.metrics.results]),
     )
 
 
-def prepare_loop(setting: Setting, *, n: int, clip: bool) -> Prepared:
+def prepare_loop(workload: Workload, *, n: int, clip: bool) -> Prepared:
     """Return the attack written image by image, as its formula reads, in NumPy."""
     import numpy as np
 
-    opened = setting.open("lr")
-    arrays = setting.registry.read_arrays(opened.manifest, "weights.npz")
+    loaded = workload.load("lr")
+    arrays = workload.registry.read_arrays(loaded.manifest, "weights.npz")
     weights, bias = (arrays[name].astype(np.float32) for name in ("coef", "intercept"))
-    x, y = opened.data.x_test[:n], opened.data.y_test[:n]
+    x, y = loaded.data.x_test[:n], loaded.data.y_test[:n]
 
     def attack(image: Any, label: int, eps: float) -> Any:
         logits = weights @ image + bias
@@ -71,44 +71,44 @@ def prepare_loop(setting: Setting, *, n: int, clip: bool) -> Prepared:
         g = (others - others.sum() * p) @ weights
         return np.clip(image + eps * g / np.abs(g).max(), 0, 1) if clip else image + eps * g / g.max()
 
-    def hold(i: int, eps: float) -> bool:
+    def is_correct(i: int, eps: float) -> bool:
         return bool((weights @ attack(x[i], y[i], eps) + bias).argmax() == y[i])
 
-    return lambda: [sum(hold(i, eps) for i in range(n)) / n for eps in MANY], _describe
+    return lambda: [sum(is_correct(i, eps) for i in range(n)) / n for eps in EPS_SWEEP], _describe
 
 
-def prepare_art(setting: Setting, *, n: int, batch: int) -> Prepared:
+def prepare_art(workload: Workload, *, n: int, batch: int) -> Prepared:
     """Return the toolbox' FastGradientMethod on the scikit-learn model, and its predictions."""
     import numpy as np
 
     from advae.models.logistic import rebuild_regression
     from tests.benchmarks.peers import import_peers
 
-    opened: Opened = setting.open("lr")
+    loaded: LoadedClassifier = workload.load("lr")
     import_peers()
     from art.attacks.evasion import FastGradientMethod
     from art.estimators.classification import SklearnClassifier
 
-    recipe, metrics = opened.manifest.as_classifier()
-    arrays = setting.registry.read_arrays(opened.manifest, "weights.npz")
+    recipe, metrics = loaded.manifest.as_classifier()
+    arrays = workload.registry.read_arrays(loaded.manifest, "weights.npz")
     model = SklearnClassifier(rebuild_regression(recipe, arrays, metrics.iterations), clip_values=(0.0, 1.0))
-    x, y = opened.data.x_test[:n], opened.data.y_test[:n]
+    x, y = loaded.data.x_test[:n], loaded.data.y_test[:n]
 
-    def hold(eps: float) -> float:
-        attacked = FastGradientMethod(model, eps=eps, batch_size=batch).generate(x, y)
-        return float(np.mean(model.predict(attacked).argmax(axis=1) == y))
+    def measure(eps: float) -> float:
+        x_adv = FastGradientMethod(model, eps=eps, batch_size=batch).generate(x, y)
+        return float(np.mean(model.predict(x_adv).argmax(axis=1) == y))
 
-    return lambda: [hold(eps) for eps in MANY], _describe
+    return lambda: [measure(eps) for eps in EPS_SWEEP], _describe
 
 
 def _describe(accuracies: list[float]) -> dict[str, float]:
-    """Return the mean over all eps, and the one at 0.1."""
-    return {"accuracy": accuracies[MANY.index(0.1)], "mean": sum(accuracies) / len(accuracies)}
+    """Return the mean accuracy over all eps, and the one at 0.1."""
+    return {"accuracy": accuracies[EPS_SWEEP.index(0.1)], "mean": sum(accuracies) / len(accuracies)}
 
 
-def measure(setting: Setting, *, n: int = 10_000, rounds: int = 3) -> Section:
+def measure(workload: Workload, *, n: int = 10_000, rounds: int = 3) -> Section:
     """Compare the non-targeted attack at twenty eps, clipped and not, with a loop and with the toolbox."""
-    options = {"setting": setting, "n": n}
+    options = {"workload": workload, "n": n}
     contenders = [
         Contender(f"{name}, {'clipped' if clip else 'not clipped'}", make, {**options, "clip": clip})
         for name, make in (("advae", prepare_ours), ("advae, whole attack", prepare_whole), ("loop", prepare_loop))
@@ -120,7 +120,7 @@ def measure(setting: Setting, *, n: int = 10_000, rounds: int = 3) -> Section:
     apart = max(abs(a.quality["mean"] - b.quality["mean"]) for a, b in ((ours, loop), (raw, raw_loop)))
     return Section(
         "linear attacks",
-        f"the non-targeted attack on logistic regression at {len(MANY)} eps, {n} images",
+        f"the non-targeted attack on logistic regression at {len(EPS_SWEEP)} eps, {n} images",
         tuple(found),
         (
             Target("the loop's time / ours, clipped", compare(loop, ours), "at least", 15),

@@ -1,4 +1,4 @@
-"""How long a command takes before it works: whole processes, in turn with one that only imports their libraries."""
+"""Startup time of commands: whole processes, in turns with one that only imports their libraries."""
 
 from __future__ import annotations
 
@@ -12,21 +12,28 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks.rows import Measured, Section, Target
-from tests.benchmarks.turns import compare
+from tests.benchmarks.contenders import compare
+from tests.benchmarks.measurements import Measured, Section, Target
 from tests.registry.thousands import make_many
 
 BOUND = 1.5
-BARE = "import typer, rich, pydantic"
+"""Largest allowed ratio to the bare imports."""
+
+BARE_IMPORTS = "import typer, rich, pydantic"
 
 
 @dataclass(frozen=True)
 class Call:
-    """One process. typed: what a shell completes, in place of arguments; bound: whether a target holds for it."""
+    """One process that is timed."""
 
     arguments: tuple[str, ...] = ()
+    """Of the command line."""
+
     typed: str | None = None
+    """What a shell completes, in place of arguments; None for a plain command."""
+
     bound: bool = True
+    """Whether it is held to BOUND."""
 
 
 CALLS = {
@@ -47,7 +54,7 @@ def measure(*, rounds: int = 15, entries: int = 200, only: Collection[str] = tup
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         make_many(home, entries)
-        bare = [sys.executable, "-c", BARE]
+        bare = [sys.executable, "-c", BARE_IMPORTS]
         advae = str(Path(sysconfig.get_path("scripts")) / "advae")
         commands = {"bare imports": (bare, {}), **{name: _prepare(advae, call) for name, call in calls.items()}}
         seconds: dict[str, list[float]] = {name: [] for name in commands}
@@ -61,7 +68,7 @@ def measure(*, rounds: int = 15, entries: int = 200, only: Collection[str] = tup
     ratios = {name: compare(measured[name], measured["bare imports"]) for name in calls}
     return Section(
         name="start",
-        work=f"whole processes beside `python -c '{BARE}'`, a registry of {entries} entries",
+        work=f"whole processes beside `python -c '{BARE_IMPORTS}'`, a registry of {entries} entries",
         measured=tuple(measured.values()),
         targets=tuple(
             Target(f"{name}, times the bare imports", ratios[name], "at most", BOUND)

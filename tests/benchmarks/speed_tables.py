@@ -1,4 +1,4 @@
-"""The README's performance tables, from the record of ``python -m tests.benchmarks``."""
+"""The tables of speed and memory, from the record of ``python -m tests.benchmarks``."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results" / "performance.json"
 FIGURE = RESULTS.with_name("scaling.svg")
-BEGIN, END = "<!-- performance: begin -->", "<!-- performance: end -->"
 
 Document = dict[str, Any]
 
 
-def render(record: Document) -> Iterator[str]:
-    """Yield the lines of both tables, and of what the sections say beside them."""
+def render_sections(record: Document) -> Iterator[str]:
+    """Yield the lines of both tables, and the sentences beside them."""
     yield from render_targets(record)
     yield ""
     yield from render_contenders(record)
@@ -26,13 +25,13 @@ def render(record: Document) -> Iterator[str]:
 
 
 def render_targets(record: Document) -> Iterator[str]:
-    """Yield the table of what was to be reached."""
-    yield "| section | what | here | wanted | |"
+    """Yield the table of targets."""
+    yield "| section | ratio or number | measured | target | |"
     yield "| --- | --- | ---: | ---: | --- |"
     for section in record["sections"].values():
         for target in section["targets"]:
-            name, verdict = target["name"], target["verdict"]
-            # Of bytes people read millions.
+            name, outcome = target["name"], target["outcome"]
+            # Bytes are shown in millions.
             scale = 1e6 if name.endswith(", bytes") else 1.0
             got = "" if target["got"] is None else f"{target['got'] / scale:.{_digits(target['got'] / scale)}f}"
             wanted = (
@@ -40,7 +39,7 @@ def render_targets(record: Document) -> Iterator[str]:
                 if scale == 1
                 else f"at most {target['bound'] / scale:.0f}"
             )
-            note = f"{verdict}: {target['note']}" if target["note"] else verdict
+            note = f"{outcome}: {target['note']}" if target["note"] else outcome
             yield f"| {section['name']} | {name.replace(', bytes', ', MB')} | {got} | {wanted} | {note} |"
 
 
@@ -51,8 +50,8 @@ def _digits(value: float) -> int:
 
 
 def render_contenders(record: Document) -> Iterator[str]:
-    """Yield the table of who did what in how long, to what end."""
-    yield "| section | who | seconds | peak MB | came to |"
+    """Yield the table of contenders: seconds, memory and quality."""
+    yield "| section | contender | seconds | peak MB | quality |"
     yield "| --- | --- | ---: | ---: | --- |"
     for section in record["sections"].values():
         if section["name"] in ("memory", "start"):
@@ -76,11 +75,11 @@ def render_publishing(numbers: Document) -> Iterator[str]:
     yield f"Looking at every entry, as `registry ls` does: {', '.join(counted)}."
 
 
-def render_block(record: Document) -> str:
-    """Return the README's block, markers included."""
+def render(record: Document) -> str:
+    """Return the block of results/README.md."""
     versions = record["versions"] | record["peers"]
     named = ", ".join(f"{name} {versions[name]}" for name in ("tensorflow", "keras", *record["peers"]))
     features = ", ".join(record["features"])
     head = f"On {record['devices'][0]} ({features}); {named}; medians of rounds in turns."
-    figure = f"![Seconds of a BIM attack against samples, steps and eps](tests/benchmarks/results/{FIGURE.name})"
-    return "\n".join([BEGIN, head, "", *render(record), "", figure, END])
+    figure = f"![Seconds of a BIM attack against samples, steps and eps]({FIGURE.name})"
+    return "\n".join([head, "", *render_sections(record), "", figure])

@@ -1,4 +1,4 @@
-"""What the benchmarks of speed work on: MNIST, and networks that are trained once and then kept."""
+"""The input of the speed benchmarks: MNIST, and networks that are trained once and then kept."""
 
 from __future__ import annotations
 
@@ -22,13 +22,20 @@ SEED = 0
 
 
 @dataclass(frozen=True)
-class Setting:
-    """Where it is: a dataset, and a home for its networks. It travels to the contenders' processes."""
+class Workload:
+    """A dataset, and a registry of the networks trained on it. It is sent to the contenders' processes."""
 
     home: Path
+    """The registry."""
+
     data_dir: Path | None
+    """Where the dataset is read from; None for the bundled one."""
+
     dataset: str = "mnist"
+    """Name of the dataset."""
+
     epochs: int = 35
+    """Of the network."""
 
     @cached_property
     def data(self) -> Dataset:
@@ -39,36 +46,36 @@ class Setting:
         return Registry(self.home)
 
     def train(self, model: str) -> Manifest:
-        """Return the undefended classifier of a kind; trained where it is not there yet."""
+        """Return the undefended classifier of a kind, trained if it is missing."""
         network = {"epochs": self.epochs} if model == "nn" else None
         request = ClassifierRequest(model=model, network=network, seed=SEED)
         workspace = Workspace(self.registry, self.data_dir)
         return train_classifier(workspace, self.dataset, request, None).manifest
 
-    def open(self, model: str) -> Opened:
-        """Return that classifier and the images, in a process of its own."""
+    def load(self, model: str) -> LoadedClassifier:
+        """Return that classifier and the images. Starts TensorFlow in this process."""
         from advae.backend import start_tensorflow
         from advae.evaluation.pipelines import load_pipeline
 
         start_tensorflow()
         manifest = self.train(model)
-        return Opened(manifest, load_pipeline(self.registry, manifest), self.data)
+        return LoadedClassifier(manifest, load_pipeline(self.registry, manifest), self.data)
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A classifier without purifier, brought back, and the images."""
+class LoadedClassifier:
+    """An undefended classifier, loaded from the registry, and the images."""
 
     manifest: Manifest
     pipeline: Pipeline
     data: Dataset
 
     def classify(self, x: Any, training: bool = False) -> Any:
-        """Return logits; as the toolbox calls a model."""
+        """Return logits, called as the peers call a model."""
         return self.pipeline.classify(x)
 
     def measure_accuracy(self, x_adv: Any) -> float:
-        """Return the share of images that are given their label. x_adv: float32 (n, d)."""
+        """Return the accuracy on some images. x_adv: float32 (n, d)."""
         from advae.batching import apply
         from advae.metrics import accuracy, decide
 
@@ -83,7 +90,7 @@ class Opened:
         return found.recipe
 
 
-def train_all(setting: Setting) -> None:
-    """Train every classifier that the benchmarks attack, where it is not there yet."""
+def train_all(workload: Workload) -> None:
+    """Train every classifier that the benchmarks attack, if it is missing."""
     for model in ("nn", "lr"):
-        setting.train(model)
+        workload.train(model)

@@ -1,9 +1,9 @@
-"""Climb the ladder of threat models on MNIST behind the vanilla autoencoder, and record what is left at every rung.
+"""Attack the vanilla autoencoder on MNIST under every threat model, and record each robust accuracy.
 
-    python -m tests.benchmarks.ladder --data-dir DIR --home DIR [--out FILE]
+    python -m tests.benchmarks.threat_models --data-dir DIR --home DIR [--out FILE]
 
 Half an hour on two cores. The registry in --home makes it resumable. The JSON goes to
-tests/benchmarks/results/ladder.json, from which ``results_table`` makes the README's table.
+tests/benchmarks/results/threat_models.json, from which ``results_table`` makes a table of results/README.md.
 """
 
 from __future__ import annotations
@@ -23,25 +23,30 @@ from advae.threats import THREATS_BY_KNOWLEDGE
 from advae.workflows import Plan, Workspace, attack, train_autoencoder, train_classifier
 from tests.benchmarks.machine import describe_machine
 
-RESULTS = Path(__file__).parent / "results" / "ladder.json"
+RESULTS = Path(__file__).parent / "results" / "threat_models.json"
 DATASET = "mnist"
 EPS = (0.1, 0.2, 0.3)
 
 
 @dataclass(frozen=True)
-class Climb:
-    """purifier: what it is asked for, None for no purifier; threats: the rungs to climb."""
+class AttackedPipeline:
+    """A pipeline, and the threat models that it is attacked under."""
 
     purifier: dict[str, Any] | None
+    """What the autoencoder is trained with; None for the undefended classifier."""
+
     threats: tuple[str, ...]
+    """Names of the threat models."""
 
 
 PIPELINES = {
-    "none": Climb(None, ("adaptive",)),
-    "vanilla": Climb({"type": "vanilla"}, THREATS_BY_KNOWLEDGE),
-    "vanilla, raw output": Climb({"type": "vanilla", "rescale": "none"}, ("oblivious", "encoded", "adaptive")),
+    "none": AttackedPipeline(None, ("adaptive",)),
+    "vanilla": AttackedPipeline({"type": "vanilla"}, THREATS_BY_KNOWLEDGE),
+    "vanilla, raw output": AttackedPipeline(
+        {"type": "vanilla", "rescale": "none"}, ("oblivious", "encoded", "adaptive")
+    ),
 }
-"""Name -> what is climbed; the last is the paper's own pipeline."""
+"""Name -> pipeline; the last is the paper's own."""
 
 
 def train(workspace: Workspace, purifier: dict[str, Any] | None) -> Manifest:
@@ -51,13 +56,13 @@ def train(workspace: Workspace, purifier: dict[str, Any] | None) -> Manifest:
 
 
 def list_requests(threats: tuple[str, ...]) -> list[AttackRequest]:
-    """Return BIM on every rung, and the strongest attack that there is on the adaptive one."""
-    rungs = [AttackRequest(method="bim", threat=threat, eps=EPS) for threat in threats]
-    return [*rungs, AttackRequest(method="worst", threat="adaptive", eps=EPS)]
+    """Return BIM under every threat model, and the strongest attack under the adaptive one."""
+    iterative = [AttackRequest(method="bim", threat=threat, eps=EPS) for threat in threats]
+    return [*iterative, AttackRequest(method="worst", threat="adaptive", eps=EPS)]
 
 
-def climb(workspace: Workspace, name: str) -> Iterator[dict[str, Any]]:
-    """Train a pipeline and yield a row for every run at every eps."""
+def measure(workspace: Workspace, name: str) -> Iterator[dict[str, Any]]:
+    """Train a pipeline, attack it, and yield a record for every run at every eps."""
     asked = PIPELINES[name]
     classifier = train(workspace, asked.purifier)
     for made in attack(workspace, classifier.id, None, Plan(list_requests(asked.threats))).requested:
@@ -81,7 +86,7 @@ def climb(workspace: Workspace, name: str) -> Iterator[dict[str, Any]]:
 
 
 def main() -> None:
-    """Parse the options, climb with each pipeline, record."""
+    """Parse the options, attack each pipeline, record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", type=Path, default=os.environ.get("ADVAE_DATA_DIR"))
     parser.add_argument("--home", type=Path, required=True)
@@ -90,7 +95,7 @@ def main() -> None:
     workspace = Workspace(Registry(options.home), options.data_dir, tell=lambda line: print(line, flush=True))
     rows: list[dict[str, Any]] = []
     for name in PIPELINES:
-        for row in climb(workspace, name):
+        for row in measure(workspace, name):
             rows.append(row)
             print(json.dumps(row), flush=True)
         options.out.write_text(json.dumps(describe_machine() | {"dataset": DATASET, "rows": rows}, indent=1) + "\n")

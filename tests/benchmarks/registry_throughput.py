@@ -1,4 +1,4 @@
-"""How many entries a second several processes publish into one registry, and what a list of many costs."""
+"""How many entries a second several processes publish into one registry, and how long listing many takes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from advae.records import OUTCOMES
 from advae.registry import Registry
-from tests.benchmarks.rows import Section
+from tests.benchmarks.measurements import Section
 from tests.entries import make_arrays, make_classifier_recipe, make_metrics, make_run_recipe, publish
 from tests.registry.thousands import make_many
 
