@@ -105,7 +105,7 @@ def make_run_recipe(**changes: Any) -> RunRecipe:
 def make_metrics(recipe: Recipe) -> Metrics:
     """Return metrics of the recipe's kind."""
     if isinstance(recipe, AutoencoderRecipe):
-        history = None if recipe.is_control else HISTORY
+        history = None if recipe.is_baseline else HISTORY
         return AutoencoderMetrics(history=history, test_mse=0.01, output_range=(0.0, 1.0))
     if isinstance(recipe, ClassifierRecipe):
         return ClassifierMetrics(

@@ -46,7 +46,7 @@ from advae.errors import AdvaeError, CorruptError, DatasetError, NotFoundError, 
 from advae.evaluation.pipelines import list_weights, load_logits, load_purifier, read_weights
 from advae.identity import ID, name_recipe
 from advae.models import classifiers, purifiers
-from advae.models.baselines import CONTROLS
+from advae.models.baselines import BASELINES
 from advae.records import AutoencoderRecipe, ClassifierRecipe, Manifest
 from advae.registry import Registry, library_versions
 from advae.registry.bundles import read_bundle, write_bundle
@@ -442,7 +442,7 @@ def make_models(folder: Path) -> list[tuple[Document, dict[str, Any]]]:
     recipes: list[AutoencoderRecipe | ClassifierRecipe] = [
         purifiers.make_recipe(AutoencoderRequest(type=kind, network=network), dataset)
         for kind in purifiers.AUTOENCODERS
-        for network in [NetworkRequest() if kind in CONTROLS else TINY]
+        for network in [NetworkRequest() if kind in BASELINES else TINY]
     ]
     recipes += [
         classifiers.make_recipe(ClassifierRequest(model=kind, network=network), dataset, None)

@@ -979,7 +979,7 @@ add_family("recipe: coefficients of three classes", {"export joblib": 4}, clf=in
 
 # ---------------------------------------------------------------- controls, forged
 
-CONTROLS: dict[str, tuple[Document, dict[str, Any]]] = {
+BASELINES: dict[str, tuple[Document, dict[str, Any]]] = {
     "blur": ({"sigma": 1.0}, {"kernel": np.full((SIDE, SIDE), 0.5, "f4")}),
     "pca": ({"code_size": 2}, {"mean": np.zeros(SIDE**2, "f4"), "components": np.eye(2, SIDE**2, dtype="f4")}),
     "binary": ({"threshold": 0.5}, {}),
@@ -990,7 +990,7 @@ CONTROLS: dict[str, tuple[Document, dict[str, Any]]] = {
 def as_control(type_: str, **changes: Any) -> Change:
     """Return a change of a recipe to a control's, some of whose fields or options are others."""
     fields: Document = {"type": type_, "network": None, "loss": None, "rescale": "none"}
-    options = CONTROLS[type_][0] | {name: value for name, value in changes.items() if name not in fields}
+    options = BASELINES[type_][0] | {name: value for name, value in changes.items() if name not in fields}
     fields |= {name: value for name, value in changes.items() if name in fields} | {"options": options}
 
     def change(stored: Document) -> None:
@@ -1006,7 +1006,7 @@ def encode_arrays(arrays: dict[str, Any]) -> bytes:
 
 def lay_control(scene: Scene, type_: str) -> Scene:
     """Lay a family whose purifier is a good control."""
-    add_family(name := f"good: {type_}", {}, encode_arrays(CONTROLS[type_][1]), ae=as_control(type_))
+    add_family(name := f"good: {type_}", {}, encode_arrays(BASELINES[type_][1]), ae=as_control(type_))
     laid = CORPUS.pop(name).lay(scene)
     assert laid is not None
     return laid
@@ -1016,15 +1016,15 @@ for _type, _field, _value in (
     *(("blur", "sigma", value) for value in (1e9, 0, -1.0, 10**400, "much", True, [1.0])),
     *(("pca", "code_size", value) for value in (10**9, 0, -1, 5, 1.5, 2.0, True, "two", 10**400)),
     *(("binary", "threshold", value) for value in (0, 1, -0.5, 1e300, "grey", True)),
-    *((type_, "network", NETWORK.model_dump(mode="json")) for type_ in CONTROLS),
-    *((type_, "loss", "squared-error") for type_ in CONTROLS),
-    *((type_, "rescale", "intensity") for type_ in CONTROLS),
+    *((type_, "network", NETWORK.model_dump(mode="json")) for type_ in BASELINES),
+    *((type_, "loss", "squared-error") for type_ in BASELINES),
+    *((type_, "rescale", "intensity") for type_ in BASELINES),
 ):
     _what = f"{_value:.0e}" if _value == 10**9 else str(_value)[:20]
     add_family(
         f"control: {_type}, {_field} {_what}",
         USED,
-        encode_arrays(CONTROLS[_type][1]),
+        encode_arrays(BASELINES[_type][1]),
         ae=as_control(_type, **{_field: _value}),
     )
 for _name, _change in {
@@ -1039,7 +1039,7 @@ for _type in ("blur", "pca"):
     add_family(
         f"control: {_type} of 64 MiB",
         {"export keras": 4, "purify": 6},
-        encode_arrays(CONTROLS[_type][1]),
+        encode_arrays(BASELINES[_type][1]),
         ae=lambda stored, type_=_type: (  # type: ignore[misc]
             as_control(type_, **({"code_size": 4096} if type_ == "pca" else {}))(stored),
             in_recipe("dataset.side", 4096)(stored),

@@ -42,6 +42,7 @@ REPORT_READS = {"errors", "quoting", "records", "metrics", "registry", "atomic_f
 REPORT_WORDS = {
     *("advae.threats.THREATS", "advae.threats.THREATS_BY_KNOWLEDGE"),
     *("advae.attacks.TARGETS_FROM", "advae.models.layers.PAPER_ACTIVATIONS", "advae.datasets.DATASETS"),
+    "advae.models.baselines.BASELINES",
 }
 """All that a report is made from: what is stored, and the tables and names whose words it shows. Never a network."""
 

@@ -20,8 +20,8 @@ from tests.calls import Outcome, call, succeed
 from tests.entries import list_names, read_unmarked
 from tests.fuzz import RESULTS, TARGETS, fuzz
 from tests.hostile import (
+    BASELINES,
     COMMANDS,
-    CONTROLS,
     CORPUS,
     IMAGES,
     MNIST,
@@ -83,7 +83,7 @@ def test_every_command_of_the_corpus_takes_what_is_good(scene: Scene) -> None:
         succeed(*fill_in(command, scene, file=scene.images if command in IMAGES else file))
 
 
-@pytest.mark.parametrize("type_", CONTROLS)
+@pytest.mark.parametrize("type_", BASELINES)
 def test_the_controls_that_are_forged_were_good(type_: str, scene: Scene) -> None:
     scene = lay_control(scene, type_)
     for command in ("purify", "predict", "attack", "export keras"):

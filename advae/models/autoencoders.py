@@ -18,7 +18,7 @@ from advae.models.autoencoder_networks import (
     require_loss,
     require_network,
 )
-from advae.models.baselines import CONTROLS
+from advae.models.baselines import BASELINES
 from advae.models.contracts import AutoencoderKind, Option, Options, Purifier
 from advae.models.corruptions import NOISES
 from advae.models.layers import Tensor
@@ -205,5 +205,5 @@ AUTOENCODERS: dict[str, AutoencoderKind] = {
         numbers_per_code=MOMENTS,
     ),
     "robust": RobustKind(),
-    **CONTROLS,
+    **BASELINES,
 }

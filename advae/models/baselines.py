@@ -1,4 +1,4 @@
-"""Controls: purifiers that are no autoencoders, with which an autoencoder has to be compared. And the table CONTROLS.
+"""Controls: purifiers that are no autoencoders, with which an autoencoder has to be compared. And the table BASELINES.
 
 What an attack loses to a blur, to fewer dimensions or to two grey values, it does not lose to what was learnt.
 """
@@ -25,7 +25,7 @@ ULP = 2.0**-24
 
 
 @dataclass(frozen=True)
-class ControlKind:
+class BaselineKind:
     """A row of AUTOENCODERS that has no network: nothing is trained, its output is in [0, 1] as it stands.
 
     compute: (recipe, x) -> its arrays, float32; shapes: recipe -> their shapes by name; build: (recipe, arrays) ->
@@ -211,8 +211,8 @@ def _check_binary(options: Options, side: int) -> None:
 
 # ---------------------------------------------------------------- the table
 
-CONTROLS: dict[str, ControlKind] = {
-    "blur": ControlKind(
+BASELINES: dict[str, BaselineKind] = {
+    "blur": BaselineKind(
         "a control, no autoencoder: Gaussian blur",
         compute_blur,
         lambda recipe: {"kernel": (recipe.dataset.side,) * 2},
@@ -220,7 +220,7 @@ CONTROLS: dict[str, ControlKind] = {
         _check_blur,
         {"sigma": Option(1.0, "Width of the Gaussian in pixels")},
     ),
-    "pca": ControlKind(
+    "pca": BaselineKind(
         "a control, no autoencoder: projection on --code-size principal components",
         compute_pca,
         lambda recipe: {
@@ -231,7 +231,7 @@ CONTROLS: dict[str, ControlKind] = {
         _check_pca,
         has_code=True,
     ),
-    "binary": ControlKind(
+    "binary": BaselineKind(
         "a control, no autoencoder: black or white; not differentiable",
         lambda recipe, x: {},
         lambda recipe: {},

@@ -78,7 +78,7 @@ class AutoencoderRecipe(Record):
     each_class: Literal[True] | None = absent_unless_given()
 
     @property
-    def is_control(self) -> bool:
+    def is_baseline(self) -> bool:
         """Whether this is no autoencoder, but what one is to be compared with."""
         return self.network is None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from advae.checks import show_points
+from advae.models.baselines import BASELINES
 from advae.records import DatasetRef, Norm
 from advae.report.data.runs import Rate, Run, read_raw_range
 
@@ -29,9 +30,6 @@ IMPORTED_EXPLAINED = (
     "Imported: it came from a bundle, or rests on what did, so its numbers were measured elsewhere; what follows from "
     "the stored outcomes was computed again here."
 )
-
-CONTROLS = ("blur", "pca", "binary")
-"""The purifiers that have learnt nothing of shapes; what they bring, an autoencoder must surpass."""
 
 BENEFIT = (
     "Points of accuracy under attack that a purifier brings, in brackets. An autoencoder that brings no more than a "
@@ -85,14 +83,14 @@ def format_rate(rate: Rate | None) -> str:
 def name_autoencoder(run: Run) -> str:
     """Return the purifier's kind, that it is a control, what it protects, and that its output is raw if it is."""
     recipe = run.autoencoder_recipe
-    control = ", a control" if recipe and recipe.is_control else ""
+    control = ", a control" if recipe and recipe.is_baseline else ""
     protects = f", for {recipe.protects}" if recipe and recipe.protects else ""
     return f"{run.autoencoder_type}{control}{protects}{', raw output' if read_raw_range(run) else ''}"
 
 
 def name_kind(run: Run) -> str:
     """Return the name of what was attacked without its seeds: dataset, classifier, what stands in front of it."""
-    control = run.autoencoder_type in CONTROLS
+    control = run.autoencoder_type in BASELINES
     behind = f"control ({run.autoencoder_type})" if control else f"autoencoder ({name_autoencoder(run)})"
     front = f"behind {behind}" if run.defended else "without autoencoder"
     classifier = run.classifier_recipe

@@ -11,7 +11,7 @@ from advae.batching import apply
 from advae.errors import CorruptError, UsageError
 from advae.models.autoencoder_networks import rescale_to_intensity
 from advae.models.autoencoders import AUTOENCODERS
-from advae.models.baselines import CONTROLS
+from advae.models.baselines import BASELINES
 from advae.models.contracts import Behind, Lesson, Purifier
 from advae.models.corruptions import NOISES
 from advae.models.layers import Weight, collect_weights
@@ -24,7 +24,7 @@ from advae.records import Dataset, entry_id
 from advae.requests import AutoencoderRequest, NetworkRequest
 from tests.entries import forbid_building, spoil
 
-AS_THEY_ARE = {*CONTROLS, "robust"}
+AS_THEY_ARE = {*BASELINES, "robust"}
 """Kinds whose output is never rescaled."""
 
 QUICK = NetworkRequest(epochs=2, batch_size=64)
@@ -32,7 +32,7 @@ QUICK = NetworkRequest(epochs=2, batch_size=64)
 
 def ask(kind: str, **changes: Any) -> AutoencoderRequest:
     """Return a request that is quickly met: few epochs, where there are any."""
-    return AutoencoderRequest(type=kind, network=NetworkRequest() if kind in CONTROLS else QUICK, **changes)
+    return AutoencoderRequest(type=kind, network=NetworkRequest() if kind in BASELINES else QUICK, **changes)
 
 
 FITTED: dict[str, tuple[Any, Any, Any]] = {}
@@ -74,7 +74,7 @@ def test_every_kind_keeps_its_contract(kind: str, digits: Dataset) -> None:
 @pytest.mark.parametrize("kind", AUTOENCODERS)
 def test_the_history_of_what_is_trained_is_stored_and_its_loss_falls(kind: str, digits: Dataset) -> None:
     _, _, history = fit(digits, ask(kind))
-    if kind in CONTROLS:
+    if kind in BASELINES:
         assert history is None
         return
     assert history.loss == fit_anew(digits, ask(kind))[2].loss

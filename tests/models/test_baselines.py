@@ -15,7 +15,7 @@ from advae.errors import CorruptError, UsageError
 from advae.evaluation.pipelines import load_purifier
 from advae.models import baselines
 from advae.models.autoencoders import AUTOENCODERS
-from advae.models.baselines import CONTROLS, blur_matrix
+from advae.models.baselines import BASELINES, blur_matrix
 from advae.models.purifiers import make_recipe, restore_purifier
 from advae.records import Dataset
 from advae.registry import Registry
@@ -153,9 +153,9 @@ def test_all_components_give_the_image_back(digits: Dataset) -> None:
 def test_components_of_many_images_do_not_depend_on_the_parts(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
 
     recipe = make_recipe(AutoencoderRequest(type="pca"), digits)
-    whole = CONTROLS["pca"].compute(recipe, digits.x_train)["components"]
+    whole = BASELINES["pca"].compute(recipe, digits.x_train)["components"]
     monkeypatch.setattr(baselines, "ROWS", 100)
-    parts = CONTROLS["pca"].compute(recipe, digits.x_train)["components"]
+    parts = BASELINES["pca"].compute(recipe, digits.x_train)["components"]
     np.testing.assert_allclose(whole.T @ whole, parts.T @ parts, atol=1e-5)
 
 
@@ -190,12 +190,12 @@ def test_only_binary_is_not_differentiable_and_its_gradient_is_zero(digits: Data
 # ---------------------------------------------------------------- recipes and what is refused
 
 
-@pytest.mark.parametrize("kind", CONTROLS)
+@pytest.mark.parametrize("kind", BASELINES)
 def test_a_recipe_says_that_nothing_is_trained(kind: str, digits: Dataset) -> None:
     recipe = make_recipe(AutoencoderRequest(type=kind, seed=3, rescale="none"), digits)
     assert (recipe.network, recipe.loss, recipe.rescale, recipe.seed) == (None, None, "none", 3)
-    assert recipe.is_control
-    assert not make_recipe(AutoencoderRequest(type="vanilla"), digits).is_control
+    assert recipe.is_baseline
+    assert not make_recipe(AutoencoderRequest(type="vanilla"), digits).is_baseline
 
 
 @pytest.mark.parametrize(
@@ -223,14 +223,14 @@ def test_what_does_not_fit_a_control_is_a_usage_error(
         make_recipe(AutoencoderRequest(type=type_, **asked), digits)
 
 
-@pytest.mark.parametrize("kind", CONTROLS)
+@pytest.mark.parametrize("kind", BASELINES)
 def test_arrays_that_are_not_its_own_are_refused(kind: str, digits: Dataset) -> None:
     recipe, arrays, _ = fit(digits, ask(kind))
     with pytest.raises(CorruptError, match="do not fit the recipe"):
         restore_purifier(recipe, arrays | {"more": np.zeros(1, "f4")})
 
 
-@pytest.mark.parametrize("kind", CONTROLS)
+@pytest.mark.parametrize("kind", BASELINES)
 @pytest.mark.parametrize(
     "changes",
     [
@@ -251,7 +251,7 @@ def test_a_forged_recipe_is_refused(kind: str, changes: dict[str, Any], digits: 
 # ---------------------------------------------------------------- used like an autoencoder
 
 
-@pytest.mark.parametrize("kind", CONTROLS)
+@pytest.mark.parametrize("kind", BASELINES)
 def test_a_control_takes_the_place_of_an_autoencoder(kind: str, tmp_path: Path) -> None:
     """Trained behind, attacked under every threat, purified, reported; and the report's command makes it again."""
     home = ("--home", tmp_path / "home")

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from advae.models.baselines import BASELINES
 from advae.records import Manifest
 from advae.report import compare_runs
 from advae.report.analysis.baseline_comparison import Contest, find_contests, tabulate_contest
 from advae.report.analysis.seed_spread import find_spreads
-from advae.report.wording import CONTROLS
 from tests.report_fixtures import Lab, read_files
 
 
@@ -36,7 +36,7 @@ def test_benefit_is_accuracy_behind_minus_accuracy_without(lab: Lab, tmp_path: P
     assert (contest["missing"], contest["command"]) == ([], None)
     match = next(match for match in contest["matches"] if match["eps"] == 0.1)
     assert match["without"] == without.as_run()[1].results[0].accuracy
-    assert [one["type"] for one in match["controls"]] == [*CONTROLS]
+    assert [one["type"] for one in match["controls"]] == [*BASELINES]
     assert [one["type"] for one in match["autoencoders"]] == ["vanilla"]
     for one in match["controls"] + match["autoencoders"]:
         assert one["accuracy"] == runs[one["type"]].as_run()[1].results[0].accuracy
@@ -70,7 +70,7 @@ def test_a_missing_control_is_not_run_with_one_line_that_runs_it(lab: Lab, tmp_p
 def test_without_any_control_all_are_not_run(lab: Lab) -> None:
     attack_behind(lab, "vanilla")
     contest = find_contest(lab)
-    assert contest.missing == CONTROLS
+    assert contest.missing == tuple(BASELINES)
     assert contest.matches == ()
 
 

@@ -134,7 +134,7 @@ def _describe(document: dict[str, Any], manifest: Manifest) -> Iterator[str]:
     from advae.records import AutoencoderRecipe
 
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
-    control = isinstance(manifest.recipe, AutoencoderRecipe) and manifest.recipe.is_control
+    control = isinstance(manifest.recipe, AutoencoderRecipe) and manifest.recipe.is_baseline
     name = "control" if control else NAMES[manifest.kind]
     yield f"{manifest.id}: {name}, made {manifest.created[:19].replace('T', ' ')} UTC with {versions}"
     if manifest.imported:

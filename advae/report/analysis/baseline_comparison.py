@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from advae.checks import pick_strongest
+from advae.models.baselines import BASELINES
 from advae.report.analysis.eps_selection import select_eps
 from advae.report.data.commands import suggest_controls
 from advae.report.data.contents import Comparison, Pipeline, Row
 from advae.report.data.pairing import identify_attack
 from advae.report.data.runs import Measured
 from advae.report.formats.word_tables import Cell, Grid, show_eps, show_share
-from advae.report.wording import CONTROLS, NOT_RUN, format_points, format_share, name_attack, name_autoencoder
+from advae.report.wording import NOT_RUN, format_points, format_share, name_attack, name_autoencoder
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Contest:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        return tuple(kind for kind in CONTROLS if not self.is_complete(kind))
+        return tuple(kind for kind in BASELINES if not self.is_complete(kind))
 
     @property
     def command(self) -> str | None:
@@ -76,16 +77,16 @@ def find_contests(comparison: Comparison) -> list[Contest]:
 
 
 def _build_contest(pipelines: list[Pipeline]) -> Contest:
-    controls = [pipeline for pipeline in pipelines if is_control(pipeline)]
-    controls.sort(key=lambda pipeline: CONTROLS.index(pipeline.first.autoencoder_type))
-    autoencoders = [pipeline for pipeline in pipelines if not is_control(pipeline)]
+    controls = [pipeline for pipeline in pipelines if is_baseline(pipeline)]
+    controls.sort(key=lambda pipeline: list(BASELINES).index(pipeline.first.autoencoder_type))
+    autoencoders = [pipeline for pipeline in pipelines if not is_baseline(pipeline)]
     matches = [_build_match(autoencoders, rows) for rows in _match_rows(pipelines)]
     return Contest(tuple(controls), tuple(autoencoders), tuple(match for match in matches if match))
 
 
-def is_control(pipeline: Pipeline) -> bool:
+def is_baseline(pipeline: Pipeline) -> bool:
     """Whether a pipeline's purifier is a control and no autoencoder."""
-    return pipeline.first.autoencoder_type in CONTROLS
+    return pipeline.first.autoencoder_type in BASELINES
 
 
 def _match_rows(pipelines: list[Pipeline]) -> list[dict[str, Row]]:
@@ -125,7 +126,7 @@ def tabulate_contest(contest: Contest) -> Grid:
 
 def _list_columns(contest: Contest) -> Iterator[tuple[str, Pipeline | None]]:
     """Yield a title and a pipeline for each column; controls that were not run at all have no pipeline."""
-    for kind in CONTROLS:
+    for kind in BASELINES:
         same = contest.list_controls(kind)
         yield from ((f"behind {_name(pipeline, same)}", pipeline) for pipeline in same)
         if not same:

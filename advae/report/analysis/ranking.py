@@ -9,7 +9,7 @@ from functools import cached_property
 
 from advae.checks import find_strongest
 from advae.records import CheckResult
-from advae.report.analysis.baseline_comparison import is_control
+from advae.report.analysis.baseline_comparison import is_baseline
 from advae.report.analysis.headline_choice import group_by_kind
 from advae.report.data.commands import suggest_attack
 from advae.report.data.contents import Comparison, Pipeline, Row, Terms
@@ -62,7 +62,7 @@ class Standing:
     @property
     def is_defence(self) -> bool:
         """Whether an autoencoder stands in front of it: neither nothing nor a control."""
-        return self.defended and not is_control(self.pipeline)
+        return self.defended and not is_baseline(self.pipeline)
 
     @property
     def row(self) -> Row | None:

@@ -39,7 +39,7 @@ def list_places(comparison: Comparison, network: Network) -> list[str]:
 def describe_purifier(network: Network) -> str:
     """Return a caption's sentence: which autoencoder, of which dataset and seed, and the id to find it by."""
     recipe = network.manifest.recipe
-    control = network.purifier is not None and network.purifier.is_control
+    control = network.purifier is not None and network.purifier.is_baseline
     what = f"{'control' if control else 'autoencoder'} ({name_purifier(network)}) of {network.dataset}"
     mark = mark_imported(network.manifest.imported)
     return f"{what}, seed {recipe.seed}, {network.id}{mark}; nothing was attacked"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from advae.experiments.paper.section import Counterpart, Found, find_counterparts
+from advae.models.baselines import BASELINES
 from advae.records import CheckResult, Status
 from advae.report.analysis.baseline_comparison import Contest, Match, find_contests
 from advae.report.analysis.check_results import count_elsewhere, count_verdicts, describe_verdict, summarize_stored
@@ -18,7 +19,7 @@ from advae.report.analysis.seed_spread import find_spreads
 from advae.report.analysis.threat_comparison import build_ladder, describe_absence
 from advae.report.data.contents import Pipeline, Row
 from advae.report.data.runs import Measured
-from advae.report.wording import CONTROLS, MEASURED, NOT_RUN, name_attack, name_kind, name_pipeline
+from advae.report.wording import MEASURED, NOT_RUN, name_attack, name_kind, name_pipeline
 
 Line = dict[str, Any]
 
@@ -153,7 +154,7 @@ def list_control_lines(findings: Findings) -> Iterator[Line]:
 def _list_match(contest: Contest, match: Match) -> Iterator[Line]:
     yield _describe_purified(match, "none", "without", match.without, NOT_RUN, None)
     yield from (_describe_pipeline(match, "control", pipeline) for pipeline in contest.controls)
-    for kind in CONTROLS:
+    for kind in BASELINES:
         if not contest.list_controls(kind):
             yield _describe_purified(match, kind, "control", None, NOT_RUN, NOT_RUN)
     yield from (_describe_pipeline(match, "autoencoder", pipeline) for pipeline in contest.autoencoders)

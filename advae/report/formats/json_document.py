@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from advae.experiments.paper.section import Counterpart, Found, find_counterparts
+from advae.models.baselines import BASELINES
 from advae.records import CheckResult, RunRecipe
 from advae.report.analysis.baseline_comparison import Contest, Match, find_contests
 from advae.report.analysis.check_results import count_verdicts, describe_verdict, list_all_failures
@@ -50,7 +51,7 @@ from advae.report.formats.json_schema import (
     Subject,
 )
 from advae.report.formats.threat_models import ORDER, describe_threat
-from advae.report.wording import CONTROLS, name_kind, name_pipeline
+from advae.report.wording import name_kind, name_pipeline
 
 
 def render_json(findings: Findings) -> str:
@@ -190,7 +191,7 @@ def _describe_contest(contest: Contest) -> ContestEntry:
 def _describe_match(contest: Contest, match: Match) -> MatchEntry:
     recipe = match.first.run.recipe
     controls = [_describe_purified(match, pipeline) for pipeline in contest.controls]
-    absent = (MissingPurified(type=kind) for kind in CONTROLS if not contest.list_controls(kind))
+    absent = (MissingPurified(type=kind) for kind in BASELINES if not contest.list_controls(kind))
     return MatchEntry(
         method=recipe.method,
         threat=recipe.threat,
