@@ -13,14 +13,13 @@ import pytest
 from advae.records import Dataset
 from advae.registry import Registry
 from advae.workflows import Workspace
+from tests.benchmarks.peer_attacks import Subject, import_peers
 from tests.benchmarks.peers import (
     EPS,
     SHARED_ATTACKS,
     Bound,
-    Subject,
     compare_shared_attacks,
     find_bounds,
-    import_peers,
     load_subject,
     measure_longest,
 )
@@ -88,7 +87,7 @@ def test_the_peers_are_imported_in_silence_and_change_nothing(tmp_path: Path) ->
 import logging, os, random, warnings
 import numpy as np
 from advae.backend import start_tensorflow
-from tests.benchmarks.peers import import_peers
+from tests.benchmarks.peer_attacks import import_peers
 
 def look():
     names = (None, "tests", "tensorflow", "absl")

@@ -136,6 +136,18 @@ def test_there_is_one_block_for_each_set_up() -> None:
         assert len(re.findall(rf"<!-- setup: {name} -->\s*```sh\n.*?```", README.read_text(), re.DOTALL)) == 1
 
 
+RETIRED = re.compile(
+    r"\b(twins?|rungs?|ladder|climbs?|whoever|nobody|somebody|fooled|verdicts?|what is left|stands)\b", re.IGNORECASE
+)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_retired_words_are_not_used(path: Path) -> None:
+    """Old changelog entries stay as they were."""
+    text = path.read_text().partition("## 0.3.0")[0] if path.name == "CHANGELOG.md" else path.read_text()
+    assert RETIRED.findall(text) == []
+
+
 def make_anchors(text: str) -> set[str]:
     """Return the anchors of a document's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)

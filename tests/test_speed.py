@@ -82,11 +82,11 @@ def test_sweep_whole_attack_and_loop_have_the_same_robust_accuracy(clip: bool, w
     assert ours == pytest.approx(loop, abs=1 / N)
 
 
-def test_the_toolbox_attacks_the_same_regression(workload: Workload) -> None:
-    toolbox = _work(linear_attack_speed.prepare_art(workload, n=N, batch=64))
+def test_art_attacks_the_same_regression(workload: Workload) -> None:
+    art = _work(linear_attack_speed.prepare_art(workload, n=N, batch=64))
     ours = linear_attack_speed.prepare_ours(workload, n=N, clip=True)
     # Its signed step spends more of the budget than the paper's scaled one.
-    assert 0 <= toolbox["mean"] < _work(ours)["mean"] < 1
+    assert 0 <= art["mean"] < _work(ours)["mean"] < 1
 
 
 def test_one_epoch_is_trained_at_a_time(workload: Workload) -> None:

@@ -78,11 +78,11 @@ def prepare_loop(workload: Workload, *, n: int, clip: bool) -> Prepared:
 
 
 def prepare_art(workload: Workload, *, n: int, batch: int) -> Prepared:
-    """Return the toolbox' FastGradientMethod on the scikit-learn model, and its predictions."""
+    """Return ART's FastGradientMethod on the scikit-learn model, and its predictions."""
     import numpy as np
 
     from advae.models.logistic import rebuild_regression
-    from tests.benchmarks.peers import import_peers
+    from tests.benchmarks.peer_attacks import import_peers
 
     loaded: LoadedClassifier = workload.load("lr")
     import_peers()
@@ -107,15 +107,15 @@ def _describe(accuracies: list[float]) -> dict[str, float]:
 
 
 def measure(workload: Workload, *, n: int = 10_000, rounds: int = 3) -> Section:
-    """Compare the non-targeted attack at twenty eps, clipped and not, with a loop and with the toolbox."""
+    """Compare the non-targeted attack at twenty eps, clipped and not, with a loop and with ART."""
     options = {"workload": workload, "n": n}
     contenders = [
         Contender(f"{name}, {'clipped' if clip else 'not clipped'}", make, {**options, "clip": clip})
         for name, make in (("advae", prepare_ours), ("advae, whole attack", prepare_whole), ("loop", prepare_loop))
         for clip in (True, False)
     ]
-    toolbox = Contender("toolbox' FastGradientMethod", prepare_art, {**options, "batch": 1000})
-    found = take_turns([*contenders, toolbox], rounds=rounds)
+    art = Contender("ART's FastGradientMethod", prepare_art, {**options, "batch": 1000})
+    found = take_turns([*contenders, art], rounds=rounds)
     ours, raw, _, _, loop, raw_loop, peer = found
     apart = max(abs(a.quality["mean"] - b.quality["mean"]) for a, b in ((ours, loop), (raw, raw_loop)))
     return Section(
@@ -125,7 +125,7 @@ def measure(workload: Workload, *, n: int = 10_000, rounds: int = 3) -> Section:
         (
             Target("the loop's time / ours, clipped", compare(loop, ours), "at least", 15),
             Target("the loop's time / ours, not clipped", compare(raw_loop, raw), "at least", 50),
-            Target("the toolbox' time / ours, clipped", compare(peer, ours), "at least", 3),
+            Target("ART's time / ours, clipped", compare(peer, ours), "at least", 3),
             Target("difference of mean accuracies to the loop's", apart, "at most", 0.0005),
         ),
     )
