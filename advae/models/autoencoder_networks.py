@@ -12,11 +12,11 @@ from advae.models.contracts import Choices, Lesson, Option, Options, Purifier, f
 from advae.models.fitting import train
 from advae.models.layers import Tensor, Weights
 from advae.models.reconstruction import LOSSES
-from advae.records import Activations, AutoencoderRecipe, Dataset, History, NetworkOptions, Rescale
-from advae.requests import AutoencoderRequest
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays
+    from advae.records import Activations, AutoencoderRecipe, Dataset, History, NetworkOptions, Rescale
+    from advae.requests import AutoencoderRequest
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ Sivaslioglu, Catak, Sahinbas: layers and activations as in section 4, kinds as i
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from advae.errors import UsageError, unknown
 from advae.models import layers
@@ -24,7 +24,9 @@ from advae.models.corruptions import NOISES
 from advae.models.layers import Tensor
 from advae.models.reconstruction import gaussian_kl, kl_sparsity, weighted_mean
 from advae.models.robust import RobustKind
-from advae.records import Activations, AutoencoderRecipe
+
+if TYPE_CHECKING:
+    from advae.records import Activations, AutoencoderRecipe
 
 # ---------------------------------------------------------------- vanilla
 

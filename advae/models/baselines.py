@@ -13,12 +13,11 @@ from advae.errors import CorruptError, UsageError, printable
 from advae.models import layers
 from advae.models.contracts import Choices, Lesson, Option, Options, Purifier, fill_in_options, require_options
 from advae.models.layers import Tensor, Weight, Weights
-from advae.records import AutoencoderRecipe, Dataset
-from advae.requests import AutoencoderRequest, suggest_scale
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays
-    from advae.records import FloatArray
+    from advae.records import AutoencoderRecipe, Dataset, FloatArray
+    from advae.requests import AutoencoderRequest
 
 ULP = 2.0**-24
 """The most by which float32 rounds one operation, as a share of its result."""
@@ -203,6 +202,8 @@ def build_binary(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
 
 
 def _check_binary(options: Options, side: int) -> None:
+    from advae.requests import suggest_scale
+
     if not 0 < float(options["threshold"]) < 1:
         raise UsageError(
             f"bad --threshold {options['threshold']}: between 0 and 1{suggest_scale(float(options['threshold']), 1)}"

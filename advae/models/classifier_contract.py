@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING
 
 from advae.models.fitting import OnEpoch
 from advae.models.layers import Tensor, Weights
-from advae.records import ClassifierRecipe, Dataset, History, LogisticOptions, NetworkOptions, PerceptronOptions
-from advae.requests import ClassifierRequest
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays
-    from advae.records import FloatArray, IntArray
+    from advae.records import (
+        ClassifierRecipe,
+        Dataset,
+        FloatArray,
+        History,
+        IntArray,
+        LogisticOptions,
+        NetworkOptions,
+        PerceptronOptions,
+    )
+    from advae.requests import ClassifierRequest
 
 Logits = Callable[[Tensor], Tensor]
 """x, float32 (n, d) -> logits, float32 (n, classes), in stock layers and keras.ops; x may be a ``keras.Input``."""

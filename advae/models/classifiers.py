@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from advae.errors import UsageError, unknown
 from advae.models import logistic, paper_network, perceptron
 from advae.models.classifier_contract import ClassifierKind, Fitted, Logits
 from advae.models.fitting import needs_each_class
 from advae.models.logistic import rebuild_regression
 from advae.models.perceptron import build_head, describe_head
-from advae.records import ClassifierRecipe, Dataset, LogisticOptions, entry_id
-from advae.requests import ClassifierRequest
+
+if TYPE_CHECKING:
+    from advae.records import ClassifierRecipe, Dataset
+    from advae.requests import ClassifierRequest
 
 __all__ = [
     "CLASSIFIERS",
@@ -56,6 +60,8 @@ CLASSIFIERS: dict[str, ClassifierKind] = {
 
 def make_recipe(request: ClassifierRequest, dataset: Dataset, autoencoder: str | None) -> ClassifierRecipe:
     """Return the request with every default filled in. Raises UsageError for what does not exist or does not fit."""
+    from advae.records import ClassifierRecipe, LogisticOptions
+
     if request.model not in CLASSIFIERS:
         raise UsageError(unknown("classifier", request.model, CLASSIFIERS))
     options = CLASSIFIERS[request.model].options(request, dataset)
@@ -73,6 +79,8 @@ def make_recipe(request: ClassifierRequest, dataset: Dataset, autoencoder: str |
 
 def require_undefended(classifier: ClassifierRecipe) -> None:
     """Raise UsageError for a classifier that stands behind an autoencoder: it knows no images but that one's."""
+    from advae.records import entry_id
+
     if classifier.autoencoder:
         raise UsageError(
             f"{entry_id(classifier)} stands behind {classifier.autoencoder}; take a classifier without an autoencoder"
@@ -81,5 +89,7 @@ def require_undefended(classifier: ClassifierRecipe) -> None:
 
 def put_behind(classifier: ClassifierRecipe, autoencoder: str) -> ClassifierRecipe:
     """Return the recipe of a classifier put behind an autoencoder as it is. Raises UsageError as above."""
+    from advae.records import entry_id
+
     require_undefended(classifier)
     return classifier.model_copy(update={"autoencoder": autoencoder, "origin": entry_id(classifier)})

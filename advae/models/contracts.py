@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from advae.errors import CorruptError
 from advae.models.fitting import NO_CHECKPOINT, Checkpoint, OnEpoch
 from advae.models.layers import Tensor, Weights
-from advae.records import AutoencoderRecipe, Dataset, History, NetworkOptions, Rescale, Scalar
-from advae.requests import AutoencoderRequest
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays
-    from advae.records import FloatArray, IntArray
+    from advae.records import AutoencoderRecipe, Dataset, FloatArray, History, IntArray, NetworkOptions, Rescale, Scalar
+    from advae.requests import AutoencoderRequest
 
-Options = Mapping[str, Scalar]
+Options = Mapping[str, "Scalar"]
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from advae.batching import lend
 from advae.errors import CorruptError, DivergedError
-from advae.records import History
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from advae.models.layers import Tensor
-    from advae.records import IntArray
+    from advae.records import History, IntArray
 
     Array = NDArray[Any]
 
@@ -192,6 +191,8 @@ class _Done:
         return _Done((*self.losses, loss), (*self.found, tuple(found)), seconds)
 
     def as_history(self) -> History:
+        from advae.records import History
+
         validation, *accuracies = zip(*self.found, strict=True)
         clean, attacked = accuracies or (None, None)
         return History(

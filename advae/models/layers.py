@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from advae.errors import CorruptError, UsageError, unknown
 from advae.precisions import BFLOAT16
-from advae.records import MAX_LAYER, Activations, Dataset, NetworkOptions
-from advae.requests import NetworkRequest
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from advae.records import Activations, Dataset, NetworkOptions
+    from advae.requests import NetworkRequest
 
     Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -30,6 +31,8 @@ def default_hidden_size(side: int) -> int:
 
     Raises UsageError where that is more than a layer may have.
     """
+    from advae.records import MAX_LAYER
+
     size = round(side * side * 9 / 14)
     if size > MAX_LAYER:
         raise UsageError(
@@ -65,6 +68,8 @@ def fill_in(
     learning_rate: float = LEARNING_RATE,
 ) -> NetworkOptions:
     """Return a network request with its defaults filled in. Raises UsageError for an unknown activation."""
+    from advae.records import NetworkOptions
+
     for name in request.activations or ():
         if name not in ACTIVATIONS:
             raise UsageError(unknown("activation", name, ACTIVATIONS))

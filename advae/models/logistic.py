@@ -11,14 +11,13 @@ from advae.models.classifier_contract import Fitted, Logits
 from advae.models.fitting import OnEpoch
 from advae.models.layers import Tensor, Weight, Weights
 from advae.precisions import FLOAT32
-from advae.records import ClassifierRecipe, Dataset, LogisticOptions
-from advae.requests import ClassifierRequest
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays
-    from advae.records import FloatArray, IntArray
+    from advae.records import ClassifierRecipe, Dataset, FloatArray, IntArray, LogisticOptions
+    from advae.requests import ClassifierRequest
 
-PAPER_LOGISTIC = LogisticOptions(C=255.0**2, intercept=False, max_iter=100)
+PAPER_LOGISTIC = {"C": 255.0**2, "intercept": False, "max_iter": 100}
 """C = 1 on pixels 0..255, as the paper has it, is C = 255 ** 2 on pixels in [0, 1]."""
 
 
@@ -29,7 +28,7 @@ def fill_in_logistic(request: ClassifierRequest, dataset: Dataset) -> LogisticOp
             "--epochs, --batch-size and the network's other options do not fit --model lr; they are for nn and mlp"
         )
     given = request.logistic.model_dump(exclude_none=True) if request.logistic else {}
-    return PAPER_LOGISTIC.model_copy(update=given)
+    return LogisticOptions.model_validate(PAPER_LOGISTIC).model_copy(update=given)
 
 
 def fit_logistic(recipe: ClassifierRecipe, x: FloatArray, y: IntArray, on_epoch: OnEpoch) -> Fitted:
@@ -59,6 +58,8 @@ def fit_logistic(recipe: ClassifierRecipe, x: FloatArray, y: IntArray, on_epoch:
 def _make_regression(recipe: ClassifierRecipe) -> Any:
     """Return scikit-learn's LogisticRegression with the recipe's options, not fitted."""
     from sklearn.linear_model import LogisticRegression
+
+    from advae.records import LogisticOptions
 
     options = recipe.options
     if not isinstance(options, LogisticOptions):

@@ -10,16 +10,17 @@ from advae.models.classifier_contract import Fitted, Logits
 from advae.models.fitting import Moment, OnEpoch, Schedule, train
 from advae.models.layers import Tensor, Weights
 from advae.precisions import FLOAT32
-from advae.records import ClassifierRecipe, Dataset, NetworkOptions
-from advae.requests import ClassifierRequest, NetworkRequest
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays
-    from advae.records import FloatArray, IntArray
+    from advae.records import ClassifierRecipe, Dataset, FloatArray, IntArray, NetworkOptions
+    from advae.requests import ClassifierRequest
 
 
 def fill_in_network(request: ClassifierRequest, dataset: Dataset) -> NetworkOptions:
     """Return the request with every default filled in. Raises UsageError for what does not fit."""
+    from advae.requests import NetworkRequest
+
     if request.logistic is not None:
         raise UsageError(f"--C, --intercept and --max-iter do not fit --model {request.model}; they are for lr")
     return layers.fill_in(
@@ -28,6 +29,8 @@ def fill_in_network(request: ClassifierRequest, dataset: Dataset) -> NetworkOpti
 
 
 def _require_options(recipe: ClassifierRecipe) -> NetworkOptions:
+    from advae.records import NetworkOptions
+
     if not isinstance(recipe.options, NetworkOptions):
         raise CorruptError(f"the recipe of a {recipe.model} classifier has no network options")
     layers.refuse_unknown_activations(recipe.options.activations)

@@ -11,12 +11,18 @@ from advae.models.fitting import OnEpoch
 from advae.models.layers import Weights
 from advae.models.paper_network import fit_layers
 from advae.precisions import FLOAT32
-from advae.records import AutoencoderRecipe, ClassifierRecipe, Dataset, PerceptronOptions, entry_id
-from advae.requests import ClassifierRequest, NetworkRequest
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays
-    from advae.records import FloatArray, IntArray
+    from advae.records import (
+        AutoencoderRecipe,
+        ClassifierRecipe,
+        Dataset,
+        FloatArray,
+        IntArray,
+        PerceptronOptions,
+    )
+    from advae.requests import ClassifierRequest
 
 ACTIVATION = "leaky_relu"
 """Sends a gradient back where it is off, too, so that an attacker's steps, in training and after, are not misled."""
@@ -27,6 +33,9 @@ RECIPE_REV = 1
 
 def fill_in_perceptron(request: ClassifierRequest, dataset: Dataset) -> PerceptronOptions:
     """Return the request with every default filled in. Raises UsageError for what does not fit."""
+    from advae.records import PerceptronOptions
+    from advae.requests import NetworkRequest
+
     network = request.network or NetworkRequest()
     if request.logistic is not None:
         raise UsageError(f"--C, --intercept and --max-iter do not fit --model {request.model}; they are for lr")
@@ -44,6 +53,8 @@ def fill_in_perceptron(request: ClassifierRequest, dataset: Dataset) -> Perceptr
 
 
 def _require_options(recipe: ClassifierRecipe) -> PerceptronOptions:
+    from advae.records import PerceptronOptions
+
     if not isinstance(recipe.options, PerceptronOptions):
         raise CorruptError(f"the recipe of a {recipe.model} classifier has no perceptron options")
     layers.refuse_unknown_activations((recipe.options.activation or "relu",))
@@ -85,6 +96,8 @@ def restore_perceptron(recipe: ClassifierRecipe, arrays: Arrays, precision: str 
 
 def describe_head(autoencoder: AutoencoderRecipe) -> ClassifierRecipe:
     """Return the recipe of the classifier that an autoencoder is trained with. Raises CorruptError for a control."""
+    from advae.records import ClassifierRecipe, PerceptronOptions, entry_id
+
     shape = autoencoder.network
     if shape is None:
         raise CorruptError(f"an autoencoder of type {autoencoder.type} has no network")

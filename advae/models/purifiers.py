@@ -12,11 +12,11 @@ from advae.models.fitting import needs_each_class
 from advae.models.purified_examples import collect_views
 from advae.models.reconstruction import LOSSES
 from advae.precisions import FLOAT32
-from advae.records import AutoencoderRecipe, Dataset, History, entry_id
-from advae.requests import AutoencoderRequest
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays
+    from advae.records import AutoencoderRecipe, Dataset, History
+    from advae.requests import AutoencoderRequest
 
 __all__ = [
     "AUTOENCODERS",
@@ -41,6 +41,8 @@ def make_recipe(request: AutoencoderRequest, dataset: Dataset, protects: str | N
 
     Raises UsageError for an unknown kind or name, an option that the kind does not have, a value out of range.
     """
+    from advae.records import AutoencoderRecipe
+
     if request.type not in AUTOENCODERS:
         raise UsageError(unknown("autoencoder", request.type, AUTOENCODERS))
     _refuse_foreign_options(request)
@@ -76,6 +78,8 @@ def fit_autoencoder(recipe: AutoencoderRecipe, lesson: Lesson) -> tuple[Arrays, 
     The history is None for a control, which is not trained. Raises DivergedError, and UsageError for a recipe of an
     older revision: what this code makes of it would not be what its id stands for.
     """
+    from advae.records import entry_id
+
     row = AUTOENCODERS[recipe.type]
     if recipe.recipe_rev < row.recipe_rev:
         raise UsageError(

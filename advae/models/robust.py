@@ -21,11 +21,11 @@ from advae.models.contracts import Choices, Lesson, Option, Options, Purifier, f
 from advae.models.fitting import Moment, train
 from advae.models.layers import Tensor, Weights
 from advae.models.reconstruction import LOSSES, weighted_mean
-from advae.records import Activations, AutoencoderRecipe, Dataset, History
-from advae.requests import AutoencoderRequest, suggest_scale
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays
+    from advae.records import Activations, AutoencoderRecipe, Dataset, History
+    from advae.requests import AutoencoderRequest
 
 ACTIVATIONS: Activations = ("leaky_relu", "leaky_relu", "leaky_relu", "sigmoid")
 """Where a ReLU is off it sends no gradient back, which misleads the steps of an attack, those of the training first."""
@@ -318,6 +318,8 @@ def perturb(climb: Callable[[Tensor], Tensor], x: Tensor, *, eps: Tensor, steps:
 
 
 def _check_options(options: Options) -> None:
+    from advae.requests import suggest_scale
+
     if options["body"] not in BODIES:
         raise UsageError(unknown("body", str(options["body"]), BODIES))
     eps = float(options["train_eps"])
