@@ -15,7 +15,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
 from typing import IO
 
 from advae.errors import is_of_memory
@@ -70,6 +69,8 @@ def compare_precisions(*, rounds: int = 7) -> float:
 
     The median of rounds in turns. Measured, since names of processors do not tell: one with AVX-512 alone is slower.
     """
+    from statistics import median
+
     import tensorflow as tf
 
     multiply = tf.function(tf.matmul)

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
     from advae.records import FloatArray, IntArray
 
+
 Tensor = Any
+"""A TensorFlow tensor; the library has no usable types."""
 
 BATCH = 2500
 """The fastest batch measured on two cores."""

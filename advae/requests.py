@@ -11,7 +11,6 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from advae.errors import BudgetError, UsageError
-from advae.precisions import FLOAT32
 from advae.records import (
     LARGEST,
     SMALLEST,
@@ -26,6 +25,7 @@ from advae.records import (
     Seed,
     vanishes,
 )
+from advae.settings import FLOAT32
 
 
 class Request(Record):

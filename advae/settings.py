@@ -38,6 +38,10 @@ PINNED = {
 In safe-path mode a Python that is started imports nothing from the current folder, where ``-m`` and ``-c`` look first.
 """
 
+FLOAT32, BFLOAT16 = "float32", "bfloat16"
+PRECISIONS = (FLOAT32, BFLOAT16)
+"""In which precision wide matrix products may be taken; every result is scored in float32."""
+
 EPSILON = 1e-7
 """Keras' own default; it is part of the cross-entropy losses."""
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
+from advae.batching import Tensor
 from advae.errors import UsageError, unknown
 
-Tensor = Any
 Function = Callable[[Tensor, Tensor], Tensor]
 """(x, draw) -> y; ``draw``, an int32 scalar, tells apart the draws of a purifier that samples."""
 

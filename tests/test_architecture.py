@@ -20,7 +20,7 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 NAMES = {path: ".".join(("advae", *path.relative_to(ROOT).with_suffix("").parts)) for path in SOURCES}
 
 LAYERS = (
-    {"errors", "identity", "paths", "precisions", "quoting", "settings"},
+    {"errors", "identity", "paths", "quoting", "settings"},
     {"records"},
     {"requests"},
     {"metrics", "arrayfiles", "deadlines", "atomic_files", "backend", "batching", "sampling"},
@@ -35,7 +35,7 @@ LAYERS = (
 )
 """A room imports from rooms in earlier layers and from itself, nothing else."""
 
-ALONE = {"errors", "identity", "paths", "precisions", "quoting", "settings", "arrayfiles", "__init__"}
+ALONE = {"errors", "identity", "paths", "quoting", "settings", "arrayfiles", "__init__"}
 """What knows nothing of the rest, and could be lifted out."""
 
 REPORT_READS = {"errors", "quoting", "records", "metrics", "registry", "atomic_files", "checks", "report"}

@@ -21,12 +21,11 @@ from advae.attacks.linear import (
 from advae.attacks.losses import LOSSES
 from advae.attacks.noise import noise
 from advae.attacks.square import square
+from advae.batching import Tensor
 from advae.errors import UsageError, unknown
 
 if TYPE_CHECKING:
     from advae.records import IntArray, Norm
-
-Tensor = Any
 
 
 BOTH: tuple[Norm, ...] = ("linf", "l2")

@@ -6,14 +6,14 @@ Carlini and Wagner 2017, arXiv:1608.04644. Nothing of CleverHans 4.0's own serve
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from advae.attacks.goals import MOST
+from advae.batching import Tensor
 
 if TYPE_CHECKING:
     from advae.attacks.goals import Goal
 
-Tensor = Any
 
 SEARCH_STEPS = 5
 """How many weights c of the margin are tried on each sample (section VI)."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from advae.attacks.losses import margin_loss
-
-Tensor = Any
+from advae.batching import Tensor
 
 SURVEYED = 64
 """Fresh draws by which points are compared where the pipeline samples: a share is then known to within 6 points."""

@@ -5,14 +5,13 @@ Each is traced into its caller's graph, with eps, step size and step count as te
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from advae.attacks.losses import margin_loss
+from advae.batching import Tensor
 
 if TYPE_CHECKING:
     from advae.attacks.goals import Goal
-
-Tensor = Any
 
 
 def fgsm(goal: Goal, x: Tensor, *, eps: Tensor) -> Tensor:

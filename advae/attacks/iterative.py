@@ -6,14 +6,13 @@ it met, so that a success on the way is not lost.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from advae.attacks.goals import is_ahead
+from advae.batching import Tensor
 
 if TYPE_CHECKING:
     from advae.attacks.goals import Goal
-
-Tensor = Any
 
 
 def pgd(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor) -> Tensor:

@@ -11,13 +11,13 @@ through a purifier it becomes the vector-Jacobian product that the whole pipelin
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from advae.batching import Tensor
 
 if TYPE_CHECKING:
     from advae.attacks.goals import Goal
     from advae.records import IntArray
-
-Tensor = Any
 
 
 def linear_direction(goal: Goal, x: Tensor) -> Tensor:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-Tensor = Any
+from advae.batching import Tensor
 
 
 def cross_entropy(labels: Tensor, logits: Tensor) -> Tensor:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from advae.batching import Tensor
 
 if TYPE_CHECKING:
     from advae.attacks.goals import Goal
-
-Tensor = Any
 
 
 def noise(goal: Goal, x: Tensor, *, eps: Tensor) -> Tensor:

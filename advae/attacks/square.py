@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from advae.attacks.racing import race
+from advae.batching import Tensor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     FloatImage = NDArray[np.float32]
 
-Tensor = Any
 Draw = Callable[[int], Tensor]
 """How many -> that many numbers in [0, 1) for each of the m samples, float32 (m, how many)."""
 

@@ -11,7 +11,7 @@ from advae.attacks.losses import LOSSES
 from advae.cli.groups import Group, complete_names, make_option
 from advae.cli.options import describe_rows, split_names
 from advae.errors import BudgetError, UsageError, unknown
-from advae.precisions import FLOAT32, PRECISIONS
+from advae.settings import FLOAT32, PRECISIONS
 from advae.threats import ALL, THREATS
 
 if TYPE_CHECKING:

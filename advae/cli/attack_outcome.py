@@ -15,7 +15,6 @@ from advae.checks import IMAGES, NOT_VALID, check_run, show_size
 from advae.cli.naming import say_found
 from advae.cli.session import Session
 from advae.errors import VerdictError, printable
-from advae.precisions import FLOAT32
 from advae.records import ClassifierRecipe, RunRecipe
 from advae.report import (
     Comparison,
@@ -26,6 +25,7 @@ from advae.report import (
     list_all_failures,
     open_run,
 )
+from advae.settings import FLOAT32
 from advae.threats import THREATS
 from advae.workflows import Attacks, Made
 

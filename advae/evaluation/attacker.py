@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from advae.attacks import ATTACKS, TARGETS_FROM, Attack, find_loss
 from advae.attacks.goals import MOST, Goal, is_ahead
-from advae.batching import split_rows
+from advae.batching import Tensor, split_rows
 from advae.evaluation import eot
 from advae.metrics import find_aims
 from advae.threats import Surface
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from advae.records import FloatArray, IntArray, RunRecipe
-
-Tensor = Any
 
 
 @dataclass(frozen=True)

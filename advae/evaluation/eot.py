@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-Tensor = Any
+from advae.batching import Tensor
 
 DRAWS_PER_BATCH = 100_000
 """Draws that belong to one batch; more than an attack has steps."""

@@ -11,9 +11,9 @@ from advae.models.classifiers import CLASSIFIERS
 from advae.models.contracts import Purifier
 from advae.models.layers import Weights, require_weights
 from advae.models.purifiers import restore_purifier
-from advae.precisions import FLOAT32
 from advae.records import AutoencoderRecipe, ClassifierRecipe, Manifest, RunRecipe, entry_id
 from advae.registry import Registry
+from advae.settings import FLOAT32
 from advae.threats import Pipeline
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from advae import metrics
-from advae.batching import split_rows
+from advae.batching import Tensor, split_rows
 from advae.errors import AdvaeError
 from advae.evaluation import eot
 from advae.threats import THREATS, Surface
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from advae.evaluation.attacker import Proposal
     from advae.records import FloatArray, IntArray, RunRecipe
 
-Tensor = Any
 
 TOLERANCE = 1e-6
 """What float32 rounding may add to a perturbation of size eps, on data in [0, 1]; on larger data as many times more."""

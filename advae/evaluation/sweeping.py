@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from advae import batching
 from advae.attacks.goals import Goal
-from advae.batching import split_rows
+from advae.batching import Tensor, split_rows
 from advae.evaluation.attacker import Attacker
 from advae.evaluation.run_arrays import Kept, Scored, join_columns
 from advae.evaluation.scorer import MEASURED, Scorer
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from advae.records import IntArray
-
-Tensor = Any
 
 
 AT_ONCE = 1000

@@ -15,7 +15,6 @@ from pydantic import BeforeValidator, ConfigDict, Field, Strict, ValidationError
 from advae.arrayfiles import explain
 from advae.errors import BudgetError, UsageError, unknown
 from advae.paths import to_path
-from advae.precisions import FLOAT32
 from advae.records import Activations, Count, Norm, Record, Scalar, Seed
 from advae.requests import (
     AttackRequest,
@@ -27,6 +26,7 @@ from advae.requests import (
     parse_number,
     read_float,
 )
+from advae.settings import FLOAT32
 
 PAPER = Path(__file__).parent / "paper" / "plan.toml"
 """The plan of the paper's experiment."""

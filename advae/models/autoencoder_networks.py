@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from advae.batching import Tensor
 from advae.errors import CorruptError, UsageError, printable, unknown
 from advae.models import layers
 from advae.models.contracts import Choices, Lesson, Option, Options, Purifier, fill_in_options, require_options
 from advae.models.fitting import train
-from advae.models.layers import Tensor, Weights
+from advae.models.layers import Weights
 from advae.models.reconstruction import LOSSES
 
 if TYPE_CHECKING:

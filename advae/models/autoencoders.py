@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from advae.batching import Tensor
 from advae.errors import UsageError, unknown
 from advae.models import layers
 from advae.models.autoencoder_networks import (
@@ -21,7 +22,6 @@ from advae.models.autoencoder_networks import (
 from advae.models.baselines import BASELINES
 from advae.models.contracts import AutoencoderKind, Option, Options, Purifier
 from advae.models.corruptions import NOISES
-from advae.models.layers import Tensor
 from advae.models.reconstruction import gaussian_kl, kl_sparsity, weighted_mean
 from advae.models.robust import RobustKind
 

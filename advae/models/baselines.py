@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from advae.batching import Tensor
 from advae.errors import CorruptError, UsageError, printable
 from advae.models import layers
 from advae.models.contracts import Choices, Lesson, Option, Options, Purifier, fill_in_options, require_options
-from advae.models.layers import Tensor, Weight, Weights
+from advae.models.layers import Weight, Weights
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays

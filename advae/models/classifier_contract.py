@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from advae.batching import Tensor
 from advae.models.fitting import OnEpoch
-from advae.models.layers import Tensor, Weights
+from advae.models.layers import Weights
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays

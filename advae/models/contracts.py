@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from advae.batching import Tensor
 from advae.errors import CorruptError
 from advae.models.fitting import NO_CHECKPOINT, Checkpoint, OnEpoch
-from advae.models.layers import Tensor, Weights
+from advae.models.layers import Weights
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from advae.models.layers import Tensor
+from advae.batching import Tensor
 
 
 def add_gaussian_noise(x: Tensor, level: float, seed: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from advae.models.layers import Tensor
+    from advae.batching import Tensor
     from advae.records import History, IntArray
 
     Array = NDArray[Any]

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from advae.errors import CorruptError, UsageError, unknown
-from advae.precisions import BFLOAT16
+from advae.settings import BFLOAT16
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     Arrays = dict[str, np.ndarray[Any, Any]]
 
-Tensor = Any
-"""A TensorFlow tensor; the library has no usable types."""
 
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "elu", "softplus", "exponential", "leaky_relu", "linear")
 

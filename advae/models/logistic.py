@@ -5,12 +5,13 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from advae.batching import Tensor
 from advae.errors import CorruptError, DivergedError, UsageError
 from advae.models import layers
 from advae.models.classifier_contract import Fitted, Logits
 from advae.models.fitting import OnEpoch
-from advae.models.layers import Tensor, Weight, Weights
-from advae.precisions import FLOAT32
+from advae.models.layers import Weight, Weights
+from advae.settings import FLOAT32
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays

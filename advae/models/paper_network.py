@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from advae.batching import Tensor
 from advae.errors import CorruptError, UsageError
 from advae.models import layers
 from advae.models.classifier_contract import Fitted, Logits
 from advae.models.fitting import Moment, OnEpoch, Schedule, train
-from advae.models.layers import Tensor, Weights
-from advae.precisions import FLOAT32
+from advae.models.layers import Weights
+from advae.settings import FLOAT32
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays

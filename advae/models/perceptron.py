@@ -10,7 +10,7 @@ from advae.models.classifier_contract import Fitted, Logits
 from advae.models.fitting import OnEpoch
 from advae.models.layers import Weights
 from advae.models.paper_network import fit_layers
-from advae.precisions import FLOAT32
+from advae.settings import FLOAT32
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays

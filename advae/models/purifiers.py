@@ -11,7 +11,7 @@ from advae.models.contracts import Behind, Lesson, Purifier
 from advae.models.fitting import needs_each_class
 from advae.models.purified_examples import collect_views
 from advae.models.reconstruction import LOSSES
-from advae.precisions import FLOAT32
+from advae.settings import FLOAT32
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays

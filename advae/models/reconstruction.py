@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from advae.models.layers import Tensor
+from advae.batching import Tensor
 
 
 def _categorical_crossentropy(x: Tensor, reconstruction: Tensor) -> Tensor:

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from advae.batching import Tensor
 from advae.errors import CorruptError, UsageError, printable, unknown
 from advae.models import layers
 from advae.models.autoencoder_networks import require_loss, require_network
 from advae.models.contracts import Choices, Lesson, Option, Options, Purifier, fill_in_options, require_options
 from advae.models.fitting import Moment, train
-from advae.models.layers import Tensor, Weights
+from advae.models.layers import Weights
 from advae.models.reconstruction import LOSSES, weighted_mean
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ from advae.errors import NotFoundError, UsageError
 from advae.evaluation.evaluate import evaluate
 from advae.evaluation.pipelines import load_pipeline
 from advae.metrics import count_classes
-from advae.precisions import BFLOAT16, FLOAT32
 from advae.quoting import join_command, quote_word
 from advae.records import ClassifierRecipe, Dataset, Manifest, RunRecipe
 from advae.registry import Registry
 from advae.requests import AttackRequest, note_zero
 from advae.sampling import choose_samples
+from advae.settings import BFLOAT16, FLOAT32
 from advae.threats import ALL, THREATS, Surface
 from advae.workflows.attack_selection import climb, list_checks, list_undefended
 from advae.workflows.counterparts import (

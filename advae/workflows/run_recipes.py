@@ -12,10 +12,10 @@ from advae.errors import BudgetError, UsageError, unknown
 from advae.evaluation.attacker import list_members
 from advae.evaluation.eot import DRAWS_PER_BATCH
 from advae.models.purifiers import samples
-from advae.precisions import BFLOAT16, FLOAT32, PRECISIONS
 from advae.records import RunRecipe, key_eps, unite_eps
 from advae.requests import AttackRequest, suggest_point, suggest_scale
 from advae.sampling import SAMPLINGS, STRATIFIED
+from advae.settings import BFLOAT16, FLOAT32, PRECISIONS
 from advae.threats import Threat, find_threat
 from advae.workflows.counterparts import SURROGATE, PipelineRecipes, describe_reseeded, describe_undefended
 

@@ -14,7 +14,6 @@ from advae.identity import SAMPLES
 from advae.models import classifiers, purifiers
 from advae.models.fitting import NO_CHECKPOINT
 from advae.models.layers import collect_weights
-from advae.precisions import FLOAT32
 from advae.records import (
     AutoencoderMetrics,
     AutoencoderRecipe,
@@ -26,6 +25,7 @@ from advae.records import (
 )
 from advae.registry import Registry
 from advae.requests import AutoencoderRequest, ClassifierRequest
+from advae.settings import FLOAT32
 from advae.workflows.workspace import Content, Made, Workspace, load_dataset_of, make_entry
 
 if TYPE_CHECKING:
