@@ -205,6 +205,21 @@ def test_the_report_reads_records_and_words_and_nothing_else() -> None:
             assert strange <= REPORT_WORDS, path.name
 
 
+REPORT_ROOMS = ("data", "analysis", "drawing", "formats")
+"""What a file of the report knows; wording.py, beside the rooms, knows the data only."""
+
+
+def test_the_rooms_of_the_report_do_not_import_upwards() -> None:
+    def find_level(module: str) -> int:
+        place = module.split(".")[2]
+        return REPORT_ROOMS.index(place) if place in REPORT_ROOMS else 0
+
+    for path in (path for path in (ROOT / "report").rglob("*.py") if path != ROOT / "report" / "__init__.py"):
+        names = (name for name in find_imports(ast.walk(parse(path))) if name.startswith("advae.report."))
+        upwards = {name for name in names if find_level(name) > find_level(NAMES[path])}
+        assert upwards == set(), path.name
+
+
 def test_modules_are_imported_by_name_in_one_place_only() -> None:
     """An import by a computed name would go unseen above; the command line has one, of its own commands."""
     found = [

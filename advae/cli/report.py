@@ -14,6 +14,7 @@ from advae.cli.options import DataDirOption, DatasetOption, split_names
 from advae.cli.report_options import EVERY_FORMAT, FormatOption, OutOption
 from advae.cli.session import Session
 from advae.errors import VerdictError
+from advae.experiments.paper.section import PAPER_SECTION
 from advae.report import (
     Comparison,
     check_formats,
@@ -27,6 +28,9 @@ from advae.report import (
     write_comparison,
 )
 from advae.workflows import Workspace, choose_runs, refuse_inside
+
+SECTIONS = {"paper": PAPER_SECTION}
+"""What the report is handed beside its own tables, by name."""
 
 SHOWN = 3
 """Reasons that ``--strict`` names; the report has them all."""
@@ -58,14 +62,14 @@ def report(
 ) -> None:
     """Write a report on runs; prints the path of its page."""
     if schema:
-        document = describe_schema()
+        document = describe_schema(SECTIONS)
         session.put(document, json.dumps(document, indent=2))
         return
     formats = check_out(session, out, format_)
     with session.workspace("report", data_dir=data_dir) as workspace:
         chosen = choose_runs(workspace, refs or [], dataset)
         comparison = compare_runs(session.registry, chosen.runs, required=chosen.named, left_out=chosen.left_out)
-        files = write_comparison(comparison, out, formats=formats)
+        files = write_comparison(comparison, out, formats=formats, sections=SECTIONS)
     put_report(session, comparison, files)
     if strict:
         _refuse(list_failures(comparison))
@@ -75,9 +79,9 @@ def check_out(session: Session, out: Path, format_: str) -> list[str]:
     """Return the formats of a report. Raises UsageError for one that there is not, or where it cannot be written."""
     formats = split_names("--format", format_)
     check_formats(formats)
-    for target in list_targets(out, formats):
+    for target in list_targets(out, formats, SECTIONS):
         refuse_inside(Workspace(session.registry), target, "--out")
-    refuse_foreign(out, formats)
+    refuse_foreign(out, formats, SECTIONS)
     return formats
 
 

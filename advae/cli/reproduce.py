@@ -11,7 +11,7 @@ from advae.atomic_files import require_writable
 from advae.cli.groups import SESSION, complete_names, grouped
 from advae.cli.levels import put_survey, show_levels
 from advae.cli.options import DataDirOption, split_names
-from advae.cli.report import check_out, put_report
+from advae.cli.report import SECTIONS, check_out, put_report
 from advae.cli.report_options import EVERY_FORMAT, FormatOption, OutOption
 from advae.cli.session import Session
 from advae.datasets import DATASETS
@@ -88,7 +88,7 @@ def reproduce(
         # All of them rest on what diverged: there is nothing to report on.
         _refuse(diverged)
     comparison = compare_runs(session.registry, runs, autoencoders, reproduction=plan is None, required=())
-    put_report(session, comparison, write_comparison(comparison, out, formats=formats))
+    put_report(session, comparison, write_comparison(comparison, out, formats=formats, sections=SECTIONS))
     _refuse(diverged)
     for id_, why in comparison.left_out.items():
         raise CorruptError(describe_left_out(id_, why))

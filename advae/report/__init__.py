@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from advae.errors import UsageError, unknown
 from advae.records import Manifest
 from advae.report.analysis.check_results import Failure, describe_left_out, list_all_failures, list_failures
-from advae.report.analysis.confusion import Findings, score_runs
-from advae.report.data.collecting import compare_runs
+from advae.report.analysis.collecting import compare_runs
+from advae.report.analysis.confusion import score_runs
+from advae.report.analysis.tables import Findings, Table
 from advae.report.data.contents import Comparison
 from advae.report.data.runs import open_run
 from advae.report.formats.attack_checks import Judgement, build_verdict_table, describe_pipeline, judge_classifier
-from advae.report.formats.csv_tables import KEYS, render_csv
+from advae.report.formats.catalogue import name_keys
+from advae.report.formats.csv_tables import render_csv
 from advae.report.formats.markdown import render_markdown
 from advae.report.formats.page import render_page
 from advae.report.formats.report_files import list_targets, refuse_foreign, write_files
@@ -28,6 +30,7 @@ __all__ = [
     "Comparison",
     "Failure",
     "Judgement",
+    "Table",
     "build_verdict_table",
     "check_formats",
     "compare_runs",
@@ -53,11 +56,11 @@ def _render_json(findings: Findings) -> str:
     return render_json(findings)
 
 
-def describe_schema() -> dict[str, Any]:
-    """Return the JSON Schema of ``report.json``, draft 2020-12."""
+def describe_schema(sections: Mapping[str, Table]) -> dict[str, Any]:
+    """Return the JSON Schema of ``report.json`` with some sections, draft 2020-12."""
     from advae.report.formats import json_schema
 
-    return json_schema.describe_schema()
+    return json_schema.describe_schema(sections)
 
 
 WRITERS: dict[str, Callable[[Findings], dict[str, str]]] = {
@@ -78,6 +81,7 @@ def write_report(
     *,
     networks: Sequence[Manifest] = (),
     formats: Sequence[str] = FORMATS,
+    sections: Mapping[str, Table] | None = None,
 ) -> dict[str, Path]:
     """Compare runs, write their report into ``out`` as ``write_comparison`` does, and return the files' paths.
 
@@ -86,7 +90,7 @@ def write_report(
     are no runs, CorruptError for a run that cannot be read.
     """
     check_formats(formats)
-    return write_comparison(compare_runs(registry, runs, networks), out, formats=formats)
+    return write_comparison(compare_runs(registry, runs, networks), out, formats=formats, sections=sections)
 
 
 def check_formats(formats: Sequence[str]) -> None:
@@ -96,15 +100,22 @@ def check_formats(formats: Sequence[str]) -> None:
             raise UsageError(unknown("format", name, FORMATS))
 
 
-def write_comparison(comparison: Comparison, out: Path, *, formats: Sequence[str] = FORMATS) -> dict[str, Path]:
+def write_comparison(
+    comparison: Comparison,
+    out: Path,
+    *,
+    formats: Sequence[str] = FORMATS,
+    sections: Mapping[str, Table] | None = None,
+) -> dict[str, Path]:
     """Write ``report.<format>`` into ``out`` for each format and return the files' paths; equal records, equal bytes.
 
-    With ``csv`` come the other tables that have lines, ``report-<table>.csv``, as ``csv-<table>``; the file of one that
-    has none, left from an earlier report, is removed. Raises UsageError for an unknown format, or a file of such a name
-    that no report wrote, DiskError where ``out`` cannot be written.
+    sections: tables that the caller adds to the report's own, by name. With ``csv`` come the other tables that have
+    lines, ``report-<table>.csv``, as ``csv-<table>``; the file of one that has none, left from an earlier report, is
+    removed. Raises UsageError for an unknown format, or a file of such a name that no report wrote, DiskError where
+    ``out`` cannot be written.
     """
     check_formats(formats)
-    findings = score_runs(comparison)
+    findings = score_runs(comparison, sections)
     texts = {key: text for name in formats for key, text in WRITERS[name](findings).items()}
-    stale = KEYS.values() - texts.keys() if "csv" in formats else ()
-    return write_files(out, texts, stale=stale)
+    stale = name_keys(findings.sections).values() - texts.keys() if "csv" in formats else ()
+    return write_files(out, texts, findings.sections, stale=stale)

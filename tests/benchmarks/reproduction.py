@@ -18,11 +18,12 @@ from typing import Any
 
 from advae.experiments import Experiment, list_published, read_experiment
 from advae.experiments.cells import LEVELS, lay_out
+from advae.experiments.paper.section import PAPER_SECTION
 from advae.experiments.runner import Finished, Survey, make_cells, survey
 from advae.records import ClassifierRecipe
 from advae.registry import Registry
 from advae.report import compare_runs
-from advae.report.analysis.confusion import Findings
+from advae.report.analysis.tables import Findings
 from advae.report.formats.json_document import build_document
 from advae.workflows import Workspace
 from tests.benchmarks.machine import describe_machine
@@ -50,7 +51,7 @@ def record(registry: Registry, surveyed: Survey, diverged: list[Finished]) -> di
         for level in ("attacks", "autoencoders")
     )
     comparison = compare_runs(registry, runs, purifiers, reproduction=True)
-    findings = Findings(comparison, {run.id: () for run in comparison.runs})
+    findings = Findings(comparison, {run.id: () for run in comparison.runs}, {"paper": PAPER_SECTION})
     document = build_document(findings).model_dump(mode="json", by_alias=True)
     (dataset,) = {run.recipe.dataset.name for run in comparison.runs}
     return {

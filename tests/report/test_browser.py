@@ -13,8 +13,8 @@ import pytest
 
 from advae.records import Manifest
 from advae.report import compare_runs, write_report
+from advae.report.data.word_tables import read_value
 from advae.report.formats.headline_table import tabulate_headlines
-from advae.report.formats.word_tables import read_value
 from tests.report_fixtures import DIGITS, Lab
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

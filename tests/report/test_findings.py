@@ -15,8 +15,8 @@ from advae.records import Manifest
 from advae.report import compare_runs
 from advae.report.analysis.findings import answer
 from advae.report.analysis.ranking import find_standings
+from advae.report.data.word_tables import Cell
 from advae.report.formats.headline_table import tabulate_headlines
-from advae.report.formats.word_tables import Cell
 from advae.report.wording import NBSP, format_rate, format_share
 from tests.report_fixtures import DIGITS, NETWORK, Lab, read_files
 

@@ -14,10 +14,10 @@ from advae.metrics import confusion_matrix
 from advae.records import History, Manifest
 from advae.report import compare_runs
 from advae.report.analysis.activations import tabulate_activations
+from advae.report.data.word_tables import read_value
 from advae.report.drawing.figure import TRAINING, Drawing
 from advae.report.drawing.figure_table import FIGURES
 from advae.report.drawing.pixels import GAIN_COLOUR, LOSS_COLOUR, tile_differences
-from advae.report.formats.word_tables import read_value
 from tests.report.galleries import attack_linear, decode_png
 from tests.report_fixtures import SIDE, Lab, make_views, read_files
 

@@ -12,7 +12,7 @@ from advae.records import Manifest
 from advae.report import FORMATS, compare_runs, list_failures
 from advae.report.analysis.findings import answer
 from advae.report.analysis.headlines import write_headlines
-from advae.report.formats.threat_models import describe_threat
+from advae.report.data.threat_models import describe_threat
 from advae.threats import THREATS
 from tests.report_fixtures import Lab, print_summary, read_files
 

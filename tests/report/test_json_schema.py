@@ -16,7 +16,7 @@ from advae.report import describe_schema
 from advae.report.formats.glossary import GLOSSARY
 from tests.report_fixtures import DIGITS, Lab, read_files
 
-SCHEMA = describe_schema()
+SCHEMA = describe_schema({})
 VALIDATOR = Draft202012Validator(SCHEMA)
 MODELS: dict[str, Any] = {"Document": SCHEMA, **SCHEMA["$defs"]}
 

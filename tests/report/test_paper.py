@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from advae.experiments import list_published
-from advae.experiments.paper.section import Counterpart, find_counterparts, tabulate_paper
+from advae.experiments.paper.section import PAPER_SECTION, Found, PaperRecord, find_counterparts, tabulate_paper
 from advae.records import Manifest
 from advae.report import compare_runs, write_comparison
+from advae.report.analysis.tables import NotRun
 from tests.report_fixtures import DIGITS, MNIST, Lab
 
 PAPER_EPS = 50 / 255
@@ -22,9 +23,9 @@ def on(tmp_path: Path, name: str) -> Lab:
     return Lab(tmp_path / "home", {"digits": DIGITS, "mnist": MNIST}[name])
 
 
-def find(lab: Lab, runs: list[Manifest], **options: Any) -> dict[int, Counterpart]:
+def find(lab: Lab, runs: list[Manifest], **options: Any) -> dict[int, PaperRecord]:
     found = find_counterparts(compare_runs(lab.registry, runs, **options))
-    return {one.published.figure: one for one in found}
+    return {one.figure: one for one in found}
 
 
 def left(run: Manifest) -> float:
@@ -47,11 +48,11 @@ def test_ours_stands_under_both_protocols(tmp_path: Path) -> None:
     lab = on(tmp_path, "mnist")
     raw, honest = attack_raw(lab), attack_honestly(lab)
     one = find(lab, [raw, honest])[32]
-    assert one.published.accuracy == 0.9747
-    assert one.protocol is not None
-    assert one.adaptive is not None
-    assert (one.protocol.run, one.protocol.rate.value) == (raw.id, left(raw))
-    assert (one.adaptive.run, one.adaptive.rate.value) == (honest.id, left(honest))
+    assert one.accuracy == 0.9747
+    assert isinstance(one.protocol, Found)
+    assert isinstance(one.adaptive, Found)
+    assert (one.protocol.run, one.protocol.accuracy) == (raw.id, left(raw))
+    assert (one.adaptive.run, one.adaptive.accuracy) == (honest.id, left(honest))
     assert one.difference == pytest.approx(left(raw) - 0.9747)
 
 
@@ -59,10 +60,10 @@ def test_the_clean_images_need_no_attack(tmp_path: Path) -> None:
     lab = on(tmp_path, "mnist")
     raw, honest = attack_raw(lab, clean=0.97), attack_honestly(lab, clean=0.93)
     one = find(lab, [raw, honest])[26]
-    assert one.protocol is not None
-    assert one.adaptive is not None
+    assert isinstance(one.protocol, Found)
+    assert isinstance(one.adaptive, Found)
     clean = [run.as_run()[1].clean_accuracy for run in (raw, honest)]
-    assert [one.protocol.rate.value, one.adaptive.rate.value] == clean
+    assert [one.protocol.accuracy, one.adaptive.accuracy] == clean
     assert clean[0] != clean[1]
 
 
@@ -70,7 +71,7 @@ def test_every_figure_appears_where_ours_is_missing(tmp_path: Path) -> None:
     lab = on(tmp_path, "mnist")
     found = find(lab, [attack_raw(lab)])
     assert list(found) == [one.figure for one in list_published()]
-    assert (found[10].protocol, found[10].adaptive, found[10].difference) == (None, None, None)
+    assert (found[10].protocol, found[10].adaptive, found[10].difference) == (NotRun(), NotRun(), None)
     assert find(lab, [attack_honestly(lab)], reproduction=True).keys() == found.keys()
 
 
@@ -91,18 +92,18 @@ def test_linear_attacks_of_the_paper_are_not_clipped(tmp_path: Path) -> None:
     tight = lab.add_run(bare, keep=(0.17,), **attacks)
     encoded = lab.add_run(raw, keep=(0.8,), clip=False, threat="encoded", **attacks)
     found = find(lab, [loose, tight, encoded])
-    assert found[9].protocol is not None
-    assert found[9].adaptive is not None
-    assert found[10].protocol is not None
+    assert isinstance(found[9].protocol, Found)
+    assert isinstance(found[9].adaptive, Found)
+    assert isinstance(found[10].protocol, Found)
     assert [found[9].protocol.run, found[9].adaptive.run, found[10].protocol.run] == [loose.id, tight.id, encoded.id]
-    assert found[10].adaptive is None
+    assert found[10].adaptive == NotRun()
 
 
 def test_another_eps_is_no_counterpart(tmp_path: Path) -> None:
     lab = on(tmp_path, "mnist")
     raw = lab.add_classifier(lab.add_autoencoder(rescale="none", reach=(0.0, 40.0)))
     run = lab.add_run(raw, eps=(0.1, 0.2), keep=(0.9, 0.8), threat="encoded")
-    assert find(lab, [run])[32].protocol is None
+    assert find(lab, [run])[32].protocol == NotRun()
 
 
 def test_of_several_the_largest_then_the_first_seed_counts(tmp_path: Path) -> None:
@@ -113,7 +114,7 @@ def test_of_several_the_largest_then_the_first_seed_counts(tmp_path: Path) -> No
         attack_honestly(lab),
     )
     found = find(lab, [few, second, first, attack_raw(lab)])[32].adaptive
-    assert found is not None
+    assert isinstance(found, Found)
     assert (found.run, found.n) == (first.id, 100)
 
 
@@ -124,8 +125,8 @@ def test_a_variational_output_is_raw_and_an_image(tmp_path: Path) -> None:
     encoded = lab.add_run(behind, eps=(0.3,), keep=(0.5,), threat="encoded")
     adaptive = lab.add_run(behind, eps=(0.3,), keep=(0.2,))
     one = find(lab, [encoded, adaptive])[73]
-    assert one.protocol is not None
-    assert one.adaptive is not None
+    assert isinstance(one.protocol, Found)
+    assert isinstance(one.adaptive, Found)
     assert (one.protocol.run, one.adaptive.run) == (encoded.id, adaptive.id)
 
 
@@ -139,7 +140,7 @@ def test_what_is_no_valid_result_says_so_in_every_file(tmp_path: Path) -> None:
     found = find_counterparts(comparison)
     (row,) = [row for row in tabulate_paper(found).rows if row[0] == "10"]
     assert row[4].endswith("not a valid result")
-    files = write_comparison(comparison, tmp_path / "out", formats=["json", "csv"])
+    files = write_comparison(comparison, tmp_path / "out", formats=["json", "csv"], sections={"paper": PAPER_SECTION})
     (entry,) = [one for one in json.loads(files["json"].read_text())["paper"] if one["figure"] == 10]
     assert "not a valid result" in entry["protocol"]["objections"]
     with files["csv-paper"].open() as file:
@@ -153,10 +154,10 @@ def test_an_attack_on_another_class_is_another_attack(tmp_path: Path) -> None:
     bare = lab.add_classifier()
     attacks: dict[str, Any] = {"method": "tfgsm", "eps": (0.3,), "steps": None}
     third = lab.add_run(bare, keep=(0.5,), target=3, **attacks)
-    assert find(lab, [third, attack_raw(lab)])[29].protocol is None
+    assert find(lab, [third, attack_raw(lab)])[29].protocol == NotRun()
     fifth = lab.add_run(bare, keep=(0.4,), target=5, **attacks)
     found = find(lab, [third, fifth, attack_raw(lab)])[29].protocol
-    assert found is not None
+    assert isinstance(found, Found)
     assert found.run == fifth.id
 
 
@@ -175,12 +176,12 @@ def test_digits_stand_in_and_are_said_to(tmp_path: Path) -> None:
     lab = Lab(tmp_path / "home")
     found = find(lab, [attack_raw(lab), attack_honestly(lab)], reproduction=True)
     assert found[32].stands_in
-    assert found[32].dataset == "digits"
-    assert found[32].protocol is not None
+    assert found[32].measured_on == "digits"
+    assert isinstance(found[32].protocol, Found)
     # Nothing is compared or explained of numbers that are not the paper's to begin with.
     assert found[32].difference is None
     assert found[32].explanation is None
-    assert found[90].protocol is None
+    assert found[90].protocol == NotRun()
     assert not found[90].stands_in
     row = tabulate_paper([found[32]]).rows[0]
     assert row[1] == "mnist, ours: digits"
@@ -190,7 +191,7 @@ def test_it_is_in_every_file(tmp_path: Path) -> None:
     lab = on(tmp_path, "mnist")
     raw, honest = attack_raw(lab), attack_honestly(lab)
     comparison = compare_runs(lab.registry, [raw, honest])
-    files = write_comparison(comparison, tmp_path / "out")
+    files = write_comparison(comparison, tmp_path / "out", sections={"paper": PAPER_SECTION})
     document = json.loads(files["json"].read_text())
     (one,) = [entry for entry in document["paper"] if entry["figure"] == 32]
     assert (one["accuracy"], one["protocol"]["accuracy"], one["adaptive"]["accuracy"]) == (
@@ -203,7 +204,7 @@ def test_it_is_in_every_file(tmp_path: Path) -> None:
     with files["csv-paper"].open() as file:
         lines = {line["figure"]: line for line in csv.DictReader(file)}
     assert len(lines) == 67
-    assert (lines["32"]["protocol"], lines["32"]["adaptive"], lines["90"]["protocol"]) == (
+    assert (lines["32"]["protocol_accuracy"], lines["32"]["adaptive_accuracy"], lines["90"]["protocol_accuracy"]) == (
         str(left(raw)),
         str(left(honest)),
         "NOT RUN",

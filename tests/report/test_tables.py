@@ -13,10 +13,10 @@ from advae.checks import SINGLE
 from advae.errors import UsageError
 from advae.records import Manifest
 from advae.report import compare_runs, write_report
-from advae.report.analysis.confusion import Findings, score_runs
-from advae.report.formats.catalogue import TABLES, Table
-from advae.report.formats.csv_tables import KEYS
-from advae.report.formats.word_tables import Cell, Grid, Part, read_value
+from advae.report.analysis.confusion import score_runs
+from advae.report.analysis.tables import Findings, Table
+from advae.report.data.word_tables import Cell, Grid, Part, read_value
+from advae.report.formats.catalogue import TABLES, flatten_parts, name_keys
 from tests.report_fixtures import MNIST, Lab, read_files
 
 Lines = list[dict[str, str]]
@@ -25,7 +25,7 @@ Lines = list[dict[str, str]]
 def read_tables(lab: Lab, runs: list[Manifest], out: Path) -> dict[str, Lines]:
     """Return the lines of each CSV file that was written, by table."""
     files = read_files(lab, runs, out)
-    written = {name: files[key] for name, key in KEYS.items() if key in files}
+    written = {name: files[key] for name, key in name_keys({}).items() if key in files}
     return {name: list(csv.DictReader(text.splitlines())) for name, text in written.items()}
 
 
@@ -78,7 +78,6 @@ def test_markdown_has_every_table_under_the_headings_of_the_page(
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == [
         "What is left under the strongest attack",
         "What each pipeline keeps",
-        "The paper beside ours",
         "One activation or another",
         "Accuracy with and without the autoencoder",
         "How much of the benefit is blur?",
@@ -96,8 +95,10 @@ def test_a_row_of_the_table_of_tables_is_all_that_a_new_table_takes(
         rows = (("=a|b", Cell("12.5 %", 0.125), Cell("NOT RUN", None)), ("c", Cell("0.0 %", 0.0), Cell("1", 1)))
         yield Part(Grid("New", ("kind of thing", "share", "n, all"), rows), {"eps": 0.1})
 
-    monkeypatch.setitem(TABLES, "new", Table("A new one", "What it shows.", "report", tabulate))
-    monkeypatch.setitem(KEYS, "new", "csv-new")
+    new = Table(
+        "A new one", "What it shows.", "report", tabulate, None, flatten=lambda found: flatten_parts(tabulate(found))
+    )
+    monkeypatch.setitem(TABLES, "new", new)
     files = read_files(lab, pair, tmp_path)
     assert list(csv.DictReader(files["csv-new"].splitlines())) == [
         {"eps": "0.1", "kind_of_thing": "'=a|b", "share": "0.125", "n_all": "NOT RUN"},

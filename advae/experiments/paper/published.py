@@ -23,6 +23,21 @@ PAPER_TARGETS = {"tfgsm": 5, "one-target": 7}
 
 PAPER_EPOCHS = 35
 
+DRAWN: dict[str, tuple[int, ...]] = {
+    "accuracy": (13, 34, 47, 60, 80, 91, 103, 112),
+    "targeted": (23, 37, 50, 63, 81, 92, 104, 113),
+    "details": (14, 24, 82, 93, 105, 114),
+    "targets": (16,),
+    "activations": (5,),
+    "losses": (6, 33, 46, 59),
+    "purified": (3, 102),
+    "planes": (64, 65, 74, 75, 121, 122),
+    "strips": (83, 84),
+    "changes": (11, 12, 35, 36, 48, 49, 61, 62, 76),
+    "mistakes": (15, 77),
+}
+"""The paper's figures of results, by the row of FIGURES that draws ours."""
+
 
 class Published(Record):
     """One confusion matrix of the paper.

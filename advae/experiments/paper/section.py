@@ -1,22 +1,24 @@
-"""The paper beside ours: its accuracies, ours under its own protocol, and what an attacker who knows of it leaves."""
+"""The paper beside ours: its accuracies, ours under its own protocol, and under an adaptive attack."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from typing import Literal
 
-from advae.experiments import PAPER_EPOCHS, Published, explain_difference, list_published
+from advae.experiments.paper.explanations import explain_difference
+from advae.experiments.paper.published import PAPER_EPOCHS, Published, list_published
 from advae.records import NetworkOptions, find_eps
+from advae.report.analysis.tables import Findings, NotRun, ShownInterval, ShownShare, Table, TableRecord
 from advae.report.data.contents import Comparison
 from advae.report.data.runs import Measured, Rate, Run, read_raw_range
-from advae.report.formats.word_tables import Cell, Grid, show_count, show_share
+from advae.report.data.word_tables import Cell, Grid, Part, show_count, show_share
 from advae.report.wording import DEFAULT_LOSS, NOT_APPLICABLE, NOT_RUN, format_eps, format_points, format_rate
 
 EXPLANATION = (
     "Every accuracy that the paper prints, ours under its own protocol (raw output, the perturbation added behind the "
-    "autoencoder, linear attacks neither projected nor clipped), and ours under an honest one: output rescaled to the "
-    "image's intensity, the image itself perturbed inside its budget and its range by an attacker who knows of the "
-    "autoencoder. A clean accuracy has no attacker; there the two are the raw and the rescaled output."
+    "autoencoder, linear attacks neither projected nor clipped), and ours under an adaptive attack: output rescaled "
+    "to the image's intensity, the image itself perturbed inside its budget and its range, the autoencoder known to "
+    "the attacker. Clean accuracies have no attacker; there the two are the raw and the rescaled output."
 )
 
 NEAR = 0.05
@@ -26,58 +28,67 @@ STAND_INS = {"mnist": "digits"}
 """What is shown where a dataset of the paper's was not run: too small to compare with, and said to be so."""
 
 
-@dataclass(frozen=True)
-class Found:
-    """An accuracy of ours: its rate, on how many images, and the run that measured it.
+class Found(TableRecord):
+    """An accuracy of ours beside one of the paper."""
 
-    objections: what keeps it from being a valid result, or from being believed, empty where nothing is known.
-    """
-
-    rate: Rate
+    status: Literal["measured"] = "measured"
+    """Whether it was measured."""
+    accuracy: ShownShare
+    """Share of the images classified correctly, 0 to 1: robust accuracy, or clean accuracy on the unchanged images."""
+    accuracy_interval: ShownInterval
+    """Wilson's 95 % interval of the accuracy."""
     n: int
+    """Number of test images."""
     run: str
+    """The id of the run that measured it."""
     objections: tuple[str, ...] = ()
+    """Why it is not a valid, or not a reliable result; empty where nothing is known."""
 
 
-@dataclass(frozen=True)
-class Counterpart:
-    """One accuracy of the paper and ours.
+class PaperRecord(TableRecord):
+    """One accuracy that the paper prints, and ours."""
 
-    dataset: that ours were measured on; protocol: under the paper's protocol; adaptive: behind the rescaled output, by
-    an attacker who knows of the defence, or clean. None where that was not run.
-    """
-
-    published: Published
+    figure: int
+    """Number of the figure in the paper."""
     dataset: str
-    protocol: Found | None
-    adaptive: Found | None
+    """The dataset that the paper measured on."""
+    classifier: str
+    """Kind of the classifier: nn or mlp, a network, or lr, logistic regression."""
+    autoencoder: str
+    """Kind of the autoencoder in front of the classifier; none where there is none."""
+    attack: str
+    """The attack, none for the clean images."""
+    eps: float | None
+    """Radius of the attack in units of an image's range; null for the clean images."""
+    accuracy: ShownShare
+    """What the paper prints: the share of its confusion matrix on the diagonal, 0 to 1."""
+    n: int
+    """Samples in the paper's confusion matrix."""
+    measured_on: str
+    """The dataset that ours were measured on; another than the paper's where that was not run."""
+    protocol: Found | NotRun
+    """Ours under the paper's protocol: raw output, perturbed behind the autoencoder; a linear attack neither projected
+    nor clipped."""
+    adaptive: Found | NotRun
+    """Ours under an adaptive attack: rescaled output, the image attacked within its budget; or clean."""
+    difference: float | None
+    """Ours under the paper's protocol minus the paper's, as shares; null where ours was not run, or on other images."""
+    explanation: str | None
+    """Why they differ; null where they do not, or where it is not known."""
 
     @property
     def stands_in(self) -> bool:
-        return self.dataset != self.published.dataset
-
-    @property
-    def difference(self) -> float | None:
-        """Ours under the paper's protocol minus the paper's, as shares; None where ours is on other images."""
-        if self.protocol is None or self.stands_in:
-            return None
-        return self.protocol.rate.value - self.published.accuracy
-
-    @property
-    def explanation(self) -> str | None:
-        """Why ours is far from the paper's, None where it is not, or where nobody knows."""
-        far = self.difference is not None and abs(self.difference) > NEAR
-        return explain_difference(self.published.figure) if far else None
+        """Whether ours was measured on another dataset than the paper's."""
+        return self.measured_on != self.dataset
 
     @property
     def name(self) -> str:
         """What was attacked and how, in words."""
-        one = self.published
-        front = one.classifier if one.autoencoder == "none" else f"{one.classifier} behind {one.autoencoder}"
-        return f"{front}, clean" if one.eps is None else f"{front}, {one.attack}, eps {format_eps(one.eps)}"
+        front = self.classifier if self.autoencoder == "none" else f"{self.classifier} behind {self.autoencoder}"
+        return f"{front}, clean" if self.eps is None else f"{front}, {self.attack}, eps {format_eps(self.eps)}"
 
 
-def find_counterparts(comparison: Comparison) -> tuple[Counterpart, ...]:
+def find_counterparts(comparison: Comparison) -> tuple[PaperRecord, ...]:
     """Return a row for each accuracy of the paper, by figure; none of ours where it was not run.
 
     No rows at all where a report is neither the paper's experiment nor about what its protocol says of its datasets.
@@ -96,7 +107,7 @@ def _follows_the_paper(comparison: Comparison) -> bool:
     )
 
 
-def _find_counterpart(runs: Iterable[Run], published: Published, there: set[str]) -> Counterpart:
+def _find_counterpart(runs: Iterable[Run], published: Published, there: set[str]) -> PaperRecord:
     dataset = published.dataset
     if dataset not in there and STAND_INS.get(dataset) in there:
         dataset = STAND_INS[dataset]
@@ -108,22 +119,38 @@ def _find_counterpart(runs: Iterable[Run], published: Published, there: set[str]
     ]
     raw = [run for run in same if not run.autoencoder_recipe or run.autoencoder_recipe.rescale == "none"]
     honest = [run for run in same if read_raw_range(run) is None]
-    return Counterpart(published, dataset, _find(raw, published, _is_protocol), _find(honest, published, _is_adaptive))
+    protocol, adaptive = _find(raw, published, _is_protocol), _find(honest, published, _is_adaptive)
+    ours = protocol.accuracy if isinstance(protocol, Found) and dataset == published.dataset else None
+    difference = None if ours is None else ours - published.accuracy
+    return PaperRecord(
+        **published.model_dump(exclude={"twin_of"}),
+        eps=published.eps,
+        measured_on=dataset,
+        protocol=protocol,
+        adaptive=adaptive,
+        difference=difference,
+        explanation=explain_difference(published.figure) if difference and abs(difference) > NEAR else None,
+    )
 
 
-def _find(runs: Iterable[Run], published: Published, fits: Callable[[Run], bool]) -> Found | None:
-    """Return what the runs say of one accuracy: the run on most images, of equals the one most like the paper's."""
+def _find(runs: Iterable[Run], published: Published, fits: Callable[[Run], bool]) -> Found | NotRun:
+    """Return what the runs measured beside one accuracy: the run on most images, of equals the likest."""
     ordered = sorted(runs, key=_rate_distance)
     if published.eps is None:
-        return next((Found(run.clean, run.metrics.n, run.id) for run in ordered), None)
+        return next((_describe_found(run, run.clean) for run in ordered), NotRun())
     for run in ordered:
         recipe = run.recipe
         same = (recipe.method, recipe.target, recipe.norm) == (published.attack, published.target, "linf")
         place = find_eps(recipe.eps, published.eps)
         if same and place is not None and fits(run):
             measured = Measured(run, place)
-            return Found(measured.attacked, run.metrics.n, run.id, tuple(_list_objections(measured)))
-    return None
+            return _describe_found(run, measured.attacked, tuple(_list_objections(measured)))
+    return NotRun()
+
+
+def _describe_found(run: Run, rate: Rate, objections: tuple[str, ...] = ()) -> Found:
+    interval = (rate.low, rate.high)
+    return Found(accuracy=rate.value, accuracy_interval=interval, n=run.metrics.n, run=run.id, objections=objections)
 
 
 def _rate_distance(run: Run) -> tuple[float, ...]:
@@ -175,45 +202,62 @@ TITLES = (
 )
 
 
-def tabulate_paper(counterparts: Iterable[Counterpart]) -> Grid:
+def tabulate_paper(records: Iterable[PaperRecord]) -> Grid:
     """Return the paper beside ours as a table, a row for each of its accuracies."""
-    return Grid("The paper beside ours", TITLES, tuple(_write_row(counterpart) for counterpart in counterparts))
+    return Grid("The paper beside ours", TITLES, tuple(map(_write_row, records)))
 
 
-def _write_row(counterpart: Counterpart) -> tuple[str, ...]:
-    published, difference = counterpart.published, counterpart.difference
-    found = (counterpart.protocol, counterpart.adaptive)
-    points = NOT_APPLICABLE if counterpart.stands_in else format_points(difference)
+def _write_row(record: PaperRecord) -> tuple[str, ...]:
+    found = (record.protocol, record.adaptive)
+    points = NOT_APPLICABLE if record.stands_in else format_points(record.difference)
     return (
-        show_count(published.figure),
-        f"{published.dataset}, ours: {counterpart.dataset}" if counterpart.stands_in else published.dataset,
-        counterpart.name,
-        show_share(published.accuracy),
-        _write_found(counterpart.protocol),
-        Cell(points, difference),
-        _write_found(counterpart.adaptive),
-        _write_explanation(counterpart),
+        show_count(record.figure),
+        f"{record.dataset}, ours: {record.measured_on}" if record.stands_in else record.dataset,
+        record.name,
+        show_share(record.accuracy),
+        _write_found(record.protocol),
+        Cell(points, record.difference),
+        _write_found(record.adaptive),
+        _write_explanation(record),
         _write_counts(found),
-        *(one.run if one else NOT_RUN for one in found),
+        *(one.run if isinstance(one, Found) else NOT_RUN for one in found),
     )
 
 
-def _write_explanation(counterpart: Counterpart) -> str:
-    if counterpart.stands_in:
-        return f"{counterpart.dataset} is not {counterpart.published.dataset}: nothing to compare"
-    if counterpart.difference is None:
+def _write_explanation(record: PaperRecord) -> str:
+    if record.stands_in:
+        return f"{record.measured_on} is not {record.dataset}: nothing to compare"
+    if record.difference is None:
         return NOT_APPLICABLE
-    near = abs(counterpart.difference) <= NEAR
-    return "within five points" if near else counterpart.explanation or "not explained"
+    return "within five points" if abs(record.difference) <= NEAR else record.explanation or "not explained"
 
 
-def _write_counts(found: Iterable[Found | None]) -> Cell:
-    """Return how many images ours stand on; both numbers where they differ."""
-    counts = list(dict.fromkeys(one.n for one in found if one))
+def _write_counts(found: Iterable[Found | NotRun]) -> Cell:
+    """Return on how many images ours were measured; both numbers where they differ."""
+    counts = list(dict.fromkeys(one.n for one in found if isinstance(one, Found)))
     return Cell(" and ".join(map(str, counts)) or NOT_RUN, min(counts, default=None))
 
 
-def _write_found(found: Found | None) -> str:
-    if found is None:
+def _write_found(found: Found | NotRun) -> str:
+    if isinstance(found, NotRun):
         return Cell(NOT_RUN, None)
-    return Cell(", ".join((format_rate(found.rate), *found.objections)), found.rate.value)
+    rate = Rate(found.accuracy, *found.accuracy_interval)
+    return Cell(", ".join((format_rate(rate), *found.objections)), found.accuracy)
+
+
+def _tabulate(findings: Findings) -> Iterator[Part]:
+    records = find_counterparts(findings.comparison)
+    if records:
+        yield Part(tabulate_paper(records), {})
+
+
+PAPER_SECTION = Table(
+    "The paper beside ours",
+    EXPLANATION,
+    "report",
+    _tabulate,
+    PaperRecord,
+    collect=lambda findings: find_counterparts(findings.comparison),
+    marks=("figure", "difference", "measured_on"),
+)
+"""What the commands hand to the report: its name there is ``paper``."""

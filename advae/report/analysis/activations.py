@@ -9,7 +9,7 @@ from advae.models.layers import PAPER_ACTIVATIONS
 from advae.records import AutoencoderRecipe
 from advae.report.data.contents import Comparison
 from advae.report.data.trained import Network, read_error
-from advae.report.formats.word_tables import Cell, Grid
+from advae.report.data.word_tables import Cell, Grid
 from advae.report.wording import NOT_APPLICABLE
 
 SOFTPLUS = (

@@ -12,7 +12,7 @@ from advae.report.data.commands import suggest_controls
 from advae.report.data.contents import Comparison, Pipeline, Row
 from advae.report.data.pairing import identify_attack
 from advae.report.data.runs import Measured
-from advae.report.formats.word_tables import Cell, Grid, show_eps, show_share
+from advae.report.data.word_tables import Cell, Grid, show_eps, show_share
 from advae.report.wording import NOT_RUN, format_points, format_share, name_attack, name_autoencoder
 
 

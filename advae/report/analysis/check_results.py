@@ -11,7 +11,7 @@ from advae.checks import CHECKS, PipelineRuns, ScoredRun, check_together, not_ru
 from advae.records import CheckResult, Status
 from advae.report.data.contents import Comparison, Pipeline, Row
 from advae.report.data.runs import Measured, Run
-from advae.report.formats.word_tables import Grid, show_count
+from advae.report.data.word_tables import Grid, show_count
 from advae.report.wording import NOT_ESTABLISHED, name_pipeline
 
 NO_SUBJECT = "needs a valid adaptive run"

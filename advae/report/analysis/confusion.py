@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from advae.metrics import accuracy, count_confusions, report_classes
 from advae.report.analysis.eps_selection import MANY_EPS
+from advae.report.analysis.tables import Findings, Table
 from advae.report.data.contents import Comparison
 from advae.report.data.runs import Rate, Run
-from advae.report.formats.word_tables import Cell, Grid, show_count, show_share
+from advae.report.data.word_tables import Cell, Grid, show_count, show_share
 from advae.report.wording import format_eps, format_rate
 
 if TYPE_CHECKING:
@@ -62,14 +63,6 @@ class Scores:
         return f"{what}: {format_rate(self.rate)} correct"
 
 
-@dataclass(frozen=True)
-class Findings:
-    """What every format of the report is made from: the comparison, and each run's scores by its id."""
-
-    comparison: Comparison
-    scores: Mapping[str, tuple[Scores, ...]]
-
-
 MANY_CLASSES = 100
 """From more classes on, a matrix is a list of what is above 0: of a thousand classes it has a million cells."""
 
@@ -92,9 +85,9 @@ def select_shown(findings: Findings) -> dict[str, tuple[Scores, ...]]:
     return dict.fromkeys(findings.scores, ())
 
 
-def score_runs(comparison: Comparison) -> Findings:
-    """Return a comparison with the scores of its runs."""
-    return Findings(comparison, {run.id: score_run(run) for run in comparison.runs})
+def score_runs(comparison: Comparison, sections: Mapping[str, Table] | None = None) -> Findings:
+    """Return a comparison with the scores of its runs, and with the sections that the caller hands to the report."""
+    return Findings(comparison, {run.id: score_run(run) for run in comparison.runs}, sections or {})
 
 
 def score_run(run: Run) -> tuple[Scores, ...]:

@@ -9,7 +9,7 @@ from advae.checks import CHECKS, is_iterative
 from advae.report.analysis.check_results import count_elsewhere, describe_subject, summarize_verdicts
 from advae.report.analysis.illusion_gap import explain_gap
 from advae.report.data.contents import Comparison, Pipeline, Row
-from advae.report.formats.threat_models import INPUT_THREATS, ORDER
+from advae.report.data.threat_models import INPUT_THREATS, ORDER
 from advae.report.wording import COLLAPSED, NOT_ESTABLISHED, format_eps, format_rate, name_attack, name_pipeline
 
 ONE_STEP = "only one-step attacks were run: an iterative one may leave far less"

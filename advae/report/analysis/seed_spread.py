@@ -10,7 +10,7 @@ from advae.report.analysis.eps_selection import select_eps
 from advae.report.data.contents import Comparison, Row
 from advae.report.data.pairing import identify_attack
 from advae.report.data.runs import Run
-from advae.report.formats.word_tables import Grid, show_count, show_eps, show_share
+from advae.report.data.word_tables import Grid, show_count, show_eps, show_share
 from advae.report.wording import name_attack, name_kind
 
 

@@ -9,8 +9,8 @@ from advae.checks import NOT_VALID, find_strongest
 from advae.records import Norm, key_eps, unite_eps
 from advae.report.analysis.eps_selection import select_eps
 from advae.report.data.contents import Pipeline, Row
-from advae.report.formats.threat_models import list_rungs, place_threat
-from advae.report.formats.word_tables import Cell, Grid
+from advae.report.data.threat_models import list_rungs, place_threat
+from advae.report.data.word_tables import Cell, Grid
 from advae.report.wording import NOT_RUN, format_eps, format_rate, name_attack
 
 Budget = tuple[Norm, float]

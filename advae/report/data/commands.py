@@ -17,7 +17,7 @@ from advae.records import (
 )
 from advae.report.data.contents import Comparison, list_parents, list_runs_of
 from advae.report.data.runs import Run
-from advae.report.formats.threat_models import find_method
+from advae.report.data.threat_models import find_method
 
 SHELL_AE, SHELL_CLF = "__ae_of_this_line__", "__clf_of_this_line__"
 """Stand for the ids that a suggested command has in shell variables, which must not be quoted."""

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from advae.identity import SAMPLES
 from advae.metrics import (
     digest_samples,
     find_aims,
@@ -15,7 +14,7 @@ from advae.metrics import (
     measure_lengths,
     perturbation_norms,
 )
-from advae.records import OUTCOMES, EpsResult, Record
+from advae.records import OUTCOMES, SAMPLES, EpsResult, Record
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,8 +14,8 @@ from advae.checks.strongest import find_most
 from advae.metrics import mcnemar
 from advae.records import CheckResult, Manifest, Norm, RunRecipe, key_eps
 from advae.report.data.runs import Measured, Run
+from advae.report.data.threat_models import INPUT_THREATS, place_threat
 from advae.report.data.trained import Network
-from advae.report.formats.threat_models import INPUT_THREATS, place_threat
 from advae.report.wording import format_budget
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from advae.checks import check_collapse, check_run, identify_samples, show_size
 from advae.errors import CorruptError
-from advae.identity import SAMPLES
 from advae.metrics import measure_clean
 from advae.records import (
     OUTCOMES,
+    SAMPLES,
     AutoencoderMetrics,
     AutoencoderRecipe,
     ClassifierMetrics,

@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from advae.identity import SAMPLES
-from advae.records import AutoencoderMetrics, AutoencoderRecipe, History, Manifest
+from advae.records import SAMPLES, AutoencoderMetrics, AutoencoderRecipe, History, Manifest
 from advae.report.data.dataset_names import name_dataset
 from advae.report.data.entry_arrays import count_items, fit_artifact
 from advae.report.data.runs import read_history

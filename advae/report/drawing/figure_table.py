@@ -19,33 +19,26 @@ from advae.report.drawing.training_curves import draw_activations, draw_kinds, d
 
 @dataclass(frozen=True)
 class Figure:
-    """A row of FIGURES. paper: which figures of the paper are of this kind, empty where none is."""
+    """A row of FIGURES."""
 
     draw: Callable[[Comparison], Iterator[Drawing]]
     summary: str
-    paper: str = ""
 
 
 FIGURES: dict[str, Figure] = {
-    "accuracy": Figure(
-        draw_accuracy, "accuracy against eps, with and without the autoencoder", "13, 34, 47, 60, 80, 91, 103, 112"
-    ),
-    "targeted": Figure(
-        draw_targeted, "accuracy against eps, targeted attacks together", "23, 37, 50, 63, 81, 92, 104, 113"
-    ),
-    "details": Figure(draw_details, "accuracy with the autoencoder, on a scale of its own", "14, 24, 82, 93, 105, 114"),
-    "targets": Figure(draw_targets, "classes that targeted attacks aim at", "16"),
-    "activations": Figure(draw_activations, "loss by epoch, different activations together", "5"),
+    "accuracy": Figure(draw_accuracy, "accuracy against eps, with and without the autoencoder"),
+    "targeted": Figure(draw_targeted, "accuracy against eps, targeted attacks together"),
+    "details": Figure(draw_details, "accuracy with the autoencoder, on a scale of its own"),
+    "targets": Figure(draw_targets, "classes that targeted attacks aim at"),
+    "activations": Figure(draw_activations, "loss by epoch, different activations together"),
     "kinds": Figure(draw_kinds, "loss by epoch, kinds of autoencoder together"),
-    "losses": Figure(draw_losses, "loss by epoch, training and validation", "6, 33, 46, 59"),
+    "losses": Figure(draw_losses, "loss by epoch, training and validation"),
     "progress": Figure(draw_progress, "accuracy by epoch of what is trained against attacks, clean and attacked"),
-    "purified": Figure(draw_purified, "images beside their purified selves", "3, 102"),
-    "planes": Figure(draw_planes, "the latent plane, and the images generated from it", "64, 65, 74, 75, 121, 122"),
-    "strips": Figure(draw_strips, "images before and after an attack, and the difference", "83, 84"),
-    "changes": Figure(
-        draw_changes, "values of one image before and after an attack", "11, 12, 35, 36, 48, 49, 61, 62, 76"
-    ),
-    "mistakes": Figure(draw_mistakes, "heat map of actual against mispredicted classes", "15, 77"),
+    "purified": Figure(draw_purified, "images beside their purified selves"),
+    "planes": Figure(draw_planes, "the latent plane, and the images generated from it"),
+    "strips": Figure(draw_strips, "images before and after an attack, and the difference"),
+    "changes": Figure(draw_changes, "values of one image before and after an attack"),
+    "mistakes": Figure(draw_mistakes, "heat map of actual against mispredicted classes"),
 }
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from advae.report.analysis.eps_selection import explain_selection, select_eps
 from advae.report.data.contents import Comparison, Row
 from advae.report.data.runs import Measured
-from advae.report.formats.word_tables import Cell, Grid
+from advae.report.data.word_tables import Cell, Grid
 from advae.report.wording import NOT_RUN, format_eps, format_p, format_rate, format_share, name_attack, name_autoencoder
 
 

@@ -15,8 +15,8 @@ from advae.report.analysis.check_results import (
     summarize_verdicts,
     tabulate_verdicts,
 )
+from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.illusion_gap import explain_gap
-from advae.report.data.collecting import compare_runs
 from advae.report.data.contents import Pipeline
 from advae.report.wording import name_pipeline
 

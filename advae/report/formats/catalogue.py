@@ -2,54 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from advae.experiments.paper.section import EXPLANATION as PAPER_EXPLAINED
-from advae.experiments.paper.section import find_counterparts, tabulate_paper
 from advae.report.analysis.activations import SOFTPLUS, tabulate_activations
 from advae.report.analysis.baseline_comparison import Contest, find_contests, tabulate_contest
 from advae.report.analysis.check_results import describe_place, summarize_verdicts, tabulate_stored, tabulate_verdicts
-from advae.report.analysis.confusion import SHOWN, Findings, Scores, select_shown, tabulate_matrix, tabulate_report
+from advae.report.analysis.confusion import SHOWN, Scores, select_shown, tabulate_matrix, tabulate_report
 from advae.report.analysis.seed_spread import find_spreads, tabulate_spreads
+from advae.report.analysis.tables import Findings, Line, Table
 from advae.report.analysis.threat_comparison import tabulate_ladder
 from advae.report.data.runs import Run
+from advae.report.data.word_tables import Cell, Grid, Part
 from advae.report.formats.accuracy_table import explain_rows, tabulate_accuracy
 from advae.report.formats.flat_rows import (
-    Line,
     list_accuracy_lines,
     list_control_lines,
     list_headline_lines,
     list_ladder_lines,
     list_matrix_lines,
-    list_paper_lines,
     list_score_lines,
     list_seed_lines,
     list_stored_lines,
     list_verdict_lines,
 )
 from advae.report.formats.headline_table import tabulate_headlines
-from advae.report.formats.word_tables import Cell, Grid, Part
 from advae.report.wording import BENEFIT, NOT_RUN
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of the report.
-
-    heading, explanation: what stands above it, once. about: where its parts belong: to the whole report, or to the
-    pipeline or run that their keys name as ``classifier_id`` or ``run``. tabulate: its parts for people, none where the
-    report has nothing to show. flatten: its lines for programs; None for those that follow from its parts. marks:
-    columns by which its CSV is known as a report's, those that every version has written.
-    """
-
-    heading: str
-    explanation: str
-    about: Literal["report", "pipeline", "run"]
-    tabulate: Callable[[Findings], Iterable[Part]]
-    flatten: Callable[[Findings], Iterable[Line]] | None = None
-    marks: tuple[str, ...] = field(default=(), kw_only=True)
 
 
 def _tabulate_headlines(findings: Findings) -> Iterator[Part]:
@@ -59,12 +36,6 @@ def _tabulate_headlines(findings: Findings) -> Iterator[Part]:
 def _tabulate_accuracy(findings: Findings) -> Iterator[Part]:
     aside = explain_rows(findings.comparison, "report.csv")
     yield Part(tabulate_accuracy(findings.comparison), {}, aside=aside)
-
-
-def _tabulate_paper(findings: Findings) -> Iterator[Part]:
-    counterparts = find_counterparts(findings.comparison)
-    if counterparts:
-        yield Part(tabulate_paper(counterparts), {})
 
 
 def _tabulate_activations(findings: Findings) -> Iterator[Part]:
@@ -151,22 +122,17 @@ TABLES: dict[str, Table] = {
         HEADLINES,
         "report",
         _tabulate_headlines,
-        list_headline_lines,
+        None,
+        flatten=list_headline_lines,
         marks=("classifier_id", "pipeline", "clean_accuracy"),
-    ),
-    "paper": Table(
-        "The paper beside ours",
-        PAPER_EXPLAINED,
-        "report",
-        _tabulate_paper,
-        list_paper_lines,
-        marks=("figure", "paper", "difference"),
     ),
     "activations": Table(
         "One activation or another",
         f"Autoencoders that differ in the activations of their hidden layers only. {SOFTPLUS}",
         "report",
         _tabulate_activations,
+        None,
+        flatten=lambda findings: flatten_parts(_tabulate_activations(findings)),
         marks=("hidden_activations", "training_loss"),
     ),
     ACCURACY: Table(
@@ -175,7 +141,8 @@ TABLES: dict[str, Table] = {
         "has no autoencoder. NOT RUN means that the registry holds no such run.",
         "report",
         _tabulate_accuracy,
-        list_accuracy_lines,
+        None,
+        flatten=list_accuracy_lines,
         marks=("run", "classifier_id", "threat", "eps"),
     ),
     "controls": Table(
@@ -183,7 +150,8 @@ TABLES: dict[str, Table] = {
         BENEFIT,
         "report",
         _tabulate_controls,
-        list_control_lines,
+        None,
+        flatten=list_control_lines,
         marks=("classifier_id", "run", "purifier"),
     ),
     "seeds": Table(
@@ -192,7 +160,8 @@ TABLES: dict[str, Table] = {
         "luck.",
         "report",
         _tabulate_seeds,
-        list_seed_lines,
+        None,
+        flatten=list_seed_lines,
         marks=("pipeline", "seeds", "runs"),
     ),
     "ladder": Table(
@@ -200,7 +169,8 @@ TABLES: dict[str, Table] = {
         "What the strongest valid attack of each threat model leaves at each eps, the weakest attacker first.",
         "pipeline",
         _tabulate_ladders,
-        list_ladder_lines,
+        None,
+        flatten=list_ladder_lines,
         marks=("classifier_id", "run", "threat"),
     ),
     "verdicts": Table(
@@ -208,7 +178,8 @@ TABLES: dict[str, Table] = {
         "Every check, on what the strongest adaptive attack leaves, compared with the other runs.",
         "pipeline",
         _tabulate_verdicts,
-        list_verdict_lines,
+        None,
+        flatten=list_verdict_lines,
         marks=("classifier_id", "run", "check", "status"),
     ),
     "stored-verdicts": Table(
@@ -216,7 +187,8 @@ TABLES: dict[str, Table] = {
         "The checks that one run can answer alone, as they were stored with it.",
         "run",
         _tabulate_stored,
-        list_stored_lines,
+        None,
+        flatten=list_stored_lines,
         marks=("classifier_id", "run", "check", "status"),
     ),
     "matrices": Table(
@@ -224,7 +196,8 @@ TABLES: dict[str, Table] = {
         "How many images of each true class were taken for which. What is left out for its size is in report.json.",
         "run",
         _tabulate_scores(MATRIX, LARGE_MATRIX, tabulate_matrix),
-        list_matrix_lines,
+        None,
+        flatten=list_matrix_lines,
         marks=("run", "true_label", "predicted_label"),
     ),
     "scores": Table(
@@ -232,20 +205,25 @@ TABLES: dict[str, Table] = {
         "Precision, recall and F1 of each class, as scikit-learn defines them, and their averages.",
         "run",
         _tabulate_scores(REPORT, LARGE_REPORT, tabulate_report),
-        list_score_lines,
+        None,
+        flatten=list_score_lines,
         marks=("run", "label", "precision", "support"),
     ),
 }
 """By name, in the order in which they stand. The CSV of ACCURACY is ``report.csv``, else ``report-<name>.csv``."""
 
 
-def list_lines(name: str, findings: Findings) -> Iterable[Line]:
-    """Return what a table says to programs."""
-    table = TABLES[name]
-    return table.flatten(findings) if table.flatten else _flatten_parts(table.tabulate(findings))
+def list_tables(sections: Mapping[str, Table]) -> dict[str, Table]:
+    """Return the tables of a report in the order in which they stand: the sections follow the headlines."""
+    return {"headlines": TABLES["headlines"], **sections, **TABLES}
 
 
-def _flatten_parts(parts: Iterable[Part]) -> Iterator[Line]:
+def name_keys(sections: Mapping[str, Table]) -> dict[str, str]:
+    """Return what the CSV of each table is called among the report's files, ``csv-seeds``; by the table's name."""
+    return {name: "csv" if name == ACCURACY else f"csv-{name}" for name in list_tables(sections)}
+
+
+def flatten_parts(parts: Iterable[Part]) -> Iterator[Line]:
     """Yield a line for each row: the part's keys, then each title with the number behind its cell, else the words."""
     for part in parts:
         for row in part.grid.rows:

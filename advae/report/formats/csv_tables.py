@@ -8,18 +8,15 @@ from collections.abc import Iterable
 
 from advae.errors import printable
 from advae.quoting import disarm_formulas
-from advae.report.analysis.confusion import Findings
-from advae.report.formats.catalogue import ACCURACY, TABLES, list_lines
-from advae.report.formats.flat_rows import Line
+from advae.report.analysis.tables import Findings, Line
+from advae.report.formats.catalogue import list_tables, name_keys
 from advae.report.wording import NBSP, NOT_APPLICABLE
-
-KEYS = {ACCURACY: "csv"} | {name: f"csv-{name}" for name in TABLES if name != ACCURACY}
-"""What the file of each table is called among the report's files."""
 
 
 def render_csv(findings: Findings) -> dict[str, str]:
-    """Return the text of each table that has lines, by KEYS."""
-    texts = {KEYS[name]: write_lines(list_lines(name, findings)) for name in KEYS}
+    """Return the text of each table that has lines, by its key of ``name_keys``."""
+    tables, keys = list_tables(findings.sections), name_keys(findings.sections)
+    texts = {keys[name]: write_lines(table.list_lines(findings)) for name, table in tables.items()}
     return {key: text for key, text in texts.items() if text}
 
 

@@ -6,22 +6,19 @@ None stands for what has no meaning for a line; what was not run is said to be.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
-from advae.experiments.paper.section import Counterpart, Found, find_counterparts
 from advae.models.baselines import BASELINES
 from advae.records import CheckResult, Status
 from advae.report.analysis.baseline_comparison import Contest, Match, find_contests
 from advae.report.analysis.check_results import count_elsewhere, count_verdicts, describe_verdict, summarize_stored
-from advae.report.analysis.confusion import Findings, name_groups
+from advae.report.analysis.confusion import name_groups
 from advae.report.analysis.ranking import Standing, find_standings
 from advae.report.analysis.seed_spread import find_spreads
+from advae.report.analysis.tables import Findings, Line
 from advae.report.analysis.threat_comparison import build_ladder, describe_absence
 from advae.report.data.contents import Pipeline, Row
 from advae.report.data.runs import Measured
 from advae.report.wording import MEASURED, NOT_RUN, name_attack, name_kind, name_pipeline
-
-Line = dict[str, Any]
 
 SIDE_COLUMNS: dict[str, Callable[[Measured], object]] = {
     "run": lambda side: side.run.id,
@@ -247,36 +244,6 @@ def _describe_threat(threat: str, row: Row | None, absent: str | None) -> Line:
 
 def _count(standing: Standing) -> dict[Status, int]:
     return count_verdicts(standing.verdicts)
-
-
-def list_paper_lines(findings: Findings) -> Iterator[Line]:
-    """Yield a line for each accuracy of the paper."""
-    for counterpart in find_counterparts(findings.comparison):
-        published = counterpart.published
-        yield {
-            **published.model_dump(exclude={"accuracy", "n"}),
-            "eps": published.eps,
-            "measured_on": counterpart.dataset,
-            "paper": published.accuracy,
-            "difference": _read_difference(counterpart),
-            **_describe_found("protocol", counterpart.protocol),
-            **_describe_found("adaptive", counterpart.adaptive),
-            "explanation": counterpart.explanation,
-        }
-
-
-def _read_difference(counterpart: Counterpart) -> float | str | None:
-    """Return the difference to the paper; None where ours is on other images."""
-    return NOT_RUN if counterpart.protocol is None else counterpart.difference
-
-
-def _describe_found(name: str, found: Found | None) -> Line:
-    names = (name, *(f"{name}_{what}" for what in ("low", "high", "n", "run", "objections")))
-    if found is None:
-        return dict.fromkeys(names, NOT_RUN)
-    objections = "; ".join(found.objections) or "none"
-    values = (found.rate.value, found.rate.low, found.rate.high, found.n, found.run, objections)
-    return dict(zip(names, values, strict=True))
 
 
 # ---------------------------------------------------------------- predictions by class

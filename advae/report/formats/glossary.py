@@ -10,7 +10,6 @@ GLOSSARY: dict[str, str] = {
     "rows": "The accuracy table: one entry for each run and eps that is not merely the counterpart of another.",
     "Document.runs": "Every run that the report is about, as it is stored.",
     "pipelines": "Every classifier with what stands in front of it: verdicts and threat models.",
-    "paper": "Every accuracy that the paper prints, beside ours; empty where the report is not about the paper.",
     "Document.controls": "Autoencoders beside controls, which have learnt nothing, under the same attacks.",
     "Document.seeds": "The same attack on pipelines that differ in their seeds only; empty where there is but one.",
     "networks": "Every autoencoder and network that a run rests on, and those that were only looked at.",
@@ -37,25 +36,7 @@ GLOSSARY: dict[str, str] = {
     "digest": "SHA-256 over the decoded arrays of the dataset, in hexadecimal digits.",
     "side": "Images are side x side pixels.",
     "classes": "One name for each label, from label 0 on.",
-    # ------------------------------------------------------------ the paper
-    "figure": "Number of the figure in the paper.",
-    "PaperEntry.dataset": "The dataset that the paper measured on.",
-    "PaperEntry.classifier": "Kind of the classifier: nn or mlp, a network, or lr, logistic regression.",
-    "PaperEntry.autoencoder": "Kind of the autoencoder in front of the classifier; none where there is none.",
-    "PaperEntry.attack": "The attack, none for the clean images.",
-    "PaperEntry.eps": "Radius of the attack in units of an image's range; null for the clean images.",
-    "PaperEntry.accuracy": "What the paper prints: the share of its confusion matrix on the diagonal.",
-    "objections": "What keeps it from being a valid result, or from being believed; empty where nothing is known.",
-    "PaperEntry.n": "Samples in the paper's confusion matrix.",
-    "measured_on": "The dataset that ours were measured on; another than the paper's where that was not run.",
     "test_mse": "Mean squared error per pixel of purified test images; null for a classifier.",
-    "protocol": "Ours under the paper's protocol: raw output, perturbed behind the autoencoder; a linear attack "
-    "neither projected nor clipped.",
-    "PaperEntry.adaptive": "Ours honestly: rescaled output, and the image attacked within its budget by one who knows "
-    "of the autoencoder.",
-    "difference": "Ours under the paper's protocol minus the paper's, as shares; null where ours was not run, or on "
-    "other images.",
-    "explanation": "Why they differ; null where nothing is said.",
     # ------------------------------------------------------------ the attack
     "run": "The run's id in the registry.",
     "runs": "The ids of the runs that the numbers come from.",

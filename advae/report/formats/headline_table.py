@@ -5,7 +5,7 @@ from __future__ import annotations
 from advae.report.analysis.check_results import count_verdicts, summarize_verdicts
 from advae.report.analysis.ranking import Standing, find_standings
 from advae.report.data.contents import Comparison, Row, Terms
-from advae.report.formats.word_tables import Cell, Grid, show_rate
+from advae.report.data.word_tables import Cell, Grid, show_rate
 from advae.report.wording import NOT_APPLICABLE, NOT_RUN, describe_terms, format_budget, name_attack
 
 TITLES = (

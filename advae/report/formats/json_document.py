@@ -6,25 +6,25 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from advae.experiments.paper.section import Counterpart, Found, find_counterparts
 from advae.models.baselines import BASELINES
-from advae.records import CheckResult, RunRecipe
+from advae.records import CheckResult, Record, RunRecipe
 from advae.report.analysis.baseline_comparison import Contest, Match, find_contests
 from advae.report.analysis.check_results import count_verdicts, describe_verdict, list_all_failures
-from advae.report.analysis.confusion import Findings, Scores
+from advae.report.analysis.confusion import Scores
 from advae.report.analysis.eps_selection import MANY_EPS
 from advae.report.analysis.headlines import Headline, write_headlines
 from advae.report.analysis.illusion_gap import Gap, find_gaps, suggest_gap
 from advae.report.analysis.seed_spread import Spread, find_spreads
+from advae.report.analysis.tables import Findings, NotRun
 from advae.report.analysis.threat_comparison import Rung, build_ladder
 from advae.report.data.commands import list_commands
 from advae.report.data.contents import Panel, Pipeline, Row
 from advae.report.data.runs import Measured, Run
+from advae.report.data.threat_models import ORDER, describe_threat
 from advae.report.data.trained import Network, read_error
 from advae.report.formats.flat_rows import describe_row
 from advae.report.formats.json_schema import (
     ContestEntry,
-    Document,
     FailureEntry,
     GapEntry,
     GroupScores,
@@ -37,10 +37,7 @@ from advae.report.formats.json_schema import (
     MissingBudget,
     MissingPurified,
     NetworkEntry,
-    NotRun,
     OtherNorm,
-    OursEntry,
-    PaperEntry,
     PipelineEntry,
     Purified,
     RowEntry,
@@ -49,8 +46,8 @@ from advae.report.formats.json_schema import (
     ScoresEntry,
     SpreadEntry,
     Subject,
+    build_model,
 )
-from advae.report.formats.threat_models import ORDER, describe_threat
 from advae.report.wording import name_kind, name_pipeline
 
 
@@ -62,16 +59,17 @@ def render_json(findings: Findings) -> str:
     return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
 
-def build_document(findings: Findings) -> Document:
+def build_document(findings: Findings) -> Record:
     """Return everything that the report shows. What was not run is a NotRun."""
     comparison = findings.comparison
-    return Document(
+    sections: dict[str, Any] = {name: tuple(table.collect(findings)) for name, table in findings.sections.items()}
+    return build_model(findings.sections)(
+        **sections,
         headlines=tuple(map(_describe_headline, write_headlines(comparison))),
         rows=tuple(map(_describe_row, comparison.table_rows)),
         runs=tuple(_describe_run(run, findings.scores[run.id]) for run in comparison.runs),
         pipelines=tuple(map(_describe_pipeline, comparison.pipelines)),
         failures=tuple(FailureEntry(**vars(failure)) for failure in list_all_failures(comparison.pipelines)),
-        paper=tuple(map(_describe_counterpart, find_counterparts(comparison))),
         controls=tuple(map(_describe_contest, find_contests(comparison))),
         seeds=tuple(map(_describe_spread, find_spreads(comparison))),
         networks=tuple(map(_describe_network, comparison.networks)),
@@ -226,32 +224,6 @@ def _describe_spread(spread: Spread) -> SpreadEntry:
         minimum=min(values),
         maximum=max(values),
         runs=tuple(row.run.id for row in spread.rows),
-    )
-
-
-def _describe_counterpart(counterpart: Counterpart) -> PaperEntry:
-    published = counterpart.published
-    return PaperEntry(
-        **published.model_dump(exclude={"twin_of"}),
-        eps=published.eps,
-        measured_on=counterpart.dataset,
-        protocol=_describe_found(counterpart.protocol),
-        adaptive=_describe_found(counterpart.adaptive),
-        difference=counterpart.difference,
-        explanation=counterpart.explanation,
-    )
-
-
-def _describe_found(found: Found | None) -> OursEntry | NotRun:
-    if found is None:
-        return NotRun()
-    rate = found.rate
-    return OursEntry(
-        accuracy=rate.value,
-        accuracy_interval=(rate.low, rate.high),
-        n=found.n,
-        run=found.run,
-        objections=found.objections,
     )
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import textwrap
+from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field, create_model
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from advae.records import (
@@ -21,6 +26,7 @@ from advae.records import (
     Status,
 )
 from advae.records.base import absent_unless_given
+from advae.report.analysis.tables import Difference, NotRun, ShownInterval, ShownShare, Table
 from advae.report.formats.glossary import GLOSSARY
 
 SCHEMA: Literal[4] = 4
@@ -32,23 +38,12 @@ That is, when something is renamed, removed or means something else; not when so
 SCHEMA_ID: Literal["urn:advae:report:4"] = "urn:advae:report:4"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-# Promised, not checked: a stored number that breaks it is for the verdicts to tell, and must not keep the report back.
-Share = Annotated[float, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
-Difference = Annotated[float, WithJsonSchema({"type": "number", "minimum": -1, "maximum": 1})]
-Interval = tuple[Share, Share]
-
 
 def _absent_unless_given() -> Any:
     return Field(default=None, exclude_if=lambda value: value is None)
 
 
 # ---------------------------------------------------------------- one run at one eps
-
-
-class NotRun(Record):
-    """Stands where a number was not measured."""
-
-    status: Literal["NOT RUN"] = "NOT RUN"
 
 
 class _SideFacts(Record):
@@ -60,8 +55,8 @@ class _SideFacts(Record):
     restarts: int | None
     loss: str | None
     threat: str
-    clean_accuracy: Share
-    clean_accuracy_interval: Interval
+    clean_accuracy: ShownShare
+    clean_accuracy_interval: ShownInterval
 
 
 class MeasuredSide(EpsResult, _SideFacts):
@@ -91,7 +86,7 @@ class RowEntry(Record):
     eps: float
     with_: Side = Field(serialization_alias="with")
     without: Side
-    mcnemar_p: Share | None
+    mcnemar_p: ShownShare | None
     notes: tuple[str, ...]
     imported: tuple[str, ...]
 
@@ -105,8 +100,8 @@ class GapEntry(Record):
     eps: float
     norm: Norm
     n: int
-    oblivious: Share
-    adaptive: Share
+    oblivious: ShownShare
+    adaptive: ShownShare
     gap: Difference
     runs: tuple[str, str]
 
@@ -205,7 +200,7 @@ class Purified(Record):
     type: str
     classifier_id: str
     run: str
-    accuracy: Share
+    accuracy: ShownShare
     benefit: Difference | None
 
 
@@ -224,7 +219,7 @@ class MatchEntry(Record):
     norm: Norm
     eps: float
     n: int
-    without: Share | NotRun
+    without: ShownShare | NotRun
     controls: tuple[Purified | MissingPurified, ...]
     autoencoders: tuple[Purified | MissingPurified, ...]
 
@@ -249,39 +244,10 @@ class SpreadEntry(Record):
     eps: float
     n: int
     seeds: int
-    mean: Share
-    minimum: Share
-    maximum: Share
+    mean: ShownShare
+    minimum: ShownShare
+    maximum: ShownShare
     runs: tuple[str, ...]
-
-
-class OursEntry(Record):
-    """An accuracy of ours beside one of the paper."""
-
-    status: Literal["measured"] = "measured"
-    accuracy: Share
-    accuracy_interval: tuple[float, float]
-    n: int
-    run: str
-    objections: tuple[str, ...]
-
-
-class PaperEntry(Record):
-    """One accuracy that the paper prints, and ours."""
-
-    figure: int
-    dataset: str
-    classifier: str
-    autoencoder: str
-    attack: str
-    eps: float | None
-    accuracy: Share
-    n: int
-    measured_on: str
-    protocol: OursEntry | NotRun
-    adaptive: OursEntry | NotRun
-    difference: float | None
-    explanation: str | None
 
 
 # ---------------------------------------------------------------- records
@@ -350,12 +316,21 @@ class Document(Record):
     runs: tuple[RunEntry, ...]
     pipelines: tuple[PipelineEntry, ...]
     failures: tuple[FailureEntry, ...]
-    paper: tuple[PaperEntry, ...]
     controls: tuple[ContestEntry, ...]
     seeds: tuple[SpreadEntry, ...]
     networks: tuple[NetworkEntry, ...]
     threats: dict[str, str]
     commands: tuple[str, ...]
+
+
+def build_model(sections: Mapping[str, Table]) -> type[Document]:
+    """Return the type of the document, with a field for each section that the report was handed."""
+    fields: dict[str, Any] = {
+        name: (tuple[table.record, ...], Field(description=table.explanation))  # type: ignore[name-defined]
+        for name, table in sections.items()
+        if table.record
+    }
+    return create_model("Document", __base__=Document, __doc__=Document.__doc__, **fields) if fields else Document
 
 
 # ---------------------------------------------------------------- the JSON Schema
@@ -373,11 +348,34 @@ class _Generator(GenerateJsonSchema):
     def default_schema(self, schema: Any) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
 
+    def model_schema(self, schema: Any) -> JsonSchemaValue:
+        """Describe each field by the words below it, or by GLOSSARY."""
+        described, model = super().model_schema(schema), schema["cls"]
+        texts = read_descriptions(model)
+        for field, facts in described.get("properties", {}).items():
+            if "description" not in facts:
+                facts["description"] = texts.get(field) or GLOSSARY.get(f"{model.__name__}.{field}") or GLOSSARY[field]
+        return described
 
-def describe_schema() -> dict[str, Any]:
-    """Return the JSON Schema of ``report.json``, draft 2020-12; every field has a description from GLOSSARY."""
-    schema = Document.model_json_schema(by_alias=True, mode="serialization", schema_generator=_Generator)
-    for name, model in {"Document": schema, **schema["$defs"]}.items():
-        for field, facts in model.get("properties", {}).items():
-            facts["description"] = GLOSSARY.get(f"{name}.{field}") or GLOSSARY[field]
+
+def read_descriptions(model: type[Record]) -> dict[str, str]:
+    """Return the words below each field of a record, by the field's name in JSON."""
+    texts: dict[str, str] = {}
+    for base in (base for base in reversed(model.__mro__) if base is not Record and issubclass(base, Record)):
+        try:
+            (tree,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+        except (OSError, TypeError):
+            continue
+        body = tree.body if isinstance(tree, ast.ClassDef) else []
+        for field, text in pairwise(body):
+            if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+                name = ast.unparse(field.target)
+                texts[model.model_fields[name].serialization_alias or name] = inspect.cleandoc(str(text.value.value))
+    return {name: " ".join(text.split()) for name, text in texts.items()}
+
+
+def describe_schema(sections: Mapping[str, Table]) -> dict[str, Any]:
+    """Return the JSON Schema of ``report.json``, draft 2020-12, every field described."""
+    model = build_model(sections)
+    schema = model.model_json_schema(by_alias=True, mode="serialization", schema_generator=_Generator)
     return {"$schema": DIALECT, "$id": SCHEMA_ID} | schema | {"title": "report.json of advae"}

@@ -7,16 +7,16 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from advae.errors import printable
-from advae.report.analysis.confusion import Findings
 from advae.report.analysis.eps_selection import list_eps
 from advae.report.analysis.findings import answer
 from advae.report.analysis.headlines import Headline, explain_headline, write_headlines
+from advae.report.analysis.tables import Findings
 from advae.report.data.commands import list_commands
 from advae.report.data.contents import Comparison
 from advae.report.data.runs import Run
-from advae.report.formats.catalogue import TABLES
-from advae.report.formats.threat_models import describe_threat
-from advae.report.formats.word_tables import Part
+from advae.report.data.threat_models import describe_threat
+from advae.report.data.word_tables import Part
+from advae.report.formats.catalogue import TABLES, list_tables
 from advae.report.wording import IMPORTED_EXPLAINED, describe_run, name_attack, name_pipeline
 
 MARKS = re.compile(r"([\\`*_\[\]|~#!$])")
@@ -68,7 +68,7 @@ def _write_commands(comparison: Comparison) -> str:
 def _write_sections(findings: Findings) -> Iterator[str]:
     """Yield the tables about the whole report, each under its heading."""
     written = HEADLINES
-    for table in TABLES.values():
+    for table in list_tables(findings.sections).values():
         parts = list(table.tabulate(findings)) if table.about == "report" else []
         if parts and table.heading != written:
             yield f"## {table.heading}"

@@ -8,13 +8,11 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from advae.experiments.paper.section import EXPLANATION, find_counterparts, tabulate_paper
 from advae.report.analysis.activations import tabulate_activations
 from advae.report.analysis.baseline_comparison import find_contests, tabulate_contest
 from advae.report.analysis.check_results import describe_place, summarize_verdicts, tabulate_stored, tabulate_verdicts
 from advae.report.analysis.confusion import (
     REPORT_COLUMNS,
-    Findings,
     Scores,
     select_shown,
     tabulate_matrix,
@@ -25,18 +23,19 @@ from advae.report.analysis.findings import answer
 from advae.report.analysis.headlines import describe_attack, explain_doubt, write_headline
 from advae.report.analysis.ranking import find_standings
 from advae.report.analysis.seed_spread import find_spreads, tabulate_spreads
+from advae.report.analysis.tables import Findings, Table
 from advae.report.analysis.threat_comparison import tabulate_ladder
 from advae.report.data.commands import list_commands
 from advae.report.data.contents import Comparison, Pipeline, Row
 from advae.report.data.runs import Run
+from advae.report.data.threat_models import describe_threat
+from advae.report.data.word_tables import Grid, Part, read_value
 from advae.report.drawing.figure import TRAINING
 from advae.report.drawing.figure_table import draw_figures
 from advae.report.drawing.templates import render_template
 from advae.report.formats.accuracy_table import COLUMNS, Column, explain_rows, is_valid, select_rows
 from advae.report.formats.catalogue import HEADLINES, LARGE_MATRIX, LARGE_REPORT
 from advae.report.formats.headline_table import tabulate_headlines
-from advae.report.formats.threat_models import describe_threat
-from advae.report.formats.word_tables import Grid, read_value
 from advae.report.wording import (
     BENEFIT,
     IMPORTED_EXPLAINED,
@@ -102,7 +101,6 @@ class Panel:
 def render_page(findings: Findings) -> str:
     """Return the whole page; equal findings give equal bytes."""
     comparison, shown = findings.comparison, select_shown(findings)
-    counterparts = find_counterparts(comparison)
     script = render_template("page.js.j2")
     return render_template(
         "page.html.j2",
@@ -131,8 +129,7 @@ def render_page(findings: Findings) -> str:
         contests_explained=explain_rows(comparison, "report-controls.csv"),
         spreads_explained=explain_rows(comparison, "report-seeds.csv"),
         spreads=find_spreads(comparison),
-        paper=tabulate_paper(counterparts) if counterparts else None,
-        paper_explained=EXPLANATION,
+        sections=_list_sections(findings),
         script=script,
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         training=TRAINING,
@@ -157,6 +154,12 @@ def render_page(findings: Findings) -> str:
         tabulate_verdicts=tabulate_verdicts,
         write_headline=write_headline,
     )
+
+
+def _list_sections(findings: Findings) -> list[tuple[str, Table, list[Part]]]:
+    """Return the name, the table and its parts of each section that has something to show."""
+    parts = ((name, table, list(table.tabulate(findings))) for name, table in findings.sections.items())
+    return [section for section in parts if section[2]]
 
 
 def _branch(pipelines: Sequence[Pipeline], names: Sequence[Callable[[Run], str]]) -> tuple[Branch, ...]:

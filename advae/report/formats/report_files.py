@@ -8,13 +8,11 @@ from pathlib import Path
 
 from advae.atomic_files import make_folder, write_aside
 from advae.errors import DiskError, UsageError
-from advae.report.formats.catalogue import TABLES
-from advae.report.formats.csv_tables import KEYS
+from advae.report.analysis.tables import Table
+from advae.report.formats.catalogue import list_tables, name_keys
 
 HEAD = 1 << 16
 """Bytes of a file by which it is known; the longest header of a table has 3,000."""
-
-_MARKS = {key: frozenset(TABLES[name].marks) for name, key in KEYS.items()}
 
 _PAGE, _PAGE_POLICY = "<!DOCTYPE html>", "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
@@ -26,35 +24,35 @@ RECOGNIZERS: dict[str, Callable[[str], bool]] = {
 """What tells the beginning of a format's file from that of anything else, also where an earlier version wrote it."""
 
 
-def write_files(out: Path, texts: Mapping[str, str], *, stale: Iterable[str] = ()) -> dict[str, Path]:
+def write_files(
+    out: Path, texts: Mapping[str, str], sections: Mapping[str, Table], *, stale: Iterable[str] = ()
+) -> dict[str, Path]:
     """Write texts by key into a folder, remove what an earlier report left under the stale keys; return the paths.
 
     Raises UsageError, with nothing written, where a file that no report wrote has such a name; one under a stale key is
     left alone. Raises DiskError.
     """
-    refuse_foreign(out, texts)
+    refuse_foreign(out, texts, sections)
     make_folder(out)
     for key in stale:
         path = out / name_file(key)
-        if path.is_file() and _is_of_a_report(path, key):
+        if path.is_file() and _is_of_a_report(path, key, sections):
             _remove(path)
     return {key: _write(out / name_file(key), text) for key, text in texts.items()}
 
 
-def refuse_foreign(out: Path, keys: Iterable[str]) -> None:
+def refuse_foreign(out: Path, keys: Iterable[str], sections: Mapping[str, Table]) -> None:
     """Raise UsageError where a file is there under the name of one of the keys that no report wrote."""
     for key in keys:
         path = out / name_file(key)
-        if path.is_file() and not _is_of_a_report(path, key):
+        if path.is_file() and not _is_of_a_report(path, key, sections):
             raise UsageError(f"{path} was not written by a report; rename it, or write elsewhere with --out DIR")
 
 
-def list_targets(out: Path, formats: Sequence[str]) -> list[Path]:
+def list_targets(out: Path, formats: Sequence[str], sections: Mapping[str, Table]) -> list[Path]:
     """Return the folder of a report and every file that one in these formats may write into it."""
-    return [
-        out,
-        *(out / name_file(key) for key in dict.fromkeys((*formats, *(KEYS.values() if "csv" in formats else ())))),
-    ]
+    keys = dict.fromkeys((*formats, *(name_keys(sections).values() if "csv" in formats else ())))
+    return [out, *(out / name_file(key) for key in keys)]
 
 
 def name_file(key: str) -> str:
@@ -63,17 +61,18 @@ def name_file(key: str) -> str:
     return f"report{dash}{table}.{format_}"
 
 
-def _is_of_a_report(path: Path, key: str) -> bool:
+def _is_of_a_report(path: Path, key: str, sections: Mapping[str, Table]) -> bool:
     try:
         with path.open("rb") as stream:
             # As text that was saved by another program: the line ends may be another system's.
             head = stream.read(HEAD).decode("utf-8", errors="replace").replace("\r\n", "\n")
     except OSError as error:
         raise DiskError(f"cannot read {path}: {error.strerror or error}") from None
-    if key in _MARKS:
-        columns = next(csv.reader(head.splitlines()[:1]), [])
-        return _MARKS[key] <= set(columns)
-    return RECOGNIZERS[key](head)
+    if key in RECOGNIZERS:
+        return RECOGNIZERS[key](head)
+    name = next(name for name, own in name_keys(sections).items() if own == key)
+    columns = next(csv.reader(head.splitlines()[:1]), [])
+    return set(list_tables(sections)[name].marks) <= set(columns)
 
 
 def _remove(path: Path) -> None:

@@ -14,9 +14,9 @@ from advae.report.analysis.illusion_gap import Gap, explain_gap, find_gaps, find
 from advae.report.analysis.ranking import Standing, find_groups, find_standings
 from advae.report.data.contents import Comparison, Pipeline, Row
 from advae.report.data.runs import Measured
+from advae.report.data.threat_models import ORDER
 from advae.report.formats.attack_checks import COLOURS
 from advae.report.formats.terminal_chart import BETWEEN, MARKERS, Point, draw_chart
-from advae.report.formats.threat_models import ORDER
 from advae.report.wording import (
     IMPORTED_EXPLAINED,
     NBSP,

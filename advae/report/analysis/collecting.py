@@ -15,8 +15,8 @@ from advae.report.data.contents import Comparison, Panel, Pipeline, Row, list_pa
 from advae.report.data.dataset_names import Labels, label_datasets, name_dataset
 from advae.report.data.pairing import CounterpartFinder, drop_copies
 from advae.report.data.runs import Measured, Run, open_run
+from advae.report.data.threat_models import place_threat
 from advae.report.data.trained import Network, open_network
-from advae.report.formats.threat_models import place_threat
 
 if TYPE_CHECKING:
     from advae.registry import Registry

@@ -1,0 +1,123 @@
+"""What a table of the report is: typed records for programs, and parts for people."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import ConfigDict, WithJsonSchema
+
+from advae.records import Record
+from advae.report.data.contents import Comparison
+from advae.report.data.word_tables import Part
+
+if TYPE_CHECKING:
+    from advae.report.analysis.confusion import Scores
+
+# Promised, not checked: a stored number that breaks it is for the checks to tell, and must not keep the report back.
+ShownShare = Annotated[float, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
+Difference = Annotated[float, WithJsonSchema({"type": "number", "minimum": -1, "maximum": 1})]
+ShownInterval = tuple[ShownShare, ShownShare]
+
+Line = dict[str, Any]
+"""A line of a CSV file: value by column. None: it has no meaning there."""
+
+
+class TableRecord(Record):
+    """A line of a table. A model is built when it is first used: most commands show no table."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class NotRun(TableRecord):
+    """Stands where a number was not measured."""
+
+    status: Literal["NOT RUN"] = "NOT RUN"
+    """NOT RUN: no such run is in the registry."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What every format of the report is made from."""
+
+    comparison: Comparison
+    scores: Mapping[str, tuple[Scores, ...]]
+    """Scores by class of each run, by its id: of the unchanged images, then at each eps."""
+    sections: Mapping[str, Table]
+    """Tables that the caller hands to the report, by name; shown behind the headlines."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the report."""
+
+    heading: str
+    explanation: str
+    """What the table shows; stands once below its heading, and describes it in the JSON schema."""
+    about: Literal["report", "pipeline", "run"]
+    """Where its parts belong: to the whole report, or to the pipeline or run that their keys name."""
+    tabulate: Callable[[Findings], Iterable[Part]]
+    """Return its parts for people, none where the report has nothing to show."""
+    record: type[Record] | None
+    """Type of its records; None where ``report.json`` has the numbers elsewhere, and ``flatten`` the CSV's lines."""
+    collect: Callable[[Findings], Iterable[Record]] = lambda _: ()
+    """Return its records for programs: ``report.json`` has them as they are, the CSV flattened."""
+    flatten: Callable[[Findings], Iterable[Line]] | None = None
+    """Return the lines of its CSV; None: its records, flattened."""
+    marks: tuple[str, ...] = ()
+    """Columns by which its CSV is known as a report's: those that every version has written."""
+
+    def list_lines(self, findings: Findings) -> Iterable[Line]:
+        """Return the lines of the table's CSV."""
+        return self.flatten(findings) if self.flatten else map(flatten_record, self.collect(findings))
+
+
+# ---------------------------------------------------------------- a record as a line
+
+
+def flatten_record(record: Record, prefix: str = "") -> Line:
+    """Return a record as a line. Nested records, and maps, become columns ``<field>_<its field>``.
+
+    An interval becomes ``<field without _interval>_low`` and ``_high``, a list one text. What was not run is NOT RUN in
+    each of its columns.
+    """
+    line: Line = {}
+    for name, field in type(record).model_fields.items():
+        line |= _flatten_value(prefix + name, getattr(record, name), field.annotation)
+    return line
+
+
+def _flatten_value(name: str, value: Any, annotation: Any) -> Line:
+    model = _find_model(annotation)
+    if model and (value is None or isinstance(value, NotRun)):
+        return dict.fromkeys(_list_columns(model, f"{name}_"), value and value.status)
+    if isinstance(value, Record):
+        return flatten_record(value, f"{name}_")
+    if isinstance(value, Mapping):
+        return {f"{name}_{key}".lower().replace(" ", "_"): one for key, one in value.items()}
+    if name.endswith("_interval"):
+        low, high = value if value is not None else (None, None)
+        return {f"{name.removesuffix('_interval')}_{end}": one for end, one in (("low", low), ("high", high))}
+    if isinstance(value, tuple):
+        return {name: "; ".join(map(str, value)) or "none"}
+    return {name: value}
+
+
+def _find_model(annotation: Any) -> type[Record] | None:
+    """Return the record type that a field holds where it holds one; of a union the one that is no NotRun."""
+    if get_origin(annotation) is Annotated:
+        return _find_model(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, types.UnionType):
+        return next(filter(None, map(_find_model, get_args(annotation))), None)
+    is_model = isinstance(annotation, type) and issubclass(annotation, Record) and not issubclass(annotation, NotRun)
+    return annotation if is_model else None
+
+
+def _list_columns(model: type[Record], prefix: str) -> Iterator[str]:
+    for name in model.model_fields:
+        if name.endswith("_interval"):
+            yield from (f"{prefix}{name.removesuffix('_interval')}_{end}" for end in ("low", "high"))
+        else:
+            yield prefix + name
