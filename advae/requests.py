@@ -6,9 +6,9 @@ import math
 import re
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, Strict, ValidationError, create_model
 
 from advae.errors import BudgetError, UsageError
 from advae.records import (
@@ -17,7 +17,6 @@ from advae.records import (
     Activations,
     Count,
     LayerSize,
-    Norm,
     Rate,
     Record,
     Rescale,
@@ -25,7 +24,7 @@ from advae.records import (
     Seed,
     vanishes,
 )
-from advae.settings import FLOAT32
+from advae.run_options import RUN_OPTIONS, NamedOption, RunOptions
 
 
 class Request(Record):
@@ -107,26 +106,33 @@ class PlacementRequest(Request):
     source: str | None = None
 
 
-class AttackRequest(Request):
-    """What the user asked of ``attack``, for one method under one threat; None stands for the method's default."""
+def ask_option(option: NamedOption, *, strict: bool = False) -> tuple[Any, Any]:
+    """Return type and default of the field that asks for a run option. strict: a number is no text that looks like one.
+
+    What depends on the attack or the dataset is checked when the recipe is made.
+    """
+    bounds = Field(ge=option.row.least, le=option.row.most) if option.row.most else Field()
+    type_ = Annotated[option.type, Strict(), bounds] if strict and option.type is not str else None
+    type_ = type_ or Annotated[option.type, bounds]
+    return (type_ | None if option.optional else type_), Field(default=option.default, description=option.description)
+
+
+if TYPE_CHECKING:
+
+    class _AskedOptions(Request, RunOptions): ...
+
+else:
+    _AskedOptions = create_model(
+        "_AskedOptions", __base__=Request, **{name: ask_option(option) for name, option in RUN_OPTIONS.items()}
+    )
+
+
+class AttackRequest(_AskedOptions):
+    """What the user asked of ``attack``, for one method under one threat; None means the method's own default."""
 
     method: str
     threat: str
     eps: tuple[float, ...]
-    norm: Norm = "linf"
-    target: int | None = None
-    steps: Count | None = None
-    step_size: float | None = None
-    restarts: Annotated[int, Field(ge=1, le=1000)] | None = None
-    draws: Annotated[int, Field(ge=1, le=1000)] | None = None
-    queries: Count | None = None
-    loss: str | None = None
-    precision: str = FLOAT32
-    clip: bool = True
-    limit: Count | None = None
-    sample: str | None = None
-    save_adversarial: bool = False
-    seed: Seed = 0
 
 
 def suggest_scale(value: float, most: float) -> str:

@@ -7,10 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from advae.records import IntArray
 
-STRATIFIED = "stratified"
-SAMPLINGS = (STRATIFIED,)
-"""What ``--sample`` takes."""
-
 SEED = 0
 """Of the draw. It is not the attack's, so that attacks of all seeds are made on the same images."""
 

@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from advae.sampling import STRATIFIED, choose_samples, share_out
+from advae.run_options import STRATIFIED
+from advae.sampling import choose_samples, share_out
 
 PINNED = [11, 196, 269, 340, 403, 504, 600, 781, 855, 921]
 

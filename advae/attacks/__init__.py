@@ -23,12 +23,11 @@ from advae.attacks.noise import noise
 from advae.attacks.square import square
 from advae.batching import Tensor
 from advae.errors import UsageError, unknown
+from advae.run_options import NORMS
 
 if TYPE_CHECKING:
     from advae.records import IntArray, Norm
 
-
-BOTH: tuple[Norm, ...] = ("linf", "l2")
 
 DEFAULT_LOSS = "scaled"
 
@@ -110,13 +109,13 @@ ATTACKS: dict[str, Attack] = {
     "fgsm": Attack("one signed-gradient step", fgsm),
     "tfgsm": Attack("one signed-gradient step towards a class", fgsm, target=5),
     "bim": Attack("repeated signed-gradient steps, projected", bim, steps=10),
-    "pgd": Attack("steps from random points, the best iterate", pgd, steps=40, stride=2.5, norms=BOTH, restarts=1),
-    "mim": Attack("steps along the accumulated gradient", mim, steps=20, stride=2.0, norms=BOTH),
+    "pgd": Attack("steps from random points, the best iterate", pgd, steps=40, stride=2.5, norms=NORMS, restarts=1),
+    "mim": Attack("steps along the accumulated gradient", mim, steps=20, stride=2.0, norms=NORMS),
     "apgd": Attack(
         "Auto-PGD: steps that shorten by themselves",
         apgd,
         steps=100,
-        norms=BOTH,
+        norms=NORMS,
         restarts=1,
         loss="dlr",
         sized=False,
@@ -135,17 +134,17 @@ ATTACKS: dict[str, Attack] = {
         square,
         margin_gradient,
         steps=1000,
-        norms=BOTH,
+        norms=NORMS,
         loss=None,
         sized=False,
         queries=True,
         threat="black-box",
     ),
-    "noise": Attack("random noise, the floor", noise, margin_gradient, norms=BOTH, loss=None, threat="noise"),
+    "noise": Attack("random noise, the floor", noise, margin_gradient, norms=NORMS, loss=None, threat="noise"),
     "worst": Attack(
         "fgsm, pgd, apgd with two losses and square (l2: pgd, apgd, cw, square), until one succeeds",
         fgsm,
-        norms=BOTH,
+        norms=NORMS,
         loss=None,
         queries=True,
         members=WORST,

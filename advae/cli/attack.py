@@ -9,9 +9,8 @@ import typer
 from advae.attacks import ATTACKS
 from advae.cli.attack_options import ATTACK, build_requests, describe_methods
 from advae.cli.groups import SESSION, complete_names, complete_refs, grouped
-from advae.cli.options import DataDirOption, DatasetOption, ForceOption, SeedOption
+from advae.cli.options import DataDirOption, DatasetOption, ForceOption
 from advae.cli.session import Session
-from advae.sampling import SAMPLINGS, STRATIFIED
 
 
 @grouped(options=ATTACK, session=SESSION)
@@ -50,22 +49,6 @@ def attack(
         float | None,
         typer.Option("--fail-under", metavar="X", min=0, max=1, help="Exit 7 where less is left, or a verdict failed."),
     ] = None,
-    limit: Annotated[
-        int | None, typer.Option("--limit", metavar="N", min=1, help="Only the first N test images, or --sample of N.")
-    ] = None,
-    sample: Annotated[
-        str | None,
-        typer.Option(
-            "--sample",
-            metavar="HOW",
-            help=f"How --limit chooses: {STRATIFIED} draws N test images, each class in proportion, always the same.",
-            autocompletion=complete_names(SAMPLINGS),
-        ),
-    ] = None,
-    save_adversarial: Annotated[
-        bool, typer.Option("--save-adversarial", help="Store the adversarial images with the run.")
-    ] = False,
-    seed: SeedOption = 0,
     force: ForceOption = False,
 ) -> None:
     """Attack a classifier; prints the run's id, or with --json its numbers."""
@@ -73,8 +56,7 @@ def attack(
     from advae.workflows import Plan
     from advae.workflows import attack as run_attacks
 
-    chosen = {"limit": limit, "sample": sample, "save_adversarial": save_adversarial, "seed": seed}
-    requests = build_requests(method, eps, options, **chosen)
+    requests = build_requests(method, eps, options)
     with session.workspace(f"attack {method}", data_dir=data_dir, force=force) as workspace:
         made = run_attacks(workspace, clf, dataset, Plan(requests, check=check, seeds=seeds))
     comparison = compare_attacks(session, made) if made.checks or fail_under is not None else None

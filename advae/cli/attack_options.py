@@ -1,33 +1,50 @@
-"""The options that say which attacks to make, read off the tables of attacks and threat models."""
+"""The options of ``advae attack``, made from the tables of run options, attacks and threat models."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from advae.attacks import ATTACKS, BOTH, DEFAULT_LOSS
+from advae.attacks import ATTACKS
 from advae.attacks.losses import LOSSES
 from advae.cli.groups import Group, complete_names, make_option
 from advae.cli.options import describe_rows, split_names
 from advae.errors import BudgetError, UsageError, unknown
-from advae.settings import FLOAT32, PRECISIONS
+from advae.run_options import NORMS, RUN_OPTIONS, NamedOption
 from advae.threats import ALL, THREATS
 
 if TYPE_CHECKING:
     from advae.requests import AttackRequest
 
-_TARGETS = ", ".join(f"{row.target} for {name}" for name, row in ATTACKS.items() if row.target is not None)
-_STEPS = ", ".join(f"{row.steps} for {name}" for name, row in ATTACKS.items() if row.steps and not row.queries)
-_SIZED = {name: row for name, row in ATTACKS.items() if row.iterative and row.sized}
-_STRIDES = ", ".join(f"{row.stride:g} for {name}" for name, row in _SIZED.items() if row.stride != 1)
-_RESTARTED = ", ".join(name for name, row in ATTACKS.items() if row.restarts)
-_ASKING = ", ".join(name for name, row in ATTACKS.items() if row.queries)
-_PANEL = "The attack"
+_CHOICES: dict[str, Iterable[str]] = {"loss": LOSSES}
+"""The names that an option takes, where the table of options leaves them to the attacks."""
 
 
-def _option(type_: Any, flag: str, metavar: str | None, help_: str, **settings: Any) -> Any:
-    return make_option(type_, flag, metavar=metavar, help=help_, rich_help_panel=_PANEL, **settings)
+def _make_run_option(option: NamedOption) -> tuple[Any, Any]:
+    """Return annotation and default of the command line's option for a line of the table."""
+    row, choices = option.row, option.row.choices or _CHOICES.get(option.name, ())
+    settings: dict[str, Any] = {"metavar": row.metavar, "help": _describe(option, choices)}
+    if row.panel:
+        settings["rich_help_panel"] = row.panel
+    if option.type is int:
+        settings |= {"min": row.least, "max": row.most}
+    if choices:
+        settings["autocompletion"] = complete_names(choices)
+    type_ = option.type if option.type in (int, float, bool) else str
+    default = not option.default if option.inverted else option.default
+    return make_option(type_ | None if option.optional else type_, option.flag, **settings), default
+
+
+def _describe(option: NamedOption, choices: Iterable[str]) -> str:
+    """Return an option's help text, with the attacks that take it and their defaults."""
+    own = {name: option.row.own(attack) for name, attack in ATTACKS.items()} if option.row.own else {}
+    defaults = {name: value for name, value in own.items() if value is not None}
+    shown = [f"{value:g}" if isinstance(value, int | float) else str(value) for value in defaults.values()]
+    same = shown[0] if len(set(shown)) == 1 and len(shown) > 1 else None
+    each = ", ".join(f"{value} for {name}" for name, value in zip(defaults, shown, strict=True))
+    return option.row.help.format(attacks=", ".join(defaults), defaults=same or each, choices=", ".join(choices))
 
 
 ATTACK = Group(
@@ -37,86 +54,31 @@ ATTACK = Group(
                 str,
                 "--threat",
                 metavar="T[,T...]",
-                help=f"What the attacker knows: {', '.join(THREATS)}; {ALL} is each of them, weakest first.",
+                help=f"What the attacker knows: {', '.join(THREATS)}; {ALL}: each of them, least knowledge first.",
                 autocompletion=complete_names((*THREATS, ALL)),
             ),
             "adaptive",
-        ),
-        "norm": (_option(str, "--norm", "NORM", "linf or l2, of eps.", autocompletion=complete_names(BOTH)), "linf"),
-        "steps": (_option(int | None, "--steps", "N", f"Default {_STEPS}.", min=1), None),
-        "step_size": (
-            _option(float | None, "--step-size", "X", f"Default eps / steps, times {_STRIDES}."),
-            None,
-        ),
-        "restarts": (
-            _option(int | None, "--restarts", "N", f"Random starts of {_RESTARTED}; the best one counts.", min=1),
-            None,
-        ),
-        "draws": (
-            _option(
-                int | None,
-                "--draws",
-                "N",
-                "Each gradient is the mean over so many draws of an autoencoder that samples; default 16.",
-                min=1,
-            ),
-            None,
-        ),
-        "queries": (
-            _option(int | None, "--queries", "N", f"For each image, of {_ASKING}; default 1000.", min=1),
-            None,
-        ),
-        "loss": (
-            _option(
-                str | None,
-                "--loss",
-                "LOSS",
-                f"{', '.join(LOSSES)}; default {DEFAULT_LOSS}, of apgd dlr; ce saturates in float32.",
-                autocompletion=complete_names(LOSSES),
-            ),
-            None,
-        ),
-        "precision": (
-            _option(
-                str,
-                "--precision",
-                "P",
-                "Of the products that craft the attack: float32, or bfloat16, faster on processors made for it; "
-                "results are always scored in float32.",
-                autocompletion=complete_names(PRECISIONS),
-            ),
-            FLOAT32,
-        ),
-        "target": (
-            _option(int | None, "--target", "CLASS", f"Class to reach; default {_TARGETS}, or the last class.", min=0),
-            None,
-        ),
-        "no_clip": (
-            _option(
-                bool,
-                "--no-clip",
-                None,
-                "The paper's protocol (linear attacks): not projected, not clipped, not a valid result.",
-            ),
-            False,
-        ),
+        )
+    }
+    | {name: _make_run_option(option) for name, option in RUN_OPTIONS.items()},
+    lambda values: {
+        name: not value if name in RUN_OPTIONS and RUN_OPTIONS[name].inverted else value
+        for name, value in values.items()
     },
-    lambda values: dict(values),
 )
 
 
-def build_requests(method: str, eps: str, options: dict[str, Any], **others: Any) -> list[AttackRequest]:
+def build_requests(method: str, eps: str, options: dict[str, Any]) -> list[AttackRequest]:
     """Return a request for each method under each threat model. Raises UsageError and BudgetError."""
     from advae.requests import AttackRequest
 
-    if options["norm"] not in BOTH:
-        raise UsageError(unknown("norm", options["norm"], BOTH))
-    threats, clip = split_names("--threat", options["threat"]), not options["no_clip"]
-    shared = {name: value for name, value in options.items() if name not in ("threat", "no_clip")} | others
+    if options["norm"] not in NORMS:
+        raise UsageError(unknown("norm", options["norm"], NORMS))
+    shared = {name: value for name, value in options.items() if name != "threat"}
     return [
-        AttackRequest(method=one_method, threat=one_threat, eps=parse_eps(eps), clip=clip, **shared)
+        AttackRequest(method=one_method, threat=one_threat, eps=parse_eps(eps), **shared)
         for one_method in split_names("--method", method)
-        for one_threat in threats
+        for one_threat in split_names("--threat", options["threat"])
     ]
 
 

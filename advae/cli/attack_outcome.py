@@ -25,6 +25,7 @@ from advae.report import (
     list_all_failures,
     open_run,
 )
+from advae.run_options import RUN_OPTIONS, values_of
 from advae.settings import FLOAT32
 from advae.threats import THREATS
 from advae.workflows import Attacks, Made
@@ -207,18 +208,10 @@ def _describe_run(made: Made, autoencoder: str | None) -> dict[str, Any]:
         "fresh_draws": metrics.fresh_draws,
         "cached": made.cached,
         "imported": made.manifest.imported,
-        "clip": recipe.clip,
-        "loss": recipe.loss,
-        "steps": recipe.steps,
-        "restarts": recipe.restarts,
-        "target": recipe.target,
         "twin": recipe.twin,
         "surrogate": recipe.surrogate,
-        "draws": recipe.draws,
-        "queries": recipe.queries,
+        **values_of(recipe, [name for name, option in RUN_OPTIONS.items() if option.row.printed]),
         "precision": recipe.precision or FLOAT32,
-        "limit": recipe.limit,
-        "sample": recipe.sample,
         "n_test": sum(metrics.test_counts) if metrics.test_counts else None,
         "verdicts": [verdict.model_dump(mode="json") for verdict in check_run(recipe, metrics)],
     }

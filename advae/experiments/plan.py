@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from reprlib import Repr
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, Strict, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, Strict, ValidationError, create_model
 
 from advae.arrayfiles import explain
 from advae.errors import BudgetError, UsageError, unknown
 from advae.paths import to_path
-from advae.records import Activations, Count, Norm, Record, Scalar, Seed
+from advae.records import Activations, Record, Scalar, Seed
 from advae.requests import (
     AttackRequest,
     AutoencoderRequest,
@@ -23,10 +23,11 @@ from advae.requests import (
     LogisticRequest,
     NetworkRequest,
     PlacementRequest,
+    ask_option,
     parse_number,
     read_float,
 )
-from advae.settings import FLOAT32
+from advae.run_options import RUN_OPTIONS, RunOptions
 
 PAPER = Path(__file__).parent / "paper" / "plan.toml"
 """The plan of the paper's experiment."""
@@ -43,37 +44,36 @@ OWN = "autoencoder"
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 # TOML has types: what is no number there, `true` or "100", is meant as something else.
 Number = Annotated[float, Strict()]
-Whole = Annotated[int, Strict()]
-Many = Annotated[Count, Strict()]
 Eps = Annotated[Number, BeforeValidator(lambda value: parse_number(value) if isinstance(value, str) else value)]
 Options = dict[str, Scalar | list[Scalar]]
 
 
-class AttackPlan(Record):
+if TYPE_CHECKING:
+
+    class _PlannedOptions(Record, RunOptions): ...
+
+else:
+    _PlannedOptions = create_model(
+        "_PlannedOptions",
+        __base__=Record,
+        **{name: ask_option(option, strict=True) for name, option in RUN_OPTIONS.items() if option.row.planned},
+    )
+
+
+class AttackPlan(_PlannedOptions):
     """Attacks on some pipelines: each method under each threat model, on each classifier behind each autoencoder.
 
-    behind: names of autoencoders, ``none`` for none. The rest is what ``advae attack`` takes.
+    The options are those of ``advae attack``.
     """
 
     model_config = ConfigDict(alias_generator=lambda name: name.replace("_", "-"))
 
     classifiers: Names
     behind: Names
+    """Names of autoencoders; ``none``: without a purifier."""
     methods: Names
     threats: Names = ("adaptive",)
     eps: Annotated[tuple[Eps, ...], Field(min_length=1)]
-    norm: Norm = "linf"
-    target: Whole | None = None
-    steps: Many | None = None
-    step_size: Number | None = None
-    restarts: Many | None = None
-    draws: Many | None = None
-    queries: Many | None = None
-    loss: str | None = None
-    precision: str = FLOAT32
-    clip: Annotated[bool, Strict()] = True
-    limit: Many | None = None
-    sample: str | None = None
 
     def list_requests(self, seed: int) -> list[AttackRequest]:
         """Return a request for each method under each threat model."""

@@ -18,7 +18,6 @@ from advae.records.recipes import (
     LayerSize,
     LogisticOptions,
     NetworkOptions,
-    Norm,
     PerceptronOptions,
     Rate,
     Recipe,
@@ -37,6 +36,7 @@ from advae.records.results import (
     RunMetrics,
     Status,
 )
+from advae.run_options import Norm
 
 if TYPE_CHECKING:
     from advae.records.datasets import FloatArray, IntArray

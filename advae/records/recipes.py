@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, create_model
 
 from advae.identity import name_recipe
-from advae.records.base import LARGEST, MAX_ITEMS, Label, Name, Natural, Positive, Record, Scalar, absent_unless_given
+from advae.records.base import LARGEST, MAX_ITEMS, Name, Natural, Record, Scalar, absent_unless_given
 from advae.records.datasets import MAX_SIDE, DatasetRef
+from advae.run_options import RUN_OPTIONS, NamedOption, RunOptions
 
 Activations = tuple[Name, Name, Name, Name]
 """Of the first hidden layer, the code, the second hidden layer and the output."""
@@ -19,7 +20,6 @@ Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Rate = Annotated[float, Field(gt=0, le=LARGEST)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Rescale = Literal["intensity", "none"]
-Norm = Literal["linf", "l2"]
 Options = Annotated[dict[Name, Scalar], Field(max_length=1000)]
 Eps = Annotated[float, Field(ge=0, le=MAX_SIDE)]
 Radii = Annotated[tuple[Eps, ...], Field(fail_fast=True, min_length=1, max_length=MAX_ITEMS)]
@@ -109,43 +109,52 @@ class ClassifierRecipe(Record):
         return tuple(dict.fromkeys(id_ for id_ in (self.autoencoder, self.origin) if id_))
 
 
-class RunRecipe(Record):
-    """One attack under one threat model at one or several eps.
+def _store(option: NamedOption) -> tuple[Any, Any]:
+    """Return type and default of the field that holds a run option in a recipe: it refuses what no attack can have."""
+    row, known = option.row, {int: Annotated[int, Field(ge=option.row.least or 0, le=option.row.stored_most)]}
+    type_ = row.stored or known.get(option.type) or {float: Rate, str: Name}.get(option.type, option.type)
+    if row.absent:
+        return type_ | None, Field(default=None, exclude_if=lambda value: value is None, description=option.description)
+    default = option.default if option.name in _DEFAULTED else ...
+    return (type_ | None if option.optional else type_), Field(default=default, description=option.description)
 
-    eps: radii of the norm's ball, in units of x. step_size: None stands for the attack's own multiple of eps / steps.
-    restarts: from how many random points, the best of which counts. limit: how many test images, None for all; sample:
-    how they are chosen, None for the first ones. clip: False is the paper's protocol, neither projected nor clipped.
-    twin: the undefended classifier that an oblivious attacker uses; surrogate: the pipeline of another seed that a
-    transfer attacker uses. draws: over how many draws of a purifier that samples each gradient is averaged; queries: of
-    a score-based attack, for each sample. precision: of the products by which the attack is crafted, None for float32,
-    in which every result is scored.
-    Options that a method does not have are None.
+
+_DEFAULTED = ("norm",)
+"""Absent from the earliest recipes although it is in the identity of all."""
+
+if TYPE_CHECKING:
+
+    class _StoredOptions(Record, RunOptions): ...
+
+else:
+    _StoredOptions = create_model(
+        "_StoredOptions", __base__=Record, **{name: _store(option) for name, option in RUN_OPTIONS.items()}
+    )
+
+
+class RunRecipe(_StoredOptions):
+    """One attack under one threat model at one or several eps, with every option of the table ``RunOptions``.
+
+    An option that the attack does not take is None.
     """
 
     kind: Literal["run"] = "run"
     method: Name
+    """The attack, a name of the table ATTACKS."""
     threat: Name
-    norm: Norm = "linf"
+    """The threat model, a name of the table THREATS."""
     classifier: Name
+    """Id of the attacked classifier."""
     twin: Name | None
+    """Id of the undefended classifier that an oblivious attacker differentiates; None for other attackers."""
     dataset: DatasetRef
+    """The attacked images."""
     eps: Radii
-    target: Label | None
-    steps: Positive | None
-    step_size: Rate | None
-    loss: Name | None
-    clip: bool
-    limit: Positive | None
-    save_adversarial: bool
-    seed: Seed
+    """Radii of the norm's ball, in units of x, from 0 to the largest distance between two images."""
     recipe_rev: Natural
-    # Not in the identity of what has none: runs from before there were such options keep their ids.
-    restarts: Positive | None = absent_unless_given()
+    """Revision of the code: raised when the same recipe would give other numbers."""
     surrogate: Name | None = absent_unless_given()
-    draws: Positive | None = absent_unless_given()
-    queries: Positive | None = absent_unless_given()
-    precision: Literal["bfloat16"] | None = absent_unless_given()
-    sample: Literal["stratified"] | None = absent_unless_given()
+    """Id of the pipeline of another seed that a transfer attacker differentiates; None for other attackers."""
 
     @property
     def parents(self) -> tuple[str, ...]:

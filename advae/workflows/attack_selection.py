@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from advae.attacks import ATTACKS, Attack
 from advae.checks import MANY_STARTS
 from advae.requests import AttackRequest
+from advae.run_options import RUN_OPTIONS, values_of
 from advae.threats import ALL, THREATS, list_threats
 
 STRONG = "pgd"
@@ -45,9 +46,9 @@ def _fit(request: AttackRequest, threat: str) -> AttackRequest:
 
 def _ask(request: AttackRequest, method: str, **changes: object) -> AttackRequest:
     """Return a request for another attack of the same budget on the same samples, with that attack's own options."""
-    kept = {name: getattr(request, name) for name in ("eps", "norm", "limit", "sample", "seed", "draws", "queries")}
-    if not ATTACKS[method].queries:
-        kept.pop("queries")
+    effort = ("draws", "queries") if ATTACKS[method].queries else ("draws",)
+    shared = (name for name, option in RUN_OPTIONS.items() if option.row.shared)
+    kept = values_of(request, ("eps", *shared, *effort))
     return AttackRequest(method=method, **(kept | {"threat": "adaptive"} | changes))
 
 

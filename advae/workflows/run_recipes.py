@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from advae.attacks import Attack, find_attack, find_loss
 from advae.attacks.losses import NORMALISED
@@ -14,8 +15,8 @@ from advae.evaluation.eot import DRAWS_PER_BATCH
 from advae.models.purifiers import samples
 from advae.records import RunRecipe, key_eps, unite_eps
 from advae.requests import AttackRequest, suggest_point, suggest_scale
-from advae.sampling import SAMPLINGS, STRATIFIED
-from advae.settings import BFLOAT16, FLOAT32, PRECISIONS
+from advae.run_options import RUN_OPTIONS
+from advae.settings import BFLOAT16, FLOAT32
 from advae.threats import Threat, find_threat
 from advae.workflows.counterparts import SURROGATE, PipelineRecipes, describe_reseeded, describe_undefended
 
@@ -24,9 +25,6 @@ RUN_REV = 2
 
 DRAWS = 16
 """Over how many draws of a purifier that samples a gradient is averaged, unless the user says otherwise."""
-
-QUERIES = 1_000
-"""How often a score-based attack may ask for each sample, unless the user says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,6 @@ def prepare_run(
     undefended, surrogate = describe_undefended(recipes), describe_reseeded(recipes, SURROGATE)
     twin = find_twin(undefended) if threat.needs_twin else None
     needed = ((undefended, twin == undefended.id), (surrogate, threat.needs_surrogate))
-    limit = request.limit if request.limit and request.limit < n_test else None
     made = RunRecipe(
         method=request.method,
         threat=request.threat,
@@ -62,25 +59,26 @@ def prepare_run(
         surrogate=surrogate.id if threat.needs_surrogate else None,
         dataset=recipe.dataset,
         eps=tuple(eps if key_eps(eps) else 0.0 for eps in request.eps),
-        target=_choose_target(request, row, len(recipe.dataset.classes)),
-        norm=request.norm,
-        steps=None if row.queries else request.steps or row.steps,
-        step_size=request.step_size,
-        restarts=request.restarts or row.restarts,
-        draws=_choose_draws(recipes, request, threat),
-        queries=request.queries or QUERIES if row.queries else None,
-        loss=request.loss or row.loss,
-        precision="bfloat16" if request.precision == BFLOAT16 else None,
-        clip=request.clip,
-        limit=limit,
-        sample="stratified" if limit and request.sample == STRATIFIED else None,
-        save_adversarial=request.save_adversarial,
-        seed=request.seed,
         recipe_rev=RUN_REV + row.revision,
+        **_fill_in_options(recipes, request, row, threat, n_test=n_test),
     )
     sampled = threat.on_input and recipes.autoencoder is not None and samples(recipes.autoencoder)
     made = made.model_copy(update={"recipe_rev": made.recipe_rev + _count_revisions(made, sampled=sampled)})
     return Prepared(made, tuple(sibling for sibling, wanted in needed if wanted))
+
+
+def _fill_in_options(
+    recipes: PipelineRecipes, request: AttackRequest, row: Attack, threat: Threat, *, n_test: int
+) -> dict[str, Any]:
+    """Return every option of a run: as asked for, the attack's own default, or what the pipeline decides."""
+    limit = request.limit if request.limit and request.limit < n_test else None
+    return {name: option.fill_in(row, getattr(request, name)) for name, option in RUN_OPTIONS.items()} | {
+        "target": _choose_target(request, row, len(recipes.classifier.dataset.classes)),
+        "draws": _choose_draws(recipes, request, threat),
+        "precision": BFLOAT16 if request.precision == BFLOAT16 else None,
+        "limit": limit,
+        "sample": request.sample if limit else None,
+    }
 
 
 def _count_revisions(recipe: RunRecipe, *, sampled: bool) -> int:
@@ -107,31 +105,16 @@ def _check_options(request: AttackRequest, row: Attack) -> None:
     """Raise UsageError for an option that the method does not have."""
     if request.loss:
         find_loss(request.loss)
-    if request.precision not in PRECISIONS:
-        raise UsageError(unknown("precision", request.precision, PRECISIONS))
-    _check_sample(request)
-    unfit = {
-        "--steps": request.steps is not None and (row.queries or not row.iterative),
-        "--queries": request.queries is not None and not row.queries,
-        "--step-size": request.step_size is not None and not (row.iterative and row.sized),
-        "--restarts": request.restarts is not None and row.restarts is None,
-        "--loss": request.loss is not None and row.loss is None,
-        # Others ask for scores, or look for the nearest point: there what is rounded away would be missed.
-        f"--precision {request.precision}": request.precision != FLOAT32 and row.loss is None,
-        "--no-clip": not request.clip and row.unclipped is None,
-        "--target": request.target is not None and row.target is None,
-    }
-    for option, wrong in unfit.items():
-        if wrong:
-            raise UsageError(f"{option} does not fit attack {request.method!r}")
+    for name, option in RUN_OPTIONS.items():
+        if option.row.choices and getattr(request, name) not in (None, *option.row.choices):
+            raise UsageError(unknown(name, getattr(request, name), option.row.choices))
+    for name, option in RUN_OPTIONS.items():
+        given = getattr(request, name)
+        if given not in (None, option.default, FLOAT32) and not option.fits(row):
+            value = f" {given}" if isinstance(given, str) and option.row.choices else ""
+            raise UsageError(f"{option.flag}{value} does not fit attack {request.method!r}")
     if request.steps is not None and request.steps >= DRAWS_PER_BATCH:
         raise UsageError(f"bad --steps {request.steps}: at most {DRAWS_PER_BATCH - 1}")
-
-
-def _check_sample(request: AttackRequest) -> None:
-    """Raise UsageError for a way of choosing images that there is not, or where none are chosen."""
-    if request.sample is not None and request.sample not in SAMPLINGS:
-        raise UsageError(unknown("sample", request.sample, SAMPLINGS))
     if request.sample and request.limit is None:
         raise UsageError(
             f"--sample {request.sample} needs --limit N, how many test images to draw; without either all are attacked"

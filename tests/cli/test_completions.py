@@ -11,7 +11,7 @@ import pytest
 
 from advae.attacks import ATTACKS
 from advae.cli.app import COMMANDS
-from advae.sampling import SAMPLINGS
+from advae.run_options import SAMPLINGS
 from advae.threats import THREATS
 from tests.cli.completions import FILES, FOLDER, generate
 

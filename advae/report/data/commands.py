@@ -18,6 +18,7 @@ from advae.records import (
 from advae.report.data.contents import Comparison, list_parents, list_runs_of
 from advae.report.data.runs import Run
 from advae.report.data.threat_models import find_method
+from advae.run_options import RUN_OPTIONS, write_options
 
 SHELL_AE, SHELL_CLF = "__ae_of_this_line__", "__clf_of_this_line__"
 """Stand for the ids that a suggested command has in shell variables, which must not be quoted."""
@@ -71,9 +72,8 @@ def suggest_attack(recipe: RunRecipe, threat: str, **changes: Scalar | None) -> 
     if method is None and find_method(recipe.threat):
         method = FREE_METHOD
     if method and method != recipe.method:
-        options = {name: options[name] for name in ("norm", "eps", "clf", "limit", "sample", "seed")} | {
-            "method": method
-        }
+        kept = {"eps", "clf", *(option.word for option in RUN_OPTIONS.values() if option.row.shared)}
+        options = {name: value for name, value in options.items() if name in kept} | {"method": method}
     # How many draws are averaged is the default's to say: not every threat model has them.
     options |= {"threat": threat, "draws": None, "no-clip": False, "save-adversarial": False}
     return _join(["advae", "attack"], options | changes)
@@ -136,26 +136,8 @@ def _list_network_options(network: NetworkOptions) -> Options:
 
 
 def _list_attack_options(recipe: RunRecipe) -> Options:
-    return {
-        "method": recipe.method,
-        "norm": None if recipe.norm == "linf" else recipe.norm,
-        "eps": ",".join(repr(eps) for eps in recipe.eps),
-        "clf": recipe.classifier,
-        "threat": recipe.threat,
-        "target": recipe.target,
-        "steps": recipe.steps,
-        "step-size": recipe.step_size,
-        "restarts": recipe.restarts,
-        "queries": recipe.queries,
-        "draws": recipe.draws,
-        "loss": recipe.loss,
-        "precision": recipe.precision,
-        "no-clip": not recipe.clip,
-        "limit": recipe.limit,
-        "sample": recipe.sample,
-        "save-adversarial": recipe.save_adversarial,
-        "seed": recipe.seed,
-    }
+    first = {"method": recipe.method, "norm": None, "eps": ",".join(repr(eps) for eps in recipe.eps)}
+    return first | {"clf": recipe.classifier, "threat": recipe.threat} | write_options(recipe)
 
 
 def _write_option(name: str, value: Scalar | None) -> list[str]:
