@@ -112,7 +112,7 @@ def ask_option(option: NamedOption, *, strict: bool = False) -> tuple[Any, Any]:
     What depends on the attack or the dataset is checked when the recipe is made.
     """
     bounds = Field(ge=option.row.least, le=option.row.most) if option.row.most else Field()
-    type_ = Annotated[option.type, Strict(), bounds] if strict and option.type is not str else None
+    type_ = Annotated[option.type, Strict(), bounds] if strict and option.type in (int, float, bool) else None
     type_ = type_ or Annotated[option.type, bounds]
     return (type_ | None if option.optional else type_), Field(default=option.default, description=option.description)
 
