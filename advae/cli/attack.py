@@ -53,12 +53,11 @@ def attack(
 ) -> None:
     """Attack a classifier; prints the run's id, or with --json its numbers."""
     from advae.cli.attack_outcome import compare_attacks, put_runs, require_accuracy
-    from advae.workflows import Plan
-    from advae.workflows import attack as run_attacks
+    from advae.workflows import AttackCommand, run_attacks
 
     requests = build_requests(method, eps, options)
     with session.workspace(f"attack {method}", data_dir=data_dir, force=force) as workspace:
-        made = run_attacks(workspace, clf, dataset, Plan(requests, check=check, seeds=seeds))
+        made = run_attacks(workspace, clf, dataset, AttackCommand(requests, check=check, seeds=seeds))
     comparison = compare_attacks(session, made) if made.checks or fail_under is not None else None
     put_runs(session, made, comparison)
     if fail_under is not None and comparison:

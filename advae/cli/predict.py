@@ -18,8 +18,7 @@ from advae.cli.stdout import write
 from advae.errors import UsageError, printable, unknown
 from advae.quoting import disarm_formulas
 from advae.records import Manifest
-from advae.workflows import Prediction
-from advae.workflows import predict as predict_images
+from advae.workflows import Prediction, predict_images
 
 FORMATS = ("json", "csv")
 

@@ -9,7 +9,7 @@ import typer
 
 from advae.cli.groups import SESSION, complete_refs, grouped
 from advae.cli.session import Session
-from advae.workflows import purify as purify_images
+from advae.workflows import purify_images
 
 
 @grouped(session=SESSION)

@@ -17,7 +17,7 @@ from advae.cli.session import Session
 from advae.datasets import DATASETS
 from advae.errors import CorruptError, DivergedError, UsageError
 from advae.experiments import PAPER, read_experiment
-from advae.experiments.cells import Level, lay_out
+from advae.experiments.cells import Level, list_cells
 from advae.experiments.processes import count_cores
 from advae.experiments.runner import Finished, Survey, make_cells, survey
 from advae.records import Manifest
@@ -75,7 +75,7 @@ def reproduce(
     if dataset:
         experiment = experiment.model_copy(update={"datasets": tuple(split_names("--dataset", dataset))})
     with session.workspace("reproduce", data_dir=data_dir) as workspace:
-        surveyed = survey(session.registry, lay_out(workspace, experiment))
+        surveyed = survey(session.registry, list_cells(workspace, experiment))
     put_survey(session, surveyed, answer=dry_run)
     if dry_run:
         return

@@ -23,9 +23,9 @@ from advae.records import (
 )
 from advae.requests import AttackRequest, AutoencoderRequest, ClassifierRequest, PlacementRequest, note_zero
 from advae.threats import ALL, THREATS, list_threats
-from advae.workflows.attack_selection import climb
+from advae.workflows.attack_selection import apply_threat_models
 from advae.workflows.counterparts import PipelineRecipes
-from advae.workflows.run_recipes import Prepared, prepare_run
+from advae.workflows.run_recipes import PreparedRun, prepare_run
 from advae.workflows.training import describe_companion
 from advae.workflows.workspace import Workspace, load_named
 
@@ -47,7 +47,7 @@ class Cell:
     place: str
     name: str
     cost: float
-    prepared: Prepared | None = None
+    prepared: PreparedRun | None = None
 
     @property
     def id(self) -> str:
@@ -71,7 +71,7 @@ class Grid:
     protected: dict[str, ClassifierRecipe] = field(default_factory=dict)
 
 
-def lay_out(workspace: Workspace, experiment: Experiment) -> tuple[Cell, ...]:
+def list_cells(workspace: Workspace, experiment: Experiment) -> tuple[Cell, ...]:
     """Return every cell of an experiment, each after those that it rests on.
 
     Raises UsageError for what the plan asks and cannot be, DatasetError where a dataset is missing.
@@ -83,11 +83,11 @@ def lay_out(workspace: Workspace, experiment: Experiment) -> tuple[Cell, ...]:
     for place in experiment.datasets:
         dataset = load_named(workspace, place)
         for seed in experiment.seeds:
-            found |= _lay_out_grid(Grid(experiment, dataset, place, seed))
+            found |= _list_grid_cells(Grid(experiment, dataset, place, seed))
     return tuple(sorted(found.values(), key=lambda cell: LEVELS.index(cell.level)))
 
 
-def _lay_out_grid(grid: Grid) -> dict[str, Cell]:
+def _list_grid_cells(grid: Grid) -> dict[str, Cell]:
     for name in grid.experiment.autoencoders:
         wanted = grid.experiment.request_autoencoder(name, grid.seed)
         protected = grid.experiment.find_protected(name)
@@ -150,7 +150,7 @@ def _list_requests(plan: AttackPlan, seed: int, *, purified: bool) -> list[Attac
         request.model_copy(update={"threat": "adaptive"}) if request.threat in pointless else request
         for request in plan.list_requests(seed)
     )
-    return climb(requests, purified=purified, tell=lambda line: None)
+    return apply_threat_models(requests, purified=purified, tell=lambda line: None)
 
 
 # ---------------------------------------------------------------- what a plan cannot ask
@@ -241,12 +241,14 @@ def _add_classifier(grid: Grid, recipes: PipelineRecipes) -> None:
 
 def _add_run(grid: Grid, recipes: PipelineRecipes, request: AttackRequest) -> None:
     try:
-        prepared = prepare_run(recipes, request, n_test=len(grid.dataset.x_test), find_twin=lambda twin: twin.id)
+        prepared = prepare_run(
+            recipes, request, n_test=len(grid.dataset.x_test), find_counterpart=lambda undefended: undefended.id
+        )
     except UsageError as error:
         raise UsageError(f"the plan asks for {request.method} on {_name_pipeline(recipes)}: {error}") from None
     # What the attacker needs is part of the grid, so that two runs do not both wait for one to train it.
-    for sibling in prepared.siblings:
-        _add_classifier(grid, sibling)
+    for dependency in prepared.dependencies:
+        _add_classifier(grid, dependency)
     recipe = prepared.recipe
     name = f"{recipe.method}, {recipe.threat}, {_name_pipeline(recipes)}"
     cost = _estimate_run(recipes, recipe, recipe.limit or len(grid.dataset.x_test))

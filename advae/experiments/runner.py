@@ -66,9 +66,9 @@ class Survey:
         """Return the ids of all cells, and of what their attackers need; none where nothing is missing."""
         if len(self.cached) == len(self.cells):
             return set()
-        siblings = (one for cell in self.cells if cell.prepared for one in cell.prepared.siblings)
+        dependencies = (one for cell in self.cells if cell.prepared for one in cell.prepared.dependencies)
         needed = {id_ for cell in self.cells for id_ in (cell.id, *cell.recipe.parents)}
-        return needed.union(*(sibling.ids for sibling in siblings))
+        return needed.union(*(dependency.ids for dependency in dependencies))
 
     def estimate_seconds(self, level: Level) -> float:
         """Return about how long what is missing of a level takes, one after the other."""

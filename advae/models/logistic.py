@@ -24,6 +24,8 @@ PAPER_LOGISTIC = {"C": 255.0**2, "intercept": False, "max_iter": 100}
 
 def fill_in_logistic(request: ClassifierRequest, dataset: Dataset) -> LogisticOptions:
     """Return the request with every default filled in. Raises UsageError for what does not fit."""
+    from advae.records import LogisticOptions
+
     if request.network is not None:
         raise UsageError(
             "--epochs, --batch-size and the network's other options do not fit --model lr; they are for nn and mlp"

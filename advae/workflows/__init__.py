@@ -1,25 +1,25 @@
 """What the commands do: look an entry up by its recipe, compute it where it is missing, publish it."""
 
-from advae.workflows.applying import Prediction, predict, purify
-from advae.workflows.attacking import Attacks, Plan, attack
+from advae.workflows.applying import Prediction, predict_images, purify_images
+from advae.workflows.attacking import AttackCommand, Attacks, run_attacks
 from advae.workflows.reporting import choose_runs
 from advae.workflows.training import put_classifier, train_autoencoder, train_classifier
 from advae.workflows.workspace import DEFAULT_DATASET, Made, Workspace, identify_dataset, refuse_inside
 
 __all__ = [
     "DEFAULT_DATASET",
+    "AttackCommand",
     "Attacks",
     "Made",
-    "Plan",
     "Prediction",
     "Workspace",
-    "attack",
     "choose_runs",
     "identify_dataset",
-    "predict",
-    "purify",
+    "predict_images",
+    "purify_images",
     "put_classifier",
     "refuse_inside",
+    "run_attacks",
     "train_autoencoder",
     "train_classifier",
 ]

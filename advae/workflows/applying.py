@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from advae.records import FloatArray, IntArray
 
 
-def purify(workspace: Workspace, ae_ref: str, source: Path, target: Path) -> tuple[Manifest, int]:
+def purify_images(workspace: Workspace, ae_ref: str, source: Path, target: Path) -> tuple[Manifest, int]:
     """Write the purified images of a .npy file to another, float32 of the same shape; return purifier and count.
 
     Raises UsageError where both are one file, unless the workspace's ``force`` is on, and for a target in the registry;
@@ -59,7 +59,7 @@ class Prediction:
     probabilities: FloatArray
 
 
-def predict(workspace: Workspace, clf_ref: str, source: Path) -> tuple[Manifest, Iterator[Prediction]]:
+def predict_images(workspace: Workspace, clf_ref: str, source: Path) -> tuple[Manifest, Iterator[Prediction]]:
     """Return the classifier and a stream of its predictions for the images of a .npy file, purifier included.
 
     After the last one people are told for how many images the pipeline overflowed.

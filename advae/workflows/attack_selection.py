@@ -1,4 +1,4 @@
-"""Which attacks to make: a list of methods and threat models, or all that a verdict compares."""
+"""Which attacks a command runs: each method under each threat model, and what the checks compare them with."""
 
 from __future__ import annotations
 
@@ -11,30 +11,33 @@ from advae.run_options import RUN_OPTIONS, values_of
 from advae.threats import ALL, THREATS, list_threats
 
 STRONG = "pgd"
-"""What stands in where an attack has no steps or no random starts of its own."""
+"""The attack that the checks use where the requested one has no iterations or no random restarts."""
 
-WEAKER = ("noise", "oblivious", "transfer", "black-box")
+COMPARED_THREATS = ("noise", "oblivious", "transfer", "black-box")
+"""The threat models that the checks compare an adaptive attack with."""
 
 
-def climb(requests: Iterable[AttackRequest], *, purified: bool, tell: Callable[[str], None]) -> list[AttackRequest]:
-    """Return each request under each of its threat models, ``all`` being every rung that the classifier has.
+def apply_threat_models(
+    requests: Iterable[AttackRequest], *, purified: bool, tell: Callable[[str], None]
+) -> list[AttackRequest]:
+    """Return each request under each of its threat models, ``all``: each that the classifier has.
 
-    A threat model in which only one attack can be made takes that one, and an attack that can be made in only one
-    takes that threat model.
+    A threat model with one attack replaces the method by that attack; an attack with one threat model replaces the
+    threat model. tell: takes a line about each replacement.
     """
-    climbed = []
+    chosen = []
     for request in requests:
         threats = list_threats(purified=purified) if request.threat == ALL else [request.threat]
         for threat in threats:
             fitted = _fit(request, threat)
             if request.threat != ALL and (fitted.method, fitted.threat) != (request.method, threat):
-                tell(f"{request.method} under {threat}: {fitted.method} under {fitted.threat} is what that comes to")
-            climbed.append(fitted)
-    return _drop_repeated(climbed)
+                tell(f"{request.method} under {threat}: {fitted.method} under {fitted.threat} is what is run")
+            chosen.append(fitted)
+    return _drop_repeated(chosen)
 
 
 def _fit(request: AttackRequest, threat: str) -> AttackRequest:
-    """Return a request under a threat model, as the two of them can be put together."""
+    """Return a request under a threat model, with the method or threat model replaced where they do not fit."""
     row = ATTACKS.get(request.method)
     only = THREATS[threat].method if threat in THREATS else None
     if row and row.threat:
@@ -45,7 +48,7 @@ def _fit(request: AttackRequest, threat: str) -> AttackRequest:
 
 
 def _ask(request: AttackRequest, method: str, **changes: object) -> AttackRequest:
-    """Return a request for another attack of the same budget on the same samples, with that attack's own options."""
+    """Return a request for another attack with its own options, at the same budget on the same samples."""
     effort = ("draws", "queries") if ATTACKS[method].queries else ("draws",)
     shared = (name for name, option in RUN_OPTIONS.items() if option.row.shared)
     kept = values_of(request, ("eps", *shared, *effort))
@@ -60,14 +63,14 @@ def _drop_repeated(requests: Iterable[AttackRequest]) -> list[AttackRequest]:
     return found
 
 
-def list_checks(requests: Sequence[AttackRequest], *, purified: bool, side: int) -> list[AttackRequest]:
-    """Return what else has to be run on the classifier, so that every verdict on its adaptive attacks can be given."""
+def list_comparisons(requests: Sequence[AttackRequest], *, purified: bool, side: int) -> list[AttackRequest]:
+    """Return the further runs on the classifier that the checks of its adaptive attacks need."""
     checks = [check for request in requests for check in _check(request, purified=purified, side=side)]
     return [check for check in _drop_repeated(checks) if check not in requests]
 
 
 def list_undefended(requests: Iterable[AttackRequest]) -> list[AttackRequest]:
-    """Return what has to be run on the undefended twin: every adaptive attack, and no weaker one."""
+    """Return what is run on the undefended counterpart: every adaptive attack, and no weaker one."""
     return [request for request in requests if request.threat == "adaptive"]
 
 
@@ -76,7 +79,7 @@ def _check(request: AttackRequest, *, purified: bool, side: int) -> Iterator[Att
     attack = request.model_copy(update={"threat": "adaptive"}) if request.threat not in ("noise", "black-box") else None
     base = attack if attack and request.clip else _ask(request, _strong(request))
     yield base
-    for threat in WEAKER:
+    for threat in COMPARED_THREATS:
         if threat in known:
             yield _fit(base, threat)
     if request.norm in ATTACKS["fgsm"].norms:

@@ -1,4 +1,4 @@
-"""Attack a classifier: check every request first, then compute what is not there yet."""
+"""``advae attack``: check every request first, then compute the runs that the registry lacks."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ from advae.requests import AttackRequest, note_zero
 from advae.sampling import choose_samples
 from advae.settings import BFLOAT16, FLOAT32
 from advae.threats import ALL, THREATS, Surface
-from advae.workflows.attack_selection import climb, list_checks, list_undefended
+from advae.workflows.attack_selection import apply_threat_models, list_comparisons, list_undefended
 from advae.workflows.counterparts import (
     PipelineRecipes,
     describe_reseeded,
     describe_undefended,
-    list_family,
-    make_sibling,
+    list_related,
+    make_dependency,
     read_recipes,
 )
-from advae.workflows.run_recipes import Prepared, prepare_run
+from advae.workflows.run_recipes import PreparedRun, prepare_run
 from advae.workflows.workspace import Content, Made, Workspace, load_dataset_of, load_named, make_entry
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What one command attacks.
-
-    check: also whatever a verdict compares with; seeds: on so many pipelines of the same make, of successive seeds.
-    """
+class AttackCommand:
+    """What one command asks for."""
 
     requests: Sequence[AttackRequest]
     check: bool = False
+    """Whether the runs that the checks compare with are made too."""
     seeds: int = 1
+    """How many pipelines of the same recipe and successive seeds are attacked, from 1."""
 
     @property
     def on_demand(self) -> bool:
-        """Whether an undefended twin that is missing is trained; otherwise its absence is an error."""
+        """Whether a missing undefended counterpart is trained; otherwise its absence is an error."""
         return self.check or any(request.threat == ALL for request in self.requests)
 
 
 @dataclass(frozen=True)
 class Target:
-    """A classifier under attack, and what gives its dataset, read once and only when it is needed."""
+    """A classifier under attack."""
 
     classifier: Manifest
     load: Callable[[], Dataset]
+    """Returns its dataset, which is read once, when it is first needed."""
 
     @property
     def recipe(self) -> ClassifierRecipe:
@@ -68,40 +68,44 @@ class Target:
 
 @dataclass(frozen=True)
 class Attacks:
-    """The runs of a plan: those asked for, and those that its verdicts compare with."""
+    """The runs of a command."""
 
     requested: tuple[Made, ...]
     checks: tuple[Made, ...]
+    """What the checks compare the requested runs with."""
     seeds: int
+    """How many pipelines were attacked."""
 
     @property
     def all(self) -> tuple[Made, ...]:
         return self.requested + self.checks
 
 
-def attack(workspace: Workspace, clf_ref: str | None, dataset_name: str | None, plan: Plan) -> Attacks:
-    """Return a run for each request of the plan, all on the same samples.
+def run_attacks(workspace: Workspace, clf_ref: str | None, dataset_name: str | None, command: AttackCommand) -> Attacks:
+    """Return a run for each request of the command, all on the same samples.
 
     clf_ref: None for the newest classifier (of the dataset, where one is named). Every request is checked before the
     first is computed. Raises UsageError, BudgetError, NotFoundError as the command-line contract says.
     """
     first = _choose_classifier(workspace, clf_ref, dataset_name)
     recipes = read_recipes(workspace.registry, first.recipe)
-    again = [describe_reseeded(recipes, offset) for offset in range(1, plan.seeds)]
-    with workspace.registry.lease(id_ for one in (recipes, *again) for id_ in list_family(one)):
-        return _attack(workspace, first, again, plan)
+    again = [describe_reseeded(recipes, offset) for offset in range(1, command.seeds)]
+    with workspace.registry.lease(id_ for one in (recipes, *again) for id_ in list_related(one)):
+        return _run_attacks(workspace, first, again, command)
 
 
-def _attack(workspace: Workspace, first: Target, again: Sequence[PipelineRecipes], plan: Plan) -> Attacks:
-    """Return the runs of a plan on a classifier, and on more of its make."""
-    # Whatever is wrong with the plan shows on the first classifier, before hours go into others.
-    notes = list(filter(None, {note_zero(request.eps) for request in plan.requests}))
-    requested, checks = _prepare(workspace, first, plan, notes.append)
+def _run_attacks(
+    workspace: Workspace, first: Target, again: Sequence[PipelineRecipes], command: AttackCommand
+) -> Attacks:
+    """Return the runs of a command on a classifier, and on those of the same recipe and other seeds."""
+    # An error in the command shows on the first classifier, before others are trained for hours.
+    notes = list(filter(None, {note_zero(request.eps) for request in command.requests}))
+    requested, checks = _prepare(workspace, first, command, notes.append)
     for note in notes:
         workspace.tell(note)
-    for sibling in again:
-        like = Target(make_sibling(workspace, sibling, first.classifier, first.load), first.load)
-        more = _prepare(workspace, like, plan, lambda note: None)
+    for dependency in again:
+        like = Target(make_dependency(workspace, dependency, first.classifier, first.load), first.load)
+        more = _prepare(workspace, like, command, lambda note: None)
         requested, checks = requested + more[0], checks + more[1]
     # An undefended counterpart may be another than that of the same recipe.
     with workspace.registry.lease(id_ for _, one in (*requested, *checks) for id_ in one.recipe.parents):
@@ -109,44 +113,44 @@ def _attack(workspace: Workspace, first: Target, again: Sequence[PipelineRecipes
             tuple(make_run(workspace, one, target.classifier, target.load) for target, one in prepared)
             for prepared in (requested, checks)
         )
-    return Attacks(asked, compared, plan.seeds)
+    return Attacks(asked, compared, command.seeds)
 
 
-Aimed = tuple[Target, Prepared]
+Aimed = tuple[Target, PreparedRun]
 
 
 def _prepare(
-    workspace: Workspace, target: Target, plan: Plan, note: Callable[[str], None]
+    workspace: Workspace, target: Target, command: AttackCommand, note: Callable[[str], None]
 ) -> tuple[list[Aimed], list[Aimed]]:
-    """Return the runs of a plan on one classifier, and those that its verdicts compare with. note: takes remarks."""
+    """Return the runs of a command on one classifier, and those that the checks compare with. note: takes remarks."""
     purified, side = target.purified, target.recipe.dataset.side
-    requests = climb(plan.requests, purified=purified, tell=note)
-    requested = [_aim(workspace, target, request, on_demand=plan.on_demand) for request in requests]
-    if not plan.check:
+    requests = apply_threat_models(command.requests, purified=purified, tell=note)
+    requested = [_aim(workspace, target, request, on_demand=command.on_demand) for request in requests]
+    if not command.check:
         return requested, []
-    wanted = list_checks(requests, purified=purified, side=side)
+    wanted = list_comparisons(requests, purified=purified, side=side)
     checks = [_aim(workspace, target, request, on_demand=True) for request in wanted]
     if purified:
         undefended = describe_undefended(PipelineRecipes(target.recipe))
-        twin = Target(make_sibling(workspace, undefended, target.classifier, target.load), target.load)
-        checks += [_aim(workspace, twin, one, on_demand=True) for one in list_undefended([*requests, *wanted])]
+        counterpart = Target(make_dependency(workspace, undefended, target.classifier, target.load), target.load)
+        checks += [_aim(workspace, counterpart, one, on_demand=True) for one in list_undefended([*requests, *wanted])]
     return requested, checks
 
 
 def _aim(workspace: Workspace, target: Target, request: AttackRequest, *, on_demand: bool) -> Aimed:
-    """Return a request, checked, with the classifier that it is for."""
+    """Return the checked recipe of a request, and the classifier that it attacks."""
     registry, (recipe, metrics) = workspace.registry, target.classifier.as_classifier()
 
-    def find_twin(undefended: PipelineRecipes) -> str:
-        return _find_twin(registry, target.classifier, undefended, on_demand=on_demand)
+    def find_counterpart(undefended: PipelineRecipes) -> str:
+        return _find_counterpart(registry, target.classifier, undefended, on_demand=on_demand)
 
     recipes = read_recipes(registry, recipe)
-    return target, prepare_run(recipes, request, n_test=metrics.n_test, find_twin=find_twin)
+    return target, prepare_run(recipes, request, n_test=metrics.n_test, find_counterpart=find_counterpart)
 
 
 def make_run(
     workspace: Workspace,
-    prepared: Prepared,
+    prepared: PreparedRun,
     classifier: Manifest,
     load: Callable[[], Dataset],
     *,
@@ -161,8 +165,8 @@ def make_run(
     def prepare() -> None:
         if recipe.precision:
             _require_gain()
-        for sibling in prepared.siblings:
-            make_sibling(workspace, sibling, classifier, load)
+        for dependency in prepared.dependencies:
+            make_dependency(workspace, dependency, classifier, load)
 
     def compute() -> Content:
         dataset = load()
@@ -238,7 +242,7 @@ def _choose_classifier(workspace: Workspace, ref: str | None, dataset_name: str 
     raise NotFoundError(f"no classifier{of} in {registry.home}; `advae train-clf --model nn{option}` makes one")
 
 
-def _find_twin(registry: Registry, classifier: Manifest, undefended: PipelineRecipes, *, on_demand: bool) -> str:
+def _find_counterpart(registry: Registry, classifier: Manifest, undefended: PipelineRecipes, *, on_demand: bool) -> str:
     """Return the undefended classifier of the same recipe, else the newest of that kind and data.
 
     on_demand: where there is none, that of the same recipe will be made. Raises NotFoundError.
@@ -254,7 +258,7 @@ def _find_twin(registry: Registry, classifier: Manifest, undefended: PipelineRec
     dataset = recipe.dataset.name if recipe.dataset.name in DATASETS else str(classifier.source)
     command = join_command(["advae", "train-clf", "--model", recipe.model, "--dataset", dataset])
     raise NotFoundError(
-        f"{classifier.id} has no undefended twin; `{command}` makes one, the oblivious attacker needs it"
+        f"{classifier.id} has no undefended counterpart, which the oblivious attacker needs; `{command}` makes one"
     )
 
 

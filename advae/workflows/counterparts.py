@@ -1,4 +1,4 @@
-"""Pipelines by their recipes, and those that are like another but for one thing: without its purifier, or reseeded."""
+"""Pipelines by their recipes, and those that an attack compares with: without purifier, or of another seed."""
 
 from __future__ import annotations
 
@@ -17,20 +17,19 @@ AnyRecipe = TypeVar("AnyRecipe", AutoencoderRecipe, ClassifierRecipe)
 SEEDS = 2**31
 
 SURROGATE = 1_000
-"""How far a surrogate's seed lies from its pipeline's: beyond the seeds that people compare."""
+"""Distance of a surrogate's seeds from its pipeline's, beyond the seeds that people compare."""
 
 
 @dataclass(frozen=True)
 class PipelineRecipes:
-    """The recipes of a pipeline, trained or not.
-
-    autoencoder: of its purifier, None where it has none. needed: of the classifiers that have to be there before, the
-    one that the purifier protects and the one whose weights are taken over.
-    """
+    """The recipes of a pipeline, trained or not."""
 
     classifier: ClassifierRecipe
     autoencoder: AutoencoderRecipe | None = None
+    """Recipe of its purifier, None for an undefended classifier."""
     needed: tuple[ClassifierRecipe, ...] = ()
+    """Recipes of the classifiers that are trained before: the one that the purifier protects, and the one whose weights
+    are taken over."""
 
     @property
     def id(self) -> str:
@@ -38,7 +37,7 @@ class PipelineRecipes:
 
     @property
     def ids(self) -> set[str]:
-        """The ids of all of them, and of what they rest on."""
+        """The ids of all of them and of their parents."""
         recipes: list[AutoencoderRecipe | ClassifierRecipe] = [self.classifier, *self.needed]
         recipes += [self.autoencoder] if self.autoencoder else []
         return {id_ for recipe in recipes for id_ in (entry_id(recipe), *recipe.parents)}
@@ -76,32 +75,32 @@ def describe_reseeded(recipes: PipelineRecipes, offset: int) -> PipelineRecipes:
     return PipelineRecipes(classifier, purifier, needed)
 
 
-def list_family(recipes: PipelineRecipes) -> set[str]:
-    """Return the ids of a pipeline and of what attacks on it may need: without its purifier, and surrogates."""
+def list_related(recipes: PipelineRecipes) -> set[str]:
+    """Return the ids of a pipeline and of all that attacks on it may need: undefended counterparts and surrogates."""
     pair = (recipes, describe_undefended(recipes))
     return {id_ for one in pair for like in (one, describe_reseeded(one, SURROGATE)) for id_ in like.ids}
 
 
-def make_sibling(
-    workspace: Workspace, sibling: PipelineRecipes, like: Manifest, load: Callable[[], Dataset]
+def make_dependency(
+    workspace: Workspace, dependency: PipelineRecipes, like: Manifest, load: Callable[[], Dataset]
 ) -> Manifest:
-    """Return the classifier of a sibling, trained with its purifier where they are not there; no `latest` moves.
+    """Return the classifier of a pipeline that an attack needs, trained with its purifier where they are missing.
 
-    like: the classifier that it is a sibling of. Raises CorruptError where that is smaller than its recipe claims:
-    nothing of the size of such a recipe is trained.
+    like: the classifier under attack. Raises CorruptError where its weights are smaller than its recipe says: nothing
+    of the size of such a recipe is trained. `latest` stays as it is.
     """
-    found = workspace.registry.find_made(sibling.classifier)
+    found = workspace.registry.find_made(dependency.classifier)
     if found:
         return found
     check_pipeline(workspace.registry, like)
-    # ``force`` is for what was asked for, not for what that needs.
-    calm = replace(workspace, force=False)
+    # Do not pass --force on to dependencies.
+    unforced = replace(workspace, force=False)
     dataset = load()
-    for needed in sibling.needed:
+    for needed in dependency.needed:
         workspace.tell(f"training {entry_id(needed)}, seed {needed.seed}")
-        make_classifier(calm, needed, dataset, latest=False)
-    if sibling.autoencoder:
-        workspace.tell(f"training {entry_id(sibling.autoencoder)}, seed {sibling.autoencoder.seed}")
-        make_autoencoder(calm, sibling.autoencoder, dataset, latest=False)
-    workspace.tell(f"training {sibling.id}, seed {sibling.classifier.seed}")
-    return make_classifier(calm, sibling.classifier, dataset, latest=False).manifest
+        make_classifier(unforced, needed, dataset, latest=False)
+    if dependency.autoencoder:
+        workspace.tell(f"training {entry_id(dependency.autoencoder)}, seed {dependency.autoencoder.seed}")
+        make_autoencoder(unforced, dependency.autoencoder, dataset, latest=False)
+    workspace.tell(f"training {dependency.id}, seed {dependency.classifier.seed}")
+    return make_classifier(unforced, dependency.classifier, dataset, latest=False).manifest

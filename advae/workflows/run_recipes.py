@@ -1,4 +1,4 @@
-"""From a request to attack to the recipe of its run: every default filled in, whatever does not fit refused."""
+"""The recipe of a run, made from a request: every default filled in, what does not fit refused."""
 
 from __future__ import annotations
 
@@ -24,24 +24,29 @@ RUN_REV = 2
 """Raised when the same recipe would give another result than before, whatever the attack; one alone has a revision."""
 
 DRAWS = 16
-"""Over how many draws of a purifier that samples a gradient is averaged, unless the user says otherwise."""
+"""EOT samples of each gradient through a random purifier, unless the user says otherwise."""
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """The recipe of a run, checked. siblings: what its attacker needs and may have to be trained first."""
+class PreparedRun:
+    """The checked recipe of a run."""
 
     recipe: RunRecipe
-    siblings: tuple[PipelineRecipes, ...]
+    dependencies: tuple[PipelineRecipes, ...]
+    """Pipelines that the attacker needs, trained first where they are missing."""
 
 
 def prepare_run(
-    recipes: PipelineRecipes, request: AttackRequest, *, n_test: int, find_twin: Callable[[PipelineRecipes], str]
-) -> Prepared:
+    recipes: PipelineRecipes,
+    request: AttackRequest,
+    *,
+    n_test: int,
+    find_counterpart: Callable[[PipelineRecipes], str],
+) -> PreparedRun:
     """Return the request with every default filled in; the pipeline need not be trained yet.
 
-    n_test: how many test images its dataset has; find_twin: undefended pipeline of the same recipe -> id of the one
-    that an oblivious attacker is to use. Raises UsageError and BudgetError for what does not fit.
+    n_test: number of test images of its dataset; find_counterpart: undefended pipeline of the same recipe -> id of the
+    one that an oblivious attacker uses. Raises UsageError and BudgetError for what does not fit.
     """
     recipe = recipes.classifier
     row = find_attack(request.method, model=recipe.model)
@@ -49,7 +54,7 @@ def prepare_run(
     _check_options(request, row)
     _check_budget(request, row, side=recipe.dataset.side)
     undefended, surrogate = describe_undefended(recipes), describe_reseeded(recipes, SURROGATE)
-    twin = find_twin(undefended) if threat.needs_twin else None
+    twin = find_counterpart(undefended) if threat.needs_twin else None
     needed = ((undefended, twin == undefended.id), (surrogate, threat.needs_surrogate))
     made = RunRecipe(
         method=request.method,
@@ -64,7 +69,7 @@ def prepare_run(
     )
     sampled = threat.on_input and recipes.autoencoder is not None and samples(recipes.autoencoder)
     made = made.model_copy(update={"recipe_rev": made.recipe_rev + _count_revisions(made, sampled=sampled)})
-    return Prepared(made, tuple(sibling for sibling, wanted in needed if wanted))
+    return PreparedRun(made, tuple(pipeline for pipeline, wanted in needed if wanted))
 
 
 def _fill_in_options(
@@ -93,7 +98,7 @@ def _count_revisions(recipe: RunRecipe, *, sampled: bool) -> int:
 
 
 def _choose_draws(recipes: PipelineRecipes, request: AttackRequest, threat: Threat) -> int | None:
-    """Return over how many draws gradients are averaged; None where nothing on their way samples."""
+    """Return the number of EOT samples; None where no purifier on the gradients' way samples."""
     if threat.samples and recipes.autoencoder is not None and samples(recipes.autoencoder):
         return request.draws or DRAWS
     if request.draws is not None and request.threat == "adaptive":

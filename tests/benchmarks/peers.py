@@ -28,7 +28,7 @@ from advae.metrics import decide
 from advae.records import ADVERSARIAL, Dataset, Manifest
 from advae.registry import Registry, library_versions
 from advae.requests import AttackRequest, AutoencoderRequest, ClassifierRequest
-from advae.workflows import Plan, Workspace, attack, train_autoencoder, train_classifier
+from advae.workflows import AttackCommand, Workspace, run_attacks, train_autoencoder, train_classifier
 from advae.workflows.exporting import export_keras
 from tests.benchmarks.peer_attacks import PEERS, Peer, Subject, import_peers
 
@@ -168,7 +168,7 @@ def run_ours(workspace: Workspace, subject: Subject, method: str, loss: str | No
         save_adversarial=True,
     )
     start = time.perf_counter()
-    made = attack(replace(workspace, force=True), subject.id, None, Plan([request])).requested[0].manifest
+    made = run_attacks(replace(workspace, force=True), subject.id, None, AttackCommand([request])).requested[0].manifest
     seconds = (time.perf_counter() - start) / len(EPS[norm])
     proposed = workspace.registry.read_arrays(made, ADVERSARIAL)["x_adv"].reshape(-1, *subject.images.shape)
     loss = made.as_run()[0].loss

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from advae.experiments import Experiment, list_published, read_experiment
-from advae.experiments.cells import LEVELS, lay_out
+from advae.experiments.cells import LEVELS, list_cells
 from advae.experiments.paper.section import PAPER_SECTION
 from advae.experiments.runner import Finished, Survey, make_cells, survey
 from advae.records import ClassifierRecipe
@@ -115,7 +115,7 @@ def main() -> None:
     options = parser.parse_args()
     workspace, found = Workspace(Registry(options.home), options.data_dir), {}
     for dataset in options.datasets.split(","):
-        surveyed = survey(workspace.registry, lay_out(workspace, plan(dataset)))
+        surveyed = survey(workspace.registry, list_cells(workspace, plan(dataset)))
         diverged = make_cells(workspace, surveyed, jobs=options.jobs, watch=_show)
         found[dataset] = record(workspace.registry, surveyed, diverged)
     assert sum(len(one["paper"]) for one in found.values()) == len(list_published())

@@ -19,7 +19,7 @@ from advae.records import Manifest
 from advae.registry import Registry
 from advae.report import judge_classifier
 from advae.requests import AttackRequest, AutoencoderRequest, ClassifierRequest, NetworkRequest
-from advae.workflows import Plan, Workspace, attack, put_classifier, train_autoencoder, train_classifier
+from advae.workflows import AttackCommand, Workspace, put_classifier, run_attacks, train_autoencoder, train_classifier
 from tests.benchmarks.machine import describe_machine
 
 RESULTS = Path(__file__).parent / "results" / "robust.json"
@@ -105,7 +105,7 @@ def measure(workspace: Workspace, name: str) -> dict[str, Any]:
         AttackRequest(method="bim", threat=threat, eps=(case.eps,), limit=case.limit)
         for threat in (("oblivious", "adaptive") if purifier else ("adaptive",))
     ]
-    made, *others = attack(workspace, classifier.id, None, Plan(requests)).requested
+    made, *others = run_attacks(workspace, classifier.id, None, AttackCommand(requests)).requested
     _, found = made.manifest.as_run()
     (strongest,) = found.results
     histories = [entry.metrics.history for entry in (purifier, classifier) if entry]
@@ -147,7 +147,9 @@ def run_checks(workspace: Workspace, case: Case) -> dict[str, str]:
         AttackRequest(method=method, threat="adaptive", eps=eps, limit=SUBSAMPLE)
         for method, eps in (("worst", (case.eps,)), ("pgd", (case.eps / 3, case.eps)))
     ]
-    runs = [one.manifest for one in attack(workspace, classifier.id, None, Plan(requests, check=True)).all]
+    runs = [
+        one.manifest for one in run_attacks(workspace, classifier.id, None, AttackCommand(requests, check=True)).all
+    ]
     judgement = judge_classifier(workspace.registry, classifier.id, runs)
     return {verdict.check: f"{verdict.status}: {verdict.sentence}" for verdict in judgement.verdicts}
 

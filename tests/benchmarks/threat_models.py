@@ -20,7 +20,7 @@ from advae.records import Manifest
 from advae.registry import Registry
 from advae.requests import AttackRequest, AutoencoderRequest, ClassifierRequest
 from advae.threats import THREATS_BY_KNOWLEDGE
-from advae.workflows import Plan, Workspace, attack, train_autoencoder, train_classifier
+from advae.workflows import AttackCommand, Workspace, run_attacks, train_autoencoder, train_classifier
 from tests.benchmarks.machine import describe_machine
 
 RESULTS = Path(__file__).parent / "results" / "threat_models.json"
@@ -65,7 +65,7 @@ def measure(workspace: Workspace, name: str) -> Iterator[dict[str, Any]]:
     """Train a pipeline, attack it, and yield a record for every run at every eps."""
     asked = PIPELINES[name]
     classifier = train(workspace, asked.purifier)
-    for made in attack(workspace, classifier.id, None, Plan(list_requests(asked.threats))).requested:
+    for made in run_attacks(workspace, classifier.id, None, AttackCommand(list_requests(asked.threats))).requested:
         recipe, metrics = made.manifest.as_run()
         failed = [verdict.check for verdict in metrics.verdicts if verdict.status == "FAIL"]
         for result in metrics.results:

@@ -12,7 +12,7 @@ import pytest
 
 from advae.errors import UsageError
 from advae.experiments import EXPLANATIONS, PAPER, PUBLISHED, Experiment, list_published, read_experiment
-from advae.experiments.cells import LEVELS, Cell, lay_out
+from advae.experiments.cells import LEVELS, Cell, list_cells
 from advae.experiments.runner import survey
 from advae.records import AutoencoderRecipe, RunRecipe
 from advae.registry import Registry
@@ -41,7 +41,7 @@ def write(tmp_path: Path, text: str) -> Path:
 
 
 def lay_out_plan(tmp_path: Path, text: str) -> tuple[Cell, ...]:
-    return lay_out(Workspace(Registry(tmp_path / "home")), read_experiment(write(tmp_path, text)))
+    return list_cells(Workspace(Registry(tmp_path / "home")), read_experiment(write(tmp_path, text)))
 
 
 def test_a_plan_says_how_images_are_chosen(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_explanations_are_for_figures_that_there_are() -> None:
 
 def test_the_papers_plan_has_every_cell_that_the_paper_has(tmp_path: Path) -> None:
     """Clean and attacked, with the paper's budget: under its own protocol, and honestly."""
-    cells = lay_out(Workspace(Registry(tmp_path)), read_experiment())
+    cells = list_cells(Workspace(Registry(tmp_path)), read_experiment())
     runs = {cell.prepared: cell for cell in cells if cell.prepared}
     recipes = {cell.id: cell.recipe for cell in cells}
 
@@ -108,7 +108,7 @@ def test_the_papers_plan_has_every_cell_that_the_paper_has(tmp_path: Path) -> No
 
 
 def test_the_papers_plan_compares_activations(tmp_path: Path) -> None:
-    cells = lay_out(Workspace(Registry(tmp_path)), read_experiment())
+    cells = list_cells(Workspace(Registry(tmp_path)), read_experiment())
     shapes = {
         cell.recipe.network.activations
         for cell in cells
@@ -129,7 +129,7 @@ def test_the_papers_plan_fits_datasets_of_few_classes(tmp_path: Path, classes: i
     x[:, 0, 0] = 255
     np.savez(tmp_path / "own.npz", x_train=x, y_train=y, x_test=x, y_test=y)
     experiment = read_experiment().model_copy(update={"datasets": (str(tmp_path / "own.npz"),)})
-    cells = lay_out(Workspace(Registry(tmp_path / "home")), experiment)
+    cells = list_cells(Workspace(Registry(tmp_path / "home")), experiment)
     runs = [cell.recipe for cell in cells if isinstance(cell.recipe, RunRecipe)]
     assert {run.target for run in runs if run.method in ("tfgsm", "one-target")} == reached
 
@@ -177,7 +177,7 @@ def test_what_an_attacker_needs_is_part_of_the_plan(tmp_path: Path) -> None:
 def test_a_zero_among_several_eps_of_a_plan_is_told(tmp_path: Path) -> None:
     told: list[str] = []
     experiment = read_experiment(write(tmp_path, SMALL.replace('[0.1, "50/255"]', "[0,1]")))
-    lay_out(Workspace(Registry(tmp_path / "home"), tell=told.append), experiment)
+    list_cells(Workspace(Registry(tmp_path / "home"), tell=told.append), experiment)
     assert [line for line in told if "did you mean 0.1" in line] == told != []
 
 
@@ -390,7 +390,7 @@ def test_what_is_there_takes_no_time(tmp_path: Path) -> None:
 def test_more_work_is_foretold_to_take_longer(tmp_path: Path) -> None:
     def foretell(experiment: Experiment) -> dict[str, float]:
         registry = Registry(tmp_path / "home")
-        surveyed = survey(registry, lay_out(Workspace(registry), experiment))
+        surveyed = survey(registry, list_cells(Workspace(registry), experiment))
         return {level: surveyed.estimate_seconds(level) for level in LEVELS}
 
     few = read_experiment(write(tmp_path, SMALL))

@@ -17,7 +17,7 @@ import pytest
 
 from advae.errors import KilledError
 from advae.experiments import PAPER, read_experiment
-from advae.experiments.cells import lay_out
+from advae.experiments.cells import list_cells
 from advae.experiments.processes import open_pool
 from advae.experiments.runner import Finished, Task, make_cells, survey
 from advae.registry import Registry, locks
@@ -225,7 +225,7 @@ def test_a_process_that_is_killed_is_no_defect(tmp_path: Path) -> None:
     plan = tmp_path / "tiny.toml"
     plan.write_text(TINY)
     workspace = Workspace(Registry(tmp_path / "home"))
-    tasks = [Task(tmp_path, None, cell) for cell in lay_out(workspace, read_experiment(plan))]
+    tasks = [Task(tmp_path, None, cell) for cell in list_cells(workspace, read_experiment(plan))]
     with (
         pytest.raises(KilledError, match="a process was killed, probably for want of memory; try a smaller --jobs"),
         open_pool(2) as run,
@@ -245,7 +245,7 @@ def test_one_at_a_time_people_are_told_whom_they_wait_for_while_they_wait(tmp_pa
     plan.write_text(TINY)
     registry, told = Registry(tmp_path / "home"), list[str]()
     registry.check_writable()
-    cells = lay_out(Workspace(registry), read_experiment(plan))
+    cells = list_cells(Workspace(registry), read_experiment(plan))
     (cell,) = [cell for cell in cells if cell.level == "classifiers" and not cell.recipe.parents]
     held, release, released = threading.Event(), threading.Event(), list[bool]()
 

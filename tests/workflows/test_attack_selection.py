@@ -10,7 +10,7 @@ import pytest
 from advae.attacks import ATTACKS
 from advae.requests import AttackRequest, note_zero
 from advae.threats import THREATS, THREATS_BY_KNOWLEDGE
-from advae.workflows.attack_selection import climb, list_checks, list_undefended
+from advae.workflows.attack_selection import apply_threat_models, list_comparisons, list_undefended
 
 SIDE = 8
 
@@ -19,11 +19,11 @@ def ask(method: str = "bim", threat: str = "adaptive", **changes: Any) -> Attack
     return AttackRequest(**({"method": method, "threat": threat, "eps": (0.1, 0.3)} | changes))
 
 
-def climb_quietly(*requests: AttackRequest, purified: bool = True) -> list[AttackRequest]:
+def apply_quietly(*requests: AttackRequest, purified: bool = True) -> list[AttackRequest]:
     told: list[str] = []
-    climbed = climb(requests, purified=purified, tell=told.append)
+    chosen = apply_threat_models(requests, purified=purified, tell=told.append)
     assert told == []
-    return climbed
+    return chosen
 
 
 def name(requests: list[AttackRequest]) -> list[tuple[str, str]]:
@@ -31,17 +31,17 @@ def name(requests: list[AttackRequest]) -> list[tuple[str, str]]:
 
 
 def test_all_is_every_rung_in_order_each_with_the_attack_that_fits() -> None:
-    climbed = climb_quietly(ask("bim", "all", limit=50, seed=3))
-    assert [request.threat for request in climbed] == list(THREATS_BY_KNOWLEDGE)
-    assert {request.threat: request.method for request in climbed} == dict.fromkeys(THREATS_BY_KNOWLEDGE, "bim") | {
+    chosen = apply_quietly(ask("bim", "all", limit=50, seed=3))
+    assert [request.threat for request in chosen] == list(THREATS_BY_KNOWLEDGE)
+    assert {request.threat: request.method for request in chosen} == dict.fromkeys(THREATS_BY_KNOWLEDGE, "bim") | {
         "noise": "noise",
         "black-box": "square",
     }
-    assert {(request.eps, request.limit, request.seed) for request in climbed} == {((0.1, 0.3), 50, 3)}
+    assert {(request.eps, request.limit, request.seed) for request in chosen} == {((0.1, 0.3), 50, 3)}
 
 
-def test_without_a_purifier_only_what_it_has_is_climbed() -> None:
-    assert [request.threat for request in climb_quietly(ask("bim", "all"), purified=False)] == [
+def test_without_a_purifier_all_is_what_the_classifier_has() -> None:
+    assert [request.threat for request in apply_quietly(ask("bim", "all"), purified=False)] == [
         "noise",
         "transfer",
         "adaptive",
@@ -50,20 +50,22 @@ def test_without_a_purifier_only_what_it_has_is_climbed() -> None:
 
 
 def test_two_methods_make_one_run_of_noise_and_of_queries() -> None:
-    climbed = climb_quietly(ask("fgsm", "all"), ask("bim", "all"))
-    assert len(climbed) == 2 * len(THREATS_BY_KNOWLEDGE) - 2
-    assert len({*name(climbed)}) == len(climbed)
+    chosen = apply_quietly(ask("fgsm", "all"), ask("bim", "all"))
+    assert len(chosen) == 2 * len(THREATS_BY_KNOWLEDGE) - 2
+    assert len({*name(chosen)}) == len(chosen)
 
 
 def test_what_does_not_fit_together_is_told_and_put_right() -> None:
     told: list[str] = []
-    climbed = climb([ask("bim", "black-box", steps=3, loss="ce"), ask("noise")], purified=True, tell=told.append)
-    assert name(climbed) == [("black-box", "square"), ("noise", "noise")]
+    chosen = apply_threat_models(
+        [ask("bim", "black-box", steps=3, loss="ce"), ask("noise")], purified=True, tell=told.append
+    )
+    assert name(chosen) == [("black-box", "square"), ("noise", "noise")]
     # Options of the attack that was asked for are not those of the one that it comes to.
-    assert (climbed[0].steps, climbed[0].loss, climbed[0].eps) == (None, None, (0.1, 0.3))
+    assert (chosen[0].steps, chosen[0].loss, chosen[0].eps) == (None, None, (0.1, 0.3))
     assert told == [
-        "bim under black-box: square under black-box is what that comes to",
-        "noise under adaptive: noise under noise is what that comes to",
+        "bim under black-box: square under black-box is what is run",
+        "noise under adaptive: noise under noise is what is run",
     ]
 
 
@@ -88,7 +90,7 @@ def test_a_zero_among_several_radii_is_a_decimal_comma_perhaps(eps: tuple[float,
 
 
 def test_unknown_names_are_left_for_whoever_refuses_them() -> None:
-    assert name(climb_quietly(ask("fgms", "graybox"))) == [("graybox", "fgms")]
+    assert name(apply_quietly(ask("fgms", "graybox"))) == [("graybox", "fgms")]
 
 
 @pytest.mark.parametrize("method", [method for method, row in ATTACKS.items() if not row.threat])
@@ -96,7 +98,7 @@ def test_unknown_names_are_left_for_whoever_refuses_them() -> None:
 def test_the_checks_are_what_every_verdict_needs(method: str, purified: bool) -> None:
     norm = ATTACKS[method].norms[0]
     request = ask(method, norm=norm)
-    found = [request, *list_checks([request], purified=purified, side=SIDE)]
+    found = [request, *list_comparisons([request], purified=purified, side=SIDE)]
     assert len(found) == len({repr(one) for one in found})
     adaptive = [one for one in found if one.threat == "adaptive"]
     threats = {one.threat for one in found}
@@ -118,7 +120,7 @@ def test_the_checks_are_what_every_verdict_needs(method: str, purified: bool) ->
 
 def test_checks_of_an_attack_that_is_no_attack_on_images_are_adaptive_ones() -> None:
     request = ask("non-targeted", "encoded", clip=False)
-    checks = list_checks([request], purified=True, side=SIDE)
+    checks = list_comparisons([request], purified=True, side=SIDE)
     assert {one.threat for one in checks} <= {*THREATS} - {"encoded", "gray-box"}
     assert all(one.clip for one in checks)
     assert any(one.threat == "adaptive" for one in checks)
