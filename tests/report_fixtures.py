@@ -234,7 +234,7 @@ def _aim(recipe: RunRecipe) -> tuple[int, ...] | None:
 
 
 def _judge(recipe: RunRecipe, metrics: RunMetrics, found: dict[str, Any]) -> RunMetrics:
-    """Return metrics with all that revision 2 measures, and the verdicts on it."""
+    """Return metrics with all that revision 2 measures, and the results on it."""
     own = {"start_range": (0.0, 1.0), "clipped_fraction": 0.1, "probabilities": False, "stochastic": False}
     each = {"finite": True, "loss_curve": ((0, -1.0), (10, 2.0)), "lost_fraction": 0.0}
     results = tuple(

@@ -91,7 +91,7 @@ def _tell_verdicts(session: Session, attacks: Attacks, comparison: Comparison) -
 
 
 def _describe_judgement(judgement: Judgement) -> dict[str, Any]:
-    verdicts = [verdict.model_dump(mode="json") for verdict in judgement.verdicts]
+    verdicts = [verdict.model_dump(mode="json") for verdict in judgement.checks]
     classifier = judgement.pipeline.first.classifier.id
     return {"classifier": classifier, "run": judgement.run, "eps": judgement.eps, "verdicts": verdicts}
 

@@ -81,17 +81,17 @@ def format_rate(rate: Rate | None) -> str:
 
 
 def name_autoencoder(run: Run) -> str:
-    """Return the purifier's kind, that it is a control, what it protects, and that its output is raw if it is."""
+    """Return the purifier's kind, that it is a baseline, what it protects, and that its output is raw if it is."""
     recipe = run.autoencoder_recipe
-    control = ", a control" if recipe and recipe.is_baseline else ""
+    baseline = ", a baseline" if recipe and recipe.is_baseline else ""
     protects = f", for {recipe.protects}" if recipe and recipe.protects else ""
-    return f"{run.autoencoder_type}{control}{protects}{', raw output' if read_raw_range(run) else ''}"
+    return f"{run.autoencoder_type}{baseline}{protects}{', raw output' if read_raw_range(run) else ''}"
 
 
 def name_kind(run: Run) -> str:
     """Return the name of what was attacked without its seeds: dataset, classifier, what stands in front of it."""
-    control = run.autoencoder_type in BASELINES
-    behind = f"control ({run.autoencoder_type})" if control else f"autoencoder ({name_autoencoder(run)})"
+    baseline = run.autoencoder_type in BASELINES
+    behind = f"baseline ({run.autoencoder_type})" if baseline else f"autoencoder ({name_autoencoder(run)})"
     front = f"behind {behind}" if run.defended else "without autoencoder"
     classifier = run.classifier_recipe
     # Of a classifier that was put there as it is; a head is its purifier's own.

@@ -1,4 +1,4 @@
-"""Pipelines beside each other: autoencoders and controls, and the same pipeline from several seeds."""
+"""Pipelines beside each other: autoencoders and baselines, and the same pipeline from several seeds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from advae.models.baselines import BASELINES
 from advae.records import Manifest
 from advae.report import compare_runs
-from advae.report.analysis.baseline_comparison import Contest, find_contests, tabulate_contest
+from advae.report.analysis.baseline_comparison import BaselineComparison, find_baseline_comparisons, tabulate_baselines
 from advae.report.analysis.seed_spread import find_spreads
 from tests.report_fixtures import Lab, read_files
 
@@ -21,24 +21,24 @@ def attack_behind(lab: Lab, type_: str, **changes: Any) -> Manifest:
     return lab.add_run(lab.add_classifier(lab.add_autoencoder(type_)), **changes)
 
 
-def find_contest(lab: Lab) -> Contest:
-    (contest,) = find_contests(compare_runs(lab.registry, lab.registry.entries("run")))
-    return contest
+def find_contest(lab: Lab) -> BaselineComparison:
+    (compared,) = find_baseline_comparisons(compare_runs(lab.registry, lab.registry.entries("run")))
+    return compared
 
 
-# ---------------------------------------------------------------- controls
+# ---------------------------------------------------------------- baselines
 
 
 def test_benefit_is_accuracy_behind_minus_accuracy_without(lab: Lab, tmp_path: Path) -> None:
     without = lab.add_run(lab.add_classifier(), keep=(0.3, 0.0))
     runs = {type_: attack_behind(lab, type_, keep=keep) for type_, keep in KEPT.items()}
-    (contest,) = json.loads(read_files(lab, lab.registry.entries("run"), tmp_path)["json"])["controls"]
-    assert (contest["missing"], contest["command"]) == ([], None)
-    match = next(match for match in contest["matches"] if match["eps"] == 0.1)
+    (compared,) = json.loads(read_files(lab, lab.registry.entries("run"), tmp_path)["json"])["baselines"]
+    assert (compared["missing"], compared["command"]) == ([], None)
+    match = next(match for match in compared["matches"] if match["eps"] == 0.1)
     assert match["without"] == without.as_run()[1].results[0].accuracy
-    assert [one["type"] for one in match["controls"]] == [*BASELINES]
+    assert [one["type"] for one in match["baselines"]] == [*BASELINES]
     assert [one["type"] for one in match["autoencoders"]] == ["vanilla"]
-    for one in match["controls"] + match["autoencoders"]:
+    for one in match["baselines"] + match["autoencoders"]:
         assert one["accuracy"] == runs[one["type"]].as_run()[1].results[0].accuracy
         assert one["benefit"] == one["accuracy"] - match["without"]
 
@@ -50,28 +50,28 @@ def test_a_missing_control_is_not_run_with_one_line_that_runs_it(lab: Lab, tmp_p
     lab.add_run(lab.add_classifier())
     attack_behind(lab, "vanilla")
     attack_behind(lab, "blur")
-    contest = find_contest(lab)
-    assert contest.missing == ("pca", "binary")
-    grid = tabulate_contest(contest)
+    compared = find_contest(lab)
+    assert compared.missing == ("pca", "binary")
+    grid = tabulate_baselines(compared)
     place = grid.titles.index("behind pca")
     assert [row[place] for row in grid.rows] == ["NOT RUN", "NOT RUN"]
-    assert contest.command is not None
-    assert "\n" not in contest.command
-    words = shlex.split(contest.command)
+    assert compared.command is not None
+    assert "\n" not in compared.command
+    words = shlex.split(compared.command)
     assert words[:5] == ["for", "T", "in", "pca", "binary;"]
     for word in ("train-ae", "train-clf", "attack", "$T", "$CLF", "bim", "0.1,0.3"):
         assert any(word in part for part in words), word
     files = read_files(lab, lab.registry.entries("run"), tmp_path)
     assert "How much of the benefit is blur?" in files["html"]
-    assert "digits: nn behind control (blur)" in files["html"]
-    assert contest.command in files["md"]
+    assert "digits: nn behind baseline (blur)" in files["html"]
+    assert compared.command in files["md"]
 
 
 def test_without_any_control_all_are_not_run(lab: Lab) -> None:
     attack_behind(lab, "vanilla")
-    contest = find_contest(lab)
-    assert contest.missing == tuple(BASELINES)
-    assert contest.matches == ()
+    compared = find_contest(lab)
+    assert compared.missing == tuple(BASELINES)
+    assert compared.matches == ()
 
 
 @pytest.mark.parametrize(
@@ -87,13 +87,13 @@ def test_a_control_under_another_attack_is_no_match(lab: Lab, changes: dict[str,
 
 def test_a_control_alone_makes_no_contest(lab: Lab) -> None:
     attack_behind(lab, "blur")
-    assert find_contests(compare_runs(lab.registry, lab.registry.entries("run"))) == []
+    assert find_baseline_comparisons(compare_runs(lab.registry, lab.registry.entries("run"))) == []
 
 
 def test_a_benefit_without_an_undefended_run_is_not_run(lab: Lab) -> None:
     attack_behind(lab, "vanilla")
     attack_behind(lab, "blur")
-    grid = tabulate_contest(find_contest(lab))
+    grid = tabulate_baselines(find_contest(lab))
     assert {row[grid.titles.index("without")] for row in grid.rows} == {"NOT RUN"}
     assert all("(NOT RUN)" in row[grid.titles.index("behind blur")] for row in grid.rows)
 

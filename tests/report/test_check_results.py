@@ -1,4 +1,4 @@
-"""The verdicts of a pipeline and of its runs, in every format; ``--strict``; what an attacker's terminal shows."""
+"""The results of a pipeline and of its runs, in every format; ``--strict``; what an attacker's terminal shows."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_an_undefended_pipeline_has_a_panel_too(lab: Lab, tmp_path: Path) -> Non
 def test_without_an_adaptive_run_every_check_is_not_run(lab: Lab) -> None:
     run = lab.add_run(lab.add_classifier(lab.add_autoencoder()), threat="oblivious", judged=True)
     (pipeline,) = compare_runs(lab.registry, [run]).pipelines
-    assert {verdict.status for verdict in pipeline.verdicts} == {"NOT RUN"}
+    assert {verdict.status for verdict in pipeline.checks} == {"NOT RUN"}
     assert pipeline.doubt
 
 
@@ -72,7 +72,7 @@ def test_the_undefended_rows_of_every_seed_are_asked(lab: Lab) -> None:
         lab.registry, [lab.add_run(lab.add_classifier(lab.add_autoencoder()), judged=True)]
     ).pipelines
     assert len(pipeline.undefended) == 2
-    found = {verdict.check: verdict for verdict in pipeline.verdicts}
+    found = {verdict.check: verdict for verdict in pipeline.checks}
     assert found["undefended"].status == "PASS"
 
 
@@ -118,7 +118,7 @@ def test_a_budget_that_reaches_every_image_is_no_headline(lab: Lab) -> None:
     (pipeline,) = compare_runs(lab.registry, runs).pipelines
     assert pipeline.subject is not None
     assert pipeline.subject.eps == 0.3
-    assert {verdict.check: verdict.status for verdict in pipeline.verdicts}["full-budget"] == "PASS"
+    assert {verdict.check: verdict.status for verdict in pipeline.checks}["full-budget"] == "PASS"
     (alone,) = compare_runs(lab.registry, runs[1:]).pipelines
     assert alone.subject is not None
     assert alone.subject.eps == 1.0
@@ -170,7 +170,7 @@ def test_one_classifier_is_judged_by_all_its_runs(lab: Lab, healthy: list[Manife
     assert len(judged.pipeline.runs) == 2
     assert judged.failures == ()
     named = judge_classifier(lab.registry, healthy[1].parents[0], healthy[:2])
-    assert {verdict.check: verdict.status for verdict in named.verdicts}["adaptive"] == "NOT RUN"
+    assert {verdict.check: verdict.status for verdict in named.checks}["adaptive"] == "NOT RUN"
     with pytest.raises(NotFoundError, match="no run on clf-000000000000"):
         judge_classifier(lab.registry, "clf-000000000000")
 

@@ -156,9 +156,9 @@ def test_networks_behind_the_runs_come_first_then_those_that_no_run_rests_on(lab
 
 
 def test_a_control_is_among_the_networks_where_it_has_images_to_show(lab: Lab) -> None:
-    controls = [
+    baselines = [
         lab.add_autoencoder(kind, views=views, network=None, loss=None, history=None, rescale="none")
         for kind, views in (("blur", make_views()), ("pca", None))
     ]
-    runs = [lab.add_run(lab.add_classifier(control, model="lr", history=None)) for control in controls]
-    assert [network.id for network in compare_runs(lab.registry, runs).networks] == [controls[0].id]
+    runs = [lab.add_run(lab.add_classifier(baseline, model="lr", history=None)) for baseline in baselines]
+    assert [network.id for network in compare_runs(lab.registry, runs).networks] == [baselines[0].id]

@@ -18,10 +18,10 @@ from advae.report import build_verdict_table, compare_runs, judge_classifier, li
 from advae.report.analysis.confusion import score_runs
 from advae.report.analysis.findings import answer
 from advae.report.analysis.headlines import write_headlines
-from advae.report.analysis.illusion_gap import find_gaps, find_largest
-from advae.report.analysis.ranking import find_standings
-from advae.report.analysis.threat_comparison import build_ladder
-from advae.report.data.contents import Comparison, Pipeline
+from advae.report.analysis.illusion_gap import find_gaps, find_largest_gap
+from advae.report.analysis.ranking import summarize_pipelines
+from advae.report.analysis.threat_comparison import compare_threats
+from advae.report.data.contents import AttackedPipeline, Comparison
 from advae.report.formats.headline_table import tabulate_headlines
 from advae.report.formats.json_document import build_document
 from advae.report.wording import NBSP
@@ -35,7 +35,7 @@ def compare(lab: Lab) -> Comparison:
     return compare_runs(lab.registry, lab.registry.entries("run"))
 
 
-def find_pipeline(lab: Lab, classifier: Manifest) -> Pipeline:
+def find_pipeline(lab: Lab, classifier: Manifest) -> AttackedPipeline:
     return next(pipeline for pipeline in compare(lab).pipelines if pipeline.id == classifier.id)
 
 
@@ -124,7 +124,7 @@ def test_each_norm_has_a_subject_and_verdicts_of_its_own(lab: Lab, tmp_path: Pat
     linf = lab.add_run(classifier, judged=True)
     l2 = lab.add_run(classifier, method="pgd", norm="l2", eps=(1.5,), keep=(0.1,), judged=True, found=SOFTMAX)
     pipeline = find_pipeline(lab, classifier)
-    assert [panel.subject.id for panel in pipeline.panels] == [linf.id, l2.id]
+    assert [panel.subject.id for panel in pipeline.checked] == [linf.id, l2.id]
     assert pipeline.failures == []
     files = read_files(lab, [linf, l2], tmp_path)
     document = json.loads(files["json"])
@@ -161,12 +161,15 @@ def test_gaps_and_threat_models_are_told_on_the_most_images(lab: Lab) -> None:
     assert gap.n == 360
     (headline,) = build_document(score_runs(compare(lab))).headlines
     assert [one.n for one in headline.illusion_gaps] == [360]
-    rungs = {rung.threat: rung.worst["linf", 0.1] for rung in build_ladder(pipeline)}
-    assert {threat: row.run.metrics.n for threat, row in rungs.items() if row} == {"oblivious": 360, "adaptive": 360}
+    threats = {compared.threat: compared.worst["linf", 0.1] for compared in compare_threats(pipeline)}
+    assert {threat: row.run.metrics.n for threat, row in threats.items() if row} == {
+        "oblivious": 360,
+        "adaptive": 360,
+    }
     # At another eps on ten images: a gap, but not the one to show.
     for threat, kept in (("oblivious", 1.0), ("adaptive", 0.0)):
         lab.add_run(classifier, threat=threat, keep=(kept,), eps=(0.2,), n=10)
-    largest = find_largest(find_gaps(find_pipeline(lab, classifier)))
+    largest = find_largest_gap(find_gaps(find_pipeline(lab, classifier)))
     assert largest is not None
     assert largest.n == 360
 
@@ -201,7 +204,7 @@ def test_one_pipeline_has_one_headline_number_in_every_format(
              tabulate_headlines(comparison).rows}  # fmt: skip
     terminal = print_summary(comparison, width=100, chart=False)
     page, markdown = html.unescape(files["html"]).replace(NBSP, " "), files["md"].replace("\\", "").replace(NBSP, " ")
-    assert {standing.pipeline.id: standing.adaptive for standing in find_standings(comparison)} == {
+    assert {summary.pipeline.id: summary.adaptive for summary in summarize_pipelines(comparison)} == {
         pipeline.id: pipeline.subject for pipeline in comparison.pipelines
     }
     for headline in write_headlines(comparison):
@@ -209,7 +212,7 @@ def test_one_pipeline_has_one_headline_number_in_every_format(
         assert row is not None
         assert headline.strongest is row
         rate, result = row.own.attacked, row.own.result
-        counts = {status: [one.status for one in headline.pipeline.verdicts].count(status) for status in
+        counts = {status: [one.status for one in headline.pipeline.checks].count(status) for status in
                   ("FAIL", "WARN", "PASS", "NOT RUN")}  # fmt: skip
         entry = next(one for one in document["headlines"] if one["classifier"] == id_)
         judged = next(one for one in document["pipelines"] if one["classifier"] == id_)
@@ -311,7 +314,7 @@ def test_after_an_attack_the_one_that_was_asked_for_is_judged_and_its_convergenc
     ]
     judgement = judge_classifier(lab.registry, classifier.id, [asked, *others])
     assert judgement.run == asked.id
-    assert {verdict.check: verdict.status for verdict in judgement.verdicts}["convergence"] == "PASS"
+    assert {verdict.check: verdict.status for verdict in judgement.checks}["convergence"] == "PASS"
     subject = find_pipeline(lab, classifier).subject
     assert subject is not None
     assert (subject.recipe.steps, subject.recipe.restarts) == (80, 5)
@@ -329,12 +332,12 @@ def test_budgets_that_are_one_float32_are_one_in_the_report(lab: Lab, tmp_path: 
     pipeline = find_pipeline(lab, classifier)
     (gap,) = find_gaps(pipeline)
     assert (gap.adaptive.id, gap.oblivious.id) == (own.id, oblivious.id)
-    assert {budget for rung in build_ladder(pipeline) for budget in rung.worst} == {("linf", 0.3)}
+    assert {budget for compared in compare_threats(pipeline) for budget in compared.worst} == {("linf", 0.3)}
     assert all(row.undefended and row.undefended.id == bare.id for row in pipeline.rows)
-    assert {verdict.check: verdict.status for verdict in pipeline.verdicts}["adaptive"] == "PASS"
+    assert {verdict.check: verdict.status for verdict in pipeline.checks}["adaptive"] == "PASS"
     assert len(compare(lab).table_rows) == 2
-    (standing,) = (one for one in find_standings(compare(lab)) if one.defended)
-    assert standing.gap is not None
+    (summary,) = (one for one in summarize_pipelines(compare(lab)) if one.defended)
+    assert summary.gap is not None
     document = json.loads(read_files(lab, [own, oblivious, bare], tmp_path)["json"])
     assert [run["recipe"]["eps"] for run in document["runs"] if run["id"] == oblivious.id] == [[0.1 + 0.2]]
 
@@ -387,7 +390,7 @@ def test_a_loss_of_accuracy_reads_as_one_everywhere(lab: Lab, tmp_path: Path) ->
     classifier = lab.add_classifier(lab.add_autoencoder())
     own = lab.add_run(classifier, clean=0.9, keep=(0.3, 0.2), judged=True)
     lost = own.as_run()[1].clean_accuracy - bare.as_run()[1].clean_accuracy
-    verdict = {one.check: one for one in find_pipeline(lab, classifier).verdicts}["clean-accuracy"]
+    verdict = {one.check: one for one in find_pipeline(lab, classifier).checks}["clean-accuracy"]
     assert lost < 0
     assert verdict.sentence.endswith(f": \N{MINUS SIGN}{-100 * lost:.1f} points")
     assert verdict.number == pytest.approx(lost)
@@ -398,8 +401,8 @@ def test_a_loss_of_accuracy_reads_as_one_everywhere(lab: Lab, tmp_path: Path) ->
 
 
 def test_controls_are_compared_on_the_most_images_only(lab: Lab) -> None:
-    """A control that keeps everything of ten images is not the best of three."""
+    """A baseline that keeps everything of ten images is not the best of three."""
     for kind, n, kept in (("blur", 360, 0.3), ("pca", 360, 0.2), ("binary", 10, 1.0)):
         classifier = lab.add_classifier(lab.add_autoencoder(kind))
         lab.add_run(classifier, eps=(0.1,), keep=(kept,), n=n, judged=True)
-    assert "The control blur keeps" in answer(compare(lab))
+    assert "The baseline blur keeps" in answer(compare(lab))

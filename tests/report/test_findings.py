@@ -14,7 +14,7 @@ from advae.checks import CHECKS
 from advae.records import Manifest
 from advae.report import compare_runs
 from advae.report.analysis.findings import answer
-from advae.report.analysis.ranking import find_standings
+from advae.report.analysis.ranking import summarize_pipelines
 from advae.report.data.word_tables import Cell
 from advae.report.formats.headline_table import tabulate_headlines
 from advae.report.wording import NBSP, format_rate, format_share
@@ -113,7 +113,7 @@ def test_without_any_autoencoder_there_is_no_defence_to_speak_of(lab: Lab) -> No
 def test_a_control_is_no_defence(lab: Lab) -> None:
     run = defend(lab, "blur")
     text = say(lab)
-    assert text.startswith("No autoencoder in front of nn on digits was attacked. The control blur")
+    assert text.startswith("No autoencoder in front of nn on digits was attacked. The baseline blur")
     assert read_rate(run) in text
 
 
@@ -318,16 +318,16 @@ def test_failing_checks_are_the_number_behind_the_verdicts(lab: Lab) -> None:
 )
 def test_what_is_not_run_has_its_command(lab: Lab, threat: str, method: str, words: str) -> None:
     run = defend(lab, threat=threat, method=method)
-    (standing,) = find_standings(compare(lab))
-    assert standing.command is not None
-    assert words.format(run.parents[0]) in standing.command
+    (summary,) = summarize_pipelines(compare(lab))
+    assert summary.command is not None
+    assert words.format(run.parents[0]) in summary.command
 
 
 def test_nothing_is_missing_where_both_were_run(lab: Lab) -> None:
     classifier = lab.add_classifier(lab.add_autoencoder())
     for threat in ("adaptive", "oblivious"):
         lab.add_run(classifier, threat=threat)
-    assert [standing.command for standing in find_standings(compare(lab))] == [None]
+    assert [summary.command for summary in summarize_pipelines(compare(lab))] == [None]
 
 
 def test_budgets_that_reach_every_image_are_no_headline(lab: Lab) -> None:
@@ -385,7 +385,7 @@ def test_no_other_dataset_is_compared_with(tmp_path: Path) -> None:
 
 def test_rates_of_the_answer_are_those_of_the_table(lab: Lab) -> None:
     defend(lab)
-    (standing,) = find_standings(compare(lab))
-    assert standing.adaptive is not None
-    assert format_rate(standing.adaptive.own.attacked) in answer(compare(lab))
-    assert format_share(standing.clean.value) in tabulate_headlines(compare(lab)).rows[0][6]
+    (summary,) = summarize_pipelines(compare(lab))
+    assert summary.adaptive is not None
+    assert format_rate(summary.adaptive.own.attacked) in answer(compare(lab))
+    assert format_share(summary.clean.value) in tabulate_headlines(compare(lab)).rows[0][6]

@@ -95,8 +95,8 @@ def test_a_stored_verdict_is_not_shown_but_judged_again(lab: Lab, tmp_path: Path
     praise = tuple(
         CheckResult(check=check, status="PASS", sentence="all is well") for check in ("logits", "unheard-of")
     )
-    for verdicts in (praise, ()):
-        forged = forge(lab, run, metrics={"verdicts": verdicts})
+    for results in (praise, ()):
+        forged = forge(lab, run, metrics={"verdicts": results})
         assert any("logits FAIL" in reason for reason in list_failures(compare_runs(lab.registry, [forged])))
         text = "".join(read_files(lab, [forged], tmp_path).values())
         assert "all is well" not in text

@@ -100,18 +100,21 @@ def test_a_collapsed_pipeline_is_said_to_be_so_everywhere_and_is_the_best_of_non
     lab: Lab, judged: bool, tmp_path: Path
 ) -> None:
     """Also where the run is from before it was judged: its predictions are stored."""
-    sound = lab.add_run(lab.add_classifier(lab.add_autoencoder()), keep=(0.05, 0.0), judged=judged)
+    reliable = lab.add_run(lab.add_classifier(lab.add_autoencoder()), keep=(0.05, 0.0), judged=judged)
     constant = lab.add_run(lab.add_classifier(lab.add_autoencoder("sparse")), constant=1, judged=judged)
-    comparison, files = compare_runs(lab.registry, [sound, constant]), read_files(lab, [sound, constant], tmp_path)
+    comparison, files = (
+        compare_runs(lab.registry, [reliable, constant]),
+        read_files(lab, [reliable, constant], tmp_path),
+    )
     said = "collapsed: class 1 is predicted for 100 of 100 unchanged images"
     assert all(said in files[name] for name in FORMATS)
     document = json.loads(files["json"])
     assert {one["classifier"]: one["collapsed"] for one in document["headlines"]} == {
-        sound.parents[0]: False,
+        reliable.parents[0]: False,
         constant.parents[0]: True,
     }
     lines = {line["classifier_id"]: line for line in csv.DictReader(files["csv-headlines"].splitlines())}
-    assert [lines[run.parents[0]]["collapsed"] for run in (sound, constant)] == ["False", "True"]
+    assert [lines[run.parents[0]]["collapsed"] for run in (reliable, constant)] == ["False", "True"]
     assert all("sparse, collapsed" in files[name] for name in ("html", "md"))
     printed = " ".join(print_summary(comparison).split())
     assert "clean-accuracy FAIL (1 of 2 pipelines, first sparse, collapsed" in printed

@@ -12,7 +12,7 @@ import pytest
 from advae.records import Manifest
 from advae.report import compare_runs
 from advae.report.analysis.illusion_gap import explain_gap, find_gaps
-from advae.report.analysis.threat_comparison import build_ladder, tabulate_ladder
+from advae.report.analysis.threat_comparison import compare_threats, tabulate_threats
 from advae.threats import THREATS_BY_KNOWLEDGE
 from tests.report_fixtures import Lab, print_summary, read_files
 
@@ -102,12 +102,12 @@ def test_the_ladder_climbs_from_noise_to_black_box_with_the_worst_of_each(lab: L
     worst = lab.add_run(classifier, keep=(0.3, 0.2))
     lab.add_run(classifier, keep=(0.0, 0.0), valid=False)
     (pipeline,) = compare_runs(lab.registry, lab.registry.entries("run")).pipelines
-    rungs = {rung.threat: rung for rung in build_ladder(pipeline)}
-    assert tuple(rungs) == THREATS_BY_KNOWLEDGE
-    adaptive = rungs["adaptive"].worst["linf", 0.3]
+    compared_threats = {compared.threat: compared for compared in compare_threats(pipeline)}
+    assert tuple(compared_threats) == THREATS_BY_KNOWLEDGE
+    adaptive = compared_threats["adaptive"].worst["linf", 0.3]
     assert adaptive is not None
     assert adaptive.run.id == worst.id
-    grid = tabulate_ladder(pipeline)
+    grid = tabulate_threats(pipeline)
     titles = [title.replace("\N{NO-BREAK SPACE}", " ") for title in grid.titles[1:]]
     assert titles == ["eps 0.1 (25.5/255)", "eps 0.2 (51/255)", "eps 0.3 (76.5/255)"]
     cells = {row[0]: row[1:] for row in grid.rows}
@@ -119,7 +119,7 @@ def test_the_ladder_climbs_from_noise_to_black_box_with_the_worst_of_each(lab: L
 def test_a_rung_with_invalid_runs_only_says_so(lab: Lab) -> None:
     run = lab.add_run(lab.add_classifier(model="lr"), method="non-targeted", steps=None, valid=False)
     (pipeline,) = compare_runs(lab.registry, [run]).pipelines
-    cells = {row[0]: row[1] for row in tabulate_ladder(pipeline).rows}
+    cells = {row[0]: row[1] for row in tabulate_threats(pipeline).rows}
     assert cells["adaptive"] == "only outside the budget: not a valid result"
     assert "oblivious" not in cells
 
@@ -127,7 +127,7 @@ def test_a_rung_with_invalid_runs_only_says_so(lab: Lab) -> None:
 def test_samples_that_differ_within_a_ladder_are_named(lab: Lab, classifier: Manifest) -> None:
     runs = [lab.add_run(classifier), lab.add_run(classifier, threat="black-box", n=50)]
     (pipeline,) = compare_runs(lab.registry, runs).pipelines
-    cells = {row[0]: row[1] for row in tabulate_ladder(pipeline).rows}
+    cells = {row[0]: row[1] for row in tabulate_threats(pipeline).rows}
     assert cells["black-box"].endswith(", n = 50")
     assert cells["adaptive"].endswith(", n = 100")
 
@@ -135,7 +135,7 @@ def test_samples_that_differ_within_a_ladder_are_named(lab: Lab, classifier: Man
 def test_the_ladder_is_in_every_document(lab: Lab, pair: list[Manifest], tmp_path: Path) -> None:
     files = read_files(lab, pair, tmp_path)
     ladders = {one["autoencoder"] is None: one["ladder"] for one in json.loads(files["json"])["pipelines"]}
-    assert [rung["threat"] for rung in ladders[False]] == [*THREATS_BY_KNOWLEDGE]
+    assert [compared["threat"] for compared in ladders[False]] == [*THREATS_BY_KNOWLEDGE]
     assert ladders[False][5]["worst"][0]["accuracy"] == accuracy_of(pair[1], 0)
     assert "what the attacker knows" in files["html"]
     assert "what the attacker knows" in files["md"]

@@ -51,7 +51,7 @@ def make_illusion(lab: Lab) -> list[Manifest]:
 
 
 def make_controls(lab: Lab) -> list[Manifest]:
-    """One control that met the attack, one that met another, one that is missing."""
+    """One baseline that met the attack, one that met another, one that is missing."""
     kinds = {"vanilla": {}, "sparse": {}, "blur": {}, "pca": {"steps": 20}}
     return [lab.add_run(lab.add_classifier(lab.add_autoencoder(kind)), **options) for kind, options in kinds.items()]
 

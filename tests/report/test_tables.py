@@ -31,7 +31,7 @@ def read_tables(lab: Lab, runs: list[Manifest], out: Path) -> dict[str, Lines]:
 
 @pytest.fixture
 def everything(tmp_path: Path) -> tuple[Lab, list[Manifest]]:
-    """Runs that fill every table: judged and not, of two seeds, beside a control, the paper's, with NOT RUN gaps."""
+    """Runs that fill every table: judged and not, of two seeds, beside a baseline, the paper's, with NOT RUN gaps."""
     lab = Lab(tmp_path / "all", MNIST)
     behind = [
         lab.add_classifier(lab.add_autoencoder(**options), seed=options.get("seed", 0))
@@ -154,22 +154,22 @@ def test_verdict_lines_are_the_verdicts(lab: Lab, tmp_path: Path) -> None:
     run, old = lab.add_run(lab.add_classifier(), judged=True), lab.add_run(lab.add_classifier(seed=1))
     tables = read_tables(lab, [run, old], tmp_path)
     stored = [(line["check"], line["status"]) for line in tables["stored-verdicts"] if line["run"] == run.id]
-    assert stored == [(verdict.check, verdict.status) for verdict in run.as_run()[1].verdicts]
+    assert stored == [(verdict.check, verdict.status) for verdict in run.as_run()[1].checks]
     assert [line["check"] for line in tables["stored-verdicts"] if line["run"] == old.id] == [*SINGLE]
     pipelines = compare_runs(lab.registry, [run, old]).pipelines
     found = [(line["classifier_id"], line["check"], line["sentence"]) for line in tables["verdicts"]]
-    assert found == [(p.id, verdict.check, verdict.sentence) for p in pipelines for verdict in p.verdicts]
+    assert found == [(p.id, verdict.check, verdict.sentence) for p in pipelines for verdict in p.checks]
 
 
 def test_control_lines_compare_purifiers_under_one_attack(lab: Lab, tmp_path: Path) -> None:
     runs = {"none": lab.add_run(lab.add_classifier(), keep=(0.3, 0.0))}
     runs |= {kind: lab.add_run(lab.add_classifier(lab.add_autoencoder(kind))) for kind in ("vanilla", "blur")}
-    lines = [line for line in read_tables(lab, [*runs.values()], tmp_path)["controls"] if line["eps"] == "0.1"]
+    lines = [line for line in read_tables(lab, [*runs.values()], tmp_path)["baselines"] if line["eps"] == "0.1"]
     assert [(line["role"], line["purifier"]) for line in lines] == [
         ("without", "none"),
-        ("control", "blur"),
-        ("control", "pca"),
-        ("control", "binary"),
+        ("baseline", "blur"),
+        ("baseline", "pca"),
+        ("baseline", "binary"),
         ("autoencoder", "vanilla"),
     ]
     without = runs["none"].as_run()[1].results[0].accuracy
@@ -234,7 +234,7 @@ def test_a_table_that_became_empty_leaves_no_file(everything: tuple[Lab, list[Ma
     write_report(lab.registry, runs[:1], out, formats=["md"])
     assert (out / "report-seeds.csv").exists()
     files = write_report(lab.registry, runs[:1], out, formats=["csv"])
-    assert not {"csv-seeds", "csv-controls"} & files.keys()
+    assert not {"csv-seeds", "csv-baselines"} & files.keys()
     assert {path.name for path in out.iterdir()} == {path.name for path in files.values()} | own | {"report.md"}
 
 

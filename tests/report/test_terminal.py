@@ -54,7 +54,7 @@ def test_a_chart_of_eps_0_alone_has_one_column() -> None:
 
 @pytest.fixture
 def several(lab: Lab) -> list[Manifest]:
-    """Two autoencoders, a control and nothing in front of a classifier, one of the attacks with a failing check."""
+    """Two autoencoders, a baseline and nothing in front of a classifier, one of the attacks with a failing check."""
     runs = [lab.add_run(lab.add_classifier(), keep=(0.3, 0.0), judged=True)]
     for type_, keep, found in (("vanilla", 0.4, {}), ("sparse", 0.5, {"probabilities": True}), ("blur", 0.2, {})):
         classifier = lab.add_classifier(lab.add_autoencoder(type_))
@@ -118,7 +118,7 @@ def test_at_most_twelve_lines_speak_of_verdicts(lab: Lab) -> None:
 
 def test_a_chart_is_of_the_largest_gap(lab: Lab, several: list[Manifest]) -> None:
     text = print_summary(compare_runs(lab.registry, several))
-    named, drawn = text.index("Largest illusion gap, digits: nn behind control (blur)"), text.index("100 % ┤")
+    named, drawn = text.index("Largest illusion gap, digits: nn behind baseline (blur)"), text.index("100 % ┤")
     assert named < drawn
     assert "× without  △ oblivious  ● adaptive" in text
 

@@ -187,7 +187,7 @@ def _is_adaptive(run: Run) -> bool:
 
 # ---------------------------------------------------------------- for people
 
-TITLES = (
+PAPER_TITLES = (
     "figure",
     "dataset",
     "what was measured",
@@ -204,7 +204,7 @@ TITLES = (
 
 def tabulate_paper(records: Iterable[PaperRecord]) -> Grid:
     """Return the paper beside ours as a table, a row for each of its accuracies."""
-    return Grid("The paper beside ours", TITLES, tuple(map(_write_row, records)))
+    return Grid("The paper beside ours", PAPER_TITLES, tuple(map(_write_row, records)))
 
 
 def _write_row(record: PaperRecord) -> tuple[str, ...]:

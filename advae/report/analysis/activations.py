@@ -39,7 +39,7 @@ def _order(network: Network) -> tuple[bool, str]:
 
 
 def list_activations(network: Network) -> tuple[str, ...]:
-    """Return the activations of an autoencoder's layers, none for a control."""
+    """Return the activations of an autoencoder's layers, none for a baseline."""
     recipe = network.purifier
     return recipe.network.activations if recipe and recipe.network else ()
 

@@ -1,4 +1,4 @@
-"""How much of the benefit is blur: autoencoders beside controls that have learnt nothing, under the same attacks."""
+"""How much of the benefit is blur: autoencoders beside baselines that have learnt nothing, under the same attacks."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from advae.checks import pick_strongest
 from advae.models.baselines import BASELINES
 from advae.report.analysis.eps_selection import select_eps
-from advae.report.data.commands import suggest_controls
-from advae.report.data.contents import Comparison, Pipeline, Row
+from advae.report.data.commands import suggest_baselines
+from advae.report.data.contents import AttackedPipeline, Comparison, Row
 from advae.report.data.pairing import identify_attack
 from advae.report.data.runs import Measured
 from advae.report.data.word_tables import Cell, Grid, show_eps, show_share
@@ -17,7 +17,7 @@ from advae.report.wording import NOT_RUN, format_points, format_share, name_atta
 
 
 @dataclass(frozen=True)
-class Match:
+class ComparedAttack:
     """One attack at one eps on the same samples. rows: the pipeline's row, by classifier id; without: no purifier."""
 
     first: Row
@@ -30,15 +30,16 @@ class Match:
 
 
 @dataclass(frozen=True)
-class Contest:
-    """Autoencoders and controls in front of one kind of classifier on one dataset.
+class BaselineComparison:
+    """Autoencoders and baselines in front of one kind of classifier on one dataset.
 
-    matches: the attacks that an autoencoder and a control both met; missing: controls that were not run in all of them.
+    matches: the attacks that an autoencoder and a baseline both met; missing: baselines that were not run in
+    all of them.
     """
 
-    controls: tuple[Pipeline, ...]
-    autoencoders: tuple[Pipeline, ...]
-    matches: tuple[Match, ...]
+    baselines: tuple[AttackedPipeline, ...]
+    autoencoders: tuple[AttackedPipeline, ...]
+    matches: tuple[ComparedAttack, ...]
 
     @property
     def name(self) -> str:
@@ -51,45 +52,45 @@ class Contest:
 
     @property
     def command(self) -> str | None:
-        """One line that runs the missing controls, as the first autoencoder was attacked."""
+        """One line that runs the missing baselines, as the first autoencoder was attacked."""
         subject = self.autoencoders[0].subject or self.autoencoders[0].rows[0]
-        return suggest_controls(subject.run, self.missing) if self.missing else None
+        return suggest_baselines(subject.run, self.missing) if self.missing else None
 
-    def list_controls(self, kind: str) -> list[Pipeline]:
-        """Return the controls of one kind."""
-        return [pipeline for pipeline in self.controls if pipeline.first.autoencoder_type == kind]
+    def list_baselines(self, kind: str) -> list[AttackedPipeline]:
+        """Return the baselines of one kind."""
+        return [pipeline for pipeline in self.baselines if pipeline.first.autoencoder_type == kind]
 
     def is_complete(self, kind: str) -> bool:
-        """Whether a control of this kind met every attack that is compared, and there is one."""
-        ids = {pipeline.id for pipeline in self.list_controls(kind)}
+        """Whether a baseline of this kind met every attack that is compared, and there is one."""
+        ids = {pipeline.id for pipeline in self.list_baselines(kind)}
         return bool(self.matches) and all(ids & match.rows.keys() for match in self.matches)
 
 
-def find_contests(comparison: Comparison) -> list[Contest]:
-    """Return a contest for each dataset and kind of classifier that stands behind an autoencoder somewhere."""
-    groups: dict[tuple[str, str], list[Pipeline]] = {}
+def find_baseline_comparisons(comparison: Comparison) -> list[BaselineComparison]:
+    """Return a compared for each dataset and kind of classifier that stands behind an autoencoder somewhere."""
+    groups: dict[tuple[str, str], list[AttackedPipeline]] = {}
     for pipeline in comparison.pipelines:
         if pipeline.first.defended:
             run = pipeline.first
             groups.setdefault((run.recipe.dataset.digest, run.classifier_recipe.model), []).append(pipeline)
-    contests = (_build_contest(group) for group in groups.values())
-    return [contest for contest in contests if contest.autoencoders]
+    baseline_comparisons = (_build_contest(group) for group in groups.values())
+    return [compared for compared in baseline_comparisons if compared.autoencoders]
 
 
-def _build_contest(pipelines: list[Pipeline]) -> Contest:
-    controls = [pipeline for pipeline in pipelines if is_baseline(pipeline)]
-    controls.sort(key=lambda pipeline: list(BASELINES).index(pipeline.first.autoencoder_type))
+def _build_contest(pipelines: list[AttackedPipeline]) -> BaselineComparison:
+    baselines = [pipeline for pipeline in pipelines if is_baseline(pipeline)]
+    baselines.sort(key=lambda pipeline: list(BASELINES).index(pipeline.first.autoencoder_type))
     autoencoders = [pipeline for pipeline in pipelines if not is_baseline(pipeline)]
     matches = [_build_match(autoencoders, rows) for rows in _match_rows(pipelines)]
-    return Contest(tuple(controls), tuple(autoencoders), tuple(match for match in matches if match))
+    return BaselineComparison(tuple(baselines), tuple(autoencoders), tuple(match for match in matches if match))
 
 
-def is_baseline(pipeline: Pipeline) -> bool:
-    """Whether a pipeline's purifier is a control and no autoencoder."""
+def is_baseline(pipeline: AttackedPipeline) -> bool:
+    """Whether a pipeline's purifier is a baseline and no autoencoder."""
     return pipeline.first.autoencoder_type in BASELINES
 
 
-def _match_rows(pipelines: list[Pipeline]) -> list[dict[str, Row]]:
+def _match_rows(pipelines: list[AttackedPipeline]) -> list[dict[str, Row]]:
     """Return the rows of each attack, eps and set of samples, by classifier; the worst where there are several."""
     found: dict[tuple[object, ...], dict[str, Row]] = {}
     for pipeline in pipelines:
@@ -103,46 +104,46 @@ def _match_rows(pipelines: list[Pipeline]) -> list[dict[str, Row]]:
     return list(found.values())
 
 
-def _build_match(autoencoders: list[Pipeline], rows: dict[str, Row]) -> Match | None:
-    """Return a match; None where not both an autoencoder and a control met the attack."""
+def _build_match(autoencoders: list[AttackedPipeline], rows: dict[str, Row]) -> ComparedAttack | None:
+    """Return a match; None where not both an autoencoder and a baseline met the attack."""
     ours = [rows[pipeline.id] for pipeline in autoencoders if pipeline.id in rows]
     if not ours or len(ours) == len(rows):
         return None
     without = next((row.undefended for row in ours if row.undefended), None)
-    return Match(ours[0], without, rows)
+    return ComparedAttack(ours[0], without, rows)
 
 
 # ---------------------------------------------------------------- for people
 
 
-def tabulate_contest(contest: Contest) -> Grid:
-    """Return what is left without, behind each control and behind each autoencoder, and what that brings."""
-    columns = list(_list_columns(contest))
+def tabulate_baselines(compared: BaselineComparison) -> Grid:
+    """Return what is left without, behind each baseline and behind each autoencoder, and what that brings."""
+    columns = list(_list_columns(compared))
     titles = ("attack", "threat", "eps", "without", *(title for title, _ in columns))
-    shown = select_eps(contest.matches, lambda match: (match.first.id, match.first.eps, match.first.accuracy))
+    shown = select_eps(compared.matches, lambda match: (match.first.id, match.first.eps, match.first.accuracy))
     rows = (_write_match(match, [pipeline for _, pipeline in columns]) for match in shown)
-    return Grid(f"Controls and autoencoders: {contest.name}", titles, tuple(rows))
+    return Grid(f"Controls and autoencoders: {compared.name}", titles, tuple(rows))
 
 
-def _list_columns(contest: Contest) -> Iterator[tuple[str, Pipeline | None]]:
-    """Yield a title and a pipeline for each column; controls that were not run at all have no pipeline."""
+def _list_columns(compared: BaselineComparison) -> Iterator[tuple[str, AttackedPipeline | None]]:
+    """Yield a title and a pipeline for each column; baselines that were not run at all have no pipeline."""
     for kind in BASELINES:
-        same = contest.list_controls(kind)
+        same = compared.list_baselines(kind)
         yield from ((f"behind {_name(pipeline, same)}", pipeline) for pipeline in same)
         if not same:
             yield f"behind {kind}", None
-    for pipeline in contest.autoencoders:
-        yield f"behind {_name(pipeline, contest.autoencoders)}", pipeline
+    for pipeline in compared.autoencoders:
+        yield f"behind {_name(pipeline, compared.autoencoders)}", pipeline
 
 
-def _name(pipeline: Pipeline, others: tuple[Pipeline, ...] | list[Pipeline]) -> str:
+def _name(pipeline: AttackedPipeline, others: tuple[AttackedPipeline, ...] | list[AttackedPipeline]) -> str:
     """Return the purifier's name, with the classifier's id where another has the same name."""
     name = name_autoencoder(pipeline.first)
     namesakes = [other for other in others if name_autoencoder(other.first) == name]
     return name if len(namesakes) == 1 else f"{name} ({pipeline.id})"
 
 
-def _write_match(match: Match, pipelines: list[Pipeline | None]) -> tuple[str, ...]:
+def _write_match(match: ComparedAttack, pipelines: list[AttackedPipeline | None]) -> tuple[str, ...]:
     run = match.first.run
     without = show_share(match.without.result.accuracy) if match.without else Cell(NOT_RUN, None)
     found = (match.rows.get(pipeline.id) if pipeline else None for pipeline in pipelines)
@@ -150,7 +151,7 @@ def _write_match(match: Match, pipelines: list[Pipeline | None]) -> tuple[str, .
     return name_attack(run), run.recipe.threat, show_eps(match.first.eps), without, *cells
 
 
-def _write_cell(match: Match, row: Row | None) -> Cell:
+def _write_cell(match: ComparedAttack, row: Row | None) -> Cell:
     if row is None:
         return Cell(NOT_RUN, None)
     accuracy = row.own.result.accuracy

@@ -1,4 +1,4 @@
-"""The verdicts that a report shows: those of a pipeline, those stored with a run, and why ``--strict`` refuses."""
+"""The results that a report shows: those of a pipeline, those stored with a run, and why ``--strict`` refuses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from advae.checks import CHECKS, PipelineRuns, ScoredRun, check_together, not_run, number_of
 from advae.records import CheckResult, Status
-from advae.report.data.contents import Comparison, Pipeline, Row
+from advae.report.data.contents import AttackedPipeline, Comparison, Row
 from advae.report.data.runs import Measured, Run
 from advae.report.data.word_tables import Grid, show_count
 from advae.report.wording import NOT_ESTABLISHED, name_pipeline
@@ -17,14 +17,14 @@ from advae.report.wording import NOT_ESTABLISHED, name_pipeline
 NO_SUBJECT = "needs a valid adaptive run"
 
 
-def judge_pipeline(pipeline: Pipeline) -> tuple[CheckResult, ...]:
+def check_pipeline(pipeline: AttackedPipeline) -> tuple[CheckResult, ...]:
     """Return a verdict for each of CHECKS on the pipeline's headline number; NOT RUN where it has none."""
     if pipeline.subject is None:
         return tuple(not_run(name, NO_SUBJECT) for name in CHECKS)
-    return judge_row(pipeline, pipeline.subject)
+    return check_row(pipeline, pipeline.subject)
 
 
-def judge_row(pipeline: Pipeline, subject: Row) -> tuple[CheckResult, ...]:
+def check_row(pipeline: AttackedPipeline, subject: Row) -> tuple[CheckResult, ...]:
     """Return a verdict for each of CHECKS on one of the pipeline's adaptive rows, beside all its others."""
     own = {(row.run.id, row.own.index): _open_row(row.own) for row in pipeline.rows}
     others = (Measured(run, index) for run in pipeline.undefended for index in range(len(run.recipe.eps)))
@@ -57,19 +57,19 @@ def _open_row(measured: Measured) -> ScoredRun:
 _GRAVITY: tuple[Status, ...] = ("FAIL", "WARN", "PASS", "NOT RUN")
 
 
-def count_verdicts(verdicts: Iterable[CheckResult]) -> dict[Status, int]:
-    """Return how many verdicts there are of each status, the gravest first."""
-    statuses = [verdict.status for verdict in verdicts]
+def count_results(results: Iterable[CheckResult]) -> dict[Status, int]:
+    """Return how many results there are of each status, the gravest first."""
+    statuses = [verdict.status for verdict in results]
     return {status: statuses.count(status) for status in _GRAVITY}
 
 
-def summarize_verdicts(verdicts: Iterable[CheckResult]) -> str:
+def summarize_checks(results: Iterable[CheckResult]) -> str:
     """Return the counts in words, ``2 FAIL, 1 WARN, 9 PASS, 4 NOT RUN``."""
-    return ", ".join(f"{count} {status}" for status, count in count_verdicts(verdicts).items() if count)
+    return ", ".join(f"{count} {status}" for status, count in count_results(results).items() if count)
 
 
-def describe_subject(pipeline: Pipeline) -> str:
-    """Return what the pipeline's verdicts are about, in words."""
+def describe_subject(pipeline: AttackedPipeline) -> str:
+    """Return what the pipeline's results are about, in words."""
     return describe_place(pipeline.subject) if pipeline.subject else NO_SUBJECT
 
 
@@ -78,24 +78,24 @@ def describe_place(subject: Row) -> str:
     return f"{subject.id} at eps {subject.eps:.4g}{'' if subject.recipe.norm == 'linf' else ', L2'}"
 
 
-def tabulate_verdicts(name: str, verdicts: Iterable[CheckResult]) -> Grid:
-    """Return verdicts as a table."""
-    return Grid(name, ("", "check", "status", "what was found"), tuple(_write_row(verdict) for verdict in verdicts))
+def tabulate_checks(name: str, results: Iterable[CheckResult]) -> Grid:
+    """Return results as a table."""
+    return Grid(name, ("", "check", "status", "what was found"), tuple(_write_row(verdict) for verdict in results))
 
 
-def describe_verdict(verdict: CheckResult) -> dict[str, Any]:
+def describe_check(verdict: CheckResult) -> dict[str, Any]:
     """Return the place and question of a verdict's check."""
     return {"place": number_of(verdict.check), "question": CHECKS[verdict.check].question}
 
 
 def _write_row(verdict: CheckResult) -> tuple[str, ...]:
-    place, question = describe_verdict(verdict).values()
+    place, question = describe_check(verdict).values()
     return show_count(place), question, verdict.status, verdict.sentence
 
 
 def tabulate_stored(run: Run) -> Grid:
-    """Return the verdicts on a run alone."""
-    return tabulate_verdicts(f"Verdicts stored with {run.id}", run.metrics.verdicts)
+    """Return the results on a run alone."""
+    return tabulate_checks(f"Verdicts stored with {run.id}", run.metrics.verdicts)
 
 
 def summarize_stored(run: Run) -> str:
@@ -127,15 +127,15 @@ class Failure:
         return f"{self.check} FAIL of {where}: {self.sentence}"
 
 
-def find_failures(pipeline: Pipeline) -> list[Failure]:
+def find_failures(pipeline: AttackedPipeline) -> list[Failure]:
     """Return every check that fails on a pipeline: on its headline number, in another norm, and on one run alone.
 
     All that counts failures counts these: each format of the report, ``--strict``, ``--check`` and ``--fail-under``.
     """
     found = [
         Failure(verdict.check, verdict.sentence, panel.subject.id, panel.subject.eps, pipeline.id, number == 0)
-        for number, panel in enumerate(pipeline.panels)
-        for verdict in panel.verdicts
+        for number, panel in enumerate(pipeline.checked)
+        for verdict in panel.checks
         if verdict.status == "FAIL"
     ]
     alone = [
@@ -143,7 +143,7 @@ def find_failures(pipeline: Pipeline) -> list[Failure]:
         for run in pipeline.runs
         for verdict in run.metrics.verdicts
         # On how few or which images one run was made says nothing of a number that was found on others.
-        if verdict.status == "FAIL" and not (verdict.check == "sample-size" and pipeline.panels)
+        if verdict.status == "FAIL" and not (verdict.check == "sample-size" and pipeline.checked)
     ]
     return found + [one for one in alone if not any(_includes(told, one) for told in found)]
 
@@ -154,12 +154,12 @@ def _includes(told: Failure, alone: Failure) -> bool:
     return told.check == alone.check and same
 
 
-def list_all_failures(pipelines: Iterable[Pipeline]) -> list[Failure]:
+def list_all_failures(pipelines: Iterable[AttackedPipeline]) -> list[Failure]:
     """Return every check that fails on any of the pipelines."""
     return [failure for pipeline in pipelines for failure in find_failures(pipeline)]
 
 
-def count_elsewhere(pipelines: Iterable[Pipeline]) -> dict[str, int]:
+def count_elsewhere(pipelines: Iterable[AttackedPipeline]) -> dict[str, int]:
     """Return how many failures there are beside those of the headline numbers, by check."""
     return dict(Counter(one.check for one in list_all_failures(pipelines) if not one.headline))
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from advae.errors import CorruptError, NotFoundError
 from advae.records import Manifest
-from advae.report.analysis.check_results import judge_pipeline, judge_row
+from advae.report.analysis.check_results import check_pipeline, check_row
 from advae.report.analysis.headline_choice import choose_subject, choose_terms, group_by_kind, list_other_subjects
 from advae.report.analysis.row_warnings import write_notes
-from advae.report.data.contents import Comparison, Panel, Pipeline, Row, list_parents, list_runs_of
+from advae.report.data.contents import AttackedPipeline, CheckedRow, Comparison, Row, list_parents, list_runs_of
 from advae.report.data.dataset_names import Labels, label_datasets, name_dataset
 from advae.report.data.pairing import CounterpartFinder, drop_copies
 from advae.report.data.runs import Measured, Run, open_run
@@ -118,14 +118,14 @@ def _group_by_classifier(runs: Iterable[Run]) -> list[list[Run]]:
     return list(groups.values())
 
 
-def _build_pipeline(runs: list[Run], finder: CounterpartFinder, asked: tuple[str, ...]) -> Pipeline:
+def _build_pipeline(runs: list[Run], finder: CounterpartFinder, asked: tuple[str, ...]) -> AttackedPipeline:
     """Return a pipeline that is not judged yet, whose rows carry their notes: these need to know its other rows."""
-    bare = Pipeline(tuple(runs), tuple(row for run in runs for row in _build_rows(run, finder)), asked=asked)
+    bare = AttackedPipeline(tuple(runs), tuple(row for run in runs for row in _build_rows(run, finder)), asked=asked)
     noted = (replace(row, notes=write_notes(row, doubt=bare.find_doubt(row))) for row in bare.rows)
     return replace(bare, rows=tuple(noted))
 
 
-def _choose_subjects(pipelines: Sequence[Pipeline]) -> list[Pipeline]:
+def _choose_subjects(pipelines: Sequence[AttackedPipeline]) -> list[AttackedPipeline]:
     """Return the pipelines with the rows of their headline numbers, in the same order."""
     terms = {pipeline.id: choose_terms(group) for group in group_by_kind(pipelines) for pipeline in group}
     return [
@@ -134,14 +134,14 @@ def _choose_subjects(pipelines: Sequence[Pipeline]) -> list[Pipeline]:
     ]
 
 
-def _judge(pipeline: Pipeline, finder: CounterpartFinder) -> Pipeline:
-    """Return a pipeline with its verdicts, for which the runs without purifier on all its samples are looked at."""
+def _judge(pipeline: AttackedPipeline, finder: CounterpartFinder) -> AttackedPipeline:
+    """Return a pipeline with its results, for which the runs without purifier on all its samples are looked at."""
     if pipeline.first.defended:
         runs = {row.sample_key: row.run for row in pipeline.list_valid(["adaptive"])}
         found = {run.id: run for one in runs.values() for run in finder.list_undefended(one)}
         pipeline = replace(pipeline, undefended=tuple(found.values()))
-    others = tuple(Panel(row, judge_row(pipeline, row)) for row in list_other_subjects(pipeline))
-    return replace(pipeline, verdicts=judge_pipeline(pipeline), others=others)
+    others = tuple(CheckedRow(row, check_row(pipeline, row)) for row in list_other_subjects(pipeline))
+    return replace(pipeline, checks=check_pipeline(pipeline), other_norms=others)
 
 
 def _build_rows(run: Run, finder: CounterpartFinder) -> Iterator[Row]:

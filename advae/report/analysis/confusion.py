@@ -47,7 +47,7 @@ class Scores:
     @property
     def cells(self) -> int:
         """How many counts people are shown."""
-        return 2 * SHOWN if self.is_large else self.classes**2
+        return 2 * MOST_SHOWN if self.is_large else self.classes**2
 
     @property
     def matrix(self) -> tuple[tuple[int, ...], ...]:
@@ -66,7 +66,7 @@ class Scores:
 MANY_CLASSES = 100
 """From more classes on, a matrix is a list of what is above 0: of a thousand classes it has a million cells."""
 
-SHOWN = 20
+MOST_SHOWN = 20
 """Mistakes and classes that people are shown of so many."""
 
 MAX_CELLS = 60_000
@@ -124,7 +124,7 @@ def tabulate_matrix(run: Run, scores: Scores) -> Grid:
 def _tabulate_mistakes(names: Sequence[str], scores: Scores) -> Grid:
     """Return the mistakes that were made most often, with the share of the class's images."""
     wrong = [found for found in scores.confusions if found[0] != found[1]]
-    shown = sorted(wrong, key=lambda found: (-found[2], found))[:SHOWN]
+    shown = sorted(wrong, key=lambda found: (-found[2], found))[:MOST_SHOWN]
     rows = (
         (names[true], names[predicted], show_count(count), show_share(count / scores.report[str(true)]["support"]))
         for true, predicted, count in shown
@@ -136,7 +136,7 @@ def tabulate_report(run: Run, scores: Scores) -> Grid:
     """Return scikit-learn's classification report as a table: each class, of many the worst, then the averages."""
     names = name_groups(run)
     if scores.is_large:
-        worst = sorted(range(scores.classes), key=lambda label: scores.report[str(label)]["f1-score"])[:SHOWN]
+        worst = sorted(range(scores.classes), key=lambda label: scores.report[str(label)]["f1-score"])[:MOST_SHOWN]
         names = {key: name for key, name in names.items() if not key.isdigit() or int(key) in worst}
     rows = tuple((name, *_write_scores(scores.report[key])) for key, name in names.items())
     return Grid(f"Classification report, {scores.title}", ("class", *REPORT_COLUMNS), rows)

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from advae.checks import CHECKS
 from advae.errors import printable
-from advae.report.analysis.check_results import count_elsewhere, count_verdicts, summarize_verdicts
+from advae.report.analysis.check_results import count_elsewhere, count_results, summarize_checks
 from advae.report.analysis.illusion_gap import weigh_gap
-from advae.report.analysis.ranking import Group, Standing, find_groups
+from advae.report.analysis.ranking import ClassifierGroup, PipelineSummary, group_pipelines
 from advae.report.data.contents import Comparison, Row
 from advae.report.wording import (
     COLLAPSED,
@@ -24,7 +24,7 @@ from advae.report.wording import (
     name_seeds,
 )
 
-SHOWN = 4
+TOLD = 4
 """Numbers that are told one by one where no two can be compared; the table has them all."""
 
 NOT_SHARED = "they were not attacked on the same images at the same eps"
@@ -32,7 +32,7 @@ NOT_SHARED = "they were not attacked on the same images at the same eps"
 
 def answer(comparison: Comparison) -> str:
     """Return the answer: a few sentences; a line for each where there are several datasets or kinds of classifier."""
-    groups = find_groups(comparison)
+    groups = group_pipelines(comparison)
     lines = [" ".join([*_answer_group(group), *_vouch(group), *_admit(group)]) for group in groups]
     # A name in them begins no line.
     return "\n".join(
@@ -40,53 +40,53 @@ def answer(comparison: Comparison) -> str:
     )
 
 
-def _introduce(groups: Sequence[Group]) -> str:
-    defences = [standing for group in groups for standing in group.defences]
+def _introduce(groups: Sequence[ClassifierGroup]) -> str:
+    defences = [summary for group in groups for summary in group.defences]
     if not defences:
         return "No autoencoder was attacked."
     where = ", ".join(name_attacked(group.first.pipeline.first) for group in groups)
-    sound = sum(standing.sound for standing in defences)
-    share = "each" if sound == len(defences) else f"{sound} of {len(defences)}" if sound else "none"
+    reliable = sum(summary.reliable for summary in defences)
+    share = "each" if reliable == len(defences) else f"{reliable} of {len(defences)}" if reliable else "none"
     what = f"{_count(defences)} {'was' if len(defences) == 1 else 'were'} attacked ({where})"
     return f"{what}; for {share} an attacker who knew of it was tried and no check fails{_count_absent(defences)}."
 
 
-def _answer_group(group: Group) -> Iterator[str]:
+def _answer_group(group: ClassifierGroup) -> Iterator[str]:
     """Yield the sentences on one kind of classifier and dataset."""
-    attacked = [standing for standing in group.defences if standing.adaptive]
-    sound = [standing for standing in attacked if standing.sound]
+    attacked = [summary for summary in group.defences if summary.adaptive]
+    reliable = [summary for summary in attacked if summary.reliable]
     if not group.defences:
         yield from _answer_undefended(group)
     elif not attacked:
         yield _deny(group)
-    elif not sound:
+    elif not reliable:
         yield from _doubt(group, attacked)
     else:
-        yield from _praise(group, sound)
+        yield from _praise(group, reliable)
 
 
-def _vouch(group: Group) -> Iterator[str]:
+def _vouch(group: ClassifierGroup) -> Iterator[str]:
     """Yield how far a number that no check speaks against can be believed."""
-    sound = [standing for standing in group.defences if standing.sound]
-    if not sound:
+    reliable = [summary for summary in group.defences if summary.reliable]
+    if not reliable:
         return
-    peers, best = _choose_peers(sound), _choose_best(sound)
-    others = len(group.defences) - len(sound)
+    peers, best = _choose_peers(reliable), _choose_best(reliable)
+    others = len(group.defences) - len(reliable)
     if len(group.defences) == 1:
-        yield f"No check fails: {summarize_verdicts(best.verdicts)}."
+        yield f"No check fails: {summarize_checks(best.checks)}."
         return
-    alone = len(peers) == 1 < len(sound)
-    found = "" if alone else f" on {best.name} ({summarize_verdicts(best.verdicts)})"
-    rest = [standing for standing in sound if alone or standing is not best]
+    alone = len(peers) == 1 < len(reliable)
+    found = "" if alone else f" on {best.name} ({summarize_checks(best.checks)})"
+    rest = [summary for summary in reliable if alone or summary is not best]
     if rest:
         found += f"{' on these' if alone else ', nor on any other'}{_count_absent(rest)}"
     have = f"; {others} of {len(group.defences)} {'has' if others == 1 else 'have'} no number that stands"
     yield f"No check fails{found}{have if others else ''}."
 
 
-def _admit(group: Group) -> Iterator[str]:
+def _admit(group: ClassifierGroup) -> Iterator[str]:
     """Yield how many checks fail on runs that none of the numbers above is from."""
-    total = sum(count_elsewhere(standing.pipeline for standing in group.standings).values())
+    total = sum(count_elsewhere(summary.pipeline for summary in group.summaries).values())
     if total:
         yield f"On other runs {total} {'check fails' if total == 1 else 'checks fail'}."
 
@@ -94,23 +94,23 @@ def _admit(group: Group) -> Iterator[str]:
 # ---------------------------------------------------------------- nothing to answer
 
 
-def _answer_undefended(group: Group) -> Iterator[str]:
+def _answer_undefended(group: ClassifierGroup) -> Iterator[str]:
     where = name_attacked(group.first.pipeline.first)
-    controls = [standing for standing in group.controls if standing.sound]
-    if controls:
-        best = _choose_best(controls)
-        name = best.name.replace(", a control", "")
-        yield f"No autoencoder in front of {where} was attacked. The control {name} keeps {_write_left(best)}."
+    baselines = [summary for summary in group.baselines if summary.reliable]
+    if baselines:
+        best = _choose_best(baselines)
+        name = best.name.replace(", a baseline", "")
+        yield f"No autoencoder in front of {where} was attacked. The baseline {name} keeps {_write_left(best)}."
         return
     yield f"No autoencoder in front of {where} was attacked."
-    bare = [standing for standing in group.standings if standing.adaptive and not standing.defended]
+    bare = [summary for summary in group.summaries if summary.adaptive and not summary.defended]
     if bare:
         weakest = min(_choose_peers(bare), key=_read_left)
         warning = _warn(weakest)
         yield f"Without one it keeps {_write_left(weakest)}{f', but {warning}' if warning else ''}."
 
 
-def _deny(group: Group) -> str:
+def _deny(group: ClassifierGroup) -> str:
     """Return that nobody who knows of the defences has attacked them."""
     first, where = group.defences[0], name_attacked(group.first.pipeline.first)
     if len(group.defences) == 1:
@@ -124,8 +124,8 @@ def _deny(group: Group) -> str:
 # ---------------------------------------------------------------- numbers that are not to be believed
 
 
-def _doubt(group: Group, attacked: Sequence[Standing]) -> Iterator[str]:
-    best = _choose_best([standing for standing in attacked if not standing.collapsed] or attacked)
+def _doubt(group: ClassifierGroup, attacked: Sequence[PipelineSummary]) -> Iterator[str]:
+    best = _choose_best([summary for summary in attacked if not summary.collapsed] or attacked)
     where = name_attacked(group.first.pipeline.first)
     if len(group.defences) == 1:
         yield f"What {_name_defence(best)} in front of {where} is worth is not known: {_warn(best)}."
@@ -137,67 +137,67 @@ def _doubt(group: Group, attacked: Sequence[Standing]) -> Iterator[str]:
     yield f"It seems to keep {_write_left(best)}, which is no result."
 
 
-def _warn(standing: Standing) -> str:
+def _warn(summary: PipelineSummary) -> str:
     """Return what is wrong with a number, empty where nothing is known to be."""
-    failed = len(standing.failures)
+    failed = len(summary.failures)
     if failed:
-        constant = f"it has {COLLAPSED}, it predicts one class whatever the image; " if standing.collapsed else ""
+        constant = f"it has {COLLAPSED}, it predicts one class whatever the image; " if summary.collapsed else ""
         checks = f"{failed} of {len(CHECKS)} checks {'fails' if failed == 1 else 'fail'}"
         return f"{constant}{checks}, so it cannot be believed"
-    doubt = standing.doubt if standing.defended else None
+    doubt = summary.doubt if summary.defended else None
     return f"{NOT_ESTABLISHED}, {doubt}" if doubt else ""
 
 
 # ---------------------------------------------------------------- numbers that stand
 
 
-def _praise(group: Group, sound: Sequence[Standing]) -> Iterator[str]:
-    peers, best = _choose_peers(sound), _choose_best(sound)
-    if len(peers) == 1 < len(sound):
-        yield from _list_unlike(group, sound)
+def _praise(group: ClassifierGroup, reliable: Sequence[PipelineSummary]) -> Iterator[str]:
+    peers, best = _choose_peers(reliable), _choose_best(reliable)
+    if len(peers) == 1 < len(reliable):
+        yield from _list_unlike(group, reliable)
         return
-    yield f"{_introduce_best(group, sound)} {_write_left(best)}{_compare(best, group)}."
+    yield f"{_introduce_best(group, reliable)} {_write_left(best)}{_compare(best, group)}."
     yield _weigh(best, "it" if len(group.defences) == 1 else best.name)
 
 
-def _list_unlike(group: Group, sound: Sequence[Standing]) -> Iterator[str]:
+def _list_unlike(group: ClassifierGroup, reliable: Sequence[PipelineSummary]) -> Iterator[str]:
     """Yield the numbers of those that were all attacked on other terms, none of them the best."""
     where = f"{_count(group.defences)} in front of {name_attacked(group.first.pipeline.first)}"
-    yield f"Of {where}, {len(sound)} have a number to go by, but no two can be compared: {NOT_SHARED}."
-    for standing in sound[:SHOWN]:
-        yield f"{standing.name[0].upper()}{standing.name[1:]} keeps {_write_left(standing)}."
-    if sound[SHOWN:]:
-        yield f"The table has {len(sound[SHOWN:])} more."
+    yield f"Of {where}, {len(reliable)} have a number to go by, but no two can be compared: {NOT_SHARED}."
+    for summary in reliable[:TOLD]:
+        yield f"{summary.name[0].upper()}{summary.name[1:]} keeps {_write_left(summary)}."
+    if reliable[TOLD:]:
+        yield f"The table has {len(reliable[TOLD:])} more."
 
 
-def _introduce_best(group: Group, sound: Sequence[Standing]) -> str:
+def _introduce_best(group: ClassifierGroup, reliable: Sequence[PipelineSummary]) -> str:
     """Return the subject of the sentence, with what it is the best of, and its verb."""
-    peers, best, total = _choose_peers(sound), _choose_best(sound), len(group.defences)
+    peers, best, total = _choose_peers(reliable), _choose_best(reliable), len(group.defences)
     where = name_attacked(group.first.pipeline.first)
     defences = f"{_count(group.defences)} in front of {where}"
     if total == 1:
         return f"{_name_defence(best)} in front of {where}".replace("the", "The", 1) + " keeps"
-    if len(sound) == 1:
+    if len(reliable) == 1:
         return f"Of {defences}, one has a number to go by: {best.name} keeps"
-    equal = len({format_share(_read_left(standing)) for standing in peers}) == 1
+    equal = len({format_share(_read_left(summary)) for summary in peers}) == 1
     if len(peers) < total:
         whose = "none of these keeps more than" if equal else f"the best, {best.name}, keeps"
         return f"Of {defences}, {len(peers)} can be compared; {whose}"
     return f"None of {defences} keeps more than" if equal else f"The best of {defences}, {best.name}, keeps"
 
 
-def _compare(best: Standing, group: Group) -> str:
-    """Return what the same attack leaves without it, and that a control keeps as much, where one does."""
+def _compare(best: PipelineSummary, group: ClassifierGroup) -> str:
+    """Return what the same attack leaves without it, and that a baseline keeps as much, where one does."""
     other = best.adaptive.undefended if best.adaptive else None
     without = f"; without it {format_share(other.result.accuracy)} are left" if other else ""
-    rivals = [one for one in group.controls if one.adaptive and one.terms == best.terms and not one.collapsed]
+    rivals = [one for one in group.baselines if one.adaptive and one.terms == best.terms and not one.collapsed]
     rival = max(rivals, key=_read_left, default=None)
     if rival is None or _read_left(rival) < _read_left(best):
         return without
     return f"{without}; behind {rival.name}, which has learnt nothing, {format_share(_read_left(rival))} are"
 
 
-def _weigh(best: Standing, name: str) -> str:
+def _weigh(best: PipelineSummary, name: str) -> str:
     if best.oblivious is None or best.gap is None:
         where = " on the same images at the same eps" if best.oblivious else ""
         return f"What {name} seems worth to an attacker who does not know of it was {NOT_RUN}{where}."
@@ -208,28 +208,28 @@ def _weigh(best: Standing, name: str) -> str:
 # ---------------------------------------------------------------- words
 
 
-def _choose_peers(standings: Sequence[Standing]) -> list[Standing]:
-    """Return the most standings that are on the same terms; of equally many those on the most images."""
-    terms: dict[object, list[Standing]] = {}
-    for standing in standings:
-        terms.setdefault(standing.terms, []).append(standing)
+def _choose_peers(summaries: Sequence[PipelineSummary]) -> list[PipelineSummary]:
+    """Return the most summaries that are on the same terms; of equally many those on the most images."""
+    terms: dict[object, list[PipelineSummary]] = {}
+    for summary in summaries:
+        terms.setdefault(summary.terms, []).append(summary)
     return max(terms.values(), key=lambda peers: (len(peers), peers[0].row.run.metrics.n if peers[0].row else 0))
 
 
-def _choose_best(standings: Sequence[Standing]) -> Standing:
-    """Return the standing that keeps most among its peers; of equals the one with the largest illusion gap."""
-    return max(_choose_peers(standings), key=lambda standing: (_read_left(standing), standing.gap or 0.0))
+def _choose_best(summaries: Sequence[PipelineSummary]) -> PipelineSummary:
+    """Return the summary that keeps most among its peers; of equals the one with the largest illusion gap."""
+    return max(_choose_peers(summaries), key=lambda summary: (_read_left(summary), summary.gap or 0.0))
 
 
-def _read_left(standing: Standing) -> float:
-    return standing.adaptive.own.result.accuracy if standing.adaptive else 0.0
+def _read_left(summary: PipelineSummary) -> float:
+    return summary.adaptive.own.result.accuracy if summary.adaptive else 0.0
 
 
-def _write_left(standing: Standing) -> str:
-    row = standing.adaptive
+def _write_left(summary: PipelineSummary) -> str:
+    row = summary.adaptive
     if row is None:
         return NOT_RUN
-    whom = " against an attacker who knows of it" if standing.defended else ""
+    whom = " against an attacker who knows of it" if summary.defended else ""
     return f"{format_rate(row.own.attacked)} of the images{whom} ({_name_attack(row)})"
 
 
@@ -237,27 +237,27 @@ def _name_attack(row: Row) -> str:
     return f"{name_attack(row.run)}, eps {format_eps(row.eps, row.run.recipe.norm)}, n = {row.run.size}"
 
 
-def _name_defence(standing: Standing) -> str:
-    run = standing.pipeline.first
+def _name_defence(summary: PipelineSummary) -> str:
+    run = summary.pipeline.first
     raw = name_autoencoder(run).removeprefix(run.autoencoder_type)
     return f"the {run.autoencoder_type} autoencoder{raw}{name_seeds(run)}"
 
 
-def _count(defences: Sequence[Standing]) -> str:
+def _count(defences: Sequence[PipelineSummary]) -> str:
     """Return how many there are; an autoencoder in front of two classifiers is two pipelines."""
     total, one = len(defences), len(defences) == 1
-    if len({_find_autoencoder(standing) for standing in defences}) == total:
+    if len({_find_autoencoder(summary) for summary in defences}) == total:
         return f"{total} autoencoder{'' if one else 's'}"
     return f"{total} pipelines with an autoencoder"
 
 
-def _find_autoencoder(standing: Standing) -> str | None:
-    autoencoder = standing.pipeline.first.autoencoder
+def _find_autoencoder(summary: PipelineSummary) -> str | None:
+    autoencoder = summary.pipeline.first.autoencoder
     return autoencoder.id if autoencoder else None
 
 
-def _count_absent(standings: Sequence[Standing]) -> str:
+def _count_absent(summaries: Sequence[PipelineSummary]) -> str:
     """Return how many checks were not run on each, in brackets: nobody knows whether those fail."""
-    counts = sorted({count_verdicts(standing.verdicts)["NOT RUN"] for standing in standings})
+    counts = sorted({count_results(summary.checks)["NOT RUN"] for summary in summaries})
     span = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
     return f" ({span} of {len(CHECKS)} {NOT_RUN})"

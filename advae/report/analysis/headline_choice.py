@@ -8,19 +8,19 @@ from collections.abc import Iterator, Sequence
 from advae.checks import find_full_budget, find_strongest
 from advae.checks.strongest import is_stronger, rank_samples
 from advae.records import Norm
-from advae.report.data.contents import Pipeline, Row, Terms
+from advae.report.data.contents import AttackedPipeline, Row, Terms
 
 
-def group_by_kind(pipelines: Sequence[Pipeline]) -> list[list[Pipeline]]:
+def group_by_kind(pipelines: Sequence[AttackedPipeline]) -> list[list[AttackedPipeline]]:
     """Return the pipelines by dataset and kind of classifier, in their order: those whose numbers are compared."""
-    groups: dict[tuple[str, str], list[Pipeline]] = {}
+    groups: dict[tuple[str, str], list[AttackedPipeline]] = {}
     for pipeline in pipelines:
         run = pipeline.first
         groups.setdefault((run.recipe.dataset.digest, run.classifier_recipe.model), []).append(pipeline)
     return list(groups.values())
 
 
-def choose_terms(pipelines: Sequence[Pipeline]) -> Terms | None:
+def choose_terms(pipelines: Sequence[AttackedPipeline]) -> Terms | None:
     """Return the terms on which the pipelines of one kind are shown; those without purifier follow the others.
 
     They are the terms of most pipelines' strongest adaptive attack; of equals those in linf, then those that most were
@@ -44,7 +44,7 @@ def choose_terms(pipelines: Sequence[Pipeline]) -> Terms | None:
     return min(limited or left, key=rank, default=None)
 
 
-def choose_subject(pipeline: Pipeline, shared: Terms | None) -> Row | None:
+def choose_subject(pipeline: AttackedPipeline, shared: Terms | None) -> Row | None:
     """Return the row of a pipeline's headline number: the one at the shared eps, unless another attack refutes it.
 
     Another does within the same eps or a smaller one that leaves less on the samples of both, by more than chance. A
@@ -63,7 +63,7 @@ def choose_subject(pipeline: Pipeline, shared: Terms | None) -> Row | None:
     return find_strongest((row for row in within if is_stronger(row, shown)), pipeline.asked) or shown
 
 
-def list_other_subjects(pipeline: Pipeline) -> Iterator[Row]:
+def list_other_subjects(pipeline: AttackedPipeline) -> Iterator[Row]:
     """Yield what the strongest adaptive attack leaves in each norm but that of the headline."""
     norms: tuple[Norm, ...] = ("linf", "l2")
     for norm in norms:

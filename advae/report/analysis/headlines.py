@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from advae.checks import CHECKS, is_iterative
-from advae.report.analysis.check_results import count_elsewhere, describe_subject, summarize_verdicts
+from advae.report.analysis.check_results import count_elsewhere, describe_subject, summarize_checks
 from advae.report.analysis.illusion_gap import explain_gap
-from advae.report.data.contents import Comparison, Pipeline, Row
+from advae.report.data.contents import AttackedPipeline, Comparison, Row
 from advae.report.data.threat_models import INPUT_THREATS, ORDER
 from advae.report.wording import COLLAPSED, NOT_ESTABLISHED, format_eps, format_rate, name_attack, name_pipeline
 
@@ -24,7 +24,7 @@ class Headline:
     the row whose notes it must carry.
     """
 
-    pipeline: Pipeline
+    pipeline: AttackedPipeline
     name: str
     strongest: Row | None
     gap: str | None
@@ -51,7 +51,7 @@ class Headline:
     @property
     def summary(self) -> str:
         """How many checks found what, in words."""
-        return f"{len(CHECKS)} checks: {summarize_verdicts(self.pipeline.verdicts)}"
+        return f"{len(CHECKS)} checks: {summarize_checks(self.pipeline.checks)}"
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -68,7 +68,7 @@ class Headline:
 
     @property
     def facts(self) -> list[str]:
-        """One line for each measurement beside the headline's own number: gap, verdicts, clean, without."""
+        """One line for each measurement beside the headline's own number: gap, results, clean, without."""
         return list(_write_facts(self))
 
 
@@ -106,7 +106,7 @@ def describe_attack(row: Row) -> str:
     return f"under {name_attack(row.run)}, threat model {recipe.threat}, at eps {format_eps(row.eps, recipe.norm)}"
 
 
-def write_headline(pipeline: Pipeline) -> Headline:
+def write_headline(pipeline: AttackedPipeline) -> Headline:
     """Return the headline of one pipeline."""
     strongest = pipeline.subject or pipeline.find_strongest(INPUT_THREATS)
     return Headline(
@@ -125,9 +125,9 @@ def _write_facts(headline: Headline) -> Iterator[str]:
     if headline.gap:
         yield headline.gap
     yield headline.summary
-    for panel in headline.pipeline.others:
+    for panel in headline.pipeline.other_norms:
         left = format_rate(panel.subject.own.attacked)
-        yield f"{left} {describe_cause(panel.subject)}: {summarize_verdicts(panel.verdicts)}"
+        yield f"{left} {describe_cause(panel.subject)}: {summarize_checks(panel.checks)}"
     elsewhere = count_elsewhere([headline.pipeline])
     if elsewhere:
         total = sum(elsewhere.values())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from advae.records import Norm
 from advae.report.data.commands import suggest_attack
-from advae.report.data.contents import Pipeline, Row
+from advae.report.data.contents import AttackedPipeline, Row
 from advae.report.wording import NOT_RUN, format_budget, format_share
 
 
@@ -38,7 +38,7 @@ class Gap:
         return self.adaptive.run.recipe.norm
 
 
-def find_gaps(pipeline: Pipeline) -> list[Gap]:
+def find_gaps(pipeline: AttackedPipeline) -> list[Gap]:
     """Return a gap for each norm and eps at which both were run, on the most samples that both have."""
     oblivious, adaptive = (pipeline.find_worst(threat) for threat in ("oblivious", "adaptive"))
     found: dict[tuple[str, float], Gap] = {}
@@ -50,15 +50,15 @@ def find_gaps(pipeline: Pipeline) -> list[Gap]:
     return list(found.values())
 
 
-def find_largest(gaps: Sequence[Gap]) -> Gap | None:
+def find_largest_gap(gaps: Sequence[Gap]) -> Gap | None:
     """Return the gap to show: of those on the most samples the largest, at the smallest eps that has it."""
     most = max((gap.n for gap in gaps), default=0)
     return max((gap for gap in gaps if gap.n == most), key=lambda gap: (gap.size, -gap.eps), default=None)
 
 
-def explain_gap(pipeline: Pipeline) -> str:
+def explain_gap(pipeline: AttackedPipeline) -> str:
     """Return the largest gap as a sentence; NOT RUN, with the command that would run it, where there is none."""
-    gap = find_largest(find_gaps(pipeline))
+    gap = find_largest_gap(find_gaps(pipeline))
     if gap is None:
         command = suggest_gap(pipeline)
         return f"Illusion gap: {NOT_RUN}" + (f"; {command}" if command else "")
@@ -75,7 +75,7 @@ def weigh_gap(size: float) -> str:
     return "no illusion" if size == 0 else "whoever knows more must not leave more, so that attack is too weak to tell"
 
 
-def suggest_gap(pipeline: Pipeline) -> str | None:
+def suggest_gap(pipeline: AttackedPipeline) -> str | None:
     """Return the command that runs what the gap lacks, None where no valid attack tells how."""
     strongest = pipeline.subject or pipeline.find_strongest(["oblivious", "gray-box", "encoded"])
     if strongest is None:

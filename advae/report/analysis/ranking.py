@@ -12,20 +12,20 @@ from advae.records import CheckResult
 from advae.report.analysis.baseline_comparison import is_baseline
 from advae.report.analysis.headline_choice import group_by_kind
 from advae.report.data.commands import suggest_attack
-from advae.report.data.contents import Comparison, Pipeline, Row, Terms
+from advae.report.data.contents import AttackedPipeline, Comparison, Row, Terms
 from advae.report.data.runs import Rate, Run
 from advae.report.wording import COLLAPSED, mark_imported, name_autoencoder, name_seeds
 
 
 @dataclass(frozen=True)
-class Standing:
+class PipelineSummary:
     """What a pipeline keeps of an attacker who knows of it, and of one who does not.
 
     oblivious: on the terms of the pipeline's subject, else at its eps on other images. namesake: whether another of its
     kind has the same name.
     """
 
-    pipeline: Pipeline
+    pipeline: AttackedPipeline
     oblivious: Row | None
     namesake: bool = False
 
@@ -61,7 +61,7 @@ class Standing:
 
     @property
     def is_defence(self) -> bool:
-        """Whether an autoencoder stands in front of it: neither nothing nor a control."""
+        """Whether an autoencoder stands in front of it: neither nothing nor a baseline."""
         return self.defended and not is_baseline(self.pipeline)
 
     @property
@@ -85,9 +85,9 @@ class Standing:
         return self.oblivious.accuracy - self.adaptive.accuracy
 
     @property
-    def verdicts(self) -> tuple[CheckResult, ...]:
+    def checks(self) -> tuple[CheckResult, ...]:
         """One for each of CHECKS, on the adaptive row."""
-        return self.pipeline.verdicts
+        return self.pipeline.checks
 
     @property
     def failures(self) -> list[CheckResult]:
@@ -99,7 +99,7 @@ class Standing:
         return self.pipeline.doubt
 
     @property
-    def sound(self) -> bool:
+    def reliable(self) -> bool:
         """Whether the adaptive number can be believed as far as is known: established, and no check fails."""
         return self.adaptive is not None and self.doubt is None and not self.failures
 
@@ -120,43 +120,43 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Group:
-    """The standings of all pipelines with one kind of classifier on one dataset."""
+class ClassifierGroup:
+    """The summaries of all pipelines with one kind of classifier on one dataset."""
 
-    standings: tuple[Standing, ...]
+    summaries: tuple[PipelineSummary, ...]
 
     @property
-    def first(self) -> Standing:
-        return self.standings[0]
+    def first(self) -> PipelineSummary:
+        return self.summaries[0]
 
     @cached_property
-    def defences(self) -> tuple[Standing, ...]:
+    def defences(self) -> tuple[PipelineSummary, ...]:
         """Those with an autoencoder in front."""
-        return tuple(standing for standing in self.standings if standing.is_defence)
+        return tuple(summary for summary in self.summaries if summary.is_defence)
 
     @cached_property
-    def controls(self) -> tuple[Standing, ...]:
+    def baselines(self) -> tuple[PipelineSummary, ...]:
         """Those with a purifier in front that has learnt nothing."""
-        return tuple(standing for standing in self.standings if standing.defended and not standing.is_defence)
+        return tuple(summary for summary in self.summaries if summary.defended and not summary.is_defence)
 
 
-def find_groups(comparison: Comparison) -> tuple[Group, ...]:
+def group_pipelines(comparison: Comparison) -> tuple[ClassifierGroup, ...]:
     """Return where every pipeline stands, by dataset and kind of classifier, in the order of the report."""
     return tuple(_build_group(pipelines) for pipelines in group_by_kind(comparison.pipelines))
 
 
-def find_standings(comparison: Comparison) -> tuple[Standing, ...]:
+def summarize_pipelines(comparison: Comparison) -> tuple[PipelineSummary, ...]:
     """Return where every pipeline stands, in the order of the report."""
-    return tuple(standing for group in find_groups(comparison) for standing in group.standings)
+    return tuple(summary for group in group_pipelines(comparison) for summary in group.summaries)
 
 
-def _build_group(pipelines: Sequence[Pipeline]) -> Group:
-    standings = [Standing(pipeline, _find_oblivious(pipeline)) for pipeline in pipelines]
-    names = Counter(standing.name for standing in standings)
-    return Group(tuple(replace(standing, namesake=names[standing.name] > 1) for standing in standings))
+def _build_group(pipelines: Sequence[AttackedPipeline]) -> ClassifierGroup:
+    summaries = [PipelineSummary(pipeline, _find_oblivious(pipeline)) for pipeline in pipelines]
+    names = Counter(summary.name for summary in summaries)
+    return ClassifierGroup(tuple(replace(summary, namesake=names[summary.name] > 1) for summary in summaries))
 
 
-def _find_oblivious(pipeline: Pipeline) -> Row | None:
+def _find_oblivious(pipeline: AttackedPipeline) -> Row | None:
     """Return what is left of an attacker who does not know, on the headline's terms, else at its eps.
 
     A pipeline without a headline number has the strongest that there is.

@@ -15,7 +15,7 @@ from advae.report.wording import name_attack, name_kind
 
 
 @dataclass(frozen=True)
-class Spread:
+class SeedSpread:
     """The same attack on pipelines of several seeds. rows: the worst of each pipeline, at one eps."""
 
     rows: tuple[Row, ...]
@@ -33,7 +33,7 @@ class Spread:
         return sum(self.accuracies) / len(self.rows)
 
 
-def find_spreads(comparison: Comparison) -> list[Spread]:
+def find_spreads(comparison: Comparison) -> list[SeedSpread]:
     """Return every attack that pipelines of two seeds or more met, in the order of the rows."""
     groups: dict[tuple[object, ...], dict[str, Row]] = {}
     # Of a run, which may have thousands of rows, once.
@@ -43,7 +43,7 @@ def find_spreads(comparison: Comparison) -> list[Spread]:
             group = groups.setdefault((attacks[row.id], row.terms), {})
             other = group.setdefault(row.run.classifier.id, row)
             group[row.run.classifier.id] = pick_strongest([other, row])
-    return [Spread(tuple(group.values())) for group in groups.values() if len(group) > 1]
+    return [SeedSpread(tuple(group.values())) for group in groups.values() if len(group) > 1]
 
 
 def identify_seedless(run: Run) -> str:
@@ -53,17 +53,17 @@ def identify_seedless(run: Run) -> str:
     return json.dumps([classifier, purifier], sort_keys=True)
 
 
-def tabulate_spreads(spreads: list[Spread]) -> Grid:
+def tabulate_spreads(spreads: list[SeedSpread]) -> Grid:
     """Return the spread over seeds as a table."""
     titles = ("pipeline", "attack", "threat", "eps", "seeds", "mean", "minimum", "maximum")
     return Grid("Accuracy under attack over seeds", titles, tuple(map(_write_row, select_eps(spreads, _describe))))
 
 
-def _describe(spread: Spread) -> tuple[str, float, float]:
+def _describe(spread: SeedSpread) -> tuple[str, float, float]:
     return spread.first.id, spread.first.eps, spread.mean
 
 
-def _write_row(spread: Spread) -> tuple[str, ...]:
+def _write_row(spread: SeedSpread) -> tuple[str, ...]:
     run, values = spread.first.run, spread.accuracies
     shares = (show_share(value) for value in (spread.mean, min(values), max(values)))
     names = name_kind(run), name_attack(run), run.recipe.threat, show_eps(spread.first.eps)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from advae.checks import NOT_VALID, find_strongest
 from advae.records import Norm, key_eps, unite_eps
 from advae.report.analysis.eps_selection import select_eps
-from advae.report.data.contents import Pipeline, Row
-from advae.report.data.threat_models import list_rungs, place_threat
+from advae.report.data.contents import AttackedPipeline, Row
+from advae.report.data.threat_models import list_by_knowledge, place_threat
 from advae.report.data.word_tables import Cell, Grid
 from advae.report.wording import NOT_RUN, format_eps, format_rate, name_attack
 
@@ -18,7 +18,7 @@ Budget = tuple[Norm, float]
 
 
 @dataclass(frozen=True)
-class Rung:
+class ThreatComparison:
     """One threat model. worst: its valid row that says what is left for each budget, None where it has none."""
 
     threat: str
@@ -26,19 +26,19 @@ class Rung:
     tried: frozenset[Budget]
 
 
-def build_ladder(pipeline: Pipeline) -> list[Rung]:
-    """Return a rung for each threat model that the pipeline has, and for each that this version does not know."""
-    known = list_rungs(defended=pipeline.first.defended)
+def compare_threats(pipeline: AttackedPipeline) -> list[ThreatComparison]:
+    """Return a compared for each threat model that the pipeline has, and for each that this version does not know."""
+    known = list_by_knowledge(defended=pipeline.first.defended)
     others = {run.recipe.threat for run in pipeline.runs} - set(known)
     return [_build_rung(pipeline, threat) for threat in (*known, *sorted(others, key=place_threat))]
 
 
-def _build_rung(pipeline: Pipeline, threat: str) -> Rung:
+def _build_rung(pipeline: AttackedPipeline, threat: str) -> ThreatComparison:
     valid = _group(pipeline.list_valid([threat]))
     tried = _group(row for row in pipeline.rows if row.recipe.threat == threat)
     budgets = {(norm, eps): (norm, key_eps(eps)) for norm, eps in list_budgets(pipeline)}
     worst = {budget: find_strongest(valid.get(key, ()), pipeline.asked) for budget, key in budgets.items()}
-    return Rung(threat, worst, frozenset(budget for budget, key in budgets.items() if key in tried))
+    return ThreatComparison(threat, worst, frozenset(budget for budget, key in budgets.items() if key in tried))
 
 
 def _group(rows: Iterable[Row]) -> dict[Budget, list[Row]]:
@@ -49,26 +49,26 @@ def _group(rows: Iterable[Row]) -> dict[Budget, list[Row]]:
     return groups
 
 
-def list_budgets(pipeline: Pipeline) -> list[Budget]:
+def list_budgets(pipeline: AttackedPipeline) -> list[Budget]:
     """Return every norm and eps above 0 that a pipeline was attacked with, linf before l2."""
     norms: tuple[Norm, ...] = ("linf", "l2")
     every = {norm: [row.eps for row in pipeline.rows if row.eps > 0 and row.recipe.norm == norm] for norm in norms}
     return [(norm, eps) for norm in norms for eps in unite_eps(every[norm]).values()]
 
 
-def tabulate_ladder(pipeline: Pipeline) -> Grid:
+def tabulate_threats(pipeline: AttackedPipeline) -> Grid:
     """Return the ladder as a table: a row for each threat model, a column for each eps."""
-    rungs = build_ladder(pipeline)
-    budgets = select_eps(list_budgets(pipeline), lambda budget: (budget[0], budget[1], _find_lowest(rungs, budget)))
+    threats = compare_threats(pipeline)
+    budgets = select_eps(list_budgets(pipeline), lambda budget: (budget[0], budget[1], _find_lowest(threats, budget)))
     several = len({run.sample_key for run in pipeline.runs}) > 1
     titles = ("what the attacker knows", *(_name_budget(budget) for budget in budgets))
-    rows = ((rung.threat, *(_write_cell(rung, budget, several) for budget in budgets)) for rung in rungs)
+    rows = ((compared.threat, *(_write_cell(compared, budget, several) for budget in budgets)) for compared in threats)
     return Grid("What each attacker leaves", titles, tuple(rows))
 
 
-def _find_lowest(rungs: Iterable[Rung], budget: Budget) -> float:
+def _find_lowest(threats: Iterable[ThreatComparison], budget: Budget) -> float:
     """Return what is left of a pipeline at a budget; 1 where no valid attack says so."""
-    return min((row.accuracy for rung in rungs if (row := rung.worst[budget])), default=1.0)
+    return min((row.accuracy for compared in threats if (row := compared.worst[budget])), default=1.0)
 
 
 def _name_budget(budget: Budget) -> str:
@@ -76,14 +76,14 @@ def _name_budget(budget: Budget) -> str:
     return f"eps {format_eps(eps)}" + ("" if norm == "linf" else ", L2")
 
 
-def describe_absence(rung: Rung, budget: Budget) -> str:
-    """Return why a rung has no valid row for a budget: only invalid ones, or none at all."""
-    return f"only {NOT_VALID}" if budget in rung.tried else NOT_RUN
+def describe_absence(compared: ThreatComparison, budget: Budget) -> str:
+    """Return why a compared has no valid row for a budget: only invalid ones, or none at all."""
+    return f"only {NOT_VALID}" if budget in compared.tried else NOT_RUN
 
 
-def _write_cell(rung: Rung, budget: Budget, several: bool) -> Cell:
-    row = rung.worst[budget]
+def _write_cell(compared: ThreatComparison, budget: Budget, several: bool) -> Cell:
+    row = compared.worst[budget]
     if row is None:
-        return Cell(describe_absence(rung, budget), None)
+        return Cell(describe_absence(compared, budget), None)
     n = f", n = {row.run.size}" if several else ""
     return Cell(f"{format_rate(row.own.attacked)} {name_attack(row.run)}{n}", row.own.attacked.value)

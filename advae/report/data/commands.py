@@ -79,8 +79,8 @@ def suggest_attack(recipe: RunRecipe, threat: str, **changes: Scalar | None) -> 
     return _join(["advae", "attack"], options | changes)
 
 
-def suggest_controls(run: Run, kinds: Iterable[str]) -> str:
-    """Return one line that makes some controls and attacks classifiers behind them as this run did its own."""
+def suggest_baselines(run: Run, kinds: Iterable[str]) -> str:
+    """Return one line that makes some baselines and attacks classifiers behind them as this run did its own."""
     data: Options = {"dataset": _name_data(run.classifier)}
     make = _join(["advae", "train-ae"], data)
     classifier = _list_classifier_options(run.classifier_recipe) | {"ae": SHELL_AE} | data

@@ -100,22 +100,22 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Panel:
-    """The verdicts on what the strongest adaptive attack leaves, one for each of CHECKS; subject: its row."""
+class CheckedRow:
+    """The results on what the strongest adaptive attack leaves, one for each of CHECKS; subject: its row."""
 
     subject: Row
-    verdicts: tuple[CheckResult, ...]
+    checks: tuple[CheckResult, ...]
 
 
 @dataclass(frozen=True)
-class Pipeline:
+class AttackedPipeline:
     """One classifier with what stands in front of it, and every row that was measured on it.
 
     subject: the row of its headline number, the same in every format: what the strongest adaptive attack leaves, on the
     terms of its kind (``shared``) as far as it was attacked there; None where there is no valid adaptive run.
-    verdicts: one for each of CHECKS, on ``subject``. others: the same of every other norm. undefended: runs on the same
-    samples of classifiers of the same kind without purifier, the likest first; none for a pipeline that is one itself.
-    asked: ids of the runs that a user asked for, which come first among equals.
+    checks: the result of each of CHECKS on ``subject``. other_norms: the same of every other norm. undefended: runs on
+    the same samples of classifiers of the same kind without purifier, the likest first; none for a pipeline that is one
+    itself. asked: ids of the runs that a user asked for, which come first among equals.
     """
 
     runs: tuple[Run, ...]
@@ -123,8 +123,8 @@ class Pipeline:
     undefended: tuple[Run, ...] = ()
     subject: Row | None = None
     shared: Terms | None = None
-    verdicts: tuple[CheckResult, ...] = ()
-    others: tuple[Panel, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
+    other_norms: tuple[CheckedRow, ...] = ()
     asked: tuple[str, ...] = ()
 
     @property
@@ -147,14 +147,14 @@ class Pipeline:
         return tuple(entry.id for entry in entries if entry and entry.imported)
 
     @property
-    def panels(self) -> tuple[Panel, ...]:
-        """Its verdicts in every norm, those on the headline number first; none without a valid adaptive run."""
-        return (Panel(self.subject, self.verdicts), *self.others) if self.subject else ()
+    def checked(self) -> tuple[CheckedRow, ...]:
+        """Its results in every norm, those on the headline number first; none without a valid adaptive run."""
+        return (CheckedRow(self.subject, self.checks), *self.other_norms) if self.subject else ()
 
     @property
     def failures(self) -> list[CheckResult]:
         """The failed checks of the headline number."""
-        return [verdict for verdict in self.verdicts if verdict.status == "FAIL"]
+        return [verdict for verdict in self.checks if verdict.status == "FAIL"]
 
     @property
     def doubt(self) -> str | None:
@@ -240,7 +240,7 @@ class Comparison:
 
     runs: tuple[Run, ...]
     rows: tuple[Row, ...]
-    pipelines: tuple[Pipeline, ...]
+    pipelines: tuple[AttackedPipeline, ...]
     networks: tuple[Network, ...]
     reproduction: bool = False
     left_out: Mapping[str, str] = field(default_factory=dict)
@@ -262,7 +262,7 @@ class Comparison:
         return tuple(sorted({run.recipe.threat for run in self.runs}, key=place_threat))
 
     @property
-    def headlines(self) -> tuple[Pipeline, ...]:
+    def headlines(self) -> tuple[AttackedPipeline, ...]:
         """The pipelines that are worth a headline: all that are not merely the counterpart of another one."""
         ids = {row.run.classifier.id for row in self.table_rows}
         return tuple(pipeline for pipeline in self.pipelines if pipeline.id in ids)

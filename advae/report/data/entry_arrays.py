@@ -22,7 +22,7 @@ MOST = 1e30
 
 
 @dataclass(frozen=True)
-class Column:
+class ArrayKind:
     """What an array must hold: kinds of dtype, smallest and largest value; dtype: what it is read as."""
 
     kinds: str
@@ -36,16 +36,16 @@ class Column:
         return what if self.kinds == "b" else f"{what} from {self.low:.15g} to {self.high:.15g}"
 
 
-IMAGES = Column("f", "float32", -MOST, MOST)
-COLUMNS: dict[str, Column] = {
-    "sample_ids": Column("iu", "int64", 0, 2.0**53),
-    "ids": Column("iu", "int64", 0, 2.0**53),
-    "success_rate": Column("f", "float32", 0, 1),
-    "clean_success_rate": Column("f", "float32", 0, 1),
-    "linf": Column("f", "float32", 0, MOST),
-    "l2": Column("f", "float32", 0, MOST),
-    "zero_gradient": Column("b", "bool", 0, 1),
-    "x": Column("f", "float32", 0, 1),
+IMAGES = ArrayKind("f", "float32", -MOST, MOST)
+ARRAY_KINDS: dict[str, ArrayKind] = {
+    "sample_ids": ArrayKind("iu", "int64", 0, 2.0**53),
+    "ids": ArrayKind("iu", "int64", 0, 2.0**53),
+    "success_rate": ArrayKind("f", "float32", 0, 1),
+    "clean_success_rate": ArrayKind("f", "float32", 0, 1),
+    "linf": ArrayKind("f", "float32", 0, MOST),
+    "l2": ArrayKind("f", "float32", 0, MOST),
+    "zero_gradient": ArrayKind("b", "bool", 0, 1),
+    "x": ArrayKind("f", "float32", 0, 1),
 }
 """Name -> what the array holds; IMAGES where it is not here."""
 
@@ -53,9 +53,9 @@ CLASSES = ("labels", "clean_predictions", "predictions", "code_labels")
 """Names of the arrays that hold classes."""
 
 
-def find_column(name: str, classes: int) -> Column:
+def find_array_kind(name: str, classes: int) -> ArrayKind:
     """Return what an array of a name must hold. classes: of the dataset."""
-    return Column("iu", "int64", 0, classes - 1) if name in CLASSES else COLUMNS.get(name, IMAGES)
+    return ArrayKind("iu", "int64", 0, classes - 1) if name in CLASSES else ARRAY_KINDS.get(name, IMAGES)
 
 
 def fit_arrays(arrays: Arrays, shapes: Shapes, classes: int) -> Arrays:
@@ -66,7 +66,7 @@ def fit_arrays(arrays: Arrays, shapes: Shapes, classes: int) -> Arrays:
     """
     fitted = {}
     for name, shape in shapes.items():
-        column, array = find_column(name, classes), arrays.get(name)
+        column, array = find_array_kind(name, classes), arrays.get(name)
         if array is None or array.shape != shape:
             raise ValueError(f"{name} should have shape {shape}")
         if array.dtype.kind not in column.kinds:

@@ -206,7 +206,7 @@ def _read_samples(registry: Registry, manifest: Manifest) -> Arrays:
 
 
 def _complete_metrics(run: Run) -> RunMetrics:
-    """Return the run's metrics, with what an older one did not keep, as far as it follows, and the verdicts on it."""
+    """Return the run's metrics, with what an older one did not keep, as far as it follows, and the results on it."""
     found = measure_clean(run.outcomes, len(run.recipe.dataset.classes))
     derived = {name: found[name] for name in ("class_counts", "predicted_counts")}
     derived["classes_predicted"] = run.classifier.as_classifier()[1].classes_predicted
@@ -216,7 +216,7 @@ def _complete_metrics(run: Run) -> RunMetrics:
 
 
 def read_history(entry: Manifest) -> History | None:
-    """Return the training history of an autoencoder or a classifier, None where it has none (lr, a control)."""
+    """Return the training history of an autoencoder or a classifier, None where it has none (lr, a baseline)."""
     metrics = entry.metrics
     return metrics.history if isinstance(metrics, AutoencoderMetrics | ClassifierMetrics) else None
 

@@ -21,7 +21,7 @@ def place_threat(name: str) -> tuple[int, str]:
     return (ORDER.index(name) if name in ORDER else len(ORDER)), name
 
 
-def list_rungs(*, defended: bool) -> list[str]:
+def list_by_knowledge(*, defended: bool) -> list[str]:
     """Return the threat models that a classifier with, or without, a purifier has, the weakest attacker first."""
     return [name for name in THREATS_BY_KNOWLEDGE if defended or not THREATS[name].needs_purifier]
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """An autoencoder, a control or a network classifier.
+    """An autoencoder, a baseline or a network classifier.
 
-    dataset: its name, which tells it from another of the same name. history: None for a control. views: the arrays of
+    dataset: its name, which tells it from another of the same name. history: None for a baseline. views: the arrays of
     an autoencoder's ``samples.npz`` (``autoencoders.views``), None for a classifier and for an entry from before there
     were any.
     """
@@ -36,7 +36,7 @@ class Network:
 
     @property
     def purifier(self) -> AutoencoderRecipe | None:
-        """The recipe of an autoencoder or a control, None for a classifier."""
+        """The recipe of an autoencoder or a baseline, None for a classifier."""
         recipe = self.manifest.recipe
         return recipe if isinstance(recipe, AutoencoderRecipe) else None
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from advae.checks import NOT_VALID
 from advae.records import unite_eps
 from advae.report.analysis.eps_selection import DRAWN_EPS, MANY_EPS, SHOWN_EPS, list_eps, select_eps
-from advae.report.data.contents import Comparison, Pipeline, Row
+from advae.report.data.contents import AttackedPipeline, Comparison, Row
 from advae.report.data.runs import Measured, Rate, Run
 from advae.report.drawing.axes import Axis, make_axis, write_percent
 from advae.report.drawing.charts import (
@@ -101,7 +101,7 @@ def draw_targeted(comparison: Comparison) -> Iterator[Drawing]:
         yield _draw_whole(pipeline, f"targeted attacks, threat model {threat}", _trace_targeted(rows))
 
 
-def _group_by_attack(comparison: Comparison) -> Iterator[tuple[Pipeline, str, list[Row]]]:
+def _group_by_attack(comparison: Comparison) -> Iterator[tuple[AttackedPipeline, str, list[Row]]]:
     for pipeline in comparison.pipelines:
         groups: dict[str, list[Row]] = {}
         for row in pipeline.rows:
@@ -109,7 +109,7 @@ def _group_by_attack(comparison: Comparison) -> Iterator[tuple[Pipeline, str, li
         yield from ((pipeline, attack, rows) for attack, rows in groups.items())
 
 
-def _group_targeted(comparison: Comparison) -> Iterator[tuple[Pipeline, str, list[Row]]]:
+def _group_targeted(comparison: Comparison) -> Iterator[tuple[AttackedPipeline, str, list[Row]]]:
     """Yield the rows of several targeted attacks under one threat model; of one alone there is nothing to compare."""
     for pipeline in comparison.pipelines:
         groups: dict[str, list[Row]] = {}
@@ -164,7 +164,7 @@ def _name_side(run: Run) -> str:
 # ---------------------------------------------------------------- drawing
 
 
-def _draw_whole(pipeline: Pipeline, attack: str, curves: list[Curve]) -> Drawing:
+def _draw_whole(pipeline: AttackedPipeline, attack: str, curves: list[Curve]) -> Drawing:
     """Return the curves on the scale of all accuracies, with what guessing would reach."""
     reach, share = _find_reach(curves), 1 / len(pipeline.first.recipe.dataset.classes)
     chance = Line(f"chance ({share:.0%})", [(0.0, share), (reach, share)], Style(GREY, dashes="10 4"))
@@ -172,7 +172,7 @@ def _draw_whole(pipeline: Pipeline, attack: str, curves: list[Curve]) -> Drawing
     return _finish(pipeline, "Accuracy against eps", attack, curves, _lay_out(reach, y, curves, chance))
 
 
-def _draw_detail(pipeline: Pipeline, attack: str, curves: list[Curve]) -> Iterator[Drawing]:
+def _draw_detail(pipeline: AttackedPipeline, attack: str, curves: list[Curve]) -> Iterator[Drawing]:
     """Yield the curves with an autoencoder on a scale of their own; nothing where they fill the whole one anyway."""
     defended = [curve for curve in curves if curve.run.defended]
     rates = [rate for curve in defended for rate in curve.rates]
@@ -209,7 +209,7 @@ def _draw_curve(curve: Curve, *, marked: bool) -> Line:
     return Line(label, points, style, [(rate.low, rate.high) for rate in rates], every)
 
 
-def _finish(pipeline: Pipeline, what: str, attack: str, curves: list[Curve], chart: Chart) -> Drawing:
+def _finish(pipeline: AttackedPipeline, what: str, attack: str, curves: list[Curve], chart: Chart) -> Drawing:
     name = name_pipeline(pipeline.first)
     every = [*unite_eps(point.eps for curve in curves for point in curve.points).values()]
     fewer = max((len(curve.points) for curve in curves), default=0) > MANY_EPS

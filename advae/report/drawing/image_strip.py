@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from advae.report.analysis.confusion import MANY_CLASSES, SHOWN
+from advae.report.analysis.confusion import MANY_CLASSES, MOST_SHOWN
 from advae.report.data.contents import Comparison
 from advae.report.data.runs import Run
 from advae.report.drawing.figure import Drawing
@@ -59,16 +59,16 @@ def _draw_strip(run: Run, index: int) -> Drawing:
     clean = dict(zip(run.outcomes["sample_ids"].tolist(), run.outcomes["clean_predictions"].tolist(), strict=True))
     predicted = samples["predictions"][index].tolist()
     truth = [names[label] for label in samples["labels"].tolist()]
-    verdicts = {
+    results = {
         "predicted, clean": _judge(names, samples["labels"], [clean.get(id_) for id_ in samples["ids"].tolist()]),
         "predicted, attacked": _judge(names, samples["labels"], predicted),
     }
     eps = format_eps(run.recipe.eps[index])
     label = f"Test images before and after the attack at eps {eps}, with true and predicted classes"
     rows = _build_rows(samples, run.recipe.dataset.side, index)
-    markup = render_template("strip.html.j2", rows=rows, truth=truth, verdicts=verdicts, label=label)
+    markup = render_template("strip.html.j2", rows=rows, truth=truth, predictions=results, label=label)
     many = len(samples["ids"]) < len(run.samples["ids"])
-    whose = f"the first {SHOWN} of {len(names)} classes" if many else "each class"
+    whose = f"the first {MOST_SHOWN} of {len(names)} classes" if many else "each class"
     caption = f"First test image of {whose} at eps {eps}. {describe_run(run)}. A cross marks a wrong prediction."
     return Drawing(run.id, markup, label, caption)
 
@@ -85,7 +85,7 @@ def _select_samples(run: Run) -> Arrays:
         return run.samples
     # Of what an attack made, the first axis is that of the eps.
     attacked = ("x_adv", "seen", "predictions")
-    return {name: x[:, :SHOWN] if name in attacked else x[:SHOWN] for name, x in run.samples.items()}
+    return {name: x[:, :MOST_SHOWN] if name in attacked else x[:MOST_SHOWN] for name, x in run.samples.items()}
 
 
 def _build_rows(samples: Arrays, side: int, index: int) -> list[Tiles]:

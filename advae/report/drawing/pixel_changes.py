@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from advae.attacks import TARGETS_FROM
-from advae.report.data.contents import Comparison, Pipeline, Row
+from advae.report.data.contents import AttackedPipeline, Comparison, Row
 from advae.report.data.runs import Measured, Run
 from advae.report.drawing.axes import make_axis
 from advae.report.drawing.charts import (
@@ -51,7 +51,7 @@ def draw_changes(comparison: Comparison) -> Iterator[Drawing]:
             yield _draw_row(row)
 
 
-def _choose_rows(pipeline: Pipeline) -> list[Row]:
+def _choose_rows(pipeline: AttackedPipeline) -> list[Row]:
     """Return a row of each threat model, with and without clipping: that of the largest eps."""
     chosen: dict[tuple[str, bool], Row] = {}
     for row in pipeline.rows:

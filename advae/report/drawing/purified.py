@@ -39,8 +39,8 @@ def list_places(comparison: Comparison, network: Network) -> list[str]:
 def describe_purifier(network: Network) -> str:
     """Return a caption's sentence: which autoencoder, of which dataset and seed, and the id to find it by."""
     recipe = network.manifest.recipe
-    control = network.purifier is not None and network.purifier.is_baseline
-    what = f"{'control' if control else 'autoencoder'} ({name_purifier(network)}) of {network.dataset}"
+    baseline = network.purifier is not None and network.purifier.is_baseline
+    what = f"{'baseline' if baseline else 'autoencoder'} ({name_purifier(network)}) of {network.dataset}"
     mark = mark_imported(network.manifest.imported)
     return f"{what}, seed {recipe.seed}, {network.id}{mark}; nothing was attacked"
 
@@ -56,5 +56,5 @@ def _draw_network(network: Network, views: Arrays) -> tuple[str, str, str]:
     ]
     truth = [dataset.classes[label] for label in views["labels"].tolist()]
     label = f"Test images beside their purified selves, {network.id}"
-    markup = render_template("strip.html.j2", rows=rows, truth=truth, verdicts={}, label=label)
+    markup = render_template("strip.html.j2", rows=rows, truth=truth, predictions={}, label=label)
     return markup, label, f"The first {len(x)} test images, and what is left of them: {describe_purifier(network)}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from advae.report.analysis.confusion import MANY_CLASSES
-from advae.report.data.contents import Comparison, Pipeline
+from advae.report.data.contents import AttackedPipeline, Comparison
 from advae.report.data.runs import Run
 from advae.report.drawing.figure import Drawing
 from advae.report.drawing.image_strip import find_largest
@@ -41,7 +41,7 @@ def find_targets(run: Run) -> tuple[int, ...] | None:
     return targets if targets and len(targets) == len(run.recipe.dataset.classes) else None
 
 
-def _draw_runs(pipeline: Pipeline, threat: str, runs: list[Run]) -> Drawing:
+def _draw_runs(pipeline: AttackedPipeline, threat: str, runs: list[Run]) -> Drawing:
     names = pipeline.first.recipe.dataset.classes
     rows = [(name_attack(run), [_name_target(names, target) for target in find_targets(run) or ()]) for run in runs]
     name = name_pipeline(pipeline.first)

@@ -13,7 +13,7 @@ from advae.report.wording import NOT_RUN, format_eps, format_p, format_rate, for
 
 
 @dataclass(frozen=True)
-class Column:
+class AccuracyColumn:
     """A column of the accuracy table. text: for people; value: what it sorts by, None where there is no number."""
 
     title: str
@@ -48,47 +48,47 @@ def _write_p(row: Row) -> str:
     return NOT_RUN if row.defended and row.undefended is None else format_p(row.p_value)
 
 
-def _name_column(title: str, read: Callable[[Row], str], explanation: str) -> Column:
-    return Column(title, read, read, explanation)
+def _name_column(title: str, read: Callable[[Row], str], explanation: str) -> AccuracyColumn:
+    return AccuracyColumn(title, read, read, explanation)
 
 
-COLUMNS = (
+ACCURACY_COLUMNS = (
     _name_column("dataset", lambda row: row.run.dataset, "what the images are"),
     _name_column("classifier", lambda row: row.run.classifier_recipe.model, "nn: network; lr: logistic regression"),
     _name_column("autoencoder", lambda row: name_autoencoder(row.run), "kind of the purifier in front"),
     _name_column("attack", lambda row: name_attack(row.run), "method, and the class it aims at"),
     _name_column("threat", lambda row: row.run.recipe.threat, "what the attacker knows: see the threat models"),
-    Column(
+    AccuracyColumn(
         "eps",
         lambda row: format_eps(row.eps, row.recipe.norm),
         lambda row: row.eps,
         "budget in the attack's norm, as a share and of 255",
     ),
-    Column(
+    AccuracyColumn(
         "clean, without",
         lambda row: _write_clean(row.undefended),
         lambda row: _read_clean(row.undefended),
         "accuracy on the unchanged images without the autoencoder, with its 95 % interval",
     ),
-    Column(
+    AccuracyColumn(
         "clean, with",
         lambda row: _write_clean(row.defended),
         lambda row: _read_clean(row.defended),
         "accuracy on the unchanged images behind the autoencoder, with its 95 % interval",
     ),
-    Column(
+    AccuracyColumn(
         "attacked, without",
         lambda row: _write_attacked(row.undefended),
         lambda row: _read_attacked(row.undefended),
         "accuracy under attack without the autoencoder, with its 95 % interval",
     ),
-    Column(
+    AccuracyColumn(
         "attacked, with",
         lambda row: _write_attacked(row.defended),
         lambda row: _read_attacked(row.defended),
         "accuracy under attack behind the autoencoder, with its 95 % interval",
     ),
-    Column(
+    AccuracyColumn(
         "p-value",
         _write_p,
         lambda row: row.p_value,
@@ -96,45 +96,45 @@ COLUMNS = (
         "images; below 0.05 it is no accident",
     ),
     _name_column("notes", lambda row: "; ".join(row.notes) or "none", "what to know before believing the row"),
-    Column(
+    AccuracyColumn(
         "success",
         lambda row: format_share(row.own.result.attack_success_rate),
         lambda row: row.own.result.attack_success_rate,
         "share of the correctly classified samples that the attack turned",
     ),
-    Column(
+    AccuracyColumn(
         "8-bit",
         lambda row: format_share(row.own.result.accuracy_8bit),
         lambda row: row.own.result.accuracy_8bit,
         "accuracy after the attacked images were rounded to 8 bits, as a file would; n/a where it was not measured",
     ),
-    Column(
+    AccuracyColumn(
         "target hit",
         lambda row: format_share(row.own.result.target_hit_rate),
         lambda row: row.own.result.target_hit_rate,
         "share that ended in the class aimed at; n/a for an untargeted attack",
     ),
-    Column(
+    AccuracyColumn(
         "linf max",
         lambda row: f"{row.own.result.linf_max:.3g}",
         lambda row: row.own.result.linf_max,
         "largest change of any pixel, measured on the result",
     ),
-    Column(
+    AccuracyColumn(
         "zero gradients",
         lambda row: format_share(row.own.result.zero_gradient_fraction),
         lambda row: row.own.result.zero_gradient_fraction,
         "share of samples whose first gradient is zero or not finite",
     ),
-    Column("n", lambda row: row.run.size, lambda row: row.run.metrics.n, "number of test images"),
+    AccuracyColumn("n", lambda row: row.run.size, lambda row: row.run.metrics.n, "number of test images"),
     _name_column("run", lambda row: row.run.id, "the id that `advae registry show` takes"),
 )
 
 
 def tabulate_accuracy(comparison: Comparison) -> Grid:
     """Return the accuracy table: one row for each run and eps shown that is not merely the counterpart of another."""
-    rows = (tuple(column.read(row) for column in COLUMNS) for row in select_rows(comparison))
-    return Grid("Accuracy table", tuple(column.title for column in COLUMNS), tuple(rows))
+    rows = (tuple(column.read(row) for column in ACCURACY_COLUMNS) for row in select_rows(comparison))
+    return Grid("Accuracy table", tuple(column.title for column in ACCURACY_COLUMNS), tuple(rows))
 
 
 def select_rows(comparison: Comparison) -> list[Row]:

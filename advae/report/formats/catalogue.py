@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from advae.report.analysis.activations import SOFTPLUS, tabulate_activations
-from advae.report.analysis.baseline_comparison import Contest, find_contests, tabulate_contest
-from advae.report.analysis.check_results import describe_place, summarize_verdicts, tabulate_stored, tabulate_verdicts
-from advae.report.analysis.confusion import SHOWN, Scores, select_shown, tabulate_matrix, tabulate_report
+from advae.report.analysis.baseline_comparison import BaselineComparison, find_baseline_comparisons, tabulate_baselines
+from advae.report.analysis.check_results import describe_place, summarize_checks, tabulate_checks, tabulate_stored
+from advae.report.analysis.confusion import MOST_SHOWN, Scores, select_shown, tabulate_matrix, tabulate_report
 from advae.report.analysis.seed_spread import find_spreads, tabulate_spreads
 from advae.report.analysis.tables import Findings, Line, Table
-from advae.report.analysis.threat_comparison import tabulate_ladder
+from advae.report.analysis.threat_comparison import tabulate_threats
 from advae.report.data.runs import Run
 from advae.report.data.word_tables import Cell, Grid, Part
 from advae.report.formats.accuracy_table import explain_rows, tabulate_accuracy
@@ -45,16 +45,16 @@ def _tabulate_activations(findings: Findings) -> Iterator[Part]:
 
 
 def _tabulate_controls(findings: Findings) -> Iterator[Part]:
-    for contest in find_contests(findings.comparison):
-        grid = tabulate_contest(contest) if contest.matches else Grid(contest.name, (), ())
+    for compared in find_baseline_comparisons(findings.comparison):
+        grid = tabulate_baselines(compared) if compared.matches else Grid(compared.name, (), ())
         aside = " ".join(
-            filter(None, (explain_rows(findings.comparison, "report-controls.csv"), _tell_missing(contest)))
+            filter(None, (explain_rows(findings.comparison, "report-baselines.csv"), _tell_missing(compared)))
         )
-        yield Part(grid, {}, contest.name, aside, contest.command or "")
+        yield Part(grid, {}, compared.name, aside, compared.command or "")
 
 
-def _tell_missing(contest: Contest) -> str:
-    return f"{NOT_RUN}: {', '.join(contest.missing)}; the command below runs them." if contest.missing else ""
+def _tell_missing(compared: BaselineComparison) -> str:
+    return f"{NOT_RUN}: {', '.join(compared.missing)}; the command below runs them." if compared.missing else ""
 
 
 def _tabulate_seeds(findings: Findings) -> Iterator[Part]:
@@ -66,24 +66,24 @@ def _tabulate_seeds(findings: Findings) -> Iterator[Part]:
 def _tabulate_ladders(findings: Findings) -> Iterator[Part]:
     aside = explain_rows(findings.comparison, "report-ladder.csv")
     for pipeline in findings.comparison.pipelines:
-        yield Part(tabulate_ladder(pipeline), {"classifier_id": pipeline.id}, LADDER, aside)
+        yield Part(tabulate_threats(pipeline), {"classifier_id": pipeline.id}, THREATS_HEADING, aside)
 
 
 def _tabulate_verdicts(findings: Findings) -> Iterator[Part]:
     for pipeline in findings.comparison.pipelines:
         keys: dict[str, object] = {"classifier_id": pipeline.id}
-        for panel in pipeline.panels:
+        for panel in pipeline.checked:
             subject = f"On the strongest adaptive attack: {describe_place(panel.subject)}."
-            heading = f"{VERDICTS} {summarize_verdicts(panel.verdicts)}"
-            yield Part(tabulate_verdicts(f"Verdicts on {pipeline.id}", panel.verdicts), keys, heading, subject)
-        if not pipeline.panels:
-            heading = f"{VERDICTS} {summarize_verdicts(pipeline.verdicts)}"
-            yield Part(tabulate_verdicts(f"Verdicts on {pipeline.id}", pipeline.verdicts), keys, heading)
+            heading = f"{CHECKS_HEADING} {summarize_checks(panel.checks)}"
+            yield Part(tabulate_checks(f"Verdicts on {pipeline.id}", panel.checks), keys, heading, subject)
+        if not pipeline.checked:
+            heading = f"{CHECKS_HEADING} {summarize_checks(pipeline.checks)}"
+            yield Part(tabulate_checks(f"Verdicts on {pipeline.id}", pipeline.checks), keys, heading)
 
 
 def _tabulate_stored(findings: Findings) -> Iterator[Part]:
     for run in findings.comparison.runs:
-        yield Part(tabulate_stored(run), {"run": run.id}, STORED)
+        yield Part(tabulate_stored(run), {"run": run.id}, RUN_CHECKS_HEADING)
 
 
 def _tabulate_scores(
@@ -102,24 +102,24 @@ def _tabulate_scores(
 
 
 ACCURACY = "accuracy"
-HEADLINES = (
+HEADLINES_EXPLAINED = (
     "Oblivious: an attacker who does not know of the defence. Adaptive: one who knows all of it. The illusion gap is "
     "what the first leaves more than the second. Pipelines of one dataset and kind of classifier are shown at the same "
     "eps, on the same images, as far as they were attacked there and no other attack leaves clearly less; any other "
     "number names its attack."
 )
-LADDER = "What each attacker leaves"
-VERDICTS = "Can it be believed?"
-STORED = "What this run says of itself"
+THREATS_HEADING = "What each attacker leaves"
+CHECKS_HEADING = "Can it be believed?"
+RUN_CHECKS_HEADING = "What this run says of itself"
 MATRIX = "Confusion matrix. Rows: true class. Columns: predicted class."
 REPORT = "Classification report."
-LARGE_MATRIX = f"The {SHOWN} most frequent mistakes; report-matrices.csv and report.json have all."
-LARGE_REPORT = f"The {SHOWN} classes with the lowest F1; report-scores.csv and report.json have all."
+LARGE_MATRIX = f"The {MOST_SHOWN} most frequent mistakes; report-matrices.csv and report.json have all."
+LARGE_REPORT = f"The {MOST_SHOWN} classes with the lowest F1; report-scores.csv and report.json have all."
 
 TABLES: dict[str, Table] = {
     "headlines": Table(
         "What each pipeline keeps",
-        HEADLINES,
+        HEADLINES_EXPLAINED,
         "report",
         _tabulate_headlines,
         None,
@@ -145,7 +145,7 @@ TABLES: dict[str, Table] = {
         flatten=list_accuracy_lines,
         marks=("run", "classifier_id", "threat", "eps"),
     ),
-    "controls": Table(
+    "baselines": Table(
         "How much of the benefit is blur?",
         BENEFIT,
         "report",
@@ -165,7 +165,7 @@ TABLES: dict[str, Table] = {
         marks=("pipeline", "seeds", "runs"),
     ),
     "ladder": Table(
-        LADDER,
+        THREATS_HEADING,
         "What the strongest valid attack of each threat model leaves at each eps, the weakest attacker first.",
         "pipeline",
         _tabulate_ladders,
@@ -174,7 +174,7 @@ TABLES: dict[str, Table] = {
         marks=("classifier_id", "run", "threat"),
     ),
     "verdicts": Table(
-        VERDICTS,
+        CHECKS_HEADING,
         "Every check, on what the strongest adaptive attack leaves, compared with the other runs.",
         "pipeline",
         _tabulate_verdicts,
@@ -183,7 +183,7 @@ TABLES: dict[str, Table] = {
         marks=("classifier_id", "run", "check", "status"),
     ),
     "stored-verdicts": Table(
-        STORED,
+        RUN_CHECKS_HEADING,
         "The checks that one run can answer alone, as they were stored with it.",
         "run",
         _tabulate_stored,

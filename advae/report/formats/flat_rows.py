@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Iterator
 
 from advae.models.baselines import BASELINES
 from advae.records import CheckResult, Status
-from advae.report.analysis.baseline_comparison import Contest, Match, find_contests
-from advae.report.analysis.check_results import count_elsewhere, count_verdicts, describe_verdict, summarize_stored
+from advae.report.analysis.baseline_comparison import BaselineComparison, ComparedAttack, find_baseline_comparisons
+from advae.report.analysis.check_results import count_elsewhere, count_results, describe_check, summarize_stored
 from advae.report.analysis.confusion import name_groups
-from advae.report.analysis.ranking import Standing, find_standings
+from advae.report.analysis.ranking import PipelineSummary, summarize_pipelines
 from advae.report.analysis.seed_spread import find_spreads
 from advae.report.analysis.tables import Findings, Line
-from advae.report.analysis.threat_comparison import build_ladder, describe_absence
-from advae.report.data.contents import Pipeline, Row
+from advae.report.analysis.threat_comparison import compare_threats, describe_absence
+from advae.report.data.contents import AttackedPipeline, Row
 from advae.report.data.runs import Measured
 from advae.report.wording import MEASURED, NOT_RUN, name_attack, name_kind, name_pipeline
 
@@ -92,15 +92,15 @@ def list_accuracy_lines(findings: Findings) -> Iterator[Line]:
 def list_ladder_lines(findings: Findings) -> Iterator[Line]:
     """Yield a line for each pipeline, threat model and budget: the strongest valid attack, or why there is none."""
     for pipeline in findings.comparison.pipelines:
-        for rung in build_ladder(pipeline):
-            for (norm, eps), row in rung.worst.items():
+        for compared in compare_threats(pipeline):
+            for (norm, eps), row in compared.worst.items():
                 own = row.own if row else None
                 yield (
                     _identify(pipeline, own, eps)
                     | {
                         "norm": norm,
-                        "threat": rung.threat,
-                        "status": MEASURED if row else describe_absence(rung, (norm, eps)),
+                        "threat": compared.threat,
+                        "status": MEASURED if row else describe_absence(compared, (norm, eps)),
                         "method": own.run.recipe.method if own else NOT_RUN,
                         "attack": name_attack(own.run) if own else NOT_RUN,
                     }
@@ -108,7 +108,7 @@ def list_ladder_lines(findings: Findings) -> Iterator[Line]:
                 )
 
 
-def _identify(pipeline: Pipeline, side: Measured | None, eps: object) -> Line:
+def _identify(pipeline: AttackedPipeline, side: Measured | None, eps: object) -> Line:
     return {
         "classifier_id": pipeline.id,
         "run": side.run.id if side else NOT_RUN,
@@ -120,10 +120,10 @@ def _identify(pipeline: Pipeline, side: Measured | None, eps: object) -> Line:
 def list_verdict_lines(findings: Findings) -> Iterator[Line]:
     """Yield a line for each pipeline, norm and check, with the run and eps that the verdict is about."""
     for pipeline in findings.comparison.pipelines:
-        for panel in pipeline.panels:
-            yield from _list_verdicts(_identify(pipeline, panel.subject.own, panel.subject.eps), panel.verdicts)
-        if not pipeline.panels:
-            yield from _list_verdicts(_identify(pipeline, None, NOT_RUN), pipeline.verdicts)
+        for panel in pipeline.checked:
+            yield from _list_verdicts(_identify(pipeline, panel.subject.own, panel.subject.eps), panel.checks)
+        if not pipeline.checked:
+            yield from _list_verdicts(_identify(pipeline, None, NOT_RUN), pipeline.checks)
 
 
 def list_stored_lines(findings: Findings) -> Iterator[Line]:
@@ -133,9 +133,9 @@ def list_stored_lines(findings: Findings) -> Iterator[Line]:
         yield from _list_verdicts(about, run.metrics.verdicts)
 
 
-def _list_verdicts(about: Line, verdicts: Iterable[CheckResult]) -> Iterator[Line]:
-    for verdict in verdicts:
-        yield about | describe_verdict(verdict) | verdict.model_dump(mode="json")
+def _list_verdicts(about: Line, results: Iterable[CheckResult]) -> Iterator[Line]:
+    for verdict in results:
+        yield about | describe_check(verdict) | verdict.model_dump(mode="json")
 
 
 # ---------------------------------------------------------------- pipelines beside each other
@@ -143,28 +143,28 @@ def _list_verdicts(about: Line, verdicts: Iterable[CheckResult]) -> Iterator[Lin
 
 def list_control_lines(findings: Findings) -> Iterator[Line]:
     """Yield a line for each attack that is compared and each purifier, and for none; what it brings is ``benefit``."""
-    for contest in find_contests(findings.comparison):
-        for match in contest.matches:
-            yield from _list_match(contest, match)
+    for compared in find_baseline_comparisons(findings.comparison):
+        for match in compared.matches:
+            yield from _list_match(compared, match)
 
 
-def _list_match(contest: Contest, match: Match) -> Iterator[Line]:
+def _list_match(compared: BaselineComparison, match: ComparedAttack) -> Iterator[Line]:
     yield _describe_purified(match, "none", "without", match.without, NOT_RUN, None)
-    yield from (_describe_pipeline(match, "control", pipeline) for pipeline in contest.controls)
+    yield from (_describe_pipeline(match, "baseline", pipeline) for pipeline in compared.baselines)
     for kind in BASELINES:
-        if not contest.list_controls(kind):
-            yield _describe_purified(match, kind, "control", None, NOT_RUN, NOT_RUN)
-    yield from (_describe_pipeline(match, "autoencoder", pipeline) for pipeline in contest.autoencoders)
+        if not compared.list_baselines(kind):
+            yield _describe_purified(match, kind, "baseline", None, NOT_RUN, NOT_RUN)
+    yield from (_describe_pipeline(match, "autoencoder", pipeline) for pipeline in compared.autoencoders)
 
 
-def _describe_pipeline(match: Match, role: str, pipeline: Pipeline) -> Line:
+def _describe_pipeline(match: ComparedAttack, role: str, pipeline: AttackedPipeline) -> Line:
     row, kind = match.rows.get(pipeline.id), pipeline.first.autoencoder_type
     benefit = match.weigh(row) if row and match.without else NOT_RUN
     return _describe_purified(match, kind, role, row.own if row else None, pipeline.id, benefit)
 
 
 def _describe_purified(
-    match: Match, kind: str, role: str, side: Measured | None, classifier_id: str, benefit: object
+    match: ComparedAttack, kind: str, role: str, side: Measured | None, classifier_id: str, benefit: object
 ) -> Line:
     run, attacked = match.first.run, side.attacked if side else None
     return {
@@ -209,10 +209,10 @@ def list_seed_lines(findings: Findings) -> Iterator[Line]:
 
 def list_headline_lines(findings: Findings) -> Iterator[Line]:
     """Yield a line for each pipeline: where it stands beside the others."""
-    for standing in find_standings(findings.comparison):
-        run, row = standing.pipeline.first, standing.row
+    for summary in summarize_pipelines(findings.comparison):
+        run, row = summary.pipeline.first, summary.row
         yield {
-            "classifier_id": standing.pipeline.id,
+            "classifier_id": summary.pipeline.id,
             "dataset": run.dataset,
             "classifier": run.classifier_recipe.model,
             "autoencoder": run.autoencoder_type,
@@ -221,15 +221,15 @@ def list_headline_lines(findings: Findings) -> Iterator[Line]:
             "eps": row.eps if row else None,
             "norm": row.run.recipe.norm if row else None,
             "n": row.run.metrics.n if row else None,
-            "clean_accuracy": standing.clean.value,
-            **_describe_threat("oblivious", standing.oblivious, NOT_RUN if standing.defended else None),
-            **_describe_threat("adaptive", standing.adaptive, NOT_RUN),
-            "illusion_gap": (NOT_RUN if standing.gap is None else standing.gap) if standing.defended else None,
-            "sound": standing.sound,
-            "collapsed": standing.collapsed,
-            **{status.lower().replace(" ", "_"): count for status, count in _count(standing).items()},
-            "fail_on_other_runs": sum(count_elsewhere([standing.pipeline]).values()),
-            "imported": " ".join(standing.imported) or None,
+            "clean_accuracy": summary.clean.value,
+            **_describe_threat("oblivious", summary.oblivious, NOT_RUN if summary.defended else None),
+            **_describe_threat("adaptive", summary.adaptive, NOT_RUN),
+            "illusion_gap": (NOT_RUN if summary.gap is None else summary.gap) if summary.defended else None,
+            "sound": summary.reliable,
+            "collapsed": summary.collapsed,
+            **{status.lower().replace(" ", "_"): count for status, count in _count(summary).items()},
+            "fail_on_other_runs": sum(count_elsewhere([summary.pipeline]).values()),
+            "imported": " ".join(summary.imported) or None,
         }
 
 
@@ -242,8 +242,8 @@ def _describe_threat(threat: str, row: Row | None, absent: str | None) -> Line:
     return dict(zip((threat, *(f"{threat}_{what}" for what in THREAT_COLUMNS)), cells, strict=True))
 
 
-def _count(standing: Standing) -> dict[Status, int]:
-    return count_verdicts(standing.verdicts)
+def _count(summary: PipelineSummary) -> dict[Status, int]:
+    return count_results(summary.checks)
 
 
 # ---------------------------------------------------------------- predictions by class

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from advae.report.analysis.check_results import count_verdicts, summarize_verdicts
-from advae.report.analysis.ranking import Standing, find_standings
+from advae.report.analysis.check_results import count_results, summarize_checks
+from advae.report.analysis.ranking import PipelineSummary, summarize_pipelines
 from advae.report.data.contents import Comparison, Row, Terms
 from advae.report.data.word_tables import Cell, Grid, show_rate
 from advae.report.wording import NOT_APPLICABLE, NOT_RUN, describe_terms, format_budget, name_attack
 
-TITLES = (
+HEADLINE_TITLES = (
     "dataset",
     "classifier",
     "autoencoder",
@@ -25,30 +25,30 @@ TITLES = (
 
 
 def tabulate_headlines(comparison: Comparison) -> Grid:
-    """Return a row for each pipeline: what it keeps clean, against attackers of two kinds, and its verdicts.
+    """Return a row for each pipeline: what it keeps clean, against attackers of two kinds, and its results.
 
     Pipelines of one dataset and kind of classifier stand on the same eps and samples as far as they were run there and
     no other attack leaves clearly less; any other number names its attack. Behind the words of a verdict is the number
     of checks that fail.
     """
-    return Grid("What each pipeline keeps", TITLES, tuple(_write_row(one) for one in find_standings(comparison)))
+    return Grid("What each pipeline keeps", HEADLINE_TITLES, tuple(map(_write_row, summarize_pipelines(comparison))))
 
 
-def _write_row(standing: Standing) -> tuple[str, ...]:
-    run, row, nothing = standing.pipeline.first, standing.row, Cell(NOT_APPLICABLE, None)
+def _write_row(summary: PipelineSummary) -> tuple[str, ...]:
+    run, row, nothing = summary.pipeline.first, summary.row, Cell(NOT_APPLICABLE, None)
     return (
         run.dataset,
         run.classifier_recipe.model,
-        standing.name,
+        summary.name,
         Cell(format_budget(row.eps, row.run.recipe.norm), row.eps) if row else nothing,
         Cell(row.run.size, row.run.metrics.n) if row else nothing,
         name_attack(row.run) if row else nothing,
-        show_rate(standing.clean),
-        _write_oblivious(standing),
-        _write_adaptive(standing),
-        _write_gap(standing),
-        Cell(summarize_verdicts(standing.verdicts), count_verdicts(standing.verdicts)["FAIL"]),
-        standing.pipeline.id,
+        show_rate(summary.clean),
+        _write_oblivious(summary),
+        _write_adaptive(summary),
+        _write_gap(summary),
+        Cell(summarize_checks(summary.checks), count_results(summary.checks)["FAIL"]),
+        summary.pipeline.id,
     )
 
 
@@ -60,24 +60,24 @@ def _write_attacked(row: Row | None, terms: Terms | None) -> Cell:
     return cell if terms in (None, row.terms) else Cell(f"{cell} {describe_terms(row.run, row.eps)}", cell.value)
 
 
-def _write_oblivious(standing: Standing) -> Cell:
-    if not standing.defended:
+def _write_oblivious(summary: PipelineSummary) -> Cell:
+    if not summary.defended:
         return Cell(NOT_APPLICABLE, None)
-    return _write_attacked(standing.oblivious, standing.terms)
+    return _write_attacked(summary.oblivious, summary.terms)
 
 
-def _write_adaptive(standing: Standing) -> Cell:
+def _write_adaptive(summary: PipelineSummary) -> Cell:
     """Return the number with what is wrong with it: it must not be copied without."""
-    cell = _write_attacked(standing.adaptive, standing.shared)
-    if standing.adaptive is None or standing.sound:
+    cell = _write_attacked(summary.adaptive, summary.shared)
+    if summary.adaptive is None or summary.reliable:
         return cell
-    return Cell(f"{cell}, {'not to be believed' if standing.failures else 'not established'}", cell.value)
+    return Cell(f"{cell}, {'not to be believed' if summary.failures else 'not established'}", cell.value)
 
 
-def _write_gap(standing: Standing) -> Cell:
-    if not standing.defended:
+def _write_gap(summary: PipelineSummary) -> Cell:
+    if not summary.defended:
         return Cell(NOT_APPLICABLE, None)
-    if standing.gap is None:
+    if summary.gap is None:
         return Cell(NOT_RUN, None)
-    size = f"{100 * standing.gap:.1f}".replace("-", "\N{MINUS SIGN}")
-    return Cell(f"{size} points", standing.gap)
+    size = f"{100 * summary.gap:.1f}".replace("-", "\N{MINUS SIGN}")
+    return Cell(f"{size} points", summary.gap)

@@ -8,17 +8,17 @@ from typing import Any
 
 from advae.models.baselines import BASELINES
 from advae.records import CheckResult, Record, RunRecipe
-from advae.report.analysis.baseline_comparison import Contest, Match, find_contests
-from advae.report.analysis.check_results import count_verdicts, describe_verdict, list_all_failures
+from advae.report.analysis.baseline_comparison import BaselineComparison, ComparedAttack, find_baseline_comparisons
+from advae.report.analysis.check_results import count_results, describe_check, list_all_failures
 from advae.report.analysis.confusion import Scores
 from advae.report.analysis.eps_selection import MANY_EPS
 from advae.report.analysis.headlines import Headline, write_headlines
 from advae.report.analysis.illusion_gap import Gap, find_gaps, suggest_gap
-from advae.report.analysis.seed_spread import Spread, find_spreads
+from advae.report.analysis.seed_spread import SeedSpread, find_spreads
 from advae.report.analysis.tables import Findings, NotRun
-from advae.report.analysis.threat_comparison import Rung, build_ladder
+from advae.report.analysis.threat_comparison import ThreatComparison, compare_threats
 from advae.report.data.commands import list_commands
-from advae.report.data.contents import Panel, Pipeline, Row
+from advae.report.data.contents import AttackedPipeline, CheckedRow, Row
 from advae.report.data.runs import Measured, Run
 from advae.report.data.threat_models import ORDER, describe_threat
 from advae.report.data.trained import Network, read_error
@@ -70,7 +70,7 @@ def build_document(findings: Findings) -> Record:
         runs=tuple(_describe_run(run, findings.scores[run.id]) for run in comparison.runs),
         pipelines=tuple(map(_describe_pipeline, comparison.pipelines)),
         failures=tuple(FailureEntry(**vars(failure)) for failure in list_all_failures(comparison.pipelines)),
-        controls=tuple(map(_describe_contest, find_contests(comparison))),
+        baselines=tuple(map(_describe_contest, find_baseline_comparisons(comparison))),
         seeds=tuple(map(_describe_spread, find_spreads(comparison))),
         networks=tuple(map(_describe_network, comparison.networks)),
         threats={threat: describe_threat(threat) for threat in comparison.threats},
@@ -119,12 +119,12 @@ def _describe_headline(headline: Headline) -> HeadlineEntry:
         by_threat={threat: _describe_worst(pipeline, threat) for threat in threats},
         illusion_gaps=tuple(map(_describe_gap, gaps)),
         illusion_gap_command=suggest_gap(pipeline) if run.defended and not gaps else None,
-        verdicts=count_verdicts(pipeline.verdicts),
+        verdicts=count_results(pipeline.checks),
         imported=headline.noted.run.imported,
     )
 
 
-def _describe_worst(pipeline: Pipeline, threat: str) -> MeasuredSide | NotRun:
+def _describe_worst(pipeline: AttackedPipeline, threat: str) -> MeasuredSide | NotRun:
     row = pipeline.subject if threat == "adaptive" else pipeline.find_strongest([threat])
     return _describe_side(row.own if row else None)
 
@@ -141,55 +141,55 @@ def _describe_gap(gap: Gap) -> GapEntry:
     )
 
 
-def _describe_pipeline(pipeline: Pipeline) -> PipelineEntry:
+def _describe_pipeline(pipeline: AttackedPipeline) -> PipelineEntry:
     run, subject = pipeline.first, pipeline.subject
     return PipelineEntry(
         classifier=run.classifier.id,
         autoencoder=run.autoencoder.id if run.autoencoder else None,
         name=name_pipeline(run),
         subject=Subject(run=subject.run.id, eps=subject.eps) if subject else NotRun(),
-        verdicts=tuple(map(_describe_verdict, pipeline.verdicts)),
-        other_norms=tuple(map(_describe_panel, pipeline.others)),
-        ladder=tuple(map(_describe_rung, build_ladder(pipeline))),
+        verdicts=tuple(map(_describe_verdict, pipeline.checks)),
+        other_norms=tuple(map(_describe_panel, pipeline.other_norms)),
+        ladder=tuple(map(_describe_rung, compare_threats(pipeline))),
     )
 
 
-def _describe_panel(panel: Panel) -> OtherNorm:
+def _describe_panel(panel: CheckedRow) -> OtherNorm:
     subject = Subject(run=panel.subject.id, eps=panel.subject.eps)
-    verdicts = tuple(map(_describe_verdict, panel.verdicts))
-    return OtherNorm(norm=panel.subject.recipe.norm, subject=subject, verdicts=verdicts)
+    results = tuple(map(_describe_verdict, panel.checks))
+    return OtherNorm(norm=panel.subject.recipe.norm, subject=subject, verdicts=results)
 
 
 def _describe_verdict(verdict: CheckResult) -> JudgedVerdict:
-    return JudgedVerdict(**describe_verdict(verdict), **verdict.model_dump())
+    return JudgedVerdict(**describe_check(verdict), **verdict.model_dump())
 
 
-def _describe_rung(rung: Rung) -> RungEntry:
+def _describe_rung(compared: ThreatComparison) -> RungEntry:
     worst = (
         MeasuredBudget(norm=norm, **_list_facts(row.own)) if row else MissingBudget(norm=norm, eps=eps)
-        for (norm, eps), row in rung.worst.items()
+        for (norm, eps), row in compared.worst.items()
     )
-    return RungEntry(threat=rung.threat, worst=tuple(worst))
+    return RungEntry(threat=compared.threat, worst=tuple(worst))
 
 
 # ---------------------------------------------------------------- pipelines beside each other
 
 
-def _describe_contest(contest: Contest) -> ContestEntry:
-    run = contest.autoencoders[0].first
+def _describe_contest(compared: BaselineComparison) -> ContestEntry:
+    run = compared.autoencoders[0].first
     return ContestEntry(
         dataset=run.dataset,
         classifier=run.classifier_recipe.model,
-        missing=contest.missing,
-        command=contest.command,
-        matches=tuple(_describe_match(contest, match) for match in contest.matches),
+        missing=compared.missing,
+        command=compared.command,
+        matches=tuple(_describe_match(compared, match) for match in compared.matches),
     )
 
 
-def _describe_match(contest: Contest, match: Match) -> MatchEntry:
+def _describe_match(compared: BaselineComparison, match: ComparedAttack) -> MatchEntry:
     recipe = match.first.run.recipe
-    controls = [_describe_purified(match, pipeline) for pipeline in contest.controls]
-    absent = (MissingPurified(type=kind) for kind in BASELINES if not contest.list_controls(kind))
+    baselines = [_describe_purified(match, pipeline) for pipeline in compared.baselines]
+    absent = (MissingPurified(type=kind) for kind in BASELINES if not compared.list_baselines(kind))
     return MatchEntry(
         method=recipe.method,
         threat=recipe.threat,
@@ -197,12 +197,12 @@ def _describe_match(contest: Contest, match: Match) -> MatchEntry:
         eps=match.first.eps,
         n=match.first.run.metrics.n,
         without=match.without.result.accuracy if match.without else NotRun(),
-        controls=(*controls, *absent),
-        autoencoders=tuple(_describe_purified(match, pipeline) for pipeline in contest.autoencoders),
+        baselines=(*baselines, *absent),
+        autoencoders=tuple(_describe_purified(match, pipeline) for pipeline in compared.autoencoders),
     )
 
 
-def _describe_purified(match: Match, pipeline: Pipeline) -> Purified | MissingPurified:
+def _describe_purified(match: ComparedAttack, pipeline: AttackedPipeline) -> Purified | MissingPurified:
     row, kind = match.rows.get(pipeline.id), pipeline.first.autoencoder_type
     if row is None:
         return MissingPurified(type=kind, classifier_id=pipeline.id)
@@ -210,7 +210,7 @@ def _describe_purified(match: Match, pipeline: Pipeline) -> Purified | MissingPu
     return Purified(type=kind, classifier_id=pipeline.id, run=row.run.id, accuracy=accuracy, benefit=match.weigh(row))
 
 
-def _describe_spread(spread: Spread) -> SpreadEntry:
+def _describe_spread(spread: SeedSpread) -> SpreadEntry:
     run, values = spread.first.run, spread.accuracies
     return SpreadEntry(
         name=name_kind(run),
@@ -231,7 +231,7 @@ def _describe_spread(spread: Spread) -> SpreadEntry:
 
 
 def _describe_run(run: Run, scores: Iterable[Scores]) -> RunEntry:
-    # As they are stored, but for verdicts that were made anew.
+    # As they are stored, but for results that were made anew.
     metrics = run.manifest.as_run()[1].model_copy(update={"verdicts": run.metrics.verdicts})
     described = tuple(map(_describe_scores, scores))
     return RunEntry(id=run.id, imported=run.manifest.imported, recipe=run.recipe, metrics=metrics, scores=described)

@@ -123,7 +123,7 @@ class HeadlineEntry(Record):
 
 
 class Subject(Record):
-    """The run and eps that a pipeline's verdicts are about."""
+    """The run and eps that a pipeline's results are about."""
 
     run: str
     eps: float
@@ -161,7 +161,7 @@ class RungEntry(Record):
 
 
 class OtherNorm(Record):
-    """The verdicts on a pipeline in another norm than that of its headline."""
+    """The results on a pipeline in another norm than that of its headline."""
 
     norm: Norm
     subject: Subject
@@ -180,7 +180,7 @@ class FailureEntry(Record):
 
 
 class PipelineEntry(Record):
-    """One classifier with what stands in front of it: its verdicts, and what each attacker leaves."""
+    """One classifier with what stands in front of it: its results, and what each attacker leaves."""
 
     classifier: str
     autoencoder: str | None
@@ -220,12 +220,12 @@ class MatchEntry(Record):
     eps: float
     n: int
     without: ShownShare | NotRun
-    controls: tuple[Purified | MissingPurified, ...]
+    baselines: tuple[Purified | MissingPurified, ...]
     autoencoders: tuple[Purified | MissingPurified, ...]
 
 
 class ContestEntry(Record):
-    """Autoencoders and controls in front of one kind of classifier on one dataset."""
+    """Autoencoders and baselines in front of one kind of classifier on one dataset."""
 
     dataset: str
     classifier: str
@@ -316,7 +316,7 @@ class Document(Record):
     runs: tuple[RunEntry, ...]
     pipelines: tuple[PipelineEntry, ...]
     failures: tuple[FailureEntry, ...]
-    controls: tuple[ContestEntry, ...]
+    baselines: tuple[ContestEntry, ...]
     seeds: tuple[SpreadEntry, ...]
     networks: tuple[NetworkEntry, ...]
     threats: dict[str, str]

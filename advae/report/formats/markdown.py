@@ -20,7 +20,7 @@ from advae.report.formats.catalogue import TABLES, list_tables
 from advae.report.wording import IMPORTED_EXPLAINED, describe_run, name_attack, name_pipeline
 
 MARKS = re.compile(r"([\\`*_\[\]|~#!$])")
-HEADLINES = "What is left under the strongest attack"
+HEADLINE_SECTION = "What is left under the strongest attack"
 AGAIN = "What is already in the registry is not computed again, and the ids stay the same."
 
 
@@ -32,7 +32,7 @@ def render_markdown(findings: Findings) -> str:
         "Every accuracy stands with its Wilson 95 % interval.",
         *([IMPORTED_EXPLAINED] if comparison.imported else []),
     ]
-    blocks += [f"## {HEADLINES}", *map(_write_headline, write_headlines(comparison)), *_write_sections(findings)]
+    blocks += [f"## {HEADLINE_SECTION}", *map(_write_headline, write_headlines(comparison)), *_write_sections(findings)]
     blocks += ["## Threat models: what the attacker knows"]
     blocks += ["\n".join(f"- **{escape(name)}**: {describe_threat(name)}" for name in comparison.threats)]
     blocks += ["## Each pipeline", *_write_pipelines(findings)]
@@ -67,7 +67,7 @@ def _write_commands(comparison: Comparison) -> str:
 
 def _write_sections(findings: Findings) -> Iterator[str]:
     """Yield the tables about the whole report, each under its heading."""
-    written = HEADLINES
+    written = HEADLINE_SECTION
     for table in list_tables(findings.sections).values():
         parts = list(table.tabulate(findings)) if table.about == "report" else []
         if parts and table.heading != written:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from advae.report.analysis.activations import tabulate_activations
-from advae.report.analysis.baseline_comparison import find_contests, tabulate_contest
-from advae.report.analysis.check_results import describe_place, summarize_verdicts, tabulate_stored, tabulate_verdicts
+from advae.report.analysis.baseline_comparison import find_baseline_comparisons, tabulate_baselines
+from advae.report.analysis.check_results import describe_place, summarize_checks, tabulate_checks, tabulate_stored
 from advae.report.analysis.confusion import (
     REPORT_COLUMNS,
     Scores,
@@ -21,20 +21,20 @@ from advae.report.analysis.confusion import (
 from advae.report.analysis.eps_selection import list_eps
 from advae.report.analysis.findings import answer
 from advae.report.analysis.headlines import describe_attack, explain_doubt, write_headline
-from advae.report.analysis.ranking import find_standings
+from advae.report.analysis.ranking import summarize_pipelines
 from advae.report.analysis.seed_spread import find_spreads, tabulate_spreads
 from advae.report.analysis.tables import Findings, Table
-from advae.report.analysis.threat_comparison import tabulate_ladder
+from advae.report.analysis.threat_comparison import tabulate_threats
 from advae.report.data.commands import list_commands
-from advae.report.data.contents import Comparison, Pipeline, Row
+from advae.report.data.contents import AttackedPipeline, Comparison, Row
 from advae.report.data.runs import Run
 from advae.report.data.threat_models import describe_threat
 from advae.report.data.word_tables import Grid, Part, read_value
 from advae.report.drawing.figure import TRAINING
 from advae.report.drawing.figure_table import draw_figures
 from advae.report.drawing.templates import render_template
-from advae.report.formats.accuracy_table import COLUMNS, Column, explain_rows, is_valid, select_rows
-from advae.report.formats.catalogue import HEADLINES, LARGE_MATRIX, LARGE_REPORT
+from advae.report.formats.accuracy_table import ACCURACY_COLUMNS, AccuracyColumn, explain_rows, is_valid, select_rows
+from advae.report.formats.catalogue import HEADLINES_EXPLAINED, LARGE_MATRIX, LARGE_REPORT
 from advae.report.formats.headline_table import tabulate_headlines
 from advae.report.wording import (
     BENEFIT,
@@ -67,14 +67,14 @@ class Branch:
 
     name: str
     branches: tuple[Branch, ...]
-    pipelines: tuple[Pipeline, ...]
+    pipelines: tuple[AttackedPipeline, ...]
 
 
 @dataclass(frozen=True)
-class Cell:
+class ShownCell:
     """A cell of the accuracy table. order: what its column sorts by, empty where there is no number."""
 
-    column: Column
+    column: AccuracyColumn
     text: str
     order: str
 
@@ -88,7 +88,7 @@ class MatrixRow:
 
 
 @dataclass(frozen=True)
-class Panel:
+class ScoresView:
     """A confusion matrix, or of many classes their most frequent mistakes, beside its classification report."""
 
     scores: Scores
@@ -108,13 +108,13 @@ def render_page(findings: Findings) -> str:
         answer=answer(comparison),
         benefit=BENEFIT,
         branches=_branch(comparison.pipelines, (_name_dataset, _name_classifier, name_autoencoder)),
-        columns=COLUMNS,
-        contests=find_contests(comparison),
+        columns=ACCURACY_COLUMNS,
+        baseline_comparisons=find_baseline_comparisons(comparison),
         commands=list_commands(comparison),
         comparison=comparison,
         datasets=sorted({run.dataset for run in comparison.runs}),
         figures=draw_figures(comparison),
-        headlines_explained=HEADLINES,
+        headlines_explained=HEADLINES_EXPLAINED,
         large_matrix=LARGE_MATRIX,
         large_report=LARGE_REPORT,
         imported_explained=IMPORTED_EXPLAINED,
@@ -126,7 +126,7 @@ def render_page(findings: Findings) -> str:
         rows=[(is_valid(row), tuple(_list_cells(row))) for row in select_rows(comparison)],
         rows_explained=explain_rows(comparison, "report.csv"),
         ladder_explained=explain_rows(comparison, "report-ladder.csv"),
-        contests_explained=explain_rows(comparison, "report-controls.csv"),
+        contests_explained=explain_rows(comparison, "report-baselines.csv"),
         spreads_explained=explain_rows(comparison, "report-seeds.csv"),
         spreads=find_spreads(comparison),
         sections=_list_sections(findings),
@@ -146,12 +146,12 @@ def render_page(findings: Findings) -> str:
         name_pipeline=name_pipeline,
         order_cell=_order_cell,
         split_counts=_split_counts,
-        summarize_verdicts=summarize_verdicts,
-        tabulate_contest=tabulate_contest,
-        tabulate_ladder=tabulate_ladder,
+        summarize_checks=summarize_checks,
+        tabulate_baselines=tabulate_baselines,
+        tabulate_threats=tabulate_threats,
         tabulate_spreads=tabulate_spreads,
         tabulate_stored=tabulate_stored,
-        tabulate_verdicts=tabulate_verdicts,
+        tabulate_checks=tabulate_checks,
         write_headline=write_headline,
     )
 
@@ -162,11 +162,11 @@ def _list_sections(findings: Findings) -> list[tuple[str, Table, list[Part]]]:
     return [section for section in parts if section[2]]
 
 
-def _branch(pipelines: Sequence[Pipeline], names: Sequence[Callable[[Run], str]]) -> tuple[Branch, ...]:
+def _branch(pipelines: Sequence[AttackedPipeline], names: Sequence[Callable[[Run], str]]) -> tuple[Branch, ...]:
     """Return the pipelines by their first name, each group by the next, in the order of the report."""
     if not names:
         return ()
-    groups: dict[str, list[Pipeline]] = {}
+    groups: dict[str, list[AttackedPipeline]] = {}
     for pipeline in pipelines:
         groups.setdefault(names[0](pipeline.first), []).append(pipeline)
     return tuple(Branch(name, _branch(group, names[1:]), tuple(group)) for name, group in groups.items())
@@ -182,12 +182,12 @@ def _name_classifier(run: Run) -> str:
 
 def _list_missing(comparison: Comparison) -> list[str]:
     """Return the commands that run what the headline table has as NOT RUN, each once."""
-    commands = (standing.command for standing in find_standings(comparison))
+    commands = (summary.command for summary in summarize_pipelines(comparison))
     return list(dict.fromkeys(command for command in commands if command))
 
 
 def _split_counts(text: str) -> list[tuple[str, str]]:
-    """Return the parts of a summary of verdicts, each with its status; none of any other text."""
+    """Return the parts of a summary of results, each with its status; none of any other text."""
     found = [COUNT.fullmatch(part) for part in text.split(", ")]
     return [(match[1], match[0]) for match in found if match] if all(found) else []
 
@@ -200,16 +200,16 @@ def _order_cell(cell: str) -> str | None:
     return "" if value is None else repr(value)
 
 
-def _list_cells(row: Row) -> Iterator[Cell]:
-    for column in COLUMNS:
+def _list_cells(row: Row) -> Iterator[ShownCell]:
+    for column in ACCURACY_COLUMNS:
         value = column.value(row)
-        yield Cell(column, column.text(row), "" if value is None or value in NOTHING else str(value))
+        yield ShownCell(column, column.text(row), "" if value is None or value in NOTHING else str(value))
 
 
-def _build_panel(run: Run, scores: Scores) -> Panel:
+def _build_panel(run: Run, scores: Scores) -> ScoresView:
     names = run.recipe.dataset.classes
     rows = () if scores.is_large else zip(names, range(len(names)), scores.matrix, strict=True)
-    return Panel(
+    return ScoresView(
         scores=scores,
         names=names,
         rows=tuple(MatrixRow(name, tuple(_shade_row(label, counts))) for name, label, counts in rows),

@@ -11,7 +11,7 @@ from advae.errors import DiskError, UsageError
 from advae.report.analysis.tables import Table
 from advae.report.formats.catalogue import list_tables, name_keys
 
-HEAD = 1 << 16
+HEAD_BYTES = 1 << 16
 """Bytes of a file by which it is known; the longest header of a table has 3,000."""
 
 _PAGE, _PAGE_POLICY = "<!DOCTYPE html>", "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -65,7 +65,7 @@ def _is_of_a_report(path: Path, key: str, sections: Mapping[str, Table]) -> bool
     try:
         with path.open("rb") as stream:
             # As text that was saved by another program: the line ends may be another system's.
-            head = stream.read(HEAD).decode("utf-8", errors="replace").replace("\r\n", "\n")
+            head = stream.read(HEAD_BYTES).decode("utf-8", errors="replace").replace("\r\n", "\n")
     except OSError as error:
         raise DiskError(f"cannot read {path}: {error.strerror or error}") from None
     if key in RECOGNIZERS:

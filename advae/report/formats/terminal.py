@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from advae.checks import CHECKS, NOT_VALID, pick_strongest
 from advae.records import CheckResult, key_eps
-from advae.report.analysis.check_results import count_verdicts, list_all_failures
+from advae.report.analysis.check_results import count_results, list_all_failures
 from advae.report.analysis.findings import answer
-from advae.report.analysis.illusion_gap import Gap, explain_gap, find_gaps, find_largest
-from advae.report.analysis.ranking import Standing, find_groups, find_standings
-from advae.report.data.contents import Comparison, Pipeline, Row
+from advae.report.analysis.illusion_gap import Gap, explain_gap, find_gaps, find_largest_gap
+from advae.report.analysis.ranking import PipelineSummary, group_pipelines, summarize_pipelines
+from advae.report.data.contents import AttackedPipeline, Comparison, Row
 from advae.report.data.runs import Measured
 from advae.report.data.threat_models import ORDER
 from advae.report.formats.attack_checks import COLOURS
@@ -89,43 +89,43 @@ def build_headline_table(comparison: Comparison, *, plain: bool = False) -> Tabl
     table.add_column("correct, in %", overflow="fold")
     for title in ("eps", "clean", "oblivious", "adaptive", "gap", "checks"):
         table.add_column(title, justify="left" if title == "checks" else "right", no_wrap=True)
-    for group in find_groups(comparison):
+    for group in group_pipelines(comparison):
         # Text, not markup: names come from users' files, and one like [red] must stay what it is.
         table.add_row(Text(name_attacked(group.first.pipeline.first), style="bold"))
-        for standing in group.standings:
-            cells = (cell.translate(PLAIN) if plain else cell for cell in _list_cells(standing))
-            table.add_row(*map(Text, cells), _show_gravest(standing))
-    standings = find_standings(comparison)
-    notes = [UNSOUND] if any(standing.adaptive and not standing.sound for standing in standings) else []
-    moved = [row for standing in standings for row in _find_moved(standing) if row]
+        for summary in group.summaries:
+            cells = (cell.translate(PLAIN) if plain else cell for cell in _list_cells(summary))
+            table.add_row(*map(Text, cells), _show_gravest(summary))
+    summaries = summarize_pipelines(comparison)
+    notes = [UNSOUND] if any(summary.adaptive and not summary.reliable for summary in summaries) else []
+    moved = [row for summary in summaries for row in _find_moved(summary) if row]
     attacks = "; ".join(dict.fromkeys(describe_terms(row.run, row.eps) for row in moved))
-    notes += [_wrap(IMPORTED_EXPLAINED, ROOM_FOR_TEXT)] if any(standing.imported for standing in standings) else []
+    notes += [_wrap(IMPORTED_EXPLAINED, ROOM_FOR_TEXT)] if any(summary.imported for summary in summaries) else []
     notes += [f"{MOVED} not as the others were attacked: {attacks}"] if moved else []
     if notes:
         table.caption = Text("\n".join(notes))
     return table
 
 
-def _find_moved(standing: Standing) -> tuple[Row | None, Row | None]:
+def _find_moved(summary: PipelineSummary) -> tuple[Row | None, Row | None]:
     """Return the oblivious and the adaptive row, each only where it is not on the terms that a reader expects."""
-    adaptive, oblivious = standing.adaptive, standing.oblivious
+    adaptive, oblivious = summary.adaptive, summary.oblivious
     return (
-        oblivious if oblivious and oblivious.terms != standing.terms else None,
-        adaptive if adaptive and standing.shared not in (None, standing.terms) else None,
+        oblivious if oblivious and oblivious.terms != summary.terms else None,
+        adaptive if adaptive and summary.shared not in (None, summary.terms) else None,
     )
 
 
-def _list_cells(standing: Standing) -> tuple[str, ...]:
-    row = standing.row
+def _list_cells(summary: PipelineSummary) -> tuple[str, ...]:
+    row = summary.row
     budget = f"{row.eps:.3g}{'' if row.run.recipe.norm == 'linf' else ' L2'}" if row else NOT_APPLICABLE
-    gap = NOT_RUN if standing.gap is None else f"{100 * standing.gap:.1f}".replace("-", "\N{MINUS SIGN}")
+    gap = NOT_RUN if summary.gap is None else f"{100 * summary.gap:.1f}".replace("-", "\N{MINUS SIGN}")
     return (
-        f" {standing.name}",
+        f" {summary.name}",
         budget,
-        f"{100 * standing.clean.value:.1f}",
-        _write_oblivious(standing) if standing.defended else NOT_APPLICABLE,
-        _write_adaptive(standing),
-        gap if standing.defended else NOT_APPLICABLE,
+        f"{100 * summary.clean.value:.1f}",
+        _write_oblivious(summary) if summary.defended else NOT_APPLICABLE,
+        _write_adaptive(summary),
+        gap if summary.defended else NOT_APPLICABLE,
     )
 
 
@@ -133,24 +133,24 @@ def _write_share(row: Row | None) -> str:
     return f"{100 * row.own.result.accuracy:.1f}" if row else NOT_RUN
 
 
-def _write_oblivious(standing: Standing) -> str:
-    return f"{_write_share(standing.oblivious)}{MOVED if _find_moved(standing)[0] else ''}"
+def _write_oblivious(summary: PipelineSummary) -> str:
+    return f"{_write_share(summary.oblivious)}{MOVED if _find_moved(summary)[0] else ''}"
 
 
-def _write_adaptive(standing: Standing) -> str:
-    row = standing.adaptive
+def _write_adaptive(summary: PipelineSummary) -> str:
+    row = summary.adaptive
     if row is None:
         return NOT_RUN
     low, high = row.own.result.accuracy_interval
-    marks = f"{'' if standing.sound else UNSOUND[0]}{MOVED if _find_moved(standing)[1] else ''}"
+    marks = f"{'' if summary.reliable else UNSOUND[0]}{MOVED if _find_moved(summary)[1] else ''}"
     return f"{_write_share(row)}{marks} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
-def _show_gravest(standing: Standing) -> Text:
+def _show_gravest(summary: PipelineSummary) -> Text:
     """Return how many checks have the gravest status that there is."""
     from rich.text import Text
 
-    counts = count_verdicts(standing.verdicts)
+    counts = count_results(summary.checks)
     status, count = next((one for one in counts.items() if one[1]), (NOT_RUN, 0))
     return Text(f"{count} {status}", style=COLOURS[status])
 
@@ -163,13 +163,13 @@ def _quote(comparison: Comparison, width: int) -> Iterator[str]:
     invalid = sum(not row.own.result.within_budget for row in comparison.rows)
     if invalid:
         yield _wrap(f"{NOT_VALID} ({invalid} of {len(comparison.rows)} measurements)", width)
-    standings = find_standings(comparison)
-    doubted = [standing for standing in standings if standing.defended and standing.doubt]
+    summaries = summarize_pipelines(comparison)
+    doubted = [summary for summary in summaries if summary.defended and summary.doubt]
     if doubted:
         first = doubted[0].pipeline
-        where = f"{len(doubted)} of {len(standings)} pipelines, first {name_pipeline(first.first)}, {first.id}"
+        where = f"{len(doubted)} of {len(summaries)} pipelines, first {name_pipeline(first.first)}, {first.id}"
         yield _wrap(f"{NOT_ESTABLISHED} ({where}): {doubted[0].doubt}", width)
-    found = {check: _collect(standings, check) for check in CHECKS}
+    found = {check: _collect(summaries, check) for check in CHECKS}
     quoted = [check for check, told in found.items() if any(one.status in ("FAIL", "WARN") for _, one in told)]
     quoted.sort(key=lambda check: found[check][0][1].status != "FAIL")
     for check in quoted[:SHOWN_CHECKS]:
@@ -185,17 +185,17 @@ def _quote(comparison: Comparison, width: int) -> Iterator[str]:
         yield _wrap(f"NOT RUN (on how many pipelines): {missing}", width)
 
 
-def _collect(standings: Sequence[Standing], check: str) -> list[tuple[Standing, CheckResult]]:
+def _collect(summaries: Sequence[PipelineSummary], check: str) -> list[tuple[PipelineSummary, CheckResult]]:
     """Return every pipeline's verdict of a check on the number that is shown, the gravest first."""
     order = [*COLOURS]
-    told = [(standing, verdict) for standing in standings for verdict in standing.verdicts if verdict.check == check]
+    told = [(summary, verdict) for summary in summaries for verdict in summary.checks if verdict.check == check]
     return sorted(told, key=lambda one: order.index(one[1].status))
 
 
-def _quote_check(told: Sequence[tuple[Standing, CheckResult]]) -> str:
+def _quote_check(told: Sequence[tuple[PipelineSummary, CheckResult]]) -> str:
     """Return the gravest verdict with the pipeline that it is about."""
-    (standing, gravest), counts = told[0], count_verdicts(verdict for _, verdict in told)
-    whose = f"{standing.name}, {name_attacked(standing.pipeline.first)}"
+    (summary, gravest), counts = told[0], count_results(verdict for _, verdict in told)
+    whose = f"{summary.name}, {name_attacked(summary.pipeline.first)}"
     of = "" if len(told) == 1 else f" ({counts[gravest.status]} of {len(told)} pipelines, first {whose})"
     return f"{gravest.check} {gravest.status}{of}: {gravest.sentence}"
 
@@ -204,10 +204,10 @@ def _quote_check(told: Sequence[tuple[Standing, CheckResult]]) -> str:
 
 
 def _find_widest(comparison: Comparison) -> Gap | None:
-    return find_largest([gap for pipeline in comparison.pipelines for gap in find_gaps(pipeline)])
+    return find_largest_gap([gap for pipeline in comparison.pipelines for gap in find_gaps(pipeline)])
 
 
-def _find_pipeline(comparison: Comparison, gap: Gap) -> Pipeline:
+def _find_pipeline(comparison: Comparison, gap: Gap) -> AttackedPipeline:
     return next(pipeline for pipeline in comparison.pipelines if pipeline.id == gap.adaptive.run.classifier.id)
 
 
@@ -216,7 +216,7 @@ def _explain(comparison: Comparison, gap: Gap, width: int) -> str:
     return _wrap(f"Largest illusion gap, {name}: {explain_gap(_find_pipeline(comparison, gap))}", width)
 
 
-def _collect_lines(pipeline: Pipeline, gap: Gap) -> dict[str, list[Point]]:
+def _collect_lines(pipeline: AttackedPipeline, gap: Gap) -> dict[str, list[Point]]:
     """Return accuracy against eps of each threat model, the clean accuracy first, on the terms of a gap."""
     norm, samples, clean = gap.norm, gap.adaptive.run.sample_key, gap.adaptive.run.clean.value
     lines: dict[str, list[Point]] = {}
