@@ -231,8 +231,9 @@ def render_overview(threats: Document, robust_kind: Document) -> str:
         "| --- | ---: | ---: | ---: | ---: | ---: |",
         *(f"| {' | '.join(row)} |" for row in (*cells, _summarize_robust(trained))),
         "",
-        "Attacks are BIM with ten steps where no other is named; the strongest attack is `worst`. An oblivious "
-        "attacker does not know the autoencoder, an adaptive one does.",
+        "`nn` is the paper's network, `mlp` the classifier that `robust` is trained with. Attacks are BIM with ten steps "
+        "where no other is named; the strongest attack is `worst`. An oblivious attacker does not know the autoencoder, "
+        "an adaptive one does.",
     ]
     return "\n".join(lines)
 
@@ -246,7 +247,7 @@ def _summarize(document: Document, name: str, eps: float) -> tuple[str, ...]:
         f"`nn` {behind(name)}",
         f"{eps:g}",
         percent(rows[0]["clean_accuracy"]),
-        percent(oblivious["accuracy"]) if oblivious else "",
+        percent(oblivious["accuracy"]) if oblivious else "\N{EN DASH}",
         percent(found["adaptive", "bim"]["accuracy"]),
         _with_interval(found["adaptive", "worst"]),
     )

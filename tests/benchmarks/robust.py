@@ -150,8 +150,8 @@ def run_checks(workspace: Workspace, case: Case) -> dict[str, str]:
     runs = [
         one.manifest for one in run_attacks(workspace, classifier.id, None, AttackCommand(requests, check=True)).all
     ]
-    judgement = judge_classifier(workspace.registry, classifier.id, runs)
-    return {verdict.check: f"{verdict.status}: {verdict.sentence}" for verdict in judgement.verdicts}
+    checked = judge_classifier(workspace.registry, classifier.id, runs)
+    return {result.check: f"{result.status}: {result.sentence}" for result in checked.verdicts}
 
 
 # ---------------------------------------------------------------- shown

@@ -67,7 +67,7 @@ def measure(workspace: Workspace, name: str) -> Iterator[dict[str, Any]]:
     classifier = train(workspace, asked.purifier)
     for made in run_attacks(workspace, classifier.id, None, AttackCommand(list_requests(asked.threats))).requested:
         recipe, metrics = made.manifest.as_run()
-        failed = [verdict.check for verdict in metrics.verdicts if verdict.status == "FAIL"]
+        failed = [result.check for result in metrics.verdicts if result.status == "FAIL"]
         for result in metrics.results:
             yield {
                 "autoencoder": name,
