@@ -231,9 +231,9 @@ def render_overview(threats: Document, robust_kind: Document) -> str:
         "| --- | ---: | ---: | ---: | ---: | ---: |",
         *(f"| {' | '.join(row)} |" for row in (*cells, _summarize_robust(trained))),
         "",
-        "`nn` is the paper's network, `mlp` the classifier that `robust` is trained with. Attacks are BIM with ten steps "
-        "where no other is named; the strongest attack is `worst`. An oblivious attacker does not know the autoencoder, "
-        "an adaptive one does.",
+        "`nn` is the paper's network, `mlp` the classifier that `robust` is trained with. Attacks are BIM with ten "
+        "steps where no other is named; the strongest attack is `worst`. An oblivious attacker does not know the "
+        "autoencoder, an adaptive one does.",
     ]
     return "\n".join(lines)
 
