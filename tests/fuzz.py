@@ -512,10 +512,10 @@ def target_models(folder: Path) -> Target:
         return encode_bundle([(f"{id_}.{MANIFEST}", sealed), (f"{id_}.{WEIGHTS}", weights)])
 
     def read(content: bytes) -> None:
-        shutil.rmtree(registry.layout.entries, ignore_errors=True)
+        shutil.rmtree(registry.folders.entries, ignore_errors=True)
         for name, stored in take_apart(content):
             id_, _, file = name.partition(".")
-            entry = registry.layout.entries / id_
+            entry = registry.folders.entries / id_
             entry.mkdir(parents=True, exist_ok=True)
             (entry / file).write_bytes(stored)
         manifest = registry.manifest(id_)

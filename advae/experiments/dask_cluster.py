@@ -63,7 +63,7 @@ def open_cluster(
     nobody answers, or a worker is not what it must be, KilledError for a task whose workers died again and again, and
     where the scheduler is gone.
     """
-    with registry.layout.writing(), registry.layout.draft("dask") as mark, _connect(address) as client:
+    with registry.folders.writing(), registry.folders.draft("dask") as mark, _connect(address) as client:
         present = tuple(path for path in files if path)
         site = Site(registry.home, mark, present, digest_program(), library_versions())
         _inspect(client, address, site, tell)

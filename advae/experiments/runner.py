@@ -125,7 +125,7 @@ def make_cells(
 
 def _open(workspace: Workspace, survey: Survey, jobs: int, scheduler: str | None) -> AbstractContextManager[Pool]:
     # Processes that are started take over where temporary files go.
-    offer_scratch(workspace.registry.layout.tmp)
+    offer_scratch(workspace.registry.folders.tmp)
     if not scheduler:
         return open_pool(jobs)
     tasks = [_describe(workspace, cell) for level in LEVELS for cell in survey.list_missing(level)]

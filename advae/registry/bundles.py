@@ -67,7 +67,7 @@ def write_bundle(registry: Registry, manifest: Manifest, stream: IO[bytes]) -> l
         registry.check(entry)
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.USTAR_FORMAT) as archive:
         for entry in entries:
-            folder = registry.layout.entries / entry.id
+            folder = registry.folders.entries / entry.id
             # When it was imported here is nothing to whoever gets it.
             manifest_bytes = unmark_imported((folder / MANIFEST).read_bytes())
             _add_member(archive, f"{entry.id}.{MANIFEST}", len(manifest_bytes), io.BytesIO(manifest_bytes))
@@ -108,7 +108,7 @@ def read_bundle(registry: Registry, stream: IO[bytes], *, replace: bool = False)
     replace: put them in the place of those that are there. Raises CorruptError for what is no bundle of ours, and
     where an entry would rest on one that is here with other weights, with nothing published; DiskError.
     """
-    with registry.layout.writing(), registry.layout.draft("import") as draft:
+    with registry.folders.writing(), registry.folders.draft("import") as draft:
         try:
             held = _unpack(_open_members(stream), draft)
         except (*REFUSED, gzip.BadGzipFile) as error:
@@ -156,7 +156,7 @@ def _has_weights(registry: Registry, entry: Manifest) -> bool:
 
 def _is_equal(registry: Registry, here: Manifest, draft: Path) -> bool:
     """Whether an entry that is here, and sound, is the one of a draft, whenever either was imported."""
-    manifests = (registry.layout.entries / here.id / MANIFEST, draft / MANIFEST)
+    manifests = (registry.folders.entries / here.id / MANIFEST, draft / MANIFEST)
     one, other = (unmark_imported(path.read_bytes()) for path in manifests)
     return one == other
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from advae.arrayfiles import DAMAGED, check_stored_arrays, explain, read_stored_arrays
 from advae.errors import DiskError
-from advae.registry.folders import FORMS, Layout, list_folder, make_folder, remove_tree, write_npz
+from advae.registry.folders import FORMS, Folders, list_folder, make_folder, remove_tree, write_npz
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 class Checkpoint:
     """The file of one entry in the making. tell: takes a line for people."""
 
-    def __init__(self, layout: Layout, id_: str, tell: Callable[[str], None]) -> None:
-        self.layout, self.id, self.tell = layout, id_, tell
-        self.path = layout.checkpoints / f"{id_}.npz"
+    def __init__(self, folders: Folders, id_: str, tell: Callable[[str], None]) -> None:
+        self.folders, self.id, self.tell = folders, id_, tell
+        self.path = folders.checkpoints / f"{id_}.npz"
 
     def load(self) -> Arrays | None:
         """Return the arrays that were saved last, None where there are none, or none that can be read."""
@@ -40,11 +40,11 @@ class Checkpoint:
 
     def save(self, arrays: Arrays) -> None:
         """Keep arrays in the place of those saved before; where that fails, say so: the training is worth more."""
-        draft = self.layout.tmp / f"checkpoint-{secrets.token_hex(8)}"
+        draft = self.folders.tmp / f"checkpoint-{secrets.token_hex(8)}"
         try:
-            with self.layout.writing():
-                make_folder(self.layout.checkpoints)
-                make_folder(self.layout.tmp)
+            with self.folders.writing():
+                make_folder(self.folders.checkpoints)
+                make_folder(self.folders.tmp)
                 write_npz(draft, arrays)
                 draft.replace(self.path)
         except DiskError as error:
@@ -57,7 +57,7 @@ class Checkpoint:
         remove_tree(self.path)
 
 
-def find_finished(layout: Layout, finished: Callable[[str], bool]) -> list[Path]:
+def find_finished(folders: Folders, finished: Callable[[str], bool]) -> list[Path]:
     """Return the files of entries that are there by now."""
-    found = (path for path in list_folder(layout.checkpoints) if FORMS["checkpoints"].fullmatch(path.name))
+    found = (path for path in list_folder(folders.checkpoints) if FORMS["checkpoints"].fullmatch(path.name))
     return [path for path in found if path.is_file() and finished(path.stem)]

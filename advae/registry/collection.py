@@ -16,7 +16,7 @@ from advae.errors import AdvaeError, CorruptError, DiskError
 from advae.identity import KINDS, kind_of
 from advae.registry import locks
 from advae.registry.checkpoints import find_finished
-from advae.registry.folders import DRAFT, FORMS, LOCK, PROBE, Layout, remove_tree
+from advae.registry.folders import DRAFT, FORMS, LOCK, PROBE, Folders, remove_tree
 from advae.registry.references import LATEST
 from advae.registry.store import Registry
 
@@ -70,30 +70,30 @@ def find_garbage(registry: Registry, *, grace: bool = True) -> Garbage:
     kept = _follow(parents, (id_ for id_, at in arrived.items() if grace and at >= limit))
     going = {entry.id: entry for entry in entries if entry.id not in reached | kept}
     order = [*TopologicalSorter({id_: entry.parents for id_, entry in going.items()}).static_order()][::-1]
-    layout = registry.layout
-    probes = [path for place in (layout.entries, *_list_places(layout)) for path in _find_dead(place, PROBE)]
+    folders = registry.folders
+    probes = [path for place in (folders.entries, *_list_places(folders)) for path in _find_dead(place, PROBE)]
     return Garbage(
         entries=tuple(id_ for id_ in order if id_ in going),
         sizes={id_: entry.size for id_, entry in going.items()},
         parents=parents,
         arrived={id_: arrived[id_] for id_ in going},
-        drafts=(*_find_dead(layout.tmp, DRAFT), *probes, *find_finished(layout, parents.__contains__)),
-        locks=tuple(_find_dead(layout.locks, LOCK)),
+        drafts=(*_find_dead(folders.tmp, DRAFT), *probes, *find_finished(folders, parents.__contains__)),
+        locks=tuple(_find_dead(folders.locks, LOCK)),
         young=len(kept & parents.keys() - reached),
     )
 
 
 def _refuse_links(registry: Registry) -> None:
     """Raise DiskError where a folder of the home is a link: what lies behind it may be anybody's."""
-    places = [*(registry.home / name for name in FORMS), *_list_places(registry.layout)]
+    places = [*(registry.home / name for name in FORMS), *_list_places(registry.folders)]
     links = [path for path in places if path.is_symlink()]
     if links:
         raise DiskError(f"{links[0]} is a link, through which nothing is removed; put a folder in its place")
 
 
-def _list_places(layout: Layout) -> list[Path]:
+def _list_places(folders: Folders) -> list[Path]:
     """Return the folders that names are in."""
-    return [layout.refs, *(layout.refs / kind for kind in KINDS)]
+    return [folders.refs, *(folders.refs / kind for kind in KINDS)]
 
 
 def _follow(parents: Parents, ids: Iterable[str]) -> set[str]:
@@ -109,7 +109,7 @@ def _follow(parents: Parents, ids: Iterable[str]) -> set[str]:
 
 def _find_wanted(registry: Registry) -> set[str]:
     """Return the ids that are being made, or that are named, and what those being made, and running commands, need."""
-    making = locks.find_in_making(registry.layout)
+    making = locks.find_in_making(registry.folders)
     named = {id_ for kind in KINDS if (id_ := registry.references.read(kind, LATEST))} | set(registry.tags())
     return named | set(making) | {parent for parents in making.values() for parent in parents}
 
@@ -124,7 +124,7 @@ def _find_dead(folder: Path, name: re.Pattern[str]) -> list[Path]:
 def _read_arrival(registry: Registry, id_: str) -> float:
     """Return when an entry came to this disk: nothing that is copied or unpacked brings that time along."""
     try:
-        return (registry.layout.entries / id_).lstat().st_ctime
+        return (registry.folders.entries / id_).lstat().st_ctime
     except FileNotFoundError:
         return math.inf
 

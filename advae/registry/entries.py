@@ -18,7 +18,7 @@ from advae.arrayfiles import DAMAGED, Header, explain, read_regular, read_stored
 from advae.atomic_files import sync
 from advae.errors import AdvaeError, CorruptError, DiskError, NewerSchemaError, NotFoundError
 from advae.identity import ID, Kind
-from advae.registry.folders import MANIFEST, TAKEN, Layout, exchange, hash_file, try_moving, write_npz, write_synced
+from advae.registry.folders import MANIFEST, TAKEN, Folders, exchange, hash_file, try_moving, write_npz, write_synced
 from advae.registry.manifest_files import (
     ARTIFACT,
     MAX_MANIFEST,
@@ -54,7 +54,7 @@ class Entries:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.layout = Layout(home)
+        self.folders = Folders(home)
 
     # ------------------------------------------------------------ reading
 
@@ -64,7 +64,7 @@ class Entries:
         Raises NotFoundError where there is none, CorruptError where it is not what it claims to be, DiskError where
         the system does not let us read it.
         """
-        self.layout.check()
+        self.folders.check()
         return self._read_manifest(id_, decode)
 
     def _read_manifest(
@@ -78,7 +78,7 @@ class Entries:
         except NewerSchemaError as error:
             raise NewerSchemaError(f"{path}: {error}") from None
         except (FileNotFoundError, NotADirectoryError):
-            if not os.path.lexists(self.layout.entries / id_):
+            if not os.path.lexists(self.folders.entries / id_):
                 raise NotFoundError(f"no entry {id_} in {self.home}") from None
             if again:
                 # Another process may have put it in place between the two looks.
@@ -91,7 +91,7 @@ class Entries:
         return found
 
     def _locate_manifest(self, id_: str) -> str:
-        return f"{self.layout.entries}/{id_}/{MANIFEST}"
+        return f"{self.folders.entries}/{id_}/{MANIFEST}"
 
     def find(self, id_: str) -> Manifest | None:
         """Return the manifest of an entry, None where there is none. Raises CorruptError as ``manifest`` does."""
@@ -102,19 +102,19 @@ class Entries:
 
     def glance_at(self, id_: str) -> Glance:
         """Return what a list shows of an entry. Raises as ``manifest`` does."""
-        self.layout.check()
+        self.folders.check()
         return self._read_manifest(id_, _glance_at)
 
     def ids(self, kind: Kind | None = None) -> list[str]:
         """Return all ids of a kind, sorted; none where there is no home yet."""
-        self.layout.check()
+        self.folders.check()
         try:
-            with os.scandir(self.layout.entries) as found:
+            with os.scandir(self.folders.entries) as found:
                 names = sorted(entry.name for entry in found)
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise DiskError(f"{self.layout.entries} cannot be read: {error.strerror}") from None
+            raise DiskError(f"{self.folders.entries} cannot be read: {error.strerror}") from None
         return [name for name in names if ID.fullmatch(name) and (kind is None or name.startswith(f"{kind}-"))]
 
     def scan(self, kind: Kind | None = None) -> tuple[list[Manifest], dict[str, AdvaeError]]:
@@ -160,7 +160,7 @@ class Entries:
 
     def locate(self, manifest: Manifest, name: str) -> Path:
         """Return the path of an artifact, its size and SHA-256 checked. Raises CorruptError, naming file and repair."""
-        path = self.layout.entries / manifest.id / name
+        path = self.folders.entries / manifest.id / name
         expected = manifest.artifacts.get(name)
         if expected is None:
             raise CorruptError(f"{manifest.id} has no artifact {name}; {_repair(manifest.id)}")
@@ -260,9 +260,9 @@ class Entries:
 
         kind: what a name will be given to, None for no name.
         """
-        with self.layout.writing(), self.layout.draft("check") as folder:
-            names = self.layout.refs / kind if kind else self.layout.entries
-            for place in dict.fromkeys((self.layout.entries, names if names.is_dir() else self.layout.refs)):
+        with self.folders.writing(), self.folders.draft("check") as folder:
+            names = self.folders.refs / kind if kind else self.folders.entries
+            for place in dict.fromkeys((self.folders.entries, names if names.is_dir() else self.folders.refs)):
                 if place.is_dir():
                     try_moving(folder, place)
 
@@ -289,7 +289,7 @@ class Entries:
             if not ARTIFACT.fullmatch(name):
                 raise ValueError(f"bad artifact {name!r}: its name must match {ARTIFACT.pattern}")
 
-        with self.layout.writing(), self.layout.draft("publish") as draft:
+        with self.folders.writing(), self.folders.draft("publish") as draft:
             folder = draft / "entry"
             folder.mkdir()
             for name, content in arrays.items():
@@ -315,7 +315,7 @@ class Entries:
 
         folder: in a draft, its files synced; what it gives way to, or replaces, stays in the draft.
         """
-        target, aside = self.layout.entries / id_, folder.with_name(f"{folder.name}-replaced")
+        target, aside = self.folders.entries / id_, folder.with_name(f"{folder.name}-replaced")
         sync(folder)
         try:
             while True:
@@ -340,7 +340,7 @@ class Entries:
             if aside.exists() and not target.exists():
                 aside.rename(target)
             raise
-        sync(self.layout.entries)
+        sync(self.folders.entries)
         return True
 
 

@@ -63,7 +63,7 @@ TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 """What renaming a folder onto something that is there says."""
 
 
-class Layout:
+class Folders:
     """Where things lie under one home. Reading never writes; the folders appear with the first draft."""
 
     def __init__(self, home: Path) -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from advae.errors import DiskError, printable
 from advae.identity import ID
-from advae.registry.folders import LOCK, Layout, read_small
+from advae.registry.folders import LOCK, Folders, read_small
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -48,17 +48,17 @@ NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
 @contextmanager
-def hold(layout: Layout, id_: str, parents: tuple[str, ...], tell: Callable[[str], None]) -> Iterator[None]:
+def hold(folders: Folders, id_: str, parents: tuple[str, ...], tell: Callable[[str], None]) -> Iterator[None]:
     """Hold the lock of an entry, waiting for whoever makes it now and saying whom; none where none can be had.
 
     Raises DiskError where the lock cannot be written.
     """
     from filelock import FileLock
 
-    path = _locate(layout, id_)
+    path = _locate(folders, id_)
     # A soft lock, a mere file, would stay behind when its owner is killed, and stop everybody.
     lock = FileLock(path, fallback_to_soft=False, on_acquired=lambda handle: _sign(handle, parents))
-    signed = _acquire(lock, layout, id_, tell) or _sign_unlocked(path, parents)
+    signed = _acquire(lock, folders, id_, tell) or _sign_unlocked(path, parents)
     try:
         yield
     finally:
@@ -70,22 +70,22 @@ def hold(layout: Layout, id_: str, parents: tuple[str, ...], tell: Callable[[str
 
 
 @contextmanager
-def lease(layout: Layout, ids: Iterable[str]) -> Iterator[None]:
+def lease(folders: Folders, ids: Iterable[str]) -> Iterator[None]:
     """Name entries, there or not yet, that `rm` and `gc` must leave alone meanwhile; it ends with this process."""
-    with hold(layout, f"lease-{secrets.token_hex(8)}", tuple(sorted(set(ids))), lambda line: None):
+    with hold(folders, f"lease-{secrets.token_hex(8)}", tuple(sorted(set(ids))), lambda line: None):
         yield
 
 
-def _acquire(lock: BaseFileLock, layout: Layout, id_: str, tell: Callable[[str], None]) -> bool:
+def _acquire(lock: BaseFileLock, folders: Folders, id_: str, tell: Callable[[str], None]) -> bool:
     """Return whether the lock is held now; False where none can be had."""
     from filelock import Timeout
 
-    path = _locate(layout, id_)
+    path = _locate(folders, id_)
     for patience in itertools.chain([PATIENCE / 20], itertools.repeat(PATIENCE)):
         try:
             lock.acquire(timeout=patience)
         except Timeout:
-            tell(f"waiting for {_name_holder(layout, id_, since=True)}, which is making {id_}")
+            tell(f"waiting for {_name_holder(folders, id_, since=True)}, which is making {id_}")
         except OSError as error:
             # EACCES: somebody else's, left behind in a home that several people share.
             if error.errno not in (*NO_LOCKS, errno.EACCES, errno.EPERM):
@@ -97,21 +97,21 @@ def _acquire(lock: BaseFileLock, layout: Layout, id_: str, tell: Callable[[str],
     raise AssertionError("patience never ends")
 
 
-def find_in_making(layout: Layout) -> dict[str, tuple[str, ...]]:
+def find_in_making(folders: Folders) -> dict[str, tuple[str, ...]]:
     """Return the ids that somebody is making right now, and the leases, each with the entries that it will rest on."""
     making = {}
-    for path in sorted(layout.locks.glob("*.lock")):
+    for path in sorted(folders.locks.glob("*.lock")):
         if LOCK.fullmatch(path.name) and _is_held(path):
-            holder = _read_holder(layout, path.stem)
+            holder = _read_holder(folders, path.stem)
             making[path.stem] = holder.parents if holder else ()
     return making
 
 
-def name_need(layout: Layout, name: str) -> str:
+def name_need(folders: Folders, name: str) -> str:
     """Return for people who needs what a lock or a lease names."""
     if ID.fullmatch(name):
         return f"{name}, which is being made right now"
-    return f"a running command ({_name_holder(layout, name)})"
+    return f"a running command ({_name_holder(folders, name)})"
 
 
 def _is_held(path: Path) -> bool:
@@ -151,8 +151,8 @@ def remove_unused(path: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _locate(layout: Layout, id_: str) -> Path:
-    return layout.locks / f"{id_}.lock"
+def _locate(folders: Folders, id_: str) -> Path:
+    return folders.locks / f"{id_}.lock"
 
 
 def _sign(handle: int, parents: tuple[str, ...]) -> None:
@@ -180,9 +180,9 @@ def _sign_unlocked(path: Path, parents: tuple[str, ...]) -> bool:
     return True
 
 
-def _read_holder(layout: Layout, id_: str) -> Holder | None:
+def _read_holder(folders: Folders, id_: str) -> Holder | None:
     try:
-        holder = json.loads(read_small(_locate(layout, id_), MOST))
+        holder = json.loads(read_small(_locate(folders, id_), MOST))
         pid, host, since, parents = (holder[name] for name in ("pid", "host", "since", "parents"))
         return Holder(int(pid), str(host), str(since), tuple(map(str, parents)))
     except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
@@ -190,8 +190,8 @@ def _read_holder(layout: Layout, id_: str) -> Holder | None:
         return None
 
 
-def _name_holder(layout: Layout, id_: str, *, since: bool = False) -> str:
-    holder = _read_holder(layout, id_)
+def _name_holder(folders: Folders, id_: str, *, since: bool = False) -> str:
+    holder = _read_holder(folders, id_)
     if not holder:
         return "another process"
     return printable(f"process {holder.pid} on {holder.host}{f' (since {holder.since})' if since else ''}")

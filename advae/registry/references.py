@@ -11,7 +11,7 @@ from pathlib import Path
 from advae.atomic_files import sync
 from advae.errors import NotFoundError, UsageError
 from advae.identity import ID, KINDS, Kind
-from advae.registry.folders import Layout, make_folder, read_small, write_synced
+from advae.registry.folders import Folders, make_folder, read_small, write_synced
 
 LATEST = "latest"
 TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -26,14 +26,14 @@ NAMES = {"ae": "autoencoder", "clf": "classifier", "run": "run"}
 class References:
     """The names of one home, read and written one file at a time."""
 
-    def __init__(self, layout: Layout) -> None:
-        self.layout = layout
+    def __init__(self, folders: Folders) -> None:
+        self.folders = folders
 
     def read(self, kind: Kind, alias: str) -> str | None:
         """Return the id that a name stands for, whether it is there or not; None for what is no reference."""
         if not TAG.fullmatch(alias):
             return None
-        return self._parse(kind, self.layout.refs / kind / alias)
+        return self._parse(kind, self.folders.refs / kind / alias)
 
     def _parse(self, kind: Kind, path: Path) -> str | None:
         id_ = read_small(path).decode(errors="replace").strip()
@@ -41,8 +41,8 @@ class References:
 
     def write(self, kind: Kind, alias: str, id_: str) -> None:
         """Let a name stand for an id from now on, in one step."""
-        folder = self.layout.refs / kind
-        with self.layout.draft("ref") as draft:
+        folder = self.folders.refs / kind
+        with self.folders.draft("ref") as draft:
             make_folder(folder)
             write_synced(draft / alias, f"{id_}\n".encode())
             (draft / alias).replace(folder / alias)
@@ -51,13 +51,13 @@ class References:
     def remove(self, alias: str) -> list[str]:
         """Remove a tag of every kind and return the ids that it stood for. Raises NotFoundError where there is none."""
         kinds = [kind for kind in KINDS if TAG.fullmatch(alias) and alias != LATEST]
-        found = [kind for kind in kinds if (self.layout.refs / kind / alias).is_file()]
+        found = [kind for kind in kinds if (self.folders.refs / kind / alias).is_file()]
         if not found:
-            raise NotFoundError(f"no tag {alias!r} in {self.layout.home}")
+            raise NotFoundError(f"no tag {alias!r} in {self.folders.home}")
         ids = [id_ for kind in found if (id_ := self.read(kind, alias))]
         for kind in found:
-            (self.layout.refs / kind / alias).unlink(missing_ok=True)
-            sync(self.layout.refs / kind)
+            (self.folders.refs / kind / alias).unlink(missing_ok=True)
+            sync(self.folders.refs / kind)
         return ids
 
     @contextmanager
@@ -109,11 +109,11 @@ class References:
         return broken
 
     def _is_there(self, id_: str) -> bool:
-        return os.path.lexists(self.layout.entries / id_)
+        return os.path.lexists(self.folders.entries / id_)
 
     def _files(self) -> Iterator[tuple[Kind, Path]]:
         for kind in KINDS:
-            folder = self.layout.refs / kind
+            folder = self.folders.refs / kind
             for path in sorted(folder.iterdir()) if folder.is_dir() else ():
                 # Those of others, such as a file manager's.
                 if not path.name.startswith("."):
@@ -155,7 +155,7 @@ def resolve_id(references: References, ids: list[str], ref: str, kind: Kind | No
         raise NotFoundError(f"{ref!r} {how}; name one of {', '.join(sorted(matches))}")
     if matches:
         return matches.pop()
-    home, tags = references.layout.home, references.list_tags()
+    home, tags = references.folders.home, references.list_tags()
     others = [id_ for id_ in ids if ref in (id_, *tags.get(id_, []))]
     if kind and others:
         raise NotFoundError(f"{others[0]} is no {NAMES[kind]}: its kind is {others[0].partition('-')[0]}, not {kind}")

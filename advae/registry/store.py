@@ -30,7 +30,7 @@ class Registry(Entries):
 
     def __init__(self, home: Path) -> None:
         super().__init__(home)
-        self.references = References(self.layout)
+        self.references = References(self.folders)
 
     # ------------------------------------------------------------ names
 
@@ -67,8 +67,8 @@ class Registry(Entries):
 
     def untag(self, alias: str) -> list[str]:
         """Remove a tag and return the ids that it stood for. Raises NotFoundError where there is none."""
-        self.layout.check()
-        with self.layout.writing():
+        self.folders.check()
+        with self.folders.writing():
             return self.references.remove(alias)
 
     def mark_latest(self, manifest: Manifest) -> None:
@@ -76,16 +76,16 @@ class Registry(Entries):
         self._name(manifest, LATEST)
 
     def _name(self, manifest: Manifest, alias: str) -> None:
-        with self.layout.writing():
+        with self.folders.writing():
             if self.references.read(manifest.kind, alias) != manifest.id:
                 self.references.write(manifest.kind, alias, manifest.id)
             # Whoever removes an entry looks for its names once more afterwards: one of the two sees the other.
-            if not (self.layout.entries / manifest.id).exists():
+            if not (self.folders.entries / manifest.id).exists():
                 self._drop_names(manifest.id)
                 raise NotFoundError(f"no entry {manifest.id} in {self.home}")
 
     def _drop_names(self, id_: str) -> None:
-        with self.layout.aside("name") as spare, self.references.without(id_, spare):
+        with self.folders.aside("name") as spare, self.references.without(id_, spare):
             pass
 
     # ------------------------------------------------------------ making and removing
@@ -96,15 +96,15 @@ class Registry(Entries):
         ids = [*ids]
         with ExitStack() as stack:
             # Where nothing can be written nothing is made: what is there is given out all the same.
-            with suppress(DiskError), self.layout.writing():
+            with suppress(DiskError), self.folders.writing():
                 if ids:
-                    self.layout.prepare()
-                    stack.enter_context(locks.lease(self.layout, ids))
+                    self.folders.prepare()
+                    stack.enter_context(locks.lease(self.folders, ids))
             yield
 
     def checkpoint(self, id_: str, tell: Callable[[str], None] = lambda line: None) -> Checkpoint:
         """Return where the training of an entry keeps how far it has come."""
-        return Checkpoint(self.layout, id_, tell)
+        return Checkpoint(self.folders, id_, tell)
 
     def obtain(
         self,
@@ -133,7 +133,7 @@ class Registry(Entries):
                 self._try_latest(before, tell)
             return before, True
         self.check_writable(recipe.kind if latest else None)
-        with locks.hold(self.layout, id_, recipe.parents, tell):
+        with locks.hold(self.folders, id_, recipe.parents, tell):
             # Another process may have made it since, or while this one waited.
             after = self.find_sound(recipe, force=force)
             cached = after is not None and after != before
@@ -202,7 +202,7 @@ class Registry(Entries):
         something depends on it, or is being made from it, and CorruptError where what does cannot be known; DiskError.
         """
         # The locks first: what is published and unlocked between the two looks is then seen by the second.
-        making = locks.find_in_making(self.layout)
+        making = locks.find_in_making(self.folders)
         if id_ not in self.ids():
             raise NotFoundError(f"no entry {id_} in {self.home}")
         going = self._list_dependants(id_)
@@ -210,7 +210,7 @@ class Registry(Entries):
         if id_ in needing:
             raise UsageError(f"{id_} is being made right now")
         if needing:
-            raise UsageError(f"{id_} is needed by {', '.join(locks.name_need(self.layout, one) for one in needing)}")
+            raise UsageError(f"{id_} is needed by {', '.join(locks.name_need(self.folders, one) for one in needing)}")
         if len(going) > 1 and not recursive:
             raise UsageError(
                 f"{id_} is needed by {_name_some(going[:-1])}; remove those first, or all of them with --recursive"
@@ -242,13 +242,13 @@ class Registry(Entries):
 
     def remove_alone(self, id_: str) -> bool:
         """Remove an entry and its names, whatever rests on it; return whether it was there."""
-        with self.layout.writing(), self.layout.aside("remove") as spare:
+        with self.folders.writing(), self.folders.aside("remove") as spare:
             with self.references.without(id_, spare):
                 try:
-                    (self.layout.entries / id_).rename(spare(id_))
+                    (self.folders.entries / id_).rename(spare(id_))
                 except FileNotFoundError:
                     return False
-            sync(self.layout.entries)
+            sync(self.folders.entries)
             # A name may have been given to it meanwhile; whoever gave it looks after the entry once more as well.
             self._drop_names(id_)
             return True
@@ -261,25 +261,25 @@ class Registry(Entries):
         find_needed: looks for these once all are out of everybody's sight: whoever comes then finds them gone, and says
         so.
         """
-        with self.layout.writing(), self.layout.aside("remove") as spare:
+        with self.folders.writing(), self.folders.aside("remove") as spare:
             hidden, needed = dict[str, Path](), None
             try:
                 for id_ in ids:
                     # What has lain in tmp/ for long is removed by another `gc`.
                     with suppress(OSError):
-                        os.utime(self.layout.entries / id_)
+                        os.utime(self.folders.entries / id_)
                     with suppress(FileNotFoundError):
-                        (self.layout.entries / id_).rename(path := spare(id_))
+                        (self.folders.entries / id_).rename(path := spare(id_))
                         hidden[id_] = path
                 needed = find_needed()
             finally:
                 # The last one first: others may rest on it.
                 for id_, path in reversed(list(hidden.items())):
-                    if (needed is None or id_ in needed) and not os.path.lexists(self.layout.entries / id_):
-                        path.rename(self.layout.entries / id_)
+                    if (needed is None or id_ in needed) and not os.path.lexists(self.folders.entries / id_):
+                        path.rename(self.folders.entries / id_)
                         del hidden[id_]
             if hidden:
-                sync(self.layout.entries)
+                sync(self.folders.entries)
             for id_ in hidden:
                 on_removed(id_)
 

@@ -24,7 +24,7 @@ def find_problems(registry: Registry, id_: str, *, ids: Collection[str] | None =
         return []
     except AdvaeError as error:
         return [str(error)]
-    folder = registry.layout.entries / id_
+    folder = registry.folders.entries / id_
     known = {MANIFEST, *manifest.artifacts}
     problems = [f"{path} is nothing that {MANIFEST} names" for path in _list(folder) if path.name not in known]
     for name in manifest.artifacts:

@@ -35,7 +35,7 @@ def purify_images(workspace: Workspace, ae_ref: str, source: Path, target: Path)
     refuse_inside(workspace, target)
     if target.exists() and target.samefile(source) and not workspace.force:
         raise UsageError(f"bad OUT {target}: it is the file of the images to purify; name another, or use --force")
-    start_tensorflow(workspace.registry.layout.tmp)
+    start_tensorflow(workspace.registry.folders.tmp)
     purifier = compile_batched(load_purifier(workspace.registry, manifest))
     with image_files.write_images(target, stored.shape) as write:
         for rows, x in _stream(workspace, stored, source):
@@ -67,7 +67,7 @@ def predict_images(workspace: Workspace, clf_ref: str, source: Path) -> tuple[Ma
     manifest = workspace.registry.resolve(clf_ref, "clf")
     stored = image_files.open_images(source, manifest.recipe.dataset.side)
     image_files.check_images(stored, source)
-    start_tensorflow(workspace.registry.layout.tmp)
+    start_tensorflow(workspace.registry.folders.tmp)
     defend = compile_batched(load_pipeline(workspace.registry, manifest).defend)
 
     def stream() -> Iterator[Prediction]:

@@ -58,7 +58,7 @@ def export_keras(workspace: Workspace, ref: str, path: Path) -> Exported:
     if manifest.kind not in ("ae", "clf"):
         raise UsageError(f"{manifest.id} is a {manifest.kind}; --format {KERAS} takes an autoencoder or a classifier")
     check_targets(workspace, path)
-    start_tensorflow(workspace.registry.layout.tmp)
+    start_tensorflow(workspace.registry.folders.tmp)
     model, purifier = _build_model(workspace.registry, manifest)
     with write_aside(path) as draft:
         model.save(draft)

@@ -65,7 +65,7 @@ def make_entry(
 
     def start_and_prepare() -> None:
         _tell_of_dependants(workspace, entry_id(recipe))
-        start_tensorflow(registry.layout.tmp)
+        start_tensorflow(registry.folders.tmp)
         prepare()
 
     manifest, cached = registry.obtain(

@@ -275,10 +275,10 @@ def test_rm_recursive_prints_the_order(scene: Scene) -> None:
 
 @pytest.mark.parametrize("recursive", [[], ["--recursive"]])
 def test_rm_of_what_is_being_made_or_needed_for_it_is_refused(scene: Scene, recursive: list[str]) -> None:
-    with locks.hold(scene.registry.layout, "clf-0123456789ab", (scene.ae,), pytest.fail):
+    with locks.hold(scene.registry.folders, "clf-0123456789ab", (scene.ae,), pytest.fail):
         assert "clf-0123456789ab, which is being made right now" in refuse(2, "rm", scene.ae, *recursive)
         succeed("registry", "rm", scene.run)
-    with locks.hold(scene.registry.layout, scene.clf, (scene.ae,), pytest.fail):
+    with locks.hold(scene.registry.folders, scene.clf, (scene.ae,), pytest.fail):
         assert "being made" in refuse(2, "rm", scene.clf, *recursive)
         assert "being made" in refuse(2, "rm", scene.ae, *recursive)
     assert succeed("registry", "rm", scene.clf).id == scene.clf
@@ -408,7 +408,7 @@ def test_gc_says_what_it_would_remove_and_then_removes_it(scene: Scene) -> None:
 
 def test_gc_keeps_what_is_being_made(scene: Scene) -> None:
     lonely = publish(scene.registry, make_autoencoder_recipe(seed=5))
-    with locks.hold(scene.registry.layout, "clf-0123456789ab", (lonely.id,), pytest.fail):
+    with locks.hold(scene.registry.folders, "clf-0123456789ab", (lonely.id,), pytest.fail):
         before = read_tree(scene.home)
         assert succeed("registry", "gc", "--no-grace", "--dry-run").out == ""
         assert read_tree(scene.home) == before

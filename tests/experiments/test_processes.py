@@ -333,7 +333,7 @@ def test_options_that_do_not_go_together(options: list[str], said: str, tmp_path
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     registry = Registry(tmp_path / "home")
-    with registry.layout.draft("dask") as mark:
+    with registry.folders.draft("dask") as mark:
         yield Site(registry.home, mark, (), digest_program(), library_versions())
 
 

@@ -250,7 +250,7 @@ def test_one_at_a_time_people_are_told_whom_they_wait_for_while_they_wait(tmp_pa
     held, release, released = threading.Event(), threading.Event(), list[bool]()
 
     def hold() -> None:
-        with locks.hold(registry.layout, cell.id, (), lambda line: None):
+        with locks.hold(registry.folders, cell.id, (), lambda line: None):
             held.set()
             released.append(release.wait(20))
 

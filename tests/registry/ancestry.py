@@ -21,7 +21,7 @@ SECONDS_A_THOUSAND = 10.0
 def plant(registry: Registry, *recipes: Recipe) -> list[str]:
     """Write entries of no artifacts, as quickly as a forger would, and return their ids."""
     planted = {entry_id(recipe): recipe for recipe in recipes}
-    registry.layout.prepare()
+    registry.folders.prepare()
     for id_, recipe in planted.items():
         needed = list_needed(recipe.parents, lambda parent: planted[parent].parents)
         manifest = Manifest(
@@ -36,8 +36,8 @@ def plant(registry: Registry, *recipes: Recipe) -> list[str]:
             created="2026-11-22T12:00:00.000001+00:00",
             parent_digests=dict.fromkeys(needed, digest_weights({})),
         )
-        (registry.layout.entries / id_).mkdir()
-        (registry.layout.entries / id_ / "manifest.json").write_bytes(encode(manifest))
+        (registry.folders.entries / id_).mkdir()
+        (registry.folders.entries / id_ / "manifest.json").write_bytes(encode(manifest))
     return list(planted)
 
 

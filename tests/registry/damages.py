@@ -98,7 +98,7 @@ def damage_often(folder: Path, count: int = 1000, seed: int = 0) -> Outcome:
     for number in range(count):
         entry, name = files[number % len(files)]
         way = list(DAMAGES)[number // len(files) % len(DAMAGES)]
-        path = registry.layout.entries / entry.id / name
+        path = registry.folders.entries / entry.id / name
         sound = path.read_bytes()
         damaged, what = DAMAGES[way](sound, rng)
         path.write_bytes(damaged)

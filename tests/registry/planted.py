@@ -19,7 +19,7 @@ import pytest
 from advae import atomic_files as drafts_module
 from advae.identity import kind_of
 from advae.registry import LATEST, Registry, collection, folders, locks, manifest_files
-from advae.registry.folders import Layout
+from advae.registry.folders import Folders
 from advae.registry.references import References
 from tests.registry.collecting import collect_beside_commands, meet_collection, meet_strangers
 from tests.registry.crowds import obtain_together
@@ -98,7 +98,7 @@ def _copy_into_place(patch: pytest.MonkeyPatch, pause: float = 0) -> None:
 
 
 def _write_name_in_place(self: References, kind: str, alias: str, id_: str) -> None:
-    folder = self.layout.refs / kind
+    folder = self.folders.refs / kind
     folder.mkdir(parents=True, exist_ok=True)
     folders.write_synced(folder / alias, f"{id_}\n".encode())
 
@@ -114,15 +114,15 @@ def _name_first(patch: pytest.MonkeyPatch) -> None:
 
 
 def _remove_names_last(self: Registry, id_: str) -> bool:
-    with self.layout.draft("remove") as draft:
-        (self.layout.entries / id_).rename(draft / id_)
+    with self.folders.draft("remove") as draft:
+        (self.folders.entries / id_).rename(draft / id_)
     for names in self.references.list_tags().get(id_, []):
         self.references.remove(names)
     return True
 
 
 @contextmanager
-def _draft_for_ever(self: Layout, what: str) -> Iterator[Path]:
+def _draft_for_ever(self: Folders, what: str) -> Iterator[Path]:
     self.prepare()
     folder = self.tmp / f"{what}-{time.monotonic_ns()}"
     folder.mkdir()
@@ -135,7 +135,7 @@ def _replace_always(patch: pytest.MonkeyPatch) -> None:
 
 
 def _locate_unchecked(self: Registry, manifest: Any, name: str) -> Path:
-    return self.layout.entries / manifest.id / name
+    return self.folders.entries / manifest.id / name
 
 
 def _open_unsealed(content: bytes) -> Any:
@@ -184,13 +184,13 @@ PLANTED: dict[str, Planted] = {
         _method(Registry, "remove_alone", _remove_names_last), _on(stop_everywhere, "remove"), "which is not there"
     ),
     "draft not removed": Planted(
-        _method(Layout, "draft", _draft_for_ever), _on(fail_everywhere, "tag"), "left in tmp/"
+        _method(Folders, "draft", _draft_for_ever), _on(fail_everywhere, "tag"), "left in tmp/"
     ),
     "draft not removed, full": Planted(
-        _method(Layout, "draft", _draft_for_ever), _on(limit_file_size, step=400), "left in tmp/"
+        _method(Folders, "draft", _draft_for_ever), _on(limit_file_size, step=400), "left in tmp/"
     ),
     "error of the system": Planted(
-        _method(Layout, "writing", lambda self: nullcontext()), _on(fail_everywhere, "tag"), "instead of a DiskError"
+        _method(Folders, "writing", lambda self: nullcontext()), _on(fail_everywhere, "tag"), "instead of a DiskError"
     ),
     "computed without looking": Planted(
         _method(Registry, "check_writable", lambda *_: None), read_only_home, "no DiskError"
@@ -204,7 +204,7 @@ PLANTED: dict[str, Planted] = {
     "the loser replaces": Planted(
         _replace_always, _on(obtain_together, each=20, recipes=10, locked=False), "different manifests"
     ),
-    "foreign home taken": Planted(_method(Layout, "check", lambda self: None), meet_strangers, "was written into"),
+    "foreign home taken": Planted(_method(Folders, "check", lambda self: None), meet_strangers, "was written into"),
     "gc goes through links": Planted(
         _in_place_of(collection, "_refuse_links", lambda registry: None), meet_strangers, "gone through a link"
     ),

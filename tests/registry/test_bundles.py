@@ -73,7 +73,7 @@ def read_entries(registry: Registry) -> dict[str, bytes | None]:
 def assert_untouched(registry: Registry, before: dict[str, bytes | None]) -> None:
     """Hold that no entry is another and no draft is left."""
     assert read_entries(registry) == before
-    assert list_names(registry.layout.tmp) == []
+    assert list_names(registry.folders.tmp) == []
 
 
 # ---------------------------------------------------------------- there and back
@@ -132,7 +132,7 @@ def test_the_first_schema_goes_as_it_is(registry: Registry, other: Registry, fam
 def test_equal_entries_give_equal_bytes(registry: Registry, other: Registry, family: Family) -> None:
     """Whenever, wherever and by whomever: nothing of the disk's own is in a bundle."""
     content = bundle(registry, family[2])
-    for path in registry.layout.entries.rglob("*"):
+    for path in registry.folders.entries.rglob("*"):
         os.utime(path, (1, 1))
         path.chmod(0o700)
     assert bundle(registry, family[2]) == content
@@ -150,7 +150,7 @@ def test_a_bundle_is_a_tar_that_tar_reads(registry: Registry, family: Family) ->
             content = archive.extractfile(member)
             assert content is not None
             id_, _, name = member.name.partition(".")
-            assert content.read() == (registry.layout.entries / id_ / name).read_bytes()
+            assert content.read() == (registry.folders.entries / id_ / name).read_bytes()
 
 
 # ---------------------------------------------------------------- streams
@@ -239,7 +239,7 @@ def test_memory_is_taken_for_pieces_only(tmp_path: Path, other: Registry) -> Non
 def test_what_is_there_stays_and_is_said_to(registry: Registry, other: Registry, family: Family) -> None:
     ids = tuple(entry.id for entry in family)
     take(other, bundle(registry, family[0]))
-    before = {path: path.stat().st_ino for path in other.layout.entries.rglob("*")}
+    before = {path: path.stat().st_ino for path in other.folders.entries.rglob("*")}
     assert take(other, bundle(registry, family[2])).present == ids[:1]
     assert take(other, bundle(registry, family[2])).present == ids
     assert {path: path.stat().st_ino for path in before} == before
@@ -254,7 +254,7 @@ def test_names_stay_with_what_is_replaced(registry: Registry, other: Registry, f
     take(registry, content, replace=True)
     assert registry.resolve("best").id == family[0].id
     assert registry.latest("clf") == family[1]
-    assert list_names(registry.layout.tmp) == []
+    assert list_names(registry.folders.tmp) == []
 
 
 SPOILS: dict[str, Any] = {
@@ -274,7 +274,7 @@ def test_a_damaged_one_of_the_same_id_is_only_replaced_by_force(
 ) -> None:
     content = bundle(registry, family[2])
     take(other, content)
-    spoil(other.layout.entries / family[damaged].id)
+    spoil(other.folders.entries / family[damaged].id)
     if "artifact" in spoil.__code__.co_names or family[damaged].artifacts.keys() == {WEIGHTS}:
         before = read_entries(other)
         with pytest.raises(CorruptError, match=family[damaged].id) as caught:
@@ -283,7 +283,7 @@ def test_a_damaged_one_of_the_same_id_is_only_replaced_by_force(
         assert_untouched(other, before)
     take(other, content, replace=True)
     assert read_entries(other) == read_entries(registry)
-    assert list_names(other.layout.tmp) == []
+    assert list_names(other.folders.tmp) == []
 
 
 def test_another_of_the_same_id_stays_unless_it_is_to_be_replaced(
@@ -329,7 +329,7 @@ def test_what_no_reader_takes_is_not_written(registry: Registry) -> None:
     recipe = make_autoencoder_recipe()
     with pytest.raises((TypeError, ValueError, CorruptError), match=r"Weights-1\.npz"):
         registry.publish(recipe, make_metrics(recipe), {"Weights-1.npz": {"x": np.zeros(1)}})
-    assert registry.ids() == list_names(registry.layout.tmp) == []
+    assert registry.ids() == list_names(registry.folders.tmp) == []
 
 
 def test_a_disk_that_fails_leaves_nothing_half_taken(registry: Registry, tmp_path: Path, family: Family) -> None:
@@ -341,7 +341,7 @@ def test_a_disk_that_fails_leaves_nothing_half_taken(registry: Registry, tmp_pat
             break
         failed.append(disk.failed)
         assert str(error) == f"cannot write to {home.home}: {os.strerror(errno.ENOSPC)}"
-        assert list_names(home.layout.tmp) == []
+        assert list_names(home.folders.tmp) == []
         there = home.ids()
         # Ancestors come first: whatever is there already rests on nothing that is not.
         assert there == [entry.id for entry in family if entry.id in there]
@@ -360,7 +360,7 @@ def test_a_reader_that_fails_is_one_of_our_errors(other: Registry) -> None:
 
     with pytest.raises((CorruptError, DiskError), match=os.strerror(errno.EIO)):
         read_bundle(other, Failing())  # type: ignore[arg-type]
-    assert list_names(other.layout.tmp) == []
+    assert list_names(other.folders.tmp) == []
 
 
 # ---------------------------------------------------------------- caps
@@ -475,7 +475,7 @@ def test_padding_without_end_is_not_read_to_its_end(
     with pytest.raises(CorruptError, match=r"padded with what unpacks to nothing|something follows its end"):
         read_bundle(other, stream)  # type: ignore[arg-type]
     assert stream.taken < (1 << 17) + 4 * len(content)
-    assert other.ids() == list_names(other.layout.tmp) == []
+    assert other.ids() == list_names(other.folders.tmp) == []
 
 
 # ---------------------------------------------------------------- order and names

@@ -86,8 +86,8 @@ def test_what_a_name_reaches_stays(named: int, name: str, registry: Registry) ->
 def test_a_name_of_nothing_reaches_nothing_and_harms_nothing(registry: Registry) -> None:
     entry = publish(registry)
     registry.tag(entry, "best")
-    (registry.layout.refs / "ae" / "best").write_text("ae-000000000000\n")
-    (registry.layout.refs / "ae" / "other").write_bytes(b"\xff")
+    (registry.folders.refs / "ae" / "best").write_text("ae-000000000000\n")
+    (registry.folders.refs / "ae" / "other").write_bytes(b"\xff")
     assert collect(registry) == [entry.id]
 
 
@@ -117,7 +117,7 @@ def make_in_thread(registry: Registry, id_: str, parents: tuple[str, ...]) -> It
     held, done = threading.Event(), threading.Event()
 
     def make() -> None:
-        with locks.hold(registry.layout, id_, parents, lambda line: None):
+        with locks.hold(registry.folders, id_, parents, lambda line: None):
             held.set()
             done.wait(30)
 
@@ -132,7 +132,7 @@ def make_in_thread(registry: Registry, id_: str, parents: tuple[str, ...]) -> It
 
 
 def _hold_for_ever(home: Path, id_: str, parents: tuple[str, ...], held: Any) -> None:
-    with locks.hold(Registry(home).layout, id_, parents, lambda line: None):
+    with locks.hold(Registry(home).folders, id_, parents, lambda line: None):
         held.set()
         time.sleep(600)
 
@@ -157,7 +157,7 @@ def test_what_is_being_made_and_what_it_will_rest_on_stays(make: Any, registry: 
     ae, _ = publish_pair(registry, 1)
     recipe = make_classifier_recipe(autoencoder=ae.id, seed=99)
     with make(registry, entry_id(recipe), recipe.parents):
-        lock = registry.layout.locks / f"{entry_id(recipe)}.lock"
+        lock = registry.folders.locks / f"{entry_id(recipe)}.lock"
         signed, before = lock.read_bytes(), read_tree(registry.home / "entries")
         for _ in range(2):
             garbage = find_garbage(registry, grace=False)
@@ -181,7 +181,7 @@ def test_an_entry_that_is_made_anew_stays(registry: Registry) -> None:
 def test_a_lock_that_nobody_holds_keeps_nothing(registry: Registry) -> None:
     ae, _ = publish_pair(registry, 1)
     for content in (b"", b'{"pid": 1, "host": "x", "since": "x", "parents": ["%s"]}' % ae.id.encode(), b"\xff"):
-        (registry.layout.locks / "clf-0123456789ab.lock").write_bytes(content)
+        (registry.folders.locks / "clf-0123456789ab.lock").write_bytes(content)
         assert ae.id in find_garbage(registry, grace=False).entries
 
 
@@ -197,7 +197,7 @@ def test_what_a_running_command_needs_stays_until_it_ends(registry: Registry) ->
             assert collect(registry) == []
         # Made meanwhile, as a surrogate is.
         assert collect(registry) == [other.id]
-    assert list_names(registry.layout.locks) == []
+    assert list_names(registry.folders.locks) == []
     assert collect(registry) == sorted((ae.id, clf.id))
 
 
@@ -221,7 +221,7 @@ def test_a_lease_dies_with_its_process(registry: Registry) -> None:
     finally:
         process.kill()
         process.join(30)
-    (lock,) = registry.layout.locks.iterdir()
+    (lock,) = registry.folders.locks.iterdir()
     assert set(collect(registry)) == set(many)
     assert lock.exists()
     os.utime(lock, (0, 0))
@@ -260,7 +260,7 @@ def test_what_came_less_than_a_day_ago_stays_with_what_it_rests_on(
 
     monkeypatch.setattr(Path, "lstat", age)
     # Whatever it says of itself: an import brings old dates.
-    os.utime(registry.layout.entries / clf.id, (0, 0))
+    os.utime(registry.folders.entries / clf.id, (0, 0))
     garbage = find_garbage(registry)
     assert (garbage.entries, garbage.young) == ((old.id,), 2)
     remove_garbage(registry, garbage)
@@ -300,14 +300,14 @@ def test_dependants_go_first(registry: Registry, monkeypatch: pytest.MonkeyPatch
 
     def watch(source: Any, target: Any) -> None:
         rename(source, target)
-        if Path(source).parent == registry.layout.entries:
+        if Path(source).parent == registry.folders.entries:
             there = set(registry.ids())
             seen.append(all(parent in there for entry in registry.entries() for parent in entry.parents))
 
     monkeypatch.setattr(os, "rename", watch)
     remove_garbage(registry, garbage)
     assert seen == [True] * 12
-    assert registry.ids() == list_names(registry.layout.tmp) == []
+    assert registry.ids() == list_names(registry.folders.tmp) == []
 
 
 def test_what_is_named_after_it_was_found_stays(registry: Registry) -> None:
@@ -327,7 +327,7 @@ def test_what_is_named_after_it_was_found_stays(registry: Registry) -> None:
 
 def test_what_has_gone_meanwhile_is_no_error(registry: Registry) -> None:
     ae, clf = publish_pair(registry, 1)
-    dead = registry.layout.tmp / "publish-0000000000000000"
+    dead = registry.folders.tmp / "publish-0000000000000000"
     dead.mkdir()
     os.utime(dead, (0, 0))
     garbage = find_garbage(registry, grace=False)
@@ -375,8 +375,8 @@ AGES = {"just now": 0.0, "an hour": 3600.0, "a minute less than a day": DEAD_AFT
 
 def put_draft(registry: Registry, name: str, age: float) -> Path:
     """Leave a draft as a killed process does, of an age in seconds."""
-    registry.layout.tmp.mkdir(parents=True, exist_ok=True)
-    path = registry.layout.tmp / name
+    registry.folders.tmp.mkdir(parents=True, exist_ok=True)
+    path = registry.folders.tmp / name
     (path / "entry").mkdir(parents=True)
     (path / "entry" / "weights.npz").write_bytes(b"half")
     os.utime(path, (time.time() - age,) * 2)
@@ -386,13 +386,13 @@ def put_draft(registry: Registry, name: str, age: float) -> Path:
 def test_a_young_draft_stays_and_an_old_one_goes(registry: Registry) -> None:
     young = [put_draft(registry, f"publish-{n:016x}", age) for n, age in enumerate(AGES.values())]
     old = [put_draft(registry, f"import-{n:016x}", age) for n, age in enumerate((DEAD_AFTER + 60, 1e9))]
-    single = registry.layout.tmp / "version-0000000000000000"
+    single = registry.folders.tmp / "version-0000000000000000"
     single.write_bytes(b"2\n")
     os.utime(single, (0, 0))
     garbage = find_garbage(registry, grace=False)
     assert set(garbage.drafts) == {*old, single}
     remove_garbage(registry, garbage)
-    assert list_names(registry.layout.tmp) == sorted(path.name for path in young)
+    assert list_names(registry.folders.tmp) == sorted(path.name for path in young)
 
 
 def test_what_others_keep_in_a_folder_of_such_a_name_stays(registry: Registry) -> None:
@@ -404,7 +404,7 @@ def test_what_others_keep_in_a_folder_of_such_a_name_stays(registry: Registry) -
         put_draft(registry, name, 1e9)
     assert find_garbage(registry, grace=False).drafts == ()
     collect(registry)
-    assert list_names(registry.layout.tmp) == sorted(names)
+    assert list_names(registry.folders.tmp) == sorted(names)
 
 
 def test_every_name_that_is_given_to_a_draft_is_known(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -415,7 +415,7 @@ def test_every_name_that_is_given_to_a_draft_is_known(registry: Registry, monkey
     registry.tag(entry, "best")
     registry.checkpoint(entry.id).save({"x": np.zeros(1)})
     registry.remove(entry.id)
-    kept += list_names(registry.layout.tmp)
+    kept += list_names(registry.folders.tmp)
     assert len(kept) > 3
     assert [name for name in kept if not folders.DRAFT.fullmatch(name)] == []
 
@@ -425,13 +425,13 @@ def test_a_link_among_the_drafts_is_not_followed(registry: Registry, tmp_path: P
     (outside / "deep").mkdir(parents=True)
     (outside / "deep" / "file").write_text("mine")
     publish(registry)
-    link = registry.layout.tmp / "publish-0000000000000000"
+    link = registry.folders.tmp / "publish-0000000000000000"
     link.symlink_to(outside)
     os.utime(link, (0, 0), follow_symlinks=False)
     (put_draft(registry, "publish-0000000000000001", 1e9) / "out").symlink_to(outside)
-    os.utime(registry.layout.tmp / "publish-0000000000000001", (0, 0))
+    os.utime(registry.folders.tmp / "publish-0000000000000001", (0, 0))
     collect(registry)
-    assert list_names(registry.layout.tmp) == []
+    assert list_names(registry.folders.tmp) == []
     assert (outside / "deep" / "file").read_text() == "mine"
 
 
@@ -453,7 +453,7 @@ def test_nothing_is_removed_through_a_link(name: str, registry: Registry, tmp_pa
 def test_a_probe_that_was_left_behind_goes_like_a_draft(registry: Registry) -> None:
     entry = publish(registry)
     registry.mark_latest(entry)
-    places = [registry.layout.entries, registry.layout.refs, registry.layout.refs / "ae"]
+    places = [registry.folders.entries, registry.folders.refs, registry.folders.refs / "ae"]
     for place in places:
         for name in (".check-0000000000000000", ".check-mine", "check-0000000000000000"):
             (place / name).mkdir()
@@ -486,12 +486,12 @@ def test_a_removal_that_is_cut_short_puts_back_what_is_not_judged(
     with pytest.raises((KeyboardInterrupt, DiskError)):
         registry.remove_unless(ids, fail, pytest.fail)
     assert registry.ids() == sorted(ids)
-    assert list_names(registry.layout.tmp) == []
+    assert list_names(registry.folders.tmp) == []
 
 
 def test_old_locks_go_and_those_that_are_held_or_young_stay(registry: Registry) -> None:
     registry.check_writable()
-    folder = registry.layout.locks
+    folder = registry.folders.locks
     for name in ("ae-000000000001.lock", "ae-000000000002.lock", "ae-000000000003.lock", "notes.lock"):
         (folder / name).write_bytes(b"")
         os.utime(folder / name, (0, 0))
@@ -505,6 +505,6 @@ def test_old_locks_go_and_those_that_are_held_or_young_stay(registry: Registry) 
 
 def test_folders_that_are_not_there_are_no_error(registry: Registry) -> None:
     entry = publish(registry)
-    for folder in (registry.layout.tmp, registry.layout.locks):
+    for folder in (registry.folders.tmp, registry.folders.locks):
         shutil.rmtree(folder)
     assert collect(registry) == [entry.id]

@@ -17,7 +17,7 @@ import pytest
 
 from advae.errors import DiskError
 from advae.registry import Registry, locks
-from advae.registry.folders import Layout
+from advae.registry.folders import Folders
 from tests.entries import list_names, read_tree
 
 ID = "clf-0123456789ab"
@@ -25,19 +25,19 @@ PARENTS = ("ae-0123456789ab", "ae-111111111111")
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> Layout:
+def folders(tmp_path: Path) -> Folders:
     registry = Registry(tmp_path / "home")
     registry.check_writable()
-    return registry.layout
+    return registry.folders
 
 
 @contextmanager
-def held(layout: Layout, id_: str = ID, parents: tuple[str, ...] = PARENTS) -> Iterator[None]:
+def held(folders: Folders, id_: str = ID, parents: tuple[str, ...] = PARENTS) -> Iterator[None]:
     """Hold a lock in another thread meanwhile."""
     begun, done = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with locks.hold(layout, id_, parents, lambda line: None):
+        with locks.hold(folders, id_, parents, lambda line: None):
             begun.set()
             done.wait(30)
 
@@ -51,10 +51,10 @@ def held(layout: Layout, id_: str = ID, parents: tuple[str, ...] = PARENTS) -> I
         thread.join(30)
 
 
-def test_who_makes_it_is_written_into_the_lock(layout: Layout) -> None:
+def test_who_makes_it_is_written_into_the_lock(folders: Folders) -> None:
     told: list[str] = []
-    with locks.hold(layout, ID, PARENTS, told.append):
-        (path,) = layout.locks.iterdir()
+    with locks.hold(folders, ID, PARENTS, told.append):
+        (path,) = folders.locks.iterdir()
         assert path.name == f"{ID}.lock"
         holder = json.loads(path.read_bytes())
         assert (holder["pid"], holder["host"]) == (os.getpid(), socket.gethostname())
@@ -63,26 +63,26 @@ def test_who_makes_it_is_written_into_the_lock(layout: Layout) -> None:
     assert told == []
 
 
-def test_what_is_made_is_known_while_it_is_made(layout: Layout) -> None:
-    assert locks.find_in_making(layout) == {}
-    with held(layout), held(layout, "run-000000000000", ()):
-        before = read_tree(layout.locks)
+def test_what_is_made_is_known_while_it_is_made(folders: Folders) -> None:
+    assert locks.find_in_making(folders) == {}
+    with held(folders), held(folders, "run-000000000000", ()):
+        before = read_tree(folders.locks)
         for _ in range(2):
-            assert locks.find_in_making(layout) == {ID: PARENTS, "run-000000000000": ()}
-        assert read_tree(layout.locks) == before
-    assert locks.find_in_making(layout) == {}
+            assert locks.find_in_making(folders) == {ID: PARENTS, "run-000000000000": ()}
+        assert read_tree(folders.locks) == before
+    assert locks.find_in_making(folders) == {}
 
 
-def test_a_second_one_waits_and_says_for_whom(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_one_waits_and_says_for_whom(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "PATIENCE", 0.1)
     told: list[str] = []
     done = threading.Event()
 
     def wait() -> None:
-        with locks.hold(layout, ID, (), told.append):
+        with locks.hold(folders, ID, (), told.append):
             done.set()
 
-    with held(layout):
+    with held(folders):
         thread = threading.Thread(target=wait)
         thread.start()
         deadline = time.monotonic() + 30
@@ -97,12 +97,12 @@ def test_a_second_one_waits_and_says_for_whom(layout: Layout, monkeypatch: pytes
     assert told[0].endswith(f"), which is making {ID}")
 
 
-def test_one_at_a_time(layout: Layout) -> None:
+def test_one_at_a_time(folders: Folders) -> None:
     inside, most = [0], [0]
 
     def make() -> None:
         for _ in range(5):
-            with locks.hold(layout, ID, (), lambda line: None):
+            with locks.hold(folders, ID, (), lambda line: None):
                 inside[0] += 1
                 most[0] = max(most[0], inside[0])
                 time.sleep(0.001)
@@ -116,17 +116,17 @@ def test_one_at_a_time(layout: Layout) -> None:
     assert most == [1]
 
 
-def test_two_entries_are_made_at_once(layout: Layout) -> None:
-    with held(layout), locks.hold(layout, "clf-111111111111", (), pytest.fail):
+def test_two_entries_are_made_at_once(folders: Folders) -> None:
+    with held(folders), locks.hold(folders, "clf-111111111111", (), pytest.fail):
         pass
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
-def test_it_is_let_go_however_the_making_ends(layout: Layout, error: type[BaseException]) -> None:
-    with pytest.raises(error), locks.hold(layout, ID, (), pytest.fail):
+def test_it_is_let_go_however_the_making_ends(folders: Folders, error: type[BaseException]) -> None:
+    with pytest.raises(error), locks.hold(folders, ID, (), pytest.fail):
         raise error
-    assert locks.find_in_making(layout) == {}
-    with locks.hold(layout, ID, (), pytest.fail):
+    assert locks.find_in_making(folders) == {}
+    with locks.hold(folders, ID, (), pytest.fail):
         pass
 
 
@@ -147,7 +147,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=list(HOSTILE))
 def test_whatever_stands_in_a_lock_is_read_or_ignored(
-    layout: Layout, content: bytes, monkeypatch: pytest.MonkeyPatch
+    folders: Folders, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(locks, "PATIENCE", 0.02)
     told: list[str] = []
@@ -157,36 +157,36 @@ def test_whatever_stands_in_a_lock_is_read_or_ignored(
         if len(told) == 2:
             raise TimeoutError
 
-    with held(layout):
-        (layout.locks / f"{ID}.lock").write_bytes(content)
-        assert set(locks.find_in_making(layout)) == {ID}
-        with pytest.raises(TimeoutError), locks.hold(layout, ID, (), tell):
+    with held(folders):
+        (folders.locks / f"{ID}.lock").write_bytes(content)
+        assert set(locks.find_in_making(folders)) == {ID}
+        with pytest.raises(TimeoutError), locks.hold(folders, ID, (), tell):
             pass
     assert told[0].startswith("waiting for ")
     assert all(line.isprintable() for line in told)
 
 
-def test_other_files_are_no_locks(layout: Layout) -> None:
+def test_other_files_are_no_locks(folders: Folders) -> None:
     for name in ("notes.lock", "ae-123.lock", f"{ID}.txt", ".lock"):
-        (layout.locks / name).write_bytes(b"")
-    (layout.locks / f"{ID}.lock").mkdir()
-    assert locks.find_in_making(layout) == {}
+        (folders.locks / name).write_bytes(b"")
+    (folders.locks / f"{ID}.lock").mkdir()
+    assert locks.find_in_making(folders) == {}
 
 
 def test_a_home_without_locks_has_nobody_in_it(tmp_path: Path) -> None:
-    assert locks.find_in_making(Layout(tmp_path / "nowhere")) == {}
+    assert locks.find_in_making(Folders(tmp_path / "nowhere")) == {}
     assert list_names(tmp_path) == []
 
 
-def test_a_lock_that_nobody_holds_is_removed_and_one_that_is_held_stays(layout: Layout) -> None:
-    free = layout.locks / "ae-000000000000.lock"
+def test_a_lock_that_nobody_holds_is_removed_and_one_that_is_held_stays(folders: Folders) -> None:
+    free = folders.locks / "ae-000000000000.lock"
     free.touch()
     locks.remove_unused(free)
     locks.remove_unused(free)
     assert not free.exists()
-    with held(layout):
-        locks.remove_unused(layout.locks / f"{ID}.lock")
-        assert locks.find_in_making(layout) == {ID: PARENTS}
+    with held(folders):
+        locks.remove_unused(folders.locks / f"{ID}.lock")
+        assert locks.find_in_making(folders) == {ID: PARENTS}
 
 
 # ---------------------------------------------------------------- disks
@@ -204,38 +204,38 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
 
 @pytest.mark.parametrize("code", locks.NO_LOCKS, ids=lambda code: errno.errorcode[code])
 def test_a_disk_without_locks_costs_work_and_nothing_else(
-    layout: Layout, code: int, monkeypatch: pytest.MonkeyPatch
+    folders: Folders, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fail_with(monkeypatch, code)
     told, done = [], []
-    with locks.hold(layout, ID, PARENTS, told.append):
-        done.append(locks.find_in_making(layout))
+    with locks.hold(folders, ID, PARENTS, told.append):
+        done.append(locks.find_in_making(folders))
     assert done == [{ID: PARENTS}], "what it rests on is spoken for all the same"
     (line,) = told
     assert "the same command elsewhere would do the same work again" in line
-    assert str(layout.locks) in line
+    assert str(folders.locks) in line
     monkeypatch.undo()
-    assert locks.find_in_making(layout) == {}
+    assert locks.find_in_making(folders) == {}
 
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.EBADF])
-def test_a_disk_that_fails_is_a_disk_error(layout: Layout, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fails_is_a_disk_error(folders: Folders, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     fail_with(monkeypatch, code)
-    line = rf"^cannot lock {layout.locks / ID}\.lock: {os.strerror(code)}$"
-    with pytest.raises(DiskError, match=line), locks.hold(layout, ID, PARENTS, pytest.fail):
+    line = rf"^cannot lock {folders.locks / ID}\.lock: {os.strerror(code)}$"
+    with pytest.raises(DiskError, match=line), locks.hold(folders, ID, PARENTS, pytest.fail):
         pytest.fail("went on")
 
 
-def test_a_folder_in_the_place_of_a_lock_is_a_disk_error(layout: Layout) -> None:
-    (layout.locks / f"{ID}.lock").mkdir()
-    with pytest.raises(DiskError, match="cannot lock"), locks.hold(layout, ID, (), pytest.fail):
+def test_a_folder_in_the_place_of_a_lock_is_a_disk_error(folders: Folders) -> None:
+    (folders.locks / f"{ID}.lock").mkdir()
+    with pytest.raises(DiskError, match="cannot lock"), locks.hold(folders, ID, (), pytest.fail):
         pytest.fail("went on")
 
 
-def test_a_full_disk_takes_the_name_and_not_the_lock(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_takes_the_name_and_not_the_lock(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "pwrite", fail)
-    with held(layout):
-        assert locks.find_in_making(layout) == {ID: ()}
+    with held(folders):
+        assert locks.find_in_making(folders) == {ID: ()}

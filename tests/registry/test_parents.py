@@ -167,7 +167,7 @@ def test_a_parent_that_is_replaced_while_it_is_used_is_told(registry: Registry, 
     with pytest.raises(NotFoundError, match=f"{family[0].id} was replaced while it was used; run the command again"):
         registry.obtain(recipe, compute)
     assert registry.find(entry_id(recipe)) is None
-    assert list_names(registry.layout.tmp) == list_names(registry.layout.locks) == []
+    assert list_names(registry.folders.tmp) == list_names(registry.folders.locks) == []
 
 
 def test_parents_that_are_made_on_the_way_are_named(registry: Registry) -> None:
@@ -198,14 +198,14 @@ def test_no_child_is_imported_beside_other_weights_of_its_parent(
     for entry in family:
         age(entry, registry)
     mine = publish_other(other, family[0].recipe)
-    before, content = read_tree(other.layout.entries), bundle(registry, registry.manifest(family[child].id))
+    before, content = read_tree(other.folders.entries), bundle(registry, registry.manifest(family[child].id))
     words = f"{family[1].id} was made from other weights of {mine.id} than are here; nothing was imported"
     with pytest.raises(CorruptError, match=words) as caught:
         take(other, content)
     assert caught.value.exit_code == 4
     assert "--force" in str(caught.value)
-    assert read_tree(other.layout.entries) == before
-    assert list_names(other.layout.tmp) == []
+    assert read_tree(other.folders.entries) == before
+    assert list_names(other.folders.tmp) == []
     imported = take(other, content, replace=True)
     assert imported.replaced == (mine.id,)
     assert find_problems(other) == {}
@@ -227,16 +227,16 @@ def test_children_that_are_here_are_told_when_a_bundle_replaces_what_they_rest_o
 def test_what_is_equal_stays_as_it_is_even_by_force(registry: Registry, other: Registry, family: Family) -> None:
     """Whoever made an entry did not import it."""
     content = bundle(registry, family[2])
-    before = read_tree(registry.layout.entries)
+    before = read_tree(registry.folders.entries)
     for replace in (False, True):
         imported = take(registry, content, replace=replace)
         assert (imported.present, imported.replaced) == (tuple(entry.id for entry in family), ())
-        assert read_tree(registry.layout.entries) == before
+        assert read_tree(registry.folders.entries) == before
     take(other, content)
-    marked = read_tree(other.layout.entries)
+    marked = read_tree(other.folders.entries)
     assert all(other.manifest(entry.id).imported for entry in family)
     take(other, content, replace=True)
-    assert read_tree(other.layout.entries) == marked
+    assert read_tree(other.folders.entries) == marked
     assert bundle(other, other.manifest(family[2].id)) == content
 
 

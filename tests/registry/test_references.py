@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from advae.errors import NotFoundError, UsageError
 from advae.identity import ID, KINDS, Kind
-from advae.registry.folders import Layout
+from advae.registry.folders import Folders
 from advae.registry.references import LATEST, MADE_BY, NAMES, References, check_tag, resolve_id
 from tests.entries import list_names
 
@@ -21,7 +21,7 @@ IDS = [AE, "ae-01ffffffffff", CLF, RUN]
 
 @pytest.fixture
 def references(tmp_path: Path) -> References:
-    return References(Layout(tmp_path / "home"))
+    return References(Folders(tmp_path / "home"))
 
 
 def test_every_kind_has_a_maker_and_a_name() -> None:
@@ -33,13 +33,13 @@ def test_every_kind_has_a_maker_and_a_name() -> None:
 
 def test_a_name_is_one_line_in_one_file(references: References) -> None:
     references.write("ae", "best", AE)
-    path = references.layout.refs / "ae" / "best"
+    path = references.folders.refs / "ae" / "best"
     assert path.read_text() == f"{AE}\n"
     references.write("ae", "best", IDS[1])
     assert references.read("ae", "best") == IDS[1]
     assert references.read("clf", "best") is None
-    assert list_names(references.layout.refs / "ae") == ["best"]
-    assert list_names(references.layout.tmp) == []
+    assert list_names(references.folders.refs / "ae") == ["best"]
+    assert list_names(references.folders.tmp) == []
 
 
 def test_a_name_moves_in_one_step(references: References, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +62,7 @@ def test_reading_makes_nothing(references: References) -> None:
     assert references.list_tags() == {}
     with pytest.raises(NotFoundError):
         references.remove("best")
-    assert not references.layout.home.exists()
+    assert not references.folders.home.exists()
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_reading_makes_nothing(references: References) -> None:
 )
 def test_what_is_no_id_stands_for_nothing(references: References, content: bytes) -> None:
     references.write("ae", "best", AE)
-    path = references.layout.refs / "ae" / "best"
+    path = references.folders.refs / "ae" / "best"
     path.write_bytes(content)
     assert references.read("ae", "best") is None
     assert references.list_tags() == {}

@@ -89,7 +89,7 @@ def test_the_layout_on_disk_is_as_documented_and_as_open_as_the_umask_says(regis
     assert sorted(name for name, content in read_tree(registry.home).items() if content is not None) == files
     assert (registry.home / "VERSION").read_text() == f"{SCHEMA}\n"
     assert (registry.home / "refs" / "ae" / "best").read_text() == f"{entry.id}\n"
-    assert list_names(registry.layout.tmp) == []
+    assert list_names(registry.folders.tmp) == []
     for path in registry.home.rglob("*"):
         assert path.stat().st_mode & 0o777 == (0o777 if path.is_dir() else 0o666) & ~umask, path
 
@@ -110,14 +110,14 @@ def test_only_numbers_are_published(registry: Registry, array: np.ndarray[Any, A
     recipe = make_autoencoder_recipe()
     with pytest.raises(TypeError, match="never read back"):
         registry.publish(recipe, make_metrics(recipe), {WEIGHTS: {"a": array}})
-    assert list_names(registry.layout.entries) == list_names(registry.layout.tmp) == []
+    assert list_names(registry.folders.entries) == list_names(registry.folders.tmp) == []
 
 
 def test_entries_are_listed_newest_first_by_kind_and_nothing_else_is(registry: Registry) -> None:
     family = publish_family(registry)
     for name in ("notes", ".hidden", "ae-123", f"{family[0].id}.bak", "clf-ABCDEF012345"):
-        (registry.layout.entries / name).mkdir()
-    (registry.layout.tmp / f"{family[0].id}-killed").mkdir()
+        (registry.folders.entries / name).mkdir()
+    (registry.folders.tmp / f"{family[0].id}-killed").mkdir()
     assert registry.scan() == (list(reversed(family)), {})
     assert registry.ids() == sorted(manifest.id for manifest in family)
     for kind, manifest in zip(KINDS, family, strict=True):
@@ -198,7 +198,7 @@ def test_a_disk_that_fails_at_any_write_leaves_no_partial_entry(tmp_path: Path, 
         failed.append(disk.failed)
         assert error.exit_code == 5
         assert str(error).startswith(f"cannot write to {registry.home}: {os.strerror(code)}")
-        assert list_names(registry.layout.tmp) == []
+        assert list_names(registry.folders.tmp) == []
         # Only a folder's own fsync comes after a rename: what was written is there then, and whole.
         assert read_files(registry) == before or disk.failed == "fsync" or what == "remove"
         gone = not new and stranger.id not in registry.ids()
@@ -255,11 +255,11 @@ def test_an_equal_entry_is_kept_unless_it_is_to_be_replaced(registry: Registry, 
     assert replaced.created > entry.created
     assert registry.entries() == [replaced]
     assert registry.read_arrays(replaced, WEIGHTS)["0.0"].tolist() == [7.0] * 3
-    assert list_names(registry.layout.tmp) == []
+    assert list_names(registry.folders.tmp) == []
 
 
 def test_replace_repairs_whatever_is_there(registry: Registry, entry: Manifest) -> None:
-    folder = registry.layout.entries / entry.id
+    folder = registry.folders.entries / entry.id
     for spoil in (
         lambda: (folder / "manifest.json").write_bytes(b"{"),
         lambda: (folder / WEIGHTS).unlink(),
@@ -270,7 +270,7 @@ def test_replace_repairs_whatever_is_there(registry: Registry, entry: Manifest) 
         repaired = publish(registry, replace=True)
         assert registry.scan() == ([repaired], {})
         assert registry.read_arrays(repaired, WEIGHTS)
-        assert list_names(registry.layout.tmp) == []
+        assert list_names(registry.folders.tmp) == []
 
 
 @pytest.mark.parametrize("replace", [False, True])
@@ -285,7 +285,7 @@ def test_many_publish_at_once(registry: Registry, recipes: int, replace: bool) -
     assert len(found) == recipes
     assert all(manifest in published and registry.read_arrays(manifest, WEIGHTS) for manifest in found)
     assert replace or all(manifest in found for manifest in published)
-    assert list_names(registry.layout.tmp) == []
+    assert list_names(registry.folders.tmp) == []
 
 
 @pytest.mark.parametrize("home", ["file", "file/home", "file/a/b/home"])
@@ -523,7 +523,7 @@ def test_latest_is_what_was_marked_of_each_kind_and_no_tag(registry: Registry, e
         with pytest.raises(NotFoundError):
             use(LATEST)
     assert registry.tags() == {}
-    shutil.rmtree(registry.layout.entries / entry.id)
+    shutil.rmtree(registry.folders.entries / entry.id)
     assert registry.latest("ae") is None
     with pytest.raises(NotFoundError):
         registry.resolve(LATEST, "ae")
@@ -598,7 +598,7 @@ def test_remove_takes_the_entry_and_all_its_references(registry: Registry, entry
     registry.mark_latest(entry)
     registry.remove(entry.id)
     assert (registry.entries(), registry.tags(), registry.latest("ae")) == ([other], {other.id: ["three"]}, None)
-    assert list_names(registry.layout.tmp) == []
+    assert list_names(registry.folders.tmp) == []
     with pytest.raises(NotFoundError):
         registry.remove(entry.id)
     assert publish(registry).id == entry.id
@@ -639,7 +639,7 @@ def test_a_home_of_a_newer_schema_or_a_foreign_version_is_refused_in_one_line_an
     (registry.home / "VERSION").write_bytes(version + b"\n")
     before = read_tree(registry.home)
     reads = {"manifest": lambda *_: registry.manifest(entry.id), "resolve": lambda *_: registry.resolve("old")}
-    uses = WRITES | reads | {"adopt": lambda *_: registry.layout.adopt(), "gc": lambda *_: find_garbage(registry)}
+    uses = WRITES | reads | {"adopt": lambda *_: registry.folders.adopt(), "gc": lambda *_: find_garbage(registry)}
     for name, use in uses.items():
         with pytest.raises(error, match=line) as caught:
             use(registry, entry)

@@ -172,7 +172,7 @@ def test_a_name_of_nothing_is_found(case: str, name: str, registry: Registry, fa
     content, words = BROKEN[case]
     for alias in ("best", "latest"):
         (registry.tag if alias == "best" else lambda entry, _: registry.mark_latest(entry))(family[0], alias)
-    path = registry.layout.refs / "ae" / name
+    path = registry.folders.refs / "ae" / name
     path.write_bytes(content)
     found = find_broken_references(registry)
     assert list(found) == [path]
@@ -182,7 +182,7 @@ def test_a_name_of_nothing_is_found(case: str, name: str, registry: Registry, fa
 
 def test_what_is_no_reference_at_all_is_found(registry: Registry, family: Family) -> None:
     registry.tag(family[0], "best")
-    folder = registry.layout.refs / "ae"
+    folder = registry.folders.refs / "ae"
     (folder / "draft.tmp").write_text("")
     (folder / "folder").mkdir()
     (folder / "-x").write_text(f"{family[0].id}\n")

@@ -52,7 +52,7 @@ def make_many(home: Path, count: int) -> None:
         seconds=rng.random(),
     )
     for manifest in _vary(registry, history, count):
-        folder = registry.layout.entries / manifest.id
+        folder = registry.folders.entries / manifest.id
         folder.mkdir(exist_ok=True)
         (folder / MANIFEST).write_bytes(encode(manifest))
     for number, entry in enumerate(registry.glance("ae")[0][:50]):

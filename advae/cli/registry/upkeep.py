@@ -22,7 +22,7 @@ def make_home(
 ) -> None:
     """Make a folder a registry, whatever else lies in it; prints its path, for --home."""
     home = folder.absolute()
-    Registry(home).layout.adopt()
+    Registry(home).folders.adopt()
     session.put({"home": str(home)}, str(home))
 
 

@@ -142,4 +142,4 @@ def test_where_an_entry_or_its_name_could_not_be_put_nothing_is_computed(
     monkeypatch.setattr(os, "rename", refuse)
     with pytest.raises(DiskError, match=rf"^cannot write to {registry.home}: {said}.*: {registry.home / place}$"):
         registry.obtain(make_autoencoder_recipe(), lambda: pytest.fail("computed"))
-    assert list_names(registry.layout.tmp) == []
+    assert list_names(registry.folders.tmp) == []
