@@ -1,4 +1,4 @@
-"""Files outside the registry, written beside and renamed: a reader finds the old file or the new one, whole."""
+"""Atomic writing of files outside the registry: a reader finds the old file or the whole new one."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from advae.errors import DiskError
 
 @contextmanager
 def write_aside(target: Path) -> Iterator[Path]:
-    """Give the path of a file to be written, which then becomes ``target`` by one rename; the folder must be there.
+    """Give the path of a draft, which becomes ``target`` by one rename; the target's folder must exist.
 
-    The draft bears the target's name, since writers go by its ending, in a hidden folder of its own. Raises DiskError
-    where the target is no file or cannot be written. Whatever is raised, the target is as it was and nothing is left.
+    The draft has the target's name, because writers read its ending, in a hidden folder of its own. Raises DiskError
+    where the target is no file or cannot be written. After any error the target is unchanged and the draft is removed.
     """
     import tempfile
 
-    # Through a symbolic link the file that it names is written, as everywhere.
+    # Through a symbolic link, write the file that it names, as other programs do.
     target = Path(os.path.realpath(target))
     try:
         if target.exists() and not target.is_file():
             raise DiskError(f"cannot write {target}: it is a folder or a device, not a file")
-        # A folder that cannot be removed is no reason to deny that the target has been written.
+        # The target is written even where the draft's folder cannot be removed.
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".advae-", ignore_cleanup_errors=True) as folder:
             draft = Path(folder) / target.name
             yield draft
@@ -32,13 +32,13 @@ def write_aside(target: Path) -> Iterator[Path]:
             draft.replace(target)
     except OSError as error:
         raise DiskError(f"cannot write {target}: {error.strerror or error}") from None
-    # From here on the target is the new file; not every file system can sync a folder.
+    # The target is already the new file; not every file system can sync a folder.
     with suppress(OSError):
         sync(target.parent)
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and those above it, where it is not there yet. Raises DiskError."""
+    """Make a folder and its parents, where they are missing. Raises DiskError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -46,7 +46,7 @@ def make_folder(folder: Path) -> None:
 
 
 def require_writable(folder: Path) -> None:
-    """Raise DiskError where nothing could be written into a folder, which need not be there yet; leave nothing."""
+    """Raise DiskError unless files could be written into a folder, which need not exist yet; write none."""
     import tempfile
 
     place = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))
@@ -58,7 +58,7 @@ def require_writable(folder: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Wait until the disk has a file, or the names in a folder."""
+    """Wait until a file, or the names in a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

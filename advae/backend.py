@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from advae.errors import is_of_memory
+from advae.errors import is_memory_error
 from advae.settings import keras_json_left_aside, pin_environment, pin_libraries
 
 INTERRUPTS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -155,7 +155,7 @@ def _stderr_kept_aside() -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            if not is_of_memory(error):
+            if not is_memory_error(error):
                 aside.seek(0)
                 os.write(original, aside.read())
             raise

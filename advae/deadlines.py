@@ -1,4 +1,4 @@
-"""What another machine has to answer within a time that holds, however slowly it speaks."""
+"""Calls to other machines with a time limit for the whole call."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
-def call_within(seconds: float, action: Callable[[], T]) -> T:
-    """Return what an action returns, or raise what it raises. Raises TimeoutError where it is not done by then.
+def call_within(seconds: float, action: Callable[[], _T]) -> _T:
+    """Return what an action returns, or raise what it raises. Raises TimeoutError after so many seconds.
 
-    It runs in a thread of its own, which is left to itself then: time limits of sockets begin anew with each byte, and
-    nothing ends a look-up of a name.
+    The action runs in a thread of its own, which is then abandoned: time limits of sockets start again with each byte,
+    and a look-up of a host name has none.
     """
-    outcome: Future[T] = Future()
+    outcome: Future[_T] = Future()
 
     def work() -> None:
         try:

@@ -1,4 +1,4 @@
-"""The errors that a user can cause or meet, each with the exit code of the command-line contract."""
+"""Errors that a user can cause or meet, each with its exit code."""
 
 import difflib
 import unicodedata
@@ -34,17 +34,17 @@ class CorruptError(AdvaeError):
 
 
 class NewerSchemaError(CorruptError):
-    """What a newer program wrote: nothing to repair, and nothing to replace."""
+    """An entry or a home that a newer advae wrote: it is neither repaired nor replaced."""
 
 
 class DiskError(AdvaeError):
-    """The disk is full, read-only, or not ours to write on."""
+    """The disk is full, read-only or locked, or access is denied."""
 
     exit_code = 5
 
 
 class KilledError(AdvaeError):
-    """A process of ours that the system ended: like a full disk, the machine has too little, and we no defect."""
+    """A worker process was killed by the system, usually for lack of memory."""
 
     exit_code = 5
 
@@ -55,8 +55,8 @@ class DatasetError(AdvaeError):
     exit_code = 6
 
 
-class VerdictError(AdvaeError):
-    """A verdict or threshold failed: all was computed and stored, and it is not what was asked for."""
+class CheckFailedError(AdvaeError):
+    """A check or a threshold failed; all results were computed and stored."""
 
     exit_code = 7
 
@@ -68,11 +68,11 @@ class DivergedError(AdvaeError):
 
 
 MEMORY_SIGNS = ("RESOURCE_EXHAUSTED", "failed to map segment", "annot allocate memory", "can't start new thread")
-"""What libraries say where they get no memory, in errors that are called otherwise."""
+"""Messages of libraries for a lack of memory, in errors of other types."""
 
 
-def is_of_memory(error: BaseException) -> bool:
-    """Return whether an error, of Python, TensorFlow or the system, says that there is too little memory."""
+def is_memory_error(error: BaseException) -> bool:
+    """Return whether an error of Python, TensorFlow or the system means too little memory."""
     if isinstance(error, AdvaeError):
         return False
     named = isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
@@ -80,10 +80,10 @@ def is_of_memory(error: BaseException) -> bool:
 
 
 def printable(text: str, *, keep: str = "") -> str:
-    """Return a text in which what cannot be printed is a backslash escape, ``\\x1b``; of spaces, the plain one.
+    """Return a text in which unprintable characters are escaped, ``\\x1b``, and all spaces are plain ones.
 
-    That is what moves a terminal's cursor, changes colours or the direction of reading, or has no width. A byte of a
-    file's name that is not UTF-8 is shown as that byte, ``\\xff``. keep: characters that stay as they are.
+    Such characters move a terminal's cursor, change colours or the reading direction, or have no width. A byte of a
+    file name that is not UTF-8 becomes ``\\xff``. keep: characters that are not escaped.
     """
     if text.isprintable():
         return text
@@ -93,14 +93,14 @@ def printable(text: str, *, keep: str = "") -> str:
 def _escape(character: str) -> str:
     if unicodedata.category(character) == "Zs":
         return " "
-    # How Python keeps a byte that it could not decode.
+    # Python keeps a byte that it could not decode as such a surrogate.
     if "\udc80" <= character <= "\udcff":
         return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape").decode()
 
 
 def unknown(what: str, got: str, allowed: Iterable[str]) -> str:
-    """Return the line for a name that is not in a table: what was got, the nearest name, and all that is allowed."""
+    """Return the error line for a name that is not in a table: the name, the nearest one, and all that are allowed."""
     names = sorted(allowed)
     begun = [name for name in names if got and name.startswith(got.lower())]
     nearest = begun or difflib.get_close_matches(got.lower(), names, n=1, cutoff=0.5)

@@ -1,4 +1,4 @@
-"""The paths that users give: on the command line, in variables of the environment, in plans."""
+"""Paths that users give: on the command line, in environment variables, in plans."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def to_path(text: str | Path) -> Path:
-    """Return the path that a text names, its ``~`` or ``~user`` replaced by that home.
+    """Return the path that a text names, with ``~`` or ``~user`` expanded.
 
-    A shell replaces it only where it begins a word: not in ``--home=~/x``, in quotes, or in a variable's quoted value.
+    A shell expands it only at the beginning of an unquoted word, and so not in ``--home=~/x``.
     """
-    # Unlike Path.expanduser, this leaves alone the home of a user that there is not, instead of raising.
+    # Path.expanduser raises for an unknown user; this returns the text unchanged.
     return Path(os.path.expanduser(text))  # noqa: PTH111

@@ -1,8 +1,7 @@
-"""Every setting of the libraries that decides a number, pinned here whatever the user's files and environment say.
+"""Settings of libraries that change numbers, fixed here regardless of the user's files and environment.
 
 A setting that is not in a recipe must not change a result: the same command gives the same id and the same numbers.
-What belongs to the machine is left as it is: its devices, its memory, how many threads share the work, and which
-instructions of its processor they use.
+Settings of the machine are not touched: devices, memory, number of threads, processor instructions.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 DECIDING = ("KERAS_", "TF_", "TF2_", "XLA_", "AUTOGRAPH_", "ONEDNN_", "DNNL_", "SKLEARN_", "SCIPY_", "NPY_PROMOTION")
-"""Beginnings of the names of variables that libraries read, of which most decide a number, and some stop the import."""
+"""Prefixes of environment variables that libraries read; most change numbers, some break the import."""
 
 LEFT_ALONE = frozenset(
     (
@@ -23,17 +22,17 @@ LEFT_ALONE = frozenset(
         *("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_VERBOSE", "DNNL_VERBOSE"),
     )
 )
-"""Variables of such a name that say where, how much and with what, or what is logged."""
+"""Variables with such a prefix that are kept: folders, memory, threads, processor, logging."""
 
 XLA_FLAGS = "XLA_FLAGS"
 XLA_PATHS = "--xla_gpu_cuda_data_dir="
-"""The one of XLA's flags that says where something is: without it some installations find no CUDA."""
+"""The one flag of XLA that is kept: without it some installations find no CUDA."""
 
 PINNED = {
     **{"KERAS_BACKEND": "tensorflow", "TF_USE_LEGACY_KERAS": "0", "NVIDIA_TF32_OVERRIDE": "0"},
     "PYTHONSAFEPATH": "1",
 }
-"""TensorFloat-32 has 10 bits where float32 has 23; it is on by default where a GPU has it.
+"""Variables that are set. TensorFloat-32 has 10 bits where float32 has 23, and is on by default on GPUs that have it.
 
 In safe-path mode a Python that is started imports nothing from the current folder, where ``-m`` and ``-c`` look first.
 """
@@ -43,14 +42,13 @@ PRECISIONS = (FLOAT32, BFLOAT16)
 """In which precision wide matrix products may be taken; every result is scored in float32."""
 
 EPSILON = 1e-7
-"""Keras' own default; it is part of the cross-entropy losses."""
+"""Keras' default; the cross-entropy losses use it."""
 
 
 def pin_environment() -> None:
-    """Take out of the environment what decides a number, for this process and those that it starts.
+    """Remove environment variables that change numbers, for this process and those that it starts.
 
-    To be called before numpy, scikit-learn and TensorFlow are imported, since they read it then, and before any process
-    is started.
+    Call it before numpy, scikit-learn and TensorFlow are imported, which read them then, and before any process starts.
     """
     paths = [word for word in os.environ.get(XLA_FLAGS, "").split() if word.startswith(XLA_PATHS)]
     for name in [name for name in os.environ if name.startswith(DECIDING) and name not in LEFT_ALONE]:
@@ -62,9 +60,9 @@ def pin_environment() -> None:
 
 @contextmanager
 def keras_json_left_aside() -> Iterator[None]:
-    """Import Keras in here: it reads no keras.json then, which may be broken, and writes none.
+    """Let an import of Keras in this context neither read nor write keras.json, which may be broken.
 
-    It looks for it in a folder inside a device, where there is none and none can be made.
+    Keras looks for it in KERAS_HOME, which is a device here, so that no file can be in it.
     """
     home = os.environ.get("KERAS_HOME")
     os.environ["KERAS_HOME"] = os.devnull
@@ -77,7 +75,7 @@ def keras_json_left_aside() -> Iterator[None]:
 
 
 def pin_libraries() -> None:
-    """Set Keras and TensorFlow, which are imported, to what all results here rest on."""
+    """Set the imported Keras and TensorFlow to the settings that all results are computed with."""
     import keras
     import tensorflow as tf
 

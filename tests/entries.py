@@ -35,7 +35,7 @@ from advae.records import (
 )
 from advae.registry import Registry
 from advae.registry.collection import find_garbage
-from advae.registry.manifest_files import unmark_imported
+from advae.registry.manifest_files import remove_import_mark
 
 WEIGHTS = "weights.npz"
 NOBODYS = "0" * 64
@@ -314,7 +314,7 @@ def read_tree(folder: Path) -> dict[str, bytes | None]:
 def read_unmarked(home: Path) -> dict[str, bytes | None]:
     """Return every file of a home's entries, as they were before one was imported."""
     found = read_tree(home / "entries")
-    return {name: unmark_imported(content) if content else content for name, content in found.items()}
+    return {name: remove_import_mark(content) if content else content for name, content in found.items()}
 
 
 def list_names(folder: Path) -> list[str]:

@@ -7,7 +7,16 @@ import inspect
 import pytest
 
 from advae import errors
-from advae.errors import MEMORY_SIGNS, AdvaeError, BudgetError, DiskError, UsageError, is_of_memory, printable, unknown
+from advae.errors import (
+    MEMORY_SIGNS,
+    AdvaeError,
+    BudgetError,
+    DiskError,
+    UsageError,
+    is_memory_error,
+    printable,
+    unknown,
+)
 
 EXIT_CODES = {
     "AdvaeError": 1,
@@ -19,7 +28,7 @@ EXIT_CODES = {
     "DiskError": 5,
     "KilledError": 5,
     "DatasetError": 6,
-    "VerdictError": 7,
+    "CheckFailedError": 7,
     "DivergedError": 8,
 }
 """What people script against; 130 is the interrupted command's own."""
@@ -84,6 +93,6 @@ def test_what_was_got_cannot_break_the_line() -> None:
 
 def test_too_little_memory_is_told_by_what_libraries_call_it() -> None:
     signs = (f"x: {sign}: y" for sign in MEMORY_SIGNS)
-    assert all(is_of_memory(error) for error in (MemoryError(), *map(RuntimeError, signs)))
+    assert all(is_memory_error(error) for error in (MemoryError(), *map(RuntimeError, signs)))
     others = (ValueError("x"), RecursionError(), DiskError("Cannot allocate memory"))
-    assert not any(is_of_memory(error) for error in others)
+    assert not any(is_memory_error(error) for error in others)

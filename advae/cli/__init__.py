@@ -16,7 +16,7 @@ from typer.exceptions import Abort, TyperException
 
 from advae.cli.app import COMMANDS, build_app
 from advae.cli.stdout import ReaderGoneError, drop_rest, explain
-from advae.errors import AdvaeError, is_of_memory, printable
+from advae.errors import AdvaeError, is_memory_error, printable
 from advae.settings import pin_environment
 
 USAGE, DISK, INTERRUPTED, DEFECT = 2, 5, 130, 1
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _say(explain(error), DISK)
         return _say(f"the system says: {error.strerror or error}{_name_file(error)}", DISK)
     except Exception as error:
-        if is_of_memory(error):
+        if is_memory_error(error):
             return _say(f"{NO_MEMORY} ({_begin(error)})", DISK)
         if "-v" in arguments or "--verbose" in arguments:
             traceback.print_exc()

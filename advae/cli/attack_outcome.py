@@ -14,7 +14,7 @@ from rich.table import Table
 from advae.checks import IMAGES, NOT_VALID, check_run, show_size
 from advae.cli.naming import say_found
 from advae.cli.session import Session
-from advae.errors import VerdictError, printable
+from advae.errors import CheckFailedError, printable
 from advae.records import ClassifierRecipe, RunRecipe
 from advae.report import (
     Comparison,
@@ -105,19 +105,19 @@ def _list_classifiers(made: Iterable[Made]) -> list[str]:
 
 
 def require_accuracy(attacks: Attacks, comparison: Comparison, least: float) -> None:
-    """Raise VerdictError where a check fails, or a run that was asked for left less.
+    """Raise CheckFailedError where a check fails, or a run that was asked for left less.
 
     An attack behind the purifier says nothing of images, so what it leaves neither passes nor fails.
     """
     failures = list_all_failures(comparison.pipelines)
     if failures:
         first, more = failures[0], f"; and {len(failures) - 1} more" if len(failures) > 1 else ""
-        raise VerdictError(f"{first.run}: {first.check} failed: {first.sentence}{more}")
+        raise CheckFailedError(f"{first.run}: {first.check} failed: {first.sentence}{more}")
     for one in attacks.requested:
         recipe, metrics = one.manifest.as_run()
         for result in metrics.results if THREATS[recipe.threat].on_input else ():
             if result.accuracy < least:
-                raise VerdictError(
+                raise CheckFailedError(
                     f"{one.manifest.id}: {result.accuracy:.2%} are left under {recipe.method}, {recipe.threat}, at eps "
                     f"{result.eps:.4g}; --fail-under asks for {least:.2%}"
                 )

@@ -13,7 +13,7 @@ from advae.cli.groups import SESSION, complete_refs, grouped
 from advae.cli.options import DataDirOption, DatasetOption, split_names
 from advae.cli.report_options import EVERY_FORMAT, FormatOption, OutOption
 from advae.cli.session import Session
-from advae.errors import VerdictError
+from advae.errors import CheckFailedError
 from advae.experiments.paper.section import PAPER_SECTION
 from advae.report import (
     Comparison,
@@ -99,7 +99,7 @@ def put_report(session: Session, comparison: Comparison, files: Mapping[str, Pat
 
 
 def _refuse(reasons: list[str]) -> None:
-    """Raise VerdictError with the first reasons, where there is one."""
+    """Raise CheckFailedError with the first reasons, where there is one."""
     if reasons:
         more = f"; and {len(reasons) - SHOWN} more" if len(reasons) > SHOWN else ""
-        raise VerdictError("; ".join(reasons[:SHOWN]) + more)
+        raise CheckFailedError("; ".join(reasons[:SHOWN]) + more)

@@ -18,7 +18,7 @@ from advae.datasets import DATASETS
 from advae.errors import CorruptError, DivergedError, UsageError
 from advae.experiments import PAPER, read_experiment
 from advae.experiments.cells import Level, list_cells
-from advae.experiments.processes import count_cores
+from advae.experiments.processes import count_usable_cores
 from advae.experiments.runner import Finished, Survey, make_cells, survey
 from advae.records import Manifest
 from advae.report import compare_runs, describe_left_out, write_comparison
@@ -82,7 +82,9 @@ def reproduce(
     # The cells may take hours.
     require_writable(out)
     with show_levels(session, surveyed) as watch:
-        diverged = make_cells(workspace, surveyed, jobs=jobs or min(count_cores(), 4), scheduler=scheduler, watch=watch)
+        diverged = make_cells(
+            workspace, surveyed, jobs=jobs or min(count_usable_cores(), 4), scheduler=scheduler, watch=watch
+        )
     runs, autoencoders = _find(session, surveyed, "attacks"), _find(session, surveyed, "autoencoders", "defences")
     if not runs:
         # All of them rest on what diverged: there is nothing to report on.

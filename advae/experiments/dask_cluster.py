@@ -1,7 +1,7 @@
-"""Work done past one machine, by the workers of a dask scheduler that somebody has started.
+"""Cells made on several machines, by the workers of a running dask scheduler.
 
-What travels is recipes and paths. Workers read what they need from the registry's folder, which all of them share, and
-publish into it. So before anything is made each is asked whether it sees that folder, and runs this very program.
+Only recipes and paths are sent. Workers read what they need from the registry's folder, which all of them share, and
+publish into it. So each worker is first asked whether it sees that folder and runs the same program.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,17 +22,22 @@ from typing import TYPE_CHECKING, Any
 from advae.arrayfiles import explain
 from advae.deadlines import call_within
 from advae.errors import DiskError, KilledError, UsageError
-from advae.experiments.processes import Pool, R, T
+from advae.experiments.processes import Pool, ResultT, TaskT
 from advae.registry import Registry, library_versions
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
 
-PATIENCE = 10
-"""Seconds in which a scheduler must answer."""
+SCHEDULER_SECONDS = 10
+"""Seconds in which a scheduler must answer at first."""
 
-WORKERS_PATIENCE = 60
-"""Seconds in which its workers must: they import what they need first, and may be at work."""
+WORKERS_SECONDS = 60
+"""Seconds in which its workers must answer, and a scheduler amid the work: they import libraries, or are busy."""
+
+SILENCE_SECONDS = 60
+"""Seconds without a result after which the scheduler is asked whether it is still there."""
+
+POLL_SECONDS = 0.05
 
 NO_TLS = "tls:// needs a certificate and a key in dask's configuration (distributed.comm.tls)"
 
@@ -40,17 +46,18 @@ INSTALL = 'pip install "advae[dask]"'
 
 @dataclass(frozen=True)
 class Site:
-    """What a worker must find where it runs.
-
-    mark: a folder in the registry, there for the time of one command; files: what else is read; program: a digest of
-    the source of this package; versions: of the libraries that decide a result.
-    """
+    """What a worker must find on its machine."""
 
     home: Path
+    """The registry's folder, absolute."""
     mark: Path
+    """A folder in the registry that exists for the time of one command."""
     files: tuple[Path, ...]
+    """Other files and folders that are read, absolute."""
     program: str
+    """SHA-256 of the source of this package."""
     versions: dict[str, str]
+    """Versions of the libraries that decide a result, by name."""
 
 
 @contextmanager
@@ -60,8 +67,8 @@ def open_cluster(
     """Give a pool of all workers of the scheduler at ``address``, also of those that join it later.
 
     files: what is read beside the registry; all paths must be absolute. Raises UsageError where dask is not installed,
-    nobody answers, or a worker is not what it must be, KilledError for a task whose workers died again and again, and
-    where the scheduler is gone.
+    the scheduler does not answer, or a worker does not fit; KilledError for a task whose workers died several times,
+    and where the scheduler is gone or silent.
     """
     with registry.folders.writing(), registry.folders.draft("dask") as mark, _connect(address) as client:
         present = tuple(path for path in files if path)
@@ -71,7 +78,7 @@ def open_cluster(
 
 
 def digest_program() -> str:
-    """Return the SHA-256 of the source of this package: two of one version number may still not be the same."""
+    """Return the SHA-256 of the source of this package: two copies of one version may differ."""
     root, digest = Path(__file__).parent.parent, hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         content = path.read_bytes()
@@ -84,32 +91,32 @@ def digest_program() -> str:
 
 @contextmanager
 def _connect(address: str) -> Iterator[Client]:
-    """Give a client of a scheduler, whose own messages never reach the user."""
+    """Give a client of a scheduler; dask's own messages do not reach the user."""
     import warnings
 
     try:
         import distributed  # noqa: F401
     except ImportError:
         raise UsageError(f"--backend dask needs dask and distributed: {INSTALL}") from None
-    # What they say of lost workers and connections would go to stderr.
+    # Their messages about lost workers and connections would go to stderr.
     for name in ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
-        # It warns of versions, which we compare ourselves.
+        # It warns of different versions, which compare_site compares.
         warnings.simplefilter("ignore")
         try:
-            # Its own limit, which tells more where it holds, begins anew with each step.
-            client = call_within(PATIENCE + 2, partial(_open_client, address))
+            # Dask's own limit gives a better message, but starts again with each step.
+            client = call_within(SCHEDULER_SECONDS + 2, partial(_open_client, address))
         except Exception as error:
-            # Whatever it is that answers there, dask does not expect it.
+            # Any server may answer there, and dask raises any error.
             why = NO_TLS if isinstance(error, TypeError) and address.startswith("tls:") else explain(error)
             raise UsageError(f"no dask scheduler answers at {address!r} (such as tcp://HOST:8786): {why}") from None
     try:
         yield client
     finally:
-        # Whatever ends this, the scheduler drops what nobody waits for any more.
+        # The scheduler then drops the tasks that no client waits for.
         with suppress(Exception):
-            call_within(PATIENCE + 2, partial(client.close, timeout=PATIENCE))
+            call_within(SCHEDULER_SECONDS + 2, partial(client.close, timeout=SCHEDULER_SECONDS))
 
 
 def _open_client(address: str) -> Client:
@@ -117,9 +124,9 @@ def _open_client(address: str) -> Client:
 
     class Quiet(Client):  # type: ignore[misc]
         def __del__(self) -> None:
-            """Do nothing: dask's own waits for a scheduler that has not answered, and shows a traceback."""
+            """Do nothing: dask's own waits for a scheduler that did not answer, and shows a traceback."""
 
-    return Quiet(address, timeout=PATIENCE, set_as_default=False)
+    return Quiet(address, timeout=SCHEDULER_SECONDS, set_as_default=False)
 
 
 # ---------------------------------------------------------------- the workers
@@ -127,13 +134,13 @@ def _open_client(address: str) -> Client:
 
 def _inspect(client: Client, address: str, site: Site, tell: Callable[[str], None]) -> None:
     """Raise UsageError where there are no workers, or one of them cannot do the work."""
-    workers = _ask(address, PATIENCE, partial(client.scheduler_info, n_workers=-1))["workers"]
+    workers = _ask(address, SCHEDULER_SECONDS, partial(client.scheduler_info, n_workers=-1))["workers"]
     if not workers:
         raise UsageError(f"the scheduler at {address} has no workers; start some: dask worker {address} --nthreads 1")
     for name, worker in workers.items():
         if worker["nthreads"] != 1:
             raise UsageError(f"worker {name} has {worker['nthreads']} threads; start it with --nthreads 1")
-    answers = _ask(address, WORKERS_PATIENCE, partial(client.run, compare_site, site, on_error="return"))
+    answers = _ask(address, WORKERS_SECONDS, partial(client.run, compare_site, site, on_error="return"))
     for name, answer in sorted(answers.items()):
         if isinstance(answer, BaseException):
             raise UsageError(f"worker {name}: {answer}") from None
@@ -141,8 +148,8 @@ def _inspect(client: Client, address: str, site: Site, tell: Callable[[str], Non
             tell(f"worker {name} has {answer}: numbers may differ in their last digits")
 
 
-def _ask(address: str, seconds: float, question: Callable[[], R]) -> R:
-    """Return the answer of a scheduler or its workers. Raises UsageError where none comes."""
+def _ask(address: str, seconds: float, question: Callable[[], ResultT]) -> ResultT:
+    """Return the answer of a scheduler or its workers. Raises UsageError where there is none in time."""
     try:
         return call_within(seconds, question)
     except OSError as error:
@@ -150,9 +157,9 @@ def _ask(address: str, seconds: float, question: Callable[[], R]) -> R:
 
 
 def compare_site(site: Site) -> str:
-    """Return where the libraries of this worker differ; raise UsageError where it must not make anything."""
+    """Return which libraries of this worker differ. Raises UsageError where this worker must not make anything."""
     try:
-        # It says that this is the very folder, that one may write there, and keeps `gc` from taking it for dead.
+        # This shows that it is the same folder and writable; the new time keeps `gc` from removing the mark.
         os.utime(site.mark)
         Registry(site.home).check_writable()
     except (OSError, DiskError) as error:
@@ -169,11 +176,11 @@ def compare_site(site: Site) -> str:
 
 
 _one_at_a_time = threading.Lock()
-"""A worker of several threads, which may join later, still computes what one of a single thread does."""
+"""A worker with several threads may join later; its results must equal those of one with a single thread."""
 
 
-def _make_elsewhere(site: Site, make: Callable[[T], R], task: T) -> R:
-    """Call a function in a worker, which may have joined after the others were looked at."""
+def _make_elsewhere(site: Site, make: Callable[[TaskT], ResultT], task: TaskT) -> ResultT:
+    """Call a function in a worker, which may have joined after the others were checked."""
     with _one_at_a_time:
         try:
             compare_site(site)
@@ -185,61 +192,50 @@ def _make_elsewhere(site: Site, make: Callable[[T], R], task: T) -> R:
 # ---------------------------------------------------------------- the work
 
 
-class LostError(Exception):
-    """A task that the scheduler has given up. Its cause says why."""
+def _run(
+    client: Client, address: str, site: Site, make: Callable[[TaskT], ResultT], tasks: Sequence[TaskT]
+) -> Iterator[ResultT]:
+    """Yield each result as soon as it is there.
 
-
-def _run(client: Client, address: str, site: Site, make: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
-    """Yield each answer when it is there. Raises KilledError for what dask gives up, after some attempts."""
+    Raises KilledError for a task that dask gives up after several workers died, and for a scheduler that is gone or
+    silent; what a task raises otherwise.
+    """
     from distributed import KilledWorker
-    from joblib import Parallel, delayed
 
-    if not tasks:
-        return
-    # All of it is the scheduler's at once, for workers that join later; and no two tasks in one.
-    parallel = Parallel(
-        backend=_open_backend(client), return_as="generator_unordered", batch_size=1, pre_dispatch="all"
-    )
-    try:
-        yield from parallel(delayed(partial(_make_elsewhere, site, make))(task) for task in tasks)
-    except LostError as lost:
-        if isinstance(lost.__cause__, KilledWorker):
-            why = f"{lost}: every worker that tried it died, probably for want of memory"
+    # The scheduler gets all of them at once, for workers that join later. Closing the client takes back the rest.
+    work = partial(_make_elsewhere, site, make)
+    submitted = {client.submit(partial(work, task), pure=False): task for task in tasks}
+    for future, result in _collect(client, address, submitted):
+        if isinstance(result, BaseException):
+            # Dask cancels all futures when the connection is lost.
+            raise _lose_scheduler(address, result)
+        if future.status != "error":
+            yield result
+        elif isinstance(error := result[1], KilledWorker):
+            why = f"{submitted[future]}: every worker that tried it died, probably for lack of memory"
+            raise KilledError(f"{why}; finished cells are kept")
         else:
-            why = f"the scheduler at {address} is gone ({lost.__cause__})"
-        raise KilledError(f"{why}; what is finished stays") from None
+            raise error
 
 
-def _open_backend(client: Client) -> Any:
-    """Return joblib's backend for dask, but for two things that it gets wrong."""
-    from joblib._dask import DaskDistributedBackend
+def _collect(client: Client, address: str, futures: Collection[Future[Any]]) -> Iterator[tuple[Future[Any], Any]]:
+    """Yield each future with its result once it is done, and ask regularly whether the scheduler is still there."""
+    from distributed import as_completed
 
-    class Backend(DaskDistributedBackend):  # type: ignore[misc]
-        def effective_n_jobs(self, n_jobs: int) -> int:
-            # With one worker joblib would do the work in this process.
-            return max(2, int(super().effective_n_jobs(n_jobs)))
-
-        def submit(self, func: Any, callback: Any = None) -> Any:
-            def report(done: Any) -> None:
-                # joblib calls back only for what has succeeded, and waits for ever for what has not.
-                if error := done.exception():
-                    callback(_blame(func, error))
-
-            future = super().submit(func, callback)
-            future.add_done_callback(report)
-            return future
-
-        def retrieve_result_callback(self, out: Any) -> Any:
-            # What was cancelled comes as an answer.
-            if isinstance(out, BaseException):
-                raise out if isinstance(out, LostError) else _blame(None, out)
-            return super().retrieve_result_callback(out)
-
-    return Backend(client=client)
+    done = as_completed(futures, loop=client.loop, with_results=True, raise_errors=False)
+    asked = time.monotonic()
+    while not done.is_empty():
+        if done.has_ready():
+            yield next(done)
+        elif time.monotonic() - asked < SILENCE_SECONDS:
+            time.sleep(POLL_SECONDS)
+        else:
+            try:
+                call_within(WORKERS_SECONDS, client.nthreads)
+            except OSError as error:
+                raise _lose_scheduler(address, error) from None
+            asked = time.monotonic()
 
 
-def _blame(batch: Any, error: BaseException) -> LostError:
-    """Return the error for a batch of one task that came to nothing."""
-    lost = LostError(str(batch.items[0][1][0]) if batch else "a task")
-    lost.__cause__ = error
-    return lost
+def _lose_scheduler(address: str, why: object) -> KilledError:
+    return KilledError(f"the scheduler at {address} is gone ({why}); finished cells are kept")

@@ -1,8 +1,8 @@
-"""Work done one after the other, or side by side on this machine, with the same numbers to the last bit.
+"""Cells made one after the other, or by several processes on this machine, with bit-equal numbers.
 
-How many threads share a sum decides its last bits, so each process computes with as many as one alone would have, and
-the system divides the cores. To confine each to its own share of them has been tried: the bits are the same, and on two
-cores it takes a fifth longer, since nobody else may use what a process leaves idle (Python, the last cell of a level).
+The number of threads that share a sum decides its last bits. So each process uses as many threads as a single one
+would, and the system divides the cores. Giving each process cores of its own was measured: the bits are the same, and
+on two cores it takes a fifth longer, because cores that one process leaves idle stay unused.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from typing import Protocol, TypeVar
 from advae import backend
 from advae.errors import KilledError
 
-T = TypeVar("T")
-R = TypeVar("R")
+TaskT = TypeVar("TaskT")
+ResultT = TypeVar("ResultT")
 
 THREADS = (
     *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"),
     *("NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS"),
 )
-"""What joblib sets in its processes, unless it is set already. TensorFlow heeds none of them."""
+"""Variables that joblib sets in its processes, unless they are set already. TensorFlow reads none of them."""
 
 
 class Pool(Protocol):
-    """What calls a function of the top level of a module on every task and yields each answer when it is there."""
+    """A callable that applies a module-level function to every task and yields each result as soon as it is there."""
 
-    def __call__(self, make: Callable[[T], R], tasks: Sequence[T], /) -> Iterable[R]: ...
+    def __call__(self, make: Callable[[TaskT], ResultT], tasks: Sequence[TaskT], /) -> Iterable[ResultT]: ...
 
 
-def count_cores() -> int:
-    """Return how many cores this process may keep busy: its affinity and its container may leave it fewer than all."""
+def count_usable_cores() -> int:
+    """Return how many cores this process may use; affinity and container may allow fewer than the machine has."""
     from joblib import cpu_count
 
     return int(cpu_count())
@@ -40,9 +40,9 @@ def count_cores() -> int:
 
 @contextmanager
 def open_pool(jobs: int) -> Iterator[Pool]:
-    """Give a pool of ``jobs`` processes; with one, the work is done in this one, in order.
+    """Give a pool of ``jobs`` processes; one job is done in this process, in order.
 
-    Raises KilledError where a process ends before its task does.
+    Raises KilledError where the system ended a process before its task was done.
     """
     if jobs == 1:
         yield map
@@ -53,27 +53,24 @@ def open_pool(jobs: int) -> Iterator[Pool]:
 
     try:
         with (
-            _threads_told(),
+            _same_threads(),
             parallel_config(backend="loky"),
             Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1) as parallel,
         ):
             yield lambda make, tasks: parallel(delayed(make)(task) for task in tasks)
     except BrokenProcessPool:
         raise KilledError(
-            "a process was killed, probably for want of memory; try a smaller --jobs; what is finished stays"
+            "a process was killed, probably for lack of memory; try a smaller --jobs; finished cells are kept"
         ) from None
 
 
 @contextmanager
-def _threads_told() -> Iterator[None]:
-    """Let the processes that start meanwhile have the threads that this one has, or would have by itself.
-
-    joblib would give each a share of them.
-    """
-    # As TensorFlow and OpenBLAS count: cores that the process may use, whatever time its container gives it on them.
+def _same_threads() -> Iterator[None]:
+    """Give processes that start meanwhile as many threads as this one has; joblib would give each a share of them."""
+    # As TensorFlow and OpenBLAS count: cores that the process may use, whatever its container's share of their time.
     threads = str(backend.count_cores())
     added = [name for name in THREADS if name not in os.environ]
-    # Whose own is not set heeds OpenMP's.
+    # A library without a variable of its own reads OpenMP's.
     os.environ.update(dict.fromkeys(added, os.environ.get("OMP_NUM_THREADS", threads)))
     try:
         yield

@@ -23,7 +23,7 @@ from advae.arrayfiles import DAMAGED, check_stored_arrays, explain
 from advae.errors import CorruptError, NotFoundError
 from advae.identity import ID_DIGITS, KINDS
 from advae.registry.folders import MANIFEST, write_synced
-from advae.registry.manifest_files import ARTIFACT, decode, list_needed, mark_imported, unmark_imported
+from advae.registry.manifest_files import ARTIFACT, add_import_mark, decode, list_needed, remove_import_mark
 from advae.registry.store import Registry
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ REFUSED = (ValueError, EOFError, zlib.error, tarfile.HeaderError)
 """What reading a hostile bundle raises, besides what the disk says."""
 
 BLOCK = tarfile.BLOCKSIZE
-CHUNK_BYTES = 1 << 20
+PIECE_BYTES = 1 << 20
 
 
 # ---------------------------------------------------------------- writing
@@ -69,7 +69,7 @@ def write_bundle(registry: Registry, manifest: Manifest, stream: IO[bytes]) -> l
         for entry in entries:
             folder = registry.folders.entries / entry.id
             # When it was imported here is nothing to whoever gets it.
-            manifest_bytes = unmark_imported((folder / MANIFEST).read_bytes())
+            manifest_bytes = remove_import_mark((folder / MANIFEST).read_bytes())
             _add_member(archive, f"{entry.id}.{MANIFEST}", len(manifest_bytes), io.BytesIO(manifest_bytes))
             for name in sorted(entry.artifacts):
                 with (folder / name).open("rb") as content:
@@ -157,7 +157,7 @@ def _has_weights(registry: Registry, entry: Manifest) -> bool:
 def _is_equal(registry: Registry, here: Manifest, draft: Path) -> bool:
     """Whether an entry that is here, and sound, is the one of a draft, whenever either was imported."""
     manifests = (registry.folders.entries / here.id / MANIFEST, draft / MANIFEST)
-    one, other = (unmark_imported(path.read_bytes()) for path in manifests)
+    one, other = (remove_import_mark(path.read_bytes()) for path in manifests)
     return one == other
 
 
@@ -250,8 +250,8 @@ class _Members:
 
     def pieces(self, size: int) -> Iterator[bytes]:
         """Yield the content of the member that was just named, and skip what fills up its last block."""
-        for first in range(0, size, CHUNK_BYTES):
-            yield self._read(min(CHUNK_BYTES, size - first))
+        for first in range(0, size, PIECE_BYTES):
+            yield self._read(min(PIECE_BYTES, size - first))
         self._read(-size % BLOCK)
 
 
@@ -277,7 +277,7 @@ def _unpack(members: _Members, draft: Path) -> dict[str, Manifest]:
         _check_digests(found, manifest)
         found[id_] = manifest
         (draft / id_).mkdir()
-        write_synced(draft / id_ / MANIFEST, mark_imported(content, moment))
+        write_synced(draft / id_ / MANIFEST, add_import_mark(content, moment))
         for name, artifact in sorted(manifest.artifacts.items()):
             if members.next() != (id_, name, artifact.size):
                 raise ValueError(f"{id_}.{name} of {artifact.size} bytes is missing")

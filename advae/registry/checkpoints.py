@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from advae.arrayfiles import DAMAGED, check_stored_arrays, explain, read_stored_arrays
 from advae.errors import DiskError
-from advae.registry.folders import FORMS, Folders, list_folder, make_folder, remove_tree, write_npz
+from advae.registry.folders import FORMS, Folders, list_folder, make_synced_folder, remove_tree, write_npz
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,8 +43,8 @@ class Checkpoint:
         draft = self.folders.tmp / f"checkpoint-{secrets.token_hex(8)}"
         try:
             with self.folders.writing():
-                make_folder(self.folders.checkpoints)
-                make_folder(self.folders.tmp)
+                make_synced_folder(self.folders.checkpoints)
+                make_synced_folder(self.folders.tmp)
                 write_npz(draft, arrays)
                 draft.replace(self.path)
         except DiskError as error:

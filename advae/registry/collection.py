@@ -23,7 +23,7 @@ from advae.registry.store import Registry
 DEAD_AFTER = 24 * 3600.0
 """Seconds after which a draft's process is taken to be gone, and nobody to come back for an entry without a name."""
 
-AT_ONCE = 1000
+REMOVED_TOGETHER = 1000
 """How many entries are taken out of sight before all that might need them is looked through once more."""
 
 Parents = Mapping[str, tuple[str, ...]]
@@ -154,8 +154,8 @@ def remove_garbage(
                     parents[id_] = registry.glance_at(id_).parents
         return _follow(parents, wanted | (parents.keys() - garbage.parents.keys()))
 
-    for start in range(0, len(garbage.entries), AT_ONCE):
-        ids, needed = garbage.entries[start : start + AT_ONCE], find_needed()
+    for start in range(0, len(garbage.entries), REMOVED_TOGETHER):
+        ids, needed = garbage.entries[start : start + REMOVED_TOGETHER], find_needed()
         going = [id_ for id_ in ids if id_ not in needed and _read_arrival(registry, id_) == garbage.arrived[id_]]
         registry.remove_unless(going, find_needed, on_removed)
     for path in garbage.drafts:

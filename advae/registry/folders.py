@@ -56,7 +56,7 @@ FORMS = {
 }
 """The folders of a home, and the names of what lies in each; those that begin with a dot are file managers'."""
 
-MANY = 100
+PARALLEL_FROM = 100
 """How many paths are removed one after the other."""
 
 TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
@@ -166,7 +166,7 @@ class Folders:
 
     def _make(self) -> None:
         for folder in (self.entries, self.locks, self.tmp):
-            make_folder(folder)
+            make_synced_folder(folder)
         if read_small(self.version) != _VERSION_LINE:
             draft = self.tmp / f"version-{secrets.token_hex(8)}"
             try:
@@ -236,11 +236,11 @@ def write_npz(path: Path, arrays: Arrays) -> None:
         os.fsync(stream.fileno())
 
 
-def make_folder(folder: Path) -> None:
+def make_synced_folder(folder: Path) -> None:
     """Make a folder and those above it, each name synced into the folder that holds it."""
     if not folder.is_dir():
         if folder.parent != folder:
-            make_folder(folder.parent)
+            make_synced_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         sync(folder.parent)
 
@@ -270,7 +270,7 @@ def _remove_all(paths: list[Path]) -> None:
 
     Removing a folder waits for the disk: on ext4 for 3 ms, eight at once for no longer than one.
     """
-    if len(paths) < MANY:
+    if len(paths) < PARALLEL_FROM:
         for path in paths:
             remove_tree(path)
         return

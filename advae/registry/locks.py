@@ -26,10 +26,10 @@ from advae.registry.folders import LOCK, Folders, read_small
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-MOST = 1 << 24
+MAX_LOCK = 1 << 24
 """Bytes of a lock that are read: more than a lease has that names 100,000 entries."""
 
-PATIENCE = 10.0
+REMIND_AFTER = 10.0
 """Seconds after which people are told again whom they wait for."""
 
 
@@ -81,7 +81,7 @@ def _acquire(lock: BaseFileLock, folders: Folders, id_: str, tell: Callable[[str
     from filelock import Timeout
 
     path = _locate(folders, id_)
-    for patience in itertools.chain([PATIENCE / 20], itertools.repeat(PATIENCE)):
+    for patience in itertools.chain([REMIND_AFTER / 20], itertools.repeat(REMIND_AFTER)):
         try:
             lock.acquire(timeout=patience)
         except Timeout:
@@ -182,7 +182,7 @@ def _sign_unlocked(path: Path, parents: tuple[str, ...]) -> bool:
 
 def _read_holder(folders: Folders, id_: str) -> Holder | None:
     try:
-        holder = json.loads(read_small(_locate(folders, id_), MOST))
+        holder = json.loads(read_small(_locate(folders, id_), MAX_LOCK))
         pid, host, since, parents = (holder[name] for name in ("pid", "host", "since", "parents"))
         return Holder(int(pid), str(host), str(since), tuple(map(str, parents)))
     except (ValueError, LookupError, TypeError, OverflowError, RecursionError):

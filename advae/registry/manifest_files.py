@@ -21,7 +21,7 @@ MAX_MANIFEST = 1 << 26
 ARTIFACT = re.compile(r"[a-z][a-z0-9_]{0,31}\.npz")
 """What an artifact may be called."""
 
-MOST = 64
+MAX_LISTED = 64
 """Artifacts, or versions, of an entry; a forged one may not name a million."""
 
 UPGRADE = f"this advae reads up to {SCHEMA}; upgrade advae"
@@ -57,7 +57,7 @@ def _seal(body: bytes) -> bytes:
 _MARK = re.compile(rb',\n "imported": "[^"\\]{1,40}"' + _SEAL.pattern)
 
 
-def mark_imported(content: bytes, moment: str) -> bytes:
+def add_import_mark(content: bytes, moment: str) -> bytes:
     """Return a manifest that also says when a bundle brought it, every other byte of it as it was.
 
     That of schema 1 becomes one of schema 2, which says the same.
@@ -67,7 +67,7 @@ def mark_imported(content: bytes, moment: str) -> bytes:
     return _seal(_SEAL.sub(b',\n "imported": "%s"' % moment.encode(), content))
 
 
-def unmark_imported(content: bytes) -> bytes:
+def remove_import_mark(content: bytes) -> bytes:
     """Return a manifest without that mark, as whoever made the entry wrote it."""
     mark = _MARK.search(content, max(0, len(content) - 2 * _SEAL_BYTES))
     return content if mark is None or content.startswith(_FIRST) else _seal(content[: mark.start()])
@@ -87,7 +87,7 @@ def open_document(content: bytes) -> dict[str, Any]:
         own = name_recipe(recipe), find_parents(recipe), {name: recipe["dataset"][name] for name in ("name", "digest")}
         said = document["id"], document["parents"], document["dataset"]
         resting, moment = _tells_what_it_rests_on(document), document.get("imported")
-        crowded = len(document["artifacts"]) > MOST or len(document["versions"]) > MOST
+        crowded = len(document["artifacts"]) > MAX_LISTED or len(document["versions"]) > MAX_LISTED
         named = all(ARTIFACT.fullmatch(name) for name in document["artifacts"])
     except NewerSchemaError:
         raise
@@ -102,7 +102,7 @@ def open_document(content: bytes) -> dict[str, Any]:
     if not named:
         raise ValueError("it names an artifact as none of ours is named")
     if crowded:
-        raise ValueError(f"it names more than {MOST} artifacts or versions")
+        raise ValueError(f"it names more than {MAX_LISTED} artifacts or versions")
     return document
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from advae.atomic_files import sync
 from advae.errors import NotFoundError, UsageError
 from advae.identity import ID, KINDS, Kind
-from advae.registry.folders import Folders, make_folder, read_small, write_synced
+from advae.registry.folders import Folders, make_synced_folder, read_small, write_synced
 
 LATEST = "latest"
 TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -43,7 +43,7 @@ class References:
         """Let a name stand for an id from now on, in one step."""
         folder = self.folders.refs / kind
         with self.folders.draft("ref") as draft:
-            make_folder(folder)
+            make_synced_folder(folder)
             write_synced(draft / alias, f"{id_}\n".encode())
             (draft / alias).replace(folder / alias)
             sync(folder)

@@ -284,10 +284,10 @@ class Registry(Entries):
                 on_removed(id_)
 
 
-NAMED = 10
+MAX_NAMED = 10
 
 
 def _name_some(ids: list[str]) -> str:
     """Return the ids for a line; of thousands the first ones, and how many more there are."""
-    more = f" and {len(ids) - NAMED:,} more" if len(ids) > NAMED else ""
-    return ", ".join(ids[:NAMED]) + more
+    more = f" and {len(ids) - MAX_NAMED:,} more" if len(ids) > MAX_NAMED else ""
+    return ", ".join(ids[:MAX_NAMED]) + more

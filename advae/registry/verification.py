@@ -51,7 +51,7 @@ def _list(folder: Path) -> list[Path]:
         return []
 
 
-def verify(registry: Registry, ids: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+def find_all_problems(registry: Registry, ids: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
     """Yield each id with what is wrong with its entry; nothing, where all is well."""
     there = set(registry.ids())
     for id_ in ids:

@@ -39,7 +39,7 @@ class Cluster:
         return process
 
     def start_worker(self, *, threads: int = 1) -> subprocess.Popen[bytes]:
-        """Start a worker of one process, which nobody starts anew."""
+        """Start a worker of one process, which is not restarted."""
         return self.start("dask_worker", self.address, "--nthreads", threads, "--no-nanny")
 
 
@@ -78,7 +78,7 @@ def wait_for(happened: Callable[[], bool]) -> None:
 
 
 def die(task: object) -> str:
-    """Stand for a cell that takes more memory than there is: the system kills its process."""
+    """Kill the own process, as the system does when a cell takes more memory than there is."""
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("a killed process does nothing more")
 

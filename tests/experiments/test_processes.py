@@ -1,4 +1,4 @@
-"""An experiment made by several processes here and by dask's workers: the same numbers, whoever dies on the way."""
+"""Experiments made by several processes here and by dask workers: the same numbers, also when processes die."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_too_little_memory_in_a_process_is_told_as_here() -> None:
         list(run(take_memory, ["task"]))
 
 
-# ---------------------------------------------------------------- past one machine
+# ---------------------------------------------------------------- on a cluster
 
 
 def find_maker(home: Path, pids: list[int]) -> int | None:
@@ -214,14 +214,20 @@ def test_a_task_that_kills_its_workers_is_given_up(opened: Open, tmp_path: Path)
         assert [worker.wait() for worker in cluster.processes[1:]] == [-signal.SIGKILL] * 2
 
 
-def test_a_scheduler_that_goes_away_is_said(opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dask_cluster, "PATIENCE", 3)
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_scheduler_that_ends_or_falls_silent_amid_the_work_is_an_error(
+    opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: signal.Signals
+) -> None:
+    for name, seconds in (("SCHEDULER_SECONDS", 3), ("WORKERS_SECONDS", 20), ("SILENCE_SECONDS", 0.5)):
+        monkeypatch.setattr(dask_cluster, name, seconds)
     begun = tmp_path / "begun"
     with open_test_cluster(tmp_path, workers=1) as cluster:
 
         def end_scheduler() -> None:
             wait_for(begun.exists)
-            cluster.processes[0].kill()
+            if sent == signal.SIGSTOP:
+                monkeypatch.setattr(dask_cluster, "WORKERS_SECONDS", 1)
+            cluster.processes[0].send_signal(sent)
 
         other = threading.Thread(target=end_scheduler)
         other.start()
@@ -269,10 +275,10 @@ def silent() -> Iterator[str]:
         ("inproc://192.0.2.1/1/1", "inproc address"),
     ],
 )
-def test_nobody_answers(
+def test_an_address_without_a_scheduler_is_a_usage_error(
     address: str, why: str, silent: str, plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dask_cluster, "PATIENCE", 1)
+    monkeypatch.setattr(dask_cluster, "SCHEDULER_SECONDS", 1)
     address, started = address.format(silent=silent), time.monotonic()
     outcome = reproduce_by_dask(address, tmp_path / "home", "--plan", plan, "-q")
     gc.collect()
@@ -292,8 +298,8 @@ class Mute:
         time.sleep(2)
 
 
-def test_a_scheduler_that_falls_silent_is_waited_for_a_while(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dask_cluster, "PATIENCE", 0.1)
+def test_a_scheduler_that_answers_only_once_is_a_usage_error(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask_cluster, "SCHEDULER_SECONDS", 0.1)
     monkeypatch.setattr(dask_cluster, "_open_client", lambda address: Mute())
     with (
         pytest.raises(UsageError, match="the scheduler at x or a worker of it does not answer"),

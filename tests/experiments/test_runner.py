@@ -227,7 +227,7 @@ def test_a_process_that_is_killed_is_no_defect(tmp_path: Path) -> None:
     workspace = Workspace(Registry(tmp_path / "home"))
     tasks = [Task(tmp_path, None, cell) for cell in list_cells(workspace, read_experiment(plan))]
     with (
-        pytest.raises(KilledError, match="a process was killed, probably for want of memory; try a smaller --jobs"),
+        pytest.raises(KilledError, match="a process was killed, probably for lack of memory; try a smaller --jobs"),
         open_pool(2) as run,
     ):
         list(run(die, tasks))

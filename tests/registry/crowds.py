@@ -24,7 +24,7 @@ from advae.registry import Registry, locks
 from tests.entries import WEIGHTS, locate, make_arrays, make_autoencoder_recipe, make_metrics, publish
 from tests.registry.trials import Outcome, await_all, find_unsound, fork, list_drafts, see
 
-PATIENCE = 0.2
+REMIND_AFTER = 0.2
 """Seconds between two lines of a waiting process, in the place of ten."""
 
 
@@ -110,7 +110,7 @@ class Crowd:
 @contextmanager
 def _patience(seconds: float) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(locks, "PATIENCE", seconds)
+        patch.setattr(locks, "REMIND_AFTER", seconds)
         yield
 
 
@@ -128,7 +128,7 @@ def obtain_together(
             crowd.obtain(recipe)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(locks, "PATIENCE", PATIENCE)
+        patch.setattr(locks, "REMIND_AFTER", REMIND_AFTER)
         if not locked:
             patch.setattr(locks, "hold", _hold_nothing)
         wrong = crowd.run(*[lambda number=number: act(number) for number in range(processes)])  # type: ignore[misc]
@@ -161,7 +161,7 @@ def force_together(folder: Path, *, processes: int = 8) -> Outcome:
             entry = publish(Registry(crowd.home), recipe)
             if state == "damaged":
                 locate(Registry(crowd.home), entry, WEIGHTS).write_bytes(b"")
-        with _patience(PATIENCE):
+        with _patience(REMIND_AFTER):
             lines = crowd.run(*[lambda: crowd.obtain(recipe, force=True)] * processes)  # noqa: B023
         lines += crowd.find_wrong() + crowd.find_differing()
         computed = sum(crowd.count_computed().values())
@@ -179,18 +179,18 @@ def kill_the_holder(folder: Path, *, rounds: int = 3) -> Outcome:
         slow = Crowd(crowd.home, seconds=60)
         holder = fork(lambda: slow.obtain(recipe), report=2)  # noqa: B023
         _await(lambda: crowd.read("began"))  # noqa: B023
-        timer = threading.Timer(2.5 * PATIENCE, os.kill, (holder, signal.SIGKILL))
+        timer = threading.Timer(2.5 * REMIND_AFTER, os.kill, (holder, signal.SIGKILL))
         timer.start()
         began = time.time()
-        with _patience(PATIENCE):
+        with _patience(REMIND_AFTER):
             lines = crowd.run(lambda: crowd.obtain(recipe))  # noqa: B023
         timer.join()
         await_all([holder])
         told = crowd.read("told")
         expected = f"process {holder} on "
         lines += [f"it said {line['line']!r}" for line in told if expected not in line["line"]]
-        first = PATIENCE / 20
-        due = [first, first + PATIENCE, first + 2 * PATIENCE]
+        first = REMIND_AFTER / 20
+        due = [first, first + REMIND_AFTER, first + 2 * REMIND_AFTER]
         late = [line["at"] - began - at for line, at in zip(told, due, strict=False)]
         delays += late
         if len(told) != len(due):

@@ -232,7 +232,7 @@ def test_a_lease_dies_with_its_process(registry: Registry) -> None:
 def test_where_nothing_can_be_written_a_lease_stops_nobody(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(registry)
     monkeypatch.setattr(locks, "hold", lambda *_: pytest.fail("held"))
-    monkeypatch.setattr(folders, "make_folder", lambda folder: os.open("/proc/none", os.O_CREAT | os.O_WRONLY))
+    monkeypatch.setattr(folders, "make_synced_folder", lambda folder: os.open("/proc/none", os.O_CREAT | os.O_WRONLY))
     with registry.lease(["ae-000000000000"]):
         pass
 

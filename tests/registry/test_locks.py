@@ -74,7 +74,7 @@ def test_what_is_made_is_known_while_it_is_made(folders: Folders) -> None:
 
 
 def test_a_second_one_waits_and_says_for_whom(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locks, "PATIENCE", 0.1)
+    monkeypatch.setattr(locks, "REMIND_AFTER", 0.1)
     told: list[str] = []
     done = threading.Event()
 
@@ -149,7 +149,7 @@ HOSTILE = {
 def test_whatever_stands_in_a_lock_is_read_or_ignored(
     folders: Folders, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(locks, "PATIENCE", 0.02)
+    monkeypatch.setattr(locks, "REMIND_AFTER", 0.02)
     told: list[str] = []
 
     def tell(line: str) -> None:

@@ -15,7 +15,7 @@ from advae.errors import CorruptError, NotFoundError
 from advae.records import Manifest, Recipe, entry_id
 from advae.registry import Registry
 from advae.registry.bundles import Imported, read_bundle, write_bundle
-from advae.registry.verification import verify
+from advae.registry.verification import find_all_problems
 from tests.entries import (
     WEIGHTS,
     list_names,
@@ -68,7 +68,7 @@ def take(registry: Registry, content: bytes, **options: Any) -> Imported:
 
 
 def find_problems(registry: Registry) -> dict[str, list[str]]:
-    return {id_: lines for id_, lines in verify(registry, registry.ids()) if lines}
+    return {id_: lines for id_, lines in find_all_problems(registry, registry.ids()) if lines}
 
 
 def obtain(registry: Registry, recipe: Recipe, **options: Any) -> tuple[Manifest, bool]:

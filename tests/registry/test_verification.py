@@ -12,7 +12,7 @@ import pytest
 
 from advae.records import Manifest
 from advae.registry import Registry
-from advae.registry.verification import find_broken_references, find_problems, verify
+from advae.registry.verification import find_all_problems, find_broken_references, find_problems
 from tests.entries import (
     BAD_NPZ,
     WEIGHTS,
@@ -42,14 +42,14 @@ def family(registry: Registry) -> Family:
 
 
 def find_all(registry: Registry) -> dict[str, list[str]]:
-    return {id_: found for id_, found in verify(registry, registry.ids()) if found}
+    return {id_: found for id_, found in find_all_problems(registry, registry.ids()) if found}
 
 
 def test_nothing_is_found_where_nothing_is_wrong_and_nothing_is_changed(registry: Registry, family: Family) -> None:
     registry.tag(family[0], "best")
     registry.mark_latest(family[1])
     before = read_tree(registry.home)
-    assert [id_ for id_, _ in verify(registry, registry.ids())] == sorted(entry.id for entry in family)
+    assert [id_ for id_, _ in find_all_problems(registry, registry.ids())] == sorted(entry.id for entry in family)
     assert find_all(registry) == find_broken_references(registry) == {}
     assert read_tree(registry.home) == before
 

@@ -45,11 +45,11 @@ def remove_entry(
 @grouped(session=SESSION)
 def verify_entries(session: Session, ref: OptionalRefArgument = None) -> None:
     """Read every file of an entry and of what it rests on, or of all entries; print the ids of damaged ones."""
-    from advae.registry.verification import find_broken_references, verify
+    from advae.registry.verification import find_all_problems, find_broken_references
 
     registry = session.registry
     ids = [*registry.glance_at_lineage(registry.resolve_id(ref))] if ref else registry.ids()
-    problems = dict(verify(registry, ids))
+    problems = dict(find_all_problems(registry, ids))
     damaged = {id_: found for id_, found in problems.items() if found}
     references = {} if ref else {str(path): why for path, why in find_broken_references(registry).items()}
     for line in [line for found in damaged.values() for line in found]:
