@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import errno
 import functools
-import gc
 import os
 import platform
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -43,9 +42,6 @@ Read = TypeVar("Read", "Manifest", Glance)
 REFUSALS = (errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 """What the system says where it does not let us read, which says nothing of what lies there."""
 
-AHEAD, SHORT = 256, 1 << 16
-"""How many manifests are read before they are parsed, and the bytes of the longest of them."""
-
 VERSIONED = ("advae", "tensorflow", "keras", "cleverhans", "scikit-learn", "numpy")
 
 
@@ -67,12 +63,10 @@ class Entries:
         self.folders.check()
         return self._read_manifest(id_, decode)
 
-    def _read_manifest(
-        self, id_: str, read: Callable[[bytes], Read], *, content: bytes | None = None, again: bool = True
-    ) -> Read:
+    def _read_manifest(self, id_: str, read: Callable[[bytes], Read], *, again: bool = True) -> Read:
         path = self._locate_manifest(id_)
         try:
-            found = read(read_regular(path, MAX_MANIFEST) if content is None else content)
+            found = read(read_regular(path, MAX_MANIFEST))
             if found.id != id_:
                 raise ValueError(f"it is the manifest of {found.id}")
         except NewerSchemaError as error:
@@ -127,32 +121,15 @@ class Entries:
 
     def _scan(self, kind: Kind | None, read: Callable[[bytes], Read]) -> tuple[list[Read], dict[str, AdvaeError]]:
         found, corrupt = [], dict[str, AdvaeError]()
-        with _no_collection():
-            for id_, content in self._read_ahead(self.ids(kind)):
-                try:
-                    found.append(self._read_manifest(id_, read, content=content))
-                except (CorruptError, DiskError) as error:
-                    corrupt[id_] = error
-                except NotFoundError:
-                    # Removed since the folder was listed.
-                    continue
+        for id_ in self.ids(kind):
+            try:
+                found.append(self._read_manifest(id_, read))
+            except (CorruptError, DiskError) as error:
+                corrupt[id_] = error
+            except NotFoundError:
+                # Removed since the folder was listed.
+                continue
         return sorted(found, key=lambda entry: (entry.created, entry.id), reverse=True), corrupt
-
-    def _read_ahead(self, ids: list[str]) -> Iterator[tuple[str, bytes | None]]:
-        """Yield each id with its manifest's bytes, None where they are too many or cannot be read: read it to see why.
-
-        Many are read before any is parsed. Each call of the system makes the processor forget how our code branches;
-        parsing takes nearly twice as long in between.
-        """
-        for start in range(0, len(ids), AHEAD):
-            batch = ids[start : start + AHEAD]
-            contents = list[bytes | None]()
-            for id_ in batch:
-                try:
-                    contents.append(read_regular(self._locate_manifest(id_), SHORT))
-                except (OSError, ValueError):
-                    contents.append(None)
-            yield from zip(batch, contents, strict=True)
 
     def entries(self, kind: Kind | None = None) -> list[Manifest]:
         """Return the manifests of a kind that can be read, newest first."""
@@ -362,18 +339,6 @@ def list_reached(id_: str, following: Callable[[str], Iterable[str]]) -> list[st
         else:
             found.setdefault(waiting.pop())
     return list(found)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Let Python not look for cycles meanwhile: among thousands of new records it costs a third of reading them."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def library_versions() -> dict[str, str]:
