@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,9 @@ MADE_BY = {"ae": "advae train-ae", "clf": "advae train-clf", "run": "advae attac
 
 NAMES = {"ae": "autoencoder", "clf": "classifier", "run": "run"}
 """What people call an entry of each kind."""
+
+NameFile = tuple[Kind, Path]
+"""The kind of entry that a name is for, and the file of the name."""
 
 
 class References:
@@ -61,40 +64,53 @@ class References:
         return ids
 
     @contextmanager
-    def without(self, id_: str, spare: Callable[[str], Path]) -> Iterator[None]:
-        """Move every name of an entry, ``latest`` too, aside; put them back where what follows fails."""
-        moved: list[tuple[Path, Path]] = []
+    def without(
+        self, ids: Collection[str], spare: Callable[[str], Path], files: Iterable[NameFile] | None = None
+    ) -> Iterator[None]:
+        """Move all names of entries, ``latest`` too, aside; put them back where what follows fails.
+
+        files: where to look, as ``find_files`` gives them; None looks at all names.
+        """
+        moved: list[tuple[Path, Path, str]] = []
         try:
-            for kind, path in self._files():
-                if self.read(kind, path.name) == id_:
+            for kind, path in self._files() if files is None else files:
+                if self._parse(kind, path) in ids:
                     aside = spare(f"{kind}-{path.name}")
                     try:
                         path.rename(aside)
                     except FileNotFoundError:
                         # Another process has removed it meanwhile.
                         continue
-                    if self._parse(kind, aside) == id_:
-                        moved.append((path, aside))
+                    id_ = self._parse(kind, aside)
+                    if id_ and id_ in ids:
+                        moved.append((path, aside, id_))
                     else:
                         # It was moved to another entry between the look and the rename.
                         _put_back(aside, path)
-            for folder in {path.parent for path, _ in moved}:
+            for folder in {path.parent for path, _, _ in moved}:
                 sync(folder)
             yield
         except BaseException:
-            if self._is_there(id_):
-                for path, aside in moved:
+            for path, aside, id_ in moved:
+                if self._is_there(id_):
                     _put_back(aside, path)
             raise
 
+    def find_files(self) -> dict[str, list[NameFile]]:
+        """Return id -> the files of all its names, ``latest`` too."""
+        found: dict[str, list[NameFile]] = {}
+        for kind, path in self._files():
+            if id_ := self._parse(kind, path):
+                found.setdefault(id_, []).append((kind, path))
+        return found
+
     def list_tags(self) -> dict[str, list[str]]:
         """Return id -> its tags, sorted; ``latest`` is not one of them, and the id need not be there."""
-        found: dict[str, list[str]] = {}
-        for kind, path in self._files():
-            id_ = self.read(kind, path.name) if path.name != LATEST else None
-            if id_:
-                found.setdefault(id_, []).append(path.name)
-        return found
+        tags = {
+            id_: [path.name for _, path in files if path.name != LATEST and TAG.fullmatch(path.name)]
+            for id_, files in self.find_files().items()
+        }
+        return {id_: names for id_, names in tags.items() if names}
 
     def find_broken(self) -> dict[Path, str]:
         """Return the files under refs/ that stand for no entry, and why."""
@@ -111,7 +127,7 @@ class References:
     def _is_there(self, id_: str) -> bool:
         return os.path.lexists(self.folders.entries / id_)
 
-    def _files(self) -> Iterator[tuple[Kind, Path]]:
+    def _files(self) -> Iterator[NameFile]:
         for kind in KINDS:
             folder = self.folders.refs / kind
             for path in sorted(folder.iterdir()) if folder.is_dir() else ():

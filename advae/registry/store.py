@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from advae.records import Manifest, Metrics
     from advae.registry.entries import AnyRecipe
     from advae.registry.folders import Arrays
+    from advae.registry.references import NameFile
 
 
 class Registry(Entries):
@@ -81,11 +82,11 @@ class Registry(Entries):
                 self.references.write(manifest.kind, alias, manifest.id)
             # Whoever removes an entry looks for its names once more afterwards: one of the two sees the other.
             if not (self.folders.entries / manifest.id).exists():
-                self._drop_names(manifest.id)
+                self._drop_names([manifest.id])
                 raise NotFoundError(f"no entry {manifest.id} in {self.home}")
 
-    def _drop_names(self, id_: str) -> None:
-        with self.folders.aside("name") as spare, self.references.without(id_, spare):
+    def _drop_names(self, ids: Collection[str]) -> None:
+        with self.folders.aside("name") as spare, self.references.without(ids, spare):
             pass
 
     # ------------------------------------------------------------ making and removing
@@ -215,11 +216,17 @@ class Registry(Entries):
             raise UsageError(
                 f"{id_} is needed by {_name_some(going[:-1])}; remove those first, or all of them with --recursive"
             )
-        gone = []
-        for dependant in going:
-            if self.remove_alone(dependant):
-                gone.append(dependant)
-                on_removed(dependant)
+        gone, named = list[str](), self.references.find_files()
+        try:
+            for dependant in going:
+                if self.remove_alone(dependant, named.get(dependant, [])):
+                    gone.append(dependant)
+                    on_removed(dependant)
+        finally:
+            # A name may have been given to one of them meanwhile; the command that gave it looks again as well.
+            if gone:
+                with self.folders.writing():
+                    self._drop_names({*gone})
         if not gone:
             raise NotFoundError(f"{id_} was removed by another process just now")
         return gone
@@ -240,17 +247,20 @@ class Registry(Entries):
                 resting.setdefault(parent, []).append(entry.id)
         return list_reached(id_, lambda needed: resting.get(needed, []))
 
-    def remove_alone(self, id_: str) -> bool:
-        """Remove an entry and its names, whatever rests on it; return whether it was there."""
+    def remove_alone(self, id_: str, names: Iterable[NameFile] | None = None) -> bool:
+        """Remove an entry and its names, also where others depend on it; return whether it was there.
+
+        names: the files of its names, where the caller has found them and drops later ones itself; None finds them.
+        """
         with self.folders.writing(), self.folders.aside("remove") as spare:
-            with self.references.without(id_, spare):
+            with self.references.without([id_], spare, names):
                 try:
                     (self.folders.entries / id_).rename(spare(id_))
                 except FileNotFoundError:
                     return False
             sync(self.folders.entries)
-            # A name may have been given to it meanwhile; whoever gave it looks after the entry once more as well.
-            self._drop_names(id_)
+            if names is None:
+                self._drop_names([id_])
             return True
 
     def remove_unless(

@@ -359,10 +359,10 @@ def test_verify_finds_an_ancestor_that_is_gone(scene: Scene) -> None:
 def test_a_removal_that_ends_half_way_says_what_is_gone(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     remove_alone = Registry.remove_alone
 
-    def fail_at_the_classifier(self: Registry, id_: str) -> bool:
+    def fail_at_the_classifier(self: Registry, id_: str, *names: Any) -> bool:
         if id_ == scene.clf:
             raise DiskError("no more")
-        return remove_alone(self, id_)
+        return remove_alone(self, id_, *names)
 
     with monkeypatch.context() as patch:
         patch.setattr(Registry, "remove_alone", fail_at_the_classifier)

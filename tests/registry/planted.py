@@ -113,7 +113,7 @@ def _name_first(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Registry, "reveal", name_and_reveal)
 
 
-def _remove_names_last(self: Registry, id_: str) -> bool:
+def _remove_names_last(self: Registry, id_: str, names: Any = None) -> bool:
     with self.folders.draft("remove") as draft:
         (self.folders.entries / id_).rename(draft / id_)
     for names in self.references.list_tags().get(id_, []):
