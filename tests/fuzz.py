@@ -638,7 +638,7 @@ def target_bundles(folder: Path) -> Target:
             assert find_problems(other, id_) == []
             assert id_ == scene.ae or scene.ae not in ids
             if id_ != scene.ae:
-                other.remove_alone(id_)
+                other.remove_all([id_])
 
     return Target(contents(), read)
 

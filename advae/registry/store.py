@@ -216,17 +216,7 @@ class Registry(Entries):
             raise UsageError(
                 f"{id_} is needed by {_name_some(going[:-1])}; remove those first, or all of them with --recursive"
             )
-        gone, named = list[str](), self.references.find_files()
-        try:
-            for dependant in going:
-                if self.remove_alone(dependant, named.get(dependant, [])):
-                    gone.append(dependant)
-                    on_removed(dependant)
-        finally:
-            # A name may have been given to one of them meanwhile; the command that gave it looks again as well.
-            if gone:
-                with self.folders.writing():
-                    self._drop_names({*gone})
+        gone = self.remove_all(going, on_removed)
         if not gone:
             raise NotFoundError(f"{id_} was removed by another process just now")
         return gone
@@ -247,21 +237,33 @@ class Registry(Entries):
                 resting.setdefault(parent, []).append(entry.id)
         return list_reached(id_, lambda needed: resting.get(needed, []))
 
-    def remove_alone(self, id_: str, names: Iterable[NameFile] | None = None) -> bool:
-        """Remove an entry and its names, also where others depend on it; return whether it was there.
+    def remove_all(self, ids: Iterable[str], on_removed: Callable[[str], None] = lambda id_: None) -> list[str]:
+        """Remove entries and their names, in this order, also where others depend on them; return those that are gone.
 
-        names: the files of its names, where the caller has found them and drops later ones itself; None finds them.
+        on_removed: is told each id once it is gone. Raises DiskError.
         """
+        gone, named = list[str](), self.references.find_files()
         with self.folders.writing(), self.folders.aside("remove") as spare:
-            with self.references.without([id_], spare, names):
-                try:
-                    (self.folders.entries / id_).rename(spare(id_))
-                except FileNotFoundError:
-                    return False
-            sync(self.folders.entries)
-            if names is None:
-                self._drop_names([id_])
-            return True
+            try:
+                for id_ in ids:
+                    if self._hide(id_, named.get(id_, []), spare):
+                        gone.append(id_)
+                        on_removed(id_)
+            finally:
+                if gone:
+                    sync(self.folders.entries)
+                    # A name may have been given to one of them meanwhile; the command that gave it looks again, too.
+                    self._drop_names(gone)
+        return gone
+
+    def _hide(self, id_: str, names: Iterable[NameFile], spare: Callable[[str], Path]) -> bool:
+        """Move an entry and its names aside; return whether the entry was there."""
+        with self.references.without([id_], spare, names):
+            try:
+                (self.folders.entries / id_).rename(spare(id_))
+            except FileNotFoundError:
+                return False
+        return True
 
     def remove_unless(
         self, ids: Iterable[str], find_needed: Callable[[], Collection[str]], on_removed: Callable[[str], None]

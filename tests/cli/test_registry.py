@@ -357,15 +357,15 @@ def test_verify_finds_an_ancestor_that_is_gone(scene: Scene) -> None:
 
 
 def test_a_removal_that_ends_half_way_says_what_is_gone(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    remove_alone = Registry.remove_alone
+    hide = Registry._hide
 
-    def fail_at_the_classifier(self: Registry, id_: str, *names: Any) -> bool:
+    def fail_at_the_classifier(self: Registry, id_: str, *others: Any) -> bool:
         if id_ == scene.clf:
             raise DiskError("no more")
-        return remove_alone(self, id_, *names)
+        return hide(self, id_, *others)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Registry, "remove_alone", fail_at_the_classifier)
+        patch.setattr(Registry, "_hide", fail_at_the_classifier)
         found = registry("rm", scene.ae, "--recursive", "--json")
     assert (found.code, json.loads(found.out), found.err) == (5, {"removed": [scene.run]}, "advae: no more\n")
     assert succeed("registry", "rm", scene.ae, "--recursive").out.split() == [scene.clf, scene.ae]

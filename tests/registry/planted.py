@@ -113,11 +113,10 @@ def _name_first(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Registry, "reveal", name_and_reveal)
 
 
-def _remove_names_last(self: Registry, id_: str, names: Any = None) -> bool:
-    with self.folders.draft("remove") as draft:
-        (self.folders.entries / id_).rename(draft / id_)
-    for names in self.references.list_tags().get(id_, []):
-        self.references.remove(names)
+def _remove_names_last(self: Registry, id_: str, names: Any, spare: Any) -> bool:
+    (self.folders.entries / id_).rename(spare(id_))
+    for name in self.references.list_tags().get(id_, []):
+        self.references.remove(name)
     return True
 
 
@@ -181,7 +180,7 @@ PLANTED: dict[str, Planted] = {
     ),
     "named before it is published": Planted(_name_first, _on(stop_everywhere, "train"), "which is not there"),
     "names removed last": Planted(
-        _method(Registry, "remove_alone", _remove_names_last), _on(stop_everywhere, "remove"), "which is not there"
+        _method(Registry, "_hide", _remove_names_last), _on(stop_everywhere, "remove"), "which is not there"
     ),
     "draft not removed": Planted(
         _method(Folders, "draft", _draft_for_ever), _on(fail_everywhere, "tag"), "left in tmp/"

@@ -316,7 +316,7 @@ def test_a_damaged_entry_is_not_written_not_even_its_beginning(
 
 
 def test_an_entry_whose_parent_is_gone_is_not_written(registry: Registry, family: Family) -> None:
-    registry.remove_alone(family[0].id)
+    registry.remove_all([family[0].id])
     stream = io.BytesIO()
     with pytest.raises(Exception, match=family[0].id) as caught:
         write_bundle(registry, family[2], stream)

@@ -117,7 +117,7 @@ def test_a_parent_that_is_gone_is_named(registry: Registry, family: Family) -> N
     ae, clf, run = family
     lost = publish(registry, make_run_recipe(classifier=clf.id, twin="clf-0123456789ab"))
     assert find_all(registry) == {lost.id: [f"{lost.id} rests on clf-0123456789ab, which is not there"]}
-    registry.remove_alone(ae.id)
+    registry.remove_all([ae.id])
     found = find_all(registry)
     assert set(found) == {clf.id, lost.id}
     assert ae.id in found[clf.id][0]
