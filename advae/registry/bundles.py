@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
 from advae.arrayfiles import DAMAGED, check_stored_arrays, explain
-from advae.errors import CorruptError, NotFoundError
+from advae.errors import CorruptError, NotFoundError, UsageError
 from advae.identity import ID_DIGITS, KINDS
 from advae.registry.folders import MANIFEST, write_synced
 from advae.registry.manifest_files import ARTIFACT, add_import_mark, decode, list_needed, remove_import_mark
@@ -60,11 +60,13 @@ PIECE_BYTES = 1 << 20
 def write_bundle(registry: Registry, manifest: Manifest, stream: IO[bytes]) -> list[str]:
     """Write an entry and its ancestors as a tar and return their ids, the entry's last.
 
-    Equal entries give equal bytes. Raises CorruptError where one of them is damaged, before a byte of it is written.
+    Equal entries give equal bytes. Raises, before a byte is written, UsageError where they exceed what ``read_bundle``
+    takes, and CorruptError where one of them is damaged.
     """
     entries = [*registry.ancestors(manifest), manifest]
     for entry in entries:
         registry.check(entry)
+    _require_importable(registry, entries)
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.USTAR_FORMAT) as archive:
         for entry in entries:
             folder = registry.folders.entries / entry.id
@@ -75,6 +77,22 @@ def write_bundle(registry: Registry, manifest: Manifest, stream: IO[bytes]) -> l
                 with (folder / name).open("rb") as content:
                     _add_member(archive, f"{entry.id}.{name}", os.fstat(content.fileno()).st_size, content)
     return [entry.id for entry in entries]
+
+
+def _require_importable(registry: Registry, entries: list[Manifest]) -> None:
+    """Raise UsageError for entries that are more, or larger, than an import takes."""
+    files = sum(1 + len(entry.artifacts) for entry in entries)
+    manifests = [(registry.folders.entries / entry.id / MANIFEST).stat().st_size for entry in entries]
+    # A member has a header, and fills its last block; so does the tar.
+    total = sum(manifests) + sum(map(registry.size, entries)) + 2 * BLOCK * files + tarfile.RECORDSIZE
+    limits = [
+        (files, MAX_MEMBERS, f"{files:,} files", f"{MAX_MEMBERS:,}"),
+        (max(manifests), MAX_STRANGE_MANIFEST, f"a manifest of {max(manifests):,} bytes", f"{MAX_STRANGE_MANIFEST:,}"),
+        (total, MAX_TOTAL, f"about {total >> 30} GiB", f"{MAX_TOTAL >> 30} GiB"),
+    ]
+    for found, most, what, limit in limits:
+        if found > most:
+            raise UsageError(f"{entries[-1].id} cannot be exported: with its ancestors it has {what}, at most {limit}")
 
 
 def _add_member(archive: tarfile.TarFile, name: str, size: int, content: IO[bytes]) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from advae.errors import CorruptError, DiskError
+from advae.errors import CorruptError, DiskError, UsageError
 from advae.records import Manifest
 from advae.registry import Registry, bundles
 from advae.registry.bundles import MEMBER, read_bundle, write_bundle
@@ -376,35 +376,31 @@ def refuse(registry: Registry, content: bytes, words: str) -> None:
     assert_untouched(registry, before)
 
 
-def test_the_number_of_members_is_capped(
-    registry: Registry, other: Registry, family: Family, monkeypatch: pytest.MonkeyPatch
+def measure_bundle(content: bytes) -> dict[str, int]:
+    """Return the lowest caps that let a bundle pass."""
+    parts = take_apart(content)
+    return {
+        "MAX_MEMBERS": len(parts),
+        "MAX_TOTAL": sum(len(encode_member(name, part)) for name, part in parts) + BLOCK,
+        "MAX_STRANGE_MANIFEST": max(len(part) for name, part in parts if name.endswith(".json")),
+    }
+
+
+@pytest.mark.parametrize(
+    ("cap", "words"),
+    [("MAX_MEMBERS", "more than 5 files"), ("MAX_TOTAL", "holds more than"), ("MAX_STRANGE_MANIFEST", "longer than")],
+)
+def test_caps_hold_for_import_and_export(
+    cap: str, words: str, registry: Registry, other: Registry, family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = bundle(registry, family[2])
-    monkeypatch.setattr(bundles, "MAX_MEMBERS", 5)
-    refuse(other, content, "more than 5 files")
-    monkeypatch.setattr(bundles, "MAX_MEMBERS", 6)
-    take(other, content)
-
-
-def test_the_total_is_capped(
-    registry: Registry, other: Registry, family: Family, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    content = bundle(registry, family[2])
-    needed = sum(len(encode_member(name, part)) for name, part in take_apart(content)) + BLOCK
-    monkeypatch.setattr(bundles, "MAX_TOTAL", needed - 1)
-    refuse(other, content, "holds more than")
-    monkeypatch.setattr(bundles, "MAX_TOTAL", needed)
-    take(other, content)
-
-
-def test_a_manifest_is_capped(
-    registry: Registry, other: Registry, family: Family, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    content = bundle(registry, family[0])
-    size = len(take_apart(content)[0][1])
-    monkeypatch.setattr(bundles, "MAX_STRANGE_MANIFEST", size - 1)
-    refuse(other, content, f"longer than {size - 1} bytes")
-    monkeypatch.setattr(bundles, "MAX_STRANGE_MANIFEST", size)
+    least = measure_bundle(content)[cap]
+    monkeypatch.setattr(bundles, cap, least - 1)
+    refuse(other, content, words)
+    with pytest.raises(UsageError, match=f"^{family[2].id} cannot be exported: with its ancestors it has .*, at most"):
+        write_bundle(registry, family[2], stream := io.BytesIO())
+    assert stream.getvalue() == b""
+    monkeypatch.setattr(bundles, cap, least)
     take(other, content)
 
 
