@@ -18,6 +18,7 @@ from advae.records import (
     AutoencoderMetrics,
     AutoencoderRecipe,
     CheckResult,
+    ClassifierMetrics,
     ClassifierRecipe,
     DatasetKey,
     DatasetRef,
@@ -165,6 +166,13 @@ def test_a_number_beyond_its_range_is_refused(field: str, values: tuple[Any, ...
         node[last] = value
         with pytest.raises(ValidationError):
             Manifest.model_validate(document)
+
+
+@pytest.mark.parametrize("accuracy", [0.4999, 0.8751])
+def test_a_classifier_with_an_accuracy_outside_its_interval_is_refused(accuracy: float) -> None:
+    metrics = make_metrics(RECIPES["clf-network"]).model_dump()
+    with pytest.raises(ValidationError, match="outside its confidence interval"):
+        ClassifierMetrics.model_validate(metrics | {"test_accuracy": accuracy})
 
 
 def test_what_a_training_that_diverges_measures_is_no_fault() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from advae.records.base import (
     MAX_ITEMS,
@@ -76,6 +76,14 @@ class ClassifierMetrics(Record):
     converged: bool | None = None
     iterations: Natural | None = None
     classes_predicted: Positive | None = None
+
+    @model_validator(mode="after")
+    def _check_interval(self) -> Self:
+        lower, upper = self.test_accuracy_interval
+        # The ends of an interval at 0 or 1 may be rounded.
+        if not lower - 1e-9 <= self.test_accuracy <= upper + 1e-9:
+            raise ValueError("its accuracy is outside its confidence interval")
+        return self
 
 
 class EpsResult(Record):
