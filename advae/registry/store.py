@@ -242,8 +242,9 @@ class Registry(Entries):
 
         on_removed: is told each id once it is gone. Raises DiskError.
         """
-        gone, named = list[str](), self.references.find_files()
+        gone = list[str]()
         with self.folders.writing(), self.folders.aside("remove") as spare:
+            named = self.references.find_files()
             try:
                 for id_ in ids:
                     if self._hide(id_, named.get(id_, []), spare):

@@ -130,9 +130,9 @@ def collect_beside_commands(folder: Path, *, rounds: int = 20, cells: int = 8) -
                 for recipe in recipes:  # noqa: B023
                     publish(own, recipe)
                     (made / entry_id(recipe)).touch()  # noqa: B023
-                time.sleep(60)
+                time.sleep(600)
 
-        pid, end = fork(act, report=2), time.monotonic() + 20
+        pid, end = fork(act, report=2), time.monotonic() + 300
         while len(list(made.iterdir())) < (number % cells) + 1 and time.monotonic() < end:
             collect(registry)
         collect(registry)

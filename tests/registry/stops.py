@@ -67,6 +67,16 @@ def choose(names: Iterable[str]) -> dict[str, Operation]:
     return {name: OPERATIONS[name] for name in names or OPERATIONS}
 
 
+def list_steps_to_try(course: Course, tried: set[str] | None) -> list[tuple[int, Step]]:
+    """Return the steps of an operation with their numbers; tried: leave out steps of these names, and add theirs."""
+    steps = [*enumerate(course.steps)]
+    if tried is None:
+        return steps
+    new = {step.name: (at, step) for at, step in reversed(steps) if step.name not in tried}
+    tried |= new.keys()
+    return sorted(new.values(), key=lambda found: found[0])
+
+
 def list_steps(folder: Path, *names: str) -> dict[str, list[str]]:
     """Return the names of the steps of each operation, in order."""
     shelf = Shelf(folder)
@@ -76,13 +86,16 @@ def list_steps(folder: Path, *names: str) -> dict[str, list[str]]:
 # ---------------------------------------------------------------- stopped
 
 
-def stop_everywhere(folder: Path, *names: str) -> Outcome:
-    """Stop each operation before, halfway through and after each of its steps, then do it once more."""
-    outcome, shelf = Outcome(), Shelf(folder)
+def stop_everywhere(folder: Path, *names: str, once: bool = False) -> Outcome:
+    """Stop each operation before, halfway through and after each of its steps, then do it once more.
+
+    once: at steps of one name, such as the rename that publishes, in one operation only.
+    """
+    outcome, shelf, tried = Outcome(), Shelf(folder), set[str]() if once else None
     for name, operation in choose(names).items():
         course = follow(shelf, operation)
         outcome.figures[name] = len(course.steps)
-        for at, step in enumerate(course.steps):
+        for at, step in list_steps_to_try(course, tried):
             moments = (BEFORE, HALF, AFTER) if step.call == "write" else (BEFORE, AFTER)
             # What the system refuses, such as a folder's name that is taken, has no after.
             for when in moments if at in course.done else (BEFORE,):
@@ -117,15 +130,16 @@ def _stop(course: Course, home: Path, at: int, when: str) -> list[str]:
 # ---------------------------------------------------------------- failed
 
 
-def fail_everywhere(folder: Path, *names: str, thorough: bool = False) -> Outcome:
+def fail_everywhere(folder: Path, *names: str, thorough: bool = False, once: bool = False) -> Outcome:
     """Fail each step of each operation, and let the disk stay full from each step on.
 
-    thorough: with each code; otherwise each step with one of them, in turn.
+    thorough: with each code; otherwise each step with one of them, in turn. once: as for ``stop_everywhere``.
     """
     outcome, shelf, silent = Outcome(), Shelf(folder), set[str]()
+    tried = set[str]() if once else None
     for name, operation in choose(names).items():
         course = follow(shelf, operation)
-        for at, step in enumerate(course.steps):
+        for at, step in list_steps_to_try(course, tried):
             moments = (BEFORE, HALF) if step.call == "write" else (BEFORE,)
             codes = CODES if thorough else (CODES[at % len(CODES)],)
             hooks = {
@@ -236,19 +250,22 @@ def _parent(path: str) -> str:
 # ---------------------------------------------------------------- met by another
 
 
-def meet_everywhere(folder: Path, *names: str) -> Outcome:
+def meet_everywhere(folder: Path, *names: str, every: int = 1) -> Outcome:
     """Let each operation be met, before each of its steps, by another that runs in full; then let it go on.
 
-    What is visible in the end must be what one after the other gives, in either order.
+    What is visible in the end must be what one after the other gives, in either order. every: at each second, third,
+    ... step only, another one for each pair, and always where something is shown.
     """
     outcome, shelf = Outcome(), Shelf(folder)
     for one, first in MEETING.items():
         if names and one not in names:
             continue
         course = follow(shelf, first)
-        for other, second in MEETING.items():
+        for pair, (other, second) in enumerate(MEETING.items()):
             serial = [_run(shelf.take(first), order) for order in ((first, second), (second, first))]
             for at, step in enumerate(course.steps):
+                if (at + pair) % every and not step.shows:
+                    continue
                 home = shelf.take(first)
                 found, text = _meet(home, first, second, at)
                 outcome.count += 1

@@ -1,4 +1,4 @@
-"""What the registry promises when it is stopped, killed, crowded, full, read-only or damaged; ``torture`` at length.
+"""The registry stopped, killed, crowded, on full or read-only disks, and damaged; ``torture`` does it at full length.
 
 The experiments run in processes of their own, which fork others and never start TensorFlow.
 """
@@ -33,9 +33,9 @@ class Laboratory:
         """Return what an experiment finds."""
         return self.start(experiment, *names, **options).result()
 
-    def run_halves(self, experiment: Callable[..., Outcome], names: list[str]) -> Outcome:
+    def run_halves(self, experiment: Callable[..., Outcome], names: list[str], **options: Any) -> Outcome:
         """Return what an experiment finds with these operations, half of them in each process."""
-        one, other = [self.start(experiment, *names[half::2]) for half in (0, 1)]
+        one, other = [self.start(experiment, *names[half::2], **options) for half in (0, 1)]
         found: Outcome = one.result() + other.result()
         return found
 
@@ -64,18 +64,22 @@ def assert_kept(outcome: Outcome, at_least: int) -> None:
 
 @pytest.mark.timed
 def test_kill_9_at_any_moment_leaves_nothing_corrupt_and_nothing_dangling(laboratory: Laboratory) -> None:
-    homes = [laboratory.start(kills.kill_often, in_memory=False, kills=100, seed=seed) for seed in (0, 1)]
-    for outcome in [home.result() for home in homes]:
-        assert_kept(outcome, 100)
+    homes = [laboratory.start(kills.kill_often, in_memory=False, kills=50, seed=seed) for seed in (0, 1)]
+    found = [home.result() for home in homes]
+    for outcome in found:
+        assert_kept(outcome, 50)
         # The kills must have landed in the middle of things.
         assert outcome.figures["finished_before_the_kill"] < outcome.count
-        assert outcome.figures["left_a_draft"] > outcome.count / 10
-        assert {"publish", "replace", "remove"} <= set(outcome.figures["killed_in"])
+    assert sum(outcome.figures["left_a_draft"] for outcome in found) > 10
+    assert {"publish", "replace", "remove"} <= {name for outcome in found for name in outcome.figures["killed_in"]}
 
 
 def test_a_stop_at_any_step_leaves_what_was_there_or_all_of_what_was_to_be(laboratory: Laboratory) -> None:
-    assert_kept(laboratory.run_halves(stops.stop_everywhere, list(OPERATIONS)), 1300)
+    assert_kept(laboratory.run_halves(stops.stop_everywhere, list(OPERATIONS), once=True), STEPS)
 
+
+STEPS = 150
+"""Trials, at least, with each step of one name once; ``torture`` tries all steps of all operations."""
 
 MUST_HAVE = {
     "publish": [
@@ -122,12 +126,12 @@ def test_everything_is_synced_before_it_is_shown_and_its_folder_after(laboratory
 
 
 def test_a_write_that_fails_at_any_step_is_a_disk_error_and_leaves_nothing(laboratory: Laboratory) -> None:
-    assert_kept(laboratory.run_halves(stops.fail_everywhere, list(OPERATIONS)), 1000)
+    assert_kept(laboratory.run_halves(stops.fail_everywhere, list(OPERATIONS), once=True), STEPS)
 
 
 def test_a_limit_on_the_size_of_files_is_a_disk_error_at_every_size(laboratory: Laboratory) -> None:
-    outcome = laboratory.run(full_disks.limit_file_size, step=9)
-    assert_kept(outcome, 500)
+    outcome = laboratory.run(full_disks.limit_file_size, step=31)
+    assert_kept(outcome, 150)
 
 
 def test_a_home_that_can_only_be_read_is_read_and_every_write_is_a_disk_error(laboratory: Laboratory) -> None:
@@ -157,25 +161,25 @@ def test_a_full_disk_can_be_emptied(filled: Outcome) -> None:
 
 
 def test_a_crowd_computes_each_entry_once_and_loses_none(laboratory: Laboratory) -> None:
-    outcome = laboratory.run(crowds.obtain_together, in_memory=False)
-    assert_kept(outcome, 8 * 200)
-    assert outcome.figures["computed"] == outcome.figures["recipes"] == 40
+    outcome = laboratory.run(crowds.obtain_together, in_memory=False, processes=6, each=40, recipes=20)
+    assert_kept(outcome, 6 * 40)
+    assert outcome.figures["computed"] == outcome.figures["recipes"] == 20
     assert outcome.figures["told_to_wait"] > 0
 
 
 def test_a_crowd_without_locks_loses_nothing_either(laboratory: Laboratory) -> None:
-    outcome = laboratory.run(crowds.obtain_together, in_memory=False, locked=False)
-    assert_kept(outcome, 8 * 200)
-    assert outcome.figures["recipes"] == 40
-    assert outcome.figures["computed"] > 40
+    outcome = laboratory.run(crowds.obtain_together, in_memory=False, processes=6, each=40, recipes=20, locked=False)
+    assert_kept(outcome, 6 * 40)
+    assert outcome.figures["recipes"] == 20
+    assert outcome.figures["computed"] > 20
 
 
 def test_a_crowd_that_forces_computes_once(laboratory: Laboratory) -> None:
     assert_kept(laboratory.run(crowds.force_together, in_memory=False), 3 * 8)
 
 
-def test_whoever_waits_says_for_whom_and_goes_on_when_that_one_is_killed(laboratory: Laboratory) -> None:
-    assert_kept(laboratory.run(crowds.kill_the_holder, in_memory=False), 3)
+def test_a_waiting_process_names_the_holder_and_computes_when_that_is_killed(laboratory: Laboratory) -> None:
+    assert_kept(laboratory.run(crowds.kill_the_holder, in_memory=False, rounds=1), 1)
 
 
 def test_a_reader_finds_an_entry_whole_or_not_at_all(laboratory: Laboratory) -> None:
@@ -186,21 +190,21 @@ def test_a_reader_finds_an_entry_whole_or_not_at_all(laboratory: Laboratory) -> 
 
 
 def test_two_at_once_come_to_what_one_after_the_other_would(laboratory: Laboratory) -> None:
-    assert_kept(laboratory.run_halves(stops.meet_everywhere, list(MEETING)), 500)
+    assert_kept(laboratory.run_halves(stops.meet_everywhere, list(MEETING), every=4), 150)
 
 
-# ---------------------------------------------------------------- gc, and what is somebody else's
+# ---------------------------------------------------------------- gc, and files of others
 
 
-def test_what_is_somebody_elses_is_left_alone(laboratory: Laboratory) -> None:
+def test_files_of_others_are_left_alone(laboratory: Laboratory) -> None:
     assert_kept(laboratory.run(collecting.meet_strangers), 250)
 
 
 def test_gc_takes_nothing_that_a_running_command_needs_and_all_when_it_is_killed(laboratory: Laboratory) -> None:
-    assert_kept(laboratory.run(collecting.collect_beside_commands, rounds=4), 4)
+    assert_kept(laboratory.run(collecting.collect_beside_commands, rounds=2), 2)
 
 
-def test_whoever_needs_what_gc_has_found_wins(laboratory: Laboratory) -> None:
+def test_a_command_that_needs_what_gc_has_found_gets_it(laboratory: Laboratory) -> None:
     assert_kept(laboratory.run(collecting.meet_collection), 30)
 
 
@@ -208,8 +212,8 @@ def test_whoever_needs_what_gc_has_found_wins(laboratory: Laboratory) -> None:
 
 
 def test_every_damage_to_any_file_is_noticed(laboratory: Laboratory) -> None:
-    outcome = laboratory.run(damages.damage_often)
-    assert_kept(outcome, 1000)
+    outcome = laboratory.run(damages.damage_often, count=2 * 8 * len(damages.DAMAGES))
+    assert_kept(outcome, 8 * len(damages.DAMAGES))
     assert len(outcome.figures["files"]) == 8
     assert set(outcome.figures["ways"]) == set(damages.DAMAGES)
 

@@ -29,7 +29,7 @@ from tests.registry.trials import Outcome
 LIMITS = {"ls": 1.5, "completion": 0.3, "gc": 5.0}
 """Seconds that were promised for 5,000 entries."""
 
-RUNS = 9
+RUNS = 5
 EPOCHS = 35
 EPS = (0.05, 0.1, 0.2, 0.3)
 DATASET = DatasetRef(name="mnist", digest="0" * 64, side=28, classes=tuple("0123456789"))
