@@ -7,7 +7,7 @@ import json
 import re
 from typing import Any, Literal, get_args
 
-SCHEMA = 3
+STORE_SCHEMA = 3
 """Version of all that lies on disk; raised when an older program could not read it.
 
 2: a manifest names its parents and its dataset, and is sealed over its bytes. 3: also the digests of what it rests on.

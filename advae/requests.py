@@ -17,7 +17,7 @@ from advae.records import (
     Activations,
     Count,
     LayerSize,
-    Rate,
+    PositiveReal,
     Record,
     Rescale,
     Scalar,
@@ -69,7 +69,7 @@ class NetworkRequest(Request):
     activations: Activations | None = None
     epochs: Count | None = None
     batch_size: Count | None = None
-    learning_rate: Rate | None = None
+    learning_rate: PositiveReal | None = None
 
 
 class LogisticRequest(Request):

@@ -18,11 +18,14 @@ STRATIFIED = "stratified"
 SAMPLINGS = (STRATIFIED,)
 """What ``--sample`` takes."""
 
+DEFAULT_LOSS = "scaled"
+"""The loss that an attack maximises, unless its row or the user says otherwise."""
+
 QUERIES = 1_000
 """Queries of a score-based attack for each image, unless the user says otherwise."""
 
 LARGEST_SEED = 2**31 - 1
-MANY = 1_000_000
+MOST_STEPS = 1_000_000
 
 
 class AttackRow(Protocol):
@@ -121,7 +124,7 @@ class RunOptions:
             meaning="Iterations of an iterative attack; null for one that has none.",
             metavar="N",
             least=1,
-            most=MANY,
+            most=MOST_STEPS,
             own=lambda row: None if row.queries else row.steps,
         ),
     ] = None
@@ -156,7 +159,7 @@ class RunOptions:
             meaning="Queries of a score-based attack for each image; absent for other attacks.",
             metavar="N",
             least=1,
-            most=MANY,
+            most=MOST_STEPS,
             absent=True,
             own=lambda row: QUERIES if row.queries else None,
         ),
@@ -176,7 +179,7 @@ class RunOptions:
     loss: Annotated[
         str | None,
         RunOption(
-            help="Loss that the attack maximises: {choices}; default scaled, of apgd dlr; ce saturates in float32.",
+            help=f"Loss to maximise: {{choices}}; default {DEFAULT_LOSS}, of apgd dlr; ce saturates in float32.",
             meaning="The loss that the attack maximises; null for one that has no choice.",
             metavar="LOSS",
             own=lambda row: row.loss,
@@ -216,7 +219,7 @@ class RunOptions:
             meaning="How many test images were attacked; null for all.",
             metavar="N",
             least=1,
-            most=MANY,
+            most=MOST_STEPS,
             shared=True,
             panel=None,
         ),

@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 
 from advae.datasets import load_dataset
-from advae.identity import SCHEMA, digest_weights, name_recipe
+from advae.identity import STORE_SCHEMA, digest_weights, name_recipe
 from advae.models.robust import OPTIONS as ROBUST_OPTIONS
 from advae.registry import Registry
 from advae.registry.bundles import write_bundle
@@ -259,7 +259,7 @@ def tell_own(document: Document) -> Document:
     parents = [recipe[name] for name in ("autoencoder", "classifier", "twin") if recipe.get(name)]
     own = {name: recipe["dataset"][name] for name in ("name", "digest")}
     own_fields = {"id": name_recipe(recipe), "parents": parents, "dataset": own}
-    if document["schema"] == SCHEMA:
+    if document["schema"] == STORE_SCHEMA:
         texts = [parent for parent in parents if isinstance(parent, str)]
         own_fields["parent_digests"] = dict.fromkeys(texts, NOBODYS) | document["parent_digests"]
     return document | own_fields
@@ -799,7 +799,9 @@ MANIFESTS: dict[str, Callable[[Document], bytes]] = {
         change_at(document, f"artifacts.{WEIGHTS.replace('.', '/')}.size", "@"), '"@"', "1" * 400
     ),
     "a newer schema": lambda document: seal_document(document | {"schema": 99}),
-    "a schema of 5000 digits": lambda document: seal_text(document, f'"schema": {SCHEMA}', '"schema": ' + "9" * 5000),
+    "a schema of 5000 digits": lambda document: seal_text(
+        document, f'"schema": {STORE_SCHEMA}', '"schema": ' + "9" * 5000
+    ),
     "schema 1 in the clothes of 2": lambda document: seal_document(document | {"schema": 1}),
     "first schema, forged": lambda document: seal_first_schema(document).replace(b'"seed": 0', b'"seed": 1'),
     "first schema, another id": lambda document: seal_first_schema(document | {"id": "ae-000000000000"}),

@@ -23,13 +23,10 @@ from advae.attacks.noise import noise
 from advae.attacks.square import square
 from advae.batching import Tensor
 from advae.errors import UsageError, unknown
-from advae.run_options import NORMS
+from advae.run_options import DEFAULT_LOSS, NORMS
 
 if TYPE_CHECKING:
     from advae.records import IntArray, Norm
-
-
-DEFAULT_LOSS = "scaled"
 
 
 @dataclass(frozen=True)

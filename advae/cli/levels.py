@@ -12,7 +12,7 @@ from rich.table import Table
 
 from advae.cli.session import Session
 from advae.errors import printable
-from advae.experiments.cells import LEVELS, Cell, Level
+from advae.experiments.cells import LEVELS, ExperimentCell, Level
 from advae.experiments.runner import Finished, Survey
 
 
@@ -47,7 +47,7 @@ def _show_seconds(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else str(timedelta(minutes=round(seconds / 60)))[:-3] + " h"
 
 
-def _describe(survey: Survey, cell: Cell) -> dict[str, object]:
+def _describe(survey: Survey, cell: ExperimentCell) -> dict[str, object]:
     status = "there" if cell.id in survey.cached else "missing"
     return {"id": cell.id, "level": cell.level, "name": cell.name, "status": status}
 

@@ -36,7 +36,7 @@ classifier that is there before."""
 
 
 @dataclass(frozen=True)
-class Cell:
+class ExperimentCell:
     """One entry of an experiment.
 
     place: what names its dataset; name: for people; cost: in floating-point operations, roughly; prepared: of a run.
@@ -55,7 +55,7 @@ class Cell:
 
 
 @dataclass
-class Grid:
+class CellGrid:
     """The cells of one dataset and seed, by id, as they are found: one that two parts of a plan come to is there once.
 
     purifiers: recipes by the names that the plan gives them; protected: those of the classifiers that they were made
@@ -66,28 +66,28 @@ class Grid:
     dataset: Dataset
     place: str
     seed: int
-    cells: dict[str, Cell] = field(default_factory=dict)
+    cells: dict[str, ExperimentCell] = field(default_factory=dict)
     purifiers: dict[str, AutoencoderRecipe] = field(default_factory=dict)
     protected: dict[str, ClassifierRecipe] = field(default_factory=dict)
 
 
-def list_cells(workspace: Workspace, experiment: Experiment) -> tuple[Cell, ...]:
+def list_cells(workspace: Workspace, experiment: Experiment) -> tuple[ExperimentCell, ...]:
     """Return every cell of an experiment, each after those that it rests on.
 
     Raises UsageError for what the plan asks and cannot be, DatasetError where a dataset is missing.
     """
-    found: dict[str, Cell] = {}
+    found: dict[str, ExperimentCell] = {}
     _refuse_unknown_threats(experiment)
     for note in dict.fromkeys(filter(None, (note_zero(plan.eps) for plan in experiment.attacks))):
         workspace.tell(note)
     for place in experiment.datasets:
         dataset = load_named(workspace, place)
         for seed in experiment.seeds:
-            found |= _list_grid_cells(Grid(experiment, dataset, place, seed))
+            found |= _list_grid_cells(CellGrid(experiment, dataset, place, seed))
     return tuple(sorted(found.values(), key=lambda cell: LEVELS.index(cell.level)))
 
 
-def _list_grid_cells(grid: Grid) -> dict[str, Cell]:
+def _list_grid_cells(grid: CellGrid) -> dict[str, ExperimentCell]:
     for name in grid.experiment.autoencoders:
         wanted = grid.experiment.request_autoencoder(name, grid.seed)
         protected = grid.experiment.find_protected(name)
@@ -106,7 +106,7 @@ def _list_grid_cells(grid: Grid) -> dict[str, Cell]:
     return grid.cells
 
 
-def _list_pipelines(grid: Grid, plan: AttackPlan) -> Iterator[PipelineRecipes]:
+def _list_pipelines(grid: CellGrid, plan: AttackPlan) -> Iterator[PipelineRecipes]:
     """Yield the pipelines that a part of a plan attacks, by their recipes."""
     for model in plan.classifiers:
         request = grid.experiment.request_classifier(model, grid.seed)
@@ -119,7 +119,7 @@ def _list_pipelines(grid: Grid, plan: AttackPlan) -> Iterator[PipelineRecipes]:
             yield PipelineRecipes(recipe, purifier, tuple(needed.values()))
 
 
-def _describe_trained(grid: Grid, name: str) -> ClassifierRecipe:
+def _describe_trained(grid: CellGrid, name: str) -> ClassifierRecipe:
     """Return the recipe of a classifier that the plan trains, without an autoencoder."""
     with _locate(f"classifiers.{name}"):
         request = grid.experiment.request_classifier(name, grid.seed)
@@ -129,7 +129,7 @@ def _describe_trained(grid: Grid, name: str) -> ClassifierRecipe:
 
 
 def _describe_classifier(
-    grid: Grid, request: ClassifierRequest | PlacementRequest, purifier: AutoencoderRecipe | None
+    grid: CellGrid, request: ClassifierRequest | PlacementRequest, purifier: AutoencoderRecipe | None
 ) -> tuple[ClassifierRecipe, dict[str, ClassifierRecipe]]:
     """Return the recipe of a classifier behind a purifier, and, by id, of the one that it is taken from."""
     parent = entry_id(purifier) if purifier else None
@@ -205,18 +205,18 @@ def _is_like(value: Scalar, default: Scalar) -> bool:
 # ---------------------------------------------------------------- cells
 
 
-def _add_autoencoder(grid: Grid, recipe: AutoencoderRecipe) -> None:
+def _add_autoencoder(grid: CellGrid, recipe: AutoencoderRecipe) -> None:
     adversarial = purifiers.is_adversarial(recipe)
-    cost = TRAINING * len(grid.dataset.x_train) * _count_epochs(recipe.network) * _count_weights(recipe)
+    cost = TRAINING_OPERATIONS * len(grid.dataset.x_train) * _count_epochs(recipe.network) * _count_weights(recipe)
     if adversarial:
         head = classifiers.describe_head(recipe)
         cost *= 1 + _count_weights(head) / _count_weights(recipe)
-        cost *= 1 + ATTACKING / TRAINING * int(recipe.options["train_steps"])
+        cost *= 1 + ATTACK_OPERATIONS / TRAINING_OPERATIONS * int(recipe.options["train_steps"])
     hidden = f", {'-'.join(recipe.network.activations[:3])}" if recipe.network else ""
     protects = grid.protected.get(recipe.protects or "")
     _add(
         grid,
-        Cell(
+        ExperimentCell(
             "defences" if adversarial else "autoencoders",
             recipe,
             grid.place,
@@ -226,7 +226,7 @@ def _add_autoencoder(grid: Grid, recipe: AutoencoderRecipe) -> None:
     )
 
 
-def _add_classifier(grid: Grid, recipes: PipelineRecipes) -> None:
+def _add_classifier(grid: CellGrid, recipes: PipelineRecipes) -> None:
     recipe = recipes.classifier
     for needed in recipes.needed:
         grid.protected.setdefault(entry_id(needed), needed)
@@ -236,10 +236,10 @@ def _add_classifier(grid: Grid, recipes: PipelineRecipes) -> None:
     late = recipes.autoencoder and purifiers.is_adversarial(recipes.autoencoder)
     cost = 0.0 if recipe.origin else _estimate_fit(recipe, len(grid.dataset.x_train))
     level: Level = "behind defences" if late or recipe.origin else "classifiers"
-    _add(grid, Cell(level, recipe, grid.place, _name_pipeline(recipes), cost))
+    _add(grid, ExperimentCell(level, recipe, grid.place, _name_pipeline(recipes), cost))
 
 
-def _add_run(grid: Grid, recipes: PipelineRecipes, request: AttackRequest) -> None:
+def _add_run(grid: CellGrid, recipes: PipelineRecipes, request: AttackRequest) -> None:
     try:
         prepared = prepare_run(
             recipes, request, n_test=len(grid.dataset.x_test), find_counterpart=lambda undefended: undefended.id
@@ -252,10 +252,10 @@ def _add_run(grid: Grid, recipes: PipelineRecipes, request: AttackRequest) -> No
     recipe = prepared.recipe
     name = f"{recipe.method}, {recipe.threat}, {_name_pipeline(recipes)}"
     cost = _estimate_run(recipes, recipe, recipe.limit or len(grid.dataset.x_test))
-    _add(grid, Cell("attacks", recipe, grid.place, name, cost, prepared))
+    _add(grid, ExperimentCell("attacks", recipe, grid.place, name, cost, prepared))
 
 
-def _add(grid: Grid, cell: Cell) -> None:
+def _add(grid: CellGrid, cell: ExperimentCell) -> None:
     grid.cells.setdefault(cell.id, replace(cell, name=f"{grid.dataset.ref.name}: {cell.name}{_name_seed(grid.seed)}"))
 
 
@@ -284,13 +284,13 @@ def _name_protected(protected: ClassifierRecipe | None) -> str:
 
 # ---------------------------------------------------------------- what it costs
 
-TRAINING = 6.0
+TRAINING_OPERATIONS = 6.0
 """Operations for each weight and image: two forwards, four back."""
 
 DOUBLE_PRECISION = 8.0
 """How much longer an operation of scikit-learn's takes, in float64 and without fusing."""
 
-ATTACKING = 4.0
+ATTACK_OPERATIONS = 4.0
 """Of a gradient for the image alone."""
 
 
@@ -302,8 +302,8 @@ def _estimate_fit(recipe: ClassifierRecipe, n: int) -> float:
     """Return what it costs to train a classifier on n images."""
     options = recipe.options
     if isinstance(options, LogisticOptions):
-        return DOUBLE_PRECISION * TRAINING * n * options.max_iter * _count_weights(recipe)
-    return TRAINING * n * options.epochs * _count_weights(recipe)
+        return DOUBLE_PRECISION * TRAINING_OPERATIONS * n * options.max_iter * _count_weights(recipe)
+    return TRAINING_OPERATIONS * n * options.epochs * _count_weights(recipe)
 
 
 def _count_weights(recipe: AutoencoderRecipe | ClassifierRecipe) -> float:
@@ -322,13 +322,13 @@ def _estimate_run(recipes: PipelineRecipes, recipe: RunRecipe, n: int) -> float:
     weights = sum(_count_weights(one) for one in (recipes.classifier, recipes.autoencoder) if one)
     looks = (recipe.queries or recipe.steps or 1) * (recipe.restarts or 1) * (recipe.draws or 1)
     # Beside the attack's own gradients every run is scored, at full precision and at 8 bits, and probed.
-    return ATTACKING * weights * n * len(recipe.eps) * (looks + SCORING)
+    return ATTACK_OPERATIONS * weights * n * len(recipe.eps) * (looks + SCORING_LOOKS)
 
 
-SCORING = 4
+SCORING_LOOKS = 4
 
 
-def estimate_seconds(cells: Sequence[Cell], speed: float) -> float:
+def estimate_seconds(cells: Sequence[ExperimentCell], speed: float) -> float:
     """Return about how long cells take one after the other. speed: operations a second."""
     return sum(cell.cost / speed + FIXED[cell.level] for cell in cells)
 

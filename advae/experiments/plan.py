@@ -41,11 +41,11 @@ NONE = "none"
 OWN = "autoencoder"
 """Stands for the classifier that an autoencoder was trained with, or for, where a plan says where one is from."""
 
-Names = Annotated[tuple[str, ...], Field(min_length=1)]
+PlannedNames = Annotated[tuple[str, ...], Field(min_length=1)]
 # TOML has types: what is no number there, `true` or "100", is meant as something else.
 Number = Annotated[float, Strict()]
-Eps = Annotated[Number, BeforeValidator(lambda value: parse_number(value) if isinstance(value, str) else value)]
-Options = dict[str, Scalar | list[Scalar]]
+PlannedEps = Annotated[Number, BeforeValidator(lambda value: parse_number(value) if isinstance(value, str) else value)]
+PlannedOptions = dict[str, Scalar | list[Scalar]]
 
 
 if TYPE_CHECKING:
@@ -68,12 +68,12 @@ class AttackPlan(_PlannedOptions):
 
     model_config = ConfigDict(alias_generator=lambda name: name.replace("_", "-"))
 
-    classifiers: Names
-    behind: Names
+    classifiers: PlannedNames
+    behind: PlannedNames
     """Names of autoencoders; ``none``: without a purifier."""
-    methods: Names
-    threats: Names = ("adaptive",)
-    eps: Annotated[tuple[Eps, ...], Field(min_length=1)]
+    methods: PlannedNames
+    threats: PlannedNames = ("adaptive",)
+    eps: Annotated[tuple[PlannedEps, ...], Field(min_length=1)]
 
     def list_requests(self, seed: int) -> list[AttackRequest]:
         """Return a request for each method under each threat model."""
@@ -101,10 +101,10 @@ class Experiment(Record):
     datasets: names, or paths of .npz files; autoencoders, classifiers: name -> options of the command that trains one.
     """
 
-    datasets: Names
+    datasets: PlannedNames
     seeds: Annotated[tuple[Annotated[Seed, Strict()], ...], Field(min_length=1)] = (0,)
-    autoencoders: dict[str, Options] = Field(default_factory=dict)
-    classifiers: dict[str, Options] = Field(default_factory=dict)
+    autoencoders: dict[str, PlannedOptions] = Field(default_factory=dict)
+    classifiers: dict[str, PlannedOptions] = Field(default_factory=dict)
     attacks: Annotated[tuple[AttackPlan, ...], Field(min_length=1)]
 
     @property
@@ -171,7 +171,7 @@ AUTOENCODER_OPTIONS = (*_AUTOENCODER, "protect", *_NETWORK)
 """What a plan can say of every kind of autoencoder, with underscores."""
 
 
-def _spell(options: Options) -> dict[str, Any]:
+def _spell(options: PlannedOptions) -> dict[str, Any]:
     """Return the options with underscores. Raises UsageError for one that is given twice."""
     spelled: dict[str, Any] = {}
     for name, value in options.items():
@@ -272,7 +272,7 @@ def _try(place: str, action: Callable[[], object]) -> Iterator[str]:
         yield f"{place}: {error}"
 
 
-def _find_unknown(place: str, names: Names, known: tuple[str, ...]) -> Iterator[str]:
+def _find_unknown(place: str, names: PlannedNames, known: tuple[str, ...]) -> Iterator[str]:
     for name in names:
         if name not in known:
             yield f"{place}: {unknown('name', name, known)}"

@@ -13,7 +13,7 @@ from statistics import median
 from advae.backend import offer_scratch
 from advae.datasets import DATASETS, load_dataset
 from advae.errors import DatasetError, DivergedError
-from advae.experiments.cells import LEVELS, Cell, Level, estimate_seconds
+from advae.experiments.cells import LEVELS, ExperimentCell, Level, estimate_seconds
 from advae.experiments.dask_cluster import open_cluster
 from advae.experiments.processes import Pool, open_pool
 from advae.paths import to_path
@@ -37,7 +37,7 @@ class Finished:
     lines: for people, where they have not been told yet; diverged: why its training came to nothing, else None.
     """
 
-    cell: Cell
+    cell: ExperimentCell
     seconds: float
     lines: tuple[str, ...] = ()
     diverged: str | None = None
@@ -50,15 +50,15 @@ Watch = Callable[[Finished], None]
 class Survey:
     """The cells of an experiment and which of them are there already. speed: operations a second, to foretell times."""
 
-    cells: tuple[Cell, ...]
+    cells: tuple[ExperimentCell, ...]
     cached: frozenset[str]
     speed: float
 
-    def list_level(self, level: Level) -> list[Cell]:
+    def list_level(self, level: Level) -> list[ExperimentCell]:
         """Return the cells of a level."""
         return [cell for cell in self.cells if cell.level == level]
 
-    def list_missing(self, level: Level) -> list[Cell]:
+    def list_missing(self, level: Level) -> list[ExperimentCell]:
         """Return the cells of a level that have to be made."""
         return [cell for cell in self.list_level(level) if cell.id not in self.cached]
 
@@ -75,14 +75,14 @@ class Survey:
         return estimate_seconds(self.list_missing(level), self.speed)
 
 
-def survey(registry: Registry, cells: Sequence[Cell]) -> Survey:
+def survey(registry: Registry, cells: Sequence[ExperimentCell]) -> Survey:
     """Return which cells of an experiment are in the registry, and how fast this machine is."""
     there = set(registry.ids())
     cached = frozenset(cell.id for cell in cells if cell.id in there)
     return Survey(tuple(cells), cached, _measure_speed(registry, [cell for cell in cells if cell.id in cached]))
 
 
-def _measure_speed(registry: Registry, cells: Iterable[Cell]) -> float:
+def _measure_speed(registry: Registry, cells: Iterable[ExperimentCell]) -> float:
     """Return how many operations a second this machine did when it trained the cells that are there.
 
     The default where none of them says.
@@ -140,7 +140,7 @@ class Task:
 
     home: Path
     data_dir: Path | None
-    cell: Cell
+    cell: ExperimentCell
 
     def __str__(self) -> str:
         return self.cell.name
@@ -151,7 +151,7 @@ class Task:
         return [*named, self.data_dir] if self.data_dir else named
 
 
-def _describe(workspace: Workspace, cell: Cell) -> Task:
+def _describe(workspace: Workspace, cell: ExperimentCell) -> Task:
     place = cell.place if cell.place in DATASETS else str(to_path(cell.place).absolute())
     data_dir = workspace.data_dir and workspace.data_dir.absolute()
     return Task(workspace.registry.home.absolute(), data_dir, replace(cell, place=place))
@@ -169,7 +169,7 @@ def _make(task: Task, tell: Callable[[str], None] | None = None) -> Finished:
     return Finished(cell, time.monotonic() - started, tuple(lines), diverged)
 
 
-def _make_entry(workspace: Workspace, cell: Cell) -> None:
+def _make_entry(workspace: Workspace, cell: ExperimentCell) -> None:
     def load() -> Dataset:
         dataset = _load(cell.place, workspace.data_dir)
         if dataset.ref.digest != cell.recipe.dataset.digest:

@@ -49,7 +49,7 @@ Names = Annotated[tuple[Name, ...], Field(fail_fast=True, max_length=MAX_ITEMS)]
 Shares = Annotated[tuple[Share, ...], Field(fail_fast=True, max_length=MAX_ITEMS)]
 Reals = Annotated[tuple[Real, ...], Field(fail_fast=True, max_length=MAX_ITEMS)]
 Counts = Annotated[tuple[Natural, ...], Field(fail_fast=True, max_length=MAX_CLASSES)]
-Labels = Annotated[tuple[Label, ...], Field(fail_fast=True, max_length=MAX_CLASSES)]
+ClassLabels = Annotated[tuple[Label, ...], Field(fail_fast=True, max_length=MAX_CLASSES)]
 
 
 class Record(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import ConfigDict, Field
 
 from advae.errors import CorruptError
-from advae.identity import SCHEMA, Kind, digest_weights
+from advae.identity import STORE_SCHEMA, Kind, digest_weights
 from advae.records.base import Names, Record, absent_unless_given
 from advae.records.recipes import AutoencoderRecipe, ClassifierRecipe, Recipe, RunRecipe
 from advae.records.results import AutoencoderMetrics, ClassifierMetrics, Metrics, RunMetrics
@@ -44,7 +44,7 @@ class Manifest(Record):
     model_config = ConfigDict(serialize_by_alias=True)
 
     # Pydantic's own models have a method of the name that it has on the disk.
-    schema_version: int = Field(default=SCHEMA, alias="schema")
+    schema_version: int = Field(default=STORE_SCHEMA, alias="schema")
     id: str
     recipe: Recipe
     parents: Names

@@ -17,12 +17,12 @@ Activations = tuple[Name, Name, Name, Name]
 MAX_LAYER = 65_536
 LayerSize = Annotated[int, Field(ge=1, le=MAX_LAYER)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
-Rate = Annotated[float, Field(gt=0, le=LARGEST)]
+PositiveReal = Annotated[float, Field(gt=0, le=LARGEST)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Rescale = Literal["intensity", "none"]
-Options = Annotated[dict[Name, Scalar], Field(max_length=1000)]
-Eps = Annotated[float, Field(ge=0, le=MAX_SIDE)]
-Radii = Annotated[tuple[Eps, ...], Field(fail_fast=True, min_length=1, max_length=MAX_ITEMS)]
+OwnOptions = Annotated[dict[Name, Scalar], Field(max_length=1000)]
+Radius = Annotated[float, Field(ge=0, le=MAX_SIDE)]
+Radii = Annotated[tuple[Radius, ...], Field(fail_fast=True, min_length=1, max_length=MAX_ITEMS)]
 """In units of x, whose longest way in L2 is the side of an image."""
 
 
@@ -34,7 +34,7 @@ class NetworkOptions(Record):
     activations: Activations
     epochs: Count
     batch_size: Count
-    learning_rate: Rate
+    learning_rate: PositiveReal
 
 
 class PerceptronOptions(Record):
@@ -45,13 +45,13 @@ class PerceptronOptions(Record):
     activation: Name | None = absent_unless_given()
     epochs: Count
     batch_size: Count
-    learning_rate: Rate
+    learning_rate: PositiveReal
 
 
 class LogisticOptions(Record):
     """Options of scikit-learn's LogisticRegression; C in its unit, for pixels in [0, 1]."""
 
-    C: Rate
+    C: PositiveReal
     intercept: bool
     max_iter: Count
 
@@ -71,7 +71,7 @@ class AutoencoderRecipe(Record):
     network: NetworkOptions | None
     loss: Name | None
     rescale: Rescale
-    options: Options
+    options: OwnOptions
     seed: Seed
     recipe_rev: Natural
     protects: Name | None = absent_unless_given()
@@ -112,7 +112,7 @@ class ClassifierRecipe(Record):
 def _store(option: NamedOption) -> tuple[Any, Any]:
     """Return type and default of the field that holds a run option in a recipe: it refuses what no attack can have."""
     row, known = option.row, {int: Annotated[int, Field(ge=option.row.least or 0, le=option.row.stored_most)]}
-    type_ = row.stored or known.get(option.type) or {float: Rate, str: Name}.get(option.type, option.type)
+    type_ = row.stored or known.get(option.type) or {float: PositiveReal, str: Name}.get(option.type, option.type)
     if row.absent:
         return type_ | None, Field(default=None, exclude_if=lambda value: value is None, description=option.description)
     default = option.default if option.name in _DEFAULTED else ...

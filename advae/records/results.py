@@ -8,10 +8,10 @@ from pydantic import Field, model_validator
 
 from advae.records.base import (
     MAX_ITEMS,
+    ClassLabels,
     Counts,
     Digest,
     Interval,
-    Labels,
     Magnitude,
     Name,
     Natural,
@@ -25,7 +25,7 @@ from advae.records.base import (
     absent_unless_given,
 )
 from advae.records.datasets import ImageRanges
-from advae.records.recipes import Eps
+from advae.records.recipes import Radius
 
 LossCurve = Annotated[tuple[tuple[Natural, Real], ...], Field(fail_fast=True, max_length=MAX_ITEMS)]
 
@@ -105,7 +105,7 @@ class EpsResult(Record):
     (``accuracy`` is that of one draw); None for one that does not sample, and in records from before it was measured.
     """
 
-    eps: Eps
+    eps: Radius
     accuracy: Share
     accuracy_interval: Interval
     attack_success_rate: Share | None
@@ -114,7 +114,7 @@ class EpsResult(Record):
     l2_mean: Magnitude
     zero_gradient_fraction: Share
     within_budget: bool
-    targets: Labels | None = None
+    targets: ClassLabels | None = None
     norm_max: Magnitude | None = None
     pixel_range: Range | None = None
     finite: bool | None = None

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from advae.arrayfiles import explain, require_regular
 from advae.atomic_files import sync
 from advae.errors import CorruptError, DiskError
-from advae.identity import ID, KINDS, SCHEMA
+from advae.identity import ID, KINDS, STORE_SCHEMA
 from advae.registry.manifest_files import UPGRADE
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Folders:
             raise DiskError(
                 f"{self.home} is not a registry: advae did not write its VERSION; name an empty folder with --home DIR"
             )
-        if int(content[:20]) > SCHEMA:
+        if int(content[:20]) > STORE_SCHEMA:
             raise CorruptError(f"{self.version} says schema {content[:20].decode().strip()!r}, {UPGRADE}")
         return True
 
@@ -186,7 +186,7 @@ class Folders:
             raise DiskError(f"cannot write to {self.home}: {error.strerror or error}{where}") from None
 
 
-_VERSION_LINE = f"{SCHEMA}\n".encode()
+_VERSION_LINE = f"{STORE_SCHEMA}\n".encode()
 
 
 # ---------------------------------------------------------------- files

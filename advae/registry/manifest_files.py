@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from advae.errors import NewerSchemaError, printable
-from advae.identity import ID, SCHEMA, canonical_json, digest_weights, kind_of, name_recipe
+from advae.identity import ID, STORE_SCHEMA, canonical_json, digest_weights, kind_of, name_recipe
 
 if TYPE_CHECKING:
     from advae.records import Manifest
@@ -24,7 +24,7 @@ ARTIFACT = re.compile(r"[a-z][a-z0-9_]{0,31}\.npz")
 MAX_LISTED = 64
 """Artifacts, or versions, of an entry; a forged one may not name a million."""
 
-UPGRADE = f"this advae reads up to {SCHEMA}; upgrade advae"
+UPGRADE = f"this advae reads up to {STORE_SCHEMA}; upgrade advae"
 
 _SEAL = re.compile(rb',\n "sha256": "([0-9a-f]{64})"\n}\n\Z')
 _SEAL_BYTES = 100
@@ -181,14 +181,14 @@ def list_needed(parents: Iterable[str], parents_of: Callable[[str], Iterable[str
 
 def _open_sealed(content: bytes) -> Any:
     claim = _CLAIM.match(content)
-    if claim and int(claim[1]) > SCHEMA:
+    if claim and int(claim[1]) > STORE_SCHEMA:
         raise NewerSchemaError(f"it has schema {claim[1].decode()}, {UPGRADE}")
     sealed = _SEAL.search(content, max(0, len(content) - _SEAL_BYTES))
     if not sealed or sealed[1] != _digest(content[: sealed.start()]):
         raise ValueError("it does not match its own digest")
     document = _parse(content[: sealed.start()] + b"}")
-    if document["schema"] not in (2, SCHEMA):
-        raise ValueError(f"it claims another schema than 2 or {SCHEMA}")
+    if document["schema"] not in (2, STORE_SCHEMA):
+        raise ValueError(f"it claims another schema than 2 or {STORE_SCHEMA}")
     return document
 
 

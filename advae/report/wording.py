@@ -6,6 +6,7 @@ from advae.checks import show_points
 from advae.models.baselines import BASELINES
 from advae.records import DatasetRef, Norm
 from advae.report.data.runs import Rate, Run, read_raw_range
+from advae.run_options import DEFAULT_LOSS
 
 COLLAPSED = "collapsed"
 """Of a pipeline that predicts one class whatever the image."""
@@ -35,9 +36,6 @@ BENEFIT = (
     "Points of accuracy under attack that a purifier brings, in brackets. An autoencoder that brings no more than a "
     "blur, a projection or two grey levels has learnt nothing that protects."
 )
-
-DEFAULT_LOSS = "scaled"
-"""What is climbed where nothing is said of it, and so goes without saying."""
 
 NBSP = "\N{NO-BREAK SPACE}"
 

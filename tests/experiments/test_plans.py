@@ -12,7 +12,7 @@ import pytest
 
 from advae.errors import UsageError
 from advae.experiments import EXPLANATIONS, PAPER, PUBLISHED, Experiment, list_published, read_experiment
-from advae.experiments.cells import LEVELS, Cell, list_cells
+from advae.experiments.cells import LEVELS, ExperimentCell, list_cells
 from advae.experiments.runner import survey
 from advae.records import AutoencoderRecipe, RunRecipe
 from advae.registry import Registry
@@ -40,7 +40,7 @@ def write(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def lay_out_plan(tmp_path: Path, text: str) -> tuple[Cell, ...]:
+def lay_out_plan(tmp_path: Path, text: str) -> tuple[ExperimentCell, ...]:
     return list_cells(Workspace(Registry(tmp_path / "home")), read_experiment(write(tmp_path, text)))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from advae.identity import SCHEMA, canonical_json, name_recipe
+from advae.identity import STORE_SCHEMA, canonical_json, name_recipe
 from advae.records import Manifest
 from advae.registry.manifest_files import (
     NewerSchemaError,
@@ -74,7 +74,7 @@ def test_what_is_written_is_read(manifest: Manifest) -> None:
     assert decode(content) == manifest
     assert encode(decode(content)) == content
     document = json.loads(content)
-    assert document["schema"] == SCHEMA
+    assert document["schema"] == STORE_SCHEMA
     assert document["parents"] == list(manifest.recipe.parents)
     assert document["dataset"] == {"name": manifest.recipe.dataset.name, "digest": manifest.recipe.dataset.digest}
     assert list(document)[-1] == "sha256"
@@ -270,14 +270,16 @@ def test_every_changed_value_of_the_first_schema_is_seen() -> None:
     assert refused > 0.9 * len(content)
 
 
-@pytest.mark.parametrize("schema", [SCHEMA + 1, 99, 999_999_999])
+@pytest.mark.parametrize("schema", [STORE_SCHEMA + 1, 99, 999_999_999])
 def test_a_newer_schema_is_refused_whatever_else_it_says(schema: int) -> None:
     for content in (
         seal_document({"schema": schema}),
         b'{"schema": %d}' % schema,
         b'{\n  "schema": %d, "format": "changed"' % schema,
     ):
-        with pytest.raises(NewerSchemaError, match=f"schema {schema}, this advae reads up to {SCHEMA}; upgrade advae"):
+        with pytest.raises(
+            NewerSchemaError, match=f"schema {schema}, this advae reads up to {STORE_SCHEMA}; upgrade advae"
+        ):
             decode(content)
 
 

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from advae.errors import AdvaeError, CorruptError, DiskError, NotFoundError, UsageError
-from advae.identity import KINDS, SCHEMA
+from advae.identity import KINDS, STORE_SCHEMA
 from advae.records import Manifest, entry_id
 from advae.registry import LATEST, VERSIONED, Registry, check_tag, library_versions
 from advae.registry.collection import find_garbage
@@ -87,7 +87,7 @@ def test_the_layout_on_disk_is_as_documented_and_as_open_as_the_umask_says(regis
         os.umask(before)
     files = ["VERSION", f"entries/{entry.id}/manifest.json", f"entries/{entry.id}/{WEIGHTS}", "refs/ae/best"]
     assert sorted(name for name, content in read_tree(registry.home).items() if content is not None) == files
-    assert (registry.home / "VERSION").read_text() == f"{SCHEMA}\n"
+    assert (registry.home / "VERSION").read_text() == f"{STORE_SCHEMA}\n"
     assert (registry.home / "refs" / "ae" / "best").read_text() == f"{entry.id}\n"
     assert list_names(registry.folders.tmp) == []
     for path in registry.home.rglob("*"):
@@ -652,7 +652,7 @@ def test_a_home_without_a_version_is_read(registry: Registry, entry: Manifest) -
     (registry.home / "VERSION").unlink()
     assert registry.manifest(entry.id) == entry
     registry.tag(entry, "best")
-    assert (registry.home / "VERSION").read_text() == f"{SCHEMA}\n"
+    assert (registry.home / "VERSION").read_text() == f"{STORE_SCHEMA}\n"
 
 
 def test_versions_name_what_decides_a_result(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,8 @@ from advae.report.analysis.tables import Findings, NotRun, ShownInterval, ShownS
 from advae.report.data.contents import Comparison
 from advae.report.data.runs import Measured, Rate, Run, read_raw_range
 from advae.report.data.word_tables import Cell, Grid, Part, show_count, show_share
-from advae.report.wording import DEFAULT_LOSS, NOT_APPLICABLE, NOT_RUN, format_eps, format_points, format_rate
+from advae.report.wording import NOT_APPLICABLE, NOT_RUN, format_eps, format_points, format_rate
+from advae.run_options import DEFAULT_LOSS
 
 EXPLANATION = (
     "Every accuracy that the paper prints, ours under its own protocol (raw output, the perturbation added behind the "

@@ -26,7 +26,7 @@ SHELL_AE, SHELL_CLF = "__ae_of_this_line__", "__clf_of_this_line__"
 FREE_METHOD = "pgd"
 """What is suggested in place of an attack that belongs to its threat model; it knows every norm and classifier."""
 
-Options = dict[str, Scalar | None]
+CommandOptions = dict[str, Scalar | None]
 
 
 def list_commands(comparison: Comparison) -> list[str]:
@@ -81,7 +81,7 @@ def suggest_attack(recipe: RunRecipe, threat: str, **changes: Scalar | None) -> 
 
 def suggest_baselines(run: Run, kinds: Iterable[str]) -> str:
     """Return one line that makes some baselines and attacks classifiers behind them as this run did its own."""
-    data: Options = {"dataset": _name_data(run.classifier)}
+    data: CommandOptions = {"dataset": _name_data(run.classifier)}
     make = _join(["advae", "train-ae"], data)
     classifier = _list_classifier_options(run.classifier_recipe) | {"ae": SHELL_AE} | data
     train = _join(["advae", "train-clf"], classifier | {"seed": run.classifier_recipe.seed})
@@ -97,19 +97,19 @@ def _name_data(entry: Manifest) -> str:
     return file or entry.dataset.name
 
 
-def _join(words: list[str], options: Options) -> str:
+def _join(words: list[str], options: CommandOptions) -> str:
     return join_command(words + [word for name, value in options.items() for word in _write_option(name, value)])
 
 
-def _list_autoencoder_options(recipe: AutoencoderRecipe) -> Options:
-    options: Options = {"type": recipe.type}
+def _list_autoencoder_options(recipe: AutoencoderRecipe) -> CommandOptions:
+    options: CommandOptions = {"type": recipe.type}
     if recipe.network:
         options |= _list_network_options(recipe.network)
     return options | {"loss": recipe.loss, "rescale": recipe.rescale, "protect": recipe.protects} | recipe.options
 
 
-def _list_classifier_options(recipe: ClassifierRecipe) -> Options:
-    options: Options = {"model": recipe.model, "ae": recipe.autoencoder}
+def _list_classifier_options(recipe: ClassifierRecipe) -> CommandOptions:
+    options: CommandOptions = {"model": recipe.model, "ae": recipe.autoencoder}
     given = recipe.options
     if isinstance(given, NetworkOptions):
         return options | _list_network_options(given)
@@ -119,7 +119,7 @@ def _list_classifier_options(recipe: ClassifierRecipe) -> Options:
     return options | _list_schedule(given) | {"hidden-size": given.hidden}
 
 
-def _list_schedule(trained: NetworkOptions | PerceptronOptions) -> Options:
+def _list_schedule(trained: NetworkOptions | PerceptronOptions) -> CommandOptions:
     return {
         "epochs": trained.epochs,
         "batch-size": trained.batch_size,
@@ -127,7 +127,7 @@ def _list_schedule(trained: NetworkOptions | PerceptronOptions) -> Options:
     }
 
 
-def _list_network_options(network: NetworkOptions) -> Options:
+def _list_network_options(network: NetworkOptions) -> CommandOptions:
     return _list_schedule(network) | {
         "hidden-size": network.hidden,
         "code-size": network.code,
@@ -135,7 +135,7 @@ def _list_network_options(network: NetworkOptions) -> Options:
     }
 
 
-def _list_attack_options(recipe: RunRecipe) -> Options:
+def _list_attack_options(recipe: RunRecipe) -> CommandOptions:
     first = {"method": recipe.method, "norm": None, "eps": ",".join(repr(eps) for eps in recipe.eps)}
     return first | {"clf": recipe.classifier, "threat": recipe.threat} | write_options(recipe)
 
