@@ -1,8 +1,8 @@
 """The store on disk that the commands share: recipe-addressed entries, published by one rename, and their names."""
 
 from advae.identity import KINDS
-from advae.registry.entries import VERSIONED, library_versions
 from advae.registry.manifest_files import Glance
+from advae.registry.publishing import VERSIONED, library_versions
 from advae.registry.references import LATEST, MADE_BY, NAMES, check_tag
 from advae.registry.store import Registry
 

@@ -16,7 +16,8 @@ from advae.errors import CorruptError, DiskError, NewerSchemaError, NotFoundErro
 from advae.identity import Kind, kind_of
 from advae.registry import locks
 from advae.registry.checkpoints import Checkpoint
-from advae.registry.entries import Entries, list_reached
+from advae.registry.entries import list_reached
+from advae.registry.publishing import WritableEntries
 from advae.registry.references import LATEST, References, check_tag, resolve_id
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from advae.registry.references import NameFile
 
 
-class Registry(Entries):
+class Registry(WritableEntries):
     """Entries and their names under one home folder. Reading never writes."""
 
     def __init__(self, home: Path) -> None:

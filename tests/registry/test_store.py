@@ -658,5 +658,5 @@ def test_a_home_without_a_version_is_read(registry: Registry, entry: Manifest) -
 def test_versions_name_what_decides_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(library_versions()) == {"python", *VERSIONED}
     assert all(library_versions().values())
-    monkeypatch.setattr("advae.registry.entries.VERSIONED", ("no-such-library",))
+    monkeypatch.setattr("advae.registry.publishing.VERSIONED", ("no-such-library",))
     assert library_versions()["no-such-library"] == "not installed"

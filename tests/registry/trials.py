@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from advae.identity import KINDS
-from advae.registry import Registry, entries
+from advae.registry import Registry, publishing
 from advae.registry.folders import list_folder
 from advae.registry.verification import find_broken_references, find_problems
 from tests.registry.faulty_disk import replace_everywhere
@@ -48,7 +48,7 @@ class Outcome:
 
 def get_ready() -> None:
     """Make this process cheap to fork, and let it look up the versions once: that takes longer than a publish."""
-    replace_everywhere(pytest.MonkeyPatch(), entries, "library_versions", cache(entries.library_versions))
+    replace_everywhere(pytest.MonkeyPatch(), publishing, "library_versions", cache(publishing.library_versions))
     gc.freeze()
 
 
