@@ -1,7 +1,7 @@
-"""A bundle: an entry and all that it rests on in one tar, to hand to somebody else; read as a stream, trusting nothing.
+"""Bundles: an entry and all that it depends on in one tar, for other people; read as a stream of untrusted bytes.
 
 Members are plain files of flat names, ``<id>.manifest.json`` followed by ``<id>.<artifact>``, ancestors first. The
-tar is read header by header: links, folders, devices, extended headers and every other name are refused as they come.
+tar is read header by header: links, folders, devices, extended headers and all other names are refused at once.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ MEMBER = re.compile(rf"((?:{'|'.join(KINDS)})-[0-9a-f]{{{ID_DIGITS}}})\.({re.esc
 
 MAX_MEMBERS = 1_000
 
-MAX_STRANGE_MANIFEST = 1 << 22
-"""Bytes of a manifest that somebody else has written: 4 MiB hold the loss of 80,000 epochs."""
+MAX_BUNDLED_MANIFEST = 1 << 22
+"""Bytes of a manifest in a bundle: 4 MiB hold the loss of 80,000 epochs."""
 
 MAX_TOTAL = 1 << 34
-"""Bytes of all members together, 16 GiB."""
+"""Bytes of all members together: 16 GiB."""
 
 MAX_RATIO = 100
 FREE_OF_RATIO = 1 << 20
 """A compressed bundle may unpack to 100 times its size, and to 1 MiB in any case.
 
-It may take 1 MiB, and twice what it unpacks to, in any case: gzip allows padding without end, which unpacks to nothing.
+Its own size may be 1 MiB more than twice what it unpacks to: gzip allows endless padding, which unpacks to nothing.
 """
 
 REFUSED = (ValueError, EOFError, zlib.error, tarfile.HeaderError)
-"""What reading a hostile bundle raises, besides what the disk says."""
+"""What reading a malicious bundle raises, besides errors of the disk."""
 
 BLOCK = tarfile.BLOCKSIZE
 PIECE_BYTES = 1 << 20
@@ -70,7 +70,7 @@ def write_bundle(registry: Registry, manifest: Manifest, stream: IO[bytes]) -> l
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.USTAR_FORMAT) as archive:
         for entry in entries:
             folder = registry.folders.entries / entry.id
-            # When it was imported here is nothing to whoever gets it.
+            # The time of the import into this home is of no use in another.
             manifest_bytes = remove_import_mark((folder / MANIFEST).read_bytes())
             _add_member(archive, f"{entry.id}.{MANIFEST}", len(manifest_bytes), io.BytesIO(manifest_bytes))
             for name in sorted(entry.artifacts):
@@ -87,7 +87,7 @@ def _require_importable(registry: Registry, entries: list[Manifest]) -> None:
     total = sum(manifests) + sum(map(registry.size, entries)) + 2 * BLOCK * files + tarfile.RECORDSIZE
     limits = [
         (files, MAX_MEMBERS, f"{files:,} files", f"{MAX_MEMBERS:,}"),
-        (max(manifests), MAX_STRANGE_MANIFEST, f"a manifest of {max(manifests):,} bytes", f"{MAX_STRANGE_MANIFEST:,}"),
+        (max(manifests), MAX_BUNDLED_MANIFEST, f"a manifest of {max(manifests):,} bytes", f"{MAX_BUNDLED_MANIFEST:,}"),
         (total, MAX_TOTAL, f"about {total >> 30} GiB", f"{MAX_TOTAL >> 30} GiB"),
     ]
     for found, most, what, limit in limits:
@@ -106,25 +106,25 @@ def _add_member(archive: tarfile.TarFile, name: str, size: int, content: IO[byte
 
 @dataclass(frozen=True)
 class Imported:
-    """What a bundle held: ids, the exported entry last.
-
-    present: were there already; replaced: those of them that gave way to the bundle's, the others stay. other: those
-    that stay and have other weights than the bundle's. resting: entries that are here and fit no longer what was
-    replaced.
-    """
+    """What an import found and did."""
 
     ids: tuple[str, ...]
+    """All entries of the bundle, the exported one last."""
     present: tuple[str, ...]
+    """Those that were in the registry before."""
     replaced: tuple[str, ...]
+    """Those of ``present`` that were replaced; the others were kept."""
     other: tuple[str, ...]
+    """Those that were kept and have other weights than in the bundle."""
     resting: tuple[str, ...]
+    """Entries of the registry that were made from other weights of what was replaced."""
 
 
 def read_bundle(registry: Registry, stream: IO[bytes], *, replace: bool = False) -> Imported:
     """Publish the entries of a bundle, once all of it has been read and every hash is right, marked as imported.
 
-    replace: put them in the place of those that are there. Raises CorruptError for what is no bundle of ours, and
-    where an entry would rest on one that is here with other weights, with nothing published; DiskError.
+    replace: replace entries that are there. Raises CorruptError, with nothing published, for what is no bundle, and
+    where a new entry would depend on one that is here with other weights; DiskError.
     """
     with registry.folders.writing(), registry.folders.draft("import") as draft:
         try:
@@ -153,7 +153,7 @@ def read_bundle(registry: Registry, stream: IO[bytes], *, replace: bool = False)
 
 
 def _refuse_other_parents(held: dict[str, Manifest], present: Collection[str], other: list[str]) -> None:
-    """Raise CorruptError where an entry that is not here yet would stand on one that is here with other weights."""
+    """Raise CorruptError where a new entry would depend on one that is here with other weights."""
     for id_, entry in held.items():
         strange = [needed for needed in _list_needed(held, entry) if needed in other and id_ not in present]
         if strange:
@@ -173,14 +173,14 @@ def _has_weights(registry: Registry, entry: Manifest) -> bool:
 
 
 def _is_equal(registry: Registry, here: Manifest, draft: Path) -> bool:
-    """Whether an entry that is here, and sound, is the one of a draft, whenever either was imported."""
+    """Return whether an entry that is here equals the one of a draft, apart from the times of import."""
     manifests = (registry.folders.entries / here.id / MANIFEST, draft / MANIFEST)
     one, other = (remove_import_mark(path.read_bytes()) for path in manifests)
     return one == other
 
 
 def _find_unfit(registry: Registry, weights: dict[str, str]) -> tuple[str, ...]:
-    """Return the entries that were made from other weights of some entries than these now have."""
+    """Return the entries that were made from other weights of some entries than these have now."""
     if not weights:
         return ()
     resting = [(entry.id, entry.rests_on or {}) for entry in registry.glance()[0]]
@@ -193,7 +193,7 @@ class _Readable(Protocol):
 
 @dataclass
 class _Counted:
-    """A stream, perhaps a pipe, that knows how much was read of it, and may be, and lets one look ahead."""
+    """A stream, perhaps a pipe, that counts what is read of it, has a limit, and can be peeked into."""
 
     stream: _Readable
     count: int = 0
@@ -224,7 +224,7 @@ class _Counted:
 
 
 class _Members:
-    """The members of a tar, one after the other: name, size, and the content in pieces."""
+    """Reader of a tar's members, one after the other: name, size, and the content in pieces."""
 
     def __init__(self, stream: _Readable, packed: _Counted | None) -> None:
         self._stream, self._packed, self._total, self._count = stream, packed, 0, 0
@@ -281,7 +281,7 @@ def _open_members(stream: IO[bytes]) -> _Members:
 
 
 def _unpack(members: _Members, draft: Path) -> dict[str, Manifest]:
-    """Return the entries of a bundle by id, whose files then lie in ``draft``, hashed and looked through."""
+    """Return the entries of a bundle by id; write their checked files into ``draft``."""
     found: dict[str, Manifest] = {}
     moment = datetime.now(UTC).isoformat(timespec="microseconds")
     while member := members.next():
@@ -315,8 +315,8 @@ def _check_digests(found: dict[str, Manifest], manifest: Manifest) -> None:
 
 
 def _read_manifest(members: _Members, id_: str, size: int) -> tuple[Manifest, bytes]:
-    if size > MAX_STRANGE_MANIFEST:
-        raise ValueError(f"{id_}.{MANIFEST} is longer than {MAX_STRANGE_MANIFEST} bytes")
+    if size > MAX_BUNDLED_MANIFEST:
+        raise ValueError(f"{id_}.{MANIFEST} is longer than {MAX_BUNDLED_MANIFEST} bytes")
     content = b"".join(members.pieces(size))
     manifest = decode(content)
     if manifest.id != id_:

@@ -1,6 +1,6 @@
-"""How far an unfinished training has come: one file for each entry in the making, gone once the entry is there.
+"""Checkpoints of unfinished trainings: one file for each entry that is being made, removed once the entry is there.
 
-It is no result: whoever goes on from it checks that it fits, and a damaged one costs time, nothing else.
+A checkpoint is no result: it is checked before a training continues from it, and a damaged one only costs time.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 class Checkpoint:
-    """The file of one entry in the making. tell: takes a line for people."""
+    """The checkpoint of one entry that is being made. tell: prints a line for people."""
 
     def __init__(self, folders: Folders, id_: str, tell: Callable[[str], None]) -> None:
         self.folders, self.id, self.tell = folders, id_, tell
         self.path = folders.checkpoints / f"{id_}.npz"
 
     def load(self) -> Arrays | None:
-        """Return the arrays that were saved last, None where there are none, or none that can be read."""
+        """Return the arrays that were saved last; None where there are none that can be read."""
         if not self.path.exists():
             return None
         try:
@@ -39,7 +39,7 @@ class Checkpoint:
             return None
 
     def save(self, arrays: Arrays) -> None:
-        """Keep arrays in the place of those saved before; where that fails, say so: the training is worth more."""
+        """Replace the saved arrays; where that fails, tell, and let the training go on."""
         draft = self.folders.tmp / f"checkpoint-{secrets.token_hex(8)}"
         try:
             with self.folders.writing():
@@ -53,11 +53,11 @@ class Checkpoint:
             draft.unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Forget it, as far as that can be done."""
+        """Remove the file, if possible."""
         remove_tree(self.path)
 
 
 def find_finished(folders: Folders, finished: Callable[[str], bool]) -> list[Path]:
-    """Return the files of entries that are there by now."""
+    """Return the checkpoints of entries that are finished."""
     found = (path for path in list_folder(folders.checkpoints) if FORMS["checkpoints"].fullmatch(path.name))
     return [path for path in found if path.is_file() and finished(path.stem)]

@@ -1,4 +1,4 @@
-"""What a registry no longer needs: entries that no name and no run reaches, and what killed processes left."""
+"""Garbage collection: entries that no name and no run needs, and files of killed processes."""
 
 from __future__ import annotations
 
@@ -21,36 +21,39 @@ from advae.registry.references import LATEST
 from advae.registry.store import Registry
 
 DEAD_AFTER = 24 * 3600.0
-"""Seconds after which a draft's process is taken to be gone, and nobody to come back for an entry without a name."""
+"""Seconds after which a draft or an entry without a name counts as abandoned."""
 
 REMOVED_TOGETHER = 1000
-"""How many entries are taken out of sight before all that might need them is looked through once more."""
+"""Number of entries that are moved aside before everything that might need them is read again."""
 
 Parents = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
 class Garbage:
-    """What could be removed: ids, dependants first; paths of drafts and checkpoints, and of locks.
-
-    sizes: bytes of the artifacts, by id; parents: of all entries that there were; arrived: when each of these ids came
-    to this disk; young: how many more there are, which came less than a day ago or are needed by such.
-    """
+    """What could be removed."""
 
     entries: tuple[str, ...]
+    """Ids, dependants first."""
     sizes: dict[str, int]
+    """Bytes of the artifacts of each of ``entries``."""
     parents: Parents
+    """Parents of all entries that there were, by id."""
     arrived: dict[str, float]
+    """When each of ``entries`` came to this disk, in seconds since 1970."""
     drafts: tuple[Path, ...]
+    """Abandoned drafts, and checkpoints of finished entries."""
     locks: tuple[Path, ...]
+    """Abandoned locks."""
     young: int
+    """Number of further entries that came less than a day ago or are needed by such."""
 
 
 def find_garbage(registry: Registry, *, grace: bool = True) -> Garbage:
-    """Return what is reached by no tag, not by ``latest``, no run, and nothing that is being made; and dead drafts.
+    """Return what no tag, no ``latest``, no run and no running command needs, and abandoned drafts.
 
-    A checkpoint is one once its entry is there: until then it is hours of somebody's work. grace: leave what came to
-    this disk less than a day ago, and what that rests on.
+    A checkpoint counts once its entry is there: before, it holds hours of work. grace: keep what came to this disk less
+    than a day ago, and what that depends on.
 
     Raises CorruptError where an entry cannot be read: what it needs is not known; DiskError where a folder is a link.
     """
@@ -84,7 +87,7 @@ def find_garbage(registry: Registry, *, grace: bool = True) -> Garbage:
 
 
 def _refuse_links(registry: Registry) -> None:
-    """Raise DiskError where a folder of the home is a link: what lies behind it may be anybody's."""
+    """Raise DiskError where a folder of the home is a link: the files behind it may belong to others."""
     places = [*(registry.home / name for name in FORMS), *_list_places(registry.folders)]
     links = [path for path in places if path.is_symlink()]
     if links:
@@ -92,12 +95,12 @@ def _refuse_links(registry: Registry) -> None:
 
 
 def _list_places(folders: Folders) -> list[Path]:
-    """Return the folders that names are in."""
+    """Return the folders of the names."""
     return [folders.refs, *(folders.refs / kind for kind in KINDS)]
 
 
 def _follow(parents: Parents, ids: Iterable[str]) -> set[str]:
-    """Return ids and all that they rest on."""
+    """Return ids and all that they depend on."""
     reached = set(ids)
     queue = list(reached)
     while queue:
@@ -108,21 +111,21 @@ def _follow(parents: Parents, ids: Iterable[str]) -> set[str]:
 
 
 def _find_wanted(registry: Registry) -> set[str]:
-    """Return the ids that are being made, or that are named, and what those being made, and running commands, need."""
+    """Return the ids that are being made or named, and those that running commands need."""
     making = locks.find_in_making(registry.folders)
     named = {id_ for kind in KINDS if (id_ := registry.references.read(kind, LATEST))} | set(registry.tags())
     return named | set(making) | {parent for parents in making.values() for parent in parents}
 
 
 def _find_dead(folder: Path, name: re.Pattern[str]) -> list[Path]:
-    """Return what lies there for long under a name of ours. A home may be a folder that others keep things in, too."""
+    """Return old files whose names have our form. A home may be a folder with files of others."""
     limit = time.time() - DEAD_AFTER
     found = sorted(folder.iterdir()) if folder.is_dir() else ()
     return [path for path in found if name.fullmatch(path.name) and _read_time(path) < limit]
 
 
 def _read_arrival(registry: Registry, id_: str) -> float:
-    """Return when an entry came to this disk: nothing that is copied or unpacked brings that time along."""
+    """Return when an entry came to this disk, in seconds since 1970. Copying does not keep this time."""
     try:
         return (registry.folders.entries / id_).lstat().st_ctime
     except FileNotFoundError:
@@ -140,9 +143,9 @@ def _read_time(path: Path) -> float:
 def remove_garbage(
     registry: Registry, garbage: Garbage, on_removed: Callable[[str | Path], None] = lambda what: None
 ) -> None:
-    """Remove what ``find_garbage`` found, telling each id, and each path beside the entries, that is gone.
+    """Remove what ``find_garbage`` found. on_removed: is told each id and each other path that is gone.
 
-    What somebody has named, has begun to build on or has put in its place since it was found stays. Raises DiskError.
+    Entries that were named, used or replaced since then are kept. Raises DiskError.
     """
     parents = dict(garbage.parents)
 

@@ -1,4 +1,4 @@
-"""The entries of a registry: read only once they are found to be what was stored, published by one rename."""
+"""Reading entries: nothing is returned before it was found to be what was stored."""
 
 from __future__ import annotations
 
@@ -31,17 +31,15 @@ if TYPE_CHECKING:
 Read = TypeVar("Read", "Manifest", Glance)
 
 REFUSALS = (errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-"""What the system says where it does not let us read, which says nothing of what lies there."""
+"""Errors of the system that do not mean that a file is damaged."""
 
 
 class Entries:
-    """The entries under one home folder. Reading never writes."""
+    """The entries under one home folder. Nothing is written."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
         self.folders = Folders(home)
-
-    # ------------------------------------------------------------ reading
 
     def manifest(self, id_: str) -> Manifest:
         """Return the manifest of an entry.
@@ -132,7 +130,7 @@ class Entries:
             raise CorruptError(f"{manifest.id} has no artifact {name}; {_repair(manifest.id)}")
         try:
             size = require_regular(path)
-            # The size first: it costs nothing, and a file may have been made to take for ever to hash.
+            # The size first: it costs nothing, and a malicious file may be too large to hash.
             if size != expected.size or hash_file(path) != expected.sha256:
                 raise ValueError(f"it is not what was stored ({size} bytes)")
         except (OSError, ValueError) as error:
@@ -140,7 +138,7 @@ class Entries:
         return path
 
     def _blame(self, manifest: Manifest, path: Path, error: Exception) -> NoReturn:
-        """Raise why an artifact could not be read: it is damaged, the system refuses, or it is another's by now."""
+        """Raise why an artifact could not be read: it is damaged, access is refused, or the entry was replaced."""
         if self.manifest(manifest.id) != manifest:
             raise NotFoundError(f"{manifest.id} was replaced while it was read; try again")
         if isinstance(error, OSError) and error.errno in REFUSALS:
@@ -174,11 +172,11 @@ class Entries:
         return sum(artifact.size for artifact in manifest.artifacts.values())
 
     def ancestors(self, manifest: Manifest) -> list[Manifest]:
-        """Return all that an entry rests on, each after what it rests on itself. Raises as ``manifest`` does."""
+        """Return all that an entry depends on, ancestors first. Raises as ``manifest`` does."""
         return [self.manifest(id_) for id_ in self.glance_at_lineage(manifest.id) if id_ != manifest.id]
 
     def glance_at_lineage(self, id_: str) -> dict[str, Glance | None]:
-        """Return an entry, last, and all that it rests on, by id, ancestors first; None for what cannot be read."""
+        """Return an entry, last, and all that it depends on, by id, ancestors first; None for what cannot be read."""
         seen: dict[str, Glance | None] = {}
 
         def find_parents(current: str) -> tuple[str, ...]:
@@ -208,7 +206,7 @@ class Entries:
         return [id_ for id_, entry in now.items() if entry and entry.weights != then[id_]]
 
     def open_parent(self, manifest: Manifest, id_: str) -> Manifest:
-        """Return the manifest of what an entry rests on. Raises CorruptError where it has other weights by now."""
+        """Return the manifest of what an entry depends on. Raises CorruptError where its weights were replaced."""
         parent = self.manifest(id_)
         if (manifest.parent_digests or {}).get(id_, parent.weights) != parent.weights:
             raise CorruptError(tell_of_changed(manifest.id, id_))
@@ -223,7 +221,7 @@ class Entries:
 def list_reached(id_: str, following: Callable[[str], Iterable[str]]) -> list[str]:
     """Return all ids that are reached from one, itself last, each after those that follow it.
 
-    No recursion: a lineage that somebody else has made may be as long as they like.
+    Without recursion: a malicious lineage may be longer than Python's stack.
     """
     ahead: dict[str, list[str]] = {}
     found: dict[str, None] = {}

@@ -1,4 +1,4 @@
-"""The folders of a home, and how they are written: nothing half-made is ever under the name it is looked for by.
+"""The folders of a home, and how they are written: a name never refers to something half-written.
 
 <home>/VERSION                    schema number
 <home>/entries/<id>/manifest.json + artifacts      appears by one rename, never changes
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 
 WHATS = ("checkpoint", "check", "dask", "import", "names", "name", "publish", "ref", "remove", "temporary", "version")
-"""What we make drafts of, or did once; ``temporary`` is of a library that writes into a folder of the user's."""
+"""What drafts are made for, now or in earlier versions; ``temporary``: files of libraries."""
 
 DRAFT = re.compile(rf"({'|'.join(WHATS)})-[0-9a-f]{{16}}(-.+)?")
 """The names of what lies in tmp/: what it is, a random number, and of what is moved aside its own name."""
@@ -54,17 +54,17 @@ FORMS = {
     "checkpoints": re.compile(rf"({ID.pattern})\.npz"),
     "tmp": DRAFT,
 }
-"""The folders of a home, and the names of what lies in each; those that begin with a dot are file managers'."""
+"""The folders of a home, and the form of the names in each; names that begin with a dot are not ours."""
 
 PARALLEL_FROM = 100
-"""How many paths are removed one after the other."""
+"""From this number on, paths are removed in parallel."""
 
 TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
-"""What renaming a folder onto something that is there says."""
+"""Errors of renaming a folder onto something that exists."""
 
 
 class Folders:
-    """Where things lie under one home. Reading never writes; the folders appear with the first draft."""
+    """The paths under one home. Reading never writes; the folders are made with the first draft."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -76,10 +76,10 @@ class Folders:
         self.tmp = home / "tmp"
 
     def check(self) -> None:
-        """Raise DiskError where the home is none of ours, CorruptError where a newer program wrote here.
+        """Raise DiskError where the folder is no registry, CorruptError where a newer program wrote here.
 
-        Ours is what is not there yet, or empty, or has a VERSION as we write it. Or holds nothing but our own folders:
-        whoever made them may have been killed before the VERSION.
+        A registry is missing, empty, has a VERSION as this program writes it, or holds only a registry's folders: the
+        process that made them may have been killed before it wrote VERSION.
         """
         if not self._has_version() and (foreign := self._find_foreign(alone=True)):
             raise DiskError(
@@ -88,7 +88,7 @@ class Folders:
             )
 
     def _has_version(self) -> bool:
-        """Return whether VERSION is ours; False where there is none. Raises DiskError, CorruptError."""
+        """Return whether this program wrote VERSION; False where there is none. Raises DiskError, CorruptError."""
         try:
             require_regular(self.version)
             with self.version.open("rb") as stream:
@@ -97,7 +97,7 @@ class Folders:
             return False
         except (OSError, ValueError) as error:
             raise DiskError(f"{self.home} cannot be a registry: {self.version}: {explain(error)}") from None
-        # Many a project has a VERSION, and some say no more than a number. Ours is written after our folders.
+        # Other projects have a VERSION, too, with only a number. A registry's is written after its folders.
         written = re.fullmatch(rb"[1-9][0-9]*\n?", content)
         if not written or not (self.entries.is_dir() or self._find_foreign(alone=True) is None):
             raise DiskError(
@@ -108,7 +108,7 @@ class Folders:
         return True
 
     def _find_foreign(self, *, alone: bool = False) -> Path | None:
-        """Return what is not ours among what has our folders' names and lies in them; alone: among all of the home."""
+        """Return a foreign file in the registry's folders, or in place of one; alone: or beside them."""
         for path in list_folder(self.home):
             form = FORMS.get(path.name)
             if not form:
@@ -124,7 +124,7 @@ class Folders:
         return None
 
     def adopt(self) -> None:
-        """Make the folder a home, whatever lies beside ours in it. Raises DiskError where something has our names."""
+        """Make the folder a registry, also one with other files. Raises DiskError where these have its names."""
         if not self._has_version() and (foreign := self._find_foreign()):
             raise DiskError(f"{self.home} cannot be a registry: advae did not write {foreign}; name an empty folder")
         with self.writing():
@@ -160,7 +160,7 @@ class Folders:
             remove_tree(folder)
 
     def prepare(self) -> None:
-        """Make the folders of a home that is ours, with a VERSION that says that this program has written here."""
+        """Make the folders of a registry, with a VERSION that says that this program has written here."""
         self.check()
         self._make()
 
@@ -178,7 +178,7 @@ class Folders:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Turn what the system says of a failed write into a DiskError."""
+        """Turn the errors of failed writes into DiskError."""
         try:
             yield
         except OSError as error:
@@ -287,7 +287,7 @@ def hash_file(path: Path) -> str:
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Let two names change what they stand for, in one step, and return whether this system can.
+    """Exchange two names in one step; return whether this system can.
 
     Python has no call for it. Raises OSError where it can and fails, such as for a name that is not there.
     """

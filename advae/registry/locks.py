@@ -1,8 +1,7 @@
-"""Who is making an entry right now, so that the same training does not run twice at once.
+"""Locks: which process is making an entry, so that the same training does not run twice at once.
 
-Entries appear by one rename, and stay right where a lock is lost, ignored or cannot be had. Besides saving work, a lock
-names what the new entry will rest on, so that `rm` and `gc` leave that alone. A lease is a lock of no entry: it names
-what a running command has made, or will need.
+Entries appear by one rename and are right also without locks. A lock saves work, and names what the new entry will
+depend on, so that `rm` and `gc` keep that. A lease is a lock without an entry: it names what a running command needs.
 """
 
 from __future__ import annotations
@@ -27,36 +26,40 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 MAX_LOCK = 1 << 24
-"""Bytes of a lock that are read: more than a lease has that names 100,000 entries."""
+"""Bytes of a lock that are read; a lease of 100,000 entries is shorter."""
 
 REMIND_AFTER = 10.0
-"""Seconds after which people are told again whom they wait for."""
+"""Seconds after which a waiting command says again which process it waits for."""
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lock, written into it: process, machine, since when (UTC), and what the entry will rest on."""
+    """The process that holds a lock, as written into the lock."""
 
     pid: int
+    """Its process id on ``host``."""
     host: str
+    """Name of its machine."""
     since: str
+    """When it took the lock, ISO 8601 in UTC."""
     parents: tuple[str, ...]
+    """Ids that its new entry will depend on, or that the lease names."""
 
 
 NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
-"""What a disk says that offers no locks."""
+"""Errors of a disk without locks."""
 
 
 @contextmanager
 def hold(folders: Folders, id_: str, parents: tuple[str, ...], tell: Callable[[str], None]) -> Iterator[None]:
-    """Hold the lock of an entry, waiting for whoever makes it now and saying whom; none where none can be had.
+    """Hold the lock of an entry; wait for the process that makes it now and tell which. Go on where locks fail.
 
     Raises DiskError where the lock cannot be written.
     """
     from filelock import FileLock
 
     path = _locate(folders, id_)
-    # A soft lock, a mere file, would stay behind when its owner is killed, and stop everybody.
+    # A soft lock is a plain file: it would remain when its process is killed, and block all others.
     lock = FileLock(path, fallback_to_soft=False, on_acquired=lambda handle: _sign(handle, parents))
     signed = _acquire(lock, folders, id_, tell) or _sign_unlocked(path, parents)
     try:
@@ -64,7 +67,7 @@ def hold(folders: Folders, id_: str, parents: tuple[str, ...], tell: Callable[[s
     finally:
         with suppress(OSError):
             if signed:
-                # Whoever has it open, waiting, finds it gone and starts anew: see filelock's UnixFileLock.
+                # A process that waits with it open finds it gone and starts again: see filelock's UnixFileLock.
                 path.unlink(missing_ok=True)
             lock.release()
 
@@ -87,7 +90,7 @@ def _acquire(lock: BaseFileLock, folders: Folders, id_: str, tell: Callable[[str
         except Timeout:
             tell(f"waiting for {_name_holder(folders, id_, since=True)}, which is making {id_}")
         except OSError as error:
-            # EACCES: somebody else's, left behind in a home that several people share.
+            # EACCES: a lock of another user, in a home that several people share.
             if error.errno not in (*NO_LOCKS, errno.EACCES, errno.EPERM):
                 raise DiskError(f"cannot lock {path}: {error.strerror or error}") from None
             tell(f"{path}: {error.strerror}; without it the same command elsewhere would do the same work again")
@@ -98,7 +101,7 @@ def _acquire(lock: BaseFileLock, folders: Folders, id_: str, tell: Callable[[str
 
 
 def find_in_making(folders: Folders) -> dict[str, tuple[str, ...]]:
-    """Return the ids that somebody is making right now, and the leases, each with the entries that it will rest on."""
+    """Return the ids that are being made, and the leases, each with the entries that it needs."""
     making = {}
     for path in sorted(folders.locks.glob("*.lock")):
         if LOCK.fullmatch(path.name) and _is_held(path):
@@ -108,14 +111,14 @@ def find_in_making(folders: Folders) -> dict[str, tuple[str, ...]]:
 
 
 def name_need(folders: Folders, name: str) -> str:
-    """Return for people who needs what a lock or a lease names."""
+    """Return for people which entry or command needs what a lock or a lease names."""
     if ID.fullmatch(name):
         return f"{name}, which is being made right now"
     return f"a running command ({_name_holder(folders, name)})"
 
 
 def _is_held(path: Path) -> bool:
-    """Whether somebody holds a lock; looked at with a shared lock, so that several can look at once.
+    """Return whether a lock is held; asked with a shared lock, so that several processes can ask at once.
 
     Where a disk has no locks, a lock that is there counts as held: its owner removes it.
     """
@@ -138,7 +141,7 @@ def _is_held(path: Path) -> bool:
 
 
 def remove_unused(path: Path) -> None:
-    """Remove a lock that nobody holds. Whoever opened it meanwhile finds it gone and starts anew."""
+    """Remove a lock that is not held. A process that opened it meanwhile finds it gone and starts again."""
     from filelock import FileLock, Timeout
 
     try:
@@ -156,7 +159,7 @@ def _locate(folders: Folders, id_: str) -> Path:
 
 
 def _sign(handle: int, parents: tuple[str, ...]) -> None:
-    """Write into a lock who holds it."""
+    """Write the holder into a lock."""
     import socket
 
     since = datetime.now(UTC).isoformat(timespec="seconds")
@@ -168,7 +171,7 @@ def _sign(handle: int, parents: tuple[str, ...]) -> None:
 
 
 def _sign_unlocked(path: Path, parents: tuple[str, ...]) -> bool:
-    """Say who is making an entry where no lock can be had, so that nobody removes what it rests on."""
+    """Write the holder without a lock, where a disk has none, so that `rm` and `gc` keep what it needs."""
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError:
@@ -186,7 +189,7 @@ def _read_holder(folders: Folders, id_: str) -> Holder | None:
         pid, host, since, parents = (holder[name] for name in ("pid", "host", "since", "parents"))
         return Holder(int(pid), str(host), str(since), tuple(map(str, parents)))
     except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
-        # Not written yet, or by somebody else.
+        # Not written yet, or by another program.
         return None
 
 

@@ -1,4 +1,4 @@
-"""A manifest as it lies on the disk: JSON that seals itself with the SHA-256 of its own bytes."""
+"""Manifests as files: JSON that ends with the SHA-256 of its own bytes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ MAX_MANIFEST = 1 << 26
 """Bytes; 64 MiB holds the loss of a million epochs."""
 
 ARTIFACT = re.compile(r"[a-z][a-z0-9_]{0,31}\.npz")
-"""What an artifact may be called."""
+"""The form of an artifact's name."""
 
 MAX_LISTED = 64
-"""Artifacts, or versions, of an entry; a forged one may not name a million."""
+"""Artifacts, or versions, that an entry may name; a forged one could name a million."""
 
 UPGRADE = f"this advae reads up to {STORE_SCHEMA}; upgrade advae"
 
@@ -32,13 +32,13 @@ _CLAIM = re.compile(rb'{\s*"schema": (\d{1,9})\b')
 _FIRST = b'{\n "schema_version": 1,'
 
 PARENTS_SINCE = 3
-"""The schema whose manifests hold the digests of what they rest on."""
+"""The first schema whose manifests hold the digests of what the entry depends on."""
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?\+00:00")
 
 _UNFIT = (RecursionError, LookupError, TypeError, AttributeError, ValueError, OverflowError)
-"""What taking apart JSON raises that is not what it should be."""
+"""What reading JSON of the wrong form raises."""
 
 
 def encode(manifest: Manifest) -> bytes:
@@ -68,7 +68,7 @@ def add_import_mark(content: bytes, moment: str) -> bytes:
 
 
 def remove_import_mark(content: bytes) -> bytes:
-    """Return a manifest without that mark, as whoever made the entry wrote it."""
+    """Return a manifest without that mark, as it was first written."""
     mark = _MARK.search(content, max(0, len(content) - 2 * _SEAL_BYTES))
     return content if mark is None or content.startswith(_FIRST) else _seal(content[: mark.start()])
 
@@ -100,7 +100,7 @@ def open_document(content: bytes) -> dict[str, Any]:
     if not (moment is None or MOMENT.fullmatch(str(moment))):
         raise ValueError("it was imported at no moment")
     if not named:
-        raise ValueError("it names an artifact as none of ours is named")
+        raise ValueError("it names an artifact with a bad name")
     if crowded:
         raise ValueError(f"it names more than {MAX_LISTED} artifacts or versions")
     return document
@@ -142,7 +142,7 @@ PARENTS: dict[str, tuple[str, ...]] = {
 
 
 def find_parents(recipe: dict[str, Any]) -> list[str]:
-    """Return the ids that a recipe's JSON rests on. Raises ValueError for what is no id of the kind."""
+    """Return the ids that a recipe's JSON depends on. Raises ValueError for what is no id of the kind."""
     found = []
     for name, kinds in PARENTS.items():
         id_ = recipe.get(name)
@@ -157,7 +157,7 @@ def find_parents(recipe: dict[str, Any]) -> list[str]:
 
 
 def _tells_what_it_rests_on(document: dict[str, Any]) -> bool:
-    """Whether a manifest holds a digest for each of its parents and else for purifiers only; before schema 3, none."""
+    """Return whether a manifest has a digest for each parent, and others only for purifiers; before schema 3 none."""
     digests, parents = document.get("parent_digests"), {*document["parents"]}
     if document["schema"] < PARENTS_SINCE:
         return digests is None
@@ -193,7 +193,7 @@ def _open_sealed(content: bytes) -> Any:
 
 
 def _parse(content: bytes) -> Any:
-    """Return what some JSON says, a list of thousands in a third of the time that json takes."""
+    """Return the value of some JSON, in a third of the time of the module json."""
     # Not at the top: the completion of an id reads no manifest.
     from pydantic_core import from_json
 
@@ -224,27 +224,30 @@ def _digest(content: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Glance:
-    """What a list of entries shows of one, read off its manifest without reading all of it.
-
-    size: bytes of its artifacts; what: a line on what it is and what came out. digests: of its artifacts, by name;
-    rests_on: of the weights that it was computed from, by id, None before schema 3. imported: when, None if made here.
-    """
+    """What a list shows of an entry, taken from its manifest without checking all fields."""
 
     id: str
     kind: str
     dataset: str
+    """Name of the dataset, printable."""
     dataset_digest: str
     parents: tuple[str, ...]
     created: str
+    """When it was published, ISO 8601 in UTC."""
     size: int
+    """Bytes of its artifacts."""
     what: str
+    """One line about the recipe and the main number."""
     digests: dict[str, str]
+    """SHA-256 of its artifacts, by file name."""
     rests_on: dict[str, str] | None
+    """Digests of the weights that it was computed from, by id; None before schema 3."""
     imported: str | None
+    """When a bundle brought it, ISO 8601 in UTC; None if it was made here."""
 
     @property
     def weights(self) -> str:
-        """The digest of its weights, which is what others rest on."""
+        """The digest of its weights, which other entries depend on."""
         return digest_weights(self.digests)
 
 
@@ -286,7 +289,7 @@ def _summarise_autoencoder(recipe: dict[str, Any], metrics: dict[str, Any]) -> s
     network = recipe["network"]
     if network is None:
         options = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in recipe["options"].items())
-        how = f"a control, {options}"
+        how = f"a baseline, {options}"
     else:
         how = f"{network['epochs']} epochs"
     return f"{recipe['type']}, {how}, seed {recipe['seed']}, mse {metrics['test_mse']:.4f}"

@@ -1,4 +1,4 @@
-"""Names for entries: ``refs/<kind>/<alias>`` holds one line, an id. ``latest`` is kept the same way and is no tag."""
+"""Names of entries: ``refs/<kind>/<alias>`` holds one line, an id. ``latest`` is such a name, but no tag."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ NameFile = tuple[Kind, Path]
 
 
 class References:
-    """The names of one home, read and written one file at a time."""
+    """The names in one home; each is one file."""
 
     def __init__(self, folders: Folders) -> None:
         self.folders = folders
 
     def read(self, kind: Kind, alias: str) -> str | None:
-        """Return the id that a name stands for, whether it is there or not; None for what is no reference."""
+        """Return the id of a name, also where the entry is gone; None where there is no such name."""
         if not TAG.fullmatch(alias):
             return None
         return self._parse(kind, self.folders.refs / kind / alias)
@@ -43,7 +43,7 @@ class References:
         return id_ if ID.fullmatch(id_) and id_.startswith(f"{kind}-") else None
 
     def write(self, kind: Kind, alias: str, id_: str) -> None:
-        """Let a name stand for an id from now on, in one step."""
+        """Give a name to an id, in one step."""
         folder = self.folders.refs / kind
         with self.folders.draft("ref") as draft:
             make_synced_folder(folder)
@@ -52,7 +52,7 @@ class References:
             sync(folder)
 
     def remove(self, alias: str) -> list[str]:
-        """Remove a tag of every kind and return the ids that it stood for. Raises NotFoundError where there is none."""
+        """Remove a tag of every kind and return its ids. Raises NotFoundError where there is none."""
         kinds = [kind for kind in KINDS if TAG.fullmatch(alias) and alias != LATEST]
         found = [kind for kind in kinds if (self.folders.refs / kind / alias).is_file()]
         if not found:
@@ -113,7 +113,7 @@ class References:
         return {id_: names for id_, names in tags.items() if names}
 
     def find_broken(self) -> dict[Path, str]:
-        """Return the files under refs/ that stand for no entry, and why."""
+        """Return the files under refs/ that name no entry, and why."""
         broken = {}
         for kind, path in self._files():
             id_ = self.read(kind, path.name)
@@ -137,7 +137,7 @@ class References:
 
 
 def _put_back(aside: Path, path: Path) -> None:
-    """Rename a name back, unless it stands for something else by now."""
+    """Rename a name back, unless it was given again meanwhile."""
     try:
         os.link(aside, path)
     except FileExistsError:
@@ -157,7 +157,7 @@ def check_tag(alias: str, ids: Iterable[str] = ()) -> None:
 
 
 def resolve_id(references: References, ids: list[str], ref: str, kind: Kind | None) -> str:
-    """Return which of ``ids`` an id, a unique prefix, a tag or ``latest`` stands for.
+    """Return which of ``ids`` an id, a unique prefix, a tag or ``latest`` means.
 
     kind: what the entry must be; None takes any. Raises NotFoundError, with what to do, where nothing or more than
     one fits.

@@ -1,4 +1,4 @@
-"""The registry: entries, the names that stand for them, and the one way to make what is missing. Knows files only.
+"""The registry: entries, their names, and how missing entries are made. It knows files, not networks.
 
 Nothing is executed on load: manifests are JSON, arrays are .npz read without pickle.
 """
@@ -37,7 +37,7 @@ class Registry(WritableEntries):
     # ------------------------------------------------------------ names
 
     def resolve(self, ref: str, kind: Kind | None = None) -> Manifest:
-        """Return the entry that an id, a unique prefix, a tag or ``latest`` stands for.
+        """Return the entry that an id, a unique prefix, a tag or ``latest`` means.
 
         kind: what the entry must be; None takes any. Raises NotFoundError, with what to do, where nothing or more
         than one entry fits, and CorruptError as ``manifest`` does.
@@ -49,7 +49,7 @@ class Registry(WritableEntries):
         return resolve_id(self.references, self.ids(), ref, kind)
 
     def latest(self, kind: Kind) -> Manifest | None:
-        """Return what the last command of that kind returned, None where that is gone or was never."""
+        """Return what the last command of that kind returned; None where there is none."""
         id_ = self.references.read(kind, LATEST)
         return self.find(id_) if id_ else None
 
@@ -58,7 +58,7 @@ class Registry(WritableEntries):
         return self.references.list_tags()
 
     def tag(self, manifest: Manifest, alias: str) -> str | None:
-        """Let ``alias`` stand for an entry from now on, and return the id of its kind that it stood for before.
+        """Give a tag to an entry, and return the id of its kind that had the tag before.
 
         Raises UsageError for a name that cannot be a tag or begins another id, NotFoundError where the entry is gone.
         """
@@ -68,20 +68,20 @@ class Registry(WritableEntries):
         return before
 
     def untag(self, alias: str) -> list[str]:
-        """Remove a tag and return the ids that it stood for. Raises NotFoundError where there is none."""
+        """Remove a tag and return its ids. Raises NotFoundError where there is none."""
         self.folders.check()
         with self.folders.writing():
             return self.references.remove(alias)
 
     def mark_latest(self, manifest: Manifest) -> None:
-        """Let ``latest`` of the entry's kind stand for it."""
+        """Make an entry the ``latest`` of its kind."""
         self._name(manifest, LATEST)
 
     def _name(self, manifest: Manifest, alias: str) -> None:
         with self.folders.writing():
             if self.references.read(manifest.kind, alias) != manifest.id:
                 self.references.write(manifest.kind, alias, manifest.id)
-            # Whoever removes an entry looks for its names once more afterwards: one of the two sees the other.
+            # A command that removes an entry looks for its names again afterwards: one of the two sees the other.
             if not (self.folders.entries / manifest.id).exists():
                 self._drop_names([manifest.id])
                 raise NotFoundError(f"no entry {manifest.id} in {self.home}")
@@ -105,7 +105,7 @@ class Registry(WritableEntries):
             yield
 
     def checkpoint(self, id_: str, tell: Callable[[str], None] = lambda line: None) -> Checkpoint:
-        """Return where the training of an entry keeps how far it has come."""
+        """Return the checkpoint of an entry's training."""
         return Checkpoint(self.folders, id_, tell)
 
     def obtain(
@@ -122,7 +122,7 @@ class Registry(WritableEntries):
         """Return the entry of a recipe and whether it was there already; what is missing is computed and published.
 
         compute: () -> metrics and arrays by file name. prepare: makes those of its parents that are missing. force:
-        compute again what is there. latest: let ``latest`` stand for the entry then. Several processes that ask for the
+        compute again what is there. latest: make the entry the ``latest``. Several processes that ask for the
         same entry compute it once, the others wait and say so through ``tell``. Raises CorruptError where what is there
         is damaged, unless ``force`` repairs it; NotFoundError where a parent was replaced meanwhile.
         """
@@ -145,7 +145,7 @@ class Registry(WritableEntries):
                 metrics, arrays = compute()
                 self._refuse_replaced(recipe, rests_on)
                 after = self.publish(recipe, metrics, arrays, source=source, replace=force, rests_on=rests_on)
-            # Before the lock is gone: what no name and no lock speaks for, `gc` may remove.
+            # Before the lock is released: `gc` may remove what has no name and no lock.
             if latest:
                 self.mark_latest(after)
             return after, cached
@@ -183,7 +183,7 @@ class Registry(WritableEntries):
         """Return the entry of a recipe, all of it checked; None where there is none.
 
         Raises CorruptError for one that is damaged, does not fit its parents or is of another recipe; with ``force``
-        None stands for those, too.
+        these give None, too.
         """
         try:
             manifest = self.find_made(recipe)
@@ -223,9 +223,9 @@ class Registry(WritableEntries):
         return gone
 
     def _list_dependants(self, id_: str) -> list[str]:
-        """Return what rests on an entry, and last itself; each comes before all that it rests on."""
+        """Return the dependants of an entry, and last itself; each before all that it depends on."""
         entries, unreadable = self.glance()
-        # Nothing rests on a run. A classifier may rest on an autoencoder, and an autoencoder on a classifier.
+        # Nothing depends on a run. Classifiers and autoencoders may depend on each other.
         unknown = [other for other in unreadable if other != id_] if kind_of(id_) != "run" else []
         if unknown:
             raise CorruptError(
@@ -270,16 +270,16 @@ class Registry(WritableEntries):
     def remove_unless(
         self, ids: Iterable[str], find_needed: Callable[[], Collection[str]], on_removed: Callable[[str], None]
     ) -> None:
-        """Remove entries, in this order, but put back those that somebody has come to need; tell each that is gone.
+        """Remove entries, in this order, but put back those that another command has come to need.
 
-        find_needed: looks for these once all are out of everybody's sight: whoever comes then finds them gone, and says
-        so.
+        find_needed: returns these, once all entries are moved aside: later commands no longer find them. on_removed: is
+        told each id that is gone.
         """
         with self.folders.writing(), self.folders.aside("remove") as spare:
             hidden, needed = dict[str, Path](), None
             try:
                 for id_ in ids:
-                    # What has lain in tmp/ for long is removed by another `gc`.
+                    # Another `gc` removes what is old in tmp/.
                     with suppress(OSError):
                         os.utime(self.folders.entries / id_)
                     with suppress(FileNotFoundError):
@@ -287,7 +287,7 @@ class Registry(WritableEntries):
                         hidden[id_] = path
                 needed = find_needed()
             finally:
-                # The last one first: others may rest on it.
+                # The last one first: others may depend on it.
                 for id_, path in reversed(list(hidden.items())):
                     if (needed is None or id_ in needed) and not os.path.lexists(self.folders.entries / id_):
                         path.rename(self.folders.entries / id_)

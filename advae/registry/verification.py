@@ -1,4 +1,4 @@
-"""Whether all that lies in a registry is what was stored."""
+"""Verification that a registry holds what was stored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from advae.registry.store import Registry
 
 
 def find_problems(registry: Registry, id_: str, *, ids: Collection[str] | None = None) -> list[str]:
-    """Return what is wrong with an entry, a line each: every file is read and compared with what was stored.
+    """Return what is wrong with an entry, one line each: every file is read and compared with its digest.
 
     ids: all that there are, where the caller knows.
     """
@@ -44,7 +44,7 @@ def find_problems(registry: Registry, id_: str, *, ids: Collection[str] | None =
 
 
 def _list(folder: Path) -> list[Path]:
-    """Return what lies in a folder, but for what file managers and networks leave there."""
+    """Return the files of a folder, without hidden files of file managers and networks."""
     try:
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError:
@@ -59,5 +59,5 @@ def find_all_problems(registry: Registry, ids: Iterable[str]) -> Iterator[tuple[
 
 
 def find_broken_references(registry: Registry) -> dict[Path, str]:
-    """Return the files of tags that stand for no entry, and why."""
+    """Return the files of tags that name no entry, and why."""
     return registry.references.find_broken()
