@@ -1,4 +1,4 @@
-"""What an entry is called: its kind, and the digest of all that decides it. Light, since every command needs it."""
+"""Ids of entries: kind and digest of the recipe. Light, since every command needs it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import re
 from typing import Any, Literal, get_args
 
 STORE_SCHEMA = 3
-"""Version of all that lies on disk; raised when an older program could not read it.
+"""Version of the store on disk; raised when an older program could not read it.
 
-2: a manifest names its parents and its dataset, and is sealed over its bytes. 3: also the digests of what it rests on.
+2: a manifest has parents, dataset and a seal over its bytes. 3: also the digests of its parents' weights.
 """
 
 Kind = Literal["ae", "clf", "run"]
@@ -21,11 +21,11 @@ ID = re.compile(rf"({'|'.join(KINDS)})-[0-9a-f]{{{ID_DIGITS}}}")
 
 
 SAMPLES = "samples.npz"
-"""The artifact of an entry that only a report reads: images to show."""
+"""The artifact with the images that a report shows."""
 
 
 def kind_of(id_: str) -> Kind:
-    """Return the kind that an id begins with. Raises ValueError for what is no id."""
+    """Return the kind that an id begins with. Raises ValueError for any other text."""
     for kind in KINDS:
         if id_.startswith(f"{kind}-"):
             return kind
@@ -38,14 +38,14 @@ def canonical_json(value: Any) -> str:
 
 
 def digest_weights(artifacts: dict[str, str]) -> str:
-    """Return the SHA-256 of what of an entry others are computed from: canonical JSON of artifact name -> its SHA-256.
+    """Return the SHA-256 of the artifacts that other entries are computed from: canonical JSON of name -> SHA-256.
 
-    The images that a report shows are no part of it: entries with and without them have the same weights.
+    The images that a report shows are left out: entries with and without them have the same weights.
     """
     read = {name: sha256 for name, sha256 in artifacts.items() if name != SAMPLES}
     return hashlib.sha256(canonical_json(read).encode()).hexdigest()
 
 
 def name_recipe(recipe: dict[str, Any]) -> str:
-    """Return the id that a recipe's JSON stands for: its kind and the first 12 hex digits of its SHA-256."""
+    """Return the id of a recipe given as JSON: its kind and the first 12 hex digits of its SHA-256."""
     return f"{recipe['kind']}-{hashlib.sha256(canonical_json(recipe).encode()).hexdigest()[:ID_DIGITS]}"

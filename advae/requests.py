@@ -1,4 +1,4 @@
-"""What a user asked for, before defaults are filled in: recipes in the making, which may be impossible."""
+"""What a user asked for, before defaults are filled in; it may be impossible."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from advae.run_options import RUN_OPTIONS, NamedOption, RunOptions
 
 
 class Request(Record):
-    """What a user asked for, which may be impossible: raises UsageError instead of pydantic's ValidationError."""
+    """What a user asked for. Raises UsageError instead of pydantic's ValidationError."""
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -37,7 +37,7 @@ class Request(Record):
             first = error.errors()[0]
             names = [part for part in first["loc"] if isinstance(part, str) and part != "options"]
             value = first["input"]
-            # Of a value that may be one of several types, pydantic names the first that it is not.
+            # For a value of several possible types, pydantic names the first type that does not fit.
             finite = not isinstance(value, float) or math.isfinite(value)
             why = first["msg"].lower() if finite else "input should be a finite number"
             option = {"hidden": "hidden-size", "code": "code-size"}.get(names[0], names[0].replace("_", "-"))
@@ -45,9 +45,9 @@ class Request(Record):
 
 
 def _settle(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values with 0 for -0.0, so that both are one recipe. Raises UsageError for what is 0 in float32 only.
+    """Return the values with 0 for -0.0, so that both give one recipe. Raises UsageError for numbers below float32.
 
-    An eps that is may be asked for: it is told, and is 0.
+    An eps below float32 is allowed: ``note_zero`` tells the user that it is 0.
     """
     settled = dict(values)
     for name, value in values.items():
@@ -62,7 +62,7 @@ def _settle(values: dict[str, Any]) -> dict[str, Any]:
 
 
 class NetworkRequest(Request):
-    """NetworkOptions in which None stands for the default of the kind, the image's side and the dataset's size."""
+    """NetworkOptions as asked for; None: the default for the kind, the image's side and the dataset's size."""
 
     hidden: LayerSize | None = None
     code: LayerSize | None = None
@@ -73,7 +73,7 @@ class NetworkRequest(Request):
 
 
 class LogisticRequest(Request):
-    """LogisticOptions in which None stands for the paper's choice."""
+    """LogisticOptions as asked for; None: the paper's choice."""
 
     C: Annotated[float, Field(ge=1e-9, le=LARGEST)] | None = None
     intercept: bool | None = None
@@ -92,18 +92,21 @@ class AutoencoderRequest(Request):
 
 
 class ClassifierRequest(Request):
-    """What the user asked of ``train-clf``; network is for ``nn``, logistic for ``lr``."""
+    """What the user asked of ``train-clf``."""
 
     model: str
     network: NetworkRequest | None = None
+    """Of ``nn`` and ``mlp``; None: all defaults."""
     logistic: LogisticRequest | None = None
+    """Of ``lr``; None: all defaults."""
     seed: Seed = 0
 
 
 class PlacementRequest(Request):
-    """A classifier put behind an autoencoder as it is. source: None for the one that that was trained with."""
+    """A trained classifier that is put behind an autoencoder, not retrained."""
 
     source: str | None = None
+    """Its name in the plan; None: the classifier that the autoencoder was trained with."""
 
 
 def ask_option(option: NamedOption, *, strict: bool = False) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""What crosses modules or is stored on disk: datasets in memory, recipes, results and manifests, JSON both ways."""
+"""Typed records that are stored or passed between modules: datasets, recipes, results and manifests."""
 
 from __future__ import annotations
 

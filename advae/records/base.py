@@ -1,4 +1,4 @@
-"""What every record is made of, and the ranges of its numbers and names."""
+"""The base of every record, and the types of fields with their ranges."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 LARGEST = 1e100
-"""Above what float32 holds, as a training that diverges ends there; millions of these, squared, still have a sum."""
+"""Largest stored number, beyond float32: a training that diverges ends there, and sums of squares stay finite."""
 
 MAX_COUNT = 2**53
 MAX_CLASSES = 65_536
 MAX_TEXT = 100_000
 MAX_ITEMS = 1_000_000
-"""Of one list: a number for each epoch, eps or step."""
+"""Largest length of a list: a number for each epoch, eps or iteration."""
 
 
 def _check_order(pair: tuple[float, float]) -> tuple[float, float]:
@@ -28,7 +28,7 @@ def _check_length(text: str) -> str:
     return text
 
 
-# Not by pydantic's own limit, which refuses the name of a file that is not UTF-8.
+# Pydantic's own limit refuses file names that are not UTF-8.
 Name = Annotated[str, AfterValidator(_check_length)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{1,64}$")]
 
@@ -44,7 +44,7 @@ Label = Annotated[int, Field(ge=0, lt=MAX_CLASSES)]
 
 Scalar = bool | Annotated[int, Field(ge=-(2**63), lt=2**63)] | float | Name
 
-# Of a hostile list the first fault is told, not a million.
+# For a hostile list pydantic reports the first error, not a million.
 Names = Annotated[tuple[Name, ...], Field(fail_fast=True, max_length=MAX_ITEMS)]
 Shares = Annotated[tuple[Share, ...], Field(fail_fast=True, max_length=MAX_ITEMS)]
 Reals = Annotated[tuple[Real, ...], Field(fail_fast=True, max_length=MAX_ITEMS)]
@@ -53,11 +53,11 @@ ClassLabels = Annotated[tuple[Label, ...], Field(fail_fast=True, max_length=MAX_
 
 
 class Record(BaseModel):
-    """A typed value that never changes, refuses fields it does not know and numbers that are not finite."""
+    """A typed frozen value; unknown fields and numbers that are not finite are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def absent_unless_given() -> Any:
-    """Return a field that a record without it does not show in its JSON: those from before it stay as they are."""
+    """Return a field that is left out of the JSON where it is None, so that older records keep their JSON."""
     return Field(default=None, exclude_if=lambda value: value is None)

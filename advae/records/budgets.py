@@ -1,4 +1,4 @@
-"""When two budgets are one: attacks work in float32, where 0.3 and 0.1 + 0.2 are the same number."""
+"""Equality of budgets: attacks compute in float32, where 0.3 and 0.1 + 0.2 are the same number."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 SMALLEST = 2.0**-126
-"""The smallest normal float32: TensorFlow takes what is smaller for 0."""
+"""The smallest normal float32: TensorFlow reads smaller numbers as 0."""
 
 
 def key_eps(eps: float) -> float:
-    """Return the float32 that an attack uses for an eps; eps that share it are one budget.
+    """Return the float32 that an attack uses for an eps; two eps with the same float32 are one budget.
 
-    Recipes keep the exact eps, which ids are made from. An eps above the range of float32 is its own key.
+    Recipes store the exact eps, so ids depend on it. An eps above the range of float32 is its own key.
     """
     try:
         key: float = struct.unpack("<f", struct.pack("<f", eps))[0]
@@ -23,23 +23,23 @@ def key_eps(eps: float) -> float:
 
 
 def vanishes(number: float) -> bool:
-    """Return whether a number is not written as 0, but is 0 to what computes with it; -0.0 is such a one."""
+    """Return whether a number that is not written as 0 is 0 in float32; -0.0 is one."""
     return key_eps(number) == 0 and str(number) != "0.0"
 
 
 def find_eps(several: Sequence[float], eps: float) -> int | None:
-    """Return the place of a budget among several, None where it is none of them."""
+    """Return the index of a budget among several, None where it is not among them."""
     return place_eps(tuple(several)).get(key_eps(eps))
 
 
 @lru_cache(maxsize=64)
 def place_eps(several: tuple[float, ...]) -> dict[float, int]:
-    """Return where each budget stands first: a run may have thousands, each of which is looked for."""
+    """Return the first index of each budget, by its key; cached, since a run may have thousands."""
     return {key_eps(eps): place for place, eps in reversed([*enumerate(several)])}
 
 
 def unite_eps(several: Iterable[float]) -> dict[float, float]:
-    """Return the budgets among several in ascending order: key -> the smallest eps that is written for it."""
+    """Return the distinct budgets in ascending order: key -> the smallest eps with that key."""
     found: dict[float, float] = {}
     for eps in sorted(several):
         found.setdefault(key_eps(eps), eps)

@@ -21,46 +21,51 @@ MAX_SIDE = 4096
 
 
 class DatasetRef(Record):
-    """What a recipe keeps of a dataset: enough to find it again and to rebuild a network without it.
-
-    digest: SHA-256 over the decoded arrays; side: images are side x side pixels; classes: one name per label.
-    """
+    """What a recipe keeps of a dataset: enough to find it again and to rebuild a network without it."""
 
     name: Name
+    """The dataset's name; for one's own file, the name of the file."""
     digest: Digest
+    """SHA-256 over the decoded arrays, in hexadecimal digits."""
     side: Annotated[int, Field(ge=1, le=MAX_SIDE)]
+    """Images are side x side pixels."""
     classes: Annotated[tuple[Name, ...], Field(fail_fast=True, min_length=2, max_length=MAX_CLASSES)]
+    """One name for each label, from label 0 on."""
 
     @property
     def key(self) -> tuple[str, int, int]:
-        """What the entries of one pipeline share: the digest of the images, their side, how many classes there are."""
+        """What all entries of one pipeline share: digest and side of the images, and the number of classes."""
         return self.digest, self.side, len(self.classes)
 
 
 class ImageRanges(Record):
-    """Smallest and largest pixel, in [0, 1], of all training and of all test images."""
+    """Smallest and largest pixel of a dataset, in [0, 1]."""
 
     train: Interval
+    """Of all training images."""
     test: Interval
+    """Of all test images."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images and labels in memory.
-
-    x_train, x_test: float32 (n, side * side) in [0, 1]; y_train, y_test: int64 (n,), 0 <= y < len(ref.classes).
-    source: where it was read from, None for the bundled one.
-    """
+    """Images and labels in memory."""
 
     ref: DatasetRef
+    """What recipes keep of it."""
     x_train: FloatArray
+    """Training images, float32 (n, side * side) in [0, 1]."""
     y_train: IntArray
+    """Training labels, int64 (n,), 0 <= y < len(ref.classes)."""
     x_test: FloatArray
+    """Test images, like the training images."""
     y_test: IntArray
+    """Test labels, like the training labels."""
     source: str | None = None
+    """Where it was read from; None for the bundled one."""
 
     @cached_property
     def ranges(self) -> ImageRanges:
-        """What the pixels range over, measured."""
+        """Smallest and largest pixel, measured."""
         train, test = ((float(x.min()), float(x.max())) for x in (self.x_train, self.x_test))
         return ImageRanges(train=train, test=test)

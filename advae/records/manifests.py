@@ -11,52 +11,62 @@ from advae.records.recipes import AutoencoderRecipe, ClassifierRecipe, Recipe, R
 from advae.records.results import AutoencoderMetrics, ClassifierMetrics, Metrics, RunMetrics
 
 OUTCOMES, ADVERSARIAL = "outcomes.npz", "adversarial.npz"
-"""A run's artifacts: per-example outcomes and, where asked for, all of its images; ``SAMPLES`` are those of a report.
+"""A run's artifacts: outcomes for each example and, where asked for, all adversarial examples.
 
-An autoencoder has images for the report too; those from before it had are shown without.
+``SAMPLES`` has the images that a report shows, of runs and of autoencoders; older autoencoders have none.
 """
 
 
 class DatasetKey(Record):
-    """What tells one dataset from another: its name, and the SHA-256 over its decoded arrays."""
+    """What identifies a dataset."""
 
     name: str
+    """Its name."""
     digest: str
+    """SHA-256 over its decoded arrays."""
 
 
 class Artifact(Record):
-    """One file of an entry: its SHA-256 and its size in bytes."""
+    """One file of an entry."""
 
     sha256: str
+    """SHA-256 of its bytes."""
     size: int
+    """Its size in bytes."""
 
 
 class Manifest(Record):
-    """All that is known of a registry entry without opening its arrays.
-
-    parents and dataset repeat what the recipe says, for readers that do not know every kind of recipe. artifacts:
-    file name -> digest and size; source: path of a dataset that only the user's disk has; created: UTC, ISO 8601;
-    versions: of Python and the libraries that made it. parent_digests: id of each parent, and of the purifier that a
-    parent stands behind -> digest of the weights that the entry was computed from; None before schema 3. imported:
-    when a bundle brought it into this registry, UTC, ISO 8601; None where it was made here.
-    """
+    """All that is known of a registry entry without opening its arrays."""
 
     model_config = ConfigDict(serialize_by_alias=True)
 
     # Pydantic's own models have a method of the name that it has on the disk.
     schema_version: int = Field(default=STORE_SCHEMA, alias="schema")
+    """Version of the manifest's form on the disk."""
     id: str
+    """Kind and the first 12 hexadecimal digits of the recipe's SHA-256."""
     recipe: Recipe
+    """All that decides the result."""
     parents: Names
+    """Ids of the entries that the recipe names; for readers that do not know every kind of recipe."""
     dataset: DatasetKey
+    """The recipe's dataset, for the same readers."""
     metrics: Metrics
+    """What was measured."""
     artifacts: dict[str, Artifact]
+    """Files of the entry, by name."""
     source: str | None
+    """Path of a dataset that only the user's disk has; None for a published one."""
     versions: dict[str, str]
+    """Versions of Python and the libraries that made it, by name."""
     created: str
+    """When it was made, in UTC, ISO 8601."""
     parent_digests: dict[str, str] | None = absent_unless_given()
+    """Digest of the weights that the entry was computed from, by the id of a parent or of a parent's purifier; None
+    before schema 3."""
     # Last: the mark is put onto the bytes of a manifest, and taken off again.
     imported: str | None = absent_unless_given()
+    """When a bundle brought it into this registry, in UTC, ISO 8601; None where it was made here."""
 
     @property
     def kind(self) -> Kind:
@@ -64,7 +74,7 @@ class Manifest(Record):
 
     @property
     def weights(self) -> str:
-        """The digest of what others are computed from."""
+        """Digest of the artifacts that other entries are computed from."""
         return digest_weights({name: artifact.sha256 for name, artifact in self.artifacts.items()})
 
     def as_autoencoder(self) -> tuple[AutoencoderRecipe, AutoencoderMetrics]:

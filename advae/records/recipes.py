@@ -1,4 +1,4 @@
-"""Recipes: all that decides a result, so that their digest can be the result's identity."""
+"""Recipes: all that decides a result. An entry's id is the digest of its recipe."""
 
 from __future__ import annotations
 
@@ -23,63 +23,85 @@ Rescale = Literal["intensity", "none"]
 OwnOptions = Annotated[dict[Name, Scalar], Field(max_length=1000)]
 Radius = Annotated[float, Field(ge=0, le=MAX_SIDE)]
 Radii = Annotated[tuple[Radius, ...], Field(fail_fast=True, min_length=1, max_length=MAX_ITEMS)]
-"""In units of x, whose longest way in L2 is the side of an image."""
+"""Radii of a ball in units of x; the largest L2 distance between two images is their side."""
 
 
 class NetworkOptions(Record):
     """Shape and training of the paper's five-layer stack d - hidden - code - hidden - d."""
 
     hidden: LayerSize
+    """Units of the two hidden layers."""
     code: LayerSize
+    """Units of the layer between them."""
     activations: Activations
+    """Of the first hidden layer, the code, the second hidden layer and the output."""
     epochs: Count
+    """Passes over the training images."""
     batch_size: Count
+    """Images in a training step."""
     learning_rate: PositiveReal
+    """Adam's learning rate at the beginning."""
 
 
 class PerceptronOptions(Record):
-    """Shape and training of a perceptron d - hidden - narrow - classes. activation: in between, None for ReLU."""
+    """Shape and training of a perceptron d - hidden - narrow - classes."""
 
     hidden: LayerSize
+    """Units of the first hidden layer."""
     narrow: LayerSize
+    """Units of the second hidden layer."""
     activation: Name | None = absent_unless_given()
+    """Activation between the layers; None: ReLU."""
     epochs: Count
+    """Passes over the training images."""
     batch_size: Count
+    """Images in a training step."""
     learning_rate: PositiveReal
+    """Adam's learning rate at the beginning."""
 
 
 class LogisticOptions(Record):
-    """Options of scikit-learn's LogisticRegression; C in its unit, for pixels in [0, 1]."""
+    """Options of scikit-learn's LogisticRegression."""
 
     C: PositiveReal
+    """Inverse strength of the regularisation, for pixels in [0, 1]."""
     intercept: bool
+    """Whether there is a constant term."""
     max_iter: Count
+    """Largest number of iterations."""
 
 
 class AutoencoderRecipe(Record):
-    """options: what only this type of autoencoder has, by name (``rho``, ``noise_level``, ...).
-
-    A control (blur, ...) is of this kind too: network and loss are None, since nothing is trained. protects: id of the
-    classifier that this one was trained in front of, which stayed as it was; None where there was none, or where it
-    was trained along. each_class: True where the images that were drawn to be held out were all of a class, so that one
-    of them is trained on; None where the drawn ones are held out.
-    """
+    """All that decides a purifier: an autoencoder, or a baseline (blur, ...), which is not trained."""
 
     kind: Literal["ae"] = "ae"
     type: Name
+    """Kind of the purifier, a name of AUTOENCODERS or BASELINES."""
     dataset: DatasetRef
+    """The images that it was trained on."""
     network: NetworkOptions | None
+    """Shape and training; None for a baseline."""
     loss: Name | None
+    """What training minimised; None for a baseline."""
     rescale: Rescale
+    """How the output becomes an image: intensity, scaled to its input's total and clipped to [0, 1], or none, as it
+    is."""
     options: OwnOptions
+    """Options that only this kind of purifier has, by name (``rho``, ``noise_level``, ...)."""
     seed: Seed
+    """Seed of all that is random in training."""
     recipe_rev: Natural
+    """Revision of the code: raised when the same recipe would give another purifier."""
     protects: Name | None = absent_unless_given()
+    """Id of the classifier that it was trained in front of and that stayed as it was; None where there was none, or
+    where it was trained along."""
     each_class: Literal[True] | None = absent_unless_given()
+    """True where the images drawn to be held out were all of a class, so that one of them is trained on; None
+    elsewhere."""
 
     @property
     def is_baseline(self) -> bool:
-        """Whether this is no autoencoder, but what one is to be compared with."""
+        """Whether this is a baseline: a purifier that is not trained."""
         return self.network is None
 
     @property
@@ -88,21 +110,27 @@ class AutoencoderRecipe(Record):
 
 
 class ClassifierRecipe(Record):
-    """autoencoder: id of the purifier that the classifier stands behind, or None.
-
-    origin: where its weights were taken from, None where it was trained behind that purifier: the id of a classifier
-    that was put behind it as it is, or of the purifier itself, whose training trained both.
-    """
+    """All that decides a classifier."""
 
     kind: Literal["clf"] = "clf"
     model: Name
+    """Kind of the classifier, a name of CLASSIFIERS."""
     dataset: DatasetRef
+    """The images that it was trained on."""
     autoencoder: Name | None
+    """Id of the purifier in front of it; None: undefended."""
     options: NetworkOptions | LogisticOptions | PerceptronOptions
+    """Shape and training of a network, or the options of a logistic regression."""
     seed: Seed
+    """Seed of all that is random in training."""
     recipe_rev: Natural
+    """Revision of the code: raised when the same recipe would give another classifier."""
     origin: Name | None = absent_unless_given()
+    """Id of what its weights were taken from: another classifier, or the purifier that was trained with it; None where
+    it was trained by itself."""
     each_class: Literal[True] | None = absent_unless_given()
+    """True where the images drawn to be held out were all of a class, so that one of them is trained on; None
+    elsewhere."""
 
     @property
     def parents(self) -> tuple[str, ...]:
@@ -165,5 +193,5 @@ Recipe = Annotated[AutoencoderRecipe | ClassifierRecipe | RunRecipe, Field(discr
 
 
 def entry_id(recipe: AutoencoderRecipe | ClassifierRecipe | RunRecipe) -> str:
-    """Return the id that a recipe stands for: its kind and the first 12 hex digits of its SHA-256."""
+    """Return the id of a recipe: its kind and the first 12 hex digits of its SHA-256."""
     return name_recipe(recipe.model_dump(mode="json"))

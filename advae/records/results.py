@@ -31,29 +31,31 @@ LossCurve = Annotated[tuple[tuple[Natural, Real], ...], Field(fail_fast=True, ma
 
 
 class History(Record):
-    """Mean loss per epoch, on the training images and on the held-out part of them.
-
-    clean_accuracy, attacked_accuracy: on the held-out part, of what is trained against attacks, by those attacks; else
-    None.
-    """
+    """Means for each epoch of a training."""
 
     loss: Reals
+    """Mean training loss."""
     validation_loss: Reals
+    """Mean loss on the held-out part of the training images."""
     seconds: Magnitude
+    """Wall-clock time of the training."""
     clean_accuracy: Shares | None = absent_unless_given()
+    """Clean accuracy on the held-out part, 0 to 1; None where training uses no attacks."""
     attacked_accuracy: Shares | None = absent_unless_given()
+    """Robust accuracy on the held-out part under the training's own attack, 0 to 1; None where training uses no
+    attacks."""
 
 
 class AutoencoderMetrics(Record):
-    """test_mse: mean squared error of purified test images per pixel; output_range: of purified training images.
-
-    history: None for a control, which is not trained.
-    """
+    """What was measured of a purifier."""
 
     kind: Literal["ae"] = "ae"
     history: History | None
+    """Losses by epoch; None for a baseline, which is not trained."""
     test_mse: Magnitude
+    """Mean squared error per pixel of purified test images."""
     output_range: Range
+    """Smallest and largest pixel of purified training images."""
 
     @property
     def unit_range(self) -> bool:
@@ -62,20 +64,25 @@ class AutoencoderMetrics(Record):
 
 
 class ClassifierMetrics(Record):
-    """Clean accuracy through the purifier; ``converged`` and ``iterations`` for logistic regression only.
-
-    classes_predicted: how many classes occur among the test predictions; 1 says that the classifier collapsed.
-    """
+    """What was measured of a classifier, through its purifier."""
 
     kind: Literal["clf"] = "clf"
     train_accuracy: Share
+    """Clean accuracy on the training images, 0 to 1."""
     test_accuracy: Share
+    """Clean accuracy on the test images, 0 to 1."""
     test_accuracy_interval: Interval
+    """Its 95 % confidence interval (Wilson)."""
     n_test: Positive
+    """Number of test images."""
     history: History | None = None
+    """Losses by epoch; None for logistic regression, and where nothing was trained."""
     converged: bool | None = None
+    """Whether logistic regression converged; None for networks."""
     iterations: Natural | None = None
+    """Iterations of logistic regression; None for networks."""
     classes_predicted: Positive | None = None
+    """How many classes occur among the test predictions; 1: the classifier collapsed; None where it was not counted."""
 
     @model_validator(mode="after")
     def _check_interval(self) -> Self:
@@ -87,94 +94,107 @@ class ClassifierMetrics(Record):
 
 
 class EpsResult(Record):
-    """What one attack at one eps did, measured by the scorer on what it was handed.
-
-    attack_success_rate: over initially correct samples, None where there are none. target_hit_rate: over samples that
-    are not of their target's class, None for untargeted attacks. linf_max, l2_mean: of x_adv - x, in units of x.
-    zero_gradient_fraction: share of samples for which the attacker's first gradient is zero or not finite.
-    within_budget: False whenever the perturbation was neither projected nor clipped.
-    targets: class of the true label -> class aimed at, for attacks whose targets come from the data.
-
-    From run revision 2 on: norm_max: the largest perturbation in the run's norm; pixel_range: of x_adv, None where it
-    was judged without being built; finite: whether every pixel is; accuracy_8bit: after rounding x_adv to 8 bits, None
-    where it is no image. Of the first samples only, in the attacker's eyes: loss_curve: (steps, mean margin loss), from
-    the unchanged images on; lost_fraction: share that an earlier iterate, or the unchanged image, had fooled and the
-    returned one does not.
-
-    expected_accuracy: mean over the samples of the share of fresh draws on which a pipeline that samples is right
-    (``accuracy`` is that of one draw); None for one that does not sample, and in records from before it was measured.
-    """
+    """What one attack measured at one eps, by the scorer."""
 
     eps: Radius
+    """Radius of the norm's ball, in units of x."""
     accuracy: Share
+    """Robust accuracy, 0 to 1."""
     accuracy_interval: Interval
+    """Its 95 % confidence interval (Wilson)."""
     attack_success_rate: Share | None
+    """Share of the initially correct images that the attack changes, 0 to 1; None where none was correct."""
     target_hit_rate: Share | None
+    """Share of the images not of the target's class that end in it, 0 to 1; None for untargeted attacks."""
     linf_max: Magnitude
+    """Largest change of any pixel, in units of x."""
     l2_mean: Magnitude
+    """Mean Euclidean length of the perturbations, in units of x."""
     zero_gradient_fraction: Share
+    """Share of the images whose first gradient is zero or not finite, 0 to 1."""
     within_budget: bool
+    """Whether the perturbation was projected into the budget and clipped to the image's range; False: no valid
+    result."""
     targets: ClassLabels | None = None
+    """Class aimed at for each true label; None for attacks whose targets do not come from the data."""
     norm_max: Magnitude | None = None
+    """Largest perturbation in the run's norm, in units of x; None before run revision 2."""
     pixel_range: Range | None = None
+    """Smallest and largest pixel of x_adv; None where it was scored without being built, and before run revision 2."""
     finite: bool | None = None
+    """Whether every pixel of x_adv is finite; None before run revision 2."""
     accuracy_8bit: Share | None = None
+    """Robust accuracy after rounding x_adv to 8 bits, 0 to 1; None where x_adv is no image, or it was not measured."""
     loss_curve: LossCurve | None = None
+    """Pairs of iterations and mean margin loss of the probed images, from the unchanged ones on; None where it was not
+    measured."""
     lost_fraction: Share | None = None
+    """Share of the probed images that an earlier iterate changed and the returned one does not, 0 to 1; None where it
+    was not measured."""
     expected_accuracy: Share | None = absent_unless_given()
+    """Mean share of fresh samples on which a random purifier's pipeline is right, 0 to 1; None where it does not
+    sample, or it was not measured."""
 
 
 Status = Literal["PASS", "WARN", "FAIL", "NOT RUN"]
 
 
 class CheckResult(Record):
-    """What one check found. check: its name in the table CHECKS; number: what the sentence stands on, if any."""
+    """Result of one check."""
 
     check: Name
+    """The check's name in the table CHECKS."""
     status: Status
+    """PASS, WARN, FAIL, or NOT RUN where what it needs was not run."""
     sentence: Name
+    """What was found, for people."""
     # A difference of two numbers that are in their range may be beyond it.
     number: float | None = None
+    """What the sentence is based on, in the check's own unit; None where it is no number."""
 
 
 class RunMetrics(Record):
-    """Accuracies with their Wilson 95 % intervals, all on the same n samples.
-
-    From run revision 2 on: samples_digest: SHA-256 of the attacked images and labels; start_range: smallest and
-    largest value of what the perturbation is added to; clipped_fraction: share of purified pixels at which clipping to
-    [0, 1] stops the gradient; probabilities: whether the classifier's outputs are those of a softmax instead of logits;
-    stochastic: whether two draws of the pipeline differ; backward: whether the attacker differentiates the pipeline
-    itself or takes a purifier without derivative for the identity (BPDA; Athalye et al. 2018, arXiv:1802.00420);
-    verdicts: what these numbers say of the run, one for each check that one run can answer.
-
-    Of a pipeline that samples: fresh_draws: by how many draws that no attack saw the success rate of each image is
-    measured (arrays ``success_rate`` and ``clean_success_rate`` of the outcomes); clean_expected_accuracy: over them,
-    of the unchanged images. None for one that does not sample, and in records from before.
-
-    By class, absent from runs of before: class_counts: of the attacked images; predicted_counts: of what the pipeline
-    takes them for unchanged; test_counts: of the whole test set. classes_predicted: how many classes the pipeline takes
-    the images of the whole test set for; image_ranges: of the whole dataset.
-    """
+    """What one run measured, all on the same n images."""
 
     kind: Literal["run"] = "run"
     n: Positive
+    """Number of attacked images."""
     clean_accuracy: Share
+    """Clean accuracy, 0 to 1."""
     clean_accuracy_interval: Interval
+    """Its 95 % confidence interval (Wilson)."""
     results: Annotated[tuple[EpsResult, ...], Field(fail_fast=True, min_length=1, max_length=MAX_ITEMS)]
+    """One result for each eps of the recipe, in its order."""
     samples_digest: Digest | None = None
+    """SHA-256 of the attacked images and labels: equal for runs on the same; None before run revision 2."""
     start_range: Range | None = None
+    """Smallest and largest value of what the perturbation is added to; None where it was not measured."""
     clipped_fraction: Share | None = None
+    """Share of purified pixels at which clipping stops the gradient, 0 to 1; None where it was not measured."""
     probabilities: bool | None = None
+    """Whether the classifier's outputs are probabilities instead of logits; None where it was not measured."""
     stochastic: bool | None = None
+    """Whether two samples of the pipeline differ; None where it was not measured."""
     backward: Literal["exact", "identity"] | None = None
+    """exact: the attacker differentiates the pipeline itself; identity: BPDA, a purifier without derivative counts as
+    the identity (Athalye et al. 2018, arXiv:1802.00420); None where it was not measured."""
     verdicts: Annotated[tuple[CheckResult, ...], Field(fail_fast=True, max_length=1000)] = ()
+    """Results of the checks that one run can answer."""
     fresh_draws: Positive | None = absent_unless_given()
+    """Number of fresh samples by which the success rate of each image is measured; None where the pipeline does not
+    sample, or it was not measured."""
     clean_expected_accuracy: Share | None = absent_unless_given()
+    """The same as expected_accuracy, of the unchanged images."""
     class_counts: Counts | None = absent_unless_given()
+    """Number of attacked images of each class, by label; None where it was not counted."""
     predicted_counts: Counts | None = absent_unless_given()
+    """Number of attacked images predicted as each class before the attack, by label; None where it was not counted."""
     test_counts: Counts | None = absent_unless_given()
+    """Number of images of each class in the whole test set, by label; None where it was not counted."""
     classes_predicted: Positive | None = absent_unless_given()
+    """How many classes the pipeline predicts for the whole test set; None where it was not counted."""
     image_ranges: ImageRanges | None = absent_unless_given()
+    """Smallest and largest pixel of the whole dataset; None where it was not measured."""
 
 
 Metrics = Annotated[AutoencoderMetrics | ClassifierMetrics | RunMetrics, Field(discriminator="kind")]
