@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal, get_args
 
 DECIDING = ("KERAS_", "TF_", "TF2_", "XLA_", "AUTOGRAPH_", "ONEDNN_", "DNNL_", "SKLEARN_", "SCIPY_", "NPY_PROMOTION")
 """Prefixes of environment variables that libraries read; most change numbers, some break the import."""
@@ -36,6 +37,10 @@ PINNED = {
 
 In safe-path mode a Python that is started imports nothing from the current folder, where ``-m`` and ``-c`` look first.
 """
+
+Rescale = Literal["intensity", "none"]
+RESCALES: tuple[Rescale, ...] = get_args(Rescale)
+"""What happens to a purifier's raw output: scaled to the input's total and clipped to [0, 1], or nothing."""
 
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
 PRECISIONS = (FLOAT32, BFLOAT16)

@@ -32,8 +32,9 @@ from advae.records import (
     RunRecipe,
 )
 from advae.registry import Registry
-from advae.report import summarize, write_report
+from advae.report import write_report
 from advae.report.data.contents import Comparison
+from advae.report.formats.terminal import summarize
 from tests.entries import digest_parents
 
 SIDE = 8

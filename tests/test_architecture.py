@@ -10,10 +10,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from statistics import median
 
 import pytest
+from typer.main import get_command
 
 import advae
+from advae.cli.app import build_app
+from tests.calls import list_commands
 
 ROOT = Path(advae.__file__).parent
 SOURCES = sorted(ROOT.rglob("*.py"))
@@ -268,68 +272,86 @@ def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProce
     )
 
 
-def list_imported(importtime: str) -> set[str]:
-    """Return the top-level modules that ``-X importtime`` reports."""
-    return set(re.findall(r"^import time: +\d+ \| +\d+ \| +(\w+)", importtime, re.MULTILINE))
+AT_START = """
+import sys
+from advae.cli import main
+print(main(sys.argv[1:]), *sorted(sys.modules), file=sys.stderr)
+"""
+"""Runs a command line, then prints its exit code and the modules that it has imported."""
+
+NOT_AT_START = {"advae.records", "advae.requests", "advae.workflows", "advae.experiments", "advae.evaluation"}
+
+ONE_VALUE = """
+import rich, typer
+app = typer.Typer()
+@app.command()
+def show(n: int): print(n)
+app(["3"], standalone_mode=False)
+"""
+"""The least that a command line of Typer costs: with one value to convert it imports pydantic."""
 
 
-COMPLETION = {"_ADVAE_COMPLETE": "complete_bash", "COMP_WORDS": "advae attack --method ", "COMP_CWORD": "3"}
+def list_lines() -> list[str]:
+    """Return the lines that ask each command, and each command of a group, for its help."""
+    return ["--help", *sorted(f"{' '.join(path)} --help" for path in list_commands(get_command(build_app())))]
+
+
+def complete_environment(words: str, home: Path, shell: str = "bash") -> dict[str, str]:
+    """Return the environment in which a shell asks for completions of some words, the last of which is being typed."""
+    position = str(words.count(" "))
+    return {
+        "_ADVAE_COMPLETE": f"complete_{shell}",
+        **{"COMP_WORDS": words, "COMP_CWORD": position, "ADVAE_HOME": str(home)},
+    }
+
+
+def find_heavy(modules: Iterable[str]) -> set[str]:
+    """Return what of some modules must not be imported when a command starts."""
+    return {name for name in modules if name.split(".")[0] in HEAVY or ".".join(name.split(".")[:2]) in NOT_AT_START}
+
+
+@pytest.mark.parametrize("line", list_lines())
+def test_the_help_of_every_command_imports_no_records(line: str) -> None:
+    done = run_python("-c", AT_START, *line.split())
+    code, *modules = done.stderr.split()
+    assert code == "0", done.stderr[-2000:]
+    assert {"advae.cli", "typer"} <= set(modules)
+    assert find_heavy(modules) == set()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environment"),
-    [(["--help"], {}), (["registry", "ls", "--home", "{home}"], {}), ([], COMPLETION)],
-    ids=["help", "registry ls", "completion"],
+    "words",
+    ["advae ", *(f"advae {line.removesuffix('help')}" for line in list_lines()[1:]), "advae attack --clf "],
 )
-def test_the_command_line_starts_light(arguments: list[str], environment: dict[str, str], tmp_path: Path) -> None:
-    arguments = [argument.format(home=tmp_path / "home") for argument in arguments]
-    done = run_python("-X", "importtime", "-m", "advae", *arguments, **environment)
-    imported = list_imported(done.stderr)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert {"advae", "typer"} <= imported
-    assert not imported & HEAVY
+def test_the_completion_of_every_command_imports_no_records(words: str, tmp_path: Path) -> None:
+    environment = complete_environment(words, tmp_path / "home")
+    done = run_python("-X", "importtime", "-m", "advae", **environment)
+    assert done.stdout
+    assert find_heavy(re.findall(r"^import time: +\d+ \| +\d+ \| +([\w.]+)", done.stderr, re.MULTILINE)) == set()
     assert not (tmp_path / "home").exists()
 
 
-HELP_OF_ALL = """
-import sys
-from advae.cli import main
-from advae.cli.app import COMMANDS
-codes = {name: main([name, "--help"]) for name in COMMANDS}
-print(codes, sorted({name.split(".")[0] for name in sys.modules}), file=sys.stderr)
-"""
-
-
-def test_the_help_of_every_command_is_light() -> None:
-    done = run_python("-c", HELP_OF_ALL)
-    assert done.returncode == 0, done.stderr
-    codes, _, modules = done.stderr.strip().splitlines()[-1].partition("} ")
-    assert set(ast.literal_eval(codes + "}").values()) == {0}
-    assert not set(ast.literal_eval(modules)) & HEAVY
-
-
-@pytest.mark.parametrize(
-    "words", ["advae ", "advae attack --", "advae attack --clf ", "advae registry ls --home /x --"]
-)
-def test_completion_does_not_wait_for_pydantic(words: str, tmp_path: Path) -> None:
-    environment = {"_ADVAE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
-    done = run_python("-X", "importtime", "-m", "advae", **environment, ADVAE_HOME=str(tmp_path / "home"))
-    assert done.stdout
-    assert not list_imported(done.stderr) & {"pydantic", "pydantic_core"}
+@pytest.mark.timed
+def test_a_command_starts_in_about_the_time_that_typer_takes(tmp_path: Path) -> None:
+    """Processor seconds, in turns, since other processes share the machine."""
+    lines = ("--help", "attack --help", "train-ae --help", "report --help", "reproduce --help", "registry ls --help")
+    calls = {line: ["-m", "advae", *line.split()] for line in lines} | {"one value": ["-c", ONE_VALUE]}
+    spent: dict[str, list[float]] = {line: [] for line in calls}
+    for _ in range(4):
+        for line, arguments in calls.items():
+            before = os.times()
+            subprocess.run([sys.executable, *arguments], capture_output=True, check=True, timeout=60)
+            after = os.times()
+            used = after.children_user + after.children_system - before.children_user - before.children_system
+            spent[line].append(used)
+    # The first round fills the caches.
+    seconds = {line: median(times[1:]) for line, times in spent.items()}
+    assert {line: used for line, used in seconds.items() if used > 1.5 * seconds["one value"]} == {}
 
 
 def complete(words: str, tmp_path: Path, shell: str = "bash") -> list[str]:
     """Return what a shell would offer after some words, the last of which is being typed."""
-    done = run_python(
-        "-m",
-        "advae",
-        **{
-            "_ADVAE_COMPLETE": f"complete_{shell}",
-            "COMP_WORDS": words,
-            "COMP_CWORD": str(words.count(" ")),
-            "ADVAE_HOME": str(tmp_path / "home"),
-        },
-    )
+    done = run_python("-m", "advae", **complete_environment(words, tmp_path / "home", shell))
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 
@@ -506,13 +528,3 @@ def test_every_row_has_a_summary() -> None:
     assert [name for name, row in THREATS.items() if not row.explanation] == []
     for table in (ATTACKS, AUTOENCODERS, CLASSIFIERS, DATASETS, FIGURES):
         assert [name for name, row in table.items() if not row.summary] == []
-
-
-def test_commands_without_a_report_do_not_load_it() -> None:
-    """It is half of the package, and completion waits for every import."""
-    code = (
-        "import sys, advae.cli.data, advae.cli.predict, advae.cli.registry.listing, advae.cli.train_ae\n"
-        "print([name for name in sys.modules if name.startswith('advae.report')])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"

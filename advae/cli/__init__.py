@@ -1,4 +1,4 @@
-"""The command line: parses, calls one workflow, prints. Errors become one line and an exit code in one place."""
+"""The command line: parse, call one workflow, print. Every error becomes one line and an exit code in `main`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typer.exceptions import Abort, TyperException
 
 from advae.cli.app import COMMANDS, build_app
 from advae.cli.stdout import ReaderGoneError, drop_rest, explain
+from advae.cli.values import show_input
 from advae.errors import AdvaeError, is_memory_error, printable
 from advae.settings import pin_environment
 
@@ -23,7 +24,7 @@ USAGE, DISK, INTERRUPTED, DEFECT = 2, 5, 130, 1
 
 
 ENDS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""What ends a program as Ctrl-C does: who asks it to, and that its terminal is gone."""
+"""Signals that end the program as Ctrl-C does: a request to stop, and the end of its terminal."""
 
 NO_MEMORY = "too little memory; try fewer images (--limit), a smaller --batch-size or fewer --jobs, or free some"
 
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AdvaeError as error:
         return _say(str(error), error.exit_code)
     except TyperException as error:
-        return _explain_usage(error.format_message(), arguments)
+        return _explain_usage(error.format_message() + _show_refused(error), arguments)
     except (Abort, KeyboardInterrupt):
         return _say("interrupted; nothing half-made was stored", INTERRUPTED)
     except (ReaderGoneError, BrokenPipeError):
@@ -73,13 +74,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _let_reader_go() -> int:
-    """Return 0: the reader of our stdout has what it wanted, and flushing at exit must not complain."""
+    """Return 0: the reader of stdout has closed it, and flushing at exit must not fail."""
     drop_rest()
     return 0
 
 
+def _show_refused(error: TyperException) -> str:
+    """Return the end of the line for a value that pydantic refused, empty for other mistakes."""
+    list_errors = getattr(error.__cause__, "errors", None)
+    return show_input(list_errors()[0]["input"]) if list_errors else ""
+
+
 def _explain_usage(message: str, arguments: list[str]) -> int:
-    """Return the exit code of a line that Typer could not parse, after saying why in our manner."""
+    """Print why Typer could not parse the line, as one line, and return the exit code."""
     if not message:
         # A group of commands was named and none of them: its help has been printed.
         return 0
@@ -93,13 +100,13 @@ def _explain_usage(message: str, arguments: list[str]) -> int:
 
 
 def _find_words(arguments: list[str]) -> list[str]:
-    """Return the words of the line: the arguments, or while a shell completes, what has been typed after ``advae``."""
+    """Return the arguments, or while a shell completes, the words after ``advae`` that have been typed."""
     typed = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS")
     return typed.split()[1:] if typed and "_ADVAE_COMPLETE" in os.environ else arguments
 
 
 def _begin(error: Exception) -> str:
-    """Return the beginning of what a library says, which may go on for pages."""
+    """Return the first line of a library's message, at most 200 characters."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from advae.cli.light import LightCommand, LightGroup
 from advae.errors import UsageError
 
 ABOUT = "What is an autoencoder in front of your classifier worth against adversarial examples?"
@@ -51,7 +50,6 @@ def build_app(words: Sequence[str] | None = None) -> typer.Typer:
         help=ABOUT,
         pretty_exceptions_enable=False,
         rich_markup_mode=markup,
-        cls=LightGroup,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(invoke_without_command=True)(_describe)
@@ -63,7 +61,7 @@ def build_app(words: Sequence[str] | None = None) -> typer.Typer:
         if isinstance(found, typer.Typer):
             app.add_typer(found, name=name, help=command.summary)
         else:
-            app.command(name, help=command.summary, cls=LightCommand)(found)
+            app.command(name, help=command.summary)(found)
     return app
 
 

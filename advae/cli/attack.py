@@ -8,9 +8,10 @@ import typer
 
 from advae.attacks import ATTACKS
 from advae.cli.attack_options import ATTACK, build_requests, describe_methods
-from advae.cli.groups import SESSION, complete_names, complete_refs, grouped
+from advae.cli.option_groups import SESSION, complete_names, complete_refs, grouped
 from advae.cli.options import DataDirOption, DatasetOption, ForceOption
 from advae.cli.session import Session
+from advae.cli.values import read_share
 
 
 @grouped(options=ATTACK, session=SESSION)
@@ -47,12 +48,17 @@ def attack(
     ] = 1,
     fail_under: Annotated[
         float | None,
-        typer.Option("--fail-under", metavar="X", min=0, max=1, help="Exit 7 where less is left, or a verdict failed."),
+        typer.Option(
+            "--fail-under",
+            metavar="X",
+            parser=read_share,
+            help="Exit 7 if robust accuracy is below X, in [0, 1], or a check is FAIL.",
+        ),
     ] = None,
     force: ForceOption = False,
 ) -> None:
     """Attack a classifier; prints the run's id, or with --json its numbers."""
-    from advae.cli.attack_outcome import compare_attacks, put_runs, require_accuracy
+    from advae.cli.attack_results import compare_attacks, put_runs, require_accuracy
     from advae.workflows import AttackCommand, run_attacks
 
     requests = build_requests(method, eps, options)

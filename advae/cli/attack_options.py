@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from advae.attacks import ATTACKS
 from advae.attacks.losses import LOSSES
-from advae.cli.groups import Group, complete_names, make_option
-from advae.cli.options import describe_rows, split_names
+from advae.cli.option_groups import OptionGroup, complete_names, make_option
+from advae.cli.options import describe_rows
+from advae.cli.values import read_fraction, split_names
 from advae.errors import BudgetError, UsageError, unknown
 from advae.run_options import NORMS, RUN_OPTIONS, NamedOption
 from advae.threats import ALL, THREATS
@@ -30,6 +31,8 @@ def _make_run_option(option: NamedOption) -> tuple[Any, Any]:
         settings["rich_help_panel"] = row.panel
     if option.type is int:
         settings |= {"min": row.least, "max": row.most}
+    elif option.type is float:
+        settings["parser"] = read_fraction
     if choices:
         settings["autocompletion"] = complete_names(choices)
     type_ = option.type if option.type in (int, float, bool) else str
@@ -47,7 +50,7 @@ def _describe(option: NamedOption, choices: Iterable[str]) -> str:
     return option.row.help.format(attacks=", ".join(defaults), defaults=same or each, choices=", ".join(choices))
 
 
-ATTACK = Group(
+ATTACK = OptionGroup(
     {
         "threat": (
             make_option(

@@ -6,20 +6,19 @@ from typing import Annotated, Any
 
 import typer
 
-from advae.cli.groups import SESSION, complete_names, grouped
-from advae.cli.light import LightCommand, LightGroup
+from advae.cli.option_groups import SESSION, complete_names, grouped
 from advae.cli.options import DataDirOption
 from advae.cli.session import Session
 from advae.datasets import DATASETS, fetch_dataset, find_dataset, verify_dataset
 
-app = typer.Typer(cls=LightGroup, no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help=f"{', '.join(DATASETS)}.", autocompletion=complete_names(DATASETS))
 ]
 
 
-@app.command("ls", cls=LightCommand)
+@app.command("ls")
 @grouped(session=SESSION)
 def list_datasets(session: Session, data_dir: DataDirOption = None) -> None:
     """List the datasets and where they would be read from."""
@@ -35,7 +34,7 @@ def list_datasets(session: Session, data_dir: DataDirOption = None) -> None:
             session.tell(row["problem"])
 
 
-@app.command("fetch", cls=LightCommand)
+@app.command("fetch")
 @grouped(session=SESSION)
 def fetch(name: NameArgument, session: Session) -> None:
     """Download a dataset into advae's cache, checked by SHA-256; prints the folder."""
@@ -52,7 +51,7 @@ def fetch(name: NameArgument, session: Session) -> None:
     session.put({"name": name, "path": str(folder)}, str(folder))
 
 
-@app.command("verify", cls=LightCommand)
+@app.command("verify")
 @grouped(session=SESSION)
 def verify(name: NameArgument, session: Session, data_dir: DataDirOption = None) -> None:
     """Check a dataset against the published one; prints its digest."""

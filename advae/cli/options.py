@@ -1,4 +1,4 @@
-"""The options that several commands take, one by one."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from advae.cli.groups import complete_names
+from advae.cli.option_groups import complete_names
 from advae.datasets import DATASETS
-from advae.errors import UsageError
+from advae.paths import to_path
+from advae.report import FORMATS
 
 _FOLDERS = " and ".join(f"{row.folder}/" for row in DATASETS.values() if row.folder)
 
@@ -28,25 +29,27 @@ DataDirOption = Annotated[
     typer.Option(
         "--data-dir",
         metavar="DIR",
+        parser=to_path,
         envvar="ADVAE_DATA_DIR",
         help=f"Folder with {_FOLDERS}.",
     ),
 ]
 SeedOption = Annotated[
-    int, typer.Option("--seed", metavar="N", min=0, max=2**31 - 1, help="Of everything that is drawn.")
+    int, typer.Option("--seed", metavar="N", min=0, max=2**31 - 1, help="Seed of all random numbers.")
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Compute again and replace the entry.")]
 TagOption = Annotated[str | None, typer.Option("--tag", metavar="NAME", help="Name the entry.")]
 
 
-def split_names(option: str, text: str) -> list[str]:
-    """Return the names of a list with commas, each once, in order. Raises UsageError where there is none."""
-    names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    if not names:
-        raise UsageError(f"{option} is empty: one name, or several with commas")
-    return names
+ALL_FORMATS = ",".join(FORMATS)
+
+OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", parser=to_path, help="Folder for the report's files.")]
+FormatOption = Annotated[
+    str,
+    typer.Option("--format", metavar="F[,F...]", help=f"{', '.join(FORMATS)}.", autocompletion=complete_names(FORMATS)),
+]
 
 
 def describe_rows(table: Mapping[str, Any]) -> str:
-    """Return what the rows of a table are, for help texts."""
+    """Return the names and summaries of a table's rows, for help texts."""
     return "; ".join(f"{name}: {row.summary}" for name, row in table.items())

@@ -8,24 +8,27 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from advae.cli.groups import SESSION, complete_names, complete_refs, grouped
+from advae.cli.option_groups import SESSION, complete_names, complete_refs, grouped
 from advae.cli.session import Session
 from advae.cli.stdout import write
 from advae.errors import UsageError, printable, unknown
+from advae.paths import to_path
 from advae.quoting import disarm_formulas
-from advae.records import Manifest
-from advae.workflows import Prediction, predict_images
+
+if TYPE_CHECKING:
+    from advae.records import Manifest
+    from advae.workflows import Prediction
 
 FORMATS = ("json", "csv")
 
 
 @grouped(session=SESSION)
 def predict(
-    source: Annotated[Path, typer.Argument(metavar="IN.npy", help="Images, uint8 or float in [0, 1].")],
+    source: Annotated[Path, typer.Argument(metavar="IN.npy", parser=to_path, help="Images, uint8 or float in [0, 1].")],
     session: Session,
     clf: Annotated[
         str, typer.Option("--clf", metavar="REF", help="The classifier.", autocompletion=complete_refs("clf"))
@@ -35,6 +38,8 @@ def predict(
     ] = "json",
 ) -> None:
     """Classify images; prints label and probabilities of each, as JSON or CSV."""
+    from advae.workflows import predict_images
+
     if format_ not in FORMATS:
         raise UsageError(unknown("format", format_, FORMATS))
     if session.as_json and format_ != "json":

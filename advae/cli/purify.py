@@ -1,4 +1,4 @@
-"""``advae purify``: put a trained autoencoder to work on a .npy file."""
+"""``advae purify``: purify the images of a .npy file."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
-from advae.cli.groups import SESSION, complete_refs, grouped
+from advae.cli.option_groups import SESSION, complete_refs, grouped
 from advae.cli.session import Session
-from advae.workflows import purify_images
+from advae.paths import to_path
 
 
 @grouped(session=SESSION)
 def purify(
-    source: Annotated[Path, typer.Argument(metavar="IN.npy", help="Images, uint8 or float in [0, 1].")],
-    target: Annotated[Path, typer.Argument(metavar="OUT.npy", help="The same shape, float32.")],
+    source: Annotated[Path, typer.Argument(metavar="IN.npy", parser=to_path, help="Images, uint8 or float in [0, 1].")],
+    target: Annotated[Path, typer.Argument(metavar="OUT.npy", parser=to_path, help="The same shape, float32.")],
     session: Session,
     ae: Annotated[
         str, typer.Option("--ae", metavar="REF", help="The autoencoder or control.", autocompletion=complete_refs("ae"))
@@ -23,6 +23,8 @@ def purify(
     force: Annotated[bool, typer.Option("--force", help="Also where OUT is IN itself, which is lost then.")] = False,
 ) -> None:
     """Purify images; prints the path of the result."""
+    from advae.workflows import purify_images
+
     with session.workspace("purify", force=force) as workspace:
         manifest, count = purify_images(workspace, ae, source, target)
     session.tell(f"{count} images purified")

@@ -1,27 +1,25 @@
-"""``advae reproduce``: the paper's whole experiment, or a plan of one's own, cell by cell, and a report on it."""
+"""``advae reproduce``: run the paper's experiment, or your own plan, cell by cell, and write a report on it."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from advae.atomic_files import require_writable
-from advae.cli.groups import SESSION, complete_names, grouped
-from advae.cli.levels import put_survey, show_levels
-from advae.cli.options import DataDirOption, split_names
-from advae.cli.report import SECTIONS, check_out, put_report
-from advae.cli.report_options import EVERY_FORMAT, FormatOption, OutOption
+from advae.cli.option_groups import SESSION, complete_names, grouped
+from advae.cli.options import ALL_FORMATS, DataDirOption, FormatOption, OutOption
 from advae.cli.session import Session
+from advae.cli.values import split_names
 from advae.datasets import DATASETS
 from advae.errors import CorruptError, DivergedError, UsageError
-from advae.experiments import PAPER, read_experiment
-from advae.experiments.cells import Level, list_cells
-from advae.experiments.processes import count_usable_cores
-from advae.experiments.runner import Finished, Survey, make_cells, survey
-from advae.records import Manifest
-from advae.report import compare_runs, describe_left_out, write_comparison
+from advae.paths import to_path
+
+if TYPE_CHECKING:
+    from advae.experiments.cells import Level
+    from advae.experiments.runner import Finished, Survey
+    from advae.records import Manifest
 
 
 @grouped(session=SESSION)
@@ -39,7 +37,12 @@ def reproduce(
     data_dir: DataDirOption = None,
     plan: Annotated[
         Path | None,
-        typer.Option("--plan", metavar="FILE", help="What to train and attack, a TOML file; default: the paper's."),
+        typer.Option(
+            "--plan",
+            metavar="FILE",
+            parser=to_path,
+            help="What to train and attack, a TOML file; default: the paper's.",
+        ),
     ] = None,
     show_plan: Annotated[
         bool, typer.Option("--show-plan", help="Print the paper's plan, to copy and to edit, and stop.")
@@ -62,9 +65,15 @@ def reproduce(
         str | None, typer.Option("--scheduler", metavar="tcp://HOST:PORT", help="With --backend dask: the scheduler.")
     ] = None,
     out: OutOption = Path("advae-report"),
-    format_: FormatOption = EVERY_FORMAT,
+    format_: FormatOption = ALL_FORMATS,
 ) -> None:
     """Run the paper's whole experiment and report on it; prints the path of its page."""
+    from advae.cli.experiment_progress import put_survey, run_cells
+    from advae.cli.report_output import check_out
+    from advae.experiments import PAPER, read_experiment
+    from advae.experiments.cells import list_cells
+    from advae.experiments.runner import survey
+
     if show_plan:
         text = PAPER.read_text("utf-8")
         session.put({"plan": text}, text.removesuffix("\n"))
@@ -77,19 +86,27 @@ def reproduce(
     with session.workspace("reproduce", data_dir=data_dir) as workspace:
         surveyed = survey(session.registry, list_cells(workspace, experiment))
     put_survey(session, surveyed, answer=dry_run)
-    if dry_run:
-        return
-    # The cells may take hours.
-    require_writable(out)
-    with show_levels(session, surveyed) as watch:
-        diverged = make_cells(
-            workspace, surveyed, jobs=jobs or min(count_usable_cores(), 4), scheduler=scheduler, watch=watch
-        )
+    if not dry_run:
+        # A failure after hours of computing would be too late.
+        require_writable(out)
+        diverged = run_cells(workspace, session, surveyed, jobs=jobs, scheduler=scheduler)
+        _report(session, surveyed, diverged, out, formats, reproduction=plan is None)
+
+
+def _report(
+    session: Session, surveyed: Survey, diverged: list[Finished], out: Path, formats: list[str], *, reproduction: bool
+) -> None:
+    """Write the report on the cells. Raises DivergedError and CorruptError for those that are missing."""
+    from advae.cli.report_output import SECTIONS, put_report
+    from advae.report import write_comparison
+    from advae.report.analysis.check_results import describe_left_out
+    from advae.report.analysis.collecting import compare_runs
+
     runs, autoencoders = _find(session, surveyed, "attacks"), _find(session, surveyed, "autoencoders", "defences")
     if not runs:
-        # All of them rest on what diverged: there is nothing to report on.
+        # Every run depends on a training that diverged.
         _refuse(diverged)
-    comparison = compare_runs(session.registry, runs, autoencoders, reproduction=plan is None, required=())
+    comparison = compare_runs(session.registry, runs, autoencoders, reproduction=reproduction, required=())
     put_report(session, comparison, write_comparison(comparison, out, formats=formats, sections=SECTIONS))
     _refuse(diverged)
     for id_, why in comparison.left_out.items():
@@ -97,13 +114,13 @@ def reproduce(
 
 
 def _find(session: Session, surveyed: Survey, *levels: Level) -> list[Manifest]:
-    """Return the entries of some levels; one whose training diverged is not there."""
+    """Return the entries of some levels, without those whose training diverged."""
     cells = [cell for level in levels for cell in surveyed.list_level(level)]
     return [found for cell in cells if (found := session.registry.find_made(cell.recipe))]
 
 
 def _check_backend(backend: str, scheduler: str | None, jobs: int | None) -> None:
-    """Raise UsageError for options of which one makes no sense with the other."""
+    """Raise UsageError for options that do not fit together."""
     if backend == "dask" and not scheduler:
         raise UsageError("--backend dask needs --scheduler tcp://HOST:PORT: `dask scheduler` prints its address")
     if scheduler and backend != "dask":
@@ -113,7 +130,7 @@ def _check_backend(backend: str, scheduler: str | None, jobs: int | None) -> Non
 
 
 def _refuse(diverged: list[Finished]) -> None:
-    """Raise DivergedError where a training came to nothing, after all that can be had without it."""
+    """Raise DivergedError if a training diverged; called after everything else was made and shown."""
     if diverged:
         first, *others = diverged
         more = f"; and {len(others)} more" if others else ""

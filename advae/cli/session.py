@@ -1,4 +1,4 @@
-"""What every command shares: where the registry is, and how to speak. stdout is data, stderr is for people."""
+"""The session of one command: its registry, and its output. stdout is for data, stderr for people."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from advae.cli.stdout import before_terminal_output, write
 from advae.errors import printable
-from advae.registry import Registry
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.progress import Progress, ProgressColumn
 
     from advae.models.fitting import Epoch
+    from advae.registry import Registry
     from advae.workflows import Workspace
 
 
@@ -46,6 +46,8 @@ class Session:
 
     @property
     def registry(self) -> Registry:
+        from advae.registry import Registry
+
         return Registry(self.home)
 
     @cached_property

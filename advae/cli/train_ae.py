@@ -1,30 +1,26 @@
-"""``advae train-ae``: train an autoencoder, print its id."""
+"""``advae train-ae``: train an autoencoder and print its id."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast, get_args
+from typing import Annotated, Any
 
 import typer
 
-from advae.cli.groups import SESSION, complete_names, complete_refs, grouped
+from advae.cli.option_groups import SESSION, complete_names, complete_refs, grouped
 from advae.cli.options import DataDirOption, DatasetOption, ForceOption, SeedOption, TagOption
-from advae.cli.outcome import put_autoencoder
 from advae.cli.session import Session
-from advae.cli.training_options import NETWORK, OWN_OPTIONS, TypeOption
+from advae.cli.trained import put_autoencoder
+from advae.cli.training_options import NETWORK, OWN_OPTIONS, TypeOption, build_network_request
 from advae.errors import UsageError, unknown
 from advae.models.reconstruction import LOSSES
-from advae.records import Rescale
-from advae.requests import AutoencoderRequest, NetworkRequest
-from advae.workflows import train_autoencoder
-
-RESCALES = get_args(Rescale)
+from advae.settings import RESCALES
 
 
 @grouped(network=NETWORK, own=OWN_OPTIONS, session=SESSION)
 def train_ae(
     type_: TypeOption,
     session: Session,
-    network: NetworkRequest | None,
+    network: dict[str, Any],
     own: dict[str, Any],
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
@@ -64,13 +60,16 @@ def train_ae(
 
     A robust one is trained with the classifier behind it: `advae train-clf --ae` without --model finds that.
     """
+    from advae.requests import AutoencoderRequest, NetworkRequest
+    from advae.workflows import train_autoencoder
+
     if rescale not in (None, *RESCALES):
         raise UsageError(unknown("rescaling", str(rescale), RESCALES))
     request = AutoencoderRequest(
         type=type_,
-        network=network or NetworkRequest(),
+        network=build_network_request(network) or NetworkRequest(),
         loss=loss,
-        rescale=cast("Rescale | None", rescale),
+        rescale=rescale,
         options=own,
         seed=seed,
     )

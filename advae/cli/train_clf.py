@@ -1,20 +1,22 @@
-"""``advae train-clf``: train a classifier, behind an autoencoder or without one, print its id."""
+"""``advae train-clf``: train a classifier, undefended or behind a purifier, and print its id."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from advae.cli.groups import SESSION, complete_refs, grouped
+from advae.cli.option_groups import SESSION, complete_refs, grouped
 from advae.cli.options import DataDirOption, DatasetOption, ForceOption, SeedOption, TagOption
-from advae.cli.outcome import put_trained
 from advae.cli.session import Session
-from advae.cli.training_options import NETWORK, ModelOption
+from advae.cli.trained import put_trained
+from advae.cli.training_options import NETWORK, ModelOption, build_network_request
+from advae.cli.values import read_fraction
 from advae.errors import UsageError
 from advae.models.classifiers import CLASSIFIERS
-from advae.requests import ClassifierRequest, LogisticRequest, NetworkRequest
-from advae.workflows import put_classifier, train_classifier
+
+if TYPE_CHECKING:
+    from advae.requests import LogisticRequest
 
 _LOGISTIC = "Logistic regression"
 
@@ -22,7 +24,7 @@ _LOGISTIC = "Logistic regression"
 @grouped(network=NETWORK, session=SESSION)
 def train_clf(
     session: Session,
-    network: NetworkRequest | None,
+    network: dict[str, Any],
     model: ModelOption = None,
     ae: Annotated[
         str | None,
@@ -49,6 +51,7 @@ def train_clf(
         typer.Option(
             "--C",
             metavar="X",
+            parser=read_fraction,
             help="Inverse regularisation for pixels in [0, 1]; default 255^2.",
             rich_help_panel=_LOGISTIC,
         ),
@@ -68,13 +71,16 @@ def train_clf(
 
     The dataset is the autoencoder's, or digits.
     """
+    from advae.requests import ClassifierRequest
+    from advae.workflows import put_classifier, train_classifier
+
     logistic = _build_logistic(c, intercept, max_iter)
     if model is None or from_ is not None:
         _check_untrained(model=model, ae=ae, options=network or logistic or seed)
         with session.workspace("put behind", data_dir=data_dir, force=force) as workspace:
             put_trained(session, lambda: put_classifier(workspace, dataset, str(ae), from_), tag)
         return
-    request = ClassifierRequest(model=model, network=network, logistic=logistic, seed=seed)
+    request = ClassifierRequest(model=model, network=build_network_request(network), logistic=logistic, seed=seed)
     with session.workspace(f"train {model}", data_dir=data_dir, force=force) as workspace:
         put_trained(session, lambda: train_classifier(workspace, dataset, request, ae), tag)
 
@@ -86,10 +92,12 @@ def _check_untrained(*, model: str | None, ae: str | None, options: object) -> N
     if model is not None:
         raise UsageError("--from and --model do not fit together: one takes a classifier as it is, one trains it")
     if options:
-        raise UsageError("nothing is trained without --model: --seed, and how to train, do not fit")
+        raise UsageError("--seed and training options need --model")
 
 
 def _build_logistic(c: float | None, intercept: bool | None, max_iter: int | None) -> LogisticRequest | None:
     """Return the logistic regression that the options ask for, None where none was given. Raises UsageError."""
+    from advae.requests import LogisticRequest
+
     request = LogisticRequest(C=c, intercept=intercept, max_iter=max_iter)
     return request if request != LogisticRequest() else None

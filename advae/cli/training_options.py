@@ -1,18 +1,21 @@
-"""The options of the two commands that train, read off the tables of what can be trained."""
+"""Options of `train-ae` and `train-clf`, from the tables of autoencoders and classifiers."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from advae.cli.groups import Group, complete_names, make_option
+from advae.cli.option_groups import OptionGroup, complete_names, make_option
 from advae.cli.options import describe_rows
+from advae.cli.values import read_fraction
 from advae.errors import UsageError
 from advae.models.autoencoders import AUTOENCODERS
 from advae.models.classifiers import CLASSIFIERS
 from advae.models.layers import ACTIVATIONS
-from advae.requests import NetworkRequest
+
+if TYPE_CHECKING:
+    from advae.requests import NetworkRequest
 
 TypeOption = Annotated[
     str,
@@ -35,7 +38,7 @@ ModelOption = Annotated[
 
 _NETWORK = "Network"
 
-NETWORK = Group(
+NETWORK = OptionGroup(
     {
         "epochs": (
             make_option(
@@ -59,7 +62,8 @@ NETWORK = Group(
                 float | None,
                 "--learning-rate",
                 metavar="X",
-                help="Of Adam; default 0.001, robust 0.003, from and to 0.",
+                parser=read_fraction,
+                help="Adam learning rate; default 0.001 (robust: 0.003 with warm-up and cosine decay).",
                 rich_help_panel=_NETWORK,
             ),
             None,
@@ -100,22 +104,22 @@ NETWORK = Group(
             None,
         ),
     },
-    lambda v: build_network_request(v),
+    lambda v: {name: value for name, value in v.items() if value is not None},
 )
 
 
-def build_network_request(values: dict[str, Any]) -> NetworkRequest | None:
-    """Return the network that the options ask for, None where none was given. Raises UsageError."""
-    given = {name: value for name, value in values.items() if value is not None}
+def build_network_request(given: dict[str, Any]) -> NetworkRequest | None:
+    """Return the network that the given options ask for, None without options. Raises UsageError."""
+    from advae.requests import NetworkRequest
+
     if not given:
         return None
-    if "activations" in given:
-        given["activations"] = parse_activations(given["activations"])
-    return NetworkRequest(**given)
+    names = {"activations": parse_activations(given["activations"])} if "activations" in given else {}
+    return NetworkRequest(**given | names)
 
 
 def _own_options() -> dict[str, tuple[Any, Any]]:
-    """Return the options that only some kinds of autoencoder have, read off their table."""
+    """Return the options that belong to one kind of autoencoder, from the table of kinds."""
     options: dict[str, tuple[Any, Any]] = {}
     for type_, kind in AUTOENCODERS.items():
         for name, option in kind.options.items():
@@ -125,15 +129,16 @@ def _own_options() -> dict[str, tuple[Any, Any]]:
             is_flag = option.default is False
             metavar = None if is_flag else "NAME" if isinstance(option.default, str) else "X"
             help_ = f"{option.help}." if is_flag else f"{option.help}; default {option.default}."
-            annotation = make_option(
-                type(option.default) | None, flag, metavar=metavar, help=help_, rich_help_panel=f"Only {type_}"
-            )
+            settings: dict[str, Any] = {"metavar": metavar, "help": help_, "rich_help_panel": f"Only {type_}"}
+            if isinstance(option.default, float):
+                settings["parser"] = read_fraction
+            annotation = make_option(type(option.default) | None, flag, **settings)
             options[name] = (annotation, None)
     return options
 
 
-OWN_OPTIONS = Group(_own_options(), lambda v: {name: value for name, value in v.items() if value is not None})
-"""The options that only one kind of autoencoder has, as given."""
+OWN_OPTIONS = OptionGroup(_own_options(), lambda v: {name: value for name, value in v.items() if value is not None})
+"""The given options that belong to one kind of autoencoder."""
 
 
 def parse_activations(text: str | None) -> tuple[str, str, str, str] | None:

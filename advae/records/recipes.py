@@ -10,6 +10,7 @@ from advae.identity import name_recipe
 from advae.records.base import LARGEST, MAX_ITEMS, Name, Natural, Record, Scalar, absent_unless_given
 from advae.records.datasets import MAX_SIDE, DatasetRef
 from advae.run_options import RUN_OPTIONS, NamedOption, RunOptions
+from advae.settings import Rescale as Rescale
 
 Activations = tuple[Name, Name, Name, Name]
 """Of the first hidden layer, the code, the second hidden layer and the output."""
@@ -19,7 +20,6 @@ LayerSize = Annotated[int, Field(ge=1, le=MAX_LAYER)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 PositiveReal = Annotated[float, Field(gt=0, le=LARGEST)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-Rescale = Literal["intensity", "none"]
 OwnOptions = Annotated[dict[Name, Scalar], Field(max_length=1000)]
 Radius = Annotated[float, Field(ge=0, le=MAX_SIDE)]
 Radii = Annotated[tuple[Radius, ...], Field(fail_fast=True, min_length=1, max_length=MAX_ITEMS)]

@@ -4,70 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from advae.errors import UsageError, unknown
-from advae.records import Manifest
-from advae.report.analysis.check_results import Failure, describe_left_out, list_all_failures, list_failures
-from advae.report.analysis.collecting import compare_runs
-from advae.report.analysis.confusion import score_runs
-from advae.report.analysis.tables import Findings, Table
-from advae.report.data.contents import Comparison
-from advae.report.data.runs import open_run
-from advae.report.formats.attack_checks import Judgement, build_verdict_table, describe_pipeline, judge_classifier
-from advae.report.formats.catalogue import name_keys
-from advae.report.formats.csv_tables import render_csv
-from advae.report.formats.markdown import render_markdown
-from advae.report.formats.page import render_page
-from advae.report.formats.report_files import list_targets, refuse_foreign, write_files
-from advae.report.formats.terminal import summarize
 
 if TYPE_CHECKING:
+    from advae.records import Manifest
     from advae.registry import Registry
-
-__all__ = [
-    "FORMATS",
-    "Comparison",
-    "Failure",
-    "Judgement",
-    "Table",
-    "build_verdict_table",
-    "check_formats",
-    "compare_runs",
-    "describe_left_out",
-    "describe_pipeline",
-    "describe_schema",
-    "judge_classifier",
-    "list_all_failures",
-    "list_failures",
-    "list_targets",
-    "open_run",
-    "refuse_foreign",
-    "summarize",
-    "write_comparison",
-    "write_report",
-]
+    from advae.report.analysis.tables import Findings, Table
+    from advae.report.data.contents import Comparison
 
 
-def _render_json(findings: Findings) -> str:
-    # The models of the document take longer to build than all else here, and who judges an attack needs none.
+def _write_html(findings: Findings) -> dict[str, str]:
+    from advae.report.formats.page import render_page
+
+    return {"html": render_page(findings)}
+
+
+def _write_markdown(findings: Findings) -> dict[str, str]:
+    from advae.report.formats.markdown import render_markdown
+
+    return {"md": render_markdown(findings)}
+
+
+def _write_json(findings: Findings) -> dict[str, str]:
     from advae.report.formats.json_document import render_json
 
-    return render_json(findings)
+    return {"json": render_json(findings)}
 
 
-def describe_schema(sections: Mapping[str, Table]) -> dict[str, Any]:
-    """Return the JSON Schema of ``report.json`` with some sections, draft 2020-12."""
-    from advae.report.formats import json_schema
+def _write_csv(findings: Findings) -> dict[str, str]:
+    from advae.report.formats.csv_tables import render_csv
 
-    return json_schema.describe_schema(sections)
+    return render_csv(findings)
 
 
 WRITERS: dict[str, Callable[[Findings], dict[str, str]]] = {
-    "html": lambda findings: {"html": render_page(findings)},
-    "md": lambda findings: {"md": render_markdown(findings)},
-    "json": lambda findings: {"json": _render_json(findings)},
-    "csv": render_csv,
+    "html": _write_html,
+    "md": _write_markdown,
+    "json": _write_json,
+    "csv": _write_csv,
 }
 """What writes the files of a format, by key: the format, or the format and what a file is of, ``csv-ladder``."""
 
@@ -89,12 +65,14 @@ def write_report(
     those that the runs rest on. Raises UsageError and DiskError as ``write_comparison`` does, NotFoundError where there
     are no runs, CorruptError for a run that cannot be read.
     """
+    from advae.report.analysis.collecting import compare_runs
+
     check_formats(formats)
     return write_comparison(compare_runs(registry, runs, networks), out, formats=formats, sections=sections)
 
 
 def check_formats(formats: Sequence[str]) -> None:
-    """Raise UsageError for a format that there is not."""
+    """Raise UsageError for an unknown format."""
     for name in formats:
         if name not in WRITERS:
             raise UsageError(unknown("format", name, FORMATS))
@@ -114,6 +92,10 @@ def write_comparison(
     removed. Raises UsageError for an unknown format, or a file of such a name that no report wrote, DiskError where
     ``out`` cannot be written.
     """
+    from advae.report.analysis.confusion import score_runs
+    from advae.report.formats.catalogue import name_keys
+    from advae.report.formats.report_files import write_files
+
     check_formats(formats)
     findings = score_runs(comparison, sections)
     texts = {key: text for name in formats for key, text in WRITERS[name](findings).items()}

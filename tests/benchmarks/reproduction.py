@@ -22,7 +22,7 @@ from advae.experiments.paper.section import PAPER_SECTION
 from advae.experiments.runner import Finished, Survey, make_cells, survey
 from advae.records import ClassifierRecipe
 from advae.registry import Registry
-from advae.report import compare_runs
+from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.tables import Findings
 from advae.report.formats.json_document import build_document
 from advae.workflows import Workspace

@@ -17,7 +17,7 @@ from typing import Any
 
 from advae.records import Manifest
 from advae.registry import Registry
-from advae.report import judge_classifier
+from advae.report.formats.attack_checks import judge_classifier
 from advae.requests import AttackRequest, AutoencoderRequest, ClassifierRequest, NetworkRequest
 from advae.workflows import AttackCommand, Workspace, put_classifier, run_attacks, train_autoencoder, train_classifier
 from tests.benchmarks.machine import describe_machine

@@ -11,8 +11,8 @@ import pytest
 
 from advae.models.baselines import BASELINES
 from advae.records import Manifest
-from advae.report import compare_runs
 from advae.report.analysis.baseline_comparison import BaselineComparison, find_baseline_comparisons, tabulate_baselines
+from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.seed_spread import find_spreads
 from tests.report_fixtures import Lab, read_files
 

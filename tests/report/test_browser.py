@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from advae.records import Manifest
-from advae.report import compare_runs, write_report
+from advae.report import write_report
+from advae.report.analysis.collecting import compare_runs
 from advae.report.data.word_tables import read_value
 from advae.report.formats.headline_table import tabulate_headlines
 from tests.report_fixtures import DIGITS, Lab

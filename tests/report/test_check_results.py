@@ -13,8 +13,10 @@ from rich.console import Console
 from advae.checks import CHECKS
 from advae.errors import NotFoundError
 from advae.records import Manifest
-from advae.report import build_verdict_table, compare_runs, judge_classifier, list_failures
+from advae.report.analysis.check_results import list_failures
+from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.headlines import write_headlines
+from advae.report.formats.attack_checks import build_verdict_table, judge_classifier
 from tests.calls import call
 from tests.report_fixtures import Lab, print_summary, read_files
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from advae.records import Manifest
-from advae.report import compare_runs
+from advae.report.analysis.collecting import compare_runs
 from advae.report.wording import NOT_RUN, format_eps, format_rate
 from tests.report_fixtures import Lab, make_views, read_files
 

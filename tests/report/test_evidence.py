@@ -14,7 +14,8 @@ import pytest
 from rich.console import Console
 
 from advae.records import CheckResult, Manifest
-from advae.report import build_verdict_table, compare_runs, judge_classifier, list_all_failures, list_failures
+from advae.report.analysis.check_results import list_all_failures, list_failures
+from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.confusion import score_runs
 from advae.report.analysis.findings import answer
 from advae.report.analysis.headlines import write_headlines
@@ -22,6 +23,7 @@ from advae.report.analysis.illusion_gap import find_gaps, find_largest_gap
 from advae.report.analysis.ranking import summarize_pipelines
 from advae.report.analysis.threat_comparison import compare_threats
 from advae.report.data.contents import AttackedPipeline, Comparison
+from advae.report.formats.attack_checks import build_verdict_table, judge_classifier
 from advae.report.formats.headline_table import tabulate_headlines
 from advae.report.formats.json_document import build_document
 from advae.report.wording import NBSP

@@ -10,7 +10,7 @@ import pytest
 
 from advae.experiments.paper.published import DRAWN
 from advae.records import Manifest
-from advae.report import compare_runs
+from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.confusion import score_runs, select_shown
 from advae.report.data.contents import Comparison
 from advae.report.drawing.figure import Drawing

@@ -12,7 +12,7 @@ import pytest
 
 from advae.checks import CHECKS
 from advae.records import Manifest
-from advae.report import compare_runs
+from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.findings import answer
 from advae.report.analysis.ranking import summarize_pipelines
 from advae.report.data.word_tables import Cell

@@ -14,7 +14,8 @@ from advae.errors import CorruptError
 from advae.experiments.paper.section import find_counterparts
 from advae.metrics import wilson_interval
 from advae.records import CheckResult, Manifest
-from advae.report import compare_runs, list_failures
+from advae.report.analysis.check_results import list_failures
+from advae.report.analysis.collecting import compare_runs
 from advae.report.data.runs import open_run
 from tests.calls import call
 from tests.report_fixtures import DIGITS, MNIST, Lab, print_summary, read_files

@@ -12,8 +12,8 @@ import pytest
 from advae.checks import NOT_VALID
 from advae.metrics import confusion_matrix
 from advae.records import History, Manifest
-from advae.report import compare_runs
 from advae.report.analysis.activations import tabulate_activations
+from advae.report.analysis.collecting import compare_runs
 from advae.report.data.word_tables import read_value
 from advae.report.drawing.figure import TRAINING, Drawing
 from advae.report.drawing.figure_table import FIGURES

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from advae.records import Manifest
-from advae.report import FORMATS, compare_runs, list_failures
+from advae.report import FORMATS
+from advae.report.analysis.check_results import list_failures
+from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.findings import answer
 from advae.report.analysis.headlines import write_headlines
 from advae.report.data.threat_models import describe_threat

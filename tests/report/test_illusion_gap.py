@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from advae.records import Manifest
-from advae.report import compare_runs
+from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.illusion_gap import explain_gap, find_gaps
 from advae.report.analysis.threat_comparison import compare_threats, tabulate_threats
 from advae.threats import THREATS_BY_KNOWLEDGE

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from advae.records import Manifest
-from advae.report import compare_runs
+from advae.report.analysis.collecting import compare_runs
 from advae.report.wording import IMPORTED_EXPLAINED
 from tests.entries import locate, seal_document
 from tests.report_fixtures import Lab, Tags, print_summary, read_files

@@ -12,8 +12,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from advae.records import Manifest
-from advae.report import describe_schema
 from advae.report.formats.glossary import GLOSSARY
+from advae.report.formats.json_schema import describe_schema
 from tests.report_fixtures import DIGITS, Lab, read_files
 
 SCHEMA = describe_schema({})

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from advae.records import Manifest
-from advae.report import compare_runs
+from advae.report.analysis.collecting import compare_runs
 from advae.report.data.commands import list_commands
 from advae.report.formats.markdown import escape
 from tests.report_fixtures import DIGITS, Lab, Tags, print_summary, read_files

@@ -12,7 +12,8 @@ import pytest
 from advae.experiments import list_published
 from advae.experiments.paper.section import PAPER_SECTION, Found, PaperRecord, find_counterparts, tabulate_paper
 from advae.records import Manifest
-from advae.report import compare_runs, write_comparison
+from advae.report import write_comparison
+from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.tables import NotRun
 from tests.report_fixtures import DIGITS, MNIST, Lab
 

@@ -13,7 +13,8 @@ import pytest
 
 from advae.errors import CorruptError, DiskError, NotFoundError, UsageError
 from advae.records import Manifest
-from advae.report import FORMATS, compare_runs, write_report
+from advae.report import FORMATS, write_report
+from advae.report.analysis.collecting import compare_runs
 from tests.calls import call
 from tests.entries import read_tree
 from tests.report_fixtures import Lab, Tags, make_views, read_files

@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 from advae.checks.across_runs import TOGETHER
 from advae.checks.evidence import PipelineRuns
 from advae.records import CheckResult
-from advae.report import describe_schema
+from advae.report.formats.json_schema import describe_schema
 from tests import report_fixtures
 from tests.report_fixtures import DIGITS, Lab, read_files
 

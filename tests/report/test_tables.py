@@ -12,7 +12,8 @@ import pytest
 from advae.checks import SINGLE
 from advae.errors import UsageError
 from advae.records import Manifest
-from advae.report import compare_runs, write_report
+from advae.report import write_report
+from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.confusion import score_runs
 from advae.report.analysis.tables import Findings, Table
 from advae.report.data.word_tables import Cell, Grid, Part, read_value

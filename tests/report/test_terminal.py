@@ -12,8 +12,9 @@ from rich.console import Console
 
 from advae.checks import CHECKS
 from advae.records import Manifest
-from advae.report import compare_runs, summarize
+from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.findings import answer
+from advae.report.formats.terminal import summarize
 from advae.report.formats.terminal_chart import draw_chart
 from tests.calls import call
 from tests.report_fixtures import DIGITS, Lab, print_summary

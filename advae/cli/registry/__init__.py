@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from advae.cli.light import LightCommand, LightGroup
 from advae.cli.registry.listing import list_entries, show_entry
 from advae.cli.registry.naming import tag_entry, untag_entry
 from advae.cli.registry.sharing import export_entry, import_entries
 from advae.cli.registry.upkeep import collect_garbage, make_home, remove_entry, verify_entries
 
-app = typer.Typer(cls=LightGroup, no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 for name, command in {
     "init": make_home,
     "ls": list_entries,
@@ -23,4 +22,4 @@ for name, command in {
     "export": export_entry,
     "import": import_entries,
 }.items():
-    app.command(name, cls=LightCommand)(command)
+    app.command(name)(command)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from advae.errors import AdvaeError
-from advae.registry import Registry
 
 if TYPE_CHECKING:
     from rich.tree import Tree
+
+    from advae.registry import Registry
 
 DEEPEST = 20
 """Steps that a tree goes down; what is trained here goes down four. A longer lineage is listed, not drawn."""

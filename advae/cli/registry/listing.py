@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from advae.cli.groups import SESSION, RefArgument, complete_names, complete_tags, grouped
-from advae.cli.naming import say_moment
+from advae.cli.entry_names import say_moment
+from advae.cli.option_groups import SESSION, RefArgument, complete_names, complete_tags, grouped
 from advae.cli.options import DataDirOption, DatasetOption
 from advae.cli.registry.lineage import build_tree, draw_tree, trace
 from advae.cli.session import Session
 from advae.errors import CorruptError, UsageError, printable, unknown
 from advae.identity import KINDS
-from advae.registry import NAMES, Glance
 
 if TYPE_CHECKING:
     from advae.records import Manifest
+    from advae.registry import Glance
 
 COLUMNS = ("id", "dataset", "tags", "created", "size", "what")
 
@@ -132,6 +132,7 @@ def _tell_of_entry(session: Session, document: dict[str, Any], manifest: Manifes
 def _describe(document: dict[str, Any], manifest: Manifest) -> Iterator[str]:
     """Yield what people want to know of an entry, a line each."""
     from advae.records import AutoencoderRecipe
+    from advae.registry import NAMES
 
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
     control = isinstance(manifest.recipe, AutoencoderRecipe) and manifest.recipe.is_baseline

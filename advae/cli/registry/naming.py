@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from advae.cli.groups import SESSION, RefArgument, complete_tags, grouped
-from advae.cli.naming import name_entry
+from advae.cli.entry_names import name_entry
+from advae.cli.option_groups import SESSION, RefArgument, complete_tags, grouped
 from advae.cli.session import Session
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from advae.cli.groups import SESSION, RefArgument, complete_names, grouped
-from advae.cli.naming import name_entry
+from advae.cli.entry_names import name_entry
+from advae.cli.option_groups import SESSION, RefArgument, complete_names, grouped
 from advae.cli.options import TagOption
 from advae.cli.session import Session
 from advae.cli.stdout import delivering
 from advae.errors import UsageError, unknown
-from advae.registry import check_tag
+from advae.paths import to_path
 
 if TYPE_CHECKING:
     from advae.registry.bundles import Imported
@@ -29,7 +29,7 @@ FORMATS = (BUNDLE, "keras", "joblib", "npy")
 @grouped(session=SESSION)
 def export_entry(
     ref: RefArgument,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="`-` is stdout, for a bundle.", allow_dash=True)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", parser=to_path, help="`-` is stdout, for a bundle.")],
     session: Session,
     format_: Annotated[
         str,
@@ -79,12 +79,15 @@ def export_entry(
 
 @grouped(session=SESSION)
 def import_entries(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle, packed by gzip or not; `-` is stdin.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", parser=to_path, help="A bundle, packed by gzip or not; `-` is stdin.")
+    ],
     session: Session,
     force: Annotated[bool, typer.Option("--force", help="Replace entries that are there already.")] = False,
     tag: TagOption = None,
 ) -> None:
     """Take the entries of a bundle, once all of it is found right; prints the id of the one that was exported."""
+    from advae.registry import check_tag
     from advae.workflows.sharing import import_bundle
 
     if tag is not None:

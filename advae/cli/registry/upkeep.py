@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from advae.cli.groups import SESSION, OptionalRefArgument, RefArgument, grouped
+from advae.cli.option_groups import SESSION, OptionalRefArgument, RefArgument, grouped
 from advae.cli.session import Session
 from advae.errors import CorruptError
-from advae.registry import Registry
+from advae.paths import to_path
 
 if TYPE_CHECKING:
     from advae.registry.collection import Garbage
@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
 @grouped(session=SESSION)
 def make_home(
-    session: Session, folder: Annotated[Path, typer.Argument(metavar="DIR", help="Also one that is not empty.")]
+    session: Session,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", parser=to_path, help="Also one that is not empty.")],
 ) -> None:
     """Make a folder a registry, whatever else lies in it; prints its path, for --home."""
+    from advae.registry import Registry
+
     home = folder.absolute()
     Registry(home).folders.adopt()
     session.put({"home": str(home)}, str(home))

@@ -1,4 +1,4 @@
-"""How people see an experiment: the plan before it is run, and a bar for each of its levels while it is."""
+"""The plan of an experiment before it runs, and a progress bar for each of its levels while it runs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ from rich.table import Table
 from advae.cli.session import Session
 from advae.errors import printable
 from advae.experiments.cells import LEVELS, ExperimentCell, Level
-from advae.experiments.runner import Finished, Survey
+from advae.experiments.processes import count_usable_cores
+from advae.experiments.runner import Finished, Survey, make_cells
+from advae.workflows import Workspace
 
 
 def put_survey(session: Session, survey: Survey, *, answer: bool) -> None:
-    """Show what an experiment comes to. answer: print the ids of what is missing, too, or with ``--json`` all cells."""
+    """Show how many cells an experiment has and how many are missing.
+
+    answer: also print the ids of the missing cells, or with ``--json`` all cells.
+    """
     session.tell(_tabulate(survey))
     missing = [cell for level in LEVELS for cell in survey.list_missing(level)]
     for cell in missing:
@@ -52,9 +57,19 @@ def _describe(survey: Survey, cell: ExperimentCell) -> dict[str, object]:
     return {"id": cell.id, "level": cell.level, "name": cell.name, "status": status}
 
 
+def run_cells(
+    workspace: Workspace, session: Session, survey: Survey, *, jobs: int | None, scheduler: str | None
+) -> list[Finished]:
+    """Make the missing cells, with progress on stderr, and return those whose training diverged."""
+    with _show_levels(session, survey) as watch:
+        return make_cells(
+            workspace, survey, jobs=jobs or min(count_usable_cores(), 4), scheduler=scheduler, watch=watch
+        )
+
+
 @contextmanager
-def show_levels(session: Session, survey: Survey) -> Iterator[Callable[[Finished], None]]:
-    """Give what is to be called for each finished cell: it moves its level's bar, without a terminal it says a line."""
+def _show_levels(session: Session, survey: Survey) -> Iterator[Callable[[Finished], None]]:
+    """Yield a function to call with each finished cell: it moves a bar, or without a terminal prints a line."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -12,19 +12,15 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from advae.checks import IMAGES, NOT_VALID, check_run, show_size
-from advae.cli.naming import say_found
+from advae.cli.entry_names import say_found
 from advae.cli.session import Session
 from advae.errors import CheckFailedError, printable
 from advae.records import ClassifierRecipe, RunRecipe
-from advae.report import (
-    Comparison,
-    Judgement,
-    build_verdict_table,
-    compare_runs,
-    describe_pipeline,
-    list_all_failures,
-    open_run,
-)
+from advae.report.analysis.check_results import list_all_failures
+from advae.report.analysis.collecting import compare_runs
+from advae.report.data.contents import Comparison
+from advae.report.data.runs import open_run
+from advae.report.formats.attack_checks import Judgement, build_verdict_table, describe_pipeline
 from advae.run_options import RUN_OPTIONS, values_of
 from advae.settings import FLOAT32
 from advae.threats import THREATS

@@ -1,14 +1,16 @@
-"""What the commands that train print of the entries that they made."""
+"""The messages and the output of the commands that train."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from advae.cli.naming import name_entry, say_found
+from advae.cli.entry_names import name_entry, say_found
 from advae.cli.session import Session
-from advae.records import Manifest
-from advae.registry import check_tag
-from advae.workflows import Made
+
+if TYPE_CHECKING:
+    from advae.records import Manifest
+    from advae.workflows import Made
 
 
 def put_trained(session: Session, train: Callable[[], Made], tag: str | None) -> None:
@@ -22,6 +24,8 @@ def put_autoencoder(session: Session, train: Callable[[], tuple[Made, Made | Non
     A tag names both: it stands for one entry of each kind.
     """
     if tag is not None:
+        from advae.registry import check_tag
+
         check_tag(tag, session.registry.ids())
     made, companion = train()
     manifest = made.manifest

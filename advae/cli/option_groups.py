@@ -1,4 +1,4 @@
-"""How commands take what many of them take: options in groups, each parsed into one value, and completion."""
+"""Option groups: options that several commands share, parsed into one value; and the completion of values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,7 +15,9 @@ from advae.cli.session import Session, default_home
 from advae.errors import AdvaeError
 from advae.identity import KINDS, Kind, kind_of
 from advae.paths import to_path
-from advae.registry import LATEST, Registry
+
+if TYPE_CHECKING:
+    from advae.registry import Registry
 
 # ---------------------------------------------------------------- completion
 
@@ -35,13 +37,15 @@ def complete_refs(*kinds: Kind) -> Callable[[typer.Context, str], list[str]]:
     """Return a completion of ids, tags and ``latest`` of some kinds, from the home that the line names."""
 
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
-        registry = Registry(_find_home(ctx))
+        from advae.registry import LATEST
+
+        registry = _open_registry(ctx)
         try:
             ids = [id_ for id_ in registry.ids() if kind_of(id_) in (kinds or KINDS)]
             known = set(ids)
             tags = [tag for id_, names in registry.tags().items() if id_ in known for tag in names]
         except (AdvaeError, OSError):
-            # An error line in the middle of what somebody is typing helps nobody.
+            # An error line in the middle of a command line that is being typed does not help.
             return []
         # Typer would drop the others too, after wrapping each of thousands.
         return [name for name in (*tags, LATEST, *ids) if name.startswith(incomplete)]
@@ -52,14 +56,16 @@ def complete_refs(*kinds: Kind) -> Callable[[typer.Context, str], list[str]]:
 def complete_tags(ctx: typer.Context) -> list[str]:
     """Return the tags of the home that the line names."""
     try:
-        return sorted({tag for names in Registry(_find_home(ctx)).tags().values() for tag in names})
+        return sorted({tag for names in _open_registry(ctx).tags().values() for tag in names})
     except (AdvaeError, OSError):
         return []
 
 
-def _find_home(ctx: typer.Context) -> Path:
+def _open_registry(ctx: typer.Context) -> Registry:
+    from advae.registry import Registry
+
     home = ctx.params.get("home")
-    return to_path(home) if home else default_home()
+    return Registry(to_path(home) if home else default_home())
 
 
 _REF = typer.Argument(
@@ -73,14 +79,16 @@ OptionalRefArgument = Annotated[str | None, _REF]
 
 
 @dataclass(frozen=True)
-class Group:
-    """Options that many commands take, and how their values become one. options: name -> (annotation, default)."""
+class OptionGroup:
+    """Options that several commands share, and how their values become one value."""
 
     options: Mapping[str, tuple[Any, Any]]
+    """Name of the option -> its annotation and its default."""
     build: Callable[[dict[str, Any]], Any]
+    """Returns the one value, from the values of the options by name."""
 
 
-def grouped(**groups: Group) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def grouped(**groups: OptionGroup) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator that gives a command the options of its groups; its function gets one value a group.
 
     Typer reads a command's options from its signature, so the decorated function is given a longer one.
@@ -116,17 +124,18 @@ def make_option(type_: Any, *names: str, **settings: Any) -> Any:
     return Annotated[type_, typer.Option(*names, **settings)]
 
 
-_GENERAL = "Everywhere"
+_GENERAL = "All commands"
 
-SESSION = Group(
+SESSION = OptionGroup(
     {
         "home": (
             make_option(
                 Path | None,
                 "--home",
                 metavar="DIR",
+                parser=to_path,
                 envvar="ADVAE_HOME",
-                help="The registry.",
+                help="Folder of the registry.",
                 rich_help_panel=_GENERAL,
                 is_eager=True,
             ),
