@@ -81,8 +81,10 @@ def _let_reader_go() -> int:
 
 def _show_refused(error: TyperException) -> str:
     """Return the end of the line for a value that pydantic refused, empty for other mistakes."""
-    list_errors = getattr(error.__cause__, "errors", None)
-    return show_input(list_errors()[0]["input"]) if list_errors else ""
+    list_errors = getattr(error.__cause__, "errors", list)
+    first = next(iter(list_errors()), {"type": "value_error"})
+    # A message of Typer's own names the value already.
+    return "" if first["type"] == "value_error" else show_input(first["input"])
 
 
 def _explain_usage(message: str, arguments: list[str]) -> int:
@@ -91,7 +93,7 @@ def _explain_usage(message: str, arguments: list[str]) -> int:
         # A group of commands was named and none of them: its help has been printed.
         return 0
     # Typer's own wording begins with a capital and ends with a full stop; ours does neither.
-    message = message[:1].lower() + message[1:].rstrip(".")
+    message = (message[:1].lower() + message[1:]).replace("Value error, ", "").rstrip(".")
     if message.startswith("no such command") and "Did you mean" not in message and arguments[0] not in COMMANDS:
         message += f"; advae has {', '.join(COMMANDS)}"
     if message.startswith("no such option") and arguments[0].startswith("-"):
