@@ -21,6 +21,7 @@ from advae.records import (
     Scalar,
     entry_id,
 )
+from advae.records.pipeline_names import name_defence, name_purifier
 from advae.requests import AttackRequest, AutoencoderRequest, ClassifierRequest, PlacementRequest, note_zero
 from advae.threats import ALL, THREATS, list_threats
 from advae.workflows.attack_selection import apply_threat_models
@@ -213,17 +214,10 @@ def _add_autoencoder(grid: CellGrid, recipe: AutoencoderRecipe) -> None:
         cost *= 1 + _count_weights(head) / _count_weights(recipe)
         cost *= 1 + ATTACK_OPERATIONS / TRAINING_OPERATIONS * int(recipe.options["train_steps"])
     hidden = f", {'-'.join(recipe.network.activations[:3])}" if recipe.network else ""
-    protects = grid.protected.get(recipe.protects or "")
-    _add(
-        grid,
-        ExperimentCell(
-            "defences" if adversarial else "autoencoders",
-            recipe,
-            grid.place,
-            f"{recipe.type}{'' if adversarial else hidden}{_name_raw(recipe)}{_name_protected(protects)}",
-            cost,
-        ),
-    )
+    protected = grid.protected.get(recipe.protects or "")
+    name = name_purifier(recipe, raw=_is_raw(recipe), protects=protected.model if protected else None)
+    level: Level = "defences" if adversarial else "autoencoders"
+    _add(grid, ExperimentCell(level, recipe, grid.place, name if adversarial else f"{name}{hidden}", cost))
 
 
 def _add_classifier(grid: CellGrid, recipes: PipelineRecipes) -> None:
@@ -264,22 +258,15 @@ def _name_seed(seed: int) -> str:
 
 
 def _name_pipeline(recipes: PipelineRecipes) -> str:
-    recipe, purifier = recipes.classifier, recipes.autoencoder
-    if purifier is None:
-        return recipe.model
-    protects = next((one for one in recipes.needed if entry_id(one) == purifier.protects), None)
-    moved = ", taken as it is" if recipe.origin else ""
-    return f"{recipe.model}{moved} behind {purifier.type}{_name_raw(purifier)}{_name_protected(protects)}"
+    purifier = recipes.autoencoder
+    protected = next((one for one in recipes.needed if purifier and entry_id(one) == purifier.protects), None)
+    raw, protects = purifier is not None and _is_raw(purifier), protected.model if protected else None
+    return name_defence(recipes.classifier, purifier, raw=raw, protects=protects)
 
 
-def _name_raw(purifier: AutoencoderRecipe) -> str:
-    """Return a remark on a purifier whose output has a scale of its own; a robust one's is an image as it stands."""
-    raw = purifier.network and purifier.rescale == "none" and not purifiers.is_adversarial(purifier)
-    return ", raw output" if raw else ""
-
-
-def _name_protected(protected: ClassifierRecipe | None) -> str:
-    return f" for {protected.model}" if protected else ""
+def _is_raw(purifier: AutoencoderRecipe) -> bool:
+    """Return whether an autoencoder's output leaves [0, 1]; a robust one's is an image without rescaling."""
+    return bool(purifier.network) and purifier.rescale == "none" and not purifiers.is_adversarial(purifier)
 
 
 # ---------------------------------------------------------------- what it costs

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from advae.checks import show_points
-from advae.models.baselines import BASELINES
 from advae.records import DatasetRef, Norm
+from advae.records.pipeline_names import name_defence, name_purifier
 from advae.report.data.runs import Rate, Run, read_raw_range
 from advae.run_options import DEFAULT_LOSS
 
@@ -79,22 +79,17 @@ def format_rate(rate: Rate | None) -> str:
 
 
 def name_autoencoder(run: Run) -> str:
-    """Return the purifier's kind, that it is a baseline, what it protects, and that its output is raw if it is."""
+    """Return the purifier in words, ``none`` where there is none."""
     recipe = run.autoencoder_recipe
-    baseline = ", a baseline" if recipe and recipe.is_baseline else ""
-    protects = f", for {recipe.protects}" if recipe and recipe.protects else ""
-    return f"{run.autoencoder_type}{baseline}{protects}{', raw output' if read_raw_range(run) else ''}"
+    return name_purifier(recipe, raw=bool(read_raw_range(run)), protects=recipe.protects) if recipe else "none"
 
 
 def name_kind(run: Run) -> str:
-    """Return the name of what was attacked without its seeds: dataset, classifier, what stands in front of it."""
-    baseline = run.autoencoder_type in BASELINES
-    behind = f"baseline ({run.autoencoder_type})" if baseline else f"autoencoder ({name_autoencoder(run)})"
-    front = f"behind {behind}" if run.defended else "without autoencoder"
-    classifier = run.classifier_recipe
-    # Of a classifier that was put there as it is; a head is its purifier's own.
-    moved = ", not retrained," if classifier.origin not in (None, classifier.autoencoder) else ""
-    return f"{run.dataset}: {classifier.model}{moved} {front}"
+    """Return the name of a pipeline without its seeds: dataset, classifier, purifier."""
+    purifier = run.autoencoder_recipe
+    protects = purifier.protects if purifier else None
+    defence = name_defence(run.classifier_recipe, purifier, raw=bool(read_raw_range(run)), protects=protects)
+    return f"{run.dataset}: {defence}"
 
 
 def name_pipeline(run: Run) -> str:
