@@ -43,7 +43,7 @@ from hypothesis import strategies as st
 from advae.backend import start_tensorflow
 from advae.datasets import find_dataset, load_dataset, read_idx
 from advae.errors import AdvaeError, CorruptError, DatasetError, NotFoundError, UsageError
-from advae.evaluation.pipelines import list_weights, load_logits, load_purifier, read_weights
+from advae.evaluation.pipelines import list_weights, load_classifier, load_purifier, read_weights
 from advae.identity import ID, name_recipe
 from advae.models import classifiers, purifiers
 from advae.models.baselines import BASELINES
@@ -440,12 +440,12 @@ def make_models(folder: Path) -> list[tuple[Document, dict[str, Any]]]:
     """Return a good manifest, open, and good arrays of every kind of autoencoder, control and classifier."""
     dataset = load_dataset(str(build_scene(folder).dataset))
     recipes: list[AutoencoderRecipe | ClassifierRecipe] = [
-        purifiers.make_recipe(AutoencoderRequest(type=kind, network=network), dataset)
+        purifiers.make_autoencoder_recipe(AutoencoderRequest(type=kind, network=network), dataset)
         for kind in purifiers.AUTOENCODERS
         for network in [NetworkRequest() if kind in BASELINES else TINY]
     ]
     recipes += [
-        classifiers.make_recipe(ClassifierRequest(model=kind, network=network), dataset, None)
+        classifiers.make_classifier_recipe(ClassifierRequest(model=kind, network=network), dataset, None)
         for kind, network in (("lr", None), ("nn", TINY), ("mlp", NetworkRequest(hidden=3, epochs=1)))
     ]
     assert {"lr", "nn", "mlp"} == classifiers.CLASSIFIERS.keys()
@@ -533,10 +533,10 @@ def use_model(registry: Registry, manifest: Manifest) -> None:
         purifier = load_purifier(registry, manifest)
         assert not x.size or purifier(x, 0).shape == x.shape
     elif isinstance(recipe, ClassifierRecipe):
-        logits = load_logits(registry, manifest)
+        logits = load_classifier(registry, manifest)
         assert not x.size or logits(x).shape == (2, len(recipe.dataset.classes))
-        if recipe.model == "lr":
-            classifiers.rebuild_regression(recipe, read_weights(registry, manifest, recipe), None)
+        if rebuild := classifiers.CLASSIFIERS[recipe.model].rebuild:
+            rebuild(recipe, read_weights(registry, manifest, recipe), None)
 
 
 # ---------------------------------------------------------------- bundles

@@ -24,7 +24,7 @@ import pytest
 
 from advae.datasets import load_dataset
 from advae.identity import STORE_SCHEMA, digest_weights, name_recipe
-from advae.models.robust import OPTIONS as ROBUST_OPTIONS
+from advae.models.robust import ROBUST_OPTIONS
 from advae.registry import Registry
 from advae.registry.bundles import write_bundle
 from tests.entries import (

@@ -24,7 +24,7 @@ class Command:
 
 
 COMMANDS: dict[str, Command] = {
-    "train-ae": Command("train_ae", "train_ae", "Train an autoencoder, or make a control; prints its id."),
+    "train-ae": Command("train_ae", "train_ae", "Train an autoencoder, or make a baseline; prints its id."),
     "train-clf": Command("train_clf", "train_clf", "Train a classifier; prints its id."),
     "attack": Command("attack", "attack", "Attack a classifier; prints the run's id."),
     "report": Command("report", "report", "Write a report; prints its page's path."),

@@ -18,7 +18,8 @@ def purify(
     target: Annotated[Path, typer.Argument(metavar="OUT.npy", parser=to_path, help="The same shape, float32.")],
     session: Session,
     ae: Annotated[
-        str, typer.Option("--ae", metavar="REF", help="The autoencoder or control.", autocompletion=complete_refs("ae"))
+        str,
+        typer.Option("--ae", metavar="REF", help="The autoencoder or baseline.", autocompletion=complete_refs("ae")),
     ],
     force: Annotated[bool, typer.Option("--force", help="Also where OUT is IN itself, which is lost then.")] = False,
 ) -> None:

@@ -12,7 +12,7 @@ from advae.cli.session import Session
 from advae.cli.trained import put_autoencoder
 from advae.cli.training_options import NETWORK, OWN_OPTIONS, TypeOption, build_network_request
 from advae.errors import UsageError, unknown
-from advae.models.reconstruction import LOSSES
+from advae.models.reconstruction import RECONSTRUCTION_LOSSES
 from advae.settings import RESCALES
 
 
@@ -29,8 +29,8 @@ def train_ae(
         typer.Option(
             "--loss",
             metavar="LOSS",
-            help=f"{', '.join(LOSSES)}. Default: the kind's.",
-            autocompletion=complete_names(LOSSES),
+            help=f"{', '.join(RECONSTRUCTION_LOSSES)}. Default: the kind's.",
+            autocompletion=complete_names(RECONSTRUCTION_LOSSES),
         ),
     ] = None,
     rescale: Annotated[
@@ -56,7 +56,7 @@ def train_ae(
     tag: TagOption = None,
     force: ForceOption = False,
 ) -> None:
-    """Train an autoencoder that purifies images, or make a control to compare it with; prints its id.
+    """Train an autoencoder that purifies images, or make a baseline to compare it with; prints its id.
 
     A robust one is trained with the classifier behind it: `advae train-clf --ae` without --model finds that.
     """

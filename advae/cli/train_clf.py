@@ -31,7 +31,7 @@ def train_clf(
         typer.Option(
             "--ae",
             metavar="REF",
-            help="Train on, and classify, what this autoencoder or control makes of the images.",
+            help="Train on, and classify, what this autoencoder or baseline makes of the images.",
             autocompletion=complete_refs("ae"),
         ),
     ] = None,

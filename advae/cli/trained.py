@@ -52,8 +52,8 @@ def _describe(manifest: Manifest) -> str:
     if manifest.kind == "ae":
         recipe, purifier = manifest.as_autoencoder()
         low, high = purifier.output_range
-        control = "a control, no autoencoder: " if recipe.is_baseline else ""
-        return f"{control}mean squared error {purifier.test_mse:.4f} on test images, output in [{low:.3g}, {high:.3g}]"
+        baseline = "a baseline, no autoencoder: " if recipe.is_baseline else ""
+        return f"{baseline}mean squared error {purifier.test_mse:.4f} on test images, output in [{low:.3g}, {high:.3g}]"
     clf, classifier = manifest.as_classifier()
     low, high = classifier.test_accuracy_interval
     behind = f"behind {clf.autoencoder}, its weights from {clf.origin}: " if clf.origin else ""

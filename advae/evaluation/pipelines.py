@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from advae.errors import CorruptError
 from advae.models.autoencoders import AUTOENCODERS
-from advae.models.classifier_contract import Logits
-from advae.models.classifiers import CLASSIFIERS
-from advae.models.contracts import Purifier
+from advae.models.classifiers import CLASSIFIERS, restore_classifier
+from advae.models.contracts import Classifier, Purifier
 from advae.models.layers import Weights, require_weights
 from advae.models.purifiers import restore_purifier
 from advae.records import AutoencoderRecipe, ClassifierRecipe, Manifest, RunRecipe, entry_id
@@ -61,11 +60,10 @@ def load_purifier(registry: Registry, manifest: Manifest, precision: str = FLOAT
     return restore_purifier(recipe, read_weights(registry, manifest, recipe), precision)
 
 
-def load_logits(registry: Registry, manifest: Manifest, precision: str = FLOAT32) -> Logits:
+def load_classifier(registry: Registry, manifest: Manifest, precision: str = FLOAT32) -> Classifier:
     """Return the bare classifier of a ``clf`` entry, without its purifier. Raises CorruptError likewise."""
     recipe, _ = manifest.as_classifier()
-    arrays = read_weights(registry, manifest, recipe)
-    return CLASSIFIERS[recipe.model].restore(recipe, arrays, precision)
+    return restore_classifier(recipe, read_weights(registry, manifest, recipe), precision)
 
 
 def find_purifier(registry: Registry, classifier: Manifest) -> Manifest | None:
@@ -98,14 +96,15 @@ def load_pipeline(
     found = find_purifier(registry, classifier)
     purify = load_purifier(registry, found, precision) if found else None
     behind = load_pipeline(registry, _open_same(surrogate, classifier), precision=precision) if surrogate else None
+    loaded = load_classifier(registry, classifier, precision)
     return Pipeline(
-        classify=load_logits(registry, classifier, precision),
+        classify=loaded.logits,
         purify=purify,
         differentiable=purify is None or purify.differentiable,
         clips=purify is not None and purify.clips,
         samples=purify is not None and purify.samples,
-        twin=load_logits(registry, _open_same(twin, classifier), precision) if twin else None,
+        twin=load_classifier(registry, _open_same(twin, classifier), precision) if twin else None,
         surrogate=behind.differentiate if behind else None,
         unit_range=found is None or found.as_autoencoder()[1].unit_range,
-        linear=CLASSIFIERS[classifier.as_classifier()[0].model].linear,
+        linear=loaded.linear,
     )

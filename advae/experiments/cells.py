@@ -95,7 +95,7 @@ def _list_grid_cells(grid: CellGrid) -> dict[str, ExperimentCell]:
         known = _describe_trained(grid, protected) if protected else None
         with _locate(f"autoencoders.{name}"):
             id_ = entry_id(known) if known else None
-            grid.purifiers[name] = purifiers.make_recipe(_parse_own_options(wanted), grid.dataset, id_)
+            grid.purifiers[name] = purifiers.make_autoencoder_recipe(_parse_own_options(wanted), grid.dataset, id_)
         if known:
             grid.protected[entry_id(known)] = known
         _add_autoencoder(grid, grid.purifiers[name])
@@ -126,7 +126,7 @@ def _describe_trained(grid: CellGrid, name: str) -> ClassifierRecipe:
         request = grid.experiment.request_classifier(name, grid.seed)
         if not isinstance(request, ClassifierRequest):
             raise UsageError("it is not trained by itself")
-        return classifiers.make_recipe(request, grid.dataset, None)
+        return classifiers.make_classifier_recipe(request, grid.dataset, None)
 
 
 def _describe_classifier(
@@ -135,7 +135,7 @@ def _describe_classifier(
     """Return the recipe of a classifier behind a purifier, and, by id, of the one that it is taken from."""
     parent = entry_id(purifier) if purifier else None
     if isinstance(request, ClassifierRequest):
-        return classifiers.make_recipe(request, grid.dataset, parent), {}
+        return classifiers.make_classifier_recipe(request, grid.dataset, parent), {}
     if purifier is None or parent is None:
         raise UsageError(f"it stands behind an autoencoder, and cannot be attacked behind {NONE!r}")
     if request.source is None:

@@ -1,4 +1,4 @@
-"""The kinds of autoencoder that are networks: what a row says of one, how it is trained and brought back."""
+"""The rows of AUTOENCODERS that the plain training loop trains: their network, loss and restored purifier."""
 
 from __future__ import annotations
 
@@ -7,12 +7,21 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from advae.batching import Tensor
-from advae.errors import CorruptError, UsageError, printable, unknown
+from advae.errors import CorruptError, UsageError
 from advae.models import layers
-from advae.models.contracts import Choices, Lesson, Option, Options, Purifier, fill_in_options, require_options
+from advae.models.contracts import Purifier
 from advae.models.fitting import train
 from advae.models.layers import Weights
-from advae.models.reconstruction import LOSSES
+from advae.models.model_kinds import (
+    Choices,
+    Option,
+    OwnOptions,
+    TrainingData,
+    fill_in_options,
+    refuse_impossible,
+    require_own_options,
+)
+from advae.models.reconstruction import RECONSTRUCTION_LOSSES, choose_loss
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays
@@ -22,90 +31,89 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Autoencoder:
-    """A built autoencoder: its networks, its training loss and its raw reconstruction."""
+    """A built autoencoder."""
 
     networks: tuple[Any, ...]
+    """Encoder and decoder, keras.Sequential."""
     loss: Callable[[Tensor, Tensor, Tensor], Tensor]
+    """(x, weights, seed) -> training loss of a batch, a scalar."""
     reconstruct: Purifier
+    """The purifier before rescaling."""
 
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a kind takes where the user names nothing: code size, activations, reconstruction loss, rescaling."""
+    """The defaults of a kind that depend on the image or on its options."""
 
     code: int
+    """Numbers in the code."""
     activations: Activations
+    """Of hidden layer, code, hidden layer and output."""
     loss: str
+    """Name of the reconstruction loss."""
     rescale: Rescale
+    """How the output is scaled."""
 
 
 @dataclass(frozen=True)
 class NetworkKind:
-    """A row of AUTOENCODERS that is trained by the compiled loop.
-
-    defaults: (side, options) -> Defaults; options: what only this kind has, with defaults; check: (options, those
-    that were given, activations) -> None, raises UsageError for what cannot be; numbers_per_code: as for
-    ``list_sizes``.
-    """
+    """A row of AUTOENCODERS that is trained without a classifier."""
 
     summary: str
     build: Callable[[AutoencoderRecipe], Autoencoder]
-    defaults: Callable[[int, Options], Defaults]
+    """Recipe -> the untrained autoencoder."""
+    defaults: Callable[[int, OwnOptions], Defaults]
+    """(side of an image, options) -> defaults."""
     options: Mapping[str, Option] = field(default_factory=dict)
-    check: Callable[[Options, Options, Activations], None] = lambda options, given, activations: None
+    """The options that only this kind has, by name."""
+    check: Callable[[OwnOptions, OwnOptions, Activations], None] = lambda options, given, activations: None
+    """(options, those that were given, activations); raises UsageError for an impossible value."""
     numbers_per_code: int = 1
+    """Outputs of the encoder for each number of the code: 2 for mean and variance."""
     adversarial = False
     recipe_rev = 1
 
     def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
-        """Return the request with every default filled in. Raises UsageError for what does not exist or fit."""
+        """Return the request with every default filled in. Raises UsageError for an unknown or impossible value."""
         options = fill_in_options(self.options, request.options)
         defaults = self.defaults(dataset.ref.side, options)
-        loss = request.loss or defaults.loss
-        if loss not in LOSSES:
-            raise UsageError(unknown("loss", loss, LOSSES))
+        loss = choose_loss(request.loss, defaults.loss)
         network = layers.fill_in(request.network, dataset, code=defaults.code, activations=defaults.activations)
         self.check(options, request.options, network.activations)
-        _check_output(network.activations[-1], loss)
+        _check_loss_fits(loss, network.activations[-1])
         return Choices(network, loss, request.rescale or defaults.rescale, options)
 
-    def fit(self, recipe: AutoencoderRecipe, lesson: Lesson) -> tuple[Arrays, History | None]:
+    def fit(self, recipe: AutoencoderRecipe, data: TrainingData) -> tuple[Arrays, History | None]:
         """Return the trained weights and the loss history. Raises DivergedError."""
         built = self.build(recipe)
         history = train(
             lambda batch, weights, moment: built.loss(batch[0], weights, moment.seed),
             built.networks,
-            (lesson.x,),
-            lesson.y,
+            (data.x,),
+            data.y,
             options=require_network(recipe),
             seed=recipe.seed,
-            on_epoch=lesson.on_epoch,
+            on_epoch=data.on_epoch,
         )
         return layers.collect_weights(built.networks), history
 
     def weights(self, recipe: AutoencoderRecipe) -> Weights:
-        """Return the arrays that are stored. Raises CorruptError for a recipe that is not ours."""
-        self._refuse_unknown(recipe)
+        """Return the stored arrays, by name. Raises CorruptError for a recipe that ``choose`` cannot have made."""
+        network = require_network(recipe)
+        layers.refuse_unknown_activations(network.activations)
+        require_loss(recipe)
+        require_own_options(recipe, self.options)
+        with refuse_impossible():
+            self.check(recipe.options, {}, network.activations)
         return layers.name_weights(*map(layers.dense_shapes, list_sizes(recipe, self.numbers_per_code)))
 
     def restore(self, recipe: AutoencoderRecipe, arrays: Arrays, precision: str) -> Purifier:
-        """Return the purifier, rescaling included. Raises CorruptError for a recipe or weights that are not ours."""
+        """Return the purifier, rescaling included. Raises CorruptError for an impossible recipe or other weights."""
         layers.require_weights(self.weights(recipe), arrays)
         built = self.build(recipe)
         layers.put_weights(built.networks, arrays)
         layers.set_precision(built.networks, precision)
         return built.reconstruct if recipe.rescale == "none" else _rescale(built.reconstruct)
-
-    def _refuse_unknown(self, recipe: AutoencoderRecipe) -> None:
-        """Raise CorruptError for a recipe that ``choose`` cannot have made: somebody else's, or a newer one."""
-        network = require_network(recipe)
-        layers.refuse_unknown_activations(network.activations)
-        require_loss(recipe)
-        require_options(recipe, self.options)
-        try:
-            self.check(recipe.options, {}, network.activations)
-        except UsageError as error:
-            raise CorruptError(f"the recipe cannot be: {printable(str(error))}") from None
 
 
 def require_network(recipe: AutoencoderRecipe) -> NetworkOptions:
@@ -118,21 +126,21 @@ def require_network(recipe: AutoencoderRecipe) -> NetworkOptions:
 def list_sizes(recipe: AutoencoderRecipe, numbers_per_code: int = 1) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the sizes d, hidden, code of the encoder and code, hidden, d of the decoder.
 
-    numbers_per_code: how many outputs of the encoder describe one number of the code, 2 for mean and variance.
+    numbers_per_code: outputs of the encoder for each number of the code, 2 for mean and variance.
     """
     shape, pixels = require_network(recipe), recipe.dataset.side**2
     return (pixels, shape.hidden, numbers_per_code * shape.code), (shape.code, shape.hidden, pixels)
 
 
 def require_loss(recipe: AutoencoderRecipe) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return a recipe's reconstruction loss. Raises CorruptError where it names none of ours."""
-    if recipe.loss not in LOSSES:
+    """Return a recipe's reconstruction loss. Raises CorruptError where the table has none of that name."""
+    if recipe.loss not in RECONSTRUCTION_LOSSES:
         raise CorruptError(f"the recipe names a loss that this advae does not know: {recipe.loss!r}")
-    return LOSSES[recipe.loss]
+    return RECONSTRUCTION_LOSSES[recipe.loss]
 
 
-def _check_output(output: str, loss: str) -> None:
-    """Raise UsageError where a loss speaks of numbers that the output layer does not make."""
+def _check_loss_fits(loss: str, output: str) -> None:
+    """Raise UsageError where a loss is not defined on all values that the output layer can have."""
     made_by = {
         "categorical-crossentropy": ("relu", "sigmoid", "softplus", "exponential"),
         "binary-crossentropy": ("sigmoid",),
@@ -150,7 +158,7 @@ def rescale_to_intensity(x: Tensor, reconstruction: Tensor) -> Tensor:
 
 
 def _rescale(raw: Purifier) -> Purifier:
-    """Return a purifier whose output is rescaled, with and without a draw."""
+    """Return a purifier whose output is rescaled, random or not."""
     sample = raw.sample
     return replace(
         raw,

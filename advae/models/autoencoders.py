@@ -1,4 +1,4 @@
-"""The kinds of autoencoder: each builder, and its row in the table AUTOENCODERS, which the controls share.
+"""The table AUTOENCODERS: the builder of each kind and its row; the baselines have rows in it too.
 
 Sivaslioglu, Catak, Sahinbas: layers and activations as in section 4, kinds as in sections 5.3 to 5.5.
 """
@@ -6,6 +6,7 @@ Sivaslioglu, Catak, Sahinbas: layers and activations as in section 4, kinds as i
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from advae.batching import Tensor
@@ -20,8 +21,8 @@ from advae.models.autoencoder_networks import (
     require_network,
 )
 from advae.models.baselines import BASELINES
-from advae.models.contracts import AutoencoderKind, Option, Options, Purifier
-from advae.models.corruptions import NOISES
+from advae.models.contracts import Purifier
+from advae.models.model_kinds import AutoencoderKind, Option, OwnOptions
 from advae.models.reconstruction import gaussian_kl, kl_sparsity, weighted_mean
 from advae.models.robust import RobustKind
 
@@ -35,7 +36,7 @@ def _coder(recipe: AutoencoderRecipe, *, numbers_per_code: int = 1) -> tuple[Any
     """Return the untrained encoder d-hidden-code and decoder code-hidden-d."""
     first, code, second, output = require_network(recipe).activations
     encoder, decoder = list_sizes(recipe, numbers_per_code)
-    # The two halves draw from different streams of the one seed.
+    # Encoder and decoder need different seeds, both from the recipe's.
     return (
         layers.dense_stack(encoder, (first, code), seed=2 * recipe.seed),
         layers.dense_stack(decoder, (second, output), seed=2 * recipe.seed + 1),
@@ -61,7 +62,7 @@ def build_vanilla(recipe: AutoencoderRecipe) -> Autoencoder:
 
 
 def build_sparse(recipe: AutoencoderRecipe) -> Autoencoder:
-    """Return an autoencoder whose code is pressed to be mostly off, by KL on its mean or by L1 on its size."""
+    """Return an autoencoder with a sparse code: a KL penalty on its mean activation, or an L1 penalty."""
     import tensorflow as tf
 
     encoder, decoder = _coder(recipe)
@@ -77,11 +78,11 @@ def build_sparse(recipe: AutoencoderRecipe) -> Autoencoder:
     return Autoencoder((encoder, decoder), loss, _reconstruct(encoder, decoder))
 
 
-def _check_sparse(options: Options, given: Options, activations: Activations) -> None:
+def _check_sparse(options: OwnOptions, given: OwnOptions, activations: Activations) -> None:
     if options["penalty"] not in ("kl", "l1"):
         raise UsageError(unknown("penalty", str(options["penalty"]), ("kl", "l1")))
     if options["penalty"] == "l1" and "rho" in given:
-        raise UsageError("--rho does not fit --penalty l1; it is the mean activation that kl aims at")
+        raise UsageError("--rho does not fit --penalty l1; it is the target mean activation of kl")
     if options["penalty"] == "kl" and activations[1] != "sigmoid":
         raise UsageError(f"--penalty kl needs a code in (0, 1), a sigmoid, not {activations[1]}; l1 takes any")
     if not 0 < float(options["rho"]) < 1:
@@ -93,8 +94,38 @@ def _check_sparse(options: Options, given: Options, activations: Activations) ->
 # ---------------------------------------------------------------- denoising
 
 
+def add_gaussian_noise(x: Tensor, level: float, seed: Tensor) -> Tensor:
+    """Return x plus noise of standard deviation ``level``, clipped to [0, 1]."""
+    import tensorflow as tf
+
+    return tf.clip_by_value(x + level * tf.random.stateless_normal(tf.shape(x), seed), 0.0, 1.0)
+
+
+def mask_pixels(x: Tensor, level: float, seed: Tensor) -> Tensor:
+    """Return x with a share ``level`` of the pixels set to 0."""
+    import tensorflow as tf
+
+    return tf.where(tf.random.stateless_uniform(tf.shape(x), seed) < level, 0.0, x)
+
+
+def add_salt_and_pepper(x: Tensor, level: float, seed: Tensor) -> Tensor:
+    """Return x with a share ``level`` of the pixels set to 0 or 1, half each."""
+    import tensorflow as tf
+
+    u = tf.random.stateless_uniform(tf.shape(x), seed)
+    return tf.where(u < level / 2, 0.0, tf.where(u < level, 1.0, x))
+
+
+NOISES: dict[str, Callable[[Tensor, float, Tensor], Tensor]] = {
+    "gaussian": add_gaussian_noise,
+    "masking": mask_pixels,
+    "salt-and-pepper": add_salt_and_pepper,
+}
+"""What corrupts the input of a denoising autoencoder: (x, level, seed) -> corrupted x."""
+
+
 def build_denoising(recipe: AutoencoderRecipe) -> Autoencoder:
-    """Return an autoencoder that reconstructs x from a corrupted x; it purifies without adding noise."""
+    """Return an autoencoder that is trained to reconstruct x from a corrupted x; it purifies x as it is."""
     encoder, decoder = _coder(recipe)
     distance, corrupt = require_loss(recipe), NOISES[str(recipe.options["noise"])]
     level = float(recipe.options["noise_level"])
@@ -105,7 +136,7 @@ def build_denoising(recipe: AutoencoderRecipe) -> Autoencoder:
     return Autoencoder((encoder, decoder), loss, _reconstruct(encoder, decoder))
 
 
-def _check_denoising(options: Options, given: Options, activations: Activations) -> None:
+def _check_denoising(options: OwnOptions, given: OwnOptions, activations: Activations) -> None:
     if options["noise"] not in NOISES:
         raise UsageError(unknown("noise", str(options["noise"]), NOISES))
     if not 0 <= float(options["noise_level"]) <= 1:
@@ -119,7 +150,7 @@ MOMENTS = 2
 
 
 def build_variational(recipe: AutoencoderRecipe) -> Autoencoder:
-    """Return the variational autoencoder with a Gaussian code; ``sample`` purifies with a draw, else with the mean."""
+    """Return the variational autoencoder: a Gaussian code, of which the purifier takes the mean or a random sample."""
     import tensorflow as tf
     from keras import ops
 
@@ -144,12 +175,12 @@ def build_variational(recipe: AutoencoderRecipe) -> Autoencoder:
     def find_mean(x: Tensor) -> Tensor:
         return encode(x)[0]
 
-    draws = sample if recipe.options["sample"] else None
-    purifier = Purifier(lambda x: decoder(find_mean(x)), draws, encode=find_mean, decode=decoder)
+    random = sample if recipe.options["sample"] else None
+    purifier = Purifier(lambda x: decoder(find_mean(x)), random, encode=find_mean, decode=decoder)
     return Autoencoder((encoder, decoder), loss, purifier)
 
 
-def _check_variational(options: Options, given: Options, activations: Activations) -> None:
+def _check_variational(options: OwnOptions, given: OwnOptions, activations: Activations) -> None:
     if not 0 <= float(options["kl_weight"]) < math.inf:
         raise UsageError(f"bad --kl-weight {options['kl_weight']}: 0 or more")
 
@@ -157,31 +188,31 @@ def _check_variational(options: Options, given: Options, activations: Activation
 # ---------------------------------------------------------------- the table
 
 
-def _paper_defaults(side: int, options: Options) -> Defaults:
+def _paper_defaults(side: int, options: OwnOptions) -> Defaults:
     return Defaults(side, layers.PAPER_ACTIVATIONS, "categorical-crossentropy", "intensity")
 
 
-def _sparse_defaults(side: int, options: Options) -> Defaults:
-    """KL speaks of a mean activation in (0, 1), so its code is a sigmoid; L1 presses a ReLU code to zero."""
+def _sparse_defaults(side: int, options: OwnOptions) -> Defaults:
+    """Return a sigmoid code for KL, which needs a mean activation in (0, 1), and a ReLU code for L1."""
     code = "sigmoid" if options["penalty"] == "kl" else "relu"
     return Defaults(side, ("relu", code, "exponential", "softplus"), "categorical-crossentropy", "intensity")
 
 
-def _variational_defaults(side: int, options: Options) -> Defaults:
-    """A latent plane, as in the paper's section 5.5; the sigmoid output is in [0, 1] as it stands."""
+def _variational_defaults(side: int, options: OwnOptions) -> Defaults:
+    """Return a code of 2 numbers, as in the paper's section 5.5; a sigmoid output needs no rescaling."""
     return Defaults(2, ("relu", "linear", "relu", "sigmoid"), "binary-crossentropy", "none")
 
 
 AUTOENCODERS: dict[str, AutoencoderKind] = {
     "vanilla": NetworkKind("reconstructs x from x through a narrow code", build_vanilla, _paper_defaults),
     "sparse": NetworkKind(
-        "a code that is mostly off, by KL to a mean activation or by L1",
+        "a sparse code, by a KL or an L1 penalty",
         build_sparse,
         _sparse_defaults,
         {
-            "penalty": Option("kl", "What presses the code: kl, on a sigmoid code, or l1, on a ReLU code"),
-            "rho": Option(0.05, "Mean activation of a unit that kl aims at"),
-            "sparsity_weight": Option(0.5, "Weight of the penalty against the reconstruction loss"),
+            "penalty": Option("kl", "Penalty on the code: kl, on a sigmoid code, or l1, on a ReLU code"),
+            "rho": Option(0.05, "Target mean activation of the kl penalty"),
+            "sparsity_weight": Option(0.5, "Weight of the penalty; the reconstruction loss has weight 1"),
         },
         _check_sparse,
     ),
@@ -190,18 +221,18 @@ AUTOENCODERS: dict[str, AutoencoderKind] = {
         build_denoising,
         _paper_defaults,
         {
-            "noise": Option("gaussian", f"What corrupts the input: {', '.join(NOISES)}"),
-            "noise_level": Option(0.3, "Standard deviation, or share of pixels"),
+            "noise": Option("gaussian", f"Noise on the input while training: {', '.join(NOISES)}"),
+            "noise_level": Option(0.3, "Level of that noise: a standard deviation, or a share of the pixels"),
         },
         _check_denoising,
     ),
     "variational": NetworkKind(
-        "a Gaussian code, purifies with its mean or a draw",
+        "a Gaussian code; purifies with its mean or a random sample",
         build_variational,
         _variational_defaults,
         {
-            "kl_weight": Option(1.0, "Weight of the code's KL to N(0, I)"),
-            "sample": Option(False, "Purify with a draw of the code instead of its mean"),
+            "kl_weight": Option(1.0, "Weight of the KL divergence of the code from N(0, I)"),
+            "sample": Option(False, "Purify with a random sample of the code instead of its mean"),
         },
         _check_variational,
         numbers_per_code=MOMENTS,

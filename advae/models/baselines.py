@@ -1,6 +1,7 @@
-"""Controls: purifiers that are no autoencoders, with which an autoencoder has to be compared. And the table BASELINES.
+"""The table BASELINES: purifiers that are no autoencoders, to compare autoencoders with.
 
-What an attack loses to a blur, to fewer dimensions or to two grey values, it does not lose to what was learnt.
+If a blur, a projection or a threshold raises the robust accuracy as much, an autoencoder has learnt nothing that
+protects.
 """
 
 from __future__ import annotations
@@ -10,10 +11,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from advae.batching import Tensor
-from advae.errors import CorruptError, UsageError, printable
+from advae.errors import CorruptError, UsageError
 from advae.models import layers
-from advae.models.contracts import Choices, Lesson, Option, Options, Purifier, fill_in_options, require_options
+from advae.models.contracts import Purifier
 from advae.models.layers import Weight, Weights
+from advae.models.model_kinds import (
+    Choices,
+    Option,
+    OwnOptions,
+    TrainingData,
+    fill_in_options,
+    refuse_impossible,
+    require_own_options,
+)
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays
@@ -21,81 +31,76 @@ if TYPE_CHECKING:
     from advae.requests import AutoencoderRequest
 
 ULP = 2.0**-24
-"""The most by which float32 rounds one operation, as a share of its result."""
+"""Largest relative rounding error of one float32 operation."""
 
 
 @dataclass(frozen=True)
 class BaselineKind:
-    """A row of AUTOENCODERS that has no network: nothing is trained, its output is in [0, 1] as it stands.
-
-    compute: (recipe, x) -> its arrays, float32; shapes: recipe -> their shapes by name; build: (recipe, arrays) ->
-    Purifier; check: (options, side) -> None, raises UsageError for what cannot be; options: what only this kind has,
-    with defaults; has_code: whether ``--code-size`` is for it, which its recipe has among the options.
-    """
+    """A row of BASELINES: no network, nothing is trained, and the output is in [0, 1] without rescaling."""
 
     summary: str
     compute: Callable[[AutoencoderRecipe, FloatArray], Arrays]
+    """(recipe, training images) -> the arrays that are stored, float32."""
     shapes: Callable[[AutoencoderRecipe], dict[str, tuple[int, ...]]]
+    """Recipe -> the shapes of those arrays, by name."""
     build: Callable[[AutoencoderRecipe, Arrays], Purifier]
-    check: Callable[[Options, int], None]
+    """(recipe, arrays) -> the purifier."""
+    check: Callable[[OwnOptions, int], None]
+    """(options, side of an image); raises UsageError for an impossible value."""
     options: Mapping[str, Option] = field(default_factory=dict)
+    """The options that only this kind has, by name."""
     has_code: bool = False
+    """Whether the kind takes ``--code-size``, which is then one of the recipe's options."""
     adversarial = False
     recipe_rev = 1
 
     def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
-        """Return the options, the defaults where none is given. Raises UsageError for what cannot be or fit."""
-        _refuse_what_networks_have(request, has_code=self.has_code)
+        """Return the options, the defaults where none is given. Raises UsageError for an impossible value."""
+        _refuse_network_options(request, has_code=self.has_code)
         options = fill_in_options(self.options, request.options)
         if self.has_code:
             options[CODE] = _choose_code_size(request.network.code, dataset)
         self.check(options, dataset.ref.side)
         return Choices(network=None, loss=None, rescale="none", options=options)
 
-    def fit(self, recipe: AutoencoderRecipe, lesson: Lesson) -> tuple[Arrays, None]:
+    def fit(self, recipe: AutoencoderRecipe, data: TrainingData) -> tuple[Arrays, None]:
         """Return the arrays; there are no epochs, so there is no history."""
-        return self.compute(recipe, lesson.x), None
+        return self.compute(recipe, data.x), None
 
     def weights(self, recipe: AutoencoderRecipe) -> Weights:
-        """Return the arrays that are stored. Raises CorruptError for a recipe that is not ours."""
-        self._refuse_unknown(recipe)
+        """Return the stored arrays, by name. Raises CorruptError for a recipe that ``choose`` cannot have made."""
+        if (recipe.network, recipe.loss, recipe.rescale) != (None, None, "none"):
+            raise CorruptError(f"the recipe of a baseline, {recipe.type}, has a network, a loss or rescaling")
+        require_own_options(recipe, self.options, **({CODE: int} if self.has_code else {}))
+        with refuse_impossible():
+            self.check(recipe.options, recipe.dataset.side)
         return {name: Weight(shape) for name, shape in self.shapes(recipe).items()}
 
     def restore(self, recipe: AutoencoderRecipe, arrays: Arrays, precision: str) -> Purifier:
-        """Return the purifier, in float32 whatever the precision: no control has wide layers.
+        """Return the purifier, in float32 whatever the precision: no baseline has wide layers.
 
-        Raises CorruptError for a recipe or arrays that are not ours.
+        Raises CorruptError for an impossible recipe or other arrays.
         """
         layers.require_weights(self.weights(recipe), arrays)
         return self.build(recipe, arrays)
 
-    def _refuse_unknown(self, recipe: AutoencoderRecipe) -> None:
-        """Raise CorruptError for a recipe that ``choose`` cannot have made."""
-        if (recipe.network, recipe.loss, recipe.rescale) != (None, None, "none"):
-            raise CorruptError(f"the recipe of a control, {recipe.type}, has a network, a loss or rescaling")
-        require_options(recipe, self.options, **({CODE: int} if self.has_code else {}))
-        try:
-            self.check(recipe.options, recipe.dataset.side)
-        except UsageError as error:
-            raise CorruptError(f"the recipe cannot be: {printable(str(error))}") from None
-
 
 CODE = "code_size"
-"""In the options of a control that has a code; of a network it stands among the sizes of layers."""
+"""Name of the code's size among the options of a baseline; a network's recipe has it among the sizes of layers."""
 
 
-def _refuse_what_networks_have(request: AutoencoderRequest, *, has_code: bool) -> None:
-    """Raise UsageError for an option of training, of a network or of its output."""
+def _refuse_network_options(request: AutoencoderRequest, *, has_code: bool) -> None:
+    """Raise UsageError for an option of a network, of its training or of its output."""
     given = [name for name in request.network.model_fields_set if getattr(request.network, name) is not None]
     names = {"hidden": "hidden-size", "code": "code-size"}
     refused = {names.get(name, name.replace("_", "-")) for name in given if not (has_code and name == "code")}
     if request.loss is not None:
         refused.add("loss")
     if refused:
-        raise UsageError(f"--{min(refused)} does not fit --type {request.type}, a control: it has no network")
+        raise UsageError(f"--{min(refused)} does not fit --type {request.type}, a baseline: it has no network")
     if request.rescale not in (None, "none"):
         raise UsageError(
-            f"--rescale {request.rescale} does not fit --type {request.type}, a control: its output is in [0, 1]"
+            f"--rescale {request.rescale} does not fit --type {request.type}, a baseline: its output is in [0, 1]"
         )
 
 
@@ -119,7 +124,7 @@ def blur_matrix(side: int, sigma: float) -> FloatArray:
 
 
 def compute_blur(recipe: AutoencoderRecipe, x: FloatArray) -> Arrays:
-    """Return the matrix of the blur, which looks at no image."""
+    """Return the matrix of the blur; it does not depend on the images."""
     return {"kernel": blur_matrix(recipe.dataset.side, float(recipe.options["sigma"]))}
 
 
@@ -138,7 +143,7 @@ def build_blur(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
     return Purifier(blur)
 
 
-def _check_blur(options: Options, side: int) -> None:
+def _check_blur(options: OwnOptions, side: int) -> None:
     if not 0 < float(options["sigma"]) <= side:
         raise UsageError(f"bad --sigma {options['sigma']}: above 0, at most {side}, the side of an image")
 
@@ -185,7 +190,7 @@ def _choose_code_size(given: int | None, dataset: Dataset) -> int:
     return size
 
 
-def _check_pca(options: Options, side: int) -> None:
+def _check_pca(options: OwnOptions, side: int) -> None:
     size = options[CODE]
     if not (type(size) is int and 1 <= size <= side * side):
         raise UsageError(f"bad --code-size {size}: at most {side * side} components for images of {side} x {side}")
@@ -202,7 +207,7 @@ def build_binary(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
     return Purifier(lambda x: ops.relu(ops.sign(x - threshold)), differentiable=False)
 
 
-def _check_binary(options: Options, side: int) -> None:
+def _check_binary(options: OwnOptions, side: int) -> None:
     from advae.requests import suggest_scale
 
     if not 0 < float(options["threshold"]) < 1:
@@ -215,7 +220,7 @@ def _check_binary(options: Options, side: int) -> None:
 
 BASELINES: dict[str, BaselineKind] = {
     "blur": BaselineKind(
-        "a control, no autoencoder: Gaussian blur",
+        "a baseline, no autoencoder: Gaussian blur",
         compute_blur,
         lambda recipe: {"kernel": (recipe.dataset.side,) * 2},
         build_blur,
@@ -223,7 +228,7 @@ BASELINES: dict[str, BaselineKind] = {
         {"sigma": Option(1.0, "Width of the Gaussian in pixels")},
     ),
     "pca": BaselineKind(
-        "a control, no autoencoder: projection on --code-size principal components",
+        "a baseline, no autoencoder: projection on --code-size principal components",
         compute_pca,
         lambda recipe: {
             "mean": (recipe.dataset.side**2,),
@@ -234,7 +239,7 @@ BASELINES: dict[str, BaselineKind] = {
         has_code=True,
     ),
     "binary": BaselineKind(
-        "a control, no autoencoder: black or white; not differentiable",
+        "a baseline, no autoencoder: black or white; not differentiable",
         lambda recipe, x: {},
         lambda recipe: {},
         build_binary,

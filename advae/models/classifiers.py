@@ -1,94 +1,101 @@
-"""The classifiers that are defended, and the table CLASSIFIERS."""
+"""The table CLASSIFIERS: from a request to a recipe, to a classifier that can be attacked."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from advae.errors import UsageError, unknown
-from advae.models import logistic, paper_network, perceptron
-from advae.models.classifier_contract import ClassifierKind, Fitted, Logits
-from advae.models.fitting import needs_each_class
-from advae.models.logistic import rebuild_regression
-from advae.models.perceptron import build_head, describe_head
+from advae.models.contracts import Classifier
+from advae.models.dense_classifiers import (
+    DenseKind,
+    build_head,
+    describe_head,
+    describe_paper_network,
+    describe_perceptron,
+    fill_in_paper_network,
+    fill_in_perceptron,
+)
+from advae.models.held_out import needs_each_class
+from advae.models.logistic import LogisticKind
+from advae.models.model_kinds import ClassifierKind, FittedClassifier
+from advae.settings import FLOAT32
 
 if TYPE_CHECKING:
+    from advae.models.layers import Arrays
     from advae.records import ClassifierRecipe, Dataset
     from advae.requests import ClassifierRequest
 
 __all__ = [
     "CLASSIFIERS",
-    "RECIPE_REV",
+    "CLASSIFIER_RECIPE_REV",
+    "Classifier",
     "ClassifierKind",
-    "Fitted",
-    "Logits",
+    "FittedClassifier",
     "build_head",
     "describe_head",
-    "make_recipe",
+    "make_classifier_recipe",
     "put_behind",
-    "rebuild_regression",
     "require_undefended",
+    "restore_classifier",
 ]
 
-RECIPE_REV = 1
+CLASSIFIER_RECIPE_REV = 1
 """Raised when the same recipe would give another classifier than before."""
 
 CLASSIFIERS: dict[str, ClassifierKind] = {
-    "lr": ClassifierKind(
-        "multinomial logistic regression (scikit-learn)",
-        logistic.fill_in_logistic,
-        logistic.fit_logistic,
-        logistic.list_coefficients,
-        logistic.restore_logistic,
-        linear=True,
-    ),
-    "nn": ClassifierKind(
-        "the paper's five-layer network",
-        paper_network.fill_in_network,
-        paper_network.fit_network,
-        paper_network.list_weights,
-        paper_network.restore_network,
-    ),
-    "mlp": ClassifierKind(
+    "lr": LogisticKind(),
+    "nn": DenseKind("the paper's five-layer network", fill_in_paper_network, describe_paper_network),
+    "mlp": DenseKind(
         "two hidden layers, the head that a robust autoencoder is trained with",
-        perceptron.fill_in_perceptron,
-        perceptron.fit_perceptron,
-        perceptron.list_weights,
-        perceptron.restore_perceptron,
+        fill_in_perceptron,
+        describe_perceptron,
     ),
 }
 
 
-def make_recipe(request: ClassifierRequest, dataset: Dataset, autoencoder: str | None) -> ClassifierRecipe:
-    """Return the request with every default filled in. Raises UsageError for what does not exist or does not fit."""
-    from advae.records import ClassifierRecipe, LogisticOptions
+def make_classifier_recipe(request: ClassifierRequest, dataset: Dataset, autoencoder: str | None) -> ClassifierRecipe:
+    """Return the request with every default filled in. autoencoder: id of its purifier, None for undefended.
+
+    Raises UsageError for an unknown kind and for an option that does not fit it.
+    """
+    from advae.records import ClassifierRecipe
 
     if request.model not in CLASSIFIERS:
         raise UsageError(unknown("classifier", request.model, CLASSIFIERS))
-    options = CLASSIFIERS[request.model].options(request, dataset)
+    kind = CLASSIFIERS[request.model]
     return ClassifierRecipe(
         model=request.model,
         dataset=dataset.ref,
         autoencoder=autoencoder,
-        options=options,
+        options=kind.choose(request, dataset),
         seed=request.seed,
-        recipe_rev=RECIPE_REV,
-        # scikit-learn holds nothing out.
-        each_class=None if isinstance(options, LogisticOptions) else needs_each_class(dataset.y_train, request.seed),
+        recipe_rev=CLASSIFIER_RECIPE_REV,
+        each_class=needs_each_class(dataset.y_train, request.seed) if kind.holds_out else None,
     )
 
 
+def restore_classifier(recipe: ClassifierRecipe, arrays: Arrays, precision: str = FLOAT32) -> Classifier:
+    """Return the classifier that a recipe and its arrays describe, without its purifier.
+
+    precision: of its wide matrix products. Raises CorruptError where the arrays do not fit the recipe.
+    """
+    kind = CLASSIFIERS[recipe.model]
+    logits = kind.restore(recipe, arrays, precision)
+    return Classifier(logits, classes=len(recipe.dataset.classes), linear=kind.linear)
+
+
 def require_undefended(classifier: ClassifierRecipe) -> None:
-    """Raise UsageError for a classifier that stands behind an autoencoder: it knows no images but that one's."""
+    """Raise UsageError for a classifier behind an autoencoder: it was trained on that autoencoder's output."""
     from advae.records import entry_id
 
     if classifier.autoencoder:
         raise UsageError(
-            f"{entry_id(classifier)} stands behind {classifier.autoencoder}; take a classifier without an autoencoder"
+            f"{entry_id(classifier)} is behind {classifier.autoencoder}; take a classifier without an autoencoder"
         )
 
 
 def put_behind(classifier: ClassifierRecipe, autoencoder: str) -> ClassifierRecipe:
-    """Return the recipe of a classifier put behind an autoencoder as it is. Raises UsageError as above."""
+    """Return the recipe of an undefended classifier put behind an autoencoder, not retrained. Raises UsageError."""
     from advae.records import entry_id
 
     require_undefended(classifier)

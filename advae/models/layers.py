@@ -40,20 +40,19 @@ def default_hidden_size(side: int) -> int:
 
 
 def narrow_size(hidden: int) -> int:
-    """Return the width of the layers that stand between wide ones: a quarter, rounded up."""
+    """Return the width of the layers between wide ones: a quarter, rounded up."""
     return -(-hidden // 4)
 
 
 def default_batch_size(n: int) -> int:
-    """Return 256, or for small datasets what gives an epoch about 200 steps: too few, and 35 epochs teach nothing."""
+    """Return 256, for small datasets less: 35 epochs need about 200 steps each to train a network."""
     return min(256, max(16, n // 200))
 
 
-EPOCHS = 35
-"""As many as the paper takes."""
+PAPER_EPOCHS = 35
 
-LEARNING_RATE = 1e-3
-"""Adam's own, and the paper's."""
+PAPER_LEARNING_RATE = 1e-3
+"""Of Adam; also Keras' default."""
 
 
 def fill_in(
@@ -62,8 +61,8 @@ def fill_in(
     *,
     code: int,
     activations: Activations,
-    epochs: int = EPOCHS,
-    learning_rate: float = LEARNING_RATE,
+    epochs: int = PAPER_EPOCHS,
+    learning_rate: float = PAPER_LEARNING_RATE,
 ) -> NetworkOptions:
     """Return a network request with its defaults filled in. Raises UsageError for an unknown activation."""
     from advae.records import NetworkOptions
@@ -81,8 +80,8 @@ def fill_in(
     )
 
 
-def name_seeds(seed: int, count: int) -> list[int]:
-    """Return a seed for each layer of a network, drawn from the network's own, so that nothing global is seeded."""
+def derive_seeds(seed: int, count: int) -> list[int]:
+    """Return a seed for each layer of a network, derived from the network's seed; no global generator is seeded."""
     import numpy as np
 
     # Keras takes seeds below 2 ** 31, and layers of one network must not share one.
@@ -98,31 +97,31 @@ def dense_stack(sizes: Sequence[int], activations: Sequence[str], *, seed: int) 
 
     layers = [
         keras.layers.Dense(size, activation=activation, kernel_initializer=keras.initializers.GlorotUniform(seed=one))
-        for size, activation, one in zip(sizes[1:], activations, name_seeds(seed, len(activations)), strict=True)
+        for size, activation, one in zip(sizes[1:], activations, derive_seeds(seed, len(activations)), strict=True)
     ]
     return keras.Sequential([keras.Input((sizes[0],)), *layers])
 
 
-WIDE = 64
-"""Inputs and outputs of a layer from which on its product is worth a lower precision."""
+WIDE_LAYER = 64
+"""Inputs and outputs from which on a layer is faster in a lower precision."""
 
 
 def set_precision(networks: Sequence[Any], precision: str) -> None:
-    """Let the products of wide layers be taken in ``precision``; weights, other layers and outputs stay float32.
+    """Compute the products of wide layers in ``precision``; weights, other layers and outputs stay float32.
 
-    The logits and whatever feeds an exponential layer come from narrow layers here, and bfloat16 has 8 bits.
+    Logits and the inputs of exponential layers come from narrow layers, which need more than the 8 bits of bfloat16.
     """
     import keras
 
     for network in networks:
         for layer in network.layers:
             kernel = getattr(layer, "kernel", None)
-            if precision == BFLOAT16 and kernel is not None and min(kernel.shape) >= WIDE:
+            if precision == BFLOAT16 and kernel is not None and min(kernel.shape) >= WIDE_LAYER:
                 layer.dtype_policy = keras.DTypePolicy("mixed_bfloat16")
 
 
 def refuse_unknown_activations(names: Iterable[str]) -> None:
-    """Raise CorruptError for activations that no network of ours has."""
+    """Raise CorruptError for an activation that is not in ACTIVATIONS."""
     for name in names:
         if name not in ACTIVATIONS:
             raise CorruptError(f"the recipe names an activation that this advae does not know: {name!r}")
@@ -132,14 +131,15 @@ def refuse_unknown_activations(names: Iterable[str]) -> None:
 
 
 class Weight(NamedTuple):
-    """An array that is stored of a model: its shape, and the dtypes that it may have."""
+    """What a stored array of a model must be."""
 
     shape: tuple[int, ...]
     dtypes: tuple[str, ...] = ("float32",)
+    """The array has one of them."""
 
 
 Weights = dict[str, Weight]
-"""The arrays that are stored of a model, by name, as they follow from its recipe."""
+"""The stored arrays of a model, by name, as they follow from its recipe."""
 
 
 class Claim(Protocol):
@@ -163,9 +163,9 @@ def name_weights(*shapes: Sequence[tuple[int, ...]]) -> Weights:
 
 
 def require_weights(expected: Weights, found: Mapping[str, Claim]) -> None:
-    """Raise CorruptError unless the arrays found are those that a recipe stands for, by name, shape and dtype.
+    """Raise CorruptError unless the arrays found are those of a recipe, by name, shape and dtype.
 
-    Compared before they are read and before anything is built: a recipe of a few bytes can claim gigabytes.
+    To be called before arrays are read and networks built: a recipe of a few bytes can claim gigabytes.
     """
     for name in (*expected, *(name for name in found if name not in expected)):
         wanted, claim = expected.get(name), found.get(name)
@@ -189,6 +189,6 @@ def collect_weights(networks: Sequence[Any]) -> Arrays:
 
 
 def put_weights(networks: Sequence[Any], arrays: Arrays) -> None:
-    """Set the weights that ``collect_weights`` returned, which ``require_weights`` found to fit."""
+    """Set the weights that ``collect_weights`` returned and ``require_weights`` accepted."""
     for n, network in enumerate(networks):
         network.set_weights([arrays[_name(n, w)] for w in range(len(network.weights))])

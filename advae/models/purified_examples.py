@@ -1,4 +1,4 @@
-"""What a report shows of an autoencoder: images beside their purified selves, and a latent plane where there is one."""
+"""What a report shows of a purifier: images before and after it, and the latent plane of a two-number code."""
 
 from __future__ import annotations
 
@@ -11,33 +11,36 @@ if TYPE_CHECKING:
     from advae.models.layers import Arrays
     from advae.records import FloatArray, IntArray
 
-SHOWN = 15
-"""Images beside their purified selves, as many as the paper's Figure 3 has."""
+EXAMPLES = 15
+"""Images that are stored with their purified version, as many as in the paper's Figure 3."""
 
-POINTS = 5_000
-"""Test images whose place on the latent plane is kept."""
+PLANE_POINTS = 5_000
+"""Test images whose code is stored."""
 
-GRID = 15
-"""Images along each side of the grid that is generated from the latent plane."""
+GRID_SIDE = 15
+"""Images along each side of the grid that is decoded from the latent plane."""
 
-SPAN = (1.0, 99.0)
-"""Percentiles of the codes between which the grid is generated: beyond them lies almost no image."""
+GRID_SPAN = (1.0, 99.0)
+"""Percentiles of the codes between which the grid lies."""
 
 
-def collect_views(purifier: Purifier, x: FloatArray, y: IntArray, purified: FloatArray) -> Arrays:
-    """Return the arrays that a report shows of an autoencoder.
+def collect_examples(purifier: Purifier, x: FloatArray, y: IntArray, purified: FloatArray) -> Arrays:
+    """Return the arrays that a report shows of a purifier, by name.
 
-    x, purified: float32 (n, d), test images and what the purifier makes of them; y: int64 (n,). labels, x, purified: of
-    the first SHOWN images. Where the code is a plane, also codes, float32 (m, 2), and code_labels, int64 (m,), of the
-    first POINTS images; axes, float32 (2, GRID), regular steps along both of its axes; generated, float32 (GRID * GRID,
-    d), decoded from each pair of them, the second axis changing fastest.
+    x, purified: float32 (n, d), test images before and after the purifier; y: int64 (n,).
+
+    labels, x, purified: of the first EXAMPLES images.
+    codes, float32 (m, 2), code_labels, int64 (m,): of the first PLANE_POINTS images; these and the next only where the
+    code has two numbers.
+    axes, float32 (2, GRID_SIDE): regular steps along both numbers of the code.
+    generated, float32 (GRID_SIDE ** 2, d): decoded from each pair of steps, the second changing fastest.
     """
-    views: Arrays = {"labels": y[:SHOWN], "x": x[:SHOWN], "purified": purified[:SHOWN]}
-    return views | _collect_plane(purifier, x[:POINTS], y[:POINTS])
+    views: Arrays = {"labels": y[:EXAMPLES], "x": x[:EXAMPLES], "purified": purified[:EXAMPLES]}
+    return views | _collect_plane(purifier, x[:PLANE_POINTS], y[:PLANE_POINTS])
 
 
 def _collect_plane(purifier: Purifier, x: FloatArray, y: IntArray) -> Arrays:
-    """Return what lies on the latent plane; nothing where the code has another dimension."""
+    """Return codes and generated images; nothing where the code has not two numbers."""
     import numpy as np
 
     encode, decode = purifier.encode, purifier.decode
@@ -46,8 +49,8 @@ def _collect_plane(purifier: Purifier, x: FloatArray, y: IntArray) -> Arrays:
     codes = apply(lambda batch, draw: encode(batch), x)
     if codes.shape[1] != 2:
         return {}
-    low, high = np.percentile(codes, SPAN, axis=0)
-    axes = np.linspace(low, high, GRID, dtype=np.float32).T
+    low, high = np.percentile(codes, GRID_SPAN, axis=0)
+    axes = np.linspace(low, high, GRID_SIDE, dtype=np.float32).T
     places = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
     generated = apply(lambda batch, draw: decode(batch), places)
     return {"codes": codes, "code_labels": y, "axes": axes, "generated": generated}

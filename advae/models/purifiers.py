@@ -1,4 +1,4 @@
-"""The autoencoders that purify a classifier's input: from a request to a recipe, to weights, to a purifier."""
+"""Autoencoders and baselines: from a request to a recipe, to weights, to a purifier."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from advae.errors import UsageError, unknown
 from advae.models.autoencoder_networks import rescale_to_intensity
 from advae.models.autoencoders import AUTOENCODERS
-from advae.models.contracts import Behind, Lesson, Purifier
-from advae.models.fitting import needs_each_class
-from advae.models.purified_examples import collect_views
-from advae.models.reconstruction import LOSSES
+from advae.models.contracts import Purifier
+from advae.models.held_out import needs_each_class
+from advae.models.model_kinds import Behind, TrainingData
+from advae.models.purified_examples import collect_examples
+from advae.models.reconstruction import RECONSTRUCTION_LOSSES
 from advae.settings import FLOAT32
 
 if TYPE_CHECKING:
@@ -20,26 +21,27 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AUTOENCODERS",
-    "LOSSES",
+    "RECONSTRUCTION_LOSSES",
     "Behind",
-    "Lesson",
     "Purifier",
-    "collect_views",
+    "TrainingData",
+    "collect_examples",
     "fit_autoencoder",
     "is_adversarial",
-    "make_recipe",
+    "make_autoencoder_recipe",
     "rescale_to_intensity",
     "restore_purifier",
     "samples",
 ]
 
 
-def make_recipe(request: AutoencoderRequest, dataset: Dataset, protects: str | None = None) -> AutoencoderRecipe:
+def make_autoencoder_recipe(
+    request: AutoencoderRequest, dataset: Dataset, protects: str | None = None
+) -> AutoencoderRecipe:
     """Return the request with every default filled in.
 
-    protects: id of the classifier that it is trained in front of and that stays as it is.
-
-    Raises UsageError for an unknown kind or name, an option that the kind does not have, a value out of range.
+    protects: id of the frozen classifier that it is trained in front of, None where there is none. Raises UsageError
+    for an unknown kind or name, an option that the kind does not have, a value out of range.
     """
     from advae.records import AutoencoderRecipe
 
@@ -72,11 +74,11 @@ def _refuse_foreign_options(request: AutoencoderRequest) -> None:
             raise UsageError(f"--{option} does not fit --type {request.type}; it is for {', '.join(owners) or 'none'}")
 
 
-def fit_autoencoder(recipe: AutoencoderRecipe, lesson: Lesson) -> tuple[Arrays, History | None]:
-    """Return the arrays of an autoencoder or a control, fitted, and its loss history.
+def fit_autoencoder(recipe: AutoencoderRecipe, data: TrainingData) -> tuple[Arrays, History | None]:
+    """Return the fitted arrays of an autoencoder or a baseline, and its loss history, None for a baseline.
 
-    The history is None for a control, which is not trained. Raises DivergedError, and UsageError for a recipe of an
-    older revision: what this code makes of it would not be what its id stands for.
+    Raises DivergedError, and UsageError for a recipe of an older revision: this code would give another autoencoder
+    than the one that has the recipe's id.
     """
     from advae.records import entry_id
 
@@ -86,23 +88,23 @@ def fit_autoencoder(recipe: AutoencoderRecipe, lesson: Lesson) -> tuple[Arrays, 
             f"{entry_id(recipe)} cannot be trained: its recipe has revision {recipe.recipe_rev} of --type "
             f"{recipe.type}, this advae trains revision {row.recipe_rev}; `advae train-ae --type {recipe.type}` does"
         )
-    return row.fit(recipe, lesson)
+    return row.fit(recipe, data)
 
 
 def is_adversarial(recipe: AutoencoderRecipe) -> bool:
-    """Return whether an autoencoder is trained in front of a classifier, on attacks through both."""
+    """Return whether an autoencoder is trained in front of a classifier, on adversarial examples."""
     return AUTOENCODERS[recipe.type].adversarial
 
 
 def samples(recipe: AutoencoderRecipe) -> bool:
-    """Return whether the purifier of a recipe draws at random, so that no two answers are the same."""
+    """Return whether the purifier of a recipe is random."""
     return recipe.options.get("sample") is True
 
 
 def restore_purifier(recipe: AutoencoderRecipe, arrays: Arrays, precision: str = FLOAT32) -> Purifier:
     """Return the purifier that the recipe and the arrays of ``fit_autoencoder`` describe, rescaling included.
 
-    precision: of its wide matrix products. Raises CorruptError where the arrays do not fit, or the recipe is none of
-    ours.
+    precision: of its wide matrix products. Raises CorruptError where the arrays do not fit, or the recipe is
+    impossible.
     """
     return AUTOENCODERS[recipe.type].restore(recipe, arrays, precision)

@@ -1,14 +1,15 @@
-"""Reconstruction losses, per image and summed over pixels, their table LOSSES, and penalties on the code."""
+"""The table RECONSTRUCTION_LOSSES, each per image and summed over pixels, and penalties on the code."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from advae.batching import Tensor
+from advae.errors import UsageError, unknown
 
 
 def _categorical_crossentropy(x: Tensor, reconstruction: Tensor) -> Tensor:
-    """Keras divides the reconstruction by its sum: the loss fixes it only up to a scale (hence ``--rescale``)."""
+    """Keras divides the reconstruction by its sum, so that its scale is open (hence ``--rescale``)."""
     import keras
 
     return keras.losses.categorical_crossentropy(x, reconstruction)
@@ -26,11 +27,19 @@ def _squared_error(x: Tensor, reconstruction: Tensor) -> Tensor:
     return tf.reduce_sum(tf.square(x - reconstruction), axis=-1)
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+RECONSTRUCTION_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "categorical-crossentropy": _categorical_crossentropy,
     "binary-crossentropy": _binary_crossentropy,
     "squared-error": _squared_error,
 }
+
+
+def choose_loss(given: str | None, default: str) -> str:
+    """Return the name of the loss that was given, else the default. Raises UsageError for an unknown name."""
+    loss = given or default
+    if loss not in RECONSTRUCTION_LOSSES:
+        raise UsageError(unknown("loss", loss, RECONSTRUCTION_LOSSES))
+    return loss
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:

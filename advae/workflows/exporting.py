@@ -11,8 +11,8 @@ from advae.atomic_files import write_aside
 from advae.backend import start_tensorflow
 from advae.checks import NOT_VALID
 from advae.errors import UsageError
-from advae.evaluation.pipelines import find_purifier, load_logits, load_purifier, read_weights
-from advae.models.logistic import rebuild_regression
+from advae.evaluation.pipelines import find_purifier, load_classifier, load_purifier, read_weights
+from advae.models.classifiers import CLASSIFIERS
 from advae.records import ADVERSARIAL, AutoencoderMetrics, Manifest
 from advae.threats import THREATS, follow_identity
 from advae.workflows.workspace import Workspace, check_targets
@@ -87,7 +87,7 @@ def _build_model(registry: Registry, manifest: Manifest) -> tuple[Any, Purifier 
     if purifier:
         purified = purifier.mean(x)
         x = purified if purifier.differentiable else follow_identity(x, purified)
-    outputs = keras.layers.Reshape((side, side, 1))(x) if source is manifest else load_logits(registry, manifest)(x)
+    outputs = keras.layers.Reshape((side, side, 1))(x) if source is manifest else load_classifier(registry, manifest)(x)
     return keras.Model(images, outputs, name=manifest.id), purifier
 
 
@@ -116,7 +116,8 @@ def export_joblib(workspace: Workspace, ref: str, path: Path) -> Exported:
     other entry; CorruptError; DiskError, with nothing left behind.
     """
     manifest = workspace.registry.resolve(ref)
-    if manifest.kind != "clf" or manifest.as_classifier()[0].model != "lr":
+    kind = CLASSIFIERS.get(manifest.as_classifier()[0].model) if manifest.kind == "clf" else None
+    if kind is None or kind.rebuild is None:
         raise UsageError(
             f"{manifest.id} is no lr classifier, and --format {JOBLIB} takes nothing else; --format {KERAS} takes any "
             "classifier, and an autoencoder"
@@ -125,7 +126,7 @@ def export_joblib(workspace: Workspace, ref: str, path: Path) -> Exported:
     from joblib import dump
 
     recipe, metrics = manifest.as_classifier()
-    model = rebuild_regression(recipe, read_weights(workspace.registry, manifest, recipe), metrics.iterations)
+    model = kind.rebuild(recipe, read_weights(workspace.registry, manifest, recipe), metrics.iterations)
     with write_aside(path) as draft:
         dump(model, draft)
     alone = f"the classifier alone; it expects images purified by {recipe.autoencoder}"

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from advae import metrics
 from advae.batching import apply, find_range
 from advae.errors import UsageError
-from advae.evaluation.pipelines import HEAD, WEIGHTS, load_logits, load_purifier, read_weights
+from advae.evaluation.pipelines import HEAD, WEIGHTS, load_classifier, load_purifier, read_weights
 from advae.identity import SAMPLES
 from advae.models import classifiers, purifiers
-from advae.models.fitting import NO_CHECKPOINT
 from advae.models.layers import collect_weights
+from advae.models.training_progress import NO_CHECKPOINT
 from advae.records import (
     AutoencoderMetrics,
     AutoencoderRecipe,
@@ -25,7 +25,6 @@ from advae.records import (
 )
 from advae.registry import Registry
 from advae.requests import AutoencoderRequest, ClassifierRequest
-from advae.settings import FLOAT32
 from advae.workflows.workspace import Content, Made, Workspace, load_dataset_of, make_entry
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def train_autoencoder(
     dataset = load_dataset_of(workspace, protected, dataset_name)
     if protected:
         classifiers.require_undefended(protected.as_classifier()[0])
-    recipe = purifiers.make_recipe(request, dataset, protected.id if protected else None)
+    recipe = purifiers.make_autoencoder_recipe(request, dataset, protected.id if protected else None)
     with workspace.registry.lease([entry_id(recipe), *recipe.parents]):
         made = make_autoencoder(workspace, recipe, dataset)
         if not purifiers.is_adversarial(recipe):
@@ -61,7 +60,7 @@ def make_autoencoder(workspace: Workspace, recipe: AutoencoderRecipe, dataset: D
         if workspace.force:
             checkpoint.clear()
         behind = _stand_behind(workspace, recipe)
-        lesson = purifiers.Lesson(
+        lesson = purifiers.TrainingData(
             dataset.x_train, dataset.y_train, workspace.on_epoch, behind, checkpoint if behind else NO_CHECKPOINT
         )
         arrays, history = purifiers.fit_autoencoder(recipe, lesson)
@@ -75,7 +74,7 @@ def make_autoencoder(workspace: Workspace, recipe: AutoencoderRecipe, dataset: D
             output_range=find_range(purify, dataset.x_train),
         ), {
             WEIGHTS: arrays,
-            SAMPLES: purifiers.collect_views(purify, dataset.x_test, dataset.y_test, purified),
+            SAMPLES: purifiers.collect_examples(purify, dataset.x_test, dataset.y_test, purified),
             **head,
         }
 
@@ -90,7 +89,7 @@ def _stand_behind(workspace: Workspace, recipe: AutoencoderRecipe) -> purifiers.
     if not purifiers.is_adversarial(recipe):
         return None
     if recipe.protects:
-        return purifiers.Behind(load_logits(workspace.registry, workspace.registry.manifest(recipe.protects)))
+        return purifiers.Behind(load_classifier(workspace.registry, workspace.registry.manifest(recipe.protects)))
     head = classifiers.build_head(recipe)
     return purifiers.Behind(head, (head,))
 
@@ -121,7 +120,7 @@ def train_classifier(
     purifier = workspace.registry.resolve(ae_ref, "ae") if ae_ref else None
     dataset = load_dataset_of(workspace, purifier, dataset_name)
     return make_classifier(
-        workspace, classifiers.make_recipe(request, dataset, purifier.id if purifier else None), dataset
+        workspace, classifiers.make_classifier_recipe(request, dataset, purifier.id if purifier else None), dataset
     )
 
 
@@ -160,10 +159,10 @@ def make_classifier(workspace: Workspace, recipe: ClassifierRecipe, dataset: Dat
             fitted = _take_over(workspace.registry, recipe, recipe.origin)
         else:
             fitted = kind.fit(recipe, train, dataset.y_train, workspace.on_epoch)
-        logits = kind.restore(recipe, fitted.arrays, FLOAT32)
+        classifier = classifiers.restore_classifier(recipe, fitted.arrays)
 
         def decide(x: FloatArray) -> IntArray:
-            return metrics.decide(apply(lambda batch, draw: logits(batch), x))
+            return metrics.decide(apply(lambda batch, draw: classifier(batch), x))
 
         predictions = decide(test)
         accuracy, interval = metrics.accuracy(dataset.y_test, predictions)
@@ -187,20 +186,24 @@ def _read_classifier(registry: Registry, id_: str) -> ClassifierRecipe:
     return registry.manifest(id_).as_classifier()[0]
 
 
-def _take_over(registry: Registry, recipe: ClassifierRecipe, id_: str) -> classifiers.Fitted:
+def _take_over(registry: Registry, recipe: ClassifierRecipe, id_: str) -> classifiers.FittedClassifier:
     """Return the classifier of an entry as it is: an autoencoder's head, or a classifier's own weights."""
     origin = registry.manifest(id_)
     if origin.kind == "ae":
-        return classifiers.Fitted(read_weights(registry, origin, recipe, HEAD))
+        return classifiers.FittedClassifier(read_weights(registry, origin, recipe, HEAD))
     found = origin.as_classifier()[1]
     arrays = read_weights(registry, origin, recipe)
-    return classifiers.Fitted(arrays, converged=found.converged, iterations=found.iterations)
+    return classifiers.FittedClassifier(arrays, converged=found.converged, iterations=found.iterations)
 
 
 def _tell_of_trouble(workspace: Workspace, manifest: Manifest) -> None:
     recipe, found = manifest.as_classifier()
     if found.classes_predicted == 1:
-        advice = "look at its images" if recipe.model == "lr" else "try another --seed or --activations"
+        advice = (
+            "look at its images"
+            if classifiers.CLASSIFIERS[recipe.model].linear
+            else "try another --seed or --activations"
+        )
         workspace.tell(f"{manifest.id}: collapsed, it predicts one class for every test image; {advice}")
     if found.converged is False and not recipe.origin:
         workspace.tell(

@@ -81,7 +81,7 @@ def prepare_art(workload: Workload, *, n: int, batch: int) -> Prepared:
     """Return ART's FastGradientMethod on the scikit-learn model, and its predictions."""
     import numpy as np
 
-    from advae.models.logistic import rebuild_regression
+    from advae.models.logistic import LogisticKind
     from tests.benchmarks.peer_attacks import import_peers
 
     loaded: LoadedClassifier = workload.load("lr")
@@ -91,7 +91,7 @@ def prepare_art(workload: Workload, *, n: int, batch: int) -> Prepared:
 
     recipe, metrics = loaded.manifest.as_classifier()
     arrays = workload.registry.read_arrays(loaded.manifest, "weights.npz")
-    model = SklearnClassifier(rebuild_regression(recipe, arrays, metrics.iterations), clip_values=(0.0, 1.0))
+    model = SklearnClassifier(LogisticKind().rebuild(recipe, arrays, metrics.iterations), clip_values=(0.0, 1.0))
     x, y = loaded.data.x_test[:n], loaded.data.y_test[:n]
 
     def measure(eps: float) -> float:

@@ -22,7 +22,7 @@ def _describe(workload: Workload) -> Any:
     from advae.models import purifiers
 
     request = AutoencoderRequest(type="vanilla", network={"epochs": MAX_EPOCHS, "batch_size": BATCH}, seed=SEED)
-    return purifiers.make_recipe(request, workload.data)
+    return purifiers.make_autoencoder_recipe(request, workload.data)
 
 
 def prepare_ours(workload: Workload) -> Prepared:
@@ -40,7 +40,7 @@ def prepare_ours(workload: Workload) -> Prepared:
 
     def run() -> None:
         asked.acquire()
-        purifiers.fit_autoencoder(recipe, purifiers.Lesson(workload.data.x_train, workload.data.y_train, hold))
+        purifiers.fit_autoencoder(recipe, purifiers.TrainingData(workload.data.x_train, workload.data.y_train, hold))
 
     threading.Thread(target=run, daemon=True).start()
 
@@ -61,11 +61,13 @@ def prepare_keras(workload: Workload, **options: Any) -> Prepared:
 
     from advae.models import purifiers
     from advae.models.autoencoders import build_vanilla
-    from advae.models.fitting import split
+    from advae.models.held_out import split
 
     keras.utils.set_random_seed(SEED)
     model = keras.Sequential(list(build_vanilla(_describe(workload)).networks))
-    model.compile(keras.optimizers.Adam(1e-3), loss=purifiers.LOSSES["categorical-crossentropy"], **options)
+    model.compile(
+        keras.optimizers.Adam(1e-3), loss=purifiers.RECONSTRUCTION_LOSSES["categorical-crossentropy"], **options
+    )
     kept, held_out = split(workload.data.y_train, SEED)
     x, fixed = workload.data.x_train[kept], workload.data.x_train[held_out]
 

@@ -359,7 +359,7 @@ BAD: list[tuple[list[str], int, str]] = [
     (["train-ae", "--type", "sparse", "--penalty", "l1", "--rho", "0.1"], 2, "--penalty l1"),
     (["train-ae", "--type", "sparse", "--activations", "relu,relu,relu,softplus"], 2, "a sigmoid"),
     (["train-ae", "--type", "vanilla", "--activations", "relu,relu,relu,tanh"], 2, "does not fit output tanh"),
-    (["train-ae", "--type", "blur", "--epochs", "3"], 2, "--epochs does not fit --type blur, a control"),
+    (["train-ae", "--type", "blur", "--epochs", "3"], 2, "--epochs does not fit --type blur, a baseline"),
     (["train-ae", "--type", "pca", "--activations", "relu,relu,relu,relu"], 2, "--activations does not fit --type pca"),
     (["train-ae", "--type", "binary", "--loss", "squared-error"], 2, "--loss does not fit --type binary"),
     (["train-ae", "--type", "blur", "--rescale", "intensity"], 2, "--rescale intensity does not fit --type blur"),

@@ -10,16 +10,16 @@ import pytest
 from advae.batching import apply
 from advae.errors import CorruptError, UsageError
 from advae.models.autoencoder_networks import rescale_to_intensity
-from advae.models.autoencoders import AUTOENCODERS
+from advae.models.autoencoders import AUTOENCODERS, NOISES
 from advae.models.baselines import BASELINES
-from advae.models.contracts import Behind, Lesson, Purifier
-from advae.models.corruptions import NOISES
+from advae.models.contracts import Purifier
+from advae.models.dense_classifiers import build_head
 from advae.models.layers import Weight, collect_weights
-from advae.models.perceptron import build_head
-from advae.models.purified_examples import collect_views
-from advae.models.purifiers import fit_autoencoder, is_adversarial, make_recipe, restore_purifier
-from advae.models.reconstruction import LOSSES, gaussian_kl, kl_sparsity
-from advae.models.robust import build_robust
+from advae.models.model_kinds import Behind, TrainingData
+from advae.models.purified_examples import collect_examples
+from advae.models.purifiers import fit_autoencoder, is_adversarial, make_autoencoder_recipe, restore_purifier
+from advae.models.reconstruction import RECONSTRUCTION_LOSSES, gaussian_kl, kl_sparsity
+from advae.models.robust_networks import build_robust
 from advae.records import Dataset, entry_id
 from advae.requests import AutoencoderRequest, NetworkRequest
 from tests.entries import forbid_building, spoil
@@ -47,10 +47,10 @@ def fit(dataset: Dataset, request: AutoencoderRequest) -> tuple[Any, Any, Any]:
 
 
 def fit_anew(dataset: Dataset, request: AutoencoderRequest) -> tuple[Any, Any, Any]:
-    recipe = make_recipe(request, dataset)
+    recipe = make_autoencoder_recipe(request, dataset)
     head = build_head(recipe) if is_adversarial(recipe) else None
     behind = Behind(head, (head,)) if head else None
-    lesson = Lesson(dataset.x_train, dataset.y_train, lambda epoch: None, behind)
+    lesson = TrainingData(dataset.x_train, dataset.y_train, lambda epoch: None, behind)
     arrays, history = fit_autoencoder(recipe, lesson)
     return recipe, arrays, history
 
@@ -98,15 +98,15 @@ def test_another_seed_gives_another_autoencoder(digits: Dataset) -> None:
 
 
 def test_the_papers_layers_are_the_defaults(digits: Dataset) -> None:
-    recipe = make_recipe(AutoencoderRequest(type="vanilla"), digits)
+    recipe = make_autoencoder_recipe(AutoencoderRequest(type="vanilla"), digits)
     assert (recipe.network.hidden, recipe.network.code) == (41, 8)
     assert recipe.network.activations == ("relu", "relu", "exponential", "softplus")
     assert recipe.loss == "categorical-crossentropy"
     assert recipe.rescale == "intensity"
-    variational = make_recipe(AutoencoderRequest(type="variational"), digits)
+    variational = make_autoencoder_recipe(AutoencoderRequest(type="variational"), digits)
     assert (variational.network.code, variational.loss, variational.rescale) == (2, "binary-crossentropy", "none")
-    assert make_recipe(AutoencoderRequest(type="sparse"), digits).network.activations[1] == "sigmoid"
-    l1 = make_recipe(AutoencoderRequest(type="sparse", options={"penalty": "l1"}), digits)
+    assert make_autoencoder_recipe(AutoencoderRequest(type="sparse"), digits).network.activations[1] == "sigmoid"
+    l1 = make_autoencoder_recipe(AutoencoderRequest(type="sparse", options={"penalty": "l1"}), digits)
     assert l1.network.activations[1] == "relu"
 
 
@@ -131,7 +131,7 @@ def test_the_ids_of_the_papers_kinds_do_not_change(digits: Dataset) -> None:
             rescale="none",
         ),
     }
-    assert [entry_id(make_recipe(request, digits)) for request in asked.values()] == list(asked)
+    assert [entry_id(make_autoencoder_recipe(request, digits)) for request in asked.values()] == list(asked)
 
 
 @pytest.mark.parametrize("changes", [{"network": None}, {"loss": None}, {"loss": "magic"}, {"options": {"sigma": 1.0}}])
@@ -271,12 +271,14 @@ def test_losses_are_per_image_and_summed_over_pixels() -> None:
         "binary-crossentropy": -(x * np.log(made) + (1 - x) * np.log(1 - made)).sum(1),
         "squared-error": ((x - made) ** 2).sum(1),
     }
-    assert expected.keys() == LOSSES.keys()
+    assert expected.keys() == RECONSTRUCTION_LOSSES.keys()
     for name, values in expected.items():
-        np.testing.assert_allclose(LOSSES[name](x, made), values, rtol=1e-4)
+        np.testing.assert_allclose(RECONSTRUCTION_LOSSES[name](x, made), values, rtol=1e-4)
     # The paper's loss does not see the scale of a reconstruction: the reason for --rescale.
     name = "categorical-crossentropy"
-    np.testing.assert_allclose(LOSSES[name](x, 10 * made), LOSSES[name](x, made), rtol=1e-4)
+    np.testing.assert_allclose(
+        RECONSTRUCTION_LOSSES[name](x, 10 * made), RECONSTRUCTION_LOSSES[name](x, made), rtol=1e-4
+    )
 
 
 def test_a_sampling_purifier_differs_from_draw_to_draw_and_repeats_itself(digits: Dataset) -> None:
@@ -331,7 +333,7 @@ def test_what_does_not_exist_or_fit_is_a_usage_error(
     request_: AutoencoderRequest, message: str, digits: Dataset
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        make_recipe(request_, digits)
+        make_autoencoder_recipe(request_, digits)
 
 
 @pytest.mark.parametrize(
@@ -358,7 +360,7 @@ def test_weights_follow_from_the_recipe_and_others_are_refused_before_anything_i
 
 @pytest.mark.parametrize("side", range(1, 8))
 def test_the_weights_of_a_convolution_follow_from_any_side(side: int, digits: Dataset) -> None:
-    recipe = make_recipe(ask("robust"), digits)
+    recipe = make_autoencoder_recipe(ask("robust"), digits)
     small = recipe.model_copy(update={"dataset": recipe.dataset.model_copy(update={"side": side})})
     built = {name: Weight(array.shape) for name, array in collect_weights(build_robust(small)).items()}
     assert AUTOENCODERS["robust"].weights(small) == built
@@ -373,7 +375,7 @@ def test_a_plane_is_kept_with_images_generated_from_it() -> None:
     purifier = Purifier(
         lambda x: x, encode=lambda x: x[:, :2], decode=lambda code: code @ np.eye(2, 4, dtype="float32")
     )
-    views = collect_views(purifier, x, np.arange(40), 1 - x)
+    views = collect_examples(purifier, x, np.arange(40), 1 - x)
     assert views["x"].shape == views["purified"].shape == (15, 4)
     np.testing.assert_array_equal(views["codes"], x[:, :2])
     low, high = np.percentile(x[:, :2], (1, 99), axis=0)
@@ -386,4 +388,4 @@ def test_a_plane_is_kept_with_images_generated_from_it() -> None:
 def test_a_code_of_another_dimension_is_no_plane() -> None:
     x = np.zeros((20, 4), np.float32)
     purifier = Purifier(lambda x: x, encode=lambda x: x[:, :3], decode=lambda code: code)
-    assert collect_views(purifier, x, np.arange(20), x).keys() == {"labels", "x", "purified"}
+    assert collect_examples(purifier, x, np.arange(20), x).keys() == {"labels", "x", "purified"}

@@ -16,7 +16,7 @@ from advae.evaluation.pipelines import load_purifier
 from advae.models import baselines
 from advae.models.autoencoders import AUTOENCODERS
 from advae.models.baselines import BASELINES, blur_matrix
-from advae.models.purifiers import make_recipe, restore_purifier
+from advae.models.purifiers import make_autoencoder_recipe, restore_purifier
 from advae.records import Dataset
 from advae.registry import Registry
 from advae.requests import AutoencoderRequest, NetworkRequest
@@ -25,7 +25,7 @@ from tests.models.test_autoencoders import ask, fit
 
 
 def purify(dataset: Dataset, x: Any, type_: str, **options: Any) -> Any:
-    """Return images as a control leaves them. code: of pca."""
+    """Return images as a baseline leaves them. code: of pca."""
     network = NetworkRequest(code=options.pop("code")) if "code" in options else NetworkRequest()
     recipe, arrays, history = fit(dataset, AutoencoderRequest(type=type_, network=network, options=options))
     assert history is None
@@ -94,7 +94,7 @@ def test_white_is_not_rounded_above_one_and_keeps_its_gradient(side: int, sigma:
     import tensorflow as tf
 
     kernel = blur_matrix(side, sigma)
-    ref = make_recipe(AutoencoderRequest(type="blur", options={"sigma": sigma}), make_dataset(side, 2))
+    ref = make_autoencoder_recipe(AutoencoderRequest(type="blur", options={"sigma": sigma}), make_dataset(side, 2))
     blur = restore_purifier(ref, {"kernel": kernel})
     x = tf.ones((4, side * side))
     with tf.GradientTape() as tape:
@@ -139,11 +139,11 @@ def test_pca_of_fewer_images_than_pixels_is_scikit_learns() -> None:
 
 
 def test_pca_takes_the_autoencoders_code_size_and_never_more_than_there_are_images(digits: Dataset) -> None:
-    assert make_recipe(AutoencoderRequest(type="pca"), digits).options == {"code_size": 8}
-    assert make_recipe(AutoencoderRequest(type="pca"), make_dataset(8, 5)).options == {"code_size": 5}
+    assert make_autoencoder_recipe(AutoencoderRequest(type="pca"), digits).options == {"code_size": 8}
+    assert make_autoencoder_recipe(AutoencoderRequest(type="pca"), make_dataset(8, 5)).options == {"code_size": 5}
     asked = AutoencoderRequest(type="pca", network=NetworkRequest(code=6))
     with pytest.raises(UsageError, match="bad --code-size 6: at most 5 components for 5 images"):
-        make_recipe(asked, make_dataset(8, 5))
+        make_autoencoder_recipe(asked, make_dataset(8, 5))
 
 
 def test_all_components_give_the_image_back(digits: Dataset) -> None:
@@ -152,7 +152,7 @@ def test_all_components_give_the_image_back(digits: Dataset) -> None:
 
 def test_components_of_many_images_do_not_depend_on_the_parts(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
 
-    recipe = make_recipe(AutoencoderRequest(type="pca"), digits)
+    recipe = make_autoencoder_recipe(AutoencoderRequest(type="pca"), digits)
     whole = BASELINES["pca"].compute(recipe, digits.x_train)["components"]
     monkeypatch.setattr(baselines, "ROWS", 100)
     parts = BASELINES["pca"].compute(recipe, digits.x_train)["components"]
@@ -192,20 +192,20 @@ def test_only_binary_is_not_differentiable_and_its_gradient_is_zero(digits: Data
 
 @pytest.mark.parametrize("kind", BASELINES)
 def test_a_recipe_says_that_nothing_is_trained(kind: str, digits: Dataset) -> None:
-    recipe = make_recipe(AutoencoderRequest(type=kind, seed=3, rescale="none"), digits)
+    recipe = make_autoencoder_recipe(AutoencoderRequest(type=kind, seed=3, rescale="none"), digits)
     assert (recipe.network, recipe.loss, recipe.rescale, recipe.seed) == (None, None, "none", 3)
     assert recipe.is_baseline
-    assert not make_recipe(AutoencoderRequest(type="vanilla"), digits).is_baseline
+    assert not make_autoencoder_recipe(AutoencoderRequest(type="vanilla"), digits).is_baseline
 
 
 @pytest.mark.parametrize(
     ("type_", "asked", "message"),
     [
-        ("blur", {"network": NetworkRequest(epochs=35)}, "--epochs does not fit --type blur, a control"),
-        ("blur", {"network": NetworkRequest(code=8)}, "--code-size does not fit --type blur, a control"),
-        ("pca", {"network": NetworkRequest(code=8, hidden=9)}, "--hidden-size does not fit --type pca, a control"),
-        ("pca", {"loss": "squared-error"}, "--loss does not fit --type pca, a control"),
-        ("binary", {"rescale": "intensity"}, "--rescale intensity does not fit --type binary, a control"),
+        ("blur", {"network": NetworkRequest(epochs=35)}, "--epochs does not fit --type blur, a baseline"),
+        ("blur", {"network": NetworkRequest(code=8)}, "--code-size does not fit --type blur, a baseline"),
+        ("pca", {"network": NetworkRequest(code=8, hidden=9)}, "--hidden-size does not fit --type pca, a baseline"),
+        ("pca", {"loss": "squared-error"}, "--loss does not fit --type pca, a baseline"),
+        ("binary", {"rescale": "intensity"}, "--rescale intensity does not fit --type binary, a baseline"),
         ("vanilla", {"options": {"sigma": 1.0}}, "--sigma does not fit --type vanilla; it is for blur"),
         ("pca", {"options": {"threshold": 0.5}}, "--threshold does not fit --type pca; it is for binary"),
         ("pca", {"options": {"code_size": 8}}, "--code-size does not fit --type pca"),
@@ -220,7 +220,7 @@ def test_what_does_not_fit_a_control_is_a_usage_error(
     type_: str, asked: dict[str, Any], message: str, digits: Dataset
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        make_recipe(AutoencoderRequest(type=type_, **asked), digits)
+        make_autoencoder_recipe(AutoencoderRequest(type=type_, **asked), digits)
 
 
 @pytest.mark.parametrize("kind", BASELINES)
@@ -234,7 +234,7 @@ def test_arrays_that_are_not_its_own_are_refused(kind: str, digits: Dataset) -> 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"network": make_recipe(AutoencoderRequest(type="vanilla"), make_dataset(8, 9)).network},
+        {"network": make_autoencoder_recipe(AutoencoderRequest(type="vanilla"), make_dataset(8, 9)).network},
         {"loss": "squared-error"},
         {"rescale": "intensity"},
         {"options": {}},
@@ -257,7 +257,7 @@ def test_a_control_takes_the_place_of_an_autoencoder(kind: str, tmp_path: Path) 
     home = ("--home", tmp_path / "home")
     made = succeed("train-ae", "--type", kind, *home, "--json")
     ae = made.json["id"]
-    assert f"{ae} is stored: a control, no autoencoder: " in made.err
+    assert f"{ae} is stored: a baseline, no autoencoder: " in made.err
     assert made.json["metrics"]["history"] is None
     assert load_purifier(Registry(tmp_path / "home"), Registry(tmp_path / "home").manifest(ae)).differentiable == (
         kind != "binary"
@@ -269,7 +269,7 @@ def test_a_control_takes_the_place_of_an_autoencoder(kind: str, tmp_path: Path) 
     runs = succeed(*attack, *home, "--json").json["runs"]
     assert [run["threat"] for run in runs] == threats
     stuck = {run["threat"]: run["results"][0]["zero_gradient_fraction"] for run in runs}
-    # Where a control has no derivative of its own, the identity's takes its place.
+    # Where a baseline has no derivative of its own, the identity's takes its place.
     assert stuck == dict.fromkeys(threats, 0)
     adaptive = Registry(Path(home[-1])).manifest(runs[0]["id"]).as_run()[1]
     assert adaptive.backward == ("identity" if kind == "binary" else "exact")
@@ -285,5 +285,5 @@ def test_a_control_takes_the_place_of_an_autoencoder(kind: str, tmp_path: Path) 
     assert np.load(tmp_path / "out.npy").shape == (3, 8, 8)
     assert succeed("predict", "--clf", clf, tmp_path / "in.npy", *home).out
     shown = succeed("registry", "show", ae, *home)
-    assert f"{ae}: control, made" in shown.err
-    assert f"{kind}, a control, " in shown.err
+    assert f"{ae}: baseline, made" in shown.err
+    assert f"{kind}, a baseline, " in shown.err

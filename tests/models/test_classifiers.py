@@ -10,9 +10,9 @@ import pytest
 
 from advae.batching import apply
 from advae.errors import CorruptError, UsageError
-from advae.models.classifiers import CLASSIFIERS, make_recipe
+from advae.models.classifiers import CLASSIFIERS, make_classifier_recipe
 from advae.models.layers import require_weights
-from advae.models.logistic import rebuild_regression
+from advae.models.logistic import LogisticKind
 from advae.records import Dataset, LogisticOptions
 from advae.requests import ClassifierRequest, LogisticRequest, NetworkRequest
 from tests.entries import forbid_building, spoil
@@ -25,7 +25,7 @@ REQUESTS = {
 
 
 def fit(request: ClassifierRequest, dataset: Dataset) -> tuple[Any, Any]:
-    recipe = make_recipe(request, dataset, None)
+    recipe = make_classifier_recipe(request, dataset, None)
     kind = CLASSIFIERS[request.model]
     return recipe, kind.fit(recipe, dataset.x_train, dataset.y_train, lambda epoch: None)
 
@@ -119,7 +119,7 @@ def test_a_rebuilt_regression_is_the_one_that_was_fitted(classes: int, intercept
     part = digits if classes == 10 else take_two_classes(digits)
     options = LogisticRequest(C=10.0, intercept=intercept, max_iter=50)
     recipe, fitted = fit(ClassifierRequest(model="lr", logistic=options), part)
-    model = rebuild_regression(recipe, fitted.arrays, fitted.iterations)
+    model = LogisticKind().rebuild(recipe, fitted.arrays, fitted.iterations)
     theirs = LogisticRegression(C=10.0, fit_intercept=intercept, max_iter=50).fit(part.x_train, part.y_train)
     assert model.get_params() == theirs.get_params()
     assert {name for name in vars(theirs) if name.endswith("_")} == {name for name in vars(model) if name.endswith("_")}
@@ -130,7 +130,7 @@ def test_a_rebuilt_regression_is_the_one_that_was_fitted(classes: int, intercept
 
 
 def test_the_papers_logistic_regression_is_the_default_and_says_when_it_has_not_converged(digits: Dataset) -> None:
-    recipe = make_recipe(ClassifierRequest(model="lr"), digits, None)
+    recipe = make_classifier_recipe(ClassifierRequest(model="lr"), digits, None)
     assert recipe.options == LogisticOptions(C=255.0**2, intercept=False, max_iter=100)
     hurried = LogisticRequest(max_iter=3)
     _, stopped = fit(ClassifierRequest(model="lr", logistic=hurried), digits)
@@ -140,12 +140,12 @@ def test_the_papers_logistic_regression_is_the_default_and_says_when_it_has_not_
 
 def test_options_of_the_other_model_are_refused(digits: Dataset) -> None:
     with pytest.raises(UsageError, match="do not fit --model lr"):
-        make_recipe(ClassifierRequest(model="lr", network=NetworkRequest()), digits, None)
+        make_classifier_recipe(ClassifierRequest(model="lr", network=NetworkRequest()), digits, None)
     logistic = LogisticRequest(C=1.0)
     with pytest.raises(UsageError, match="do not fit --model nn"):
-        make_recipe(ClassifierRequest(model="nn", logistic=logistic), digits, None)
+        make_classifier_recipe(ClassifierRequest(model="nn", logistic=logistic), digits, None)
     with pytest.raises(UsageError, match="unknown classifier"):
-        make_recipe(ClassifierRequest(model="svm"), digits, None)
+        make_classifier_recipe(ClassifierRequest(model="svm"), digits, None)
     with pytest.raises(UsageError, match="bad --C"):
         LogisticRequest(C=1e200)
 
@@ -154,10 +154,10 @@ def test_images_too_large_for_the_default_layers_ask_for_an_option(digits: Datas
     wide = dataclasses.replace(digits, ref=digits.ref.model_copy(update={"side": 400}))
     for model in ("nn", "mlp"):
         with pytest.raises(UsageError, match="need --hidden-size N, at most 65536: by default it would be 102857"):
-            make_recipe(ClassifierRequest(model=model), wide, None)
+            make_classifier_recipe(ClassifierRequest(model=model), wide, None)
         given = NetworkRequest(hidden=9)
-        assert make_recipe(ClassifierRequest(model=model, network=given), wide, None).options.hidden == 9
-    assert make_recipe(ClassifierRequest(model="lr"), wide, None)
+        assert make_classifier_recipe(ClassifierRequest(model=model, network=given), wide, None).options.hidden == 9
+    assert make_classifier_recipe(ClassifierRequest(model="lr"), wide, None)
 
 
 @pytest.mark.parametrize("classes", [2, 10])
@@ -177,7 +177,7 @@ def test_weights_follow_from_the_recipe_and_others_are_refused_before_anything_i
             CLASSIFIERS[model].restore(recipe, changed, "float32")
         if model == "lr":
             with pytest.raises(CorruptError, match="do not fit the recipe"):
-                rebuild_regression(recipe, changed, None)
+                LogisticKind().rebuild(recipe, changed, None)
 
 
 def test_classes_that_are_not_counted_from_0_are_refused(digits: Dataset) -> None:
@@ -186,4 +186,4 @@ def test_classes_that_are_not_counted_from_0_are_refused(digits: Dataset) -> Non
     with pytest.raises(CorruptError):
         CLASSIFIERS["lr"].restore(recipe, damaged, "float32")
     with pytest.raises(CorruptError):
-        rebuild_regression(recipe, damaged, None)
+        LogisticKind().rebuild(recipe, damaged, None)

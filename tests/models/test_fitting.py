@@ -11,7 +11,8 @@ import pytest
 
 from advae.errors import DivergedError
 from advae.models import classifiers, purifiers
-from advae.models.fitting import RISING, Epoch, _rise_and_fall, needs_each_class, split, train
+from advae.models.fitting import WARMUP_PARTS, Epoch, _warm_up_and_decay, train
+from advae.models.held_out import needs_each_class, split
 from advae.models.layers import dense_stack
 from advae.records import Dataset, NetworkOptions
 from advae.requests import AutoencoderRequest, ClassifierRequest
@@ -118,12 +119,12 @@ def test_the_recipe_says_where_the_split_changed_and_no_other_changes(digits: Da
     changed = dataclasses.replace(digits, y_train=rare)
     for type_, expected in (("vanilla", True), ("robust", True), ("pca", None), ("blur", None)):
         asked = AutoencoderRequest(type=type_)
-        assert "each_class" not in purifiers.make_recipe(asked, digits).model_dump()
-        assert purifiers.make_recipe(asked, changed).each_class is expected
+        assert "each_class" not in purifiers.make_autoencoder_recipe(asked, digits).model_dump()
+        assert purifiers.make_autoencoder_recipe(asked, changed).each_class is expected
     for model, expected in (("nn", True), ("mlp", True), ("lr", None)):
         request = ClassifierRequest(model=model)
-        assert "each_class" not in classifiers.make_recipe(request, digits, None).model_dump()
-        assert classifiers.make_recipe(request, changed, None).each_class is expected
+        assert "each_class" not in classifiers.make_classifier_recipe(request, digits, None).model_dump()
+        assert classifiers.make_classifier_recipe(request, changed, None).each_class is expected
 
 
 def test_divergence_names_the_epoch() -> None:
@@ -143,9 +144,9 @@ def test_same_seed_same_bits_and_another_seed_another_order() -> None:
 
 def test_the_learning_rate_rises_first_and_falls_to_nothing() -> None:
     steps = 200
-    schedule = _rise_and_fall(3e-3, steps)
+    schedule = _warm_up_and_decay(3e-3, steps)
     rates = [float(schedule(step)) for step in range(steps + 1)]
-    top = steps // RISING
+    top = steps // WARMUP_PARTS
     assert rates[0] == 0
     assert rates[top] == max(rates) == pytest.approx(3e-3)
     np.testing.assert_allclose(rates[: top + 1], np.linspace(0, 3e-3, top + 1), rtol=1e-5)
@@ -156,6 +157,6 @@ def test_the_learning_rate_rises_first_and_falls_to_nothing() -> None:
 
 
 def test_a_training_of_fewer_steps_than_it_would_rise_in_begins_at_the_top() -> None:
-    schedule = _rise_and_fall(1e-3, RISING - 1)
+    schedule = _warm_up_and_decay(1e-3, WARMUP_PARTS - 1)
     assert float(schedule(0)) == pytest.approx(1e-3)
-    assert float(schedule(RISING - 1)) == pytest.approx(0, abs=1e-9)
+    assert float(schedule(WARMUP_PARTS - 1)) == pytest.approx(0, abs=1e-9)

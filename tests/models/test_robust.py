@@ -12,13 +12,14 @@ import pytest
 
 from advae.batching import apply
 from advae.errors import CorruptError, UsageError
-from advae.evaluation.pipelines import HEAD, load_logits
-from advae.models.contracts import Behind, Lesson
+from advae.evaluation.pipelines import HEAD, load_classifier
+from advae.models.dense_classifiers import build_head, describe_head
 from advae.models.fitting import Moment
 from advae.models.layers import collect_weights
-from advae.models.perceptron import build_head, describe_head
-from advae.models.purifiers import fit_autoencoder, make_recipe, restore_purifier
-from advae.models.robust import BODIES, Goal, build_robust, perturb
+from advae.models.model_kinds import Behind, TrainingData
+from advae.models.purifiers import fit_autoencoder, make_autoencoder_recipe, restore_purifier
+from advae.models.robust_networks import BODIES, build_robust
+from advae.models.robust_training import RobustObjective, perturb
 from advae.records import Dataset, DatasetRef, entry_id
 from advae.registry import Registry
 from advae.requests import AutoencoderRequest, NetworkRequest
@@ -57,9 +58,9 @@ class Kept:
 
 def fit(dataset: Dataset, request: AutoencoderRequest, kept: Kept | None = None) -> tuple[Any, Any, Any, Any]:
     """Return (recipe, arrays, head's weights, history)."""
-    recipe = make_recipe(request, dataset)
+    recipe = make_autoencoder_recipe(request, dataset)
     head = build_head(recipe)
-    lesson = Lesson(dataset.x_train, dataset.y_train, lambda epoch: None, Behind(head, (head,)))
+    lesson = TrainingData(dataset.x_train, dataset.y_train, lambda epoch: None, Behind(head, (head,)))
     arrays, history = fit_autoencoder(recipe, replace(lesson, checkpoint=kept) if kept else lesson)
     return recipe, arrays, head.get_weights(), history
 
@@ -84,7 +85,7 @@ def test_the_loss_is_that_of_trades_and_the_distance_of_the_output(digits: Datas
 
     rng = np.random.default_rng(1)
     slope, eps = rng.normal(0, 1, 64).astype("f4"), np.float32(0.1)
-    recipe = make_recipe(ask(train_eps=0.1, warmup=0.0, trades_beta=3.0, reconstruction_weight=7.0), digits)
+    recipe = make_autoencoder_recipe(ask(train_eps=0.1, warmup=0.0, trades_beta=3.0, reconstruction_weight=7.0), digits)
 
     def classify(images: Any) -> Any:
         one = tf.linalg.matvec(images, tf.constant(slope))
@@ -96,7 +97,7 @@ def test_the_loss_is_that_of_trades_and_the_distance_of_the_output(digits: Datas
         divergence = np.exp(clean) @ (clean - attacked)
         return float(-clean[y] + 3 * divergence + 7 * ((x - moved / 2) ** 2).mean())
 
-    goal = Goal(recipe, lambda images: images / 2, classify)
+    goal = RobustObjective(recipe, lambda images: images / 2, classify)
     for y in (0, 1):
         x = rng.uniform(0.3, 0.7, 64).astype("f4")
         moment = Moment(seed=tf.constant([3, y]), progress=tf.constant(0.5))
@@ -128,7 +129,7 @@ def test_recipes_from_before_trades_beta_are_read_and_not_trained_again(body: st
     import keras
 
     data = make_images(5)
-    current = make_recipe(ask(body=body), data)
+    current = make_autoencoder_recipe(ask(body=body), data)
     older = {name: value for name, value in current.options.items() if name != "trades_beta"}
     network = current.network.model_copy(update={"activations": ("elu", "relu", "relu", "sigmoid")})
     recipe = current.model_copy(update={"options": older, "network": network, "recipe_rev": 1})
@@ -138,7 +139,7 @@ def test_recipes_from_before_trades_beta_are_read_and_not_trained_again(body: st
     first = next(layer for layer in built[0].layers if hasattr(layer, "activation"))
     assert first.activation is keras.activations.elu
     with pytest.raises(UsageError, match=r"revision 1 of --type robust, this advae trains revision 2"):
-        fit_autoencoder(recipe, Lesson(data.x_train, data.y_train, lambda epoch: None))
+        fit_autoencoder(recipe, TrainingData(data.x_train, data.y_train, lambda epoch: None))
     for forged in (recipe.model_copy(update={"recipe_rev": 2}), current.model_copy(update={"recipe_rev": 1})):
         with pytest.raises(CorruptError, match="options are not those"):
             restore_purifier(forged, collect_weights(built))
@@ -247,7 +248,7 @@ def test_a_classifier_can_be_put_behind_what_has_never_seen_it(home: Path, made:
     moved = run(home, "train-clf", "--from", made["lr"]["id"], "--ae", made["own"]["id"])
     assert moved["recipe"]["origin"] == made["lr"]["id"]
     x = np.linspace(0, 1, 64, dtype="f4")[None]
-    logits = [load_logits(registry, registry.manifest(id_))(x) for id_ in (made["lr"]["id"], moved["id"])]
+    logits = [load_classifier(registry, registry.manifest(id_))(x) for id_ in (made["lr"]["id"], moved["id"])]
     np.testing.assert_array_equal(*map(np.asarray, logits))
 
 
@@ -335,4 +336,4 @@ def test_a_recipe_that_nobody_makes_is_refused(digits: Dataset) -> None:
     with pytest.raises(CorruptError):
         restore_purifier(recipe.model_copy(update={"options": dict(recipe.options) | changed}), arrays)
     with pytest.raises(UsageError):
-        make_recipe(AutoencoderRequest(type="robust", loss="categorical-crossentropy"), digits)
+        make_autoencoder_recipe(AutoencoderRequest(type="robust", loss="categorical-crossentropy"), digits)

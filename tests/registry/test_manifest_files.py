@@ -156,7 +156,7 @@ def test_a_glance_is_the_manifests(manifest: Manifest) -> None:
 def test_a_glance_says_what_it_is_and_what_came_out() -> None:
     what = {name: glance(open_document(encode(make_manifest(recipe)))).what for name, recipe in RECIPES.items()}
     assert what["ae"] == "vanilla, 1 epochs, seed 0, mse 0.0100"
-    assert what["control"] == "pca, a control, code size 2, seed 0, mse 0.0100"
+    assert what["control"] == "pca, a baseline, code size 2, seed 0, mse 0.0100"
     assert what["clf"] == "nn, seed 0, clean 0.7500"
     assert what["clf behind"] == "nn behind ae-0123456789ab, seed 0, clean 0.7500"
     assert what["run"] == "bim, adaptive, on clf-000000000000: 0.2500 at 0.1, 0.2500 at 0.3"

@@ -19,7 +19,7 @@ import pytest
 
 from advae import metrics
 from advae.errors import AdvaeError, CorruptError, DiskError, NotFoundError, UsageError
-from advae.evaluation.pipelines import WEIGHTS, load_logits, load_pipeline, load_purifier
+from advae.evaluation.pipelines import WEIGHTS, load_classifier, load_pipeline, load_purifier
 from advae.models import classifiers
 from advae.models.autoencoders import AUTOENCODERS
 from advae.models.classifiers import CLASSIFIERS
@@ -146,7 +146,7 @@ def publish_all(registry: Registry, dataset: Dataset) -> dict[str, Manifest]:
     asked["pair"] = (ClassifierRequest(model="lr", logistic=logistic), two)
     behind = {"pair": ["vanilla"], "nn": PURIFIERS}
     for name, (wanted, data) in asked.items():
-        recipe_ = classifiers.make_recipe(wanted, data, None)
+        recipe_ = classifiers.make_classifier_recipe(wanted, data, None)
         fitted = CLASSIFIERS[wanted.model].fit(recipe_, data.x_train, data.y_train, lambda epoch: None)
         entries[name] = publish(recipe_, fitted.arrays)
         for kind in behind.get(name, list(AUTOENCODERS)):
@@ -191,7 +191,7 @@ def load_function(lab: Lab, name: str) -> Any:
     if manifest.kind == "ae":
         return load_purifier(registry, manifest).mean
     if name == "nn behind sampled":
-        logits, purifier = load_logits(registry, manifest), load_purifier(registry, lab.entries["sampled"])
+        logits, purifier = load_classifier(registry, manifest), load_purifier(registry, lab.entries["sampled"])
         return lambda x: logits(purifier.mean(x))
     pipeline = load_pipeline(registry, manifest)
     return lambda x: pipeline.defend(x, 0)
@@ -211,7 +211,7 @@ def place_attacker(lab: Lab, name: str) -> tuple[Any, np.ndarray[Any, Any]]:
         return load_function(lab, name), lab.images
     manifest, purifier = lab.entries[name], lab.entries[name.rpartition(" ")[2]]
     purified = load_purifier(lab.workspace.registry, purifier).mean(lab.images).numpy()
-    return (lambda x: x) if manifest.kind == "ae" else load_logits(lab.workspace.registry, manifest), purified
+    return (lambda x: x) if manifest.kind == "ae" else load_classifier(lab.workspace.registry, manifest), purified
 
 
 def differentiate(function: Any, images: np.ndarray[Any, Any]) -> tuple[Any, Any]:
@@ -363,7 +363,7 @@ def test_the_regression_says_what_ours_says(name: str, lab: Lab) -> None:
     import tensorflow as tf
 
     found = lab.read(f"{name} (joblib)")
-    logits = load_logits(lab.workspace.registry, lab.entries[name])(tf.constant(lab.images)).numpy()
+    logits = load_classifier(lab.workspace.registry, lab.entries[name])(tf.constant(lab.images)).numpy()
     np.testing.assert_array_equal(found["labels"], metrics.decide(logits))
     margins = logits[:, 1] if name == "pair" else logits
     assert_close(found["margins"], margins)

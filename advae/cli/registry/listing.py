@@ -135,8 +135,8 @@ def _describe(document: dict[str, Any], manifest: Manifest) -> Iterator[str]:
     from advae.registry import NAMES
 
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
-    control = isinstance(manifest.recipe, AutoencoderRecipe) and manifest.recipe.is_baseline
-    name = "control" if control else NAMES[manifest.kind]
+    baseline = isinstance(manifest.recipe, AutoencoderRecipe) and manifest.recipe.is_baseline
+    name = "baseline" if baseline else NAMES[manifest.kind]
     yield f"{manifest.id}: {name}, made {manifest.created[:19].replace('T', ' ')} UTC with {versions}"
     if manifest.imported:
         yield f"imported {say_moment(manifest.imported)} from a bundle: what it says of itself was not computed here"

@@ -1,0 +1,128 @@
+"""The networks of a robust autoencoder: an encoder whose first layers look at the image (the body), and a decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from advae.models import layers
+from advae.models.autoencoder_networks import require_network
+from advae.models.layers import Weights
+
+if TYPE_CHECKING:
+    from advae.records import AutoencoderRecipe
+
+
+def build_robust(recipe: AutoencoderRecipe) -> tuple[Any, Any]:
+    """Return the untrained encoder d-body-hidden/4-hidden-code and decoder code-hidden-d, weights by He et al. 2015."""
+    import keras
+
+    first, code, second, output = require_network(recipe).activations
+    seeds = iter(layers.derive_seeds(recipe.seed, 16))
+    body = _find_body(recipe).build(recipe, seeds)
+    (_, *narrowing), (inner, *widening) = _list_dense_sizes(recipe)
+
+    def dense(size: int, activation: str) -> Any:
+        kernel = keras.initializers.HeUniform(seed=next(seeds))
+        return keras.layers.Dense(size, activation=activation, kernel_initializer=kernel)
+
+    encoder = [*body, *map(dense, narrowing, (first, first, code))]
+    decoder = map(dense, widening, (second, output))
+    return (
+        keras.Sequential([keras.Input((recipe.dataset.side**2,)), *encoder]),
+        keras.Sequential([keras.Input((inner,)), *decoder]),
+    )
+
+
+def list_robust_weights(recipe: AutoencoderRecipe) -> Weights:
+    """Return the weights of encoder and decoder, by name, as they follow from the recipe; builds no network."""
+    encoder, decoder = _list_dense_sizes(recipe)
+    body = _find_body(recipe).shapes(recipe)
+    return layers.name_weights(body + layers.dense_shapes(encoder), layers.dense_shapes(decoder))
+
+
+def _list_dense_sizes(recipe: AutoencoderRecipe) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the sizes of the dense layers: features of the body, hidden/4, hidden, code; and code, hidden, d."""
+    shape, features = require_network(recipe), _find_body(recipe).features(recipe)
+    narrow = layers.narrow_size(shape.hidden)
+    return (features, narrow, shape.hidden, shape.code), (shape.code, shape.hidden, recipe.dataset.side**2)
+
+
+@dataclass(frozen=True)
+class Body:
+    """The first layers of the encoder."""
+
+    build: Callable[[AutoencoderRecipe, Iterator[int]], list[Any]]
+    """(recipe, seeds) -> layers from (n, d) to (n, features)."""
+    shapes: Callable[[AutoencoderRecipe], list[tuple[int, ...]]]
+    """Recipe -> the shapes of their weights, in order."""
+    features: Callable[[AutoencoderRecipe], int]
+    """Recipe -> how many numbers they make of an image."""
+
+
+def _find_body(recipe: AutoencoderRecipe) -> Body:
+    return BODIES[str(recipe.options["body"])]
+
+
+PIXELWISE = ((2.0, 2.0, -2.0, -2.0), (0.0, -1.0, 2.0, 1.0))
+"""Initial kernel and bias of four functions of one pixel p: max(2p, 0), max(2p - 1, 0), max(2 - 2p, 0) and
+max(1 - 2p, 0). The best defence of grey values is a threshold, which training finds sooner from these."""
+
+FILTERS, WINDOW, STRIDES = (16, 32), 4, 2
+"""Of the convolutions after them: the number of filters of each, their side in pixels, and their stride."""
+
+
+def _conv(recipe: AutoencoderRecipe, seeds: Iterator[int]) -> list[Any]:
+    import numpy as np
+    from keras import initializers, layers
+
+    side, activation = recipe.dataset.side, require_network(recipe).activations[0]
+    # ReLU loses no gradient: for each pixel value one of the four is on. Revision 1 had the network's activation.
+    pixelwise = layers.Conv2D(len(PIXELWISE[0]), 1, activation="relu" if recipe.recipe_rev > 1 else activation)
+    pixelwise.build((None, side, side, 1))
+    kernel, bias = (np.array(values, np.float32) for values in PIXELWISE)
+    pixelwise.set_weights([kernel.reshape(pixelwise.kernel.shape), bias])
+    filters = [
+        layers.Conv2D(
+            count,
+            WINDOW,
+            strides=STRIDES,
+            padding="same",
+            activation=activation,
+            kernel_initializer=initializers.HeUniform(seed=next(seeds)),
+        )
+        for count in FILTERS
+    ]
+    return [layers.Reshape((side, side, 1)), pixelwise, *filters, layers.Flatten()]
+
+
+def _conv_shapes(recipe: AutoencoderRecipe) -> list[tuple[int, ...]]:
+    counts = (len(PIXELWISE[0]), *FILTERS)
+    filters = [shape for before, n in pairwise(counts) for shape in ((WINDOW, WINDOW, before, n), (n,))]
+    return [(1, 1, 1, counts[0]), (counts[0],), *filters]
+
+
+def _count_conv_features(recipe: AutoencoderRecipe) -> int:
+    side = recipe.dataset.side
+    for _ in FILTERS:
+        side = -(-side // STRIDES)
+    return side * side * FILTERS[-1]
+
+
+def _dense(recipe: AutoencoderRecipe, seeds: Iterator[int]) -> list[Any]:
+    from keras import initializers, layers
+
+    shape, kernel = require_network(recipe), initializers.HeUniform(seed=next(seeds))
+    return [layers.Dense(shape.hidden, activation=shape.activations[0], kernel_initializer=kernel)]
+
+
+def _dense_shapes(recipe: AutoencoderRecipe) -> list[tuple[int, ...]]:
+    return layers.dense_shapes((recipe.dataset.side**2, require_network(recipe).hidden))
+
+
+BODIES: dict[str, Body] = {
+    "conv": Body(_conv, _conv_shapes, _count_conv_features),
+    "dense": Body(_dense, _dense_shapes, lambda recipe: require_network(recipe).hidden),
+}
