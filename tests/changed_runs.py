@@ -19,10 +19,9 @@ from advae.attacks import ATTACKS
 from advae.errors import CorruptError
 from advae.records import DatasetRef, History
 from advae.registry import Registry
-from advae.registry.bundles import write_bundle
 from advae.threats import THREATS
 from tests.calls import call
-from tests.entries import encode_npz
+from tests.entries import encode_npz, pack_bundle
 from tests.hostile import Document, Members, rename_family, take_apart
 from tests.report_fixtures import HISTORY, Lab, make_views
 
@@ -127,9 +126,7 @@ def draw_family(draw: Draw, home: Path) -> Members:
         run = lab.add_run(classifier, **draw_attack(draw))
     except ValidationError:
         run = lab.add_run(lab.add_classifier())
-    stream = io.BytesIO()
-    write_bundle(lab.registry, run, stream)
-    return take_apart(stream.getvalue())
+    return take_apart(pack_bundle(lab.registry, run))
 
 
 # ---------------------------------------------------------------- changed

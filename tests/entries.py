@@ -34,6 +34,7 @@ from advae.records import (
     RunRecipe,
 )
 from advae.registry import Registry
+from advae.registry.bundles import Imported, read_bundle, write_bundle
 from advae.registry.collection import find_garbage
 from advae.registry.manifest_files import remove_import_mark
 
@@ -321,11 +322,26 @@ def list_names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
-def publish_family(registry: Registry) -> tuple[Manifest, Manifest, Manifest]:
+Family = tuple[Manifest, Manifest, Manifest]
+"""An autoencoder, a classifier behind it, and a run on that."""
+
+
+def publish_family(registry: Registry) -> Family:
     """Publish an autoencoder, a classifier behind it and a run on that."""
     ae = publish(registry)
     clf = publish(registry, make_classifier_recipe(autoencoder=ae.id))
     return ae, clf, publish(registry, make_run_recipe(classifier=clf.id))
+
+
+def pack_bundle(registry: Registry, entry: Manifest) -> bytes:
+    """Return the bundle of an entry."""
+    write_bundle(registry, entry, stream := io.BytesIO())
+    return stream.getvalue()
+
+
+def take_bundle(registry: Registry, content: bytes, **options: Any) -> Imported:
+    """Import a bundle."""
+    return read_bundle(registry, io.BytesIO(content), **options)
 
 
 def seal(registry: Registry, entry: Manifest, change: Callable[[dict[str, Any]], Any] = lambda stored: None) -> None:

@@ -20,7 +20,6 @@ from advae.backend import start_tensorflow
 from advae.cli import main
 from advae.errors import DiskError
 from advae.registry import Registry, locks
-from advae.registry.bundles import write_bundle
 from tests.calls import Outcome, call, succeed
 from tests.entries import (
     TINY,
@@ -28,6 +27,7 @@ from tests.entries import (
     list_names,
     make_autoencoder_recipe,
     make_classifier_recipe,
+    pack_bundle,
     publish,
     read_tree,
     read_unmarked,
@@ -429,8 +429,7 @@ def test_gc_is_refused_while_an_entry_cannot_be_read(scene: Scene) -> None:
 
 
 def bundle_of(scene: Scene, id_: str) -> bytes:
-    write_bundle(scene.registry, scene.registry.manifest(id_), stream := io.BytesIO())
-    return stream.getvalue()
+    return pack_bundle(scene.registry, scene.registry.manifest(id_))
 
 
 def test_an_import_beside_other_weights_says_what_is_to_be_done(scene: Scene) -> None:

@@ -17,8 +17,15 @@ import numpy as np
 from advae.errors import AdvaeError
 from advae.records import Manifest, Recipe, entry_id
 from advae.registry import Registry
-from advae.registry.bundles import read_bundle, write_bundle
-from tests.entries import WEIGHTS, make_autoencoder_recipe, make_classifier_recipe, make_metrics, make_run_recipe
+from advae.registry.bundles import read_bundle
+from tests.entries import (
+    WEIGHTS,
+    make_autoencoder_recipe,
+    make_classifier_recipe,
+    make_metrics,
+    make_run_recipe,
+    pack_bundle,
+)
 from tests.registry.trials import Outcome, await_all, fork
 
 AE = make_autoencoder_recipe()
@@ -72,8 +79,7 @@ def write_elsewhere(folder: Path, numbers: Iterator[int]) -> bytes:
     """Return a bundle of a family of other numbers."""
     registry = Registry(folder / f"elsewhere-{next(numbers)}")
     *_, run = [make_one(registry, recipe, next(numbers), force=False) for recipe in FAMILY]
-    write_bundle(registry, run, stream := io.BytesIO())
-    return stream.getvalue()
+    return pack_bundle(registry, run)
 
 
 def act_at_random(home: Path, bundles: list[bytes], rng: random.Random, numbers: Iterator[int]) -> None:

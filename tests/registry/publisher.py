@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -15,7 +14,6 @@ from typing import Any
 from advae.errors import NotFoundError
 from advae.records import Manifest, Recipe, entry_id
 from advae.registry import Registry
-from advae.registry.bundles import read_bundle, write_bundle
 from tests.entries import (
     WEIGHTS,
     locate,
@@ -24,7 +22,9 @@ from tests.entries import (
     make_classifier_recipe,
     make_metrics,
     make_run_recipe,
+    pack_bundle,
     publish,
+    take_bundle,
 )
 
 AE, OTHER, NEW = (make_autoencoder_recipe(seed=seed) for seed in (1, 2, 3))
@@ -75,10 +75,8 @@ def furnish_nothing(home: Path) -> None:
 def make_bundle(name: str) -> bytes:
     """Return one of BUNDLES."""
     with tempfile.TemporaryDirectory() as folder:
-        registry, stream = Registry(Path(folder)), io.BytesIO()
-        entries = [publish(registry, recipe) for recipe in BUNDLES[name]]
-        write_bundle(registry, entries[-1], stream)
-    return stream.getvalue()
+        registry = Registry(Path(folder))
+        return pack_bundle(registry, [publish(registry, recipe) for recipe in BUNDLES[name]][-1])
 
 
 # ---------------------------------------------------------------- operations
@@ -100,7 +98,7 @@ def train(registry: Registry, recipe: Recipe) -> None:
 
 
 def bring(registry: Registry, bundle: str, *, replace: bool = False) -> None:
-    read_bundle(registry, io.BytesIO(make_bundle(bundle)), replace=replace)
+    take_bundle(registry, make_bundle(bundle), replace=replace)
 
 
 @dataclass(frozen=True)

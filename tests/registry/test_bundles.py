@@ -17,53 +17,28 @@ import numpy as np
 import pytest
 
 from advae.errors import CorruptError, DiskError, UsageError
-from advae.records import Manifest
 from advae.registry import Registry, bundles
 from advae.registry.bundles import MEMBER, read_bundle, write_bundle
 from tests.entries import (
     WEIGHTS,
+    Family,
     list_names,
     locate,
     make_autoencoder_recipe,
     make_classifier_recipe,
     make_metrics,
     make_run_recipe,
+    pack_bundle,
     publish,
     publish_family,
     read_unmarked,
     seal,
     seal_document,
     seal_first_schema,
+    take_bundle,
 )
 from tests.hostile import BLOCK, END, encode_bundle, encode_header, encode_member, open_manifest, take_apart, tell_own
 from tests.registry.faulty_disk import write_on_failing_disk
-
-Family = tuple[Manifest, Manifest, Manifest]
-
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Registry:
-    return Registry(tmp_path / "home")
-
-
-@pytest.fixture
-def other(tmp_path: Path) -> Registry:
-    """An empty home."""
-    return Registry(tmp_path / "other")
-
-
-@pytest.fixture
-def family(registry: Registry) -> Family:
-    return publish_family(registry)
-
-
-def bundle(registry: Registry, entry: Manifest) -> bytes:
-    write_bundle(registry, entry, stream := io.BytesIO())
-    return stream.getvalue()
-
-
-def take(registry: Registry, content: bytes, **options: Any) -> bundles.Imported:
-    return read_bundle(registry, io.BytesIO(content), **options)
 
 
 def read_entries(registry: Registry) -> dict[str, bytes | None]:
@@ -83,12 +58,12 @@ def test_what_is_taken_elsewhere_is_equal_to_the_byte(registry: Registry, other:
     ids = [entry.id for entry in family]
     stream = io.BytesIO()
     assert write_bundle(registry, family[2], stream) == ids
-    imported = take(other, stream.getvalue())
+    imported = take_bundle(other, stream.getvalue())
     assert (imported.ids, imported.present) == (tuple(ids), ())
     assert read_entries(other) == read_entries(registry)
     assert (other.home / "VERSION").read_bytes() == (registry.home / "VERSION").read_bytes()
     assert other.tags() == {}
-    assert bundle(other, other.manifest(ids[2])) == stream.getvalue()
+    assert pack_bundle(other, other.manifest(ids[2])) == stream.getvalue()
 
 
 @pytest.mark.parametrize("kind", [0, 1, 2])
@@ -96,14 +71,16 @@ def test_an_entry_goes_with_all_that_it_rests_on_and_nothing_else(
     kind: int, registry: Registry, other: Registry, family: Family
 ) -> None:
     publish(registry, make_autoencoder_recipe(seed=9))
-    assert take(other, bundle(registry, family[kind])).ids == tuple(entry.id for entry in family[: kind + 1])
+    assert take_bundle(other, pack_bundle(registry, family[kind])).ids == tuple(
+        entry.id for entry in family[: kind + 1]
+    )
 
 
 def test_what_two_share_goes_once_and_before_both(registry: Registry, other: Registry) -> None:
     ae, clf, _ = publish_family(registry)
     twin = publish(registry, make_classifier_recipe(autoencoder=ae.id, seed=3))
     run = publish(registry, make_run_recipe(classifier=clf.id, twin=twin.id))
-    ids = take(other, bundle(registry, run)).ids
+    ids = take_bundle(other, pack_bundle(registry, run)).ids
     assert sorted(ids) == sorted({ae.id, clf.id, twin.id, run.id})
     assert (ids[0], ids[-1]) == (ae.id, run.id)
 
@@ -114,36 +91,36 @@ def test_entries_of_no_artifacts_and_of_several(registry: Registry, other: Regis
     several = registry.publish(recipe, make_metrics(recipe), made)
     none = registry.publish(make_autoencoder_recipe(seed=1), make_metrics(recipe), {})
     for entry in (several, none):
-        take(other, bundle(registry, entry))
+        take_bundle(other, pack_bundle(registry, entry))
     assert read_entries(other) == read_entries(registry)
 
 
 def test_the_first_schema_goes_as_it_is(registry: Registry, other: Registry, family: Family) -> None:
     path = locate(registry, family[0])
     path.write_bytes(seal_first_schema(json.loads(path.read_bytes())))
-    take(other, bundle(registry, family[2]))
+    take_bundle(other, pack_bundle(registry, family[2]))
     here, there = registry.manifest(family[0].id), other.manifest(family[0].id)
     assert there.imported
     # Its place for the mark is that of schema 2, which says the same.
     assert there == here.model_copy(update={"imported": there.imported, "schema_version": 2})
-    assert take(Registry(other.home / "third"), bundle(other, there)).ids == (here.id,)
+    assert take_bundle(Registry(other.home / "third"), pack_bundle(other, there)).ids == (here.id,)
 
 
 def test_equal_entries_give_equal_bytes(registry: Registry, other: Registry, family: Family) -> None:
     """Whenever, wherever and by whomever: nothing of the disk's own is in a bundle."""
-    content = bundle(registry, family[2])
+    content = pack_bundle(registry, family[2])
     for path in registry.folders.entries.rglob("*"):
         os.utime(path, (1, 1))
         path.chmod(0o700)
-    assert bundle(registry, family[2]) == content
-    take(other, content)
-    assert bundle(other, family[2]) == content
+    assert pack_bundle(registry, family[2]) == content
+    take_bundle(other, content)
+    assert pack_bundle(other, family[2]) == content
     member = tarfile.open(fileobj=io.BytesIO(content)).getmembers()[0]  # noqa: SIM115
     assert (member.uid, member.gid, member.uname, member.gname, member.mtime) == (0, 0, "", "", 0)
 
 
 def test_a_bundle_is_a_tar_that_tar_reads(registry: Registry, family: Family) -> None:
-    with tarfile.open(fileobj=io.BytesIO(bundle(registry, family[2]))) as archive:
+    with tarfile.open(fileobj=io.BytesIO(pack_bundle(registry, family[2]))) as archive:
         members = archive.getmembers()
         assert all(member.isreg() and MEMBER.fullmatch(member.name) for member in members)
         for member in members:
@@ -187,32 +164,32 @@ def test_a_pipe_will_do(pack: Any, registry: Registry, other: Registry, family: 
 
     sink = Sink()
     write_bundle(registry, family[2], sink)
-    assert sink.content == bundle(registry, family[2])
+    assert sink.content == pack_bundle(registry, family[2])
     read_bundle(other, io.BufferedReader(Pipe(pack(sink.content))))
     assert read_entries(other) == read_entries(registry)
 
 
 @pytest.mark.parametrize("level", [0, 1, 9])
 def test_gzip_is_unpacked(level: int, registry: Registry, other: Registry, family: Family) -> None:
-    content = bundle(registry, family[2])
+    content = pack_bundle(registry, family[2])
     halves = gzip.compress(content[:3000], level) + gzip.compress(content[3000:], level)
     for packed in (gzip.compress(content, level), halves):
-        take(other, packed, replace=True)
+        take_bundle(other, packed, replace=True)
         assert read_entries(other) == read_entries(registry)
 
 
 def test_a_tar_may_be_filled_up_and_nothing_else_may_follow(
     registry: Registry, other: Registry, family: Family
 ) -> None:
-    content = bundle(registry, family[2])
+    content = pack_bundle(registry, family[2])
     members = b"".join(encode_member(name, part) for name, part in take_apart(content))
     for end in (bytes(BLOCK), END, END + bytes(-len(members + END) % tarfile.RECORDSIZE)):
-        assert take(other, members + end, replace=True).ids[-1] == family[2].id
+        assert take_bundle(other, members + end, replace=True).ids[-1] == family[2].id
     before = read_entries(other)
     for rest in (content, b"whatever a tape held before", bytes(1 << 20) + b"x"):
         for whole in (content + rest, gzip.compress(content) + gzip.compress(rest), gzip.compress(content) + rest):
             with pytest.raises(CorruptError):
-                take(other, whole)
+                take_bundle(other, whole)
             assert_untouched(other, before)
 
 
@@ -238,20 +215,20 @@ def test_memory_is_taken_for_pieces_only(tmp_path: Path, other: Registry) -> Non
 
 def test_what_is_there_stays_and_is_said_to(registry: Registry, other: Registry, family: Family) -> None:
     ids = tuple(entry.id for entry in family)
-    take(other, bundle(registry, family[0]))
+    take_bundle(other, pack_bundle(registry, family[0]))
     before = {path: path.stat().st_ino for path in other.folders.entries.rglob("*")}
-    assert take(other, bundle(registry, family[2])).present == ids[:1]
-    assert take(other, bundle(registry, family[2])).present == ids
+    assert take_bundle(other, pack_bundle(registry, family[2])).present == ids[:1]
+    assert take_bundle(other, pack_bundle(registry, family[2])).present == ids
     assert {path: path.stat().st_ino for path in before} == before
-    take(other, bundle(registry, family[2]), replace=True)
+    take_bundle(other, pack_bundle(registry, family[2]), replace=True)
     assert read_entries(other) == read_entries(registry)
 
 
 def test_names_stay_with_what_is_replaced(registry: Registry, other: Registry, family: Family) -> None:
-    content = bundle(registry, family[2])
+    content = pack_bundle(registry, family[2])
     registry.tag(family[0], "best")
     registry.mark_latest(family[1])
-    take(registry, content, replace=True)
+    take_bundle(registry, content, replace=True)
     assert registry.resolve("best").id == family[0].id
     assert registry.latest("clf") == family[1]
     assert list_names(registry.folders.tmp) == []
@@ -272,16 +249,16 @@ SPOILS: dict[str, Any] = {
 def test_a_damaged_one_of_the_same_id_is_only_replaced_by_force(
     spoil: Any, damaged: int, registry: Registry, other: Registry, family: Family
 ) -> None:
-    content = bundle(registry, family[2])
-    take(other, content)
+    content = pack_bundle(registry, family[2])
+    take_bundle(other, content)
     spoil(other.folders.entries / family[damaged].id)
     if "artifact" in spoil.__code__.co_names or family[damaged].artifacts.keys() == {WEIGHTS}:
         before = read_entries(other)
         with pytest.raises(CorruptError, match=family[damaged].id) as caught:
-            take(other, content)
+            take_bundle(other, content)
         assert caught.value.exit_code == 4
         assert_untouched(other, before)
-    take(other, content, replace=True)
+    take_bundle(other, content, replace=True)
     assert read_entries(other) == read_entries(registry)
     assert list_names(other.folders.tmp) == []
 
@@ -293,9 +270,9 @@ def test_another_of_the_same_id_stays_unless_it_is_to_be_replaced(
     mine = publish_family(other)
     before = read_entries(other)
     assert before != read_entries(registry)
-    assert take(other, bundle(registry, family[2])).present == tuple(entry.id for entry in mine)
+    assert take_bundle(other, pack_bundle(registry, family[2])).present == tuple(entry.id for entry in mine)
     assert_untouched(other, before)
-    take(other, bundle(registry, family[2]), replace=True)
+    take_bundle(other, pack_bundle(registry, family[2]), replace=True)
     assert read_entries(other) == read_entries(registry)
 
 
@@ -333,10 +310,10 @@ def test_what_no_reader_takes_is_not_written(registry: Registry) -> None:
 
 
 def test_a_disk_that_fails_leaves_nothing_half_taken(registry: Registry, tmp_path: Path, family: Family) -> None:
-    content, failed = bundle(registry, family[2]), []
+    content, failed = pack_bundle(registry, family[2]), []
     for at in range(80):
         home = Registry(tmp_path / f"{at}")
-        disk, error = write_on_failing_disk(lambda: take(home, content), at, errno.ENOSPC)  # noqa: B023
+        disk, error = write_on_failing_disk(lambda: take_bundle(home, content), at, errno.ENOSPC)  # noqa: B023
         if error is None:
             break
         failed.append(disk.failed)
@@ -346,7 +323,7 @@ def test_a_disk_that_fails_leaves_nothing_half_taken(registry: Registry, tmp_pat
         # Ancestors come first: whatever is there already rests on nothing that is not.
         assert there == [entry.id for entry in family if entry.id in there]
         assert all(home.check(home.manifest(id_)) is None for id_ in there)
-        take(home, content)
+        take_bundle(home, content)
         assert read_entries(home) == read_entries(registry)
     assert {"mkdir", "open", "fsync", "rename"} <= set(failed)
     assert error is None
@@ -370,7 +347,7 @@ def refuse(registry: Registry, content: bytes, words: str) -> None:
     """Hold that a bundle is refused with some words, in one line, and leaves the home as it was."""
     before = read_entries(registry)
     with pytest.raises(CorruptError, match=words) as caught:
-        take(registry, content)
+        take_bundle(registry, content)
     assert str(caught.value).startswith("the bundle is refused: ")
     assert str(caught.value).isprintable()
     assert_untouched(registry, before)
@@ -393,7 +370,7 @@ def measure_bundle(content: bytes) -> dict[str, int]:
 def test_caps_hold_for_import_and_export(
     cap: str, words: str, registry: Registry, other: Registry, family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    content = bundle(registry, family[2])
+    content = pack_bundle(registry, family[2])
     least = measure_bundle(content)[cap]
     monkeypatch.setattr(bundles, cap, least - 1)
     refuse(other, content, words)
@@ -401,22 +378,22 @@ def test_caps_hold_for_import_and_export(
         write_bundle(registry, family[2], stream := io.BytesIO())
     assert stream.getvalue() == b""
     monkeypatch.setattr(bundles, cap, least)
-    take(other, content)
+    take_bundle(other, content)
 
 
 def test_the_ratio_is_capped(other: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     registry, recipe = Registry(tmp_path / "zeros"), make_autoencoder_recipe()
     entry = registry.publish(recipe, make_metrics(recipe), {WEIGHTS: {"0.0": np.zeros(1 << 19)}})
-    packed = gzip.compress(bundle(registry, entry), 9)
+    packed = gzip.compress(pack_bundle(registry, entry), 9)
     assert len(packed) * bundles.MAX_RATIO < 1 << 22
     refuse(other, packed, "unpacks to more than 100 times its size")
-    take(other, gzip.compress(bundle(registry, entry), 0))
+    take_bundle(other, gzip.compress(pack_bundle(registry, entry), 0))
     small = registry.publish(make_autoencoder_recipe(seed=1), make_metrics(recipe), {WEIGHTS: {"0.0": np.zeros(1000)}})
-    take(other, gzip.compress(bundle(registry, small), 9))
+    take_bundle(other, gzip.compress(pack_bundle(registry, small), 9))
 
 
 def test_zeros_without_end_are_not_unpacked(registry: Registry, other: Registry, family: Family) -> None:
-    name, content = take_apart(bundle(registry, family[0]))[0]
+    name, content = take_apart(pack_bundle(registry, family[0]))[0]
     document = open_manifest(content)
     document["artifacts"][WEIGHTS]["size"] = 1 << 33
     head = encode_member(name, seal_document(document)) + encode_header(f"{family[0].id}.{WEIGHTS}", 1 << 32)
@@ -466,7 +443,7 @@ def test_padding_without_end_is_not_read_to_its_end(
     case: str, registry: Registry, other: Registry, family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bundles, "FREE_OF_RATIO", 1 << 16)
-    content = bundle(registry, family[2])
+    content = pack_bundle(registry, family[2])
     stream = Endless(*ENDLESS[case](content))
     with pytest.raises(CorruptError, match=r"padded with what unpacks to nothing|something follows its end"):
         read_bundle(other, stream)  # type: ignore[arg-type]
@@ -493,21 +470,21 @@ WORDS = {
 @pytest.mark.parametrize("case", WORDS)
 def test_a_refusal_says_why(case: str, registry: Registry, other: Registry, family: Family) -> None:
     change, words = WORDS[case]
-    members = take_apart(bundle(registry, family[2]))
-    assert take(other, encode_bundle(members)).ids[-1] == family[2].id
+    members = take_apart(pack_bundle(registry, family[2]))
+    assert take_bundle(other, encode_bundle(members)).ids[-1] == family[2].id
     refuse(other, encode_bundle(change(members)), words)
 
 
 @pytest.mark.parametrize("at", range(6))
 def test_a_flipped_bit_is_seen_in_every_member(at: int, registry: Registry, other: Registry, family: Family) -> None:
-    members = take_apart(bundle(registry, family[2]))
+    members = take_apart(pack_bundle(registry, family[2]))
     name, content = members[at]
     flipped = content[: len(content) // 2] + bytes([content[len(content) // 2] ^ 1]) + content[len(content) // 2 + 1 :]
     refuse(other, encode_bundle([*members[:at], (name, flipped), *members[at + 1 :]]), "digest|not what its manifest")
 
 
 def test_every_cut_is_seen(registry: Registry, other: Registry, family: Family) -> None:
-    content = bundle(registry, family[2])
+    content = pack_bundle(registry, family[2])
     whole = sum(len(encode_member(name, part)) for name, part in take_apart(content))
     for at in (*range(0, whole, BLOCK), *range(1, whole, 997), whole):
         refuse(other, content[:at], "it ends early|empty")
@@ -516,7 +493,7 @@ def test_every_cut_is_seen(registry: Registry, other: Registry, family: Family) 
 def test_parents_of_another_kind_are_refused(registry: Registry, other: Registry, family: Family) -> None:
     """A lineage is three steps at most; one that goes on for ever would stop whoever walks it."""
     ae, clf, run = (entry.id for entry in family)
-    members = take_apart(bundle(registry, family[2]))
+    members = take_apart(pack_bundle(registry, family[2]))
     manifests = {name.partition("-")[0]: open_manifest(part) for name, part in members if name.endswith("json")}
     good = {"clf": {"autoencoder": ae, "seed": 7}, "run": {"classifier": clf, "twin": clf, "seed": 7}}
     bad = [("clf", {"autoencoder": other_id}) for other_id in (clf, run)]
@@ -526,7 +503,7 @@ def test_parents_of_another_kind_are_refused(registry: Registry, other: Registry
         document = tell_own(manifests[kind] | {"recipe": manifests[kind]["recipe"] | change, "artifacts": {}})
         content = encode_bundle([*members, (f"{document['id']}.manifest.json", seal_document(document))])
         if change in good.values():
-            assert take(other, content).ids[-1] == document["id"]
+            assert take_bundle(other, content).ids[-1] == document["id"]
         else:
             refuse(other, content, "no id of kind|not its recipe's")
 
@@ -536,4 +513,4 @@ def test_a_pickle_whose_digest_fits_is_refused(registry: Registry, other: Regist
 
     locate(registry, family[0], WEIGHTS).write_bytes(pickle.dumps({"0.0": 1}))
     seal(registry, family[0])
-    refuse(other, bundle(registry, registry.manifest(family[0].id)), "holds no arrays")
+    refuse(other, pack_bundle(registry, registry.manifest(family[0].id)), "holds no arrays")

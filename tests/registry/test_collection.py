@@ -33,11 +33,6 @@ from tests.entries import (
 )
 
 
-@pytest.fixture
-def registry(tmp_path: Path) -> Registry:
-    return Registry(tmp_path / "home")
-
-
 def collect(registry: Registry) -> list[str]:
     """Collect and return what has gone."""
     before = registry.ids()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +13,10 @@ import pytest
 from advae.errors import CorruptError, NotFoundError
 from advae.records import Manifest, Recipe, entry_id
 from advae.registry import Registry
-from advae.registry.bundles import Imported, read_bundle, write_bundle
 from advae.registry.verification import find_all_problems
 from tests.entries import (
     WEIGHTS,
+    Family,
     list_names,
     locate,
     make_arrays,
@@ -25,46 +24,22 @@ from tests.entries import (
     make_classifier_recipe,
     make_metrics,
     make_run_recipe,
+    pack_bundle,
     publish,
     publish_family,
     read_tree,
     seal_second_schema,
+    take_bundle,
 )
 from tests.registry.ancestry import walk_lineages
 
-Family = tuple[Manifest, Manifest, Manifest]
 OTHER = {WEIGHTS: {"0.0": np.full(3, 7.0)}}
 """Weights that no training of ``tests.entries`` gives."""
-
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Registry:
-    return Registry(tmp_path / "home")
-
-
-@pytest.fixture
-def other(tmp_path: Path) -> Registry:
-    """An empty home."""
-    return Registry(tmp_path / "other")
-
-
-@pytest.fixture
-def family(registry: Registry) -> Family:
-    return publish_family(registry)
 
 
 def publish_other(registry: Registry, recipe: Recipe, arrays: Any = OTHER, **options: Any) -> Manifest:
     """Publish the entry of a recipe with weights that its training does not give here."""
     return registry.publish(recipe, make_metrics(recipe), arrays, **options)
-
-
-def bundle(registry: Registry, entry: Manifest) -> bytes:
-    write_bundle(registry, entry, stream := io.BytesIO())
-    return stream.getvalue()
-
-
-def take(registry: Registry, content: bytes, **options: Any) -> Imported:
-    return read_bundle(registry, io.BytesIO(content), **options)
 
 
 def find_problems(registry: Registry) -> dict[str, list[str]]:
@@ -119,7 +94,7 @@ def test_what_was_made_from_other_weights_is_not_loaded(read: Any, registry: Reg
         assert why.value.exit_code == 4
         assert "the command that made it repairs it with --force" in str(why.value)
         with pytest.raises(CorruptError, match=f"{clf.id} was made from other weights of {ae.id} than are here"):
-            bundle(registry, entry)
+            pack_bundle(registry, entry)
     assert find_problems(registry).keys() == {clf.id, run.id}
     assert all("was made from other weights" in line for line in find_problems(registry)[run.id])
 
@@ -198,15 +173,15 @@ def test_no_child_is_imported_beside_other_weights_of_its_parent(
     for entry in family:
         age(entry, registry)
     mine = publish_other(other, family[0].recipe)
-    before, content = read_tree(other.folders.entries), bundle(registry, registry.manifest(family[child].id))
+    before, content = read_tree(other.folders.entries), pack_bundle(registry, registry.manifest(family[child].id))
     words = f"{family[1].id} was made from other weights of {mine.id} than are here; nothing was imported"
     with pytest.raises(CorruptError, match=words) as caught:
-        take(other, content)
+        take_bundle(other, content)
     assert caught.value.exit_code == 4
     assert "--force" in str(caught.value)
     assert read_tree(other.folders.entries) == before
     assert list_names(other.folders.tmp) == []
-    imported = take(other, content, replace=True)
+    imported = take_bundle(other, content, replace=True)
     assert imported.replaced == (mine.id,)
     assert find_problems(other) == {}
     assert other.manifest(mine.id).weights == family[0].weights
@@ -217,27 +192,27 @@ def test_children_that_are_here_are_told_when_a_bundle_replaces_what_they_rest_o
 ) -> None:
     mine = publish_other(other, family[0].recipe)
     child = publish(other, make_classifier_recipe(autoencoder=mine.id, seed=8))
-    assert take(other, bundle(registry, family[0])).other == (mine.id,)
-    assert take(other, bundle(registry, family[0])).resting == ()
-    assert take(other, bundle(registry, family[0]), replace=True).resting == (child.id,)
+    assert take_bundle(other, pack_bundle(registry, family[0])).other == (mine.id,)
+    assert take_bundle(other, pack_bundle(registry, family[0])).resting == ()
+    assert take_bundle(other, pack_bundle(registry, family[0]), replace=True).resting == (child.id,)
     assert find_problems(other).keys() == {child.id}
-    assert take(other, bundle(registry, family[0]), replace=True).resting == ()
+    assert take_bundle(other, pack_bundle(registry, family[0]), replace=True).resting == ()
 
 
 def test_what_is_equal_stays_as_it_is_even_by_force(registry: Registry, other: Registry, family: Family) -> None:
     """Whoever made an entry did not import it."""
-    content = bundle(registry, family[2])
+    content = pack_bundle(registry, family[2])
     before = read_tree(registry.folders.entries)
     for replace in (False, True):
-        imported = take(registry, content, replace=replace)
+        imported = take_bundle(registry, content, replace=replace)
         assert (imported.present, imported.replaced) == (tuple(entry.id for entry in family), ())
         assert read_tree(registry.folders.entries) == before
-    take(other, content)
+    take_bundle(other, content)
     marked = read_tree(other.folders.entries)
     assert all(other.manifest(entry.id).imported for entry in family)
-    take(other, content, replace=True)
+    take_bundle(other, content, replace=True)
     assert read_tree(other.folders.entries) == marked
-    assert bundle(other, other.manifest(family[2].id)) == content
+    assert pack_bundle(other, other.manifest(family[2].id)) == content
 
 
 # ---------------------------------------------------------------- one id, two recipes
@@ -263,7 +238,7 @@ def test_another_recipe_of_the_same_id_is_not_taken_for_the_one_asked_for(
     uses: tuple[Callable[[], Any], ...] = (
         lambda: obtain(registry, asked),
         lambda: registry.find_made(asked),
-        lambda: take(registry, bundle(other, publish(other, asked))),
+        lambda: take_bundle(registry, pack_bundle(other, publish(other, asked))),
     )
     for use in uses:
         with pytest.raises(CorruptError, match=f"{made.id} is here as the entry of another recipe") as caught:

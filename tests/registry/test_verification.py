@@ -10,35 +10,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from advae.records import Manifest
 from advae.registry import Registry
 from advae.registry.verification import find_all_problems, find_broken_references, find_problems
 from tests.entries import (
     BAD_NPZ,
     WEIGHTS,
     Canary,
+    Family,
     list_names,
     locate,
     make_classifier_recipe,
     make_run_recipe,
     publish,
-    publish_family,
     read_tree,
     seal,
     seal_first_schema,
 )
-
-Family = tuple[Manifest, Manifest, Manifest]
-
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Registry:
-    return Registry(tmp_path / "home")
-
-
-@pytest.fixture
-def family(registry: Registry) -> Family:
-    return publish_family(registry)
 
 
 def find_all(registry: Registry) -> dict[str, list[str]]:
