@@ -1,4 +1,4 @@
-"""A folder of Python files that nobody may execute, named like whatever a program may import, and what was executed."""
+"""A folder of Python files with the names of modules, none of which may be executed, and a log of those that were."""
 
 from __future__ import annotations
 

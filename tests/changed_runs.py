@@ -1,4 +1,4 @@
-"""Runs that somebody made up, every seal right: odd ones, changed ones, and what a report may make of them."""
+"""Invented runs with right seals: odd ones, changed ones, and what a report may make of them."""
 
 from __future__ import annotations
 

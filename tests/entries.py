@@ -39,7 +39,7 @@ from advae.registry.collection import find_garbage
 from advae.registry.manifest_files import remove_import_mark
 
 WEIGHTS = "weights.npz"
-NOBODYS = "0" * 64
+ABSENT_DIGEST = "0" * 64
 """The digest of the weights of a parent that is not there."""
 TINY = DatasetRef(name="tiny", digest="0" * 64, side=2, classes=("a", "b"))
 NETWORK = NetworkOptions(
@@ -82,7 +82,7 @@ def make_classifier_recipe(**changes: Any) -> ClassifierRecipe:
 
 
 def make_run_recipe(**changes: Any) -> RunRecipe:
-    """Return the recipe of a BIM run with some fields changed; its classifier is nobody's unless one is given."""
+    """Return the recipe of a BIM run with some fields changed; its classifier does not exist unless one is given."""
     fields: dict[str, Any] = {
         "method": "bim",
         "threat": "adaptive",
@@ -135,11 +135,11 @@ def make_arrays() -> dict[str, dict[str, np.ndarray[Any, Any]]]:
 
 
 def digest_parents(registry: Registry, recipe: Recipe) -> dict[str, str]:
-    """Return digests for the parents of a recipe, whether they are there or nobody's."""
+    """Return digests for the parents of a recipe, also where they are absent."""
     there = [id_ for id_ in recipe.parents if registry.find(id_)]
     if there == list(recipe.parents):
         return registry.digest_parents(recipe)
-    return dict.fromkeys(recipe.parents, NOBODYS) | {id_: registry.manifest(id_).weights for id_ in there}
+    return dict.fromkeys(recipe.parents, ABSENT_DIGEST) | {id_: registry.manifest(id_).weights for id_ in there}
 
 
 def publish(registry: Registry, recipe: Recipe | None = None, **options: Any) -> Manifest:

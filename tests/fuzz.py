@@ -721,7 +721,7 @@ def fuzz(name: str, *, examples: int, folder: Path, long: bool = False, seed: in
     started = time.monotonic()
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        # What the disk has at the end of an example, nobody looks at.
+        # The disk is not read after an example.
         patch.setattr(os, "fsync", lambda handle: None)
         (run if seed is None else set_seed(seed)(run))()
     tally.seconds = time.monotonic() - started

@@ -28,10 +28,10 @@ from advae.models.robust import ROBUST_OPTIONS
 from advae.registry import Registry
 from advae.registry.bundles import write_bundle
 from tests.entries import (
+    ABSENT_DIGEST,
     BAD_NPY,
     BAD_NPZ,
     NETWORK,
-    NOBODYS,
     SINCE_FIRST,
     WEIGHTS,
     Canary,
@@ -261,14 +261,14 @@ def tell_own(document: Document) -> Document:
     own_fields = {"id": name_recipe(recipe), "parents": parents, "dataset": own}
     if document["schema"] == STORE_SCHEMA:
         texts = [parent for parent in parents if isinstance(parent, str)]
-        own_fields["parent_digests"] = dict.fromkeys(texts, NOBODYS) | document["parent_digests"]
+        own_fields["parent_digests"] = dict.fromkeys(texts, ABSENT_DIGEST) | document["parent_digests"]
     return document | own_fields
 
 
 def rename_family(members: Members, changes: dict[str, Change]) -> Members:
     """Return the members of a family whose manifests are changed by kind, with ids and parents that fit again.
 
-    As somebody would forge them who knows how an id is made: every digest fits, only the words are a lie.
+    As an attacker who knows how ids are made would forge them: every digest fits, only the content is wrong.
     """
     renamed: dict[str, str] = {}
     made: Members = []

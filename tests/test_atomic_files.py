@@ -1,4 +1,4 @@
-"""A file written beside and renamed: whole or not at all, whatever goes wrong and whoever looks."""
+"""Atomic writing: a file is replaced whole or not at all, whatever fails, and for every reader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words that somebody else chose, as a shell and a spreadsheet read them."""
+"""Foreign words as a shell and a spreadsheet read them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What gc and every other command do to folders of somebody else's, through links, and beside running commands."""
+"""What gc and other commands do to folders of others, through links, and beside running commands."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def collect(registry: Registry) -> None:
     remove_garbage(registry, find_garbage(registry, grace=False))
 
 
-# ---------------------------------------------------------------- what is somebody else's
+# ---------------------------------------------------------------- files of others
 
 
 def write(path: Path, *, age: float = 1e9) -> None:
@@ -148,7 +148,7 @@ def collect_beside_commands(folder: Path, *, rounds: int = 20, cells: int = 8) -
 
 
 def meet_collection(folder: Path) -> Outcome:
-    """Let gc be met, before each of its steps, by somebody who names, builds on or leases what it has found."""
+    """Name, use or lease what gc has found, before each of its steps."""
     outcome = Outcome()
     pair = entry_id(NEW), entry_id(NEW_CLF)
     run = make_run_recipe(classifier=pair[1])

@@ -56,7 +56,7 @@ def read_values(registry: Registry, manifest: Manifest) -> dict[str, Any]:
 
 
 def find_mixed(registry: Registry) -> list[str]:
-    """Return what is read although its parents have other numbers than it was computed from. Nobody may be writing."""
+    """Return what is read although its parents have other numbers than it was computed from. Nothing may be written."""
     now, mixed = dict[str, int](), list[str]()
     for recipe in FAMILY:
         manifest = registry.find(entry_id(recipe))
@@ -103,7 +103,7 @@ def mix_weights(folder: Path, *, rounds: int = 2, processes: int = 3, bundles: i
     """Let processes act at random on one home, kill one of them, and look when all have ended, round by round."""
     outcome, home, killed = Outcome(rounds * processes * bundles), folder / "mixed", 0
     for round_ in range(rounds):
-        # No number comes twice: then whoever has it was computed from that one.
+        # No number comes twice, so that an entry with it was computed from that one.
         counters = [itertools.count((round_ * processes + number + 1) << 20) for number in range(processes)]
         statuses = _act_together(folder / f"{round_}", home, counters, bundles, f"{seed}-{round_}")
         killed += statuses.count(-signal.SIGKILL)

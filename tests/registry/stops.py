@@ -189,7 +189,7 @@ def _fail(course: Course, home: Path, at: int, hook: Hook, *, refused: bool) -> 
 def _is_harmless(step: Step, *, refused: bool) -> bool:
     """Whether an operation may succeed although this fails: cleaning up, and all about a lock that is held.
 
-    refused: with EACCES; a lock that somebody else has left behind, and that we may not open, stops nobody.
+    refused: with EACCES; a lock of another user, which cannot be opened, does not stop a command.
     """
     return step.cleans or (step.path.startswith("locks/") and (step.call != "open" or refused))
 

@@ -463,7 +463,7 @@ WORDS = {
         lambda members: [(members[0][0], members[2][1]), *members[1:]],
         "is the manifest of clf-|not before",
     ),
-    "a name of nobody's": (lambda members: [("x", b"")], "'x' is no name of ours"),
+    "a foreign name": (lambda members: [("x", b"")], "'x' is no name of ours"),
 }
 
 
@@ -491,7 +491,7 @@ def test_every_cut_is_seen(registry: Registry, other: Registry, family: Family) 
 
 
 def test_parents_of_another_kind_are_refused(registry: Registry, other: Registry, family: Family) -> None:
-    """A lineage is three steps at most; one that goes on for ever would stop whoever walks it."""
+    """A lineage has three steps at most; an endless one must not be followed."""
     ae, clf, run = (entry.id for entry in family)
     members = take_apart(pack_bundle(registry, family[2]))
     manifests = {name.partition("-")[0]: open_manifest(part) for name, part in members if name.endswith("json")}

@@ -108,7 +108,7 @@ def test_a_run_whose_classifier_is_gone_stays_all_the_same(registry: Registry) -
 
 @contextmanager
 def make_in_thread(registry: Registry, id_: str, parents: tuple[str, ...]) -> Iterator[None]:
-    """Hold the lock of an entry in another thread meanwhile, as whoever makes it does."""
+    """Hold the lock of an entry in another thread meanwhile, as a command that makes it does."""
     held, done = threading.Event(), threading.Event()
 
     def make() -> None:
@@ -173,7 +173,7 @@ def test_an_entry_that_is_made_anew_stays(registry: Registry) -> None:
     assert find_garbage(registry, grace=False).entries == (entry.id,)
 
 
-def test_a_lock_that_nobody_holds_keeps_nothing(registry: Registry) -> None:
+def test_a_lock_that_is_not_held_keeps_nothing(registry: Registry) -> None:
     ae, _ = publish_pair(registry, 1)
     for content in (b"", b'{"pid": 1, "host": "x", "since": "x", "parents": ["%s"]}' % ae.id.encode(), b"\xff"):
         (registry.folders.locks / "clf-0123456789ab.lock").write_bytes(content)
@@ -224,7 +224,9 @@ def test_a_lease_dies_with_its_process(registry: Registry) -> None:
     assert not lock.exists()
 
 
-def test_where_nothing_can_be_written_a_lease_stops_nobody(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_nothing_can_be_written_a_lease_does_not_fail(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     publish(registry)
     monkeypatch.setattr(locks, "hold", lambda *_: pytest.fail("held"))
     monkeypatch.setattr(folders, "make_synced_folder", lambda folder: os.open("/proc/none", os.O_CREAT | os.O_WRONLY))
@@ -306,7 +308,7 @@ def test_dependants_go_first(registry: Registry, monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_is_named_after_it_was_found_stays(registry: Registry) -> None:
-    """Between the look and the removal somebody may have come to need it."""
+    """Between the look and the removal another command may have come to need it."""
     pairs = [publish_pair(registry, seed) for seed in range(4)]
     garbage = find_garbage(registry, grace=False)
     assert len(garbage.entries) == 8

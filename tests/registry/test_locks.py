@@ -91,7 +91,7 @@ def test_a_second_one_waits_and_says_for_whom(folders: Folders, monkeypatch: pyt
         assert not done.is_set()
     assert done.wait(30)
     thread.join(30)
-    assert len(told) >= 3, "whoever waits is told again"
+    assert len(told) >= 3, "a waiting command is told again"
     assert set(told) == {told[0]}
     assert told[0].startswith(f"waiting for process {os.getpid()} on {socket.gethostname()} (since ")
     assert told[0].endswith(f"), which is making {ID}")
@@ -146,7 +146,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=list(HOSTILE))
-def test_whatever_stands_in_a_lock_is_read_or_ignored(
+def test_any_content_of_a_lock_is_read_or_ignored(
     folders: Folders, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(locks, "REMIND_AFTER", 0.02)
@@ -173,12 +173,12 @@ def test_other_files_are_no_locks(folders: Folders) -> None:
     assert locks.find_in_making(folders) == {}
 
 
-def test_a_home_without_locks_has_nobody_in_it(tmp_path: Path) -> None:
+def test_in_a_home_without_locks_nothing_is_being_made(tmp_path: Path) -> None:
     assert locks.find_in_making(Folders(tmp_path / "nowhere")) == {}
     assert list_names(tmp_path) == []
 
 
-def test_a_lock_that_nobody_holds_is_removed_and_one_that_is_held_stays(folders: Folders) -> None:
+def test_a_lock_that_is_not_held_is_removed_and_a_held_one_is_kept(folders: Folders) -> None:
     free = folders.locks / "ae-000000000000.lock"
     free.touch()
     locks.remove_unused(free)

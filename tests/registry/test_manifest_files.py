@@ -21,7 +21,7 @@ from advae.registry.manifest_files import (
     printable,
 )
 from tests.entries import (
-    NOBODYS,
+    ABSENT_DIGEST,
     TINY,
     make_autoencoder_recipe,
     make_classifier_recipe,
@@ -56,7 +56,7 @@ def make_manifest(recipe: Any, **changes: Any) -> Manifest:
         "source": None,
         "versions": {"python": "3.11.7"},
         "created": "2026-11-22T12:00:00.000001+00:00",
-        "parent_digests": dict.fromkeys(recipe.parents, NOBODYS),
+        "parent_digests": dict.fromkeys(recipe.parents, ABSENT_DIGEST),
     }
     return Manifest(**(fields | changes))
 
@@ -106,11 +106,11 @@ def test_the_second_schema_is_read(manifest: Manifest) -> None:
 PARENT, STRANGER = "ae-0123456789ab", "ae-111111111111"
 ODD_DIGESTS: dict[str, Any] = {
     "of none": {},
-    "of another": {STRANGER: NOBODYS},
-    "of a classifier that is no parent": {PARENT: NOBODYS, "clf-111111111111": NOBODYS},
-    "of many": {PARENT: NOBODYS, STRANGER: NOBODYS, "ae-222222222222": NOBODYS},
-    "of what is no id": {PARENT: NOBODYS, "../x": NOBODYS},
-    "short": {PARENT: NOBODYS[1:]},
+    "of another": {STRANGER: ABSENT_DIGEST},
+    "of a classifier that is no parent": {PARENT: ABSENT_DIGEST, "clf-111111111111": ABSENT_DIGEST},
+    "of many": {PARENT: ABSENT_DIGEST, STRANGER: ABSENT_DIGEST, "ae-222222222222": ABSENT_DIGEST},
+    "of what is no id": {PARENT: ABSENT_DIGEST, "../x": ABSENT_DIGEST},
+    "short": {PARENT: ABSENT_DIGEST[1:]},
     "in capitals": {PARENT: "A" * 64},
     "a number": {PARENT: 1},
     "a list": [PARENT],
@@ -122,7 +122,7 @@ ODD_DIGESTS: dict[str, Any] = {
 def test_digests_of_parents_are_of_the_parents(odd: str) -> None:
     document = json.loads(encode(make_manifest(BEHIND)))
     del document["sha256"]
-    for digests in ({PARENT: NOBODYS}, {PARENT: NOBODYS, STRANGER: NOBODYS}):
+    for digests in ({PARENT: ABSENT_DIGEST}, {PARENT: ABSENT_DIGEST, STRANGER: ABSENT_DIGEST}):
         assert decode(seal_document(document | {"parent_digests": digests})).parent_digests == digests
     with pytest.raises(ValueError, match=r"digests of parents|no manifest"):
         open_document(seal_document(document | {"parent_digests": ODD_DIGESTS[odd]}))

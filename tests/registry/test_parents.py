@@ -200,7 +200,7 @@ def test_children_that_are_here_are_told_when_a_bundle_replaces_what_they_rest_o
 
 
 def test_what_is_equal_stays_as_it_is_even_by_force(registry: Registry, other: Registry, family: Family) -> None:
-    """Whoever made an entry did not import it."""
+    """The home that made an entry did not import it."""
     content = pack_bundle(registry, family[2])
     before = read_tree(registry.folders.entries)
     for replace in (False, True):

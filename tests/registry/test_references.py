@@ -43,7 +43,7 @@ def test_a_name_is_one_line_in_one_file(references: References) -> None:
 
 
 def test_a_name_moves_in_one_step(references: References, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever reads meanwhile finds the old id or the new one."""
+    """A reader finds the old id or the new one."""
     references.write("ae", "best", AE)
     seen, replace = [], os.replace
 
