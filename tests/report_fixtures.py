@@ -258,12 +258,12 @@ def read_files(lab: Lab, runs: list[Manifest], out: Path) -> dict[str, str]:
     return {name: path.read_text("utf-8") for name, path in write_report(lab.registry, runs, out).items()}
 
 
-def print_summary(comparison: Comparison, *, width: int = 80, encoding: str = "utf-8", chart: bool = True) -> str:
+def print_summary(comparison: Comparison, *, width: int = 80, encoding: str = "utf-8") -> str:
     """Return what the terminal's summary looks like there, its words as they are broken."""
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding=encoding, write_through=True)
     console = Console(width=width, file=stream, soft_wrap=True, markup=False)
-    for part in summarize(comparison, width=width, encoding=encoding, chart=chart):
+    for part in summarize(comparison, width=width, encoding=encoding):
         console.print(part)
     return raw.getvalue().decode(encoding)
 

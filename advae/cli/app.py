@@ -1,4 +1,4 @@
-"""The Typer application: every command, in the order in which people meet them."""
+"""The Typer application, and the table of its commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``advae attack`` prints: numbers for programs, tables for people; and whether what is left is enough."""
+"""Output of ``advae attack``: JSON for programs, tables for people, and the threshold of --fail-under."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from advae.report.analysis.check_results import list_all_failures
 from advae.report.analysis.collecting import compare_runs
 from advae.report.data.contents import Comparison
 from advae.report.data.runs import open_run
-from advae.report.formats.attack_checks import Judgement, build_verdict_table, describe_pipeline
+from advae.report.formats.attack_checks import CheckedClassifier, build_check_table, collect_checks
 from advae.run_options import RUN_OPTIONS, values_of
 from advae.settings import FLOAT32
 from advae.threats import THREATS
@@ -28,20 +28,20 @@ from advae.workflows import Attacks, Made
 
 
 def compare_attacks(session: Session, attacks: Attacks) -> Comparison:
-    """Return what the runs of a command say together, what was asked for first among equals."""
+    """Return the comparison of a command's runs; the requested runs come first among equals."""
     ids = _list_ids(attacks.all)
     return compare_runs(session.registry, [session.registry.manifest(id_) for id_ in ids], asked=ids)
 
 
 def put_runs(session: Session, attacks: Attacks, comparison: Comparison | None) -> None:
-    """Print the ids of the runs, what was asked for first, or with ``--json`` all that is known of them.
+    """Print the ids of the runs, the requested ones first, or with ``--json`` their results.
 
-    With ``--check`` also the verdicts of their comparison on each classifier that was to be attacked.
+    With ``--check`` also the check results of each classifier that was attacked.
     """
     made = attacks.all
     for one in made:
         if one.cached:
-            # What was found, perhaps imported, must say what its own outcomes say.
+            # A stored run, perhaps imported, must agree with its own stored outcomes.
             open_run(session.registry, one.manifest)
     classifiers = {id_: session.registry.manifest(id_).as_classifier()[0] for id_ in _list_classifiers(made)}
     for id_, classifier in classifiers.items():
@@ -60,36 +60,36 @@ def put_runs(session: Session, attacks: Attacks, comparison: Comparison | None) 
     if spread:
         document["spread"] = [vars(one) for one in spread]
     if attacks.checks and comparison:
-        document |= _tell_verdicts(session, attacks, comparison)
+        document |= _tell_checks(session, attacks, comparison)
     session.put(documents[0] if len(document) == len(documents) == 1 else document, "\n".join(_list_ids(made)))
 
 
 def _list_faults(made: Iterable[Made]) -> list[str]:
-    """Return a line for each failed check on the attacked images, which the table does not show."""
+    """Return a line for each failed check of the adversarial examples, which the table does not show."""
     runs = (one.manifest.as_run() for one in made)
     verdicts = (verdict for recipe, metrics in runs for verdict in check_run(recipe, metrics))
     failed = (one for one in verdicts if one.check in IMAGES and one.status == "FAIL")
     return list(dict.fromkeys(f"{one.check} FAIL: {one.sentence}" for one in failed))
 
 
-def _tell_verdicts(session: Session, attacks: Attacks, comparison: Comparison) -> dict[str, Any]:
-    """Show people the verdicts on what was to be attacked and all that fails; return them for programs."""
+def _tell_checks(session: Session, attacks: Attacks, comparison: Comparison) -> dict[str, Any]:
+    """Show the check results of the attacked classifiers and all failed checks; return them for programs."""
     asked = _list_classifiers(attacks.requested)
     pipelines = {pipeline.id: pipeline for pipeline in comparison.pipelines}
-    judged = [describe_pipeline(pipelines[id_]) for id_ in asked]
-    for judgement in judged:
-        session.tell(build_verdict_table(judgement))
+    judged = [collect_checks(pipelines[id_]) for id_ in asked]
+    for checked in judged:
+        session.tell(build_check_table(checked))
     failures = list_all_failures(comparison.pipelines)
     for failure in failures:
         if failure.classifier not in asked:
             session.tell(failure.text)
-    return {"verdicts": list(map(_describe_judgement, judged)), "failures": [vars(failure) for failure in failures]}
+    return {"verdicts": list(map(_describe_checks, judged)), "failures": [vars(failure) for failure in failures]}
 
 
-def _describe_judgement(judgement: Judgement) -> dict[str, Any]:
-    verdicts = [verdict.model_dump(mode="json") for verdict in judgement.checks]
-    classifier = judgement.pipeline.first.classifier.id
-    return {"classifier": classifier, "run": judgement.run, "eps": judgement.eps, "verdicts": verdicts}
+def _describe_checks(checked: CheckedClassifier) -> dict[str, Any]:
+    verdicts = [verdict.model_dump(mode="json") for verdict in checked.checks]
+    classifier = checked.pipeline.first.classifier.id
+    return {"classifier": classifier, "run": checked.run, "eps": checked.eps, "verdicts": verdicts}
 
 
 def _list_ids(made: Iterable[Made]) -> list[str]:
@@ -101,9 +101,9 @@ def _list_classifiers(made: Iterable[Made]) -> list[str]:
 
 
 def require_accuracy(attacks: Attacks, comparison: Comparison, least: float) -> None:
-    """Raise CheckFailedError where a check fails, or a run that was asked for left less.
+    """Raise CheckFailedError if a check fails, or if robust accuracy in a requested run is below ``least``.
 
-    An attack behind the purifier says nothing of images, so what it leaves neither passes nor fails.
+    Attacks behind the purifier perturb no image, so their accuracy neither passes nor fails.
     """
     failures = list_all_failures(comparison.pipelines)
     if failures:
@@ -114,8 +114,8 @@ def require_accuracy(attacks: Attacks, comparison: Comparison, least: float) -> 
         for result in metrics.results if THREATS[recipe.threat].on_input else ():
             if result.accuracy < least:
                 raise CheckFailedError(
-                    f"{one.manifest.id}: {result.accuracy:.2%} are left under {recipe.method}, {recipe.threat}, at eps "
-                    f"{result.eps:.4g}; --fail-under asks for {least:.2%}"
+                    f"{one.manifest.id}: robust accuracy is {result.accuracy:.2%} under {recipe.method}, "
+                    f"{recipe.threat}, at eps {result.eps:.4g}; --fail-under asks for {least:.2%}"
                 )
 
 
@@ -123,7 +123,7 @@ def require_accuracy(attacks: Attacks, comparison: Comparison, least: float) -> 
 
 
 @dataclass(frozen=True)
-class Spread:
+class SeedAccuracies:
     """Accuracy of one attack over pipelines that differ in their seeds only."""
 
     method: str
@@ -137,7 +137,7 @@ class Spread:
     clean_mean: float
 
 
-def summarise_seeds(made: Sequence[Made], classifiers: dict[str, ClassifierRecipe]) -> Iterable[Spread]:
+def summarise_seeds(made: Sequence[Made], classifiers: dict[str, ClassifierRecipe]) -> Iterable[SeedAccuracies]:
     """Yield the spread of each attack at each eps that was made on two pipelines or more."""
     groups: dict[tuple[object, ...], list[Made]] = {}
     for one in made:
@@ -149,16 +149,16 @@ def summarise_seeds(made: Sequence[Made], classifiers: dict[str, ClassifierRecip
         first, metrics = group[0].manifest.as_run()
         found = [one.manifest.as_run()[1] for one in group]
         for index, result in enumerate(metrics.results):
-            left = [other.results[index].accuracy for other in found]
-            yield Spread(
+            accuracies = [other.results[index].accuracy for other in found]
+            yield SeedAccuracies(
                 method=first.method,
                 threat=first.threat,
                 norm=first.norm,
                 eps=result.eps,
                 seeds=len(group),
-                mean=fmean(left),
-                least=min(left),
-                most=max(left),
+                mean=fmean(accuracies),
+                least=min(accuracies),
+                most=max(accuracies),
                 clean_mean=fmean(other.clean_accuracy for other in found),
             )
 
@@ -171,9 +171,9 @@ def _is_defended(made: Made, classifiers: dict[str, ClassifierRecipe]) -> bool:
     return classifiers[made.manifest.parents[0]].autoencoder is not None
 
 
-def _tabulate_spread(spread: Iterable[Spread]) -> Table:
-    table = Table(title="Over seeds", title_justify="left", box=SIMPLE)
-    for name in ("method", "threat", "eps", "seeds", "attacked, mean", "least", "most"):
+def _tabulate_spread(spread: Iterable[SeedAccuracies]) -> Table:
+    table = Table(title="Robust accuracy over seeds: mean, lowest and highest", title_justify="left", box=SIMPLE)
+    for name in ("method", "threat", "eps", "seeds", "robust accuracy", "lowest", "highest"):
         table.add_column(name, justify="left" if name in ("method", "threat") else "right")
     for one in spread:
         rates = (f"{value:.2%}" for value in (one.mean, one.least, one.most))
@@ -214,17 +214,17 @@ def _describe_run(made: Made, autoencoder: str | None) -> dict[str, Any]:
 
 
 def _tabulate_runs(made: list[Made], classifier: ClassifierRecipe) -> Table:
-    """Return the table that people read after an attack, narrow enough for 80 columns."""
-    behind = f"behind {classifier.autoencoder}" if classifier.autoencoder else "without a purifier"
+    """Return the accuracy table of the attacks on one classifier, for 80 columns."""
+    behind = f"behind {classifier.autoencoder}" if classifier.autoencoder else "undefended"
     recipe, first = made[0].manifest.as_run()
     low, high = first.clean_accuracy_interval
-    clean = f"n = {show_size(recipe, first)}, clean {first.clean_accuracy:.2%} ({low:.2%} to {high:.2%})"
+    clean = f"n = {show_size(recipe, first)}, clean accuracy {first.clean_accuracy:.2%} ({low:.2%} to {high:.2%})"
     table = Table(
         title=f"{classifier.model} {behind}, {printable(classifier.dataset.name)}\n{clean}",
         title_justify="left",
         box=SIMPLE,
     )
-    for name in ("method", "threat", "eps", "attacked (95 % interval)", "fooled"):
+    for name in ("method", "threat", "eps", "robust accuracy\n(95 % interval)", "attack\nsuccess rate"):
         table.add_column(name, justify="left" if name in ("method", "threat") else "right")
     for one in made:
         recipe, metrics = one.manifest.as_run()
@@ -239,7 +239,7 @@ def _tabulate_runs(made: list[Made], classifier: ClassifierRecipe) -> Table:
                 "-" if rate is None else f"{rate:.2%}",
             )
             if result.expected_accuracy is not None:
-                table.add_row("", "", f"mean of {metrics.fresh_draws} draws", f"{result.expected_accuracy:.2%}", "")
+                table.add_row("", "", f"mean of {metrics.fresh_draws} samples", f"{result.expected_accuracy:.2%}", "")
             if not result.within_budget:
                 table.add_row("", "", f"L-inf {result.linf_max:.4g}", NOT_VALID, "")
     return table

@@ -38,7 +38,7 @@ def put_report(session: Session, comparison: Comparison, files: Mapping[str, Pat
     for id_, why in comparison.left_out.items():
         session.tell(describe_left_out(id_, why))
     console = session.console
-    drawn = summarize(comparison, width=console.width, encoding=console.encoding, chart=console.is_terminal)
+    drawn = summarize(comparison, width=console.width, encoding=console.encoding)
     for part in () if session.quiet else drawn:
         session.tell_lines(part.split("\n")) if isinstance(part, str) else session.tell(part)
     paths = {name: str(path) for name, path in files.items()}

@@ -17,7 +17,7 @@ from typing import Any
 
 from advae.records import Manifest
 from advae.registry import Registry
-from advae.report.formats.attack_checks import judge_classifier
+from advae.report.formats.attack_checks import check_classifier
 from advae.requests import AttackRequest, AutoencoderRequest, ClassifierRequest, NetworkRequest
 from advae.workflows import AttackCommand, Workspace, put_classifier, run_attacks, train_autoencoder, train_classifier
 from tests.benchmarks.machine import describe_machine
@@ -150,7 +150,7 @@ def run_checks(workspace: Workspace, case: Case) -> dict[str, str]:
     runs = [
         one.manifest for one in run_attacks(workspace, classifier.id, None, AttackCommand(requests, check=True)).all
     ]
-    checked = judge_classifier(workspace.registry, classifier.id, runs)
+    checked = check_classifier(workspace.registry, classifier.id, runs)
     return {result.check: f"{result.status}: {result.sentence}" for result in checked.verdicts}
 
 

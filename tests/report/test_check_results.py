@@ -16,7 +16,7 @@ from advae.records import Manifest
 from advae.report.analysis.check_results import list_failures
 from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.headlines import write_headlines
-from advae.report.formats.attack_checks import build_verdict_table, judge_classifier
+from advae.report.formats.attack_checks import build_check_table, check_classifier
 from tests.calls import call
 from tests.report_fixtures import Lab, print_summary, read_files
 
@@ -167,19 +167,19 @@ def test_an_undefended_pipeline_has_no_robustness_to_establish(lab: Lab) -> None
 
 
 def test_one_classifier_is_judged_by_all_its_runs(lab: Lab, healthy: list[Manifest]) -> None:
-    judged = judge_classifier(lab.registry, healthy[1].parents[0])
+    judged = check_classifier(lab.registry, healthy[1].parents[0])
     assert (judged.run, judged.eps) == (healthy[1].id, 0.3)
     assert len(judged.pipeline.runs) == 2
     assert judged.failures == ()
-    named = judge_classifier(lab.registry, healthy[1].parents[0], healthy[:2])
+    named = check_classifier(lab.registry, healthy[1].parents[0], healthy[:2])
     assert {verdict.check: verdict.status for verdict in named.checks}["adaptive"] == "NOT RUN"
     with pytest.raises(NotFoundError, match="no run on clf-000000000000"):
-        judge_classifier(lab.registry, "clf-000000000000")
+        check_classifier(lab.registry, "clf-000000000000")
 
 
 def test_the_verdict_table_fits_80_columns(lab: Lab, healthy: list[Manifest]) -> None:
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(build_verdict_table(judge_classifier(lab.registry, healthy[1].parents[0])))
+    console.print(build_check_table(check_classifier(lab.registry, healthy[1].parents[0])))
     lines = console.export_text().splitlines()
     assert max(map(len, lines)) <= 80
     text = " ".join(" ".join(lines).split())

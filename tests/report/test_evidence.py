@@ -23,7 +23,7 @@ from advae.report.analysis.illusion_gap import find_gaps, find_largest_gap
 from advae.report.analysis.ranking import summarize_pipelines
 from advae.report.analysis.threat_comparison import compare_threats
 from advae.report.data.contents import AttackedPipeline, Comparison
-from advae.report.formats.attack_checks import build_verdict_table, judge_classifier
+from advae.report.formats.attack_checks import build_check_table, check_classifier
 from advae.report.formats.headline_table import tabulate_headlines
 from advae.report.formats.json_document import build_document
 from advae.report.wording import NBSP
@@ -204,7 +204,7 @@ def test_one_pipeline_has_one_headline_number_in_every_format(
     lines = {line["classifier_id"]: line for line in csv.DictReader(io.StringIO(files["csv-headlines"]))}
     table = {row[-1]: dict(zip(tabulate_headlines(comparison).titles, row, strict=True)) for row in
              tabulate_headlines(comparison).rows}  # fmt: skip
-    terminal = print_summary(comparison, width=100, chart=False)
+    terminal = print_summary(comparison, width=100)
     page, markdown = html.unescape(files["html"]).replace(NBSP, " "), files["md"].replace("\\", "").replace(NBSP, " ")
     assert {summary.pipeline.id: summary.adaptive for summary in summarize_pipelines(comparison)} == {
         pipeline.id: pipeline.subject for pipeline in comparison.pipelines
@@ -270,9 +270,9 @@ def test_the_same_checks_fail_wherever_failures_are_counted(
     assert f"FAIL on other runs: {elsewhere}, first " in " ".join(print_summary(comparison).split())
     shown = set()
     for classifier in several.values():
-        judgement = judge_classifier(lab.registry, classifier.id, runs)
+        judgement = check_classifier(lab.registry, classifier.id, runs)
         console = Console(width=80, record=True, file=io.StringIO())
-        console.print(build_verdict_table(judgement))
+        console.print(build_check_table(judgement))
         text = " ".join(console.export_text().split())
         assert text.count(" FAIL ") >= len(judgement.failures)
         shown |= {(one.check, one.run) for one in judgement.failures}
@@ -314,7 +314,7 @@ def test_after_an_attack_the_one_that_was_asked_for_is_judged_and_its_convergenc
         lab.add_run(classifier, method="pgd", steps=80, restarts=1, **nothing),
         lab.add_run(classifier, method="pgd", steps=80, restarts=5, **nothing),
     ]
-    judgement = judge_classifier(lab.registry, classifier.id, [asked, *others])
+    judgement = check_classifier(lab.registry, classifier.id, [asked, *others])
     assert judgement.run == asked.id
     assert {verdict.check: verdict.status for verdict in judgement.checks}["convergence"] == "PASS"
     subject = find_pipeline(lab, classifier).subject

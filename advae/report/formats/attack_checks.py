@@ -1,4 +1,4 @@
-"""One classifier's results, for whoever has just attacked it and stands before a terminal."""
+"""The check results of one classifier, as a table for a terminal."""
 
 from __future__ import annotations
 
@@ -29,56 +29,58 @@ COLOURS = {"FAIL": "bold red", "WARN": "yellow", "PASS": "green", "NOT RUN": "di
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """The results on one classifier, one for each of CHECKS, and what they are about.
-
-    run, eps: of its headline number; None where there is no valid adaptive run, and then every check is NOT RUN.
-    failures: every check that fails on it, also beside the headline number.
-    """
+class CheckedClassifier:
+    """The check results of one classifier with its purifier."""
 
     pipeline: AttackedPipeline
     checks: tuple[CheckResult, ...]
+    """One result for each of CHECKS, about the headline number."""
     run: str | None
+    """Id of the run of the headline number; None without a valid adaptive run: every check is NOT RUN then."""
     eps: float | None
+    """eps of the headline number; None as above."""
     failures: tuple[Failure, ...]
+    """Every check that fails, of other runs and eps too."""
 
 
-def judge_classifier(registry: Registry, classifier_id: str, runs: Sequence[Manifest] | None = None) -> Judgement:
-    """Return what the runs on one classifier say together, beside its undefended counterparts in the registry.
+def check_classifier(
+    registry: Registry, classifier_id: str, runs: Sequence[Manifest] | None = None
+) -> CheckedClassifier:
+    """Return the check results of the runs on one classifier, compared with its undefended counterparts.
 
-    runs: those to judge, what was asked for first; None for all that the registry has of it and can read. Raises
-    NotFoundError where there is none, and for given runs what ``compare_runs`` raises.
+    runs: the runs to check, the requested ones first; None for all readable runs of the registry. Raises NotFoundError
+    without runs, and for given runs what ``compare_runs`` raises.
     """
     asked, required = ([], ()) if runs is None else ([run.id for run in runs], None)
     own = [run for run in (registry.entries("run") if runs is None else runs) if run.parents[0] == classifier_id]
     if not own:
         raise NotFoundError(f"no run on {classifier_id}; `advae attack --clf {classifier_id}` makes one")
     (pipeline,) = compare_runs(registry, own, asked=asked, required=required).pipelines
-    return describe_pipeline(pipeline)
+    return collect_checks(pipeline)
 
 
-def describe_pipeline(pipeline: AttackedPipeline) -> Judgement:
-    """Return what was judged of a pipeline."""
+def collect_checks(pipeline: AttackedPipeline) -> CheckedClassifier:
+    """Return the check results of a pipeline."""
     subject, failures = pipeline.subject, tuple(find_failures(pipeline))
     run, eps = (subject.id, subject.eps) if subject else (None, None)
-    return Judgement(pipeline, pipeline.checks, run, eps, failures)
+    return CheckedClassifier(pipeline, pipeline.checks, run, eps, failures)
 
 
-def build_verdict_table(judgement: Judgement) -> Table:
-    """Return the results as a table for a terminal of 80 columns, with the illusion gap and other failures below."""
+def build_check_table(checked: CheckedClassifier) -> Table:
+    """Return the results as a table of 80 columns, with the illusion gap and other failures below."""
     from rich.box import SIMPLE
     from rich.table import Table
     from rich.text import Text
 
-    pipeline = judgement.pipeline
-    grid = tabulate_checks("Verdicts", judgement.checks)
-    title = f"{name_pipeline(pipeline.first)}\nVerdicts on {describe_subject(pipeline)}"
+    pipeline = checked.pipeline
+    grid = tabulate_checks("Checks", checked.checks)
+    title = f"{name_pipeline(pipeline.first)}\nChecks of {describe_subject(pipeline)}"
     table = Table(title=Text(title), title_justify="left", caption_justify="left", box=SIMPLE, width=80)
     for name, options in (("", {"justify": "right"}), ("check", {"ratio": 2}), ("status", {}), ("found", {"ratio": 3})):
         table.add_column(name, no_wrap=name in ("", "status"), **options)
     for number, question, status, sentence in grid.rows:
         table.add_row(number, Text(question), Text(status, style=COLOURS[status]), Text(sentence))
-    lines = [summarize_checks(judgement.checks), explain_gap(pipeline) if pipeline.first.defended else ""]
-    lines += [failure.text for failure in judgement.failures if not failure.headline]
+    lines = [summarize_checks(checked.checks), explain_gap(pipeline) if pipeline.first.defended else ""]
+    lines += [failure.text for failure in checked.failures if not failure.headline]
     table.caption = Text("\n".join(line for line in lines if line))
     return table

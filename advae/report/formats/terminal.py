@@ -1,4 +1,4 @@
-"""The report for whoever stands before a terminal: the answer, a table, what did not pass, and a chart."""
+"""The report's summary for a terminal: the answer, the accuracy of each pipeline, and the checks that did not pass."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from advae.checks import CHECKS, NOT_VALID, pick_strongest
-from advae.records import CheckResult, key_eps
+from advae.checks import CHECKS, NOT_VALID
+from advae.records import CheckResult
 from advae.report.analysis.check_results import count_results, list_all_failures
 from advae.report.analysis.findings import answer
 from advae.report.analysis.illusion_gap import Gap, explain_gap, find_gaps, find_largest_gap
 from advae.report.analysis.ranking import PipelineSummary, group_pipelines, summarize_pipelines
 from advae.report.data.contents import AttackedPipeline, Comparison, Row
-from advae.report.data.runs import Measured
-from advae.report.data.threat_models import ORDER
 from advae.report.formats.attack_checks import COLOURS
-from advae.report.formats.terminal_chart import BETWEEN, MARKERS, Point, draw_chart
 from advae.report.wording import (
     IMPORTED_EXPLAINED,
     NBSP,
@@ -33,40 +30,35 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-ROOM_FOR_TEXT, ROOM_FOR_CHART = 80, 60
-"""Columns that text is wrapped to at most, and those that a chart needs."""
-
-CHARTED = ("oblivious", "gray-box", "black-box", "adaptive")
-"""The threat models that a chart has room for, the one to be seen where two meet last."""
+ROOM_FOR_TEXT = 80
+"""Columns that text is wrapped to at most."""
 
 SHOWN_CHECKS = 7
-"""Checks that are quoted; the rest are counted, and the page has them all."""
+"""Checks that are quoted; the others are counted, and the page lists all of them."""
 
-UNSOUND = "* not to be believed, or not established: see below"
+UNRELIABLE = "* not reliable (a check failed) or not established: see below"
 
-MOVED = "+"
-"""Behind a number that is not of the eps and images of the others of its kind; its attack stands below the table."""
+DIFFERING = "+"
+"""Marks a number from another eps or other images than the rest of its column; a note below names its attack."""
 
-PLAIN = str.maketrans({NBSP: " ", "\N{MINUS SIGN}": "-", "\N{LEFT DOUBLE QUOTATION MARK}": '"'})
-"""What a terminal without these characters shows instead."""
+TO_ASCII = str.maketrans({NBSP: " ", "\N{MINUS SIGN}": "-", "\N{LEFT DOUBLE QUOTATION MARK}": '"'})
+"""ASCII characters for terminals that cannot show these."""
 
 
-def summarize(comparison: Comparison, *, width: int, encoding: str, chart: bool) -> list[RenderableType]:
-    """Return what to print, part by part. width: of the terminal; chart: whether there is one to draw a chart on."""
+def summarize(comparison: Comparison, *, width: int, encoding: str) -> list[RenderableType]:
+    """Return the parts of the summary, in order. width: columns of the terminal; encoding: of the terminal."""
     unicode, gap = _can_encode(encoding), _find_widest(comparison)
     said = "\n".join(_wrap(line, width) for line in answer(comparison).split("\n"))
     texts = ["\n".join(_quote(comparison, width))]
     if gap:
         texts.append(_explain(comparison, gap, width))
-        if chart and unicode and width >= ROOM_FOR_CHART:
-            texts.append("\n".join(draw_chart(_collect_lines(_find_pipeline(comparison, gap), gap))))
-    said, *texts = (text if unicode else text.translate(PLAIN) for text in (said, *texts))
+    said, *texts = (text if unicode else text.translate(TO_ASCII) for text in (said, *texts))
     return [said, build_headline_table(comparison, plain=not unicode), *(text for text in texts if text)]
 
 
 def _can_encode(encoding: str) -> bool:
     try:
-        f"{''.join(MARKERS.values())}{BETWEEN}┤│└─{NBSP}\N{MINUS SIGN}".encode(encoding)
+        f"─{NBSP}\N{MINUS SIGN}".encode(encoding)
     except (UnicodeEncodeError, LookupError):
         return False
     return True
@@ -80,34 +72,34 @@ def _wrap(text: str, width: int) -> str:
 
 
 def build_headline_table(comparison: Comparison, *, plain: bool = False) -> Table:
-    """Return the headline in 80 columns, a row for each pipeline. plain: for a terminal that knows ASCII only."""
+    """Return the accuracy table in 80 columns, a row for each pipeline. plain: in ASCII only."""
     from rich.box import ASCII2, SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=ASCII2 if plain else SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, caption_justify="left")
-    table.add_column("correct, in %", overflow="fold")
+    table.add_column("accuracy, in %", overflow="fold")
     for title in ("eps", "clean", "oblivious", "adaptive", "gap", "checks"):
         table.add_column(title, justify="left" if title == "checks" else "right", no_wrap=True)
     for group in group_pipelines(comparison):
         # Text, not markup: names come from users' files, and one like [red] must stay what it is.
         table.add_row(Text(name_attacked(group.first.pipeline.first), style="bold"))
         for summary in group.summaries:
-            cells = (cell.translate(PLAIN) if plain else cell for cell in _list_cells(summary))
-            table.add_row(*map(Text, cells), _show_gravest(summary))
+            cells = (cell.translate(TO_ASCII) if plain else cell for cell in _list_cells(summary))
+            table.add_row(*map(Text, cells), _show_worst(summary))
     summaries = summarize_pipelines(comparison)
-    notes = [UNSOUND] if any(summary.adaptive and not summary.reliable for summary in summaries) else []
-    moved = [row for summary in summaries for row in _find_moved(summary) if row]
-    attacks = "; ".join(dict.fromkeys(describe_terms(row.run, row.eps) for row in moved))
+    notes = [UNRELIABLE] if any(summary.adaptive and not summary.reliable for summary in summaries) else []
+    differing = [row for summary in summaries for row in _find_differing(summary) if row]
+    attacks = "; ".join(dict.fromkeys(describe_terms(row.run, row.eps) for row in differing))
     notes += [_wrap(IMPORTED_EXPLAINED, ROOM_FOR_TEXT)] if any(summary.imported for summary in summaries) else []
-    notes += [f"{MOVED} not as the others were attacked: {attacks}"] if moved else []
+    notes += [f"{DIFFERING} from another attack than the other rows: {attacks}"] if differing else []
     if notes:
         table.caption = Text("\n".join(notes))
     return table
 
 
-def _find_moved(summary: PipelineSummary) -> tuple[Row | None, Row | None]:
-    """Return the oblivious and the adaptive row, each only where it is not on the terms that a reader expects."""
+def _find_differing(summary: PipelineSummary) -> tuple[Row | None, Row | None]:
+    """Return the oblivious and the adaptive row, each only if its eps or images differ from those of the other rows."""
     adaptive, oblivious = summary.adaptive, summary.oblivious
     return (
         oblivious if oblivious and oblivious.terms != summary.terms else None,
@@ -134,7 +126,7 @@ def _write_share(row: Row | None) -> str:
 
 
 def _write_oblivious(summary: PipelineSummary) -> str:
-    return f"{_write_share(summary.oblivious)}{MOVED if _find_moved(summary)[0] else ''}"
+    return f"{_write_share(summary.oblivious)}{DIFFERING if _find_differing(summary)[0] else ''}"
 
 
 def _write_adaptive(summary: PipelineSummary) -> str:
@@ -142,12 +134,12 @@ def _write_adaptive(summary: PipelineSummary) -> str:
     if row is None:
         return NOT_RUN
     low, high = row.own.result.accuracy_interval
-    marks = f"{'' if summary.reliable else UNSOUND[0]}{MOVED if _find_moved(summary)[1] else ''}"
+    marks = f"{'' if summary.reliable else UNRELIABLE[0]}{DIFFERING if _find_differing(summary)[1] else ''}"
     return f"{_write_share(row)}{marks} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
-def _show_gravest(summary: PipelineSummary) -> Text:
-    """Return how many checks have the gravest status that there is."""
+def _show_worst(summary: PipelineSummary) -> Text:
+    """Return the worst status of a pipeline's checks, and how many checks have it."""
     from rich.text import Text
 
     counts = count_results(summary.checks)
@@ -155,11 +147,11 @@ def _show_gravest(summary: PipelineSummary) -> Text:
     return Text(f"{count} {status}", style=COLOURS[status])
 
 
-# ---------------------------------------------------------------- what did not pass
+# ---------------------------------------------------------------- checks that did not pass
 
 
 def _quote(comparison: Comparison, width: int) -> Iterator[str]:
-    """Yield what speaks against the numbers, a paragraph for each check that failed or warns, and what was not run."""
+    """Yield a paragraph for each reason against the numbers: checks that fail or warn, and checks that were not run."""
     invalid = sum(not row.own.result.within_budget for row in comparison.rows)
     if invalid:
         yield _wrap(f"{NOT_VALID} ({invalid} of {len(comparison.rows)} measurements)", width)
@@ -186,21 +178,21 @@ def _quote(comparison: Comparison, width: int) -> Iterator[str]:
 
 
 def _collect(summaries: Sequence[PipelineSummary], check: str) -> list[tuple[PipelineSummary, CheckResult]]:
-    """Return every pipeline's verdict of a check on the number that is shown, the gravest first."""
+    """Return the results of one check on the numbers that are shown, of every pipeline, the worst first."""
     order = [*COLOURS]
-    told = [(summary, verdict) for summary in summaries for verdict in summary.checks if verdict.check == check]
+    told = [(summary, result) for summary in summaries for result in summary.checks if result.check == check]
     return sorted(told, key=lambda one: order.index(one[1].status))
 
 
 def _quote_check(told: Sequence[tuple[PipelineSummary, CheckResult]]) -> str:
-    """Return the gravest verdict with the pipeline that it is about."""
-    (summary, gravest), counts = told[0], count_results(verdict for _, verdict in told)
+    """Return the worst result of a check, with its pipeline."""
+    (summary, worst), counts = told[0], count_results(result for _, result in told)
     whose = f"{summary.name}, {name_attacked(summary.pipeline.first)}"
-    of = "" if len(told) == 1 else f" ({counts[gravest.status]} of {len(told)} pipelines, first {whose})"
-    return f"{gravest.check} {gravest.status}{of}: {gravest.sentence}"
+    of = "" if len(told) == 1 else f" ({counts[worst.status]} of {len(told)} pipelines, first {whose})"
+    return f"{worst.check} {worst.status}{of}: {worst.sentence}"
 
 
-# ---------------------------------------------------------------- the widest gap
+# ---------------------------------------------------------------- the largest illusion gap
 
 
 def _find_widest(comparison: Comparison) -> Gap | None:
@@ -214,27 +206,3 @@ def _find_pipeline(comparison: Comparison, gap: Gap) -> AttackedPipeline:
 def _explain(comparison: Comparison, gap: Gap, width: int) -> str:
     name = name_pipeline(gap.adaptive.run)
     return _wrap(f"Largest illusion gap, {name}: {explain_gap(_find_pipeline(comparison, gap))}", width)
-
-
-def _collect_lines(pipeline: AttackedPipeline, gap: Gap) -> dict[str, list[Point]]:
-    """Return accuracy against eps of each threat model, the clean accuracy first, on the terms of a gap."""
-    norm, samples, clean = gap.norm, gap.adaptive.run.sample_key, gap.adaptive.run.clean.value
-    lines: dict[str, list[Point]] = {}
-    bare = [row.undefended for row in pipeline.list_valid(ORDER) if row.undefended and _is_on(row, norm, samples)]
-    if bare:
-        lines["without"] = [(0.0, bare[0].run.clean.value)]
-        groups: dict[float, list[Measured]] = {}
-        for one in sorted(bare, key=lambda one: one.eps):
-            groups.setdefault(key_eps(one.eps), []).append(one)
-        left = map(pick_strongest, groups.values())
-        lines["without"] += [(one.eps, one.accuracy) for one in left]
-    for threat in CHARTED:
-        rows = [row for row in pipeline.find_worst(threat).values() if _is_on(row, norm, samples)]
-        points = sorted((row.eps, row.accuracy) for row in rows)
-        if points:
-            lines[threat] = [(0.0, clean), *points]
-    return lines
-
-
-def _is_on(row: Row, norm: str, samples: str) -> bool:
-    return row.run.recipe.norm == norm and row.run.sample_key == samples
