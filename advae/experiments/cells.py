@@ -1,22 +1,19 @@
-"""An experiment laid out in cells: the entries that it comes to, by id, before any of them is made."""
+"""The cells of an experiment: the entries that its plan asks for, by id, before any of them is made."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from advae.errors import UsageError, unknown
-from advae.experiments import AUTOENCODER_OPTIONS, NONE, AttackPlan, Experiment
+from advae.experiments import AUTOENCODER_OPTIONS, NONE, AttackPlan, Experiment, cell_costs
 from advae.models import classifiers, purifiers
 from advae.records import (
     AutoencoderRecipe,
     ClassifierRecipe,
     Dataset,
-    LogisticOptions,
-    NetworkOptions,
-    PerceptronOptions,
     RunRecipe,
     Scalar,
     entry_id,
@@ -32,23 +29,24 @@ from advae.workflows.workspace import Workspace, load_named
 
 Level = Literal["autoencoders", "classifiers", "defences", "behind defences", "attacks"]
 LEVELS: tuple[Level, ...] = ("autoencoders", "classifiers", "defences", "behind defences", "attacks")
-"""In this order: a cell rests on cells of earlier levels only. Defences are trained against attacks, and may be for a
-classifier that is there before."""
+"""In the order of computation: a cell needs cells of earlier levels only. Defences are trained against attacks, some of
+them in front of a classifier that is trained before."""
 
 
 @dataclass(frozen=True)
 class ExperimentCell:
-    """One entry of an experiment.
-
-    place: what names its dataset; name: for people; cost: in floating-point operations, roughly; prepared: of a run.
-    """
+    """One entry of an experiment: a training or an attack."""
 
     level: Level
     recipe: AutoencoderRecipe | ClassifierRecipe | RunRecipe
     place: str
+    """Name or path of its dataset."""
     name: str
+    """In words, for people."""
     cost: float
+    """Floating-point operations, roughly."""
     prepared: PreparedRun | None = None
+    """The checked recipe of an attack with what it needs; None for a training."""
 
     @property
     def id(self) -> str:
@@ -57,25 +55,25 @@ class ExperimentCell:
 
 @dataclass
 class CellGrid:
-    """The cells of one dataset and seed, by id, as they are found: one that two parts of a plan come to is there once.
-
-    purifiers: recipes by the names that the plan gives them; protected: those of the classifiers that they were made
-    for, by id.
-    """
+    """The cells of one dataset and seed, collected; a cell that two parts of a plan ask for is there once."""
 
     experiment: Experiment
     dataset: Dataset
     place: str
+    """Name or path of the dataset."""
     seed: int
     cells: dict[str, ExperimentCell] = field(default_factory=dict)
+    """By id."""
     purifiers: dict[str, AutoencoderRecipe] = field(default_factory=dict)
+    """Recipes by the names in the plan."""
     protected: dict[str, ClassifierRecipe] = field(default_factory=dict)
+    """Recipes by id of the classifiers that purifiers are trained in front of, or that are taken over."""
 
 
 def list_cells(workspace: Workspace, experiment: Experiment) -> tuple[ExperimentCell, ...]:
-    """Return every cell of an experiment, each after those that it rests on.
+    """Return every cell of an experiment, each after those that it needs.
 
-    Raises UsageError for what the plan asks and cannot be, DatasetError where a dataset is missing.
+    Raises UsageError for a plan that cannot be run, DatasetError where a dataset is missing.
     """
     found: dict[str, ExperimentCell] = {}
     _refuse_unknown_threats(experiment)
@@ -145,7 +143,7 @@ def _describe_classifier(
 
 
 def _list_requests(plan: AttackPlan, seed: int, *, purified: bool) -> list[AttackRequest]:
-    """Return what a part of a plan asks of one pipeline; without a purifier there is nothing to know but itself."""
+    """Return the attacks of a part of a plan on one pipeline; threat models that need a purifier become adaptive."""
     pointless = set(THREATS) - set(list_threats(purified=purified))
     requests = (
         request.model_copy(update={"threat": "adaptive"}) if request.threat in pointless else request
@@ -154,12 +152,12 @@ def _list_requests(plan: AttackPlan, seed: int, *, purified: bool) -> list[Attac
     return apply_threat_models(requests, purified=purified, tell=lambda line: None)
 
 
-# ---------------------------------------------------------------- what a plan cannot ask
+# ---------------------------------------------------------------- errors of a plan
 
 
 @contextmanager
 def _locate(place: str) -> Iterator[None]:
-    """Say in a UsageError where in the plan its cause is."""
+    """Add to a UsageError the place in the plan where its cause is."""
     try:
         yield
     except UsageError as error:
@@ -167,7 +165,7 @@ def _locate(place: str) -> Iterator[None]:
 
 
 def _refuse_unknown_threats(experiment: Experiment) -> None:
-    """Raise UsageError for a threat that there is not, also where an attack knows only one and would not look at it."""
+    """Raise UsageError for an unknown threat model, also for attacks that have only one threat model."""
     for index, plan in enumerate(experiment.attacks):
         with _locate(f"attacks[{index}].threats"):
             for threat in plan.threats:
@@ -176,7 +174,7 @@ def _refuse_unknown_threats(experiment: Experiment) -> None:
 
 
 def _parse_own_options(request: AutoencoderRequest) -> AutoencoderRequest:
-    """Return a request whose options have the types that the command line gives them: the recipe's id rests on that.
+    """Return a request whose options have the types that the command line gives them, so that ids are the same.
 
     Raises UsageError for an option that no kind has, and for one that is no number where the default is one, or the
     other way round.
@@ -208,11 +206,7 @@ def _is_like(value: Scalar, default: Scalar) -> bool:
 
 def _add_autoencoder(grid: CellGrid, recipe: AutoencoderRecipe) -> None:
     adversarial = purifiers.is_adversarial(recipe)
-    cost = TRAINING_OPERATIONS * len(grid.dataset.x_train) * _count_epochs(recipe.network) * _count_weights(recipe)
-    if adversarial:
-        head = classifiers.describe_head(recipe)
-        cost *= 1 + _count_weights(head) / _count_weights(recipe)
-        cost *= 1 + ATTACK_OPERATIONS / TRAINING_OPERATIONS * int(recipe.options["train_steps"])
+    cost = cell_costs.estimate_autoencoder(recipe, len(grid.dataset.x_train))
     hidden = f", {'-'.join(recipe.network.activations[:3])}" if recipe.network else ""
     protected = grid.protected.get(recipe.protects or "")
     name = name_purifier(recipe, raw=_is_raw(recipe), protects=protected.model if protected else None)
@@ -228,7 +222,7 @@ def _add_classifier(grid: CellGrid, recipes: PipelineRecipes) -> None:
     if recipes.autoencoder:
         _add_autoencoder(grid, recipes.autoencoder)
     late = recipes.autoencoder and purifiers.is_adversarial(recipes.autoencoder)
-    cost = 0.0 if recipe.origin else _estimate_fit(recipe, len(grid.dataset.x_train))
+    cost = cell_costs.estimate_classifier(recipe, len(grid.dataset.x_train))
     level: Level = "behind defences" if late or recipe.origin else "classifiers"
     _add(grid, ExperimentCell(level, recipe, grid.place, _name_pipeline(recipes), cost))
 
@@ -245,7 +239,7 @@ def _add_run(grid: CellGrid, recipes: PipelineRecipes, request: AttackRequest) -
         _add_classifier(grid, dependency)
     recipe = prepared.recipe
     name = f"{recipe.method}, {recipe.threat}, {_name_pipeline(recipes)}"
-    cost = _estimate_run(recipes, recipe, recipe.limit or len(grid.dataset.x_test))
+    cost = cell_costs.estimate_run(recipes, recipe, recipe.limit or len(grid.dataset.x_test))
     _add(grid, ExperimentCell("attacks", recipe, grid.place, name, cost, prepared))
 
 
@@ -267,64 +261,3 @@ def _name_pipeline(recipes: PipelineRecipes) -> str:
 def _is_raw(purifier: AutoencoderRecipe) -> bool:
     """Return whether an autoencoder's output leaves [0, 1]; a robust one's is an image without rescaling."""
     return bool(purifier.network) and purifier.rescale == "none" and not purifiers.is_adversarial(purifier)
-
-
-# ---------------------------------------------------------------- what it costs
-
-TRAINING_OPERATIONS = 6.0
-"""Operations for each weight and image: two forwards, four back."""
-
-DOUBLE_PRECISION = 8.0
-"""How much longer an operation of scikit-learn's takes, in float64 and without fusing."""
-
-ATTACK_OPERATIONS = 4.0
-"""Of a gradient for the image alone."""
-
-
-def _count_epochs(network: NetworkOptions | None) -> int:
-    return network.epochs if network else 0
-
-
-def _estimate_fit(recipe: ClassifierRecipe, n: int) -> float:
-    """Return what it costs to train a classifier on n images."""
-    options = recipe.options
-    if isinstance(options, LogisticOptions):
-        return DOUBLE_PRECISION * TRAINING_OPERATIONS * n * options.max_iter * _count_weights(recipe)
-    return TRAINING_OPERATIONS * n * options.epochs * _count_weights(recipe)
-
-
-def _count_weights(recipe: AutoencoderRecipe | ClassifierRecipe) -> float:
-    """Return how many weights an autoencoder or a classifier has, without biases."""
-    pixels, classes = recipe.dataset.side**2, len(recipe.dataset.classes)
-    options = recipe.network if isinstance(recipe, AutoencoderRecipe) else recipe.options
-    if isinstance(options, PerceptronOptions):
-        return float(options.hidden * (pixels + options.narrow) + options.narrow * classes)
-    if isinstance(options, NetworkOptions):
-        last = 0 if isinstance(recipe, AutoencoderRecipe) else pixels * classes
-        return 2.0 * options.hidden * (pixels + options.code) + last
-    return float(pixels * classes)
-
-
-def _estimate_run(recipes: PipelineRecipes, recipe: RunRecipe, n: int) -> float:
-    weights = sum(_count_weights(one) for one in (recipes.classifier, recipes.autoencoder) if one)
-    looks = (recipe.queries or recipe.steps or 1) * (recipe.restarts or 1) * (recipe.draws or 1)
-    # Beside the attack's own gradients every run is scored, at full precision and at 8 bits, and probed.
-    return ATTACK_OPERATIONS * weights * n * len(recipe.eps) * (looks + SCORING_LOOKS)
-
-
-SCORING_LOOKS = 4
-
-
-def estimate_seconds(cells: Sequence[ExperimentCell], speed: float) -> float:
-    """Return about how long cells take one after the other. speed: operations a second."""
-    return sum(cell.cost / speed + FIXED[cell.level] for cell in cells)
-
-
-FIXED: dict[Level, float] = {
-    "autoencoders": 3.0,
-    "classifiers": 2.0,
-    "defences": 5.0,
-    "behind defences": 1.0,
-    "attacks": 1.0,
-}
-"""Seconds that a cell takes however small it is, most of them compiling; measured on two cores."""

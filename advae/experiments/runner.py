@@ -1,4 +1,4 @@
-"""Make every cell of an experiment that is not there yet, level by level, one after the other or side by side."""
+"""Run an experiment: compute every cell that the registry lacks, level by level, one by one or in parallel."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from statistics import median
 from advae.backend import offer_scratch
 from advae.datasets import DATASETS, load_dataset
 from advae.errors import DatasetError, DivergedError
-from advae.experiments.cells import LEVELS, ExperimentCell, Level, estimate_seconds
+from advae.experiments.cell_costs import FIXED_SECONDS
+from advae.experiments.cells import LEVELS, ExperimentCell, Level
 from advae.experiments.dask_cluster import open_cluster
 from advae.experiments.processes import Pool, open_pool
 from advae.paths import to_path
@@ -32,15 +33,15 @@ LARGE_ENOUGH = 1e12
 
 @dataclass(frozen=True)
 class Finished:
-    """What became of a cell.
-
-    lines: for people, where they have not been told yet; diverged: why its training came to nothing, else None.
-    """
+    """A cell that was computed, or whose training diverged."""
 
     cell: ExperimentCell
     seconds: float
+    """Wall-clock time."""
     lines: tuple[str, ...] = ()
+    """Lines for people that they have not been told yet."""
     diverged: str | None = None
+    """Why its training diverged; None where it did not."""
 
 
 Watch = Callable[[Finished], None]
@@ -48,11 +49,13 @@ Watch = Callable[[Finished], None]
 
 @dataclass(frozen=True)
 class Survey:
-    """The cells of an experiment and which of them are there already. speed: operations a second, to foretell times."""
+    """The cells of an experiment, and which of them the registry has."""
 
     cells: tuple[ExperimentCell, ...]
     cached: frozenset[str]
+    """Ids of those that the registry has."""
     speed: float
+    """Operations a second of this machine, to estimate times."""
 
     def list_level(self, level: Level) -> list[ExperimentCell]:
         """Return the cells of a level."""
@@ -63,7 +66,7 @@ class Survey:
         return [cell for cell in self.list_level(level) if cell.id not in self.cached]
 
     def list_needed(self) -> set[str]:
-        """Return the ids of all cells, and of what their attackers need; none where nothing is missing."""
+        """Return the ids of all cells and of what their attackers need; none where no cell is missing."""
         if len(self.cached) == len(self.cells):
             return set()
         dependencies = (one for cell in self.cells if cell.prepared for one in cell.prepared.dependencies)
@@ -71,8 +74,8 @@ class Survey:
         return needed.union(*(dependency.ids for dependency in dependencies))
 
     def estimate_seconds(self, level: Level) -> float:
-        """Return about how long what is missing of a level takes, one after the other."""
-        return estimate_seconds(self.list_missing(level), self.speed)
+        """Return about how long the missing cells of a level take, one after the other, in seconds."""
+        return sum(cell.cost / self.speed + FIXED_SECONDS[level] for cell in self.list_missing(level))
 
 
 def survey(registry: Registry, cells: Sequence[ExperimentCell]) -> Survey:
@@ -83,10 +86,7 @@ def survey(registry: Registry, cells: Sequence[ExperimentCell]) -> Survey:
 
 
 def _measure_speed(registry: Registry, cells: Iterable[ExperimentCell]) -> float:
-    """Return how many operations a second this machine did when it trained the cells that are there.
-
-    The default where none of them says.
-    """
+    """Return the operations a second of this machine, measured when it trained cells; the default without any."""
     speeds = []
     for cell in cells:
         manifest = registry.find(cell.id) if cell.level != "attacks" else None
@@ -100,12 +100,12 @@ def _measure_speed(registry: Registry, cells: Iterable[ExperimentCell]) -> float
 def make_cells(
     workspace: Workspace, survey: Survey, *, jobs: int, scheduler: str | None = None, watch: Watch
 ) -> list[Finished]:
-    """Make the cells that are not there yet, and return those whose training diverged.
+    """Compute the cells that the registry lacks, and return those whose training diverged.
 
-    jobs: how many at a time, each in a process of its own from 2 on. scheduler: of dask, whose workers do it instead.
-    What rests on a cell that diverged is left out. watch: called for each as it is finished, in the order in which they
-    are. What is finished stays, whatever ends the others. Raises what training and attacking raise, KilledError where
-    the system ended a process, and what ``open_cluster`` raises.
+    jobs: how many at a time, each in a process of its own from 2 on; scheduler: address of a dask scheduler whose
+    workers do it instead. Cells that need a diverged one are left out. watch: called for each finished cell, in the
+    order of finishing. Finished cells stay in the registry, whatever ends the others. Raises what training and
+    attacking raise, KilledError where the system ended a process, and what ``open_cluster`` raises.
     """
     missing, diverged = set[str](), list[Finished]()
     # A process of its own can tell only once it is done; here whoever waits for another's cell is told why at once.
@@ -136,7 +136,7 @@ def _open(workspace: Workspace, survey: Survey, jobs: int, scheduler: str | None
 
 @dataclass(frozen=True)
 class Task:
-    """A cell to be made, and where: what another process, or machine, has to be told. All paths are absolute."""
+    """A cell to compute, with all that another process or machine needs to know. All paths are absolute."""
 
     home: Path
     data_dir: Path | None
@@ -158,7 +158,7 @@ def _describe(workspace: Workspace, cell: ExperimentCell) -> Task:
 
 
 def _make(task: Task, tell: Callable[[str], None] | None = None) -> Finished:
-    """Make one cell, here or in a process of its own. tell: takes its lines at once; None keeps them for the answer."""
+    """Compute one cell, here or in its own process. tell: takes lines for people at once; None: they are returned."""
     cell, lines, started = task.cell, list[str](), time.monotonic()
     workspace = Workspace(Registry(task.home), task.data_dir, tell=tell or lines.append)
     diverged = None

@@ -1,0 +1,75 @@
+"""What a cell of an experiment costs, in floating-point operations, roughly: to foretell how long it takes."""
+
+from __future__ import annotations
+
+from advae.models import classifiers, purifiers
+from advae.records import (
+    AutoencoderRecipe,
+    ClassifierRecipe,
+    LogisticOptions,
+    NetworkOptions,
+    PerceptronOptions,
+    RunRecipe,
+)
+from advae.workflows.counterparts import PipelineRecipes
+
+TRAINING_OPERATIONS = 6.0
+"""Operations for each weight and image: two forwards, four back."""
+
+DOUBLE_PRECISION = 8.0
+"""How much longer an operation of scikit-learn takes, in float64 and without fusing."""
+
+SCORING_LOOKS = 4
+"""Evaluations of each image beside the attack's own: scored at full precision and at 8 bits, and probed."""
+
+ATTACK_OPERATIONS = 4.0
+"""Operations for each weight and image of a gradient for the image alone."""
+
+
+def estimate_autoencoder(recipe: AutoencoderRecipe, n: int) -> float:
+    """Return the operations of training an autoencoder on n images; none for a baseline."""
+    epochs = recipe.network.epochs if recipe.network else 0
+    cost = TRAINING_OPERATIONS * n * epochs * _count_weights(recipe)
+    if purifiers.is_adversarial(recipe):
+        cost *= 1 + _count_weights(classifiers.describe_head(recipe)) / _count_weights(recipe)
+        cost *= 1 + ATTACK_OPERATIONS / TRAINING_OPERATIONS * int(recipe.options["train_steps"])
+    return cost
+
+
+def estimate_classifier(recipe: ClassifierRecipe, n: int) -> float:
+    """Return the operations of training a classifier on n images; none for one that is taken over."""
+    options = recipe.options
+    if recipe.origin:
+        return 0.0
+    if isinstance(options, LogisticOptions):
+        return DOUBLE_PRECISION * TRAINING_OPERATIONS * n * options.max_iter * _count_weights(recipe)
+    return TRAINING_OPERATIONS * n * options.epochs * _count_weights(recipe)
+
+
+def _count_weights(recipe: AutoencoderRecipe | ClassifierRecipe) -> float:
+    """Return how many weights an autoencoder or a classifier has, without biases."""
+    pixels, classes = recipe.dataset.side**2, len(recipe.dataset.classes)
+    options = recipe.network if isinstance(recipe, AutoencoderRecipe) else recipe.options
+    if isinstance(options, PerceptronOptions):
+        return float(options.hidden * (pixels + options.narrow) + options.narrow * classes)
+    if isinstance(options, NetworkOptions):
+        last = 0 if isinstance(recipe, AutoencoderRecipe) else pixels * classes
+        return 2.0 * options.hidden * (pixels + options.code) + last
+    return float(pixels * classes)
+
+
+def estimate_run(recipes: PipelineRecipes, recipe: RunRecipe, n: int) -> float:
+    """Return the operations of attacking n images."""
+    weights = sum(_count_weights(one) for one in (recipes.classifier, recipes.autoencoder) if one)
+    looks = (recipe.queries or recipe.steps or 1) * (recipe.restarts or 1) * (recipe.draws or 1)
+    return ATTACK_OPERATIONS * weights * n * len(recipe.eps) * (looks + SCORING_LOOKS)
+
+
+FIXED_SECONDS: dict[str, float] = {
+    "autoencoders": 3.0,
+    "classifiers": 2.0,
+    "defences": 5.0,
+    "behind defences": 1.0,
+    "attacks": 1.0,
+}
+"""Level -> seconds that even the smallest cell takes, most of them compiling; measured on two cores."""
