@@ -1,4 +1,4 @@
-"""``advae attack``: attack a classifier, print what is left."""
+"""``advae attack``: attack a classifier, print its robust accuracy."""
 
 from __future__ import annotations
 
@@ -40,11 +40,14 @@ def attack(
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Also run what the verdicts compare with, and print the verdicts.")
+        bool,
+        typer.Option("--check", help="Also run the attacks that the checks compare with; print all check results."),
     ] = False,
     seeds: Annotated[
         int,
-        typer.Option("--seeds", metavar="N", min=1, max=100, help="Train and attack N times, and show the spread."),
+        typer.Option(
+            "--seeds", metavar="N", min=1, max=100, help="Train and attack pipelines of N seeds, and show the spread."
+        ),
     ] = 1,
     fail_under: Annotated[
         float | None,

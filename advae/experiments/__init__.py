@@ -1,4 +1,4 @@
-"""What is trained and attacked together: the plan of an experiment, and what the paper published of its own."""
+"""Experiments: the plan, its cells and the runner; the paper's own plan and published numbers."""
 
 from advae.experiments.paper.explanations import EXPLANATIONS, explain_difference
 from advae.experiments.paper.published import PAPER_EPOCHS, PUBLISHED, Published, list_published

@@ -33,16 +33,16 @@ PAPER = Path(__file__).parent / "paper" / "plan.toml"
 """The plan of the paper's experiment."""
 
 LONGEST = 1 << 20
-"""Bytes of a plan."""
+"""Largest size of a plan, in bytes."""
 
 NONE = "none"
-"""Stands for no autoencoder where a plan names one."""
+"""The name in a plan for no purifier: the undefended classifier."""
 
 OWN = "autoencoder"
-"""Stands for the classifier that an autoencoder was trained with, or for, where a plan says where one is from."""
+"""The source in a plan that means: the classifier that the autoencoder was trained with, or for."""
 
 PlannedNames = Annotated[tuple[str, ...], Field(min_length=1)]
-# TOML has types: what is no number there, `true` or "100", is meant as something else.
+# TOML has types: `true` or "100" is no number there.
 Number = Annotated[float, Strict()]
 PlannedEps = Annotated[Number, BeforeValidator(lambda value: parse_number(value) if isinstance(value, str) else value)]
 PlannedOptions = dict[str, Scalar | list[Scalar]]
@@ -86,25 +86,25 @@ class AttackPlan(_PlannedOptions):
 
 
 class PlannedNetwork(NetworkRequest, strict=True):
-    """NetworkRequest in which numbers are numbers."""
+    """NetworkRequest that takes numbers of TOML only."""
 
     activations: Annotated[Activations, Strict(False)] | None = None
 
 
 class PlannedLogistic(LogisticRequest, strict=True):
-    """LogisticRequest in which numbers are numbers."""
+    """LogisticRequest that takes numbers of TOML only."""
 
 
 class Experiment(Record):
-    """What is trained and attacked together, once for each dataset and seed.
-
-    datasets: names, or paths of .npz files; autoencoders, classifiers: name -> options of the command that trains one.
-    """
+    """A plan as it is read: what is trained and attacked, once for each dataset and seed."""
 
     datasets: PlannedNames
+    """Names, or paths of .npz files."""
     seeds: Annotated[tuple[Annotated[Seed, Strict()], ...], Field(min_length=1)] = (0,)
     autoencoders: dict[str, PlannedOptions] = Field(default_factory=dict)
+    """Options of ``advae train-ae``, by a name for each autoencoder."""
     classifiers: dict[str, PlannedOptions] = Field(default_factory=dict)
+    """Options of ``advae train-clf``, by a name for each classifier."""
     attacks: Annotated[tuple[AttackPlan, ...], Field(min_length=1)]
 
     @property
@@ -113,7 +113,7 @@ class Experiment(Record):
         return tuple(name for name, options in self.classifiers.items() if "from" not in options)
 
     def find_protected(self, name: str) -> str | None:
-        """Return the classifier that an autoencoder is to be trained in front of, by its name in the plan."""
+        """Return the name of the classifier that an autoencoder is trained in front of, None for one without."""
         protected = self.autoencoders[name].get("protect")
         if protected is None:
             return None
@@ -122,7 +122,7 @@ class Experiment(Record):
         return protected
 
     def request_autoencoder(self, name: str, seed: int) -> AutoencoderRequest:
-        """Return what the plan asks of an autoencoder. Raises UsageError."""
+        """Return the request for an autoencoder of the plan. Raises UsageError."""
         options = _spell(self.autoencoders[name])
         options.pop("protect", None)
         network = _take(options, _NETWORK)
@@ -132,7 +132,7 @@ class Experiment(Record):
         return AutoencoderRequest(network=PlannedNetwork(**network), options=options, seed=seed, **known)
 
     def request_classifier(self, name: str, seed: int) -> ClassifierRequest | PlacementRequest:
-        """Return what the plan asks of a classifier. Raises UsageError."""
+        """Return the request for a classifier of the plan. Raises UsageError."""
         options = _spell(self.classifiers[name])
         if "from" in options:
             return self._request_placement(options)
@@ -151,7 +151,7 @@ class Experiment(Record):
         )
 
     def _request_placement(self, options: dict[str, Any]) -> PlacementRequest:
-        """Return where a classifier is from that is not trained. Raises UsageError."""
+        """Return the request for a classifier that is put behind a purifier as it is. Raises UsageError."""
         source = options.pop("from")
         if options:
             raise UsageError(f"what is taken as it is has no option but from, got {', '.join(options)}")
@@ -168,7 +168,7 @@ _AUTOENCODER = {name: name for name in ("type", "loss", "rescale")}
 """Options as the command line spells them, with underscores -> fields of their request."""
 
 AUTOENCODER_OPTIONS = (*_AUTOENCODER, "protect", *_NETWORK)
-"""What a plan can say of every kind of autoencoder, with underscores."""
+"""Options of every kind of autoencoder in a plan, with underscores."""
 
 
 def _spell(options: PlannedOptions) -> dict[str, Any]:
@@ -183,7 +183,7 @@ def _spell(options: PlannedOptions) -> dict[str, Any]:
 
 
 def _take(options: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """Take out of the options those that have these names, and return them by field."""
+    """Remove the options with these names, and return them by field."""
     return {field: options.pop(name) for name, field in names.items() if name in options}
 
 
@@ -215,7 +215,7 @@ def read_experiment(path: Path | None = None) -> Experiment:
 
 
 def _read(path: Path) -> bytes:
-    """Return all of a plan, which may come through a pipe. Raises ValueError for one that is too long; OSError."""
+    """Return the bytes of a plan, also from a pipe. Raises ValueError for too long a plan; OSError."""
     with path.open("rb") as stream:
         content = stream.read(LONGEST + 1)
     if len(content) > LONGEST:
@@ -231,28 +231,28 @@ def _decode(content: bytes) -> str:
 
 
 _SHORT = Repr()
-"""Shows what a plan says in a line, also where it says a great deal."""
+"""Shows a value of a plan in one line, shortened where it is long."""
 _SHORT.maxstring = _SHORT.maxother = 200
 
 
 def _explain(error: ValidationError) -> str:
-    """Return the first fault that pydantic found, with the place in the file where it is.
+    """Return the first error that pydantic found, with its place in the file.
 
-    A name that should not be there, mostly mistyped, comes before what is missing for it.
+    An unknown name, mostly mistyped, comes before the missing name.
     """
     first = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
-    # What is missing has been got nowhere; pydantic shows all that is around it.
+    # For a missing field pydantic shows the whole table.
     got = "" if first["type"] == "missing" else f", got {_SHORT.repr(first['input'])}"
     return f"{place[:200]}: {first['msg'].lower()}{got}"
 
 
 def _find_problems(experiment: Experiment) -> Iterator[str]:
-    """Yield what the plan's own names and options have against it."""
+    """Yield each error in the names and options of a plan."""
     if NONE in experiment.autoencoders:
-        yield f"autoencoders.{NONE}: the name stands for no autoencoder"
+        yield f"autoencoders.{NONE}: the name means no autoencoder"
     if OWN in experiment.classifiers:
-        yield f"classifiers.{OWN}: the name stands for what an autoencoder was trained with"
+        yield f"classifiers.{OWN}: the name means the classifier that an autoencoder was trained with"
     for name in experiment.autoencoders:
         yield from _try(f"autoencoders.{name}", partial(experiment.request_autoencoder, name, 0))
         yield from _try(f"autoencoders.{name}", partial(experiment.find_protected, name))
@@ -279,5 +279,5 @@ def _find_unknown(place: str, names: PlannedNames, known: tuple[str, ...]) -> It
 
 
 def _place(name: str, folder: Path) -> str:
-    """Return a dataset's name, or the path of a file that is named as beside the plan."""
+    """Return a dataset's name, or the path of an .npz file, which is relative to the plan."""
     return str(folder / to_path(name)) if name.lower().endswith(".npz") else name

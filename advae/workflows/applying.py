@@ -1,4 +1,4 @@
-"""Put a trained purifier or pipeline to work on a .npy file of images."""
+"""``advae purify`` and ``predict``: apply a trained purifier or pipeline to a .npy file of images."""
 
 from __future__ import annotations
 
@@ -52,11 +52,12 @@ def purify_images(workspace: Workspace, ae_ref: str, source: Path, target: Path)
 
 @dataclass(frozen=True)
 class Prediction:
-    """A batch of predictions: labels int64 (n,), probabilities float32 (n, classes), softmax of the logits, NaN where
-    the pipeline overflowed."""
+    """A batch of predictions."""
 
     labels: IntArray
+    """int64 (n,)."""
     probabilities: FloatArray
+    """float32 (n, classes), softmax of the logits; NaN where the pipeline overflowed."""
 
 
 def predict_images(workspace: Workspace, clf_ref: str, source: Path) -> tuple[Manifest, Iterator[Prediction]]:

@@ -1,11 +1,11 @@
-"""An entry as files of another library: Keras, scikit-learn, numpy. Such files are written only, never read back."""
+"""Entries as files: for Keras, scikit-learn and numpy, which are written and never read back; bundles, both ways."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from advae.atomic_files import write_aside
 from advae.backend import start_tensorflow
@@ -14,6 +14,7 @@ from advae.errors import UsageError
 from advae.evaluation.pipelines import find_purifier, load_classifier, load_purifier, read_weights
 from advae.models.classifiers import CLASSIFIERS
 from advae.records import ADVERSARIAL, AutoencoderMetrics, Manifest
+from advae.registry.bundles import Imported, read_bundle, write_bundle
 from advae.threats import THREATS, follow_identity
 from advae.workflows.workspace import Workspace, check_targets
 
@@ -27,19 +28,18 @@ KERAS, JOBLIB, NPY = "keras", "joblib", "npy"
 
 @dataclass(frozen=True)
 class Exported:
-    """An entry that was written to a file, and in what the file differs from it.
-
-    by_mean: whether a purifier that samples is in the file as its mean, without draws; left_out: id of the purifier
-    that the entry stands behind and the file does not hold, so that it has to be fed purified images; else None.
-    backward: whether gradients through the file are its own, or the identity's in place of a purifier's without
-    derivative (BPDA). notes: the differences in words, a line each.
-    """
+    """An entry that was written to a file, and how the file differs from it."""
 
     manifest: Manifest
     by_mean: bool = False
+    """Whether the file has a random purifier as its mean, without samples."""
     left_out: str | None = None
+    """Id of the entry's purifier where the file does not have it, so that its input is purified images; else None."""
     backward: Literal["exact", "identity"] = "exact"
+    """exact: gradients through the file are its own; identity: a purifier without derivative counts as the identity
+    (BPDA)."""
     notes: tuple[str, ...] = ()
+    """The differences in words, a line each."""
 
 
 # ---------------------------------------------------------------- Keras
@@ -187,3 +187,33 @@ EXPORTS: dict[str, Callable[[Workspace, str, Path], Exported]] = {
     JOBLIB: export_joblib,
     NPY: export_npy,
 }
+
+
+# ---------------------------------------------------------------- bundles
+
+
+def export_bundle(workspace: Workspace, ref: str, target: Path | IO[bytes]) -> tuple[Manifest, list[str]]:
+    """Write an entry with its whole lineage as a bundle; return its manifest and all ids.
+
+    Raises UsageError for a file that exists, unless the workspace's ``force`` is on, CorruptError where an entry is
+    damaged, DiskError, with no partial file.
+    """
+    manifest = workspace.registry.resolve(ref)
+    if not isinstance(target, Path):
+        return manifest, write_bundle(workspace.registry, manifest, target)
+    check_targets(workspace, target)
+    with write_aside(target) as draft, draft.open("wb") as stream:
+        return manifest, write_bundle(workspace.registry, manifest, stream)
+
+
+def import_bundle(workspace: Workspace, source: Path | IO[bytes]) -> Imported:
+    """Publish the entries of a bundle; with the workspace's ``force`` they replace those that exist.
+
+    Raises UsageError where there is no such file, CorruptError for a damaged bundle, DiskError.
+    """
+    if not isinstance(source, Path):
+        return read_bundle(workspace.registry, source, replace=workspace.force)
+    if not source.exists() or source.is_dir():
+        raise UsageError(f"bad FILE {source}: {'it is a folder' if source.exists() else 'there is no such file'}")
+    with source.open("rb") as stream:
+        return read_bundle(workspace.registry, stream, replace=workspace.force)

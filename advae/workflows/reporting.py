@@ -14,21 +14,20 @@ from advae.workflows.workspace import Workspace, identify_dataset
 
 @dataclass(frozen=True)
 class Chosen:
-    """The runs of a report, newest first.
-
-    named: ids that a user named, without which there is no report; left_out: id of a run whose manifest, or a parent's,
-    cannot be read -> why.
-    """
+    """The runs of a report."""
 
     runs: tuple[Manifest, ...]
+    """Newest first."""
     named: frozenset[str]
+    """Ids that the user named: each must be in the report."""
     left_out: dict[str, str]
+    """Reason, by id, of each run that is left out because its manifest, or a parent's, cannot be read."""
 
 
 def choose_runs(workspace: Workspace, refs: Sequence[str], dataset_name: str | None) -> Chosen:
-    """Return the runs that are named, or that rest on what is named; all, where nothing is.
+    """Return the named runs and those of named classifiers and purifiers; all runs where nothing is named.
 
-    dataset_name: only runs on this dataset. Raises NotFoundError where that leaves none.
+    dataset_name: only runs on this dataset. Raises NotFoundError where there is none.
     """
     registry = workspace.registry
     runs, corrupt = registry.scan("run")
@@ -58,7 +57,7 @@ def choose_runs(workspace: Workspace, refs: Sequence[str], dataset_name: str | N
 
 
 def _trace(workspace: Workspace, run: Manifest) -> set[str]:
-    """Return the run, its classifier and that one's purifier; not the twin, which only lent its gradient.
+    """Return the ids of the run, its classifier and purifier; not of the counterpart that only gave the gradient.
 
     Raises what the registry raises where one of them cannot be read.
     """

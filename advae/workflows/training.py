@@ -1,4 +1,4 @@
-"""Train an autoencoder, or a classifier behind one; or put one behind it as it is."""
+"""``advae train-ae`` and ``train-clf``: train an autoencoder or a classifier, or put a classifier behind a purifier."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 def train_autoencoder(
     workspace: Workspace, dataset_name: str | None, request: AutoencoderRequest, protect_ref: str | None = None
 ) -> tuple[Made, Made | None]:
-    """Return the autoencoder that the request describes, trained on the dataset's training images.
+    """Return the autoencoder of a request, trained on the training images, and the classifier behind it or None.
 
-    And, where it is trained against attacks, the classifier behind it: the one that was trained along, or the one that
-    ``protect_ref`` names, put behind it. dataset_name: None for the protected classifier's own, or the default.
+    Only an autoencoder that is trained against attacks has one: trained along, or named by ``protect_ref`` and put
+    behind it. dataset_name: None for the protected classifier's own, or the default.
     """
     protected = workspace.registry.resolve(protect_ref, "clf") if protect_ref else None
     dataset = load_dataset_of(workspace, protected, dataset_name)
@@ -53,7 +53,7 @@ def train_autoencoder(
 
 
 def make_autoencoder(workspace: Workspace, recipe: AutoencoderRecipe, dataset: Dataset, *, latest: bool = True) -> Made:
-    """Return the autoencoder of a recipe; the classifier that it protects must be there."""
+    """Return the autoencoder of a recipe; the classifier that it protects must exist."""
     checkpoint = workspace.registry.checkpoint(entry_id(recipe), workspace.tell)
 
     def compute() -> Content:
@@ -85,7 +85,7 @@ def make_autoencoder(workspace: Workspace, recipe: AutoencoderRecipe, dataset: D
 
 
 def _stand_behind(workspace: Workspace, recipe: AutoencoderRecipe) -> purifiers.Behind | None:
-    """Return the classifier that an autoencoder is trained in front of, None for one that knows of none."""
+    """Return the classifier that an autoencoder is trained in front of, None for one trained without."""
     if not purifiers.is_adversarial(recipe):
         return None
     if recipe.protects:
@@ -95,7 +95,7 @@ def _stand_behind(workspace: Workspace, recipe: AutoencoderRecipe) -> purifiers.
 
 
 def describe_companion(autoencoder: AutoencoderRecipe, read: Callable[[str], ClassifierRecipe]) -> ClassifierRecipe:
-    """Return the recipe of the classifier that an autoencoder was trained with, or for, behind it.
+    """Return the recipe of the classifier behind an autoencoder that it was trained with, or for.
 
     read: id of the one that it protects -> its recipe. Raises UsageError for one that was trained without any.
     """
@@ -112,7 +112,7 @@ def describe_companion(autoencoder: AutoencoderRecipe, read: Callable[[str], Cla
 def train_classifier(
     workspace: Workspace, dataset_name: str | None, request: ClassifierRequest, ae_ref: str | None
 ) -> Made:
-    """Return the classifier that the request describes, trained on images as its purifier leaves them.
+    """Return the classifier of a request, trained on purified images where it has a purifier.
 
     dataset_name: None for the purifier's own, or the default where there is none. Raises UsageError where the two do
     not fit.
@@ -125,7 +125,7 @@ def train_classifier(
 
 
 def put_classifier(workspace: Workspace, dataset_name: str | None, ae_ref: str, clf_ref: str | None) -> Made:
-    """Return an existing classifier behind a purifier, neither of them trained any further.
+    """Return an existing classifier put behind a purifier; neither is trained.
 
     clf_ref: None for the one that the purifier was trained with, or for. Raises UsageError where there is none, and
     where the two take other images.
@@ -147,7 +147,7 @@ def put_classifier(workspace: Workspace, dataset_name: str | None, ae_ref: str, 
 
 
 def make_classifier(workspace: Workspace, recipe: ClassifierRecipe, dataset: Dataset, *, latest: bool = True) -> Made:
-    """Return the classifier of a recipe, whose purifier must be there, and what its weights are taken from."""
+    """Return the classifier of a recipe; its purifier and the entry that it takes weights from must exist."""
 
     def compute() -> Content:
         train, test = dataset.x_train, dataset.x_test

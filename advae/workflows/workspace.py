@@ -1,4 +1,4 @@
-"""Where a workflow works, and the two steps that all of them share: find the images, find or make the entry."""
+"""The place where a workflow works, and two steps that all share: load the dataset, find or compute the entry."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ DEFAULT_DATASET = "digits"
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where a command works and whom it tells: registry, data folder, progress.
-
-    force: compute again, or replace, what is already there. tell: takes a line for people.
-    """
+    """Where a command works: registry, data folder, and callbacks for progress."""
 
     registry: Registry
     data_dir: Path | None = None
     force: bool = False
+    """Whether existing entries and files are computed again or replaced."""
     on_epoch: OnEpoch = lambda epoch: None
     on_batch: Callable[[int, int], None] = lambda done, total: None
     tell: Callable[[str], None] = lambda line: None
+    """Takes a line for people."""
 
 
 @dataclass(frozen=True)
 class Made:
-    """An entry, and whether it was there already."""
+    """An entry that a command returns."""
 
     manifest: Manifest
     cached: bool
+    """Whether the registry had it already."""
 
 
 Content = tuple[Metrics, "dict[str, dict[str, np.ndarray[Any, Any]]]"]
@@ -58,8 +58,8 @@ def make_entry(
 ) -> Made:
     """Return the entry of a recipe, computed where it is missing or ``force`` is on.
 
-    prepare: makes what it needs that is missing. latest: whether ``latest`` stands for it then; not for what a command
-    makes only on its way.
+    prepare: computes missing entries that it needs. latest: whether ``latest`` names it afterwards; False for what a
+    command computes on its way.
     """
     registry = workspace.registry
 
@@ -81,7 +81,7 @@ def make_entry(
 
 
 def _tell_of_dependants(workspace: Workspace, id_: str) -> None:
-    """Say which entries rest on one that is about to be made anew: they keep what they made of the old one."""
+    """Tell which entries were computed from one that is about to be replaced: they stay as they are."""
     resting = [entry.id for entry in workspace.registry.glance()[0] if id_ in entry.parents] if workspace.force else []
     if resting:
         workspace.tell(f"{id_} is made anew; {', '.join(resting)} rest on what it was, --force makes them anew too")
@@ -104,7 +104,7 @@ def check_targets(workspace: Workspace, *targets: Path) -> None:
 
 
 def identify_dataset(name: str, data_dir: Path | None) -> str:
-    """Return what entries made from a dataset have in common: the name of a published one, the digest of a file.
+    """Return what identifies a dataset in entries: the name of a published one, the digest of a file.
 
     Raises UsageError and DatasetError as ``load_dataset`` does.
     """
@@ -112,9 +112,9 @@ def identify_dataset(name: str, data_dir: Path | None) -> str:
 
 
 def load_named(workspace: Workspace, name: str) -> Dataset:
-    """Return a dataset, and tell people where one that bears a published name is not what was published.
+    """Return a dataset; people are told where it differs from the published one of its name.
 
-    And where its pixels do not span the range that an eps is a share of.
+    And where its pixels do not span the range that eps is measured in.
     """
     dataset = load_dataset(name, data_dir=workspace.data_dir)
     row = DATASETS.get(name)

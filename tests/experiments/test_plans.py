@@ -235,7 +235,7 @@ def test_a_plan_may_be_what_a_program_of_windows_saved(tmp_path: Path, encoding:
         ("[[attacks]]", "[[attack]]", "attack: extra inputs are not permitted"),
         ("eps = [0.1", "epss = [0.1", "attacks[0].epss: extra inputs are not permitted, got [0.1, '50/255']"),
         ('methods = ["fgsm"]', "", "attacks[0].methods: field required"),
-        ("vanilla = {", "none = {", "autoencoders.none: the name stands for no autoencoder"),
+        ("vanilla = {", "none = {", "autoencoders.none: the name means no autoencoder"),
         ('datasets = ["digits"]', "datasets = 3", "datasets: input should be a valid tuple, got 3"),
         ("[classifiers]", "[classifiers", "Expected ']'"),
         ("epochs = 2", "epochs = true", "autoencoders.vanilla: bad --epochs True: input should be a valid integer"),

@@ -48,8 +48,7 @@ def export_entry(
     """Write an entry to a file for other people or other programs; prints the file's name."""
     if format_ not in FORMATS:
         raise UsageError(unknown("format", format_, FORMATS))
-    from advae.workflows.exporting import EXPORTS
-    from advae.workflows.sharing import export_bundle
+    from advae.workflows.exporting import EXPORTS, export_bundle
 
     if file == PIPE and (format_ != BUNDLE or sys.stdout.isatty()):
         raise UsageError("bad FILE '-': only a bundle goes to stdout, and only into a pipe or a file")
@@ -88,7 +87,7 @@ def import_entries(
 ) -> None:
     """Take the entries of a bundle, once all of it is found right; prints the id of the one that was exported."""
     from advae.registry import check_tag
-    from advae.workflows.sharing import import_bundle
+    from advae.workflows.exporting import import_bundle
 
     if tag is not None:
         check_tag(tag, session.registry.ids())
