@@ -1,46 +1,44 @@
-"""Why ours differs from what the paper prints: a sentence for each difference of more than five points."""
+"""Why our accuracies differ from the paper's: a sentence for each difference of more than five points."""
 
 from __future__ import annotations
 
 EXPLANATIONS: dict[tuple[int, ...], str] = {
     (7, 8): (
-        "98.17 % is out of reach for logistic regression on the pixels of MNIST, which ends near 92.4 %; figure 8 "
-        "repeats figure 7 cell by cell."
+        "Logistic regression on the pixels of MNIST reaches about 92.4 %, not 98.17 %; figure 8 has the same matrix "
+        "as figure 7."
     ),
     (10, 18, 20, 22): (
-        "Raw output keeps whatever factor its training leaves in it, and the paper does not print its own, so how much "
-        "an eps added to it does is no property of the defence."
+        "The scale of raw output depends on the training, and the paper does not print its own; so the effect of an "
+        "eps that is added to raw output says nothing about the defence."
     ),
     (27, 40, 53, 68, 85, 89, 96, 100, 106, 110, 115, 119): (
-        "Ours is the stronger attack: behind the exponential layer plain cross-entropy saturates in float32, and the "
+        "Our attack is stronger: behind the exponential layer plain cross-entropy saturates in float32, and the "
         "default loss here does not."
     ),
     (28, 30, 32, 41, 43, 45): (
-        "Raw output again, whose scale decides what an eps does, and attacks whose loss does not saturate."
+        "Raw output, whose scale decides the effect of an eps; and attacks whose loss does not saturate."
     ),
     (54,): (
-        "Ours is trained on corrupted images, as denoising autoencoders are; the paper says in section 5.4 that it "
-        "used none, so that its own is a vanilla one by another name. The rest is the scale of raw output."
+        "Our denoising autoencoder is trained on corrupted images; the paper says in section 5.4 that it used none, so "
+        "its own is a vanilla autoencoder. The rest is the scale of raw output."
     ),
     (86, 88, 90): (
-        "Fed with raw output ours has half collapsed, clean images and all, as networks on raw output can; where "
-        "gradients are zero, what an attack leaves is no robustness either."
+        "Our network on raw output has partly collapsed, also on clean images; where gradients are zero, the accuracy "
+        "under attack is gradient masking, not robustness."
     ),
     (107, 109, 111): (
         "Raw output of a denoising autoencoder reaches several hundred here, the exponential layer overflows, and the "
-        "training of the network behind it diverges in its first epoch."
+        "network behind it diverges in the first epoch of its training."
     ),
     (69, 71, 73, 116, 118, 120): (
-        "The output of our variational autoencoder is a sigmoid's, in [0, 1] like the image, where eps 0.3 is no small "
-        "budget: the paper's must have had another scale, or attacks that had stalled."
+        "The output of our variational autoencoder is a sigmoid's, in [0, 1] like the image, where eps 0.3 is a large "
+        "budget: the paper's output must have had another scale, or its attacks had stalled."
     ),
     (79,): (
         "97.16 % after the attack is more than logistic regression reaches on the clean images of Fashion-MNIST, about "
-        "84 %, so that it cannot be the accuracy on their labels."
+        "84 %, so it cannot be the accuracy on their labels."
     ),
-    (95, 97, 99, 101): (
-        "The paper's network has collapsed to few classes, as networks that are fed with raw output can; ours has not."
-    ),
+    (95, 97, 99, 101): ("The paper's network on raw output has collapsed to few classes; ours has not."),
 }
 """Figures -> sentence."""
 

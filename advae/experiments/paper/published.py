@@ -19,7 +19,7 @@ PAPER_EPS = {"nn": 0.3, "lr": 50 / 255}
 
 
 PAPER_TARGETS = {"tfgsm": 5, "one-target": 7}
-"""The classes that the paper's attacks on one class aim at."""
+"""Target class of the paper's attacks that have one."""
 
 PAPER_EPOCHS = 35
 
@@ -40,20 +40,23 @@ DRAWN: dict[str, tuple[int, ...]] = {
 
 
 class Published(Record):
-    """One confusion matrix of the paper.
-
-    autoencoder: what stood in front, or ``none``; twin_of: the kind of autoencoder whose section it stands in; attack:
-    ``none`` for the clean images; accuracy: its trace over its sum, in [0, 1]; n: its sum.
-    """
+    """One confusion matrix of the paper."""
 
     figure: int
+    """Its number in the paper."""
     dataset: str
     classifier: str
+    """Kind of the classifier: nn or lr."""
     autoencoder: str
+    """Kind of the autoencoder in front of it; ``none``: undefended."""
     twin_of: str
+    """Kind of the autoencoder in whose section the paper prints it."""
     attack: str
+    """The attack; ``none``: the clean images."""
     accuracy: float
+    """Trace of the matrix over its sum, 0 to 1."""
     n: int
+    """Sum of the matrix: the number of test images."""
 
     @property
     def eps(self) -> float | None:
@@ -62,7 +65,7 @@ class Published(Record):
 
     @property
     def target(self) -> int | None:
-        """The class aimed at, None for attacks that have none or one for each class."""
+        """The class aimed at; None for untargeted attacks, and for those with a target for each class."""
         return PAPER_TARGETS.get(self.attack)
 
 
