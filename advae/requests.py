@@ -139,18 +139,18 @@ class AttackRequest(_AskedOptions):
 
 
 def suggest_scale(value: float, most: float) -> str:
-    """Return the end of an error line for a number above ``most``: what it is as a gray level of 0 to 255."""
+    """Return the end of an error line for a number above ``most`` that may be a grey level of 0 to 255."""
     return f"; did you mean {value:g}/255?" if most < value <= 255 * most else ""
 
 
 def suggest_point(eps: Sequence[float]) -> str | None:
-    """Return the radius that was meant where 0 and a whole number follow each other: ``0,1`` for ``0.1``."""
+    """Return the radius that ``0,1`` may stand for, ``0.1``: a decimal comma; None without 0 before a whole number."""
     pairs = (f"0.{after:.0f}" for before, after in pairwise(eps) if before == 0 and float(after).is_integer())
     return next(pairs, None)
 
 
 def note_zero(eps: Sequence[float]) -> str | None:
-    """Return what to say of a radius of 0 that may be an accident, of a decimal comma mostly; None without one."""
+    """Return a line for people about a radius of 0, which is mostly a decimal comma; None without one."""
     if any(map(vanishes, eps)):
         return f"an eps below {SMALLEST:.2g} is 0 in float32: robust accuracy there is the clean accuracy"
     if len(eps) == 1 or 0 not in eps:
@@ -161,7 +161,7 @@ def note_zero(eps: Sequence[float]) -> str | None:
 
 
 def read_float(text: str) -> float:
-    """Return the number of a text; one that is too small for a float is the smallest that there is, and not 0.
+    """Return the number of a text; one below the smallest float is the smallest float, not 0.
 
     Raises ValueError.
     """

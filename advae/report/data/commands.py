@@ -1,4 +1,4 @@
-"""The commands that make a report's entries again, derived from their recipes."""
+"""The commands that compute a report's entries again, made from their recipes."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from advae.report.data.threat_models import find_method
 from advae.run_options import RUN_OPTIONS, write_options
 
 SHELL_AE, SHELL_CLF = "__ae_of_this_line__", "__clf_of_this_line__"
-"""Stand for the ids that a suggested command has in shell variables, which must not be quoted."""
+"""Placeholders for shell variables with ids, which must not be quoted."""
 
 FREE_METHOD = "pgd"
-"""What is suggested in place of an attack that belongs to its threat model; it knows every norm and classifier."""
+"""The attack that is suggested instead of one that only its own threat model has; it fits every norm and classifier."""
 
 CommandOptions = dict[str, Scalar | None]
 
 
 def list_commands(comparison: Comparison) -> list[str]:
-    """Return the commands that make a report's runs and all that it shows, each once, in an order that works.
+    """Return the commands that compute a report's runs and all that it shows, each once, in an order that works.
 
-    A recipe that is run again gets the same id, so the commands can refer to each other's results by id. Of the paper's
-    experiment the first command makes all of it by itself.
+    The same recipe has the same id, so the commands can name each other's results by id. For the paper's experiment the
+    first command computes all of it.
     """
     runs = list(list_runs_of(comparison.rows))
     entries = [entry for run in runs for entry in (*list_parents(run), run.manifest)]
@@ -46,14 +46,14 @@ def list_commands(comparison: Comparison) -> list[str]:
 
 
 def describe_command(entry: Manifest) -> str:
-    """Return the command line that makes an entry again, quoted for a shell."""
+    """Return the command line that computes an entry again, quoted for a shell."""
     recipe = entry.recipe
     if isinstance(recipe, AutoencoderRecipe):
         words, options = ["advae", "train-ae"], _list_autoencoder_options(recipe)
     elif isinstance(recipe, ClassifierRecipe):
         words, options = ["advae", "train-clf"], _list_classifier_options(recipe)
         if recipe.origin:
-            # Nothing is trained: what it is follows from where it is from.
+            # Nothing is trained: its source decides the rest.
             source = None if recipe.origin == recipe.autoencoder else recipe.origin
             return _join(words, {"from": source, "ae": recipe.autoencoder, "dataset": _name_data(entry)})
     else:
@@ -66,7 +66,8 @@ def describe_command(entry: Manifest) -> str:
 def suggest_attack(recipe: RunRecipe, threat: str, **changes: Scalar | None) -> str:
     """Return the command for the attack of a run under another threat model.
 
-    Where either has an attack of its own, only what every attack has is kept. changes: options to set otherwise.
+    Where either threat model has its own attack, only the options that all attacks share are kept. changes: options to
+    replace.
     """
     options, method = _list_attack_options(recipe), find_method(threat)
     if method is None and find_method(recipe.threat):
@@ -74,7 +75,7 @@ def suggest_attack(recipe: RunRecipe, threat: str, **changes: Scalar | None) -> 
     if method and method != recipe.method:
         kept = {"eps", "clf", *(option.word for option in RUN_OPTIONS.values() if option.row.shared)}
         options = {name: value for name, value in options.items() if name in kept} | {"method": method}
-    # How many draws are averaged is the default's to say: not every threat model has them.
+    # Not every threat model has EOT samples: their number is the default.
     options |= {"threat": threat, "draws": None, "no-clip": False, "save-adversarial": False}
     return _join(["advae", "attack"], options | changes)
 
