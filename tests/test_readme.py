@@ -143,9 +143,9 @@ RETIRED = re.compile(
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_retired_words_are_not_used(path: Path) -> None:
-    """Old changelog entries stay as they were."""
+    """But in stored names, as code; old changelog entries stay as they were."""
     text = path.read_text().partition("## 0.3.0")[0] if path.name == "CHANGELOG.md" else path.read_text()
-    assert RETIRED.findall(text) == []
+    assert RETIRED.findall(re.sub(r"`[^`\n]*`", "", text)) == []
 
 
 def make_anchors(text: str) -> set[str]:
