@@ -1,4 +1,4 @@
-""".npy and .npz files that may be damaged or hostile: every claim is checked before memory is taken, nothing is run."""
+"""Reading .npy and .npz files that may be damaged or hostile: sizes are checked first, nothing is executed."""
 
 from __future__ import annotations
 
@@ -26,38 +26,38 @@ DAMAGED = (
     # numpy.lib.format, which hands the header to tokenize, ast.literal_eval and numpy.dtype.
     *(ValueError, TypeError, SyntaxError, MemoryError, tokenize.TokenError),
 )
-"""What reading a damaged file raises."""
+"""The exceptions that reading a damaged file raises."""
 
 MAX_HEADER = 10_000
-"""What numpy itself accepts of a header, in bytes."""
+"""Bytes; the longest header that numpy accepts."""
 
 MAX_DIRECTORY = 1 << 20
-"""Bytes; an array takes about a hundred."""
+"""Bytes of an archive's directory; an array takes about a hundred."""
 
 _OPENING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-"""How a file is opened that may turn out to be a pipe to which nobody writes."""
+"""Flags with which opening a pipe does not wait for a writer."""
 
 _END, _LOCATOR, _END64 = 22, 20, 56
-"""Bytes at the end of an archive without a comment; the two that go before it where numbers need 64 bits."""
+"""Bytes of the last record of an archive without a comment, and of the two before it in a 64-bit archive."""
 
 MAX_AXES = 32
-"""What every version of numpy can read."""
+"""The most that every version of numpy can read."""
 
 VERSIONS = ((1, 0), (2, 0), (3, 0))
-"""Of the .npy format."""
+"""Known versions of the .npy format."""
 
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """The two that numpy.savez and numpy.savez_compressed write."""
 
 
 def explain(error: Exception) -> str:
-    """Return the reason on one line, without the control characters that a file or a server may have put there."""
+    """Return the reason of an error on one line, without control characters, which come from a file or a server."""
     text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:200]
 
 
 def require_regular(path: Path) -> int:
-    """Return a file's size. Raises ValueError for a folder, pipe or device, which might never end or never begin."""
+    """Return a file's size in bytes. Raises ValueError for a folder, pipe or device, which may be endless."""
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         raise ValueError("it is not a regular file")
@@ -65,7 +65,7 @@ def require_regular(path: Path) -> int:
 
 
 def read_regular(path: str, longest: int) -> bytes:
-    """Return all of a file, at a third of what a Path takes, for lists of thousands.
+    """Return the bytes of a file, three times as fast as Path.read_bytes, for lists of thousands of files.
 
     Raises ValueError as ``require_regular`` does, and for more than ``longest`` bytes; OSError.
     """
@@ -87,7 +87,7 @@ def read_regular(path: str, longest: int) -> bytes:
 
 
 class Header(NamedTuple):
-    """What an array claims to be."""
+    """Shape and dtype of a stored array, from its header."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -100,7 +100,7 @@ def read_header(stream: IO[bytes], size: int) -> Header:
     """
     from numpy.lib import format as npy
 
-    # numpy takes memory for the header before it looks at how long it claims to be.
+    # numpy allocates memory for the header before it checks the header's claimed length.
     preamble = stream.read(12)
     longest = min(size, MAX_HEADER)
     if int.from_bytes(preamble[8 : 10 if preamble[6:7] == b"\x01" else 12], "little") > longest:
@@ -111,7 +111,7 @@ def read_header(stream: IO[bytes], size: int) -> Header:
         raise ValueError(f"format version {version} is unknown")
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     with warnings.catch_warnings():
-        # What numpy rewrites the header of, with a warning, and would again wherever the array is read.
+        # A header of Python 2, which numpy would rewrite, with a warning, at each reading.
         warnings.simplefilter("error", UserWarning)
         try:
             shape, _, dtype = read(stream)
@@ -129,9 +129,9 @@ def read_header(stream: IO[bytes], size: int) -> Header:
 
 
 def _require_small_directory(stream: IO[bytes], size: int) -> None:
-    """Raise ValueError where an archive claims a directory that is more than any .npz of ours has.
+    """Raise ValueError where an archive claims a directory larger than that of any .npz of this program.
 
-    zipfile reads it whole, and takes ten times the memory. Where there is a record of 64-bit numbers, it goes by that
+    zipfile reads the whole directory and takes ten times its memory. In a 64-bit archive it uses the 64-bit record
     alone, whatever the archive's last bytes say.
     """
     stream.seek(max(0, size - _END - _LOCATOR - _END64))
@@ -140,7 +140,7 @@ def _require_small_directory(stream: IO[bytes], size: int) -> None:
     claimed = int.from_bytes(end[12:16], "little")
     ours = end[:4] == b"PK\x05\x06" and end[20:] == b"\0\0"
     if locator[:4] == b"PK\x06\x07":
-        # Elsewhere than right before it, some versions of zipfile find it and others do not.
+        # Only some versions of zipfile find a record that is not directly before it.
         ours &= record[:4] == b"PK\x06\x06" and int.from_bytes(locator[8:16], "little") == size - len(tail)
         claimed = int.from_bytes(record[40:48], "little")
     if not ours:
@@ -160,7 +160,7 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def read_member_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Header:
-    """Return what a member of an .npz claims to be.
+    """Return the header of a member of an .npz.
 
     Raises ValueError as ``read_header`` does, or one of DAMAGED, unless it is an array.
     """
@@ -185,7 +185,7 @@ def read_member(archive: zipfile.ZipFile, key: str) -> NDArray[Any]:
 
 @contextmanager
 def _open_stored(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, Header]]]:
-    """Give an .npz that was written unpacked, as ours are, and what each of its arrays claims to be.
+    """Give an .npz that was written uncompressed, as the registry does, and the header of each of its arrays.
 
     Raises ValueError or one of DAMAGED for another.
     """
@@ -195,14 +195,14 @@ def _open_stored(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, Header
             raise ValueError("it holds something else than arrays")
         if len(members) < len(archive.infolist()):
             raise ValueError("it holds an array twice")
-        # Against the file's own size: an unpacked archive cannot hold more than itself.
+        # An uncompressed archive cannot contain more bytes than its file.
         if sum(member.file_size for member in members.values()) > path.stat().st_size:
             raise ValueError("it claims to hold more than it is long")
         yield archive, {name: read_member_header(archive, member) for name, member in members.items()}
 
 
 def check_stored_arrays(path: Path) -> None:
-    """Raise ValueError or one of DAMAGED where ``read_stored_arrays`` would, without taking memory for an array."""
+    """Raise ValueError or one of DAMAGED where ``read_stored_arrays`` would, without reading an array."""
     with _open_stored(path) as (archive, _):
         damaged = archive.testzip()
     if damaged:
@@ -212,29 +212,29 @@ def check_stored_arrays(path: Path) -> None:
 def read_stored_arrays(
     path: Path, check: Callable[[Mapping[str, Header]], None] = lambda headers: None
 ) -> dict[str, NDArray[Any]]:
-    """Return all arrays of an .npz that was written unpacked, as ours are. Raises ValueError or one of DAMAGED.
+    """Return all arrays of an .npz that was written uncompressed. Raises ValueError or one of DAMAGED.
 
-    check: of what the arrays claim to be, by name, raises before one of them is read.
+    check: takes the headers by name, and may raise before an array is read.
     """
     with _open_stored(path) as (archive, headers):
         check(headers)
         return {name: read_member(archive, name) for name in headers}
 
 
-ROUNDING = 1e-6
-"""By how much a pixel may leave [0, 1]: what float32 arithmetic leaves over. More is another range."""
+PIXEL_ROUNDING = 1e-6
+"""By how much a pixel may exceed [0, 1]: the error of float32 arithmetic. More means another range."""
 
 
 def clip_rounding(images: NDArray[Any]) -> NDArray[Any] | None:
-    """Return float images, what leaves [0, 1] by rounding cut off; None where more does, or a value is no number.
+    """Return float images, clipped to [0, 1]; None where a value exceeds it by more than rounding, or is NaN.
 
-    longdouble becomes float64, since its bytes are those of one kind of machine; others keep their dtype.
+    longdouble becomes float64, because its bytes depend on the machine; other dtypes are kept.
     """
     import numpy as np
 
-    # NaN goes through min and max, and fails both comparisons.
+    # min and max propagate NaN, which fails both comparisons.
     low, high = float(images.min()), float(images.max())
-    if not (low >= -ROUNDING and high <= 1 + ROUNDING):
+    if not (low >= -PIXEL_ROUNDING and high <= 1 + PIXEL_ROUNDING):
         return None
     if images.dtype.itemsize > np.dtype(np.float64).itemsize:
         images = images.astype(np.float64)
@@ -242,7 +242,7 @@ def clip_rounding(images: NDArray[Any]) -> NDArray[Any] | None:
 
 
 def show_range(images: NDArray[Any]) -> str:
-    """Return from where to where values reach, such as ``0 to 255``; what is out of range never looks inside it."""
+    """Return the range of values, such as ``0 to 255``; digits enough that a value out of [0, 1] never looks inside."""
     return f"{_show_pixel(float(images.min()))} to {_show_pixel(float(images.max()))}"
 
 

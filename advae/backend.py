@@ -1,4 +1,4 @@
-"""The quiet door to TensorFlow: its start-up chatter never reaches the user."""
+"""Starting TensorFlow without its messages on stderr, and what of this machine it uses."""
 
 import atexit
 import logging
@@ -26,9 +26,9 @@ INTERRUPTS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGH
 def start_tensorflow(scratch: Path | None = None) -> None:
     """Import TensorFlow and Keras and start their devices, silently. scratch: as for ``offer_scratch``.
 
-    Their libraries write to file descriptor 2 whatever the log level says, so the descriptor itself is led away, and
-    what was written is shown only if the import fails. Every setting of theirs that decides a number is pinned, also
-    where they are imported already.
+    Their libraries write to file descriptor 2 at any log level. The descriptor is therefore redirected, and what was
+    written is shown only if the import fails. Every setting of theirs that changes a number is pinned, also if they are
+    imported already.
     """
     if scratch:
         offer_scratch(scratch)
@@ -38,22 +38,22 @@ def start_tensorflow(scratch: Path | None = None) -> None:
     pin_environment()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _interrupts_kept_back(), _stderr_kept_aside(), keras_json_left_aside(), warnings.catch_warnings():
-        # They warn of one another's age, which would end a process in which warnings are errors.
+        # They warn of each other's versions, which would end a process in which warnings are errors.
         warnings.simplefilter("ignore")
         import keras  # noqa: F401
         import tensorflow as tf
 
-        # It warns of retracing when one process trains or attacks several models, which is what we do.
+        # It warns of retracing when one process trains or attacks several models.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
         pin_libraries()
-        # The devices and XLA each write a line when first used: use them here.
+        # The devices and XLA each write a line at their first use, which is here.
         tf.function(lambda x: x + 1.0, jit_compile=True)(tf.zeros(()))
 
 
 def offer_scratch(parent: Path) -> None:
-    """Let temporary files go into a new folder in ``parent`` where the system has no folder for them that is writable.
+    """Put temporary files into a new folder in ``parent`` if the system has no writable folder for them.
 
-    TensorFlow and joblib write some, in this process and in those that it starts. The folder is removed at exit.
+    TensorFlow and joblib write such files, here and in worker processes. The folder is removed at exit.
     """
     try:
         tempfile.gettempdir()
@@ -65,9 +65,9 @@ def offer_scratch(parent: Path) -> None:
 
 
 def compare_precisions(*, rounds: int = 7) -> float:
-    """Return how many times as fast as float32 a matrix product in bfloat16 is here, of the size of an attack's.
+    """Return the speed of bfloat16 divided by that of float32, for a matrix product of an attack's size.
 
-    The median of rounds in turns. Measured, since names of processors do not tell: one with AVX-512 alone is slower.
+    Median of alternating rounds. It is measured because a processor's name does not tell it.
     """
     from statistics import median
 
@@ -83,7 +83,7 @@ def compare_precisions(*, rounds: int = 7) -> float:
         seconds = []
         for pair in pairs:
             start = time.perf_counter()
-            # Fetched, since a GPU answers before it is done.
+            # Fetching the result waits for a GPU.
             multiply(*pair)[0, 0].numpy()
             seconds.append(time.perf_counter() - start)
         ratios.append(seconds[0] / seconds[1])
@@ -92,17 +92,17 @@ def compare_precisions(*, rounds: int = 7) -> float:
 
 
 def list_devices() -> list[str]:
-    """Return a line for each device that TensorFlow computes on: its GPUs, or where it sees none the processor."""
+    """Return a line for each device that TensorFlow computes on: its GPUs, or else the processor."""
     start_tensorflow()
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
     details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
     lines = [f"GPU: {found.get('device_name', gpu.name)}" for gpu, found in zip(gpus, details, strict=True)]
-    return lines or [f"CPU only: {_name_processor()}, {count_cores()} cores"]
+    return lines or [f"CPU only: {_name_processor()}, {count_usable_cores()} cores"]
 
 
-def count_cores() -> int:
+def count_usable_cores() -> int:
     """Return how many cores this process may use, which can be fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -120,7 +120,7 @@ def _name_processor() -> str:
 
 @contextmanager
 def _interrupts_kept_back() -> Iterator[None]:
-    """Deliver interrupts afterwards: an exception in the middle of a C++ start-up aborts the process."""
+    """Delay interrupts to the end: an exception during a C++ start-up aborts the process."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -136,9 +136,9 @@ def _interrupts_kept_back() -> Iterator[None]:
 
 
 def _open_aside() -> IO[bytes]:
-    """Return a file for what is written meanwhile: in memory, since no folder for temporary files need be writable.
+    """Return a file in memory for redirected output; it needs no writable folder.
 
-    The null device where the system has no such file: what it takes is lost, and is shown only where an import fails.
+    The null device on systems without such files: the output is then lost.
     """
     try:
         return os.fdopen(os.memfd_create("stderr"), "w+b")

@@ -40,11 +40,11 @@ def split_rows(rows: IntArray) -> Iterator[tuple[int, IntArray]]:
 
 
 ALIGNMENT = 64
-"""Bytes that TensorFlow wants an array's memory to begin at a multiple of."""
+"""Bytes; TensorFlow shares only memory that begins at a multiple of this."""
 
 
 def allocate(rows: int, pixels: int) -> FloatArray:
-    """Return float32 (rows, pixels), not yet filled, whose memory ``lend`` can give to TensorFlow as it is."""
+    """Return an uninitialised float32 (rows, pixels) whose memory ``lend`` can share with TensorFlow."""
     import numpy as np
 
     spare = np.empty(rows * pixels + ALIGNMENT // 4, np.float32)
@@ -53,7 +53,7 @@ def allocate(rows: int, pixels: int) -> FloatArray:
 
 
 def lend(array: NDArray[Any]) -> Tensor:
-    """Return a tensor over an array's own memory where that can be, else over a copy; neither is to be written to."""
+    """Return a tensor that shares an array's memory if possible, else a copy; the array must not change afterwards."""
     import numpy as np
     import tensorflow as tf
 
@@ -63,7 +63,7 @@ def lend(array: NDArray[Any]) -> Tensor:
 
 
 def _compile(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[FloatArray, int], Iterator[FloatArray]]:
-    """Return (x, draw) -> what the function makes of each batch, with a draw of its own from draw on."""
+    """Return (x, draw) -> function of each batch; the batches take the random draws from ``draw`` on."""
     import tensorflow as tf
 
     compiled = tf.function(function)
@@ -76,7 +76,7 @@ def _compile(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[FloatArr
 
 
 def compile_batched(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., FloatArray]:
-    """Return (x, draw=0) -> function over all of x, n > 0, float32 (n, d); each batch gets a draw of its own."""
+    """Return (x, draw=0) -> function over all of x, n > 0, float32 (n, d); each batch has its own random draw."""
     stream = _compile(function)
 
     def run(x: FloatArray, draw: int = 0) -> FloatArray:
@@ -96,7 +96,7 @@ def apply(function: Callable[[Tensor, Tensor], Tensor], x: FloatArray) -> FloatA
     return compile_batched(function)(x)
 
 
-def find_range(function: Callable[[Tensor, Tensor], Tensor], x: FloatArray) -> tuple[float, float]:
-    """Return the smallest and the largest value of function(x, draw) over all of x, of which only a batch is kept."""
+def find_output_range(function: Callable[[Tensor, Tensor], Tensor], x: FloatArray) -> tuple[float, float]:
+    """Return the smallest and the largest value of function(x, draw) over all of x, one batch in memory at a time."""
     lows, highs = zip(*((float(part.min()), float(part.max())) for part in _compile(function)(x, 0)), strict=True)
     return min(lows), max(highs)

@@ -1,4 +1,4 @@
-"""A .npy file of images: opened without reading it, checked, streamed in batches, written beside."""
+"""A .npy file of images: mapped, checked, read in batches, and written by one rename."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def open_images(path: Path, side: int) -> np.ndarray[Any, Any]:
-    """Return the images of a .npy file as they lie on disk, mapped, not read.
+    """Return the images of a .npy file, mapped, not read.
 
     uint8 or float; (n, side, side), (n, side, side, 1) or (n, side * side), n > 0. Raises DatasetError.
     """
@@ -58,7 +58,7 @@ def stream_images(images: np.ndarray[Any, Any], path: Path) -> Iterator[tuple[sl
 
 
 def check_images(images: np.ndarray[Any, Any], path: Path) -> None:
-    """Raise DatasetError for a value out of range anywhere, before the first result is given out."""
+    """Raise DatasetError for a value out of range in any image; to be called before the first result."""
     if images.dtype != "uint8":
         for _ in stream_images(images, path):
             pass
@@ -72,7 +72,7 @@ def write_images(path: Path, shape: tuple[int, ...]) -> Iterator[Callable[[Float
     """
     from numpy.lib import format as npy
 
-    # Written in order rather than mapped: on a full disk a mapped file ends the process instead of raising.
+    # Written in order, not mapped: on a full disk a mapped file kills the process instead of raising an error.
     with write_aside(path) as draft, draft.open("xb") as stream:
         npy.write_array_header_2_0(stream, {"descr": "<f4", "fortran_order": False, "shape": shape})
         yield lambda batch: _append(stream, batch)

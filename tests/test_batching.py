@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from advae import batching
-from advae.batching import allocate, apply, find_range, lend
+from advae.batching import allocate, apply, find_output_range, lend
 
 
 def test_what_is_allocated_is_lent_without_a_copy() -> None:
@@ -46,4 +46,4 @@ def test_every_row_is_met_once_with_its_batchs_draw(n: int, monkeypatch: pytest.
 
     expected = x * 2.0 + (np.arange(n) // 4)[:, None].astype("f4")
     np.testing.assert_array_equal(apply(function, x), expected)
-    assert find_range(function, x) == (expected.min(), expected.max())
+    assert find_output_range(function, x) == (expected.min(), expected.max())

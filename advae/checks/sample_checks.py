@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from advae.checks.check_table import OLD, not_run, say
 from advae.datasets import DATASETS
-from advae.datasets.ranges import DARK, NARROW, compare_ranges, show_range
+from advae.datasets.ranges import DARK, NARROW, compare_ranges, describe_range
 from advae.errors import printable
 from advae.threats import THREATS
 
@@ -132,7 +132,7 @@ def check_proportion(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
     # Few images may all be dark where the test set is not.
     low, high = ranges.test if ranges else metrics.start_range
     span, status = high - low, _grade_span(high - low)
-    sentence = f"eps is added to data {show_range((low, high))}, {span:.3g} times the range of an image"
+    sentence = f"eps is added to data {describe_range((low, high))}, {span:.3g} times the range of an image"
     unlike = compare_ranges(ranges) if ranges else None
     if unlike and "FAIL" in (unlike[0], status):
         status = "FAIL"

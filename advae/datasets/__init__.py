@@ -1,6 +1,6 @@
-"""Where images come from: scikit-learn's digits, IDX files of MNIST and Fashion-MNIST, and one's own .npz.
+"""Readers of images: scikit-learn's digits, IDX files of MNIST and Fashion-MNIST, and a user's own .npz.
 
-Files are not trusted: sizes that a header claims are checked before memory is taken, and nothing is unpickled.
+Files are not trusted: sizes in a header are checked before memory is allocated, and nothing is unpickled.
 Only ``fetch_dataset`` uses the network. To add a dataset, add one row to ``DATASETS`` in table.py.
 """
 

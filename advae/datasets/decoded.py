@@ -1,4 +1,4 @@
-"""The four arrays that every file format is read into, and the words for their sizes."""
+"""The four arrays of a dataset, whatever file format they were read from."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A dataset as its files hold it.
-
-    x_train, x_test: (n, side, side), uint8 or float in [0, 1]; y_train, y_test: int64 (n,).
-    """
+    """A dataset as its files contain it."""
 
     x_train: NDArray[Any]
+    """Training images, (n, side, side), uint8 or float in [0, 1]."""
     y_train: IntArray
+    """Their labels, int64 (n,)."""
     x_test: NDArray[Any]
+    """Test images, like x_train."""
     y_test: IntArray
+    """Their labels, int64 (n,)."""
 
     @cached_property
     def digest(self) -> str:

@@ -1,4 +1,4 @@
-"""Downloads, each published in the cache under its name only once its SHA-256 is right."""
+"""Downloads: a file appears in the cache under its name only after its SHA-256 was checked."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from advae.datasets.table import find_row
 from advae.deadlines import call_within
 from advae.errors import DatasetError, UsageError
 
-T = TypeVar("T")
+Answer = TypeVar("Answer")
 
 Progress = Callable[[str, int, int], None]
-"""Called with a file's name, the bytes that were unpacked so far, and how many there will be."""
+"""Called with a file's name, the bytes unpacked so far, and the bytes of the whole file."""
 
 GZIP_WBITS = 31
 
-CHUNK_BYTES = 1 << 14
-"""Read at once from a mirror; deflate makes at most 1,032 times as much of it."""
+MIRROR_CHUNK_BYTES = 1 << 14
+"""Read at once from a mirror; unpacked they are at most 1,032 times as many."""
 
 MIRROR_TIMEOUT = 30.0
-"""Seconds that a mirror has for what SLOWEST does not give it."""
+"""Seconds that a mirror has in addition to the time that SLOWEST allows."""
 
 SLOWEST = 20_000
-"""Bytes a second that a mirror must send on the average, after those seconds."""
+"""Bytes a second that a mirror must send on average."""
 
 
 def fetch_dataset(
@@ -52,7 +52,7 @@ def fetch_dataset(
     """
     row = find_row(name)
     if row is None or not row.files:
-        reason = "comes with the installation" if row else "is a file of one's own"
+        reason = "comes with the installation" if row else "is your own file"
         raise UsageError(f"{name} {reason}, there is nothing to fetch")
     folder = choose_cache(row, cache_dir)
     order = list(row.mirrors if mirrors is None else mirrors)
@@ -63,7 +63,7 @@ def fetch_dataset(
 
 
 def _is_intact(path: Path, file: IdxFile) -> bool:
-    """Say whether a file is there and right; one that cannot be read is neither, and will be replaced."""
+    """Return whether a file exists and has the published SHA-256; False for one that cannot be read."""
     try:
         with path.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
@@ -73,7 +73,7 @@ def _is_intact(path: Path, file: IdxFile) -> bool:
 
 
 def _fetch_file(file: IdxFile, folder: Path, mirrors: list[str], on_progress: Progress | None) -> None:
-    """Publish a file from the first mirror that has it. Those that do not come last for the next file."""
+    """Publish a file from the first mirror that has it. Mirrors that fail are tried last for the next file."""
     reasons = []
     for mirror in tuple(mirrors):
         try:
@@ -89,7 +89,7 @@ def _download(url: str, file: IdxFile, target: Path, on_progress: Progress | Non
     sha, done = hashlib.sha256(), 0
     make_folder(target.parent)
     with write_aside(target) as draft:
-        with draft.open("wb") as handle, closing(_stream(url, file.size + CHUNK_BYTES)) as chunks:
+        with draft.open("wb") as handle, closing(_stream(url, file.size + MIRROR_CHUNK_BYTES)) as chunks:
             for chunk in chunks:
                 done += len(chunk)
                 if done > file.size:
@@ -103,16 +103,16 @@ def _download(url: str, file: IdxFile, target: Path, on_progress: Progress | Non
 
 
 def _stream(url: str, limit: int) -> Generator[bytes]:
-    """Yield the unpacked bytes of a .gz, as they come. Raises DatasetError, also after ``limit`` packed bytes.
+    """Yield the unpacked bytes of a .gz while they arrive. Raises DatasetError, also after ``limit`` packed bytes.
 
-    That limit is on what is received because a gzip stream may go on for ever and unpack to nothing.
+    The limit counts packed bytes because a gzip stream may be endless and unpack to nothing.
     """
     from http.client import HTTPException
     from urllib.error import HTTPError
 
     received, inflater, started = 0, zlib.decompressobj(wbits=GZIP_WBITS), time.monotonic()
 
-    def wait_for(answer: Callable[[], T]) -> T:
+    def wait_for(answer: Callable[[], Answer]) -> Answer:
         left = started + MIRROR_TIMEOUT + received / SLOWEST - time.monotonic()
         try:
             return call_within(left, answer)
@@ -124,7 +124,7 @@ def _stream(url: str, limit: int) -> Generator[bytes]:
         with open_request() as ask:
             response = wait_for(lambda: ask(url, MIRROR_TIMEOUT))
             while not inflater.eof:
-                packed = wait_for(lambda: response.read1(CHUNK_BYTES))
+                packed = wait_for(lambda: response.read1(MIRROR_CHUNK_BYTES))
                 received += len(packed)
                 if not packed or received > limit:
                     raise DatasetError(f"{url}: {'ends early' if not packed else f'sends more than {limit} bytes'}")

@@ -31,16 +31,19 @@ IDX_UINT8 = 0x0800
 
 
 GZIP_SLACK = 1 << 16
-"""Bytes by which what cannot be compressed may grow."""
+"""Bytes by which compression may make a file larger."""
 
 
 @dataclass(frozen=True)
 class IdxFile:
-    """One published IDX file of unsigned bytes. sha256: of the unpacked file, because mirrors compress differently."""
+    """One published IDX file of unsigned bytes."""
 
     name: str
+    """File name without ``.gz``."""
     shape: tuple[int, ...]
+    """Of its array; images first."""
     sha256: str
+    """Hex digest of the unpacked file: mirrors compress differently."""
 
     @property
     def size(self) -> int:
@@ -71,7 +74,7 @@ def read_idx(path: Path, *, limit: tuple[int, ...]) -> NDArray[np.uint8]:
 
 
 def read_idx_folder(folder: Path, files: Sequence[IdxFile], *, classes: int) -> Decoded:
-    """Return what a folder's four files hold: training images and labels, test images and labels.
+    """Return the arrays of a folder's four files: training images and labels, test images and labels.
 
     Raises DatasetError if a file is missing or damaged, or if labels fit neither their images nor ``classes``.
     """
@@ -97,9 +100,9 @@ def count_idx_folder(folder: Path, files: Sequence[IdxFile]) -> tuple[int, int]:
 
 
 def find_idx(folder: Path, file: IdxFile) -> Path | None:
-    """Return where in a folder the file is, plain or .gz, with a hyphen or a dot before ``idx``.
+    """Return the path of the file in a folder, plain or .gz, with a hyphen or a dot before ``idx``.
 
-    Archives are often unpacked into a folder of the file's own name: what is a file goes before what is a folder.
+    A file is preferred to a folder of that name, into which archives are often unpacked.
     """
     names = (file.name, file.name.replace("-idx", ".idx"))
     found = [path for name in names for path in (folder / name, folder / f"{name}.gz") if exists(path)]
@@ -107,7 +110,7 @@ def find_idx(folder: Path, file: IdxFile) -> Path | None:
 
 
 def holds_idx(folder: Path, file: IdxFile) -> bool:
-    """Return whether a folder holds the very file that was published, by its SHA-256; False where it is unreadable."""
+    """Return whether a folder contains the published file, by its SHA-256; False where it is unreadable."""
     path = find_idx(folder, file)
     if path is None:
         return False
@@ -130,9 +133,9 @@ def _find_all(folder: Path, files: Sequence[IdxFile]) -> list[Path]:
 
 @contextmanager
 def _open_idx(path: Path, longest: int) -> Iterator[io.BufferedIOBase]:
-    """Give the unpacked bytes. Told by content, because browsers unpack a download and leave .gz in its name.
+    """Give the unpacked bytes of a file, compressed or not, whatever its name: browsers unpack and keep ``.gz``.
 
-    longest: what it may unpack to.
+    longest: bytes to which it may unpack.
     """
     with refuse_unreadable(path, (*READ_ERRORS, ValueError)):
         length = require_regular(path)
@@ -140,7 +143,7 @@ def _open_idx(path: Path, longest: int) -> Iterator[io.BufferedIOBase]:
         if packed.peek(2)[:2] != GZIP_MAGIC:
             yield packed
             return
-        # Padding after the end and members of nothing are read byte by byte, however many there are.
+        # Padding after the end and empty members are read byte by byte, in any number.
         if length > longest + GZIP_SLACK:
             raise DatasetError(f"{path}: {length} bytes, expected no more than the {longest} that it unpacks to")
         with gzip.GzipFile(fileobj=packed) as unpacked:

@@ -1,4 +1,4 @@
-"""From a name to images in memory, and whether they are the published ones."""
+"""Loading a dataset by name, and comparing it with the published one."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 class Verified(NamedTuple):
-    """Where a dataset was read from (None for a bundled one), and the digest of its decoded arrays.
-
-    trouble: what is wrong with the range of its pixels, None where nothing is.
-    """
+    """A dataset that was read and compared with the published one."""
 
     source: str | None
+    """Path that it was read from; None for a bundled dataset."""
     digest: str
+    """SHA-256 of the decoded arrays, hex."""
     trouble: str | None = None
+    """What is wrong with the range of its pixels; None where nothing is."""
 
 
 def load_dataset(name: str, *, data_dir: Path | None = None, cache_dir: Path | None = None) -> Dataset:
@@ -45,7 +45,7 @@ def load_dataset(name: str, *, data_dir: Path | None = None, cache_dir: Path | N
         path = to_path(name).absolute()
         decoded = read_npz(path)
         classes = tuple(str(label) for label in range(int(decoded.y_train.max()) + 1))
-        # With its suffix, so that nobody's mnist.npz is taken for MNIST.
+        # With its suffix, so that a user's mnist.npz is not taken for MNIST.
         return _assemble(path.name, classes, decoded, path)
     if row.read_bundled:
         return _assemble(name, row.classes, row.read_bundled(), None)
@@ -73,14 +73,14 @@ def _read_files(row: DatasetRow, data_dir: Path | None, cache_dir: Path | None) 
     try:
         npz = path.suffix == ".npz"
         decoded = read_npz(path) if npz else read_idx_folder(path, row.files, classes=len(row.classes))
-        # Nobody chose Keras' copy, so only the published dataset will do.
+        # The user did not choose Keras' copy, so only the published dataset is accepted.
         if origin == "keras" and decoded.digest != row.digest:
             raise DatasetError(f"{path}: digest {decoded.digest}, expected {row.digest}")
     except DatasetError as error:
         if origin == "cache":
             raise DatasetError(f"{error}; to repair it, run: advae data fetch {row.name}") from error
         if origin == "keras":
-            # Not ours to repair: to us it is as if it were not there.
+            # A damaged copy of Keras is treated as missing; this program does not repair it.
             raise describe_missing(row, data_dir, cache_dir, f" (left aside: {error})") from error
         raise
     return decoded, path

@@ -1,4 +1,4 @@
-"""A request of a mirror that can be broken off at any time, whatever the mirror does."""
+"""A request to a mirror that can be aborted at any time, whatever the mirror does."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 
 @contextmanager
 def open_request() -> Iterator[Callable[[str, float], Any]]:
-    """Give what asks for a URL, by http and https only, and returns the response; timeout: of each step, in seconds.
+    """Give (url, timeout) -> response, by http and https only; timeout: of each step, in seconds.
 
-    In the end sockets are shut down before the response is closed: that would wait for whoever reads from it.
+    At the end sockets are shut down before responses are closed, because closing waits for a thread that still reads.
     """
     from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, build_opener
 
@@ -38,7 +38,7 @@ def open_request() -> Iterator[Callable[[str, float], Any]]:
 
     class Redirects(HTTPRedirectHandler):
         def redirect_request(self, req: Any, fp: Any, *rest: Any) -> Any:
-            # What comes with a redirect would be read to its end, which it need not have.
+            # The body of a redirect would be read to its end, and it may be endless.
             fp.close()
             if not rest[-1].startswith(("http://", "https://")):
                 raise ValueError(f"it redirects to {rest[-1]}")

@@ -1,4 +1,4 @@
-"""One's own images in an .npz, whose every claim is checked before memory is taken for it."""
+"""A user's own images in an .npz; sizes in its headers are checked before memory is allocated."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
 
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
 NPZ_MAX_BYTES = 4 << 30
-"""What the four arrays may be together, unpacked. In memory a dataset takes up to eight times that."""
+"""Bytes of the four arrays together, unpacked. In memory a dataset takes up to eight times that."""
 
 NPZ_FREE_BYTES = 64 << 20
 NPZ_MAX_RATIO = 200
-"""Over NPZ_FREE_BYTES, an archive that unpacks to more than this multiple of itself is taken for a bomb."""
+"""Above NPZ_FREE_BYTES, an archive that unpacks to more than this multiple of its size is refused as a zip bomb."""
 
 
 def read_npz(path: Path) -> Decoded:
-    """Return the arrays of one's own dataset: x_train, y_train, x_test, y_test.
+    """Return the arrays of a user's dataset: x_train, y_train, x_test, y_test.
 
-    Images n x side x side, one trailing axis of length 1 allowed, uint8 or float in [0, 1], but for rounding, which is
-    cut off; labels integers 0 to k - 1, k >= 2, each of them in y_train. Raises DatasetError if any of this does not
-    hold: for shapes, types and sizes before memory is taken. Objects are refused, never unpickled.
+    Images: n x side x side, with or without a last axis of length 1, uint8 or float in [0, 1] up to rounding, which is
+    clipped. Labels: integers 0 to k - 1, k >= 2, each of them in y_train. Raises DatasetError for anything else;
+    shapes, types and sizes are checked before memory is allocated, and objects are refused, never unpickled.
     """
     import numpy as np
 
@@ -63,7 +63,7 @@ def count_npz(path: Path) -> tuple[int, int]:
 
 @contextmanager
 def _open_npz(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Give an archive that has all keys and unpacks to a size that its own size makes believable."""
+    """Give an archive that has all keys and unpacks to a plausible multiple of its own size."""
     with refuse_unreadable(path, DAMAGED), open_archive(path) as archive:
         missing = [key for key in NPZ_KEYS if f"{key}.npy" not in archive.NameToInfo]
         if missing:

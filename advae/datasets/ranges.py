@@ -1,4 +1,4 @@
-"""Whether the pixels of a dataset span the range that an eps is a share of."""
+"""Checks that the pixels of a dataset span [0, 1], the range that an eps refers to."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ if TYPE_CHECKING:
     Range = tuple[float, float]
 
 DARK, NARROW = 16 / 255, 0.5
-"""Shares of [0, 1] that pixels should span. Below the first an image is nearly one grey, and the usual eps is larger
-than all there is: a failure. Below the second an eps is more than twice the budget that it is elsewhere: a warning."""
+"""Shares of [0, 1] that pixels should span. Below the first an image is nearly one grey and the usual eps exceeds its
+range: a failure. Below the second an eps is more than twice the budget that it is on other datasets: a warning."""
 
 UNLIKE, FAR_APART = 1.5, 4.0
-"""How many times the range of test images that of training images may be, or the reverse: a warning, a failure."""
+"""Ratio of the ranges of training and test images, from which on there is a warning and a failure."""
 
 ADVICE = "store them as float from 0 to 1, or as uint8 from 0 to 255"
 
 
 def compare_ranges(ranges: ImageRanges) -> tuple[Literal["WARN", "FAIL"], str] | None:
-    """Return that training and test images were scaled in two ways, None where they were not."""
+    """Return WARN or FAIL and why, if training and test images were scaled in two ways; None if not."""
     small, large = sorted(high - low for low, high in (ranges.train, ranges.test))
     if large <= UNLIKE * small:
         return None
-    sentence = f"training images range {show_range(ranges.train)}, test images {show_range(ranges.test)}"
+    sentence = f"training images range {describe_range(ranges.train)}, test images {describe_range(ranges.test)}"
     return "FAIL" if large > FAR_APART * small else "WARN", sentence
 
 
-def show_range(found: Range) -> str:
+def describe_range(found: Range) -> str:
     """Return ``from 0 to 0.00392``."""
     return f"from {found[0]:.3g} to {found[1]:.3g}"
 
 
 def describe_trouble(dataset: Dataset) -> str | None:
-    """Return one line on what is wrong with the range of a dataset's pixels and what to do, None where nothing is."""
+    """Return one line on a wrong range of a dataset's pixels and what to do; None for a good range."""
     ranges, where = dataset.ranges, dataset.source or dataset.ref.name
     if unlike := compare_ranges(ranges):
         return f"{where}: {unlike[1]}, as if they were scaled in two ways; scale both alike: {ADVICE}"
@@ -46,7 +46,7 @@ def describe_trouble(dataset: Dataset) -> str | None:
 
 
 def describe_dark(where: str, found: Range) -> str | None:
-    """Return one line on images that are nearly of one grey, None where they are not."""
+    """Return one line on images that are nearly one grey; None where they are not."""
     if found[1] - found[0] >= DARK:
         return None
     dark = "as if divided by 255 twice, or 0 and 1 stored as uint8"
@@ -54,4 +54,4 @@ def describe_dark(where: str, found: Range) -> str | None:
 
 
 def _say_range(where: str, found: Range) -> str:
-    return f"{where}: pixels range only {show_range(found)}, where 1 is white"
+    return f"{where}: pixels range only {describe_range(found)}, where 1 is white"

@@ -1,4 +1,4 @@
-"""Failures of a file or a server, told in one line."""
+"""Errors of reading a file, in one line."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ def refuse_unreadable(path: Path, errors: tuple[type[Exception], ...] = READ_ERR
         raise DatasetError(f"{path}: cannot be read: {explain(error)}") from error
 
 
-SHOWN = 4
-"""Names of files in a message; the others are counted."""
+LISTED_NAMES = 4
+"""Most names of files in a message; the others are counted."""
 
 
 def list_contents(folder: Path) -> str:
-    """Return what is in a folder, for a message that says what is not: ``a, b/ and 7 more``. Raises DatasetError."""
+    """Return the names in a folder for an error message: ``a, b/ and 7 more``. Raises DatasetError."""
     with refuse_unreadable(folder):
         names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
-    others = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{', '.join(names[:SHOWN])}{others}" or "nothing"
+    others = f" and {len(names) - LISTED_NAMES} more" if len(names) > LISTED_NAMES else ""
+    return f"{', '.join(names[:LISTED_NAMES])}{others}" or "nothing"
 
 
 def exists(path: Path) -> bool:
-    """Return whether there is such a file or folder. Raises DatasetError if that is not ours to know."""
+    """Return whether there is such a file or folder. Raises DatasetError without permission to see it."""
     with refuse_unreadable(path):
         return path.exists()

@@ -1,4 +1,4 @@
-"""Where a dataset's files are: the data folder, our cache, then Keras' own."""
+"""Search for a dataset's files: in the data folder, in the cache, then in Keras' cache."""
 
 from __future__ import annotations
 
@@ -20,18 +20,20 @@ Origin = Literal["bundled", "data-dir", "cache", "keras", "file"]
 
 @dataclass(frozen=True)
 class FoundDataset:
-    """Where a dataset would be read from, as far as headers tell.
-
-    path: a folder or an .npz, None for a bundled dataset. train, test: numbers of images. problem: why it cannot be
-    read, in which case what is not known is None.
-    """
+    """Where a dataset would be read from, as far as headers tell."""
 
     name: str
+    """Of the table, or the path of an .npz."""
     origin: Origin | None = None
+    """Kind of place; None where the dataset was not found."""
     path: str | None = None
+    """A folder or an .npz; None for a bundled dataset and where none was found."""
     train: int | None = None
+    """Number of training images; None where unknown."""
     test: int | None = None
+    """Number of test images; None where unknown."""
     problem: str | None = None
+    """Why the dataset cannot be read; None where it can."""
 
 
 def find_dataset(name: str, *, data_dir: Path | None = None, cache_dir: Path | None = None) -> FoundDataset:
@@ -52,10 +54,11 @@ def find_dataset(name: str, *, data_dir: Path | None = None, cache_dir: Path | N
 
 
 def locate(row: DatasetRow, data_dir: Path | None, cache_dir: Path | None) -> tuple[Origin, Path]:
-    """Return the first place that has the dataset; of it, next to nothing was read.
+    """Return the first place that has the dataset; only file names and headers are read.
 
-    Half a dataset in ``data_dir`` is taken, and so will be an error; half of one in the cache is a fetch that was
-    interrupted. Raises DatasetError if ``data_dir`` is no folder, or if there is no place.
+    An incomplete dataset in ``data_dir`` is returned, so that reading it gives an error; an incomplete one in the cache
+    is skipped, because it is an interrupted fetch. Raises DatasetError if ``data_dir`` is no folder, or if no place has
+    the dataset.
     """
     if data_dir:
         _require_folder(data_dir)
@@ -70,8 +73,8 @@ def locate(row: DatasetRow, data_dir: Path | None, cache_dir: Path | None) -> tu
 def _search_data_dir(row: DatasetRow, data_dir: Path) -> Path | None:
     """Return the folder in ``data_dir`` that has the dataset: the first with all its files, else the first there is.
 
-    Both datasets' files have the same names, so those that lie in ``data_dir`` itself, whose name says nothing, are
-    taken only where the labels of the test images are the published ones.
+    The files of both datasets have the same names. Files in ``data_dir`` itself are therefore taken only if the labels
+    of the test images are the published ones.
     """
     made = f"{row.torchvision}/raw"
     named = [data_dir / name for name in (row.folder, made, row.name, f"{row.folder}/{made}", f"{row.folder}/raw")]
@@ -82,7 +85,7 @@ def _search_data_dir(row: DatasetRow, data_dir: Path) -> Path | None:
 
 
 def describe_missing(row: DatasetRow, data_dir: Path | None, cache_dir: Path | None, note: str = "") -> DatasetError:
-    """Return the error that says where was looked, what is there instead and what to do. note: on Keras' copy."""
+    """Return the error that lists the places searched, what they contain and what to do. note: on Keras' copy."""
     places = _list_places(row, cache_dir)
     notes = {"cache": " (incomplete)" if exists(places["cache"]) else "", "keras": note}
     searched = [f"{path}{notes.get(origin, '')}" for origin, path in places.items()]
@@ -95,7 +98,7 @@ def describe_missing(row: DatasetRow, data_dir: Path | None, cache_dir: Path | N
 
 
 def _describe_data_dir(row: DatasetRow, data_dir: Path) -> str:
-    """Return what a data folder holds that has no dataset."""
+    """Return what a data folder without the dataset contains."""
     if any(find_idx(data_dir, file) for file in row.files):
         return f"the IDX files in {data_dir} are not {row.name}'s"
     return f"{data_dir} holds {list_contents(data_dir)}"

@@ -1,4 +1,4 @@
-"""The table DATASETS: what has a name, what is known of it, and what reads it where it needs no files."""
+"""The table DATASETS: the datasets that have a name, their published counts and digests, and their files."""
 
 from __future__ import annotations
 
@@ -12,26 +12,31 @@ from advae.errors import UsageError, unknown
 
 @dataclass(frozen=True)
 class DatasetRow:
-    """A dataset with a name.
-
-    counts: published number of training and test images; digest: of the published arrays once decoded.
-    A bundled dataset has ``read_bundled`` and nothing after it; the others have ``files``: training images and labels,
-    then test images and labels. folder: in the data folder and in the cache; torchvision: the folder that torchvision
-    makes instead. mirrors: base URLs of ``<file>.gz``; keras: where Keras keeps its copy.
-    """
+    """A dataset with a name. A bundled one has ``read_bundled`` and no field after it."""
 
     name: str
     summary: str
+    """One line for people."""
     classes: tuple[str, ...]
+    """Names of the classes, by label."""
     side: int
+    """Of an image, in pixels."""
     counts: tuple[int, int]
+    """Published number of training and test images."""
     digest: str
+    """SHA-256 of the published arrays, decoded, hex."""
     read_bundled: Callable[[], Decoded] | None = None
+    """Reads a dataset that an installed library contains; None for one that has files."""
     folder: str = ""
+    """Its folder in the data folder and in the cache."""
     torchvision: str = ""
+    """The folder that torchvision makes instead."""
     files: tuple[IdxFile, ...] = ()
+    """Training images and labels, test images and labels."""
     mirrors: tuple[str, ...] = ()
+    """Base URLs of ``<file>.gz``."""
     keras: str = ""
+    """File or folder in Keras' cache."""
 
 
 def _read_digits() -> Decoded:

@@ -68,7 +68,7 @@ def open_pool(jobs: int) -> Iterator[Pool]:
 def _same_threads() -> Iterator[None]:
     """Give processes that start meanwhile as many threads as this one has; joblib would give each a share of them."""
     # As TensorFlow and OpenBLAS count: cores that the process may use, whatever its container's share of their time.
-    threads = str(backend.count_cores())
+    threads = str(backend.count_usable_cores())
     added = [name for name in THREADS if name not in os.environ]
     # A library without a variable of its own reads OpenMP's.
     os.environ.update(dict.fromkeys(added, os.environ.get("OMP_NUM_THREADS", threads)))

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from advae import metrics
-from advae.batching import apply, find_range
+from advae.batching import apply, find_output_range
 from advae.errors import UsageError
 from advae.evaluation.pipelines import HEAD, WEIGHTS, load_classifier, load_purifier, read_weights
 from advae.identity import SAMPLES
@@ -71,7 +71,7 @@ def make_autoencoder(workspace: Workspace, recipe: AutoencoderRecipe, dataset: D
         return AutoencoderMetrics(
             history=history,
             test_mse=float((error**2).mean()),
-            output_range=find_range(purify, dataset.x_train),
+            output_range=find_output_range(purify, dataset.x_train),
         ), {
             WEIGHTS: arrays,
             SAMPLES: purifiers.collect_examples(purify, dataset.x_test, dataset.y_test, purified),
