@@ -1,7 +1,7 @@
 """Experiments: the plan, its cells and the runner; the paper's own plan and published numbers."""
 
 from advae.experiments.paper.explanations import EXPLANATIONS, explain_difference
-from advae.experiments.paper.published import PAPER_EPOCHS, PUBLISHED, Published, list_published
+from advae.experiments.paper.published import PUBLISHED, Published, list_published
 from advae.experiments.plan import AUTOENCODER_OPTIONS, NONE, PAPER, AttackPlan, Experiment, read_experiment
 
 __all__ = [
@@ -9,7 +9,6 @@ __all__ = [
     "EXPLANATIONS",
     "NONE",
     "PAPER",
-    "PAPER_EPOCHS",
     "PUBLISHED",
     "AttackPlan",
     "Experiment",

@@ -20,7 +20,7 @@ LayerSize = Annotated[int, Field(ge=1, le=MAX_LAYER)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 PositiveReal = Annotated[float, Field(gt=0, le=LARGEST)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-OwnOptions = Annotated[dict[Name, Scalar], Field(max_length=1000)]
+StoredOptions = Annotated[dict[Name, Scalar], Field(max_length=1000)]
 Radius = Annotated[float, Field(ge=0, le=MAX_SIDE)]
 Radii = Annotated[tuple[Radius, ...], Field(fail_fast=True, min_length=1, max_length=MAX_ITEMS)]
 """Radii of a ball in units of x; the largest L2 distance between two images is their side."""
@@ -86,7 +86,7 @@ class AutoencoderRecipe(Record):
     rescale: Rescale
     """How the output becomes an image: intensity, scaled to its input's total and clipped to [0, 1], or none, as it
     is."""
-    options: OwnOptions
+    options: StoredOptions
     """Options that only this kind of purifier has, by name (``rho``, ``noise_level``, ...)."""
     seed: Seed
     """Seed of all that is random in training."""

@@ -21,8 +21,6 @@ PAPER_EPS = {"nn": 0.3, "lr": 50 / 255}
 PAPER_TARGETS = {"tfgsm": 5, "one-target": 7}
 """Target class of the paper's attacks that have one."""
 
-PAPER_EPOCHS = 35
-
 DRAWN: dict[str, tuple[int, ...]] = {
     "accuracy": (13, 34, 47, 60, 80, 91, 103, 112),
     "targeted": (23, 37, 50, 63, 81, 92, 104, 113),

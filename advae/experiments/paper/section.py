@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 from advae.experiments.paper.explanations import explain_difference
-from advae.experiments.paper.published import PAPER_EPOCHS, Published, list_published
+from advae.experiments.paper.published import Published, list_published
+from advae.models.layers import PAPER_EPOCHS
 from advae.records import NetworkOptions, find_eps
 from advae.report.analysis.tables import Findings, NotRun, ShownInterval, ShownShare, Table, TableRecord
 from advae.report.data.contents import Comparison

@@ -41,7 +41,7 @@ class Network:
         return recipe if isinstance(recipe, AutoencoderRecipe) else None
 
 
-def name_purifier(network: Network) -> str:
+def name_trained_purifier(network: Network) -> str:
     """Return the kind of an autoencoder with what sets it apart: one activation throughout, raw output."""
     recipe, metrics = network.purifier, network.manifest.metrics
     if recipe is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from advae.report.data.contents import Comparison
-from advae.report.data.trained import Network, name_purifier
+from advae.report.data.trained import Network, name_trained_purifier
 from advae.report.drawing.figure import TRAINING, Drawing
 from advae.report.drawing.pixels import tile_differences, tile_grey
 from advae.report.drawing.templates import render_template
@@ -40,7 +40,7 @@ def describe_purifier(network: Network) -> str:
     """Return a caption's sentence: which autoencoder, of which dataset and seed, and the id to find it by."""
     recipe = network.manifest.recipe
     baseline = network.purifier is not None and network.purifier.is_baseline
-    what = f"{'baseline' if baseline else 'autoencoder'} ({name_purifier(network)}) of {network.dataset}"
+    what = f"{'baseline' if baseline else 'autoencoder'} ({name_trained_purifier(network)}) of {network.dataset}"
     mark = mark_imported(network.manifest.imported)
     return f"{what}, seed {recipe.seed}, {network.id}{mark}; nothing was attacked"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from advae.records import AutoencoderRecipe, ClassifierRecipe, History
 from advae.report.analysis.activations import SOFTPLUS, find_activations, name_activations, name_group
 from advae.report.data.contents import Comparison
-from advae.report.data.trained import Network, name_purifier
+from advae.report.data.trained import Network, name_trained_purifier
 from advae.report.drawing.axes import Axis, make_axis, make_loss_axis, write_percent
 from advae.report.drawing.charts import (
     BLACK,
@@ -144,6 +144,6 @@ def _name_network(network: Network) -> str:
     recipe = network.manifest.recipe
     data = f"on {network.dataset}, seed {recipe.seed}"
     if isinstance(recipe, AutoencoderRecipe):
-        return f"autoencoder ({name_purifier(network)}) {data}"
+        return f"autoencoder ({name_trained_purifier(network)}) {data}"
     front = f"behind {recipe.autoencoder}" if isinstance(recipe, ClassifierRecipe) and recipe.autoencoder else "alone"
     return f"network classifier {front} {data}"
