@@ -218,13 +218,15 @@ def _tabulate_runs(made: list[Made], classifier: ClassifierRecipe) -> Table:
     behind = f"behind {classifier.autoencoder}" if classifier.autoencoder else "undefended"
     recipe, first = made[0].manifest.as_run()
     low, high = first.clean_accuracy_interval
-    clean = f"n = {show_size(recipe, first)}, clean accuracy {first.clean_accuracy:.2%} ({low:.2%} to {high:.2%})"
+    clean = (
+        f"n = {show_size(recipe, first)}, clean accuracy {first.clean_accuracy:.2%} [{100 * low:.2f}, {100 * high:.2f}]"
+    )
     table = Table(
         title=f"{classifier.model} {behind}, {printable(classifier.dataset.name)}\n{clean}",
         title_justify="left",
         box=SIMPLE,
     )
-    for name in ("method", "threat", "eps", "robust accuracy\n(95 % interval)", "attack\nsuccess rate"):
+    for name in ("method", "threat", "eps", "robust accuracy\n[95 % interval]", "attack\nsuccess rate"):
         table.add_column(name, justify="left" if name in ("method", "threat") else "right")
     for one in made:
         recipe, metrics = one.manifest.as_run()
@@ -235,7 +237,7 @@ def _tabulate_runs(made: list[Made], classifier: ClassifierRecipe) -> Table:
                 _name(recipe.method, recipe.norm),
                 recipe.threat,
                 f"{result.eps:.4g}" + (f" ({result.eps * 255:.4g}/255)" if recipe.norm == "linf" else ""),
-                f"{result.accuracy:.2%} ({low:.2%} to {high:.2%})",
+                f"{result.accuracy:.2%} [{100 * low:.2f}, {100 * high:.2f}]",
                 "-" if rate is None else f"{rate:.2%}",
             )
             if result.expected_accuracy is not None:
