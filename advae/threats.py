@@ -172,10 +172,10 @@ def view_transfer(pipeline: Pipeline) -> Surface:
 
 
 def view_oblivious(pipeline: Pipeline) -> Surface:
-    """The undefended twin is differentiated; then the result is purified."""
+    """The undefended counterpart is differentiated; then the result is purified."""
     twin = pipeline.twin
     if twin is None:
-        raise UsageError("threat 'oblivious' needs an undefended twin of the classifier")
+        raise UsageError("threat 'oblivious' needs an undefended counterpart of the classifier")
     return Surface(_identity, lambda x, draw: twin(x), pipeline.purified, pipeline.classify, samples=pipeline.samples)
 
 
@@ -224,8 +224,8 @@ THREATS: dict[str, Threat] = {
         samples=True,
     ),
     "oblivious": Threat(
-        "The attacker does not know of the defence: the attack is made on an undefended twin of the classifier, and "
-        "the result then passes through the autoencoder.",
+        "The attacker does not know of the defence: the attack is made on an undefended counterpart of the classifier, "
+        "and the result then passes through the autoencoder.",
         view_oblivious,
         needs_twin=True,
     ),

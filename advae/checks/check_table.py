@@ -30,7 +30,9 @@ CHECKS: dict[str, Check] = {
     ),
     "black-box": Check("Do gradients find at least what scores alone find?", "a black-box run at the same eps"),
     "gradients": Check("Does a usable gradient reach the images?"),
-    "convergence": Check("Does the attack climb, and has it levelled?", "the same attack with twice the steps"),
+    "convergence": Check(
+        "Does the loss of the attack rise, and has it levelled off?", "the same attack with twice the steps"
+    ),
     "restarts": Check("Do more random starts bring nothing?", "a run with five restarts or more"),
     "best-iterate": Check("Is no success lost on the way?"),
     "logits": Check("Does the attack see logits, and every draw of a pipeline that samples?"),

@@ -154,7 +154,9 @@ def check_best_iterate(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
             "best-iterate", "the attacks of an ensemble are probed where they run alone" if ensemble else OLD
         )
     lost = max(found)
-    sentence = f"{show_share(lost)} of the probed samples were fooled on the way, or before, and are not at the end"
+    sentence = (
+        f"{show_share(lost)} of the probed samples were misclassified on the way, or before, and are not at the end"
+    )
     return say("best-iterate", "WARN" if lost > LOST else "PASS", sentence, lost)
 
 

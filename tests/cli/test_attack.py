@@ -108,7 +108,7 @@ def test_check_leaves_nothing_not_run_and_fails_where_the_report_does(
     assert found["budget"]["status"] == found["samples"]["status"] == "PASS"
     assert found["sample-size"]["status"] == "WARN"
     assert outcome.json["runs"][0]["method"] == "bim"
-    assert "Verdicts on run-" in outcome.err
+    assert "Checks of run-" in outcome.err
     failing = sorted(failure["check"] for failure in outcome.json["failures"])
     assert {check for check, verdict in found.items() if verdict["status"] == "FAIL"} <= {*failing}
     runs = (run["id"] for run in outcome.json["runs"])

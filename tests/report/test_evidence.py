@@ -229,7 +229,7 @@ def test_one_pipeline_has_one_headline_number_in_every_format(
         words = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
         cells = {title: cell.replace(NBSP, " ") for title, cell in table[id_].items()}
         assert cells["adaptive"].startswith(f"{100 * rate.value:.1f} % [")
-        assert (cells["eps"], cells["n"], cells["verdicts"]) == (f"{row.eps:.3g} ({row.eps * 255:g}/255)", "100", words)
+        assert (cells["eps"], cells["n"], cells["checks"]) == (f"{row.eps:.3g} ({row.eps * 255:g}/255)", "100", words)
         shown = re.search(
             rf"^ +{headline.pipeline.first.autoencoder_type}\b.*(PASS|WARN|FAIL) *$", terminal, re.MULTILINE
         )

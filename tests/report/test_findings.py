@@ -242,7 +242,7 @@ def test_what_leaves_less_within_the_same_budget_is_shown(lab: Lab, left: float,
 
 @pytest.mark.parametrize(
     ("changes", "mark"),
-    [({"found": BAD}, "not to be believed"), ({"stuck": 0.02}, "not established"), ({}, None)],
+    [({"found": BAD}, "not reliable"), ({"stuck": 0.02}, "not established"), ({}, None)],
 )
 def test_another_attack_does_not_vouch_for_the_number_shown(
     lab: Lab, changes: dict[str, Any], mark: str | None
@@ -288,7 +288,7 @@ def test_the_table_has_a_row_for_each_pipeline_at_the_eps_that_they_share(lab: L
 
 
 @pytest.mark.parametrize(
-    ("changes", "mark"), [({}, None), ({"found": BAD}, "not to be believed"), ({"judged": False, "stuck": 0.9}, "not ")]
+    ("changes", "mark"), [({}, None), ({"found": BAD}, "not reliable"), ({"judged": False, "stuck": 0.9}, "not ")]
 )
 def test_a_number_that_does_not_stand_says_so_in_its_own_cell(
     lab: Lab, changes: dict[str, Any], mark: str | None
@@ -301,7 +301,7 @@ def test_a_number_that_does_not_stand_says_so_in_its_own_cell(
 
 def test_failing_checks_are_the_number_behind_the_verdicts(lab: Lab) -> None:
     run = defend(lab, found=BAD)
-    cell = read_table(lab)[run.parents[0]]["verdicts"]
+    cell = read_table(lab)[run.parents[0]]["checks"]
     assert isinstance(cell, Cell)
     assert cell.value == 1
     assert cell.startswith("1 FAIL, ")

@@ -77,7 +77,7 @@ def test_markdown_has_every_table_under_the_headings_of_the_page(
     widths = sorted(line.count("---") for line in text.splitlines() if re.fullmatch(r"\|( --- \|)+", line))
     assert widths == sorted(len(part.grid.titles) for part in parts if part.grid.rows)
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == [
-        "What is left under the strongest attack",
+        "Robust accuracy under the strongest attack",
         "What each pipeline keeps",
         "One activation or another",
         "Accuracy with and without the autoencoder",

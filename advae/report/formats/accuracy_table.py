@@ -95,7 +95,7 @@ ACCURACY_COLUMNS = (
         "how likely so large a difference between with and without is by accident: McNemar's exact test on the same "
         "images; below 0.05 it is no accident",
     ),
-    _name_column("notes", lambda row: "; ".join(row.notes) or "none", "what to know before believing the row"),
+    _name_column("notes", lambda row: "; ".join(row.notes) or "none", "warnings about the row"),
     AccuracyColumn(
         "success",
         lambda row: format_share(row.own.result.attack_success_rate),

@@ -75,10 +75,10 @@ def _tabulate_verdicts(findings: Findings) -> Iterator[Part]:
         for panel in pipeline.checked:
             subject = f"On the strongest adaptive attack: {describe_place(panel.subject)}."
             heading = f"{CHECKS_HEADING} {summarize_checks(panel.checks)}"
-            yield Part(tabulate_checks(f"Verdicts on {pipeline.id}", panel.checks), keys, heading, subject)
+            yield Part(tabulate_checks(f"Checks of {pipeline.id}", panel.checks), keys, heading, subject)
         if not pipeline.checked:
             heading = f"{CHECKS_HEADING} {summarize_checks(pipeline.checks)}"
-            yield Part(tabulate_checks(f"Verdicts on {pipeline.id}", pipeline.checks), keys, heading)
+            yield Part(tabulate_checks(f"Checks of {pipeline.id}", pipeline.checks), keys, heading)
 
 
 def _tabulate_stored(findings: Findings) -> Iterator[Part]:

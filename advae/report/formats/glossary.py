@@ -113,8 +113,8 @@ GLOSSARY: dict[str, str] = {
     "images, or it was not measured.",
     "loss_curve": "Pairs of steps and mean margin loss of the probed images, from the unchanged ones on; null where it "
     "was not measured.",
-    "lost_fraction": "Share of the probed images that were fooled on the way, or before, and are not at the end, 0 to "
-    "1; null where it was not measured.",
+    "lost_fraction": "Share of the probed images that were misclassified on the way, or before, and are not at the "
+    "end, 0 to 1; null where it was not measured.",
     "expected_accuracy": "Mean over the attacked images of the share of fresh draws on which a pipeline that samples "
     "is right, 0 to 1; left out where it does not sample, or it was not measured.",
     "results": "What the attack did at each eps, in the order of the recipe's.",
@@ -141,7 +141,7 @@ GLOSSARY: dict[str, str] = {
     "derivative for the identity; null where it was not measured.",
     "mcnemar_p": "How likely so large a difference between with and without is by accident, 0 to 1: McNemar's exact "
     "test on the same images; null where there is no such pair.",
-    "notes": "What to know before believing the row, the gravest first.",
+    "notes": "Warnings about the row, the worst first.",
     "imported": "When the entry came from a bundle, in UTC: its numbers were measured elsewhere, and what follows from "
     "the stored outcomes was computed again here; null for one that was made here.",
     "RowEntry.imported": "Ids of what came from a bundle: the run, or an entry that it rests on; empty where nothing "

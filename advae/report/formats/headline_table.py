@@ -19,7 +19,7 @@ HEADLINE_TITLES = (
     "oblivious",
     "adaptive",
     "illusion gap",
-    "verdicts",
+    "checks",
     "details",
 )
 
@@ -71,7 +71,7 @@ def _write_adaptive(summary: PipelineSummary) -> Cell:
     cell = _write_attacked(summary.adaptive, summary.shared)
     if summary.adaptive is None or summary.reliable:
         return cell
-    return Cell(f"{cell}, {'not to be believed' if summary.failures else 'not established'}", cell.value)
+    return Cell(f"{cell}, {'not reliable' if summary.failures else 'not established'}", cell.value)
 
 
 def _write_gap(summary: PipelineSummary) -> Cell:

@@ -20,7 +20,7 @@ from advae.report.formats.catalogue import TABLES, list_tables
 from advae.report.wording import IMPORTED_EXPLAINED, describe_run, name_attack, name_pipeline
 
 MARKS = re.compile(r"([\\`*_\[\]|~#!$])")
-HEADLINE_SECTION = "What is left under the strongest attack"
+HEADLINE_SECTION = "Robust accuracy under the strongest attack"
 AGAIN = "What is already in the registry is not computed again, and the ids stay the same."
 
 
@@ -29,7 +29,7 @@ def render_markdown(findings: Findings) -> str:
     comparison = findings.comparison
     blocks = ["# What the autoencoder is worth", *map(escape, answer(comparison).split("\n"))]
     blocks += [
-        "Every accuracy stands with its Wilson 95 % interval.",
+        "Every accuracy is given with its Wilson 95 % interval.",
         *([IMPORTED_EXPLAINED] if comparison.imported else []),
     ]
     blocks += [f"## {HEADLINE_SECTION}", *map(_write_headline, write_headlines(comparison)), *_write_sections(findings)]

@@ -1,0 +1,91 @@
+"""Retired words are absent from what people read: help, errors, messages, the report's page and Markdown.
+
+The README and the other documents are held in test_readme.py.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+import advae
+from advae.cli.app import ABOUT, build_app
+from advae.report import write_report
+from tests.calls import list_commands
+from tests.report_fixtures import Lab
+
+SOURCES = sorted(Path(advae.__file__).parent.rglob("*.py"))
+
+RETIRED = re.compile(
+    r"\b(twins?|rungs?|ladder|climb(s|ed)?|whoever|nobody|somebody|fooled|what is left(?! out)|verdicts?|"
+    r"numbers? that stands?)\b",
+    re.IGNORECASE,
+)
+
+STORED = re.compile(r"report-(ladder|controls|verdicts)\.csv|\"[a-z_]+\":|csv-\w+")
+"""Names of files and keys, which programs read and which stay."""
+
+SAYS = {"tell", "tell_lines", "complain", "detail", "warn"}
+"""Methods and functions that print a message for people."""
+
+
+def find_retired(text: str) -> set[str]:
+    return {found.group().lower() for found in RETIRED.finditer(STORED.sub("", text))}
+
+
+def collect_strings(nodes: Iterable[ast.AST]) -> str:
+    return " ".join(
+        node.value
+        for outer in nodes
+        for node in ast.walk(outer)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+
+
+def find_messages(path: Path) -> Iterator[str]:
+    """Yield the strings of each error that a module makes and of each message that it prints."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func).rpartition(".")[2]
+            if called.endswith("Error") or called in SAYS:
+                yield collect_strings([*node.args, *(keyword.value for keyword in node.keywords)])
+
+
+@pytest.mark.parametrize("path", list_commands(get_command(build_app())), ids=" ".join)
+def test_help_has_no_retired_word(path: tuple[str, ...]) -> None:
+    command = list_commands(get_command(build_app()))[path]
+    texts = [command.help or "", command.short_help or "", *(getattr(one, "help", "") or "" for one in command.params)]
+    assert find_retired(" ".join(texts)) == set()
+
+
+def test_the_list_of_commands_has_no_retired_word() -> None:
+    groups = get_command(build_app())
+    assert find_retired(" ".join([ABOUT, *(command.help or "" for command in groups.commands.values())])) == set()
+
+
+def test_messages_have_no_retired_word() -> None:
+    found = {
+        f"{path.name}: {text}": words
+        for path in SOURCES
+        for text in find_messages(path)
+        if (words := find_retired(text))
+    }
+    assert found == {}
+
+
+def test_page_and_markdown_have_no_retired_word(tmp_path: Path) -> None:
+    lab = Lab(tmp_path / "home")
+    for purifier in (None, lab.add_autoencoder("vanilla"), lab.add_autoencoder("blur")):
+        classifier = lab.add_classifier(purifier) if purifier else lab.add_classifier()
+        lab.add_run(classifier, keep=(0.4, 0.2), judged=True)
+        if purifier:
+            lab.add_run(classifier, threat="oblivious", keep=(0.9, 0.8), judged=True)
+    files = write_report(lab.registry, lab.registry.entries("run"), tmp_path / "out", formats=("html", "md"))
+    page = re.sub(r"<(style|script)\b.*?</\1>|<[^>]*>", " ", files["html"].read_text("utf-8"), flags=re.DOTALL)
+    assert find_retired(page) == set()
+    assert find_retired(files["md"].read_text("utf-8")) == set()
