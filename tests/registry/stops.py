@@ -67,14 +67,9 @@ def choose(names: Iterable[str]) -> dict[str, Operation]:
     return {name: OPERATIONS[name] for name in names or OPERATIONS}
 
 
-def list_steps_to_try(course: Course, tried: set[str] | None) -> list[tuple[int, Step]]:
-    """Return the steps of an operation with their numbers; tried: leave out steps of these names, and add theirs."""
-    steps = [*enumerate(course.steps)]
-    if tried is None:
-        return steps
-    new = {step.name: (at, step) for at, step in reversed(steps) if step.name not in tried}
-    tried |= new.keys()
-    return sorted(new.values(), key=lambda found: found[0])
+def sample_steps(course: Course, every: int, first: int) -> list[tuple[int, Step]]:
+    """Return each second, third, ... step of an operation with its number, and all that show or hide something."""
+    return [(at, step) for at, step in enumerate(course.steps) if step.shows or (at + first) % every == 0]
 
 
 def list_steps(folder: Path, *names: str) -> dict[str, list[str]]:
@@ -86,16 +81,16 @@ def list_steps(folder: Path, *names: str) -> dict[str, list[str]]:
 # ---------------------------------------------------------------- stopped
 
 
-def stop_everywhere(folder: Path, *names: str, once: bool = False) -> Outcome:
+def stop_everywhere(folder: Path, *names: str, every: int = 1) -> Outcome:
     """Stop each operation before, halfway through and after each of its steps, then do it once more.
 
-    once: at steps of one name, such as the rename that publishes, in one operation only.
+    every: at each second, third, ... step only, other ones for each operation, as ``sample_steps`` chooses them.
     """
-    outcome, shelf, tried = Outcome(), Shelf(folder), set[str]() if once else None
-    for name, operation in choose(names).items():
+    outcome, shelf = Outcome(), Shelf(folder)
+    for number, (name, operation) in enumerate(choose(names).items()):
         course = follow(shelf, operation)
         outcome.figures[name] = len(course.steps)
-        for at, step in list_steps_to_try(course, tried):
+        for at, step in sample_steps(course, every, number):
             moments = (BEFORE, HALF, AFTER) if step.call == "write" else (BEFORE, AFTER)
             # What the system refuses, such as a folder's name that is taken, has no after.
             for when in moments if at in course.done else (BEFORE,):
@@ -130,16 +125,15 @@ def _stop(course: Course, home: Path, at: int, when: str) -> list[str]:
 # ---------------------------------------------------------------- failed
 
 
-def fail_everywhere(folder: Path, *names: str, thorough: bool = False, once: bool = False) -> Outcome:
+def fail_everywhere(folder: Path, *names: str, thorough: bool = False, every: int = 1) -> Outcome:
     """Fail each step of each operation, and let the disk stay full from each step on.
 
-    thorough: with each code; otherwise each step with one of them, in turn. once: as for ``stop_everywhere``.
+    thorough: with each code; otherwise each step with one of them, in turn. every: as for ``stop_everywhere``.
     """
     outcome, shelf, silent = Outcome(), Shelf(folder), set[str]()
-    tried = set[str]() if once else None
-    for name, operation in choose(names).items():
+    for number, (name, operation) in enumerate(choose(names).items()):
         course = follow(shelf, operation)
-        for at, step in list_steps_to_try(course, tried):
+        for at, step in sample_steps(course, every, number):
             moments = (BEFORE, HALF) if step.call == "write" else (BEFORE,)
             codes = CODES if thorough else (CODES[at % len(CODES)],)
             hooks = {
@@ -263,9 +257,7 @@ def meet_everywhere(folder: Path, *names: str, every: int = 1) -> Outcome:
         course = follow(shelf, first)
         for pair, (other, second) in enumerate(MEETING.items()):
             serial = [_run(shelf.take(first), order) for order in ((first, second), (second, first))]
-            for at, step in enumerate(course.steps):
-                if (at + pair) % every and not step.shows:
-                    continue
+            for at, step in sample_steps(course, every, pair):
                 home = shelf.take(first)
                 found, text = _meet(home, first, second, at)
                 outcome.count += 1
