@@ -33,6 +33,13 @@ def lay_out_batches(n: int) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np
         yield index, rows, np.concatenate([rows, np.full(size - len(rows), first)])
 
 
+def list_rows(y: IntArray) -> IntArray:
+    """Return the positions of all samples, int64 (n,)."""
+    import numpy as np
+
+    return np.arange(len(y))
+
+
 def split_rows(rows: IntArray) -> Iterator[tuple[int, IntArray]]:
     """Yield (index, up to BATCH of the rows), for functions that were traced for any number of them."""
     for index, first in enumerate(range(0, len(rows), BATCH)):

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     Arrays = Mapping[str, np.ndarray[Any, Any]]
 
+BUDGET_TOLERANCE = 1e-6
+"""What float32 rounding may add to a perturbation of size eps, on data in [0, 1]; on larger data as many times more."""
+
 Z_95 = 1.959963984540054
 """The 97.5 % point of the standard normal distribution: two-sided 95 %."""
 

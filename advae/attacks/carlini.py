@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from advae.attacks.goals import MOST
+from advae.attacks.goals import CONFIRMED_SHARE
 from advae.batching import Tensor
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _fools(goal: Goal, x: Tensor, margins: Tensor) -> Tensor:
         return margins < 0.0
     # The nearest of many points that one look took for a success would be one that seldom is.
     fools = margins < 0.0
-    return fools & (goal.survey(x, 0)[0] >= MOST) if tf.reduce_any(fools) else fools
+    return fools & (goal.measure_success(x, 0)[0] >= CONFIRMED_SHARE) if tf.reduce_any(fools) else fools
 
 
 def _range(goal: Goal, x: Tensor, eps: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""What an attack is to reach on a batch. It is made of functions, never of models."""
+"""The goal of an attack on a batch, made of functions, never of models."""
 
 from __future__ import annotations
 
@@ -8,67 +8,72 @@ from dataclasses import dataclass
 from advae.attacks.losses import margin_loss
 from advae.batching import Tensor
 
-SURVEYED = 64
+COMPARISON_DRAWS = 64
 """Fresh draws by which points are compared where the pipeline samples: a share is then known to within 6 points."""
 
-MOST = 0.75
-"""The share of fresh draws that must be fooled for a success: of SURVEYED, one half is not taken for it by accident."""
+CONFIRMED_SHARE = 0.75
+"""Share of COMPARISON_DRAWS, in [0, 1], that confirms a success: one half of all draws does not reach it by chance."""
 
 
 @dataclass(frozen=True)
 class Goal:
-    """What an attack is to reach on a batch.
-
-    logits: (x, draw) -> (n, classes), what the attacker differentiates; labels: int64 (n,), the classes to leave, or
-    to reach where ``targeted``; loss: (labels, logits) -> (n,); lower, upper: the valid range, scalar or (n, d);
-    norm: ``linf`` or ``l2``; seed: int32 (2,), of what the attack draws. draws: over how many draws of a pipeline that
-    samples each look averages (expectation over transformation; Athalye et al. 2018, arXiv:1707.07397). noisy: whether
-    each look meets other draws, so that one success is no success; fresh: the first draw that no step looks at.
-    """
+    """The goal of an attack on a batch of n samples."""
 
     logits: Callable[[Tensor, Tensor], Tensor]
+    """(x, draw) -> (n, classes): what the attacker differentiates."""
     labels: Tensor
+    """int64 (n,): the true classes, or the classes to reach where ``targeted``."""
     targeted: bool
+    """Whether the attack aims at ``labels`` instead of away from them."""
     loss: Callable[[Tensor, Tensor], Tensor] | None
+    """(labels, logits) -> (n,); None: the margin loss."""
     lower: Tensor
+    """Smallest valid pixel, scalar or (n, d)."""
     upper: Tensor
+    """Largest valid pixel, scalar or (n, d)."""
     norm: str = "linf"
+    """Norm of the budget: ``linf`` or ``l2``."""
     seed: Tensor = (0, 0)
-    draws: int = 1
+    """Seed of the attack's own randomness, int32 (2,)."""
+    eot_samples: int = 1
+    """Draws over which each gradient is averaged (expectation over transformation; Athalye et al. 2018,
+    arXiv:1707.07397)."""
     noisy: bool = False
-    fresh: int = 0
+    """Whether each look at the pipeline meets other draws, so that one success confirms nothing."""
+    first_unseen: int = 0
+    """The first draw that no step of the attack uses."""
 
     def view(self, x: Tensor, draw: Tensor) -> tuple[Tensor, Tensor]:
-        """Return labels and logits of every draw of every sample: (n * draws,) and (n * draws, classes)."""
+        """Return labels and logits of every EOT sample of every image: (m,) and (m, classes), m = n * EOT samples."""
         import tensorflow as tf
 
-        if self.draws == 1:
+        if self.eot_samples == 1:
             return self.labels, self.logits(x, draw)
         # Copies in one batch: the purifier draws for each of them.
-        return tf.repeat(self.labels, self.draws), self.logits(tf.repeat(x, self.draws, axis=0), draw)
+        return tf.repeat(self.labels, self.eot_samples), self.logits(tf.repeat(x, self.eot_samples, axis=0), draw)
 
     def look(self, x: Tensor, draw: Tensor) -> tuple[Tensor, Tensor]:
-        """Return losses and margins at x, (n,) both, each the mean over the draws.
+        """Return losses and margins at x, (n,) both, each the mean over the EOT samples.
 
-        losses: what the attack raises, the loss of the labels to leave, or minus that of those to reach. margins: how
-        far a sample is from fooling, below 0 where it is fooled, or has reached its target.
+        losses: what the attack raises, the loss of the true classes, or minus that of the targets. margins: how far a
+        sample is from success, in logits; below 0 where it is misclassified, or has reached its target.
         """
         labels, logits = self.view(x, draw)
         sign = -1.0 if self.targeted else 1.0
         losses, margins = (self.loss or margin_loss)(labels, logits), margin_loss(labels, logits)
         return sign * self._average(losses), -sign * self._average(margins)
 
-    def survey(self, x: Tensor, block: int) -> tuple[Tensor, Tensor]:
-        """Return the shares of SURVEYED fresh draws that are fooled at x, and the mean margins: (n,) both.
+    def measure_success(self, x: Tensor, block: int) -> tuple[Tensor, Tensor]:
+        """Return the shares of COMPARISON_DRAWS with a success at x, and the mean margins: (n,) both.
 
-        block: which of the fresh draws; points that are compared are looked at by the same ones.
+        block: which of the fresh draws; points are compared on the same ones.
         """
         import tensorflow as tf
 
-        looks = -(-SURVEYED // self.draws)
+        looks = -(-COMPARISON_DRAWS // self.eot_samples)
         shares, means = tf.zeros_like(x[:, 0]), tf.zeros_like(x[:, 0])
         for k in tf.range(looks):
-            labels, logits = self.view(x, self.fresh + block * looks + k)
+            labels, logits = self.view(x, self.first_unseen + block * looks + k)
             margins = (1.0 if self.targeted else -1.0) * margin_loss(labels, logits)
             shares += self._average(tf.cast(margins < 0.0, tf.float32)) / looks
             means += self._average(margins) / looks
@@ -77,9 +82,9 @@ class Goal:
     def _average(self, values: Tensor) -> Tensor:
         import tensorflow as tf
 
-        return values if self.draws == 1 else tf.reduce_mean(tf.reshape(values, (-1, self.draws)), axis=-1)
+        return values if self.eot_samples == 1 else tf.reduce_mean(tf.reshape(values, (-1, self.eot_samples)), axis=-1)
 
 
 def is_ahead(share: Tensor, margin: Tensor, best_share: Tensor, lowest: Tensor) -> Tensor:
-    """Return which points fool a larger share of fresh draws than the best ones so far, or as many by more: bool."""
+    """Return which points succeed on a larger share of draws than the best so far, or on as many by more: bool."""
     return (share > best_share) | ((share == best_share) & (margin < lowest))

@@ -85,4 +85,4 @@ def _repeat_labels(goal: Goal) -> Tensor:
     """Return the labels that fit ``goal.view``'s logits, which CleverHans asks for apart from them."""
     import tensorflow as tf
 
-    return goal.labels if goal.draws == 1 else tf.repeat(goal.labels, goal.draws)
+    return goal.labels if goal.eot_samples == 1 else tf.repeat(goal.labels, goal.eot_samples)

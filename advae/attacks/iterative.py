@@ -163,9 +163,9 @@ def _choose(goal: Goal, best: Tensor, *others: Tensor) -> Tensor:
 
     if not goal.noisy:
         return best
-    share, margin = goal.survey(best, 0)
+    share, margin = goal.measure_success(best, 0)
     for other in others:
-        found = goal.survey(other, 0)
+        found = goal.measure_success(other, 0)
         better = is_ahead(*found, share, margin)
         best = tf.where(better[:, None], other, best)
         share, margin = tf.where(better, found[0], share), tf.where(better, found[1], margin)

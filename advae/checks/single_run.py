@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 from advae.attacks import ATTACKS
 from advae.checks.check_table import NOT_VALID, OLD, WEAK_ATTACK, not_run, say, show_share
 from advae.checks.sample_checks import check_collapse, check_proportion, check_sample_size
+from advae.metrics import BUDGET_TOLERANCE
 from advae.records import key_eps
 from advae.threats import THREATS
 
 if TYPE_CHECKING:
     from advae.records import CheckResult, EpsResult, RunMetrics, RunRecipe, Status
-
-TOLERANCE = 1e-6
-"""What float32 rounding may add to a perturbation of size eps, on data in [0, 1]; on larger data as many times more."""
 
 WEAK, DEAD = 0.01, 0.05
 """Shares of samples without a usable gradient above which there is a warning, and a failure."""
@@ -69,7 +67,7 @@ def check_budget(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
         return say("budget", "FAIL", f"{NOT_VALID} (neither projected nor clipped, {what})", over)
     if any(result.finite is False for result in metrics.results):
         return say("budget", "FAIL", "a pixel is not a finite number")
-    if over > TOLERANCE * max(1.0, metrics.start_range[1] if metrics.start_range else 1.0):
+    if over > BUDGET_TOLERANCE * max(1.0, metrics.start_range[1] if metrics.start_range else 1.0):
         return say("budget", "FAIL", f"{NOT_VALID} ({what})", over)
     lows, highs = zip(*(result.pixel_range or (0.0, 1.0) for result in metrics.results), strict=True)
     lower, upper = _find_range(recipe, metrics)
@@ -87,7 +85,7 @@ def _find_range(recipe: RunRecipe, metrics: RunMetrics) -> tuple[float, float]:
     if recipe.threat not in THREATS or THREATS[recipe.threat].on_input:
         return 0.0, 1.0
     low, high = metrics.start_range or (0.0, 1.0)
-    return min(0.0, low), max(1.0, high + max(recipe.eps) + TOLERANCE)
+    return min(0.0, low), max(1.0, high + max(recipe.eps) + BUDGET_TOLERANCE)
 
 
 def check_monotone(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:

@@ -1,15 +1,15 @@
-"""One attack, compiled once for one surface: it proposes, projected into its budget and into the valid range."""
+"""One attack, compiled once for one attack surface: it proposes adversarial examples inside budget and range."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from advae.attacks import ATTACKS, TARGETS_FROM, Attack, find_loss
-from advae.attacks.goals import MOST, Goal, is_ahead
+from advae.attacks import ATTACKS, Attack, find_loss
+from advae.attacks.goals import CONFIRMED_SHARE, Goal, is_ahead
 from advae.batching import Tensor, split_rows
-from advae.evaluation import eot
+from advae.evaluation.purifier_draws import FIRST_UNSEEN_DRAW, draw_for_attack, draw_for_score, seed_restart
 from advae.metrics import find_aims
 from advae.threats import Surface
 
@@ -22,31 +22,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What an attack proposes for a batch. rows: int64 (m,); start, x_adv: float32 (m, d), before and after."""
+    """What an attack proposes for a batch of m samples."""
 
     rows: IntArray
+    """Positions of the samples, int64 (m,)."""
     start: FloatArray
+    """What the perturbation is added to, float32 (m, d)."""
     x_adv: FloatArray
+    """Adversarial examples, float32 (m, d)."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """What the attacker sees of some images: its margins, (m,), and of a pipeline that samples how many draws it fools.
-
-    shares: of fresh draws, (m,); None where all draws are the same, and an image is fooled where its margin is below 0.
-    """
+    """What the attacker sees of m images."""
 
     margins: FloatArray
+    """How far each is from success, float32 (m,), in logits; below 0: success."""
     shares: FloatArray | None = None
+    """Share of fresh draws on which each is a success, float32 (m,) in [0, 1]; None where all draws are the same."""
 
     @property
-    def fooled(self) -> NDArray[np.bool_]:
+    def succeeded(self) -> NDArray[np.bool_]:
+        """Whether each image is a success, of a pipeline that samples on half of the draws; bool (m,)."""
         return self.margins < 0 if self.shares is None else self.shares >= 0.5
 
     @property
-    def surely_fooled(self) -> NDArray[np.bool_]:
-        """Whether an image is fooled by so many draws that it would not be taken for it by accident."""
-        return self.margins < 0 if self.shares is None else self.shares >= MOST
+    def confirmed(self) -> NDArray[np.bool_]:
+        """Whether each image is a success on so many draws that it is not due to chance; bool (m,)."""
+        return self.margins < 0 if self.shares is None else self.shares >= CONFIRMED_SHARE
 
 
 class Attacker:
@@ -105,9 +108,9 @@ class Attacker:
     def _propose_best(
         self, index: int, rows: IntArray, labels: IntArray, numbers: tuple[float, float, int]
     ) -> Proposal:
-        """Return the best of all restarts; a sample that is fooled already, by every draw, is not attacked again.
+        """Return the best of all restarts; a sample that is a success already, on every draw, is not attacked again.
 
-        Best and fooled in the attacker's eyes: by its own draws, not by the one that it is judged by.
+        Best and success are the attacker's view: by its own draws, not by the one used for the score.
         """
         import numpy as np
 
@@ -116,17 +119,17 @@ class Attacker:
             return Proposal(rows, *found[:2])
         # Copies, since what TensorFlow hands out must not be written to.
         start, x_adv, lowest, share = (array.copy() for array in found)
-        left = np.arange(len(rows))
+        unbroken = np.arange(len(rows))
         for restart in range(1, self._restarts):
-            left = left[share[left] < 1]
-            if not len(left):
+            unbroken = unbroken[share[unbroken] < 1]
+            if not len(unbroken):
                 break
-            found = self._try(index, rows[left], labels, numbers, restart=restart)
-            better = found[2] < lowest[left]
+            found = self._try(index, rows[unbroken], labels, numbers, restart=restart)
+            better = found[2] < lowest[unbroken]
             if self.surface.craft_samples:
-                better = is_ahead(found[3], found[2], share[left], lowest[left])
-            kept = left[better]
-            start[kept], x_adv[kept], lowest[kept], share[kept] = (array[better] for array in found)
+                better = is_ahead(found[3], found[2], share[unbroken], lowest[unbroken])
+            improved = unbroken[better]
+            start[improved], x_adv[improved], lowest[improved], share[improved] = (array[better] for array in found)
         return Proposal(rows, start, x_adv)
 
     def _try(
@@ -163,12 +166,12 @@ class Attacker:
     # ------------------------------------------------------------ traced
 
     def _start(self, x: Tensor, index: Tensor = 0) -> Tensor:
-        return self.surface.start(x, eot.score(self.recipe.seed, index))
+        return self.surface.start(x, draw_for_score(self.recipe.seed, index))
 
     def _propose_batch(
         self, x: Tensor, labels: Tensor, index: Tensor, eps: Tensor, step_size: Tensor, steps: Tensor, restart: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return start, x_adv, the margins that the attacker sees there, and the shares of its draws that it fools."""
+        """Return start, x_adv, and the margins and shares of successful draws that the attacker sees there."""
         import tensorflow as tf
 
         start = self._start(x, index)
@@ -178,15 +181,15 @@ class Attacker:
         # A look costs a twentieth of ten steps, and where there is one start there is nothing to choose.
         margins = shares = tf.zeros_like(x_adv[:, 0])
         if self._restarts > 1:
-            margins, shares = self._weigh(goal, x_adv, steps, block=1)
+            margins, shares = self._measure(goal, x_adv, steps, block=1)
         return start, x_adv, margins, shares
 
-    def _weigh(self, goal: Goal, x: Tensor, draw: Tensor, *, block: int) -> tuple[Tensor, Tensor]:
-        """Return the margins at x and the share of draws that is fooled: of fresh ones where draws differ, else all."""
+    def _measure(self, goal: Goal, x: Tensor, draw: Tensor, *, block: int) -> tuple[Tensor, Tensor]:
+        """Return the margins at x and the share of successful draws: of fresh ones where draws differ, else 0 or 1."""
         import tensorflow as tf
 
         if goal.noisy:
-            shares, margins = goal.survey(x, block)
+            shares, margins = goal.measure_success(x, block)
         else:
             margins = goal.look(x, draw)[1]
             shares = tf.cast(margins < 0.0, tf.float32)
@@ -222,14 +225,14 @@ class Attacker:
         return ~finite | tf.reduce_all(gradient == 0.0, axis=-1)
 
     def _look_at_batch(self, x: Tensor, x_adv: Tensor, labels: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-        return self._weigh(self._goal(labels, index, self._start(x, index)), x_adv, 0, block=2)
+        return self._measure(self._goal(labels, index, self._start(x, index)), x_adv, 0, block=2)
 
     def _goal(self, labels: Tensor, index: Tensor, start: Tensor, restart: Tensor = 0) -> Goal:
         import tensorflow as tf
 
         def craft(z: Tensor, draw: Tensor) -> Tensor:
             # Adds exactly 0: a pipeline cut off from z, as by a rounding layer, has gradient 0 then instead of none.
-            return self.surface.craft(z, eot.craft(self.recipe.seed, index, draw)) + 0.0 * tf.reduce_sum(
+            return self.surface.craft(z, draw_for_attack(self.recipe.seed, index, draw)) + 0.0 * tf.reduce_sum(
                 z, axis=-1, keepdims=True
             )
 
@@ -242,36 +245,8 @@ class Attacker:
             lower=lower,
             upper=upper,
             norm=self.recipe.norm,
-            seed=eot.start(self.recipe.seed, index, restart),
-            draws=self.recipe.draws or 1,
+            seed=seed_restart(self.recipe.seed, index, restart),
+            eot_samples=self.recipe.draws or 1,
             noisy=self.surface.craft_samples,
-            fresh=eot.FRESH,
+            first_unseen=FIRST_UNSEEN_DRAW,
         )
-
-
-def list_members(recipe: RunRecipe) -> list[RunRecipe]:
-    """Return the recipes of the attacks that one is made of, in their order: itself, or those of an ensemble."""
-    members = ATTACKS[recipe.method].members.get(recipe.norm)
-    if members is None:
-        return [recipe]
-    return [recipe.model_copy(update=_fill_in(method, loss, recipe)) for method, loss in members]
-
-
-def _fill_in(method: str, loss: str | None, recipe: RunRecipe) -> dict[str, Any]:
-    row = ATTACKS[method]
-    return {
-        "method": method,
-        "loss": loss or row.loss,
-        "steps": None if row.queries else row.steps,
-        "queries": recipe.queries if row.queries else None,
-        # Each answer of a pipeline that samples is one query.
-        "draws": None if row.queries else recipe.draws,
-        "restarts": row.restarts,
-    }
-
-
-def find_source(recipe: RunRecipe) -> RunRecipe | None:
-    """Return the recipe of the attack whose mistakes give the targets of one that reads them off the data."""
-    if not ATTACKS[recipe.method].choose_targets:
-        return None
-    return recipe.model_copy(update={"method": TARGETS_FROM})

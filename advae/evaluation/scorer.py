@@ -1,15 +1,22 @@
-"""The judge: what the pipeline makes of the images that it is handed, and how far they are from where they began."""
+"""The scorer: measures predictions, norms and pixel range of the adversarial examples that it is handed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from advae import metrics
 from advae.batching import Tensor, split_rows
 from advae.errors import AdvaeError
-from advae.evaluation import eot
+from advae.evaluation.purifier_draws import (
+    SCORING_DRAWS,
+    draw_for_rate,
+    draw_for_rate_trial,
+    draw_for_score,
+    draw_for_trial,
+)
+from advae.evaluation.run_artifacts import EpsScores, SavedSamples, join_columns
 from advae.threats import THREATS, Surface
 
 if TYPE_CHECKING:
@@ -17,13 +24,10 @@ if TYPE_CHECKING:
     from advae.records import FloatArray, IntArray, RunRecipe
 
 
-TOLERANCE = 1e-6
-"""What float32 rounding may add to a perturbation of size eps, on data in [0, 1]; on larger data as many times more."""
-
 COMPARED = 256
 """Samples on which two draws are compared, to see whether the pipeline samples."""
 
-MEASURED = {
+MEASURED_IN_GRAPH = {
     "predictions": "int64",
     "rounded": "int64",
     "success_rate": "float32",
@@ -45,78 +49,84 @@ SUM_OF_PROBABILITIES = 1e-3
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What the pipeline makes of a batch.
-
-    predictions: int64 (m,); rounded: the same after rounding to 8 bits, None where what is attacked is no image; linf,
-    l2: float32 (m,); seen: float32 (m, d), what the classifier is fed; low, high: smallest and largest pixel; finite:
-    whether every pixel is.
-    """
+class BatchScores:
+    """What the scorer measured of a batch of m adversarial examples."""
 
     predictions: IntArray
+    """Predicted classes, int64 (m,)."""
     rounded: IntArray | None
+    """The same after rounding to 8 bits; None where what is attacked is no image."""
     linf: FloatArray
+    """L-infinity norms of the perturbations, float32 (m,), in units of x."""
     l2: FloatArray
+    """L2 norms of the perturbations, float32 (m,), in units of x."""
     seen: FloatArray
+    """What the classifier is fed, float32 (m, d)."""
     low: float
+    """Smallest pixel of the batch."""
     high: float
+    """Largest pixel of the batch."""
     finite: bool
+    """Whether every pixel is."""
 
 
 @dataclass(frozen=True)
-class Clean:
-    """What the pipeline makes of the unchanged images, and what it is like.
-
-    predictions: int64 (n,); start: float32 (m, d), the starting points of the shown samples; start_range: of all;
-    clipped: share of purified pixels that clipping cut off, None where nothing is clipped on the attacker's way;
-    probabilities: whether outputs are positive and add up to 1; stochastic: whether two draws differ.
-    """
+class CleanScores:
+    """What the scorer measured on the unchanged images, and of the pipeline itself."""
 
     predictions: IntArray
+    """Predicted classes, int64 (n,)."""
     start: FloatArray
+    """Where the attack on the shown samples starts, float32 (m, d)."""
     start_range: tuple[float, float]
+    """Smallest and largest pixel where the attacks on all samples start."""
     clipped: float | None
+    """Share of purified pixels at 0 or 1, in [0, 1]; None where the attacker differentiates through no clipping."""
     probabilities: bool
+    """Whether all outputs are positive and add up to 1, as those of a softmax do."""
     stochastic: bool
+    """Whether two draws of the pipeline differ."""
 
 
 class Scorer:
-    """Judges by draws that no attack sees. x: float32 (n, d) in [0, 1]."""
+    """Scores by draws that no attack step sees. x: float32 (n, d) in [0, 1]."""
 
     def __init__(self, surface: Surface, recipe: RunRecipe, x: FloatArray) -> None:
         import tensorflow as tf
 
         self.surface, self.recipe, self.x = surface, recipe, x
         images, whole = tf.TensorSpec((None, x.shape[1]), tf.float32), tf.TensorSpec((), tf.int32)
-        self._judge = tf.function(self._judge_batch, [images, whole])
-        self._round = tf.function(self._judge_rounded, [images, whole])
+        self._classify = tf.function(self._classify_batch, [images, whole])
+        self._round = tf.function(self._classify_rounded, [images, whole])
         labels = tf.TensorSpec((None,), tf.int64)
-        self._rate = tf.function(lambda x, y, index: self.rate(x, y, index, eot.score_many), [images, labels, whole])
-        self._try = tf.function(lambda x, y, index: self.rate(x, y, index, eot.try_many), [images, labels, whole])
+        self._rate = tf.function(lambda x, y, index: self.rate(x, y, index, draw_for_rate), [images, labels, whole])
+        self._try = tf.function(
+            lambda x, y, index: self.rate(x, y, index, draw_for_rate_trial), [images, labels, whole]
+        )
         self._start = tf.function(self._start_batch, [images, whole])
 
     @property
     def on_images(self) -> bool:
-        """Whether what is judged are images, which others can store in 8 bits."""
+        """Whether what is scored are images, which can be stored in 8 bits."""
         return THREATS[self.recipe.threat].on_input
 
     @property
     def measured(self) -> list[str]:
         """The names of what ``measure`` returns."""
         absent = {"rounded": not self.on_images, "success_rate": not self.surface.samples}
-        return [name for name in MEASURED if not absent.get(name)]
+        return [name for name in MEASURED_IN_GRAPH if not absent.get(name)]
 
     def measure_success(self, index: int, x_adv: FloatArray, y: IntArray) -> FloatArray | None:
-        """Return in what share of MANY draws that nothing else saw the pipeline is wrong, float32 (m,).
+        """Return the share of SCORING_DRAWS, which nothing else uses, with a wrong prediction: float32 (m,).
 
         None for a pipeline that does not sample. y: the true classes.
         """
         return self._apply(self._rate, index, x_adv, y) if self.surface.samples else None
 
     def measure_trial(self, index: int, x_adv: FloatArray, y: IntArray) -> FloatArray:
-        """Return in what share of draws that do not count the pipeline is wrong, float32 (m,).
+        """Return the share of trial draws with a wrong prediction, float32 (m,): of one draw where all are the same.
 
-        What an attacker learns from trying: from one draw where all are the same.
+        It is what an attacker learns from trying; the score uses other draws.
         """
         import numpy as np
 
@@ -131,14 +141,14 @@ class Scorer:
         found: FloatArray = rate(*map(tf.constant, (x_adv, y, index))).numpy()
         return found
 
-    def judge(self, index: int, proposal: Proposal, eps: float) -> Judged:
-        """Return what the pipeline makes of a proposal. Raises AdvaeError where it is outside budget or range."""
+    def score_batch(self, index: int, proposal: Proposal, eps: float) -> BatchScores:
+        """Return the scores of a proposal. Raises AdvaeError where it is outside budget or range."""
         import numpy as np
         import tensorflow as tf
 
         start, x_adv = proposal.start, proposal.x_adv
-        inputs = tf.constant(x_adv), tf.constant(eot.score(self.recipe.seed, index))
-        seen, logits = (output.numpy() for output in self._judge(*inputs))
+        inputs = tf.constant(x_adv), tf.constant(draw_for_score(self.recipe.seed, index))
+        seen, logits = (output.numpy() for output in self._classify(*inputs))
         linf, l2 = metrics.perturbation_norms(start, x_adv)
         lower, upper = start.clip(max=0.0), start.clip(min=self.surface.upper)
         self.check(
@@ -148,7 +158,7 @@ class Scorer:
             largest=float(abs(start).max()),
             pixels=(float(x_adv.min()), float(x_adv.max())),
         )
-        return Judged(
+        return BatchScores(
             predictions=metrics.decide(logits),
             rounded=metrics.decide(self._round(*inputs).numpy()) if self.on_images else None,
             linf=linf.astype(np.float32),
@@ -159,25 +169,44 @@ class Scorer:
             finite=bool(np.isfinite(x_adv).all()),
         )
 
+    def score(self, eps: float, proposals: Iterable[Proposal], y: IntArray, saved: SavedSamples) -> EpsScores:
+        """Return the scores of an attack at one eps. y: int64 (n,), the true classes; saved: whose images to return.
+
+        Raises AdvaeError where a proposal is outside budget or range.
+        """
+        import numpy as np
+
+        parts, lows, highs, finite = [], [], [], True
+        for index, proposal in enumerate(proposals):
+            found = self.score_batch(index, proposal, eps)
+            rates = self.measure_success(index, proposal.x_adv, y[proposal.rows])
+            kept, shown = (np.isin(proposal.rows, wanted) for wanted in (saved.images, saved.shown))
+            images = {"x_adv": proposal.x_adv[kept], "seen": found.seen[shown]}
+            parts.append(vars(found) | images | {"success_rate": rates})
+            lows.append(found.low)
+            highs.append(found.high)
+            finite &= found.finite
+        return EpsScores(**join_columns(parts), targets=None, pixel_range=(min(lows), max(highs)), finite=finite)
+
     def try_out(self, index: int, x_adv: FloatArray, k: int | None = None) -> IntArray:
-        """Return predictions by a draw that does not count, int64 (m,); k: by that one of a trial's many."""
+        """Return predictions by a draw that is not used for the score, int64 (m,); k: of a trial's draws the k-th."""
         import tensorflow as tf
 
         seed = self.recipe.seed
-        draw = eot.trial(seed, index) if k is None else eot.try_many(seed, index, k)
-        return metrics.decide(self._judge(tf.constant(x_adv), tf.constant(draw))[1].numpy())
+        draw = draw_for_trial(seed, index) if k is None else draw_for_rate_trial(seed, index, k)
+        return metrics.decide(self._classify(tf.constant(x_adv), tf.constant(draw))[1].numpy())
 
-    def score_clean(self, shown: IntArray) -> Clean:
-        """Return what the pipeline makes of the unchanged images. shown: whose starting points to keep."""
+    def score_clean(self, shown: IntArray) -> CleanScores:
+        """Return the scores of the unchanged images. shown: positions whose starting points are returned."""
         import numpy as np
         import tensorflow as tf
 
         predictions, starts, ranges, clipped = [], [], [], []
         probabilities, stochastic = True, False
         for index, rows in split_rows(np.arange(len(self.x))):
-            draw, other = (tf.constant(of(self.recipe.seed, index)) for of in (eot.score, eot.trial))
+            draw, other = (tf.constant(of(self.recipe.seed, index)) for of in (draw_for_score, draw_for_trial))
             start = self._start(tf.constant(self.x[rows]), draw)
-            seen, logits = (output.numpy() for output in self._judge(start, draw))
+            seen, logits = (output.numpy() for output in self._classify(start, draw))
             predictions.append(metrics.decide(logits))
             starts.append(start.numpy()[np.isin(rows, shown)])
             ranges += [float(start.numpy().min()), float(start.numpy().max())]
@@ -187,11 +216,11 @@ class Scorer:
                 # A purifier that samples does so on its way to the starting point or behind it.
                 few = self.x[rows[:COMPARED]]
                 first, second = (
-                    self._judge(self._start(tf.constant(few), one), one)[1].numpy() for one in (draw, other)
+                    self._classify(self._start(tf.constant(few), one), one)[1].numpy() for one in (draw, other)
                 )
                 stochastic = not np.array_equal(first, second, equal_nan=True)
         through = self.surface.through
-        return Clean(
+        return CleanScores(
             predictions=np.concatenate(predictions),
             start=np.concatenate(starts),
             start_range=(min(ranges), max(ranges)),
@@ -201,12 +230,12 @@ class Scorer:
         )
 
     def check(self, eps: float, *, longest: float, inside: bool, largest: float, pixels: tuple[float, float]) -> None:
-        """Refuse what projection should have made impossible; what is not projected is not held to it.
+        """Raise AdvaeError where a projected attack is outside budget or range; what is not projected is not checked.
 
-        longest: of all perturbations; inside: whether every pixel is in its range; largest: magnitude where they
-        start. Raises AdvaeError.
+        longest: norm of the largest perturbation; inside: whether every pixel is in its range; largest: greatest
+        magnitude of a pixel where the attack starts; pixels: smallest and largest pixel of x_adv.
         """
-        if self.recipe.clip and not (inside and longest <= eps + TOLERANCE * max(1.0, largest)):
+        if self.recipe.clip and not (inside and longest <= eps + metrics.BUDGET_TOLERANCE * max(1.0, largest)):
             raise AdvaeError(
                 f"attack {self.recipe.method!r} left its budget: {self.recipe.norm} {longest:.9g} at eps {eps!r}, "
                 f"pixels from {pixels[0]:.9g} to {pixels[1]:.9g}; nothing was stored"
@@ -217,45 +246,45 @@ class Scorer:
     def _start_batch(self, x: Tensor, draw: Tensor) -> Tensor:
         return self.surface.start(x, draw)
 
-    def _judge_batch(self, x_adv: Tensor, draw: Tensor) -> tuple[Tensor, Tensor]:
+    def _classify_batch(self, x_adv: Tensor, draw: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the classifier sees, and its logits."""
         seen = self.surface.see(x_adv, draw)
         return seen, self.surface.classify(seen)
 
-    def _judge_rounded(self, x_adv: Tensor, draw: Tensor) -> Tensor:
+    def _classify_rounded(self, x_adv: Tensor, draw: Tensor) -> Tensor:
         """Return the logits after rounding the images to 8 bits."""
         import tensorflow as tf
 
-        return self._judge_batch(tf.round(x_adv * 255.0) / 255.0, draw)[1]
+        return self._classify_batch(tf.round(x_adv * 255.0) / 255.0, draw)[1]
 
     def rate(self, x_adv: Tensor, y: Tensor, index: Tensor, draw: Callable[[int, Tensor, Tensor], Tensor]) -> Tensor:
-        """Return in what share of MANY draws the pipeline is wrong, float32 (m,).
+        """Return the share of SCORING_DRAWS with a wrong prediction, float32 (m,).
 
-        draw: (seed, index, k) -> the k-th.
+        draw: (seed, index, k) -> the k-th of them.
         """
         import tensorflow as tf
 
         wrong = tf.zeros_like(y)
-        for k in tf.range(eot.MANY):
-            decided = self.decide(self._judge_batch(x_adv, draw(self.recipe.seed, index, k))[1])
+        for k in tf.range(SCORING_DRAWS):
+            decided = self.decide(self._classify_batch(x_adv, draw(self.recipe.seed, index, k))[1])
             wrong += tf.cast(decided != y, tf.int64)
-        return tf.cast(wrong, tf.float32) / eot.MANY
+        return tf.cast(wrong, tf.float32) / SCORING_DRAWS
 
     def measure(
-        self, start: Tensor, x_adv: Tensor, y: Tensor, index: Tensor, kept: Tensor, shown: Tensor
+        self, start: Tensor, x_adv: Tensor, y: Tensor, index: Tensor, saved: Tensor, shown: Tensor
     ) -> dict[str, Tensor]:
         """Return what is measured of a batch in the graph itself, by the names of ``measured``.
 
-        y: the true classes; index: of the batch; kept, shown: positions of the samples of which x_adv, and what the
-        classifier sees, is returned.
+        y: the true classes; index: of the batch; saved, shown: positions of the samples whose x_adv, and what the
+        classifier is fed for them, are returned.
         """
         import tensorflow as tf
 
-        draw = eot.score(self.recipe.seed, index)
-        delta, (seen, logits) = x_adv - start, self._judge_batch(x_adv, draw)
+        draw = draw_for_score(self.recipe.seed, index)
+        delta, (seen, logits) = x_adv - start, self._classify_batch(x_adv, draw)
         linf, l2 = tf.reduce_max(tf.abs(delta), axis=-1), tf.sqrt(tf.reduce_sum(delta * delta, axis=-1))
         low, high, (lower, upper) = tf.reduce_min(x_adv), tf.reduce_max(x_adv), self.surface.find_range(start)
-        # A pixel that is not finite leaves no finite length.
+        # Where a pixel is not finite the norm is not finite either.
         finite = tf.reduce_all(tf.math.is_finite(l2))
         # Comparing every pixel takes as long as attacking it; where the range is the same for all, two numbers tell.
         inside = (low >= lower) & (high <= upper) if self.on_images else (x_adv >= lower) & (x_adv <= upper)
@@ -263,7 +292,7 @@ class Scorer:
             "predictions": self.decide(logits),
             "linf": linf,
             "l2": l2,
-            "x_adv": tf.gather(x_adv, kept),
+            "x_adv": tf.gather(x_adv, saved),
             "seen": tf.gather(seen, shown),
             "low": low,
             "high": high,
@@ -273,9 +302,9 @@ class Scorer:
             "largest": tf.reduce_max(tf.abs(start)),
         }
         if self.on_images:
-            found["rounded"] = self.decide(self._judge_rounded(x_adv, draw))
+            found["rounded"] = self.decide(self._classify_rounded(x_adv, draw))
         if self.surface.samples:
-            found["success_rate"] = self.rate(x_adv, y, index, eot.score_many)
+            found["success_rate"] = self.rate(x_adv, y, index, draw_for_rate)
         return found
 
     def decide(self, logits: Tensor) -> Tensor:

@@ -10,8 +10,8 @@ from typing import Any
 from advae.attacks import Attack, find_attack, find_loss
 from advae.attacks.losses import NORMALISED
 from advae.errors import BudgetError, UsageError, unknown
-from advae.evaluation.attacker import list_members
-from advae.evaluation.eot import DRAWS_PER_BATCH
+from advae.evaluation.ensemble import list_members
+from advae.evaluation.purifier_draws import DRAWS_PER_BATCH
 from advae.models.purifiers import samples
 from advae.records import RunRecipe, key_eps, unite_eps
 from advae.requests import AttackRequest, suggest_point, suggest_scale

@@ -19,9 +19,9 @@ def prepare_ours(workload: Workload, *, n: int, clip: bool) -> Prepared:
     import numpy as np
 
     from advae.evaluation.attacker import Attacker
-    from advae.evaluation.run_arrays import Kept
+    from advae.evaluation.eps_sweep import EpsSweep
+    from advae.evaluation.run_artifacts import SavedSamples
     from advae.evaluation.scorer import Scorer
-    from advae.evaluation.sweeping import Sweep
     from advae.threats import THREATS
 
     loaded = workload.load("lr")
@@ -30,12 +30,15 @@ def prepare_ours(workload: Workload, *, n: int, clip: bool) -> Prepared:
     surface = THREATS["adaptive"].view(loaded.pipeline)
     attacker = Attacker(surface, recipe, x, y, lambda: None)
     assert attacker.line
-    sweep, kept = Sweep(attacker, Scorer(surface, recipe, x), attacker.line), Kept(np.arange(10), np.arange(10))
+    sweep, saved = (
+        EpsSweep(attacker, Scorer(surface, recipe, x), attacker.line),
+        SavedSamples(np.arange(10), np.arange(10)),
+    )
 
     def measure_quality(found: list[Any]) -> dict[str, float]:
         return _describe([(one.predictions == y).mean() for one in found])
 
-    return lambda: sweep.score(EPS_SWEEP, None, kept), measure_quality
+    return lambda: sweep.score(EPS_SWEEP, None, saved), measure_quality
 
 
 def prepare_whole(workload: Workload, *, n: int, clip: bool) -> Prepared:

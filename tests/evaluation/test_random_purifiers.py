@@ -9,10 +9,18 @@ import numpy as np
 import pytest
 
 from advae.attacks import ATTACKS
-from advae.attacks.goals import MOST, SURVEYED, Goal
-from advae.evaluation import eot
+from advae.attacks.goals import COMPARISON_DRAWS, CONFIRMED_SHARE, Goal
 from advae.evaluation.attacker import Attacker
 from advae.evaluation.evaluate import evaluate
+from advae.evaluation.purifier_draws import (
+    FIRST_UNSEEN_DRAW,
+    SCORING_DRAWS,
+    draw_for_attack,
+    draw_for_rate,
+    draw_for_rate_trial,
+    draw_for_score,
+    draw_for_trial,
+)
 from advae.evaluation.scorer import Scorer
 from advae.records import RunRecipe
 from advae.threats import THREATS, Pipeline
@@ -66,11 +74,14 @@ def test_each_image_has_its_success_rate_over_draws_that_nothing_else_saw(noisy:
 
 def test_no_two_purposes_share_a_draw() -> None:
     for seed in (0, 7, 2**31 - 1):
-        singles = {of(seed, i) for i in range(4) for of in (eot.score, eot.trial)}
-        crafted = {eot.craft(seed, i, step) for i in range(4) for step in (0, 40, eot.FRESH)}
-        many = [{of(seed, i, k) for i in range(4) for k in range(eot.MANY)} for of in (eot.score_many, eot.try_many)]
+        singles = {of(seed, i) for i in range(4) for of in (draw_for_score, draw_for_trial)}
+        crafted = {draw_for_attack(seed, i, step) for i in range(4) for step in (0, 40, FIRST_UNSEEN_DRAW)}
+        many = [
+            {of(seed, i, k) for i in range(4) for k in range(SCORING_DRAWS)}
+            for of in (draw_for_rate, draw_for_rate_trial)
+        ]
         kinds = [singles, crafted, *many]
-        assert sum(map(len, kinds)) == len(set.union(*kinds)) == 8 + 12 + 2 * 4 * eot.MANY
+        assert sum(map(len, kinds)) == len(set.union(*kinds)) == 8 + 12 + 2 * 4 * SCORING_DRAWS
         assert all(-(2**31) <= draw < 2**31 for kind in kinds for draw in kind)
 
 
@@ -94,8 +105,8 @@ def test_queries_find_what_they_would_find_without_noise(noisy: Any) -> None:
 def test_the_nearest_point_that_fools_does_so_in_most_draws(noisy: Any) -> None:
     recipe = make_recipe("cw", norm="l2", eps=(5.0,), steps=30, draws=16)
     left, _ = attack(noisy, recipe)
-    # What is chosen by SURVEYED draws is as good on others, but for their error.
-    assert left < 1 - MOST + 2 * (0.25 / SURVEYED) ** 0.5
+    # What is chosen by COMPARISON_DRAWS draws is as good on others, but for their error.
+    assert left < 1 - CONFIRMED_SHARE + 2 * (0.25 / COMPARISON_DRAWS) ** 0.5
 
 
 def test_a_lucky_draw_ends_no_restarts(noisy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +142,7 @@ def test_natural_targets_are_what_many_draws_take_a_class_for(noisy: Any, monkey
 
     monkeypatch.setitem(ATTACKS, "natural", dataclasses.replace(ATTACKS["natural"], choose_targets=choose))
     evaluate(THREATS["adaptive"].view(pipeline), make_recipe("natural", eps=(0.05,)), x, y)
-    assert counted == [N * eot.MANY]
+    assert counted == [N * SCORING_DRAWS]
 
 
 @pytest.mark.parametrize(
@@ -152,9 +163,9 @@ def test_a_pipeline_that_does_not_sample_is_attacked_as_before(
     """Not a look more: whatever is for pipelines that sample is not even traced."""
 
     def refuse(*parts: Any, **named: Any) -> Any:
-        raise AssertionError("a pipeline that does not sample was surveyed")
+        raise AssertionError("a pipeline that does not sample was attacked as one that does")
 
-    monkeypatch.setattr(Goal, "survey", refuse)
+    monkeypatch.setattr(Goal, "measure_success", refuse)
     monkeypatch.setattr("advae.attacks.racing._hear", refuse)
     monkeypatch.setattr(Scorer, "rate", refuse)
     x, y, sampling = noisy

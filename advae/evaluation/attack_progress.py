@@ -1,4 +1,4 @@
-"""Whether an attack does its work: the margin loss along its steps, and successes that it lost on the way."""
+"""How an attack progresses: the margin loss along its steps, and successes that it lost on the way."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ PROBED = 256
 
 
 @dataclass(frozen=True)
-class Probe:
-    """loss_curve: (steps, mean margin loss), from the unchanged images on; None where one is not a finite number.
-
-    The margin loss, the other logits' largest minus the label's, whatever the attack climbs: a loss that cannot
-    saturate may stand still until a sample is near its boundary.
-
-    lost_fraction: share of samples that were fooled in the attacker's eyes at one of these points, and at the last are
-    not; of a pipeline that samples by most fresh draws, and at the last by fewer than half of them.
-    """
+class Progress:
+    """What the attack reaches on the first PROBED samples after 1, 2, 4, ... steps, as the attacker sees it."""
 
     loss_curve: tuple[tuple[int, float], ...] | None
+    """(steps, mean margin loss), from the unchanged images on; None where a loss is not finite.
+
+    It is the margin loss whatever loss the attack raises: a saturating one may be constant until near the boundary.
+    """
     lost_fraction: float
+    """Share of samples, in [0, 1], that were a success at one of these points and are none at the last.
+
+    Of a pipeline that samples: a success on most fresh draws, and at the last on fewer than half of them.
+    """
 
 
-def probe(attacker: Attacker, eps: float, targets: tuple[int, ...] | None) -> Probe:
-    """Attack the first samples with 1, 2, 4, ... of the attack's steps and look at each outcome as the attacker does.
+def measure_progress(attacker: Attacker, eps: float, targets: tuple[int, ...] | None) -> Progress:
+    """Attack the first samples with 1, 2, 4, ... of the attack's steps and return what the attacker sees of each.
 
     The size of a step is that of the whole attack, so that these are its own iterates where it is deterministic.
     """
@@ -46,10 +47,10 @@ def probe(attacker: Attacker, eps: float, targets: tuple[int, ...] | None) -> Pr
         points.append((steps, np.concatenate([proposal.x_adv for proposal in proposals])))
     looks = [(steps, attacker.look(rows, x_adv, targets)) for steps, x_adv in points]
     curve = tuple((steps, -float(look.margins.mean())) for steps, look in looks)
-    fooled = np.stack([look.surely_fooled for _, look in looks])
-    return Probe(
+    confirmed = np.stack([look.confirmed for _, look in looks])
+    return Progress(
         curve if all(math.isfinite(loss) for _, loss in curve) else None,
-        float((fooled.any(axis=0) & ~looks[-1][1].fooled).mean()),
+        float((confirmed.any(axis=0) & ~looks[-1][1].succeeded).mean()),
     )
 
 

@@ -1,0 +1,64 @@
+"""Which draws of a pipeline that samples an attack sees, and which its result is scored by: they never meet."""
+
+from __future__ import annotations
+
+from advae.batching import Tensor
+
+DRAWS_PER_BATCH = 100_000
+"""Draws that belong to one batch; more than an attack has steps."""
+
+FIRST_UNSEEN_DRAW = DRAWS_PER_BATCH - 1_000
+"""The first draw of a batch by which an attack compares points, beyond all but the longest attack's steps."""
+
+MAX_RESTARTS = 1_000
+"""Random restarts of a batch that have a seed of their own."""
+
+SCORING_DRAWS = 50
+"""Draws by which the success rate of each image is measured where the pipeline samples, and as many in a trial: a rate
+is then known to within 14 points, and one of 50 out of 50 is at least 94 % (95 % confidence, both)."""
+
+_SEED_STRIDE = 1_000_003
+"""A prime, so that the draws of small seeds lie far apart."""
+
+_TRIAL_OFFSET = 2**29
+"""How far the draws of trials lie from those of the score."""
+
+_RATE_OFFSET, _RATE_TRIAL_OFFSET = _TRIAL_OFFSET + 2**28, _TRIAL_OFFSET + 2**27
+"""How far the SCORING_DRAWS, and those of a trial, lie from the draw by which a batch is scored."""
+
+
+def _first(seed: int) -> int:
+    """Return where a run's draws begin, so that ``--seed`` gives a sampling purifier other noise."""
+    return (seed * _SEED_STRIDE) % 2**30
+
+
+def draw_for_attack(seed: int, index: Tensor, draw: Tensor) -> Tensor:
+    """Return the draw of one step of an attack on a batch."""
+    return _first(seed) + index * DRAWS_PER_BATCH + draw
+
+
+def draw_for_score(seed: int, index: Tensor) -> Tensor:
+    """Return the draw by which a batch is scored, which no attack step sees."""
+    return -1 - _first(seed) - index
+
+
+def draw_for_trial(seed: int, index: Tensor) -> Tensor:
+    """Return a draw that is used neither by the attack nor for the score."""
+    return draw_for_score(seed, index) - _TRIAL_OFFSET
+
+
+def draw_for_rate(seed: int, index: Tensor, k: Tensor) -> Tensor:
+    """Return the k-th of the SCORING_DRAWS by which a batch's success rates are measured; nothing else uses them."""
+    return -1 - _first(seed) - _RATE_OFFSET - index * SCORING_DRAWS - k
+
+
+def draw_for_rate_trial(seed: int, index: Tensor, k: Tensor) -> Tensor:
+    """Return the k-th of the SCORING_DRAWS of a trial, used neither by the attack nor for the score."""
+    return -1 - _first(seed) - _RATE_TRIAL_OFFSET - index * SCORING_DRAWS - k
+
+
+def seed_restart(seed: int, index: Tensor, restart: Tensor) -> Tensor:
+    """Return the seed of a random start, int32 (2,): of the run, the batch and the restart."""
+    import tensorflow as tf
+
+    return tf.stack([seed, index * MAX_RESTARTS + restart])

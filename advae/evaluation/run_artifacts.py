@@ -1,0 +1,136 @@
+"""The arrays that are stored with a run: the outcome of each sample, and the images that a report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from advae.records import FloatArray, IntArray
+
+    Arrays = dict[str, np.ndarray[Any, Any]]
+
+SHOWN_SAMPLES = 10
+"""Samples, at most one a class, whose images are stored for the report."""
+
+
+@dataclass(frozen=True)
+class SavedSamples:
+    """Positions of the samples whose images are saved: int64, sorted."""
+
+    images: IntArray
+    """Whose adversarial examples are saved."""
+    shown: IntArray
+    """Whose purified adversarial examples are saved, for the report; all of them are among ``images``."""
+
+
+@dataclass(frozen=True)
+class EpsScores:
+    """What the scorer measured at one eps, over all n samples."""
+
+    predictions: IntArray
+    """Predicted classes of the adversarial examples, int64 (n,)."""
+    rounded: IntArray | None
+    """The same after rounding to 8 bits; None where what is attacked is no image."""
+    success_rate: FloatArray | None
+    """Share of draws with a wrong prediction, float32 (n,) in [0, 1]; None for a pipeline that does not sample."""
+    linf: FloatArray
+    """L-infinity norms of the perturbations, float32 (n,), in units of x."""
+    l2: FloatArray
+    """L2 norms of the perturbations, float32 (n,), in units of x."""
+    x_adv: FloatArray
+    """Adversarial examples of ``SavedSamples.images``, float32 (m, d)."""
+    seen: FloatArray
+    """What the classifier is fed for those of ``SavedSamples.shown``, float32 (m, d)."""
+    targets: tuple[int, ...] | None
+    """True class -> target class, where the attack chose them; else None."""
+    pixel_range: tuple[float, float] | None
+    """Smallest and largest pixel of x_adv; None where no image was built."""
+    finite: bool
+    """Whether all pixels of x_adv are."""
+
+
+SCORE_COLUMNS = ("predictions", "rounded", "success_rate", "linf", "l2", "x_adv", "seen")
+"""The arrays of ``EpsScores``, of which every batch has its part."""
+
+
+def join_columns(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the arrays of ``EpsScores``, joined over the batches; None for those that the batches lack."""
+    import numpy as np
+
+    return {
+        name: None if parts[0].get(name) is None else np.concatenate([part[name] for part in parts])
+        for name in SCORE_COLUMNS
+    }
+
+
+def first_of_each_class(y: IntArray) -> IntArray:
+    """Return the positions of the first sample of each class, in file order, at most SHOWN_SAMPLES."""
+    import numpy as np
+
+    return np.sort(np.unique(y, return_index=True)[1])[:SHOWN_SAMPLES]
+
+
+def collect_outcomes(
+    ids: IntArray,
+    y: IntArray,
+    clean: IntArray,
+    scores: list[EpsScores],
+    zero: list[NDArray[np.bool_]],
+    clean_success: FloatArray | None = None,
+) -> Arrays:
+    """Return the outcome of each sample at every eps.
+
+    Of a pipeline that samples also success_rate, float32 (eps, n), and clean_success_rate, float32 (n,): the share of
+    SCORING_DRAWS with a wrong prediction for the adversarial example, and for the unchanged image. A wrong class is a
+    success whatever the target of the attack.
+    """
+    import numpy as np
+
+    rates = [one.success_rate for one in scores if one.success_rate is not None]
+    found: Arrays = {
+        "sample_ids": ids.astype(np.int64),
+        "labels": y,
+        "clean_predictions": clean,
+        "predictions": np.stack([one.predictions for one in scores]),
+        "linf": np.stack([one.linf for one in scores]),
+        "l2": np.stack([one.l2 for one in scores]),
+        "zero_gradient": np.stack(zero),
+    }
+    if clean_success is not None:
+        found |= {"clean_success_rate": clean_success, "success_rate": np.stack(rates)}
+    return found
+
+
+def collect_samples(
+    ids: IntArray, x: FloatArray, y: IntArray, start: FloatArray, scores: list[EpsScores], saved: SavedSamples
+) -> Arrays:
+    """Return the images that a report shows."""
+    import numpy as np
+
+    shown, positions = saved.shown, np.searchsorted(saved.images, saved.shown)
+    return {
+        "ids": ids[shown].astype(np.int64),
+        "labels": y[shown],
+        "x": x[shown],
+        "start": start,
+        "x_adv": np.stack([one.x_adv[positions] for one in scores]),
+        "seen": np.stack([one.seen for one in scores]),
+        "predictions": np.stack([one.predictions[shown] for one in scores]),
+    }
+
+
+def collect_adversarial(ids: IntArray, y: IntArray, scores: list[EpsScores]) -> Arrays:
+    """Return all adversarial examples, for ``--save-adversarial``."""
+    import numpy as np
+
+    return {
+        "ids": ids.astype(np.int64),
+        "labels": y,
+        "x_adv": np.stack([one.x_adv for one in scores]),
+        "predictions": np.stack([one.predictions for one in scores]),
+    }
