@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from advae.attacks import ATTACKS, find_attack, find_loss
-from advae.attacks.gradient import bim, fgsm
+from advae.attacks.gradient_sign import bim, fgsm
 from advae.attacks.linear import (
     linear_direction,
     natural_targets,

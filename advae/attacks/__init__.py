@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from advae.attacks.carlini import cw
+from advae.attacks.ball import noise
+from advae.attacks.carlini_wagner import cw
 from advae.attacks.goals import Goal
-from advae.attacks.gradient import bim, fgsm, loss_gradient, margin_gradient
+from advae.attacks.gradient_sign import bim, fgsm, loss_gradient, margin_gradient
 from advae.attacks.iterative import apgd, mim, pgd
 from advae.attacks.linear import (
     linear_direction,
@@ -19,7 +20,6 @@ from advae.attacks.linear import (
     scaled_direction,
 )
 from advae.attacks.losses import LOSSES
-from advae.attacks.noise import noise
 from advae.attacks.square import square
 from advae.batching import Tensor
 from advae.errors import UsageError, unknown

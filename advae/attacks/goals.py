@@ -85,6 +85,19 @@ class Goal:
         return values if self.eot_samples == 1 else tf.reduce_mean(tf.reshape(values, (-1, self.eot_samples)), axis=-1)
 
 
+def select(where: Tensor, ones: tuple[Tensor, ...], others: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Return for each sample the values of ``ones`` where ``where`` is true, else those of ``others``.
+
+    where: bool (n,); ones, others: tensors (n,) or (n, d), in pairs of the same shape.
+    """
+    import tensorflow as tf
+
+    return tuple(
+        tf.where(where[:, None] if one.shape.rank == 2 else where, one, other)
+        for one, other in zip(ones, others, strict=True)
+    )
+
+
 def is_ahead(share: Tensor, margin: Tensor, best_share: Tensor, lowest: Tensor) -> Tensor:
     """Return which points succeed on a larger share of draws than the best so far, or on as many by more: bool."""
     return (share > best_share) | ((share == best_share) & (margin < lowest))

@@ -1,8 +1,8 @@
-"""The Square Attack: a random search over square windows that asks for scores and never for a gradient.
+"""The Square Attack: score-based random search over square windows, without gradients.
 
 Andriushchenko et al. 2020, arXiv:1912.00049. It is traced into its caller's graph, with eps and the number of queries
-as tensors. Arrays are (m, d) over the m samples that are still to be fooled, d = side * side; whatever a sample draws
-is drawn for itself.
+as tensors. Arrays are (m, d) over the m samples without a success so far, d = side * side; the random numbers of
+a sample are its own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from advae.attacks.racing import race
+from advae.attacks.noisy_search import search_noisy
 from advae.batching import Tensor
 
 if TYPE_CHECKING:
@@ -41,15 +41,15 @@ def square(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tens
     """Return for each sample the point of the lowest margin that ``steps`` queries found, x among them.
 
     x: float32 (n, d), d a square number; eps: float32 scalar, in units of x; steps: int32, queries a sample, beside the
-    one at x that says whether there is anything to do. step_size is not used. What is fooled is asked about no more.
-    Where each query meets another draw, the lowest margin is that of a mean.
+    one at x that says whether there is anything to do. step_size is not used. A sample with a success gets no more
+    queries. Where each query meets another draw, the lowest margin is that of a mean.
     """
     import tensorflow as tf
 
     seed = tf.convert_to_tensor(goal.seed)
     if goal.noisy:
         everyone = tf.range(tf.shape(x)[0])
-        return race(
+        return search_noisy(
             goal,
             x,
             eps=eps,
@@ -57,16 +57,16 @@ def square(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tens
             propose=lambda best, query: _propose(goal, x, best, eps, query, steps, _draw_for(everyone, seed, query, x)),
         )
     clean = goal.look(x, 0)[1]
-    # The first point is taken whatever it is worth: the search goes on from there.
+    # The first point is taken whatever its margin is: the search goes on from there.
     best, lowest = x, tf.where(clean < 0.0, clean, float("inf"))
     query = 0
     while query < steps and eps > 0.0 and tf.reduce_any(lowest >= 0.0):
         rows = tf.where(lowest >= 0.0)[:, 0]
-        left = _narrow(goal, rows)
+        unbroken = _narrow(goal, rows)
         tried = _propose(
-            left, tf.gather(x, rows), tf.gather(best, rows), eps, query, steps, _draw_for(rows, seed, query, x)
+            unbroken, tf.gather(x, rows), tf.gather(best, rows), eps, query, steps, _draw_for(rows, seed, query, x)
         )
-        margins = left.look(tried, query + 1)[1]
+        margins = unbroken.look(tried, query + 1)[1]
         lower = margins < tf.gather(lowest, rows)
         place = tf.boolean_mask(rows, lower)[:, None]
         best = tf.tensor_scatter_nd_update(best, place, tf.boolean_mask(tried, lower))
@@ -87,7 +87,7 @@ def _narrow(goal: Goal, rows: Tensor) -> Goal:
 
 
 def _draw_for(rows: Tensor, seed: Tensor, query: Tensor, x: Tensor) -> Draw:
-    """Return what draws for some of the samples: for all, so that no sample's draws depend on who else is left."""
+    """Return the random numbers of some samples; they do not depend on which samples are still attacked."""
     import tensorflow as tf
 
     own = tf.random.fold_in(seed, query)

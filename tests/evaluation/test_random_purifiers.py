@@ -166,7 +166,7 @@ def test_a_pipeline_that_does_not_sample_is_attacked_as_before(
         raise AssertionError("a pipeline that does not sample was attacked as one that does")
 
     monkeypatch.setattr(Goal, "measure_success", refuse)
-    monkeypatch.setattr("advae.attacks.racing._hear", refuse)
+    monkeypatch.setattr("advae.attacks.noisy_search._add_answer", refuse)
     monkeypatch.setattr(Scorer, "rate", refuse)
     x, y, sampling = noisy
     recipe = make_recipe(method, **changes)

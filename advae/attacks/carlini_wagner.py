@@ -1,6 +1,6 @@
-"""Carlini and Wagner's L2 attack: the nearest point that fools, not the worst one inside a ball.
+"""Carlini and Wagner's L2 attack: the nearest success, not the strongest one inside a ball.
 
-Carlini and Wagner 2017, arXiv:1608.04644. Nothing of CleverHans 4.0's own serves: it calls an optimiser's
+Carlini and Wagner 2017, arXiv:1608.04644. CleverHans 4.0's own cannot be used: it calls an optimiser's
 ``variables()``, a property since Keras 3, and compares in Python, so that it cannot be traced as a whole.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from advae.attacks.goals import CONFIRMED_SHARE
+from advae.attacks.goals import CONFIRMED_SHARE, select
 from advae.batching import Tensor
 
 if TYPE_CHECKING:
@@ -31,11 +31,14 @@ gradient moves them."""
 
 
 class _Found(NamedTuple):
-    """The best point of each sample (n, d), its squared distance, infinite where it does not fool, and its margin."""
+    """The best point of each sample so far."""
 
     x_adv: Tensor
+    """float32 (n, d)."""
     distance: Tensor
+    """Squared L2 distance from x, (n,); infinite where the point is no success."""
     margin: Tensor
+    """How far the point is from success, (n,), in logits."""
 
 
 class _Moments(NamedTuple):
@@ -46,9 +49,9 @@ class _Moments(NamedTuple):
 
 
 def cw(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor) -> Tensor:
-    """Return for each sample the nearest point that fools; where none was found, the point of the lowest margin.
+    """Return for each sample the nearest success; where none was found, the point of the lowest margin.
 
-    Behind a pipeline that samples, a point fools where most fresh draws are fooled.
+    Of a pipeline that samples, a success is a point that succeeds on CONFIRMED_SHARE of fresh draws.
     x: float32 (n, d); steps: int32, for each of SEARCH_STEPS weights. step_size is not used, and eps only where the
     valid range has no end: the caller cuts off what is longer, so that a success at eps is a distance of at most eps.
     Sections V.B (f_6 with kappa 0), V.C (change of variables) and VI.
@@ -61,45 +64,45 @@ def cw(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor) 
     margins = goal.look(x, 0)[1]
     found = _Found(
         x,
-        tf.where(_fools(goal, x, margins), 0.0, float("inf")),
+        tf.where(_succeeds(goal, x, margins), 0.0, float("inf")),
         tf.where(tf.math.is_nan(margins), float("inf"), margins),
     )
     weight, too_little, enough = (tf.fill(tf.shape(margins), c) for c in (FIRST_WEIGHT, 0.0, float("inf")))
     for _ in tf.range(SEARCH_STEPS):
         w, moments = start, _Moments(tf.zeros_like(x), tf.zeros_like(x))
-        fooled = tf.zeros_like(margins, tf.bool)
+        succeeded = tf.zeros_like(margins, tf.bool)
         for i in tf.range(steps):
             with tf.GradientTape() as tape:
                 tape.watch(w)
                 x_adv = middle + half * tf.tanh(w)
                 distances, margins = tf.reduce_sum((x_adv - x) ** 2, axis=-1), goal.look(x_adv, i)[1]
                 total = tf.reduce_sum(distances + weight * tf.maximum(margins / scale, 0.0))
-            fools = _fools(goal, x_adv, margins)
-            found = _keep(found, _Found(x_adv, tf.where(fools, distances, float("inf")), margins))
-            fooled |= fools
+            success = _succeeds(goal, x_adv, margins)
+            found = _keep_nearest(found, _Found(x_adv, tf.where(success, distances, float("inf")), margins))
+            succeeded |= success
             rate = LEARNING_RATE * (1.0 - tf.cast(i, tf.float32) / tf.cast(steps, tf.float32))
-            w, moments = _step(w, tape.gradient(total, w), moments, rate, tf.cast(i + 1, tf.float32))
-        too_little = tf.where(fooled, too_little, weight)
-        enough = tf.where(fooled, weight, enough)
+            w, moments = _adam_step(w, tape.gradient(total, w), moments, rate, tf.cast(i + 1, tf.float32))
+        too_little = tf.where(succeeded, too_little, weight)
+        enough = tf.where(succeeded, weight, enough)
         weight = _next_weight(too_little, enough)
     return found.x_adv
 
 
-def _fools(goal: Goal, x: Tensor, margins: Tensor) -> Tensor:
-    """Return which points fool, bool (n,); margins: what a look at x found."""
+def _succeeds(goal: Goal, x: Tensor, margins: Tensor) -> Tensor:
+    """Return which points are a success, bool (n,); margins: (n,), at x."""
     import tensorflow as tf
 
     if not goal.noisy:
         return margins < 0.0
-    # The nearest of many points that one look took for a success would be one that seldom is.
-    fools = margins < 0.0
-    return fools & (goal.measure_success(x, 0)[0] >= CONFIRMED_SHARE) if tf.reduce_any(fools) else fools
+    # By one look each, the nearest of many points would be one that is a success on few draws only.
+    success = margins < 0.0
+    return success & (goal.measure_success(x, 0)[0] >= CONFIRMED_SHARE) if tf.reduce_any(success) else success
 
 
 def _range(goal: Goal, x: Tensor, eps: Tensor) -> tuple[Tensor, Tensor]:
     """Return the middle and half the width of the valid range, (n, d) both.
 
-    tanh needs two ends: where the range lacks one it ends with the eps-ball, beyond which nothing counts.
+    tanh needs two ends: where the range lacks one it ends with the eps-ball, beyond which no point is valid.
     """
     import tensorflow as tf
 
@@ -122,20 +125,16 @@ def _largest_logit(goal: Goal, x: Tensor) -> Tensor:
     return tf.where(tf.math.is_finite(largest) & (largest > 0.0), largest, 1.0)
 
 
-def _keep(found: _Found, tried: _Found) -> _Found:
-    """Return for each sample the nearer point that fools; the lower margin where neither does."""
+def _keep_nearest(found: _Found, tried: _Found) -> _Found:
+    """Return for each sample the nearer success; the point of the lower margin where neither is one."""
     import tensorflow as tf
 
     neither = tf.math.is_inf(found.distance) & tf.math.is_inf(tried.distance)
     better = tf.where(neither, tried.margin < found.margin, tried.distance < found.distance)
-    return _Found(
-        tf.where(better[:, None], tried.x_adv, found.x_adv),
-        tf.where(better, tried.distance, found.distance),
-        tf.where(better, tried.margin, found.margin),
-    )
+    return _Found(*select(better, tried, found))
 
 
-def _step(w: Tensor, gradient: Tensor, moments: _Moments, rate: Tensor, t: Tensor) -> tuple[Tensor, _Moments]:
+def _adam_step(w: Tensor, gradient: Tensor, moments: _Moments, rate: Tensor, t: Tensor) -> tuple[Tensor, _Moments]:
     """Return Adam's t-th step, from 1; a pixel whose gradient is not finite counts as flat.
 
     Kingma and Ba 2015, arXiv:1412.6980, algorithm 1 with its own constants.
@@ -150,7 +149,7 @@ def _step(w: Tensor, gradient: Tensor, moments: _Moments, rate: Tensor, t: Tenso
 
 
 def _next_weight(too_little: Tensor, enough: Tensor) -> Tensor:
-    """Return the weights to try next, (n,): between the largest that did not fool and the smallest that did."""
+    """Return the weights to try next, (n,): between the largest that gave no success and the smallest that did."""
     import tensorflow as tf
 
     between = tf.sqrt(too_little) * tf.sqrt(enough)

@@ -20,14 +20,15 @@ def fgsm(goal: Goal, x: Tensor, *, eps: Tensor) -> Tensor:
     x: float32 (n, d); eps: float32 scalar, L-infinity radius in units of x. Targeted where the goal is.
     Goodfellow et al. 2015, arXiv:1412.6572, section 4; Kurakin et al. 2017, arXiv:1611.01236, for the targeted form.
     """
-    return _step(goal, x, eps, draw=0)
+    return _sign_step(goal, x, eps, draw=0)
 
 
 def bim(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor) -> Tensor:
     """Return x after ``steps`` signed-gradient steps, each followed by projection into the eps-ball and the range.
 
     CleverHans' projected_gradient_descent without random start, in its order of operations; its own loop compares
-    eps in Python and cannot be compiled with eps as a tensor. Kurakin et al. 2017, arXiv:1607.02533.
+    eps in Python and cannot be compiled with eps as a tensor. ``pgd`` clips in another order: one shared loop
+    would change results. Kurakin et al. 2017, arXiv:1607.02533.
     """
     import numpy as np
     import tensorflow as tf
@@ -35,7 +36,7 @@ def bim(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor)
 
     x_adv = x
     for i in tf.range(steps):
-        moved = _step(goal, x_adv, step_size, draw=i)
+        moved = _sign_step(goal, x_adv, step_size, draw=i)
         x_adv = tf.clip_by_value(x + clip_eta(moved - x, np.inf, eps), goal.lower, goal.upper)
     return x_adv
 
@@ -50,7 +51,7 @@ def loss_gradient(goal: Goal, x: Tensor) -> Tensor:
 
 
 def margin_gradient(goal: Goal, x: Tensor) -> Tensor:
-    """Return the gradient at x of how far each sample is from fooling, float32 (n, d); 0 where there is none."""
+    """Return the gradient at x of how far each sample is from success, float32 (n, d); 0 where there is none."""
     import tensorflow as tf
 
     with tf.GradientTape() as tape:
@@ -59,8 +60,8 @@ def margin_gradient(goal: Goal, x: Tensor) -> Tensor:
     return tape.gradient(total, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
 
-def _step(goal: Goal, x: Tensor, size: Tensor, *, draw: Tensor) -> Tensor:
-    """Return x moved by one step; a pixel whose gradient is not a number stays where it is."""
+def _sign_step(goal: Goal, x: Tensor, size: Tensor, *, draw: Tensor) -> Tensor:
+    """Return x moved by one step; a pixel whose gradient is not a number is unchanged."""
     import numpy as np
     import tensorflow as tf
     from cleverhans.tf2.attacks.fast_gradient_method import fast_gradient_method

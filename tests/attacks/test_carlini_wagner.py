@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from advae.attacks.carlini import cw
+from advae.attacks.carlini_wagner import cw
 from advae.attacks.goals import Goal
 from tests.attacks.models import binary_model, linear_model, make_goal, small_network
 

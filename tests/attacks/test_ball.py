@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from advae.attacks.noise import noise
+from advae.attacks.ball import noise
 from tests.attacks.models import make_goal
 
 

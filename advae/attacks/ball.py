@@ -1,0 +1,49 @@
+"""The eps-ball around the images: projection into it, random points of it, and the random-noise baseline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from advae.batching import Tensor
+
+if TYPE_CHECKING:
+    from advae.attacks.goals import Goal
+
+
+def project(goal: Goal, x: Tensor, x_raw: Tensor, eps: Tensor) -> Tensor:
+    """Return x_raw projected into the eps-ball around x, then clipped to the valid range."""
+    import tensorflow as tf
+    from cleverhans.tf2.utils import clip_eta
+
+    return tf.clip_by_value(x + clip_eta(x_raw - x, norm_order(goal.norm), eps), goal.lower, goal.upper)
+
+
+def random_point(goal: Goal, x: Tensor, eps: Tensor) -> Tensor:
+    """Return a perturbation drawn uniformly from the eps-ball, float32 (n, d)."""
+    import tensorflow as tf
+
+    if goal.norm == "linf":
+        return eps * tf.random.stateless_uniform(tf.shape(x), goal.seed, -1.0, 1.0)
+    direction = tf.random.stateless_normal(tf.shape(x), goal.seed)
+    radius = tf.random.stateless_uniform(tf.shape(x)[:1], goal.seed + 1) ** (1.0 / tf.cast(tf.shape(x)[1], tf.float32))
+    return eps * radius[:, None] * tf.math.l2_normalize(direction, axis=-1)
+
+
+def noise(goal: Goal, x: Tensor, *, eps: Tensor) -> Tensor:
+    """Return x with random noise of norm exactly eps, clipped to the valid range; the model is not used.
+
+    x: float32 (n, d); eps: float32 scalar, in units of x. L-infinity: random signs times eps. L2: a direction drawn
+    uniformly, of length eps.
+    """
+    import tensorflow as tf
+
+    drawn = tf.random.stateless_normal(tf.shape(x), goal.seed)
+    direction = tf.where(drawn < 0.0, -1.0, 1.0) if goal.norm == "linf" else tf.math.l2_normalize(drawn, axis=-1)
+    return tf.clip_by_value(x + eps * direction, goal.lower, goal.upper)
+
+
+def norm_order(norm: str) -> float:
+    """Return CleverHans' name of a norm."""
+    import numpy as np
+
+    return {"linf": np.inf, "l2": 2}[norm]
