@@ -1,11 +1,11 @@
 """The checks that say whether a number under attack can be believed: PASS, WARN, FAIL or NOT RUN, with a sentence."""
 
-from advae.checks.across_runs import MANY_STARTS, TOGETHER, find_worst
+from advae.checks.across_runs import MANY_RESTARTS, TOGETHER, list_failed
 from advae.checks.check_table import CHECKS, NOT_VALID, Check, not_run, number_of, show_points
 from advae.checks.combining import check_together
 from advae.checks.evidence import PipelineRuns, ScoredRun, find_full_budget
 from advae.checks.sample_checks import check_collapse, show_size
-from advae.checks.single_run import IMAGES, SINGLE, check_alone, check_run
+from advae.checks.single_run import ON_IMAGES, SINGLE, check_alone, check_run
 from advae.checks.strongest import (
     find_strongest,
     group_by_samples,
@@ -17,9 +17,9 @@ from advae.checks.strongest import (
 
 __all__ = [
     "CHECKS",
-    "IMAGES",
-    "MANY_STARTS",
+    "MANY_RESTARTS",
     "NOT_VALID",
+    "ON_IMAGES",
     "SINGLE",
     "TOGETHER",
     "Check",
@@ -31,10 +31,10 @@ __all__ = [
     "check_together",
     "find_full_budget",
     "find_strongest",
-    "find_worst",
     "group_by_samples",
     "identify_samples",
     "is_iterative",
+    "list_failed",
     "not_run",
     "number_of",
     "pick_strongest",

@@ -1,4 +1,4 @@
-"""What several runs of one pipeline say together: computed when a report is made, NOT RUN where a run is missing."""
+"""The checks that compare several runs of one pipeline, made for a report; NOT RUN where a run is missing."""
 
 from __future__ import annotations
 
@@ -19,27 +19,28 @@ if TYPE_CHECKING:
     from advae.records import CheckResult, RunRecipe, Status
 
 COST = 0.02
-"""Clean accuracy that a purifier may take before there is a warning: two points."""
+"""Clean accuracy that a purifier may cost without a warning: two points."""
 
-LEVELLED = 0.01
-"""How far doubling the steps may move the accuracy: one point."""
+CONVERGED = 0.01
+"""By how much twice the iterations, or more restarts, may change the robust accuracy: one point."""
 
-BLACK_BOX = 0.002
-"""By how much a black-box attack may be ahead."""
+BLACK_BOX_LEAD = 0.002
+"""By how much of the robust accuracy a score-based attack may be stronger without a failure."""
 
 ONLY_WEAKER = 0.01
-"""Share of samples broken by weaker attackers only above which there is a warning."""
+"""Share of samples that only attacks with less knowledge break, above which there is a warning."""
 
-ROUNDING = 1e-9
-"""What the difference of two shares may be beside itself: 0.2 - 0.198 is more than 0.002."""
+SHARE_ROUNDING = 1e-9
+"""Rounding error of the difference of two shares: 0.2 - 0.198 is more than 0.002."""
 
-MANY_STARTS = 5
+MANY_RESTARTS = 5
+"""Random restarts from which on a run counts as one with many."""
 
 WEAKER = ("noise", "oblivious", "transfer")
 
 
 def check_samples(pipeline: PipelineRuns) -> CheckResult:
-    """The same images, in the same order, with the same labels, wherever numbers are compared."""
+    """Check that compared runs use the same images, in the same order, with the same labels."""
     import numpy as np
 
     first = pipeline.subject
@@ -47,7 +48,7 @@ def check_samples(pipeline: PipelineRuns) -> CheckResult:
     # The rows of a run, of which there may be thousands, share its samples.
     for row in (*pipeline.own, *pipeline.undefended):
         runs.setdefault(row.id, row)
-    # Drawn in another way, as many images are others.
+    # Chosen in another way, images of the same number are other ones.
     same = [
         row
         for row in runs.values()
@@ -75,7 +76,7 @@ def check_samples(pipeline: PipelineRuns) -> CheckResult:
 
 
 def check_clean_accuracy(pipeline: PipelineRuns) -> CheckResult:
-    """Whether all classes are predicted, and what the purifier costs where nobody attacks."""
+    """Check that all classes are predicted, and that the purifier costs little clean accuracy."""
     alone, cost = check_collapse(pipeline.subject.recipe, pipeline.subject.metrics), _weigh_cost(pipeline)
     if alone.status == "NOT RUN":
         return cost
@@ -92,20 +93,22 @@ def _weigh_cost(pipeline: PipelineRuns) -> CheckResult:
         return not_run("clean-accuracy")
     with_, without = pipeline.subject.metrics.clean_accuracy, other.metrics.clean_accuracy
     gain = with_ - without
-    sentence = f"{show_share(with_)} behind the purifier, {show_share(without)} without: {show_points(gain)} points"
-    return say("clean-accuracy", "WARN" if -gain > COST + ROUNDING else "PASS", sentence, gain)
+    sentence = f"clean accuracy {show_share(with_)}, undefended {show_share(without)}: {show_points(gain)} points"
+    return say("clean-accuracy", "WARN" if -gain > COST + SHARE_ROUNDING else "PASS", sentence, gain)
 
 
 def check_iterative(pipeline: PipelineRuns) -> CheckResult:
-    """A single step is the first step of many."""
+    """Check that an iterative attack is at least as strong as a single step, which is its own first step."""
     pairs = [
         (_grade_lead(many, single), many.accuracy - single.accuracy, many, single) for many, single in _pair(pipeline)
     ]
     if not pairs:
         return not_run("iterative")
     status, ahead, many, single = max(pairs, key=lambda pair: (GRAVITY.index(pair[0]), pair[1]))
-    what = f"{many.recipe.method} leaves {show_share(many.accuracy)}, {single.recipe.method}"
-    sentence = f"{what} {show_share(single.accuracy)} at eps {many.eps:.4g}"
+    sentence = (
+        f"robust accuracy {show_share(many.accuracy)} under {many.recipe.method}, {show_share(single.accuracy)} under "
+        f"{single.recipe.method}, at eps {many.eps:.4g}"
+    )
     return say("iterative", status, sentence, ahead)
 
 
@@ -125,14 +128,14 @@ def _pair(pipeline: PipelineRuns) -> Iterator[tuple[ScoredRun, ScoredRun]]:
 
 
 def _grade_lead(stronger: ScoredRun, weaker: ScoredRun) -> Status:
-    """Return the status of what should be the weaker of two attacks on the same samples, by how far it is ahead."""
+    """Return PASS unless the attack that should be weaker is the stronger one; FAIL where it is significantly so."""
     if weaker.accuracy >= stronger.accuracy:
         return "PASS"
     return "FAIL" if metrics.mcnemar(stronger.right, weaker.right) < SIGNIFICANT else "WARN"
 
 
 def check_full_budget(pipeline: PipelineRuns) -> CheckResult:
-    """With a budget that reaches every image, what is left is luck."""
+    """Check that the robust accuracy falls to chance under a budget that reaches every image."""
     most = find_full_budget(pipeline.subject.recipe)
     rows = [
         row
@@ -147,24 +150,24 @@ def check_full_budget(pipeline: PipelineRuns) -> CheckResult:
     if best is None:
         return not_run("full-budget")
     chance = 1 / len(best.recipe.dataset.classes)
-    sentence = f"{best.recipe.method} at eps {best.eps:.4g} leaves {show_share(best.accuracy)}, chance is"
+    what = f"robust accuracy {show_share(best.accuracy)} under {best.recipe.method} at eps {best.eps:.4g}"
     within = best.result.accuracy_interval[0] <= chance
     status: Status = "PASS" if best.accuracy <= chance else "WARN" if within else "FAIL"
-    return say("full-budget", status, f"{sentence} {show_share(chance)}", best.accuracy)
+    return say("full-budget", status, f"{what}; chance is {show_share(chance)}", best.accuracy)
 
 
 def check_adaptive(pipeline: PipelineRuns) -> CheckResult:
-    """Whoever knows more can do whatever the others do."""
+    """Check that the adaptive attack is at least as strong as attacks that know less."""
     import numpy as np
 
     weaker = pipeline.beside(*WEAKER)
     if not weaker:
         return not_run("adaptive")
-    left = np.logical_and.reduce([row.right for row in pipeline.beside("adaptive")])
-    only = np.logical_and(left, ~np.logical_and.reduce([row.right for row in weaker]))
+    robust = np.logical_and.reduce([row.right for row in pipeline.beside("adaptive")])
+    only = np.logical_and(robust, ~np.logical_and.reduce([row.right for row in weaker]))
     best = pick_strongest(weaker)
     names = ", ".join(dict.fromkeys(row.recipe.threat for row in weaker))
-    sentence = f"{int(only.sum())} of {len(only)} samples were broken by weaker attackers only ({names})"
+    sentence = f"{int(only.sum())} of {len(only)} samples were broken only by attacks that know less ({names})"
     lead = _grade_lead(pipeline.subject, best)
     if lead == "FAIL":
         ahead = (
@@ -176,10 +179,10 @@ def check_adaptive(pipeline: PipelineRuns) -> CheckResult:
 
 
 def check_black_box(pipeline: PipelineRuns) -> CheckResult:
-    """An attack without gradients that is ahead of those with them says that the gradients are no good.
+    """Check for gradient masking: a score-based attack must not be stronger than the gradient-based ones.
 
-    An ensemble that asks for scores itself is never behind: its number stands, but whether gradients found it is
-    asked of the runs without queries.
+    An ensemble with a score-based member is never weaker: its robust accuracy is reliable, but gradient masking is
+    looked for in the runs without queries.
     """
     rows = pipeline.beside("black-box")
     if not rows:
@@ -187,26 +190,26 @@ def check_black_box(pipeline: PipelineRuns) -> CheckResult:
     by_gradients = [row for row in pipeline.beside("adaptive") if row.recipe.queries is None]
     if not by_gradients:
         return not_run(
-            "black-box", f"{pipeline.subject.recipe.method} asks for scores itself: needs pgd or apgd beside it"
+            "black-box", f"{pipeline.subject.recipe.method} has a score-based member: needs pgd or apgd beside it"
         )
     best, gradients = pick_strongest(rows), pick_strongest(by_gradients)
     behind = gradients.accuracy - best.accuracy
     sentence = (
-        f"{best.recipe.queries or 'some'} queries leave {show_share(best.accuracy)}, "
-        f"gradients alone ({gradients.recipe.method}) {show_share(gradients.accuracy)}"
+        f"robust accuracy {show_share(best.accuracy)} under {best.recipe.queries or 'some'} queries, "
+        f"{show_share(gradients.accuracy)} under gradients alone ({gradients.recipe.method})"
     )
-    if pipeline.subject.accuracy - best.accuracy > BLACK_BOX + ROUNDING:
-        return say("black-box", "FAIL", sentence, behind)
-    if behind > BLACK_BOX + ROUNDING:
-        return say("black-box", "WARN", f"{sentence}: they mislead, and more queries may find more", behind)
+    if pipeline.subject.accuracy - best.accuracy > BLACK_BOX_LEAD + SHARE_ROUNDING:
+        return say("black-box", "FAIL", f"{sentence}: gradient masking", behind)
+    if behind > BLACK_BOX_LEAD + SHARE_ROUNDING:
+        return say("black-box", "WARN", f"{sentence}: gradient masking; more queries may find more", behind)
     return say("black-box", "PASS", sentence, behind)
 
 
 def check_convergence(pipeline: PipelineRuns) -> CheckResult:
-    """Twice the steps, all else equal: of the subject, or the subject itself where it is the longer one."""
+    """Check that twice the iterations, all else equal, change little: of the subject, or of a shorter run of it."""
     subject = pipeline.subject
     if subject.recipe.steps is None:
-        return not_run("convergence", "the attack takes no steps that could be doubled")
+        return not_run("convergence", "the attack has no iterations that could be doubled")
     alike = [row for row in pipeline.beside(subject.recipe.threat) if _rest(row.recipe) == _rest(subject.recipe)]
     longer = [row for row in alike if _count_steps(row) >= 2 * _count_steps(subject)]
     shorter = [row for row in alike if 2 * _count_steps(row) <= _count_steps(subject)]
@@ -215,9 +218,11 @@ def check_convergence(pipeline: PipelineRuns) -> CheckResult:
     few = subject if longer else max(shorter, key=_count_steps)
     many = min(longer, key=_count_steps) if longer else subject
     moved = few.accuracy - many.accuracy
-    what = f"{few.recipe.steps} steps leave {show_share(few.accuracy)}, {many.recipe.steps}"
-    sentence = f"{what} {show_share(many.accuracy)}"
-    return say("convergence", "PASS" if abs(moved) < LEVELLED else "FAIL", sentence, moved)
+    sentence = (
+        f"robust accuracy {show_share(few.accuracy)} after {few.recipe.steps} iterations, "
+        f"{show_share(many.accuracy)} after {many.recipe.steps}"
+    )
+    return say("convergence", "PASS" if abs(moved) < CONVERGED else "FAIL", sentence, moved)
 
 
 def _count_steps(row: ScoredRun) -> int:
@@ -230,10 +235,10 @@ def _rest(recipe: RunRecipe) -> tuple[object, ...]:
 
 
 def check_restarts(pipeline: PipelineRuns) -> CheckResult:
-    """What other starting points find."""
+    """Check that more random restarts find little more."""
     adaptive = pipeline.beside("adaptive")
-    many = [row for row in adaptive if (row.recipe.restarts or 1) >= MANY_STARTS]
-    few = [row for row in adaptive if (row.recipe.restarts or 1) < MANY_STARTS]
+    many = [row for row in adaptive if (row.recipe.restarts or 1) >= MANY_RESTARTS]
+    few = [row for row in adaptive if (row.recipe.restarts or 1) < MANY_RESTARTS]
     if not many:
         return not_run("restarts")
     if not few:
@@ -242,28 +247,30 @@ def check_restarts(pipeline: PipelineRuns) -> CheckResult:
     # More steps must not pass for more restarts, where the same attack was run with fewer.
     before = pick_strongest([row for row in few if row.recipe.method == best.recipe.method] or few)
     brought = before.accuracy - best.accuracy
-    sentence = f"{best.recipe.restarts} restarts of {best.recipe.method} bring {100 * brought:.2f} points"
-    return say("restarts", "PASS" if brought < LEVELLED else "WARN", sentence, brought)
+    what = f"{best.recipe.restarts} random restarts of {best.recipe.method}"
+    sentence = f"{what} lower the robust accuracy by {100 * brought:.2f} points"
+    return say("restarts", "PASS" if brought < CONVERGED else "WARN", sentence, brought)
 
 
 def check_undefended(pipeline: PipelineRuns) -> CheckResult:
-    """An attack that cannot break the bare classifier is too weak to judge a defence."""
+    """Check that the same attack breaks the undefended counterpart: else it is too weak to measure a defence."""
     if not pipeline.defended:
         return not_run("undefended", "there is no purifier")
     rows = _pick_undefended(pipeline, same_attack=True)
     if not rows:
         return not_run("undefended")
     best = pick_strongest(rows)
-    clean, left = best.metrics.clean_accuracy, best.accuracy
-    sentence = f"without the purifier {best.recipe.method} leaves {show_share(left)} of {show_share(clean)}"
+    clean, robust = best.metrics.clean_accuracy, best.accuracy
+    what = f"undefended: robust accuracy {show_share(robust)} under {best.recipe.method}"
+    sentence = f"{what}, clean accuracy {show_share(clean)}"
     status: Status = (
-        "PASS" if left <= clean / 2 else "WARN" if left < best.metrics.clean_accuracy_interval[0] else "FAIL"
+        "PASS" if robust <= clean / 2 else "WARN" if robust < best.metrics.clean_accuracy_interval[0] else "FAIL"
     )
-    return say("undefended", status, sentence, left)
+    return say("undefended", status, sentence, robust)
 
 
 def _pick_undefended(pipeline: PipelineRuns, *, same_attack: bool) -> list[ScoredRun]:
-    """Return the undefended rows on the subject's samples, where asked for under the subject's attack."""
+    """Return the runs of the undefended counterpart on the subject's samples; same_attack: under its attack only."""
     import numpy as np
 
     subject = pipeline.subject
@@ -276,7 +283,7 @@ def _pick_undefended(pipeline: PipelineRuns, *, same_attack: bool) -> list[Score
     return [row for row in pipeline.undefended if row.id in same]
 
 
-def find_worst(verdicts: Iterable[CheckResult]) -> list[CheckResult]:
+def list_failed(verdicts: Iterable[CheckResult]) -> list[CheckResult]:
     """Return the failures, then the warnings."""
     found = list(verdicts)
     return [verdict for status in ("FAIL", "WARN") for verdict in found if verdict.status == status]

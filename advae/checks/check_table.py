@@ -1,4 +1,4 @@
-"""The table CHECKS: what is looked at before a number under attack is believed, in the order of the report."""
+"""The table CHECKS: what decides whether a robust accuracy is reliable, in the order of the report."""
 
 from __future__ import annotations
 
@@ -9,50 +9,60 @@ from advae.records import CheckResult, Status
 
 @dataclass(frozen=True)
 class Check:
-    """A row of CHECKS. question: what a PASS answers with yes, for readers; needs: what has to be run for it."""
+    """A row of CHECKS."""
 
     question: str
+    """What a PASS answers with yes, for readers."""
     needs: str = ""
+    """Which other run the check needs; empty where one run is enough."""
 
 
 CHECKS: dict[str, Check] = {
-    "budget": Check("Is every attacked image finite, in its range and inside the budget, measured again?"),
-    "samples": Check("Are all compared numbers made on the same images?", "a second run"),
+    "budget": Check("Is every adversarial example finite, in the valid range and inside the budget, measured again?"),
+    "samples": Check("Are all compared accuracies measured on the same images?", "a second run"),
     "clean-accuracy": Check(
-        "Does the pipeline tell classes apart, and the purifier leave the clean accuracy alone?",
-        "a run without the purifier",
+        "Does the pipeline predict all classes, and does the purifier preserve the clean accuracy?",
+        "a run of the undefended counterpart",
     ),
     "iterative": Check("Is an iterative attack at least as strong as a single step?", "fgsm beside bim, pgd or apgd"),
-    "monotone": Check("Does a larger budget never leave more?", "several eps"),
-    "full-budget": Check("Does an iterative attack with all the budget there is reach chance?", "a run at eps 1"),
+    "monotone": Check("Does the robust accuracy never rise with eps?", "several eps"),
+    "full-budget": Check(
+        "Does an iterative attack with an unlimited budget reduce the accuracy to chance?", "a run at eps 1"
+    ),
     "adaptive": Check(
-        "Is knowing of the defence at least as good as not knowing?", "noise, oblivious or transfer at the same eps"
+        "Is the adaptive attack at least as strong as attacks that know less?",
+        "noise, oblivious or transfer at the same eps",
     ),
-    "black-box": Check("Do gradients find at least what scores alone find?", "a black-box run at the same eps"),
-    "gradients": Check("Does a usable gradient reach the images?"),
+    "black-box": Check(
+        "Is the gradient-based attack at least as strong as a score-based one (no gradient masking)?",
+        "a black-box run at the same eps",
+    ),
+    "gradients": Check("Does a usable gradient reach the images (no gradient masking)?"),
     "convergence": Check(
-        "Does the loss of the attack rise, and has it levelled off?", "the same attack with twice the steps"
+        "Does the attack raise its loss, and has it converged?", "the same attack with twice the iterations"
     ),
-    "restarts": Check("Do more random starts bring nothing?", "a run with five restarts or more"),
-    "best-iterate": Check("Is no success lost on the way?"),
-    "logits": Check("Does the attack see logits, and every draw of a pipeline that samples?"),
-    "undefended": Check("Does the same attack break the classifier without the purifier?", "the undefended run"),
-    "sample-size": Check("Are there samples enough, of every class?"),
-    "proportion": Check("Is the budget in proportion to what it is added to?"),
+    "restarts": Check("Do more random restarts find nothing more?", "a run with five restarts or more"),
+    "best-iterate": Check("Does the attack return every success that it met?"),
+    "logits": Check("Does the attack see logits, and average over EOT samples where the pipeline samples?"),
+    "undefended": Check(
+        "Does the same attack break the undefended counterpart?", "the same attack on the undefended counterpart"
+    ),
+    "sample-size": Check("Are there enough samples, of every class?"),
+    "proportion": Check("Is the budget in proportion to the range of the data?"),
     "ensemble": Check(
         "Is an ensemble of attacks at least as strong as each of its attacks alone?",
         "one of its attacks alone at the same eps",
     ),
 }
-"""Name -> check. Their numbers in the report are their places here, from 1."""
+"""Name -> check. The number of a check in the report is its place here, from 1."""
 
 
 NOT_VALID = "outside the budget: not a valid result"
-OLD = "the run is from before this was measured; with --force it is measured"
-WEAK_ATTACK = "a weak attack, not a strong defence"
+OLD = "an older version made this run and did not measure it; run it again with --force"
+WEAK_ATTACK = "gradient masking: the attack is weak, not the defence strong"
 
 GRAVITY: tuple[Status, ...] = ("PASS", "WARN", "FAIL")
-"""The statuses of a check that was made, the gravest last."""
+"""The statuses of a check that was run, the gravest last."""
 
 
 def number_of(name: str) -> int:
@@ -61,12 +71,12 @@ def number_of(name: str) -> int:
 
 
 def say(name: str, status: Status, sentence: str, number: float | None = None) -> CheckResult:
-    """Return a verdict of a check in the table."""
+    """Return the result of a check in the table."""
     return CheckResult(check=name, status=status, sentence=sentence, number=number)
 
 
 def not_run(name: str, sentence: str = "") -> CheckResult:
-    """Return that a check could not be made, and what it needs."""
+    """Return the result of a check that was not run, with what it needs."""
     return CheckResult(check=name, status="NOT RUN", sentence=sentence or f"needs {CHECKS[name].needs}")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from advae.checks.across_runs import TOGETHER
 from advae.checks.check_table import CHECKS, not_run
 from advae.checks.evidence import find_full_budget
-from advae.checks.single_run import IMAGES, SINGLE
+from advae.checks.single_run import ON_IMAGES, SINGLE
 from advae.checks.strongest import group_by_samples, pick_strongest, rank_strength
 from advae.records import key_eps
 
@@ -146,5 +146,5 @@ def _check_one(name: str, pipeline: PipelineRuns) -> CheckResult:
     if name in TOGETHER and not (stored and stored.status == "FAIL"):
         found = TOGETHER[name](pipeline)
         # One run's own words are better than none, where they are not already weighed.
-        return stored if stored and found.status == "NOT RUN" and name not in IMAGES else found
+        return stored if stored and found.status == "NOT RUN" and name not in ON_IMAGES else found
     return stored or not_run(name)

@@ -1,4 +1,4 @@
-"""What one run says of the attacked images: whether they are enough, of all classes, in range, and told apart."""
+"""The checks on the attacked images: collapsed pipeline, sample size, classes, range of the data."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from advae.records import CheckResult, RunMetrics, RunRecipe, Status
 
 ENOUGH = 1000
-"""Samples; fewer are a warning."""
+"""Samples below which there is a warning."""
 
 STRETCHED, OUT_OF_SCALE = 1.05, 1.5
 """How many times the range of an image the attacked data may span: beyond the first a warning, the second a failure."""
 
 STRAYS = 0.01
-"""A pipeline has collapsed that tells no more than this share of the images of other classes from its one class."""
+"""Share of the images of other classes; a pipeline that predicts one class for all but these has collapsed."""
 
-FEW = 5
-"""Images of other classes: of fewer a good pipeline may by accident miss all."""
+FEW_OTHERS = 5
+"""Images of other classes, of fewer of which a good pipeline may misclassify all by chance."""
 
-NAMED = 5
+CLASSES_NAMED = 5
 """Classes that a sentence names; the rest are counted."""
 
 
@@ -41,7 +41,7 @@ def show_size(recipe: RunRecipe, metrics: RunMetrics) -> str:
 
 
 def check_collapse(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
-    """A pipeline that predicts one class whatever the image has nothing that an attack could take."""
+    """Check that the pipeline has not collapsed: it must predict more than one class."""
     found = _find_constant(metrics)
     if found:
         return found
@@ -64,9 +64,9 @@ def _find_constant(metrics: RunMetrics) -> CheckResult | None:
     if not whole and (not others or strays > STRAYS * others):
         return None
     what = f"collapsed: class {label} is predicted for {predicted[label]} of {sum(predicted)} unchanged images"
-    if whole or others >= FEW:
-        return say("clean-accuracy", "FAIL", f"{what}, whatever they show; what an attack leaves says nothing", 1)
-    return say("clean-accuracy", "WARN", f"{what}; too few are of other classes to tell", 1)
+    if whole or others >= FEW_OTHERS:
+        return say("clean-accuracy", "FAIL", f"{what}, so its robust accuracy means nothing", 1)
+    return say("clean-accuracy", "WARN", f"{what}; too few images are of other classes to be sure", 1)
 
 
 def _count_predicted(metrics: RunMetrics) -> int | None:
@@ -86,7 +86,7 @@ def _count_classes(recipe: RunRecipe, metrics: RunMetrics) -> int:
 
 
 def check_sample_size(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
-    """How many samples the interval stands on, and whether it speaks of all classes."""
+    """Check that there are enough samples for a narrow confidence interval, of all classes."""
     widest = max(result.accuracy_interval[1] - result.accuracy_interval[0] for result in metrics.results)
     intervals = f"Wilson 95 % intervals up to {100 * widest:.1f} points wide"
     missing = [label for label, count in enumerate(metrics.class_counts or ()) if not count]
@@ -100,7 +100,7 @@ def check_sample_size(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
 
 
 def _list_present(recipe: RunRecipe, metrics: RunMetrics) -> set[int] | None:
-    """Return the classes that the whole test set has, None where a run from before this was kept does not tell."""
+    """Return the classes that the whole test set has, None where the run did not store them."""
     counts = metrics.test_counts or (metrics.class_counts if recipe.limit is None else None)
     if counts:
         return {label for label, count in enumerate(counts) if count}
@@ -109,13 +109,13 @@ def _list_present(recipe: RunRecipe, metrics: RunMetrics) -> set[int] | None:
 
 
 def _describe_absent(recipe: RunRecipe, metrics: RunMetrics, absent: Sequence[int], *, certain: bool) -> str:
-    """Return which classes no attacked image is of, and how to draw some."""
+    """Return a sentence on the classes without an attacked image, and how to draw some."""
     names = [printable(recipe.dataset.classes[label]) for label in absent if label < len(recipe.dataset.classes)]
-    shown = ", ".join(names[:NAMED]) + (", ..." if names[NAMED:] else "")
+    shown = ", ".join(names[:CLASSES_NAMED]) + (", ..." if names[CLASSES_NAMED:] else "")
     classes = len(recipe.dataset.classes)
     what = f"no image of {len(absent)} of {classes} classes ({shown}) is among the {metrics.n} attacked ones"
     if not certain:
-        return f"{what}; whether the test set has any was not kept, with --force it is"
+        return f"{what}; whether the test set has any was not stored; run it again with --force"
     draw = f"--limit {max(metrics.n, classes)} --sample stratified draws of each class"
     return f"{what}, so the accuracy is not that of the test set; {draw}"
 
@@ -124,7 +124,7 @@ def _describe_absent(recipe: RunRecipe, metrics: RunMetrics, absent: Sequence[in
 
 
 def check_proportion(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
-    """The same eps is another budget where the data spans another range: the paper's own headline."""
+    """Check that the data spans the range of an image: else the same eps is another budget."""
     if metrics.start_range is None:
         return not_run("proportion", OLD)
     on_images = recipe.threat not in THREATS or THREATS[recipe.threat].on_input
@@ -148,10 +148,10 @@ def _grade_span(span: float) -> Status:
 
 
 def _compare_budget(span: float) -> str:
-    """Return by how much an eps is another budget than it looks, nothing where it is not."""
+    """Return how much larger or smaller the budget is than eps suggests; empty where it is not."""
     if _grade_span(span) == "PASS":
         return ""
     if not span:
-        return ": every budget is larger than all there is"
+        return ": every budget is larger than the whole range"
     less = f"{span:.3g} times smaller" if span > 1 else f"{1 / span:.3g} times larger"
-    return f": a budget {less} than it looks"
+    return f": the budget is {less} than eps suggests"

@@ -1,4 +1,4 @@
-"""The checks that need one run only; what is stored of them is not read, but judged again from the record."""
+"""The checks that need one run only; they are made again from the record, not read from it."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from advae.threats import THREATS
 if TYPE_CHECKING:
     from advae.records import CheckResult, EpsResult, RunMetrics, RunRecipe, Status
 
-WEAK, DEAD = 0.01, 0.05
+WEAK_GRADIENTS, NO_GRADIENTS = 0.01, 0.05
 """Shares of samples without a usable gradient above which there is a warning, and a failure."""
 
 STOPPED = 0.5
-"""Share of purified pixels at which clipping stops the gradient above which there is a warning."""
+"""Share of purified pixels without gradient because of clipping, above which there is a warning."""
 
 LOST = 0.01
-"""Share of successes lost on the way above which there is a warning."""
+"""Share of samples whose success was lost on the way, above which there is a warning."""
 
 SEARCH = ("monotone", "convergence", "best-iterate", "logits")
-"""Checks on how an attack searches, which say nothing of one that does not."""
+"""Checks on how an attack searches, which do not apply to one that does not search."""
 
-IMAGES = ("clean-accuracy", "sample-size", "proportion")
-"""Checks on what was attacked."""
+ON_IMAGES = ("clean-accuracy", "sample-size", "proportion")
+"""Checks on the attacked images."""
 
 
 def check_run(recipe: RunRecipe, metrics: RunMetrics) -> tuple[CheckResult, ...]:
-    """Return what one run can answer, in the order of CHECKS."""
+    """Return the results of the checks that need one run only, in the order of CHECKS."""
     return tuple(check_alone(check, recipe, metrics) for check in SINGLE)
 
 
 def check_alone(check: str, recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
-    """Return one of the checks in SINGLE; NOT RUN where it says nothing of such an attack."""
+    """Return the result of one of the checks in SINGLE; NOT RUN where it does not apply to the attack."""
     why = explain_absence(check, recipe)
     return not_run(check, why) if why else SINGLE[check](recipe, metrics)
 
 
 def explain_absence(check: str, recipe: RunRecipe) -> str | None:
-    """Return why a check says nothing of such an attack, None where it does."""
+    """Return why a check does not apply to an attack, None where it applies."""
     attack = ATTACKS.get(recipe.method)
     if attack is None or attack.takes_gradients:
         return None
@@ -54,7 +54,7 @@ def explain_absence(check: str, recipe: RunRecipe) -> str | None:
 
 
 def check_budget(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
-    """Finite, in its range, within eps: as the scorer measured it again."""
+    """Check that adversarial examples are finite, in the valid range and within eps, as the scorer measured."""
 
     def exceed(result: EpsResult) -> float:
         return _length(recipe, result) - result.eps
@@ -81,7 +81,7 @@ def _length(recipe: RunRecipe, result: EpsResult) -> float:
 
 
 def _find_range(recipe: RunRecipe, metrics: RunMetrics) -> tuple[float, float]:
-    """Return the valid pixels: those of an image, or what a purifier's output may become behind it."""
+    """Return the valid range: that of an image, or behind the purifier that of its outputs and the budget."""
     if recipe.threat not in THREATS or THREATS[recipe.threat].on_input:
         return 0.0, 1.0
     low, high = metrics.start_range or (0.0, 1.0)
@@ -89,7 +89,7 @@ def _find_range(recipe: RunRecipe, metrics: RunMetrics) -> tuple[float, float]:
 
 
 def check_monotone(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
-    """A larger budget contains the smaller one."""
+    """Check that the robust accuracy does not rise with eps: a larger budget contains the smaller one."""
     results = metrics.results
     rises = [*_find_rises(results)]
     if not rises:
@@ -99,9 +99,11 @@ def check_monotone(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
     small, large = results[-first], results[-second]
     rise = large.accuracy - small.accuracy
     if large.accuracy > small.accuracy_interval[1]:
-        what = f"{show_share(small.accuracy)} are left at eps {small.eps:.4g}, {show_share(large.accuracy)} at"
+        what = f"robust accuracy {show_share(small.accuracy)} at eps {small.eps:.4g}, {show_share(large.accuracy)} at"
         return say("monotone", "FAIL", f"{what} {large.eps:.4g}: the attack does not use its budget", rise)
-    return say("monotone", "PASS", f"accuracy never rises with eps beyond its interval ({len(results)} eps)", rise)
+    return say(
+        "monotone", "PASS", f"robust accuracy never rises with eps beyond its interval ({len(results)} eps)", rise
+    )
 
 
 def _find_rises(results: Sequence[EpsResult]) -> Iterator[tuple[float, int, int]]:
@@ -119,59 +121,63 @@ def _find_rises(results: Sequence[EpsResult]) -> Iterator[tuple[float, int, int]
 
 
 def check_gradients(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
-    """Zero, infinite or undefined gradients, and those that clipping stops."""
+    """Check for gradient masking: gradients that are zero, infinite, undefined, or stopped by clipping."""
     share = max(result.zero_gradient_fraction for result in metrics.results)
     stopped = metrics.clipped_fraction or 0.0
     clipped = f", and clipping stops it at {show_share(stopped)} of the purified pixels" if stopped else ""
     by = " (identity in place of the purifier's)" if metrics.backward == "identity" else ""
     sentence = f"for {show_share(share)} of the samples the first gradient{by} is zero or not finite{clipped}"
-    weak = share > WEAK or stopped > STOPPED
-    status: Status = "FAIL" if share > DEAD else "WARN" if weak else "PASS"
+    weak = share > WEAK_GRADIENTS or stopped > STOPPED
+    status: Status = "FAIL" if share > NO_GRADIENTS else "WARN" if weak else "PASS"
     return say("gradients", status, sentence if status == "PASS" else f"{sentence}: {WEAK_ATTACK}", share)
 
 
 def check_loss_curve(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
-    """The margin loss along the attack's steps; whether it has levelled only another run can tell."""
+    """Check that the attack raises its margin loss; whether it has converged, only another run shows."""
     curves = [result.loss_curve for result in metrics.results if result.loss_curve and result.eps > 0]
     if not curves:
-        return not_run("convergence", "the margin loss along the steps was not measured")
+        return not_run("convergence", "the margin loss along the iterations was not measured")
     curve = min(curves, key=lambda curve: curve[-1][1] - curve[0][1])
     rise = curve[-1][1] - curve[0][1]
-    what = f"its margin loss goes from {curve[0][1]:.4g} to {curve[-1][1]:.4g} in {curve[-1][0]} steps"
+    what = f"its margin loss goes from {curve[0][1]:.4g} to {curve[-1][1]:.4g} in {curve[-1][0]} iterations"
     if rise <= 0:
-        return say("convergence", "FAIL", f"the attack does not climb: {what}", rise)
-    return say("convergence", "NOT RUN", f"{what}; whether it has levelled takes twice the steps", rise)
+        return say("convergence", "FAIL", f"the attack does not raise its loss: {what}", rise)
+    return say(
+        "convergence", "NOT RUN", f"{what}; whether it has converged takes a run with twice the iterations", rise
+    )
 
 
 def check_best_iterate(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
-    """Successes that the attack met and did not keep."""
+    """Check that the attack returns the successes that it met."""
     found = [result.lost_fraction for result in metrics.results if result.lost_fraction is not None]
     if not found:
         ensemble = recipe.method in ATTACKS and ATTACKS[recipe.method].members
         return not_run(
-            "best-iterate", "the attacks of an ensemble are probed where they run alone" if ensemble else OLD
+            "best-iterate", "the attacks of an ensemble are measured where they run alone" if ensemble else OLD
         )
     lost = max(found)
     sentence = (
-        f"{show_share(lost)} of the probed samples were misclassified on the way, or before, and are not at the end"
+        f"{show_share(lost)} of the samples were a success at an earlier iterate, or unchanged, and are none at the end"
     )
     return say("best-iterate", "WARN" if lost > LOST else "PASS", sentence, lost)
 
 
 def check_logits(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
-    """Probabilities saturate where logits do not; one draw of many misleads."""
+    """Check that the attack sees logits, which do not saturate, and enough EOT samples of a random purifier."""
     if metrics.probabilities is None:
         return not_run("logits", OLD)
     if metrics.probabilities:
         return say(
-            "logits", "FAIL", "the classifier returns probabilities: their gradient saturates; attack its logits"
+            "logits",
+            "FAIL",
+            "the classifier returns probabilities, whose gradient saturates (gradient masking); attack its logits",
         )
     draws = recipe.draws or 1
     if metrics.stochastic and draws < 2 and recipe.threat in ("adaptive", "transfer"):
-        return say("logits", "FAIL", "the pipeline samples, and each gradient saw one draw of it", float(draws))
+        return say("logits", "FAIL", "the pipeline samples, and each gradient used one EOT sample", float(draws))
     if metrics.stochastic:
         return say(
-            "logits", "PASS", f"logits; the pipeline samples, each gradient is the mean over {draws} draws", draws
+            "logits", "PASS", f"logits; the pipeline samples, each gradient is the mean over {draws} EOT samples", draws
         )
     return say("logits", "PASS", "logits, and two draws of the pipeline agree")
 

@@ -11,7 +11,7 @@ from typing import Any
 from rich.box import SIMPLE
 from rich.table import Table
 
-from advae.checks import IMAGES, NOT_VALID, check_run, show_size
+from advae.checks import NOT_VALID, ON_IMAGES, check_run, show_size
 from advae.cli.entry_names import say_found
 from advae.cli.session import Session
 from advae.errors import CheckFailedError, printable
@@ -68,7 +68,7 @@ def _list_faults(made: Iterable[Made]) -> list[str]:
     """Return a line for each failed check of the adversarial examples, which the table does not show."""
     runs = (one.manifest.as_run() for one in made)
     verdicts = (verdict for recipe, metrics in runs for verdict in check_run(recipe, metrics))
-    failed = (one for one in verdicts if one.check in IMAGES and one.status == "FAIL")
+    failed = (one for one in verdicts if one.check in ON_IMAGES and one.status == "FAIL")
     return list(dict.fromkeys(f"{one.check} FAIL: {one.sentence}" for one in failed))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from advae.attacks import ATTACKS, Attack
-from advae.checks import MANY_STARTS
+from advae.checks import MANY_RESTARTS
 from advae.requests import AttackRequest
 from advae.run_options import RUN_OPTIONS, values_of
 from advae.threats import ALL, THREATS, list_threats
@@ -86,7 +86,7 @@ def _check(request: AttackRequest, *, purified: bool, side: int) -> Iterator[Att
         yield _ask(request, "fgsm")
     row = ATTACKS[base.method]
     strong = base if row.restarts else _ask(request, _strong(request))
-    strong = strong.model_copy(update={"restarts": max(strong.restarts or 1, MANY_STARTS)})
+    strong = strong.model_copy(update={"restarts": max(strong.restarts or 1, MANY_RESTARTS)})
     for iterative in (base, strong) if row.steps and not row.queries else (strong,):
         yield iterative
         steps = iterative.steps or ATTACKS[iterative.method].steps or 1

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from advae.checks import CHECKS, PipelineRuns, ScoredRun, check_together, find_worst
+from advae.checks import CHECKS, PipelineRuns, ScoredRun, check_together, list_failed
 from advae.metrics import mcnemar
 from advae.records import CheckResult
 from tests.checks.builder import N, attack, build_pipeline_runs
@@ -218,7 +218,7 @@ def test_steps_of_another_attack_say_nothing_of_convergence() -> None:
 
 
 @pytest.mark.parametrize(("left", "status"), [(0.3, "FAIL"), (0.395, "PASS")])
-def test_an_ensemble_has_levelled_where_the_strongest_of_its_attacks_has(left: float, status: str) -> None:
+def test_an_ensemble_has_converged_where_the_strongest_of_its_attacks_has(left: float, status: str) -> None:
     """At its own eps: that another attack has levelled at a smaller one says nothing of the number that stands."""
     smaller = attack((0.9,), eps=(0.1,), name="a", method="pgd"), attack((0.9,), eps=(0.1,), method="pgd", steps=20)
     once = attack((0.4,), eps=(0.3,), name="b", method="pgd")
@@ -227,7 +227,7 @@ def test_an_ensemble_has_levelled_where_the_strongest_of_its_attacks_has(left: f
     twice = attack((left,), eps=(0.3,), name="c", method="pgd", steps=20)
     verdict = judge(build_pipeline_runs(WORST, *smaller, once, twice))["convergence"]
     assert verdict.status == status
-    assert verdict.sentence.startswith("pgd: 10 steps leave 40.00 %, 20")
+    assert verdict.sentence.startswith("pgd: robust accuracy 40.00 % after 10 iterations")
     assert verdict.sentence.endswith("(eps 0.3)")
 
 
@@ -324,7 +324,7 @@ def test_what_a_run_found_against_itself_stands() -> None:
 
 def test_the_worst_come_first() -> None:
     verdicts = [CheckResult(check=status, status=status, sentence="") for status in ("PASS", "WARN", "NOT RUN", "FAIL")]
-    assert [verdict.status for verdict in find_worst(verdicts)] == ["FAIL", "WARN"]
+    assert [verdict.status for verdict in list_failed(verdicts)] == ["FAIL", "WARN"]
 
 
 def test_mcnemar_is_the_binomial_test_on_the_samples_that_differ() -> None:

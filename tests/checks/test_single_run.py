@@ -142,7 +142,7 @@ def test_sentences_name_their_numbers() -> None:
         f"{NOT_VALID} (neither projected nor clipped, linf 0.5 at eps 0.1)"
     )
     encoded = judge(threat="encoded", metrics={"start_range": (0.0, 45.0)})["proportion"][1]
-    assert "from 0 to 45, 45 times the range of an image: a budget 45 times smaller than it looks" in encoded
+    assert "from 0 to 45, 45 times the range of an image: the budget is 45 times smaller than eps suggests" in encoded
     assert judge(n=500)["sample-size"][1].startswith("small sample (n = 500 < 1000)")
     assert judge(sample="stratified")["sample-size"][1].startswith("n = 1000 of 10000, stratified, Wilson")
     twice = judge(**span(train=1 / 255, test=1 / 255))["proportion"][1]
