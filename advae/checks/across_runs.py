@@ -195,13 +195,13 @@ def check_black_box(pipeline: PipelineRuns) -> CheckResult:
     best, gradients = pick_strongest(rows), pick_strongest(by_gradients)
     behind = gradients.accuracy - best.accuracy
     sentence = (
-        f"robust accuracy {show_share(best.accuracy)} under {best.recipe.queries or 'some'} queries, "
-        f"{show_share(gradients.accuracy)} under gradients alone ({gradients.recipe.method})"
+        f"robust accuracy {show_share(best.accuracy)} with {best.recipe.queries or 'some'} queries, "
+        f"{show_share(gradients.accuracy)} with gradients alone ({gradients.recipe.method})"
     )
     if pipeline.subject.accuracy - best.accuracy > BLACK_BOX_LEAD + SHARE_ROUNDING:
         return say("black-box", "FAIL", f"{sentence}: gradient masking", behind)
     if behind > BLACK_BOX_LEAD + SHARE_ROUNDING:
-        return say("black-box", "WARN", f"{sentence}: gradient masking; more queries may find more", behind)
+        return say("black-box", "WARN", f"{sentence}: gradient masking, and more queries may find more", behind)
     return say("black-box", "PASS", sentence, behind)
 
 

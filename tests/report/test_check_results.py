@@ -102,7 +102,7 @@ def test_a_row_carries_its_runs_failure_as_a_note_once(lab: Lab) -> None:
     raw = lab.add_run(classifier, threat="encoded", judged=True, found={"start_range": (0.0, 45.0)})
     softmax = lab.add_run(classifier, judged=True, found={"probabilities": True})
     for row in compare_runs(lab.registry, [raw, softmax]).rows:
-        wanted = "45 times smaller than it looks" if row.run.id == raw.id else "attack its logits"
+        wanted = "45 times smaller than eps suggests" if row.run.id == raw.id else "attack its logits"
         assert sum(wanted in note for note in row.notes) == 1
         assert sum("purified data" in note or "added to data" in note for note in row.notes) == (row.run.id == raw.id)
 

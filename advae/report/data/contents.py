@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from advae.checks import find_full_budget, find_strongest, rank_strength
-from advae.checks.single_run import WEAK
+from advae.checks.single_run import WEAK_GRADIENTS
 from advae.checks.strongest import find_most
 from advae.metrics import mcnemar
 from advae.records import CheckResult, Manifest, Norm, RunRecipe, key_eps
@@ -166,7 +166,7 @@ class AttackedPipeline:
         if strongest is None:
             return "no valid attack on its images was run"
         found = self.find_doubt(strongest) or (self.find_doubt(self.subject) if self.subject else None)
-        if found is None and self.subject and self.subject.own.result.zero_gradient_fraction > WEAK:
+        if found is None and self.subject and self.subject.own.result.zero_gradient_fraction > WEAK_GRADIENTS:
             return "this adaptive run had no usable gradient for too many samples"
         return found
 
@@ -193,7 +193,7 @@ class AttackedPipeline:
         for row in sorted(self.list_valid(["adaptive"]), key=lambda row: -key_eps(row.eps)):
             norm, eps = row.recipe.norm, key_eps(row.eps)
             groups.setdefault(norm, {}).setdefault(row.sample_key, []).append(row)
-            if row.own.result.zero_gradient_fraction <= WEAK:
+            if row.own.result.zero_gradient_fraction <= WEAK_GRADIENTS:
                 usable.add((norm, row.sample_key))
             every, stuck = found.setdefault(norm, ([], []))
             is_stuck = (norm, find_most(groups[norm])) not in usable
