@@ -1,4 +1,4 @@
-"""What the attacker knows: which function is differentiated, where the perturbation is added; the table THREATS."""
+"""The threat models: which function the attacker differentiates, where the perturbation is added; table THREATS."""
 
 from __future__ import annotations
 
@@ -15,24 +15,26 @@ Function = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Pipeline:
-    """classifier(purifier(x)) and what surrounds it, as functions of float32 (n, d).
-
-    purify: None for a classifier without purifier. differentiable: whether ``purify`` has a derivative worth following.
-    clips: whether it cuts its output off at 0 and 1. twin: the undefended classifier that an oblivious attacker uses;
-    surrogate: the pipeline that a transfer attacker uses, as its maker would differentiate it. unit_range: whether
-    purified images lie in [0, 1]. linear: whether ``classify`` is affine, as logistic regression is. samples: whether
-    ``purify`` draws, so that no two answers are the same.
-    """
+    """classifier(purifier(x)) and the other classifiers that attackers use, as functions of float32 (n, d)."""
 
     classify: Callable[[Tensor], Tensor]
+    """Purified images -> logits (n, classes)."""
     purify: Function | None = None
+    """(x, draw) -> purified images (n, d); None for an undefended classifier."""
     differentiable: bool = True
+    """Whether ``purify`` has a useful derivative; else the backward pass is the identity's (BPDA)."""
     clips: bool = False
-    twin: Callable[[Tensor], Tensor] | None = None
+    """Whether ``purify`` clips its output at 0 and 1."""
+    undefended: Callable[[Tensor], Tensor] | None = None
+    """Logits of the undefended counterpart, which an oblivious attacker differentiates."""
     surrogate: Function | None = None
+    """(x, draw) -> logits of the pipeline of another seed, which a transfer attacker differentiates."""
     unit_range: bool = True
+    """Whether purified images lie in [0, 1]."""
     linear: bool = False
+    """Whether ``classify`` is affine, as logistic regression is."""
     samples: bool = False
+    """Whether ``purify`` is random, so that two answers differ."""
 
     @property
     def affine(self) -> bool:
@@ -40,7 +42,7 @@ class Pipeline:
         return self.linear and self.purify is None
 
     def purified(self, x: Tensor, draw: Tensor) -> Tensor:
-        """Return what the classifier is fed for x."""
+        """Return the purified images, which the classifier is fed."""
         return x if self.purify is None else self.purify(x, draw)
 
     def defend(self, x: Tensor, draw: Tensor) -> Tensor:
@@ -48,7 +50,7 @@ class Pipeline:
         return self.classify(self.purified(x, draw))
 
     def differentiate(self, x: Tensor, draw: Tensor) -> Tensor:
-        """Return the logits of the whole pipeline, for an attacker who knows of it to differentiate.
+        """Return the logits of the whole pipeline, for an adaptive attacker to differentiate.
 
         Where the purifier has no derivative its backward pass is the identity's (BPDA; Athalye et al. 2018,
         arXiv:1802.00420, section 4.1).
@@ -67,30 +69,31 @@ def follow_identity(x: Tensor, purified: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Surface:
-    """Where an attack takes place.
-
-    start: (x, draw) -> the point that the perturbation is added to; craft: the logits that the attacker
-    differentiates; see: what the classifier is fed for an attacked point; classify: its logits, which decide;
-    upper: the largest valid pixel at the point of attack, the smallest is 0. through: the pipeline, where ``craft``
-    passes through its purifier; else None. affine: whether the logits that decide are affine in the attacked point.
-    samples: whether ``see`` draws, so that one success is no success; craft_samples: whether ``craft`` does.
-    """
+    """The attack surface of a pipeline under one threat model."""
 
     start: Function
+    """(x, draw) -> the points that the perturbation is added to, (n, d)."""
     craft: Function
+    """(x, draw) -> the logits that the attacker differentiates, or queries."""
     see: Function
+    """(x, draw) -> what the classifier is fed for an adversarial example, (n, d)."""
     classify: Callable[[Tensor], Tensor]
+    """Its logits, which decide."""
     upper: float = 1.0
+    """The largest valid pixel where the perturbation is added; the smallest is 0."""
     through: Pipeline | None = None
+    """The pipeline, where the attacker differentiates through its purifier; else None."""
     affine: bool = False
+    """Whether the logits that decide are affine in the adversarial example."""
     samples: bool = False
+    """Whether ``see`` is random, so that one success confirms nothing."""
     craft_samples: bool = False
+    """Whether ``craft`` is random."""
 
     def find_range(self, start: Tensor) -> tuple[Tensor, Tensor]:
         """Return the smallest and the largest valid values of points that start there: scalars, or (n, d).
 
-        Images lie in the range. What a purifier with a linear output makes of them may start outside, and moving it
-        back would spend budget.
+        Images lie in the range. Purified images of a linear output may lie outside; clipping them would use budget.
         """
         if self.start is _identity:
             return 0.0, self.upper
@@ -101,22 +104,24 @@ class Surface:
 
 @dataclass(frozen=True)
 class Threat:
-    """A row of THREATS.
-
-    explanation: what the attacker knows, for readers who have not met the threat model before; on_input: whether the
-    perturbation is added to the image, as an attacker outside the pipeline must; needs_purifier, needs_twin,
-    needs_surrogate: what there must be; samples: whether gradients pass through the purifier's draws, so that they are
-    averaged over many; method: the only attack that such an attacker can make, None for any.
-    """
+    """A row of THREATS: a threat model."""
 
     explanation: str
+    """What the attacker knows, for readers who have not met the threat model before."""
     view: Callable[[Pipeline], Surface]
+    """Pipeline -> its attack surface."""
     needs_purifier: bool = True
-    needs_twin: bool = False
+    """Whether the classifier must be behind a purifier."""
+    needs_undefended: bool = False
+    """Whether the undefended counterpart of the classifier is needed."""
     needs_surrogate: bool = False
+    """Whether a pipeline of the same recipe and another seed is needed."""
     on_input: bool = True
+    """Whether the perturbation is added to the image; False: to the purified image, which no outsider can do."""
     samples: bool = False
+    """Whether gradients pass through a random purifier, so that they are averaged over EOT samples."""
     method: str | None = None
+    """The only attack that fits the threat model; None for any."""
 
 
 def _identity(x: Tensor, draw: Tensor) -> Tensor:
@@ -138,7 +143,7 @@ def view_adaptive(pipeline: Pipeline) -> Surface:
 
 
 def view_black_box(pipeline: Pipeline) -> Surface:
-    """The whole pipeline is asked for its logits, never differentiated."""
+    """The whole pipeline is queried for its logits, never differentiated."""
     samples = pipeline.samples
     return Surface(
         _identity, pipeline.defend, pipeline.purified, pipeline.classify, samples=samples, craft_samples=samples
@@ -157,7 +162,7 @@ def view_gray_box(pipeline: Pipeline) -> Surface:
 
 
 def view_transfer(pipeline: Pipeline) -> Surface:
-    """A pipeline of the same make and another seed is differentiated."""
+    """A pipeline of the same recipe and another seed is differentiated."""
     if pipeline.surrogate is None:
         raise UsageError("threat 'transfer' needs a surrogate of the pipeline")
     return Surface(
@@ -173,10 +178,12 @@ def view_transfer(pipeline: Pipeline) -> Surface:
 
 def view_oblivious(pipeline: Pipeline) -> Surface:
     """The undefended counterpart is differentiated; then the result is purified."""
-    twin = pipeline.twin
-    if twin is None:
-        raise UsageError("threat 'oblivious' needs an undefended counterpart of the classifier")
-    return Surface(_identity, lambda x, draw: twin(x), pipeline.purified, pipeline.classify, samples=pipeline.samples)
+    undefended = pipeline.undefended
+    if undefended is None:
+        raise UsageError("threat 'oblivious' needs the undefended counterpart of the classifier")
+    return Surface(
+        _identity, lambda x, draw: undefended(x), pipeline.purified, pipeline.classify, samples=pipeline.samples
+    )
 
 
 def view_encoded(pipeline: Pipeline) -> Surface:
@@ -197,15 +204,15 @@ def view_encoded(pipeline: Pipeline) -> Surface:
 
 THREATS: dict[str, Threat] = {
     "adaptive": Threat(
-        "The attacker knows everything and differentiates through autoencoder and classifier together. Only this says "
-        "what the defence is worth.",
+        "The attacker knows everything and differentiates through autoencoder and classifier together. Only this "
+        "threat model measures the robust accuracy of the defence.",
         view_adaptive,
         needs_purifier=False,
         samples=True,
     ),
     "black-box": Threat(
-        "The attacker asks the whole pipeline for its scores, a limited number of times for each image, and never sees "
-        "a gradient. Where this leaves less than the adaptive attack, the adaptive attack was broken.",
+        "The attacker queries the whole pipeline for its scores, a limited number of times for each image, and never "
+        "sees a gradient. A robust accuracy lower than the adaptive attack's is a sign of gradient masking.",
         view_black_box,
         needs_purifier=False,
         method="square",
@@ -217,27 +224,27 @@ THREATS: dict[str, Threat] = {
     ),
     "transfer": Threat(
         "The attacker knows how the pipeline was made but not its weights: a surrogate, trained in the same way from "
-        "another seed, is differentiated through and through.",
+        "another seed, is differentiated as a whole.",
         view_transfer,
         needs_purifier=False,
         needs_surrogate=True,
         samples=True,
     ),
     "oblivious": Threat(
-        "The attacker does not know of the defence: the attack is made on an undefended counterpart of the classifier, "
-        "and the result then passes through the autoencoder.",
+        "The attacker does not know of the defence: the attack is made on the undefended counterpart of the "
+        "classifier, and the result then passes through the autoencoder.",
         view_oblivious,
-        needs_twin=True,
+        needs_undefended=True,
     ),
     "noise": Threat(
-        "Nobody attacks: random noise of the same norm. What an attack leaves must be less than what this leaves.",
+        "Random-noise baseline of the same norm: no attack at all. Under any attack the robust accuracy must be lower.",
         view_black_box,
         needs_purifier=False,
         method="noise",
     ),
     "encoded": Threat(
-        "The attacker stands behind the autoencoder and changes the purified data, which nobody outside the pipeline "
-        "can do. The budget is applied to the purified data, whose range differs from that of the images when the "
+        "The attacker changes the purified data behind the autoencoder, which is not possible from outside the "
+        "pipeline. The budget is applied to the purified data, whose range differs from that of the images when the "
         "autoencoder's output is not rescaled.",
         view_encoded,
         on_input=False,
@@ -245,14 +252,14 @@ THREATS: dict[str, Threat] = {
 }
 
 ALL = "all"
-"""Stands for every rung of THREATS_BY_KNOWLEDGE that a classifier has."""
+"""The value of ``--threat`` that means every threat model that a classifier has."""
 
 THREATS_BY_KNOWLEDGE = ("noise", "oblivious", "transfer", "gray-box", "encoded", "adaptive", "black-box")
-"""The threat models in the order in which ``--threat all`` climbs them."""
+"""The threat models from the least to the most knowledge, the order of ``--threat all``."""
 
 
 def list_threats(*, purified: bool) -> list[str]:
-    """Return the rungs of THREATS_BY_KNOWLEDGE that a classifier with, or without, a purifier has."""
+    """Return the threat models that a classifier with, or without, a purifier has, in their order."""
     return [name for name in THREATS_BY_KNOWLEDGE if purified or not THREATS[name].needs_purifier]
 
 

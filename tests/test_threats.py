@@ -13,7 +13,7 @@ from advae.threats import THREATS, THREATS_BY_KNOWLEDGE, Pipeline, find_threat, 
 PIPELINE = Pipeline(
     classify=lambda x: ("classify", x),
     purify=lambda x, draw: ("purify", x, draw),
-    twin=lambda x: ("twin", x),
+    undefended=lambda x: ("undefended", x),
     surrogate=lambda x, draw: ("surrogate", x, draw),
 )
 DEFENDED = ("classify", ("purify", "x", 1))
@@ -27,7 +27,7 @@ DEFENDED = ("classify", ("purify", "x", 1))
         ("noise", "x", DEFENDED, DEFENDED),
         ("transfer", "x", ("surrogate", "x", 1), DEFENDED),
         ("gray-box", "x", ("classify", "x"), DEFENDED),
-        ("oblivious", "x", ("twin", "x"), DEFENDED),
+        ("oblivious", "x", ("undefended", "x"), DEFENDED),
         ("encoded", ("purify", "x", 1), ("classify", "x"), ("classify", "x")),
     ],
 )
@@ -47,7 +47,7 @@ def test_only_encoded_raw_output_has_no_upper_end() -> None:
     assert uppers == dict.fromkeys(THREATS, 1.0) | {"encoded": math.inf}
 
 
-def test_the_ladder_has_every_threat_once() -> None:
+def test_the_order_by_knowledge_has_every_threat_once() -> None:
     assert sorted(THREATS_BY_KNOWLEDGE) == sorted(THREATS)
     assert list_threats(purified=True) == list(THREATS_BY_KNOWLEDGE)
     assert list_threats(purified=False) == ["noise", "transfer", "adaptive", "black-box"]
@@ -63,7 +63,7 @@ def test_a_classifier_without_purifier_knows_only_some() -> None:
     with pytest.raises(UsageError, match="did you mean 'gray-box'"):
         find_threat("graybox", purified=True)
     bare = Pipeline(PIPELINE.classify, PIPELINE.purify)
-    for name, word in (("oblivious", "twin"), ("transfer", "surrogate")):
+    for name, word in (("oblivious", "undefended"), ("transfer", "surrogate")):
         with pytest.raises(UsageError, match=word):
             THREATS[name].view(bare)
 

@@ -1,4 +1,4 @@
-"""Trained pipelines, brought back from the registry."""
+"""Trained pipelines, loaded from the registry."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HEAD = "head.npz"
 
 
 def list_weights(recipe: AutoencoderRecipe | ClassifierRecipe) -> Weights:
-    """Return the arrays that follow from a recipe, by name. Raises CorruptError for a recipe that is not ours."""
+    """Return the arrays that follow from a recipe, by name. Raises CorruptError for an unknown kind."""
     if isinstance(recipe, AutoencoderRecipe):
         if recipe.type not in AUTOENCODERS:
             raise CorruptError(f"{entry_id(recipe)} is of type {recipe.type!r}, which this advae does not know")
@@ -39,7 +39,7 @@ def list_weights(recipe: AutoencoderRecipe | ClassifierRecipe) -> Weights:
 def read_weights(
     registry: Registry, manifest: Manifest, recipe: AutoencoderRecipe | ClassifierRecipe, name: str = WEIGHTS
 ) -> Arrays:
-    """Return the arrays of a recipe from an entry. None is read before all of them claim to be the recipe's.
+    """Return the arrays of a recipe from an entry. Nothing is read before all names and shapes fit the recipe.
 
     Raises CorruptError where they do not, or cannot be read.
     """
@@ -67,7 +67,7 @@ def load_classifier(registry: Registry, manifest: Manifest, precision: str = FLO
 
 
 def find_purifier(registry: Registry, classifier: Manifest) -> Manifest | None:
-    """Return the ``ae`` entry that a ``clf`` entry stands behind, None for an undefended one.
+    """Return the ``ae`` entry of the purifier in front of a ``clf`` entry, None for an undefended one.
 
     Raises CorruptError where it is on another dataset.
     """
@@ -85,11 +85,11 @@ def load_pipeline(
     registry: Registry,
     classifier: Manifest,
     *,
-    twin: Manifest | None = None,
+    undefended: Manifest | None = None,
     surrogate: Manifest | None = None,
     precision: str = FLOAT32,
 ) -> Pipeline:
-    """Return the classifier behind its purifier, beside its undefended twin and its surrogate where they are named.
+    """Return the classifier behind its purifier, with its undefended counterpart and surrogate where given.
 
     precision: of all wide matrix products.
     """
@@ -103,7 +103,7 @@ def load_pipeline(
         differentiable=purify is None or purify.differentiable,
         clips=purify is not None and purify.clips,
         samples=purify is not None and purify.samples,
-        twin=load_classifier(registry, _open_same(twin, classifier), precision) if twin else None,
+        undefended=load_classifier(registry, _open_same(undefended, classifier), precision) if undefended else None,
         surrogate=behind.differentiate if behind else None,
         unit_range=found is None or found.as_autoencoder()[1].unit_range,
         linear=loaded.linear,

@@ -215,7 +215,7 @@ def _load_surface(registry: Registry, recipe: RunRecipe, classifier: Manifest) -
     twin, surrogate = (registry.manifest(id_) if id_ else None for id_ in (recipe.twin, recipe.surrogate))
 
     def view(precision: str) -> Surface:
-        pipeline = load_pipeline(registry, classifier, twin=twin, surrogate=surrogate, precision=precision)
+        pipeline = load_pipeline(registry, classifier, undefended=twin, surrogate=surrogate, precision=precision)
         return THREATS[recipe.threat].view(pipeline)
 
     surface = view(FLOAT32)

@@ -54,7 +54,7 @@ def prepare_run(
     _check_options(request, row)
     _check_budget(request, row, side=recipe.dataset.side)
     undefended, surrogate = describe_undefended(recipes), describe_reseeded(recipes, SURROGATE)
-    twin = find_counterpart(undefended) if threat.needs_twin else None
+    twin = find_counterpart(undefended) if threat.needs_undefended else None
     needed = ((undefended, twin == undefended.id), (surrogate, threat.needs_surrogate))
     made = RunRecipe(
         method=request.method,

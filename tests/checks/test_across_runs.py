@@ -20,14 +20,14 @@ WORST = attack(
 SUBJECT = attack((0.6, 0.2))
 
 
-def judge(pipeline: PipelineRuns) -> dict[str, CheckResult]:
+def run_checks(pipeline: PipelineRuns) -> dict[str, CheckResult]:
     verdicts = check_together(pipeline)
     assert [verdict.check for verdict in verdicts] == [*CHECKS]
     return {verdict.check: verdict for verdict in verdicts}
 
 
 def find(check: str, pipeline: PipelineRuns) -> str:
-    return judge(pipeline)[check].status
+    return run_checks(pipeline)[check].status
 
 
 def complete(subject: list[ScoredRun] = SUBJECT) -> PipelineRuns:
@@ -48,11 +48,11 @@ def complete(subject: list[ScoredRun] = SUBJECT) -> PipelineRuns:
 
 
 def test_a_complete_and_healthy_case_passes_every_check() -> None:
-    assert {check: verdict.status for check, verdict in judge(complete()).items()} == dict.fromkeys(CHECKS, "PASS")
+    assert {check: verdict.status for check, verdict in run_checks(complete()).items()} == dict.fromkeys(CHECKS, "PASS")
 
 
 def test_a_single_run_leaves_what_needs_another_not_run() -> None:
-    found = judge(build_pipeline_runs(SUBJECT))
+    found = run_checks(build_pipeline_runs(SUBJECT))
     needs_another = {"samples", "clean-accuracy", "iterative", "full-budget", "adaptive", "black-box", "convergence"}
     not_run = {check for check, verdict in found.items() if verdict.status == "NOT RUN"}
     assert not_run == needs_another | {"restarts", "undefended", "ensemble"}
@@ -75,7 +75,7 @@ def test_permuted_labels_and_predictions_are_found_by_samples() -> None:
         for row in attack((0.8, 0.5), name="other", threat="oblivious")
     ]
     assert np.mean(swapped[0].right) == 0.8
-    verdict = judge(build_pipeline_runs(SUBJECT, swapped))["samples"]
+    verdict = run_checks(build_pipeline_runs(SUBJECT, swapped))["samples"]
     assert (verdict.status, "the same labels" in verdict.sentence) == ("FAIL", True)
     assert find("samples", build_pipeline_runs(SUBJECT, attack((0.8, 0.5), name="other", threat="oblivious"))) == "PASS"
 
@@ -87,7 +87,7 @@ def test_other_samples_are_found(what: str) -> None:
         other = [replace(row, sample_ids=row.sample_ids + 1) for row in other]
     if what == "unchanged images":
         other = [replace(row, clean_predictions=row.clean_predictions[::-1]) for row in other]
-    verdict = judge(build_pipeline_runs(SUBJECT, other))["samples"]
+    verdict = run_checks(build_pipeline_runs(SUBJECT, other))["samples"]
     assert verdict.status == "FAIL"
     assert what in verdict.sentence
 
@@ -98,7 +98,7 @@ def test_other_samples_are_found(what: str) -> None:
 @pytest.mark.parametrize(("left", "status"), [(0.1, "FAIL"), (0.199, "WARN"), (0.2, "PASS"), (0.4, "PASS")])
 def test_an_ensemble_weaker_than_one_of_its_attacks_is_found(left: float, status: str) -> None:
     alone = attack((left,), eps=(0.3,), name="alone", method="pgd", restarts=1)
-    verdict = judge(build_pipeline_runs(alone, WORST))["ensemble"]
+    verdict = run_checks(build_pipeline_runs(alone, WORST))["ensemble"]
     assert verdict.status == status
     assert "robust accuracy 20.00 % under worst" in verdict.sentence
     assert find("ensemble", build_pipeline_runs(SUBJECT, WORST)) == "NOT RUN"
@@ -116,7 +116,7 @@ def test_behind_a_pipeline_that_samples_the_expected_accuracies_are_compared(
     alone = replace(alone, success_rate=rate + ahead + noise * rng.permutation(np.linspace(-1, 1, N)).astype("f4"))
     # By one draw the attack alone is far ahead, or far behind.
     (ensemble,) = attack((0.4 if ahead <= 0 else 0.1,), eps=(0.3,), name="worst", method="worst", steps=None)
-    verdict = judge(build_pipeline_runs([alone], [replace(ensemble, success_rate=rate)]))["ensemble"]
+    verdict = run_checks(build_pipeline_runs([alone], [replace(ensemble, success_rate=rate)]))["ensemble"]
     assert (verdict.status, verdict.number) == (status, pytest.approx(ahead, abs=0.01))
     assert verdict.sentence.startswith("expected robust accuracy")
 
@@ -139,7 +139,7 @@ def test_what_is_left_at_eps_0_is_no_evidence() -> None:
     """There every attack is inside its budget, and no attack is ahead of another."""
     step = attack((0.98, 0.2), eps=(0.0, 0.3), name="step", method="fgsm", steps=None)
     many = attack((0.98, 0.2), eps=(0.0, 0.3), name="many")
-    found = judge(build_pipeline_runs(many, step))
+    found = run_checks(build_pipeline_runs(many, step))
     assert [found[check].sentence.endswith("at eps 0.3") for check in ("budget", "iterative")] == [True, True]
     assert find("iterative", build_pipeline_runs(many[:1], step[:1])) == "NOT RUN"
 
@@ -155,7 +155,7 @@ def test_samples_that_only_weaker_attackers_broke_are_a_warning() -> None:
     weaker = [replace(row, predictions=row.predictions.copy()) for row in attack((0.7, 0.5), threat="oblivious")]
     # Adaptive breaks more, but not these.
     weaker[-1].predictions[:50] = (weaker[-1].labels[:50] + 1) % 10
-    verdict = judge(build_pipeline_runs(SUBJECT, weaker))["adaptive"]
+    verdict = run_checks(build_pipeline_runs(SUBJECT, weaker))["adaptive"]
     assert (verdict.status, verdict.number) == ("WARN", 0.05)
 
 
@@ -188,7 +188,7 @@ def test_an_attack_that_is_weak_at_one_eps_only_is_found_there() -> None:
         "convergence": attack((0.5, 0.0), name="longer", steps=20),
     }
     for check, other in others.items():
-        verdict = judge(build_pipeline_runs(subject, other))[check]
+        verdict = run_checks(build_pipeline_runs(subject, other))[check]
         assert (verdict.status, verdict.sentence[-10:]) == ("FAIL", " (eps 0.1)"), check
 
 
@@ -225,7 +225,7 @@ def test_an_ensemble_has_converged_where_the_strongest_of_its_attacks_has(left: 
     assert find("convergence", build_pipeline_runs(WORST, *smaller)) == "NOT RUN"
     assert find("convergence", build_pipeline_runs(WORST, *smaller, once)) == "NOT RUN"
     twice = attack((left,), eps=(0.3,), name="c", method="pgd", steps=20)
-    verdict = judge(build_pipeline_runs(WORST, *smaller, once, twice))["convergence"]
+    verdict = run_checks(build_pipeline_runs(WORST, *smaller, once, twice))["convergence"]
     assert verdict.status == status
     assert verdict.sentence.startswith("pgd: robust accuracy 40.00 % after 10 iterations")
     assert verdict.sentence.endswith("(eps 0.3)")
@@ -242,7 +242,7 @@ def test_what_an_ensemble_cannot_say_is_said_by_its_attacks_alone() -> None:
         ([attack((0.9, 0.4), method="bim")], {"best-iterate": "NOT RUN", "monotone": "NOT RUN"}),
         ([attack((0.9,), eps=(0.1,), method="pgd")], {"best-iterate": "NOT RUN", "monotone": "NOT RUN"}),
     ):
-        found = judge(build_pipeline_runs(WORST, *others))
+        found = run_checks(build_pipeline_runs(WORST, *others))
         assert {check: found[check].status for check in expected} == expected
     # No other attack speaks for one that is no ensemble.
     alone = attack((0.2,), eps=(0.3,), method="bim")
@@ -312,7 +312,7 @@ def test_a_purifier_that_costs_accuracy_is_a_warning() -> None:
 
 
 def test_without_a_purifier_there_is_nothing_to_compare_it_with() -> None:
-    found = judge(build_pipeline_runs(SUBJECT, defended=False))
+    found = run_checks(build_pipeline_runs(SUBJECT, defended=False))
     for check in ("clean-accuracy", "undefended"):
         assert (found[check].status, found[check].sentence) == ("NOT RUN", "there is no purifier")
 

@@ -42,7 +42,7 @@ def classify(images: Any) -> Any:
     return lambda z: 20.0 * (z @ weights + bias)
 
 
-def judge(pipeline: Pipeline, images: Any, method: str = "bim", **changes: Any) -> dict[str, CheckResult]:
+def run_checks(pipeline: Pipeline, images: Any, method: str = "bim", **changes: Any) -> dict[str, CheckResult]:
     x, y = images
     recipe = make_recipe(method, **({"eps": (0.1, 0.3), "recipe_rev": 2} | changes))
     found = evaluate(THREATS[recipe.threat].view(pipeline), recipe, x, y)
@@ -55,7 +55,7 @@ def find_troubles(verdicts: dict[str, CheckResult]) -> set[str]:
 
 @pytest.mark.parametrize("method", ["bim", "pgd", "apgd"])
 def test_a_healthy_attack_troubles_no_check(method: str, classify: Any, images: Any) -> None:
-    verdicts = judge(Pipeline(classify), images, method)
+    verdicts = run_checks(Pipeline(classify), images, method)
     assert find_troubles(verdicts) == set()
     assert {name for name, verdict in verdicts.items() if verdict.status == "NOT RUN"} == {
         "convergence",
@@ -73,7 +73,7 @@ def test_a_gradient_of_the_wrong_sign_is_found(
         return row.run(dataclasses.replace(goal, loss=lambda labels, logits: -goal.loss(labels, logits)), x, **numbers)
 
     monkeypatch.setitem(ATTACKS, method, dataclasses.replace(row, run=descend))
-    verdicts = judge(Pipeline(classify), images, method)
+    verdicts = run_checks(Pipeline(classify), images, method)
     assert verdicts["convergence"].status == "FAIL"
     assert "does not climb" in verdicts["convergence"].sentence
 
@@ -83,18 +83,18 @@ def test_an_attack_that_leaves_its_budget_is_refused(
 ) -> None:
     monkeypatch.setattr(Attacker, "_shorten", lambda self, delta, eps: 1.5 * delta)
     with pytest.raises(AdvaeError, match="left its budget"):
-        judge(Pipeline(classify), images)
+        run_checks(Pipeline(classify), images)
 
 
 def test_an_attack_that_is_not_clipped_is_outside_its_budget(classify: Any, images: Any) -> None:
-    verdicts = judge(Pipeline(classify), images, "non-targeted", clip=False)
+    verdicts = run_checks(Pipeline(classify), images, "non-targeted", clip=False)
     assert verdicts["budget"].status == "FAIL"
 
 
 def test_a_model_that_returns_probabilities_is_found(classify: Any, images: Any) -> None:
     import tensorflow as tf
 
-    verdicts = judge(Pipeline(lambda z: tf.nn.softmax(classify(z))), images)
+    verdicts = run_checks(Pipeline(lambda z: tf.nn.softmax(classify(z))), images)
     assert verdicts["logits"].status == "FAIL"
 
 
@@ -102,8 +102,8 @@ def test_a_rounding_layer_is_found_and_passed_by_the_identity(classify: Any, ima
     import tensorflow as tf
 
     rounded = Pipeline(classify, purify=lambda z, draw: tf.round(10.0 * z) / 10.0)
-    assert judge(rounded, images)["gradients"].status == "FAIL"
-    passed = judge(dataclasses.replace(rounded, differentiable=False), images)
+    assert run_checks(rounded, images)["gradients"].status == "FAIL"
+    passed = run_checks(dataclasses.replace(rounded, differentiable=False), images)
     assert find_troubles(passed) == set()
     assert "identity" in passed["gradients"].sentence
     x, y = images
@@ -117,17 +117,17 @@ def test_a_rounding_layer_is_found_and_passed_by_the_identity(classify: Any, ima
 
 def test_a_saturated_model_is_found_under_cross_entropy_and_only_there(classify: Any, images: Any) -> None:
     saturated = Pipeline(lambda z: 1e4 * classify(z))
-    assert judge(saturated, images, loss="ce")["gradients"].status == "FAIL"
-    assert find_troubles(judge(saturated, images, loss="scaled")) == set()
+    assert run_checks(saturated, images, loss="ce")["gradients"].status == "FAIL"
+    assert find_troubles(run_checks(saturated, images, loss="scaled")) == set()
 
 
 def test_a_stretched_encoded_space_is_found(classify: Any, images: Any) -> None:
     """The paper's headline: the same eps is added to data that span 45 times the range of an image."""
     stretched = Pipeline(lambda z: classify(z / 45.0), purify=lambda z, draw: 45.0 * z, unit_range=False)
-    verdicts = judge(stretched, images, threat="encoded")
+    verdicts = run_checks(stretched, images, threat="encoded")
     assert verdicts["proportion"].status == "FAIL"
     assert verdicts["proportion"].number == pytest.approx(45, rel=0.1)
-    assert judge(stretched, images)["proportion"].status == "PASS"
+    assert run_checks(stretched, images)["proportion"].status == "PASS"
 
 
 def test_one_draw_of_a_pipeline_that_samples_is_found_and_many_pass(classify: Any, images: Any) -> None:
@@ -137,8 +137,8 @@ def test_one_draw_of_a_pipeline_that_samples_is_found_and_many_pass(classify: An
         return z + 0.05 * tf.random.stateless_normal(tf.shape(z), tf.stack([3, draw]))
 
     pipeline = Pipeline(classify, purify)
-    assert judge(pipeline, images)["logits"].status == "FAIL"
-    assert judge(pipeline, images, draws=8)["logits"].status == "PASS"
+    assert run_checks(pipeline, images)["logits"].status == "FAIL"
+    assert run_checks(pipeline, images, draws=8)["logits"].status == "PASS"
 
 
 def test_a_success_that_is_not_kept_is_found(classify: Any, images: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,4 +151,4 @@ def test_a_success_that_is_not_kept_is_found(classify: Any, images: Any, monkeyp
         return tf.where(steps >= 5, x + 0.01 * (found - x), found)
 
     monkeypatch.setitem(ATTACKS, "bim", dataclasses.replace(row, run=return_to_start))
-    assert judge(Pipeline(classify), images, eps=(0.3,), step_size=0.3)["best-iterate"].status == "WARN"
+    assert run_checks(Pipeline(classify), images, eps=(0.3,), step_size=0.3)["best-iterate"].status == "WARN"

@@ -13,14 +13,14 @@ from advae.records import DatasetRef, ImageRanges
 from tests.checks.builder import attack
 
 
-def judge(**planted: Any) -> dict[str, tuple[str, str]]:
+def run_checks(**planted: Any) -> dict[str, tuple[str, str]]:
     """Return status and sentence of each check on a run with something planted in it."""
     rows = attack(planted.pop("left", (0.6, 0.2)), **planted)
     return {verdict.check: (verdict.status, verdict.sentence) for verdict in rows[0].metrics.verdicts}
 
 
 def test_a_healthy_run_passes_every_check_that_one_run_can_answer() -> None:
-    found = judge()
+    found = run_checks()
     assert [*found] == [*SINGLE]
     assert [found.pop(check)[0] for check in ("convergence", "clean-accuracy")] == ["NOT RUN", "NOT RUN"]
     assert {status for status, _ in found.values()} == {"PASS"}
@@ -98,7 +98,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize(("check", "status", "planted"), FAULTS.values(), ids=FAULTS)
 def test_a_planted_fault_is_found_by_its_check_alone(check: str, status: str, planted: dict[str, Any]) -> None:
-    found = judge(**planted)
+    found = run_checks(**planted)
     assert found[check][0] == status
     others = {name for name, (status, _) in found.items() if status in ("FAIL", "WARN")} - {check}
     assert not others
@@ -133,28 +133,31 @@ HEALTHY: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("check", "planted"), HEALTHY.values(), ids=HEALTHY)
-def test_the_healthy_twin_passes(check: str, planted: dict[str, Any]) -> None:
-    assert judge(**planted)[check][0] == "PASS"
+def test_the_healthy_counterpart_passes(check: str, planted: dict[str, Any]) -> None:
+    assert run_checks(**planted)[check][0] == "PASS"
 
 
 def test_sentences_name_their_numbers() -> None:
-    assert judge(result={"within_budget": False, "norm_max": 0.5})["budget"][1] == (
+    assert run_checks(result={"within_budget": False, "norm_max": 0.5})["budget"][1] == (
         f"{NOT_VALID} (neither projected nor clipped, linf 0.5 at eps 0.1)"
     )
-    encoded = judge(threat="encoded", metrics={"start_range": (0.0, 45.0)})["proportion"][1]
+    encoded = run_checks(threat="encoded", metrics={"start_range": (0.0, 45.0)})["proportion"][1]
     assert "from 0 to 45, 45 times the range of an image: the budget is 45 times smaller than eps suggests" in encoded
-    assert judge(n=500)["sample-size"][1].startswith("small sample (n = 500 < 1000)")
-    assert judge(sample="stratified")["sample-size"][1].startswith("n = 1000 of 10000, stratified, Wilson")
-    twice = judge(**span(train=1 / 255, test=1 / 255))["proportion"][1]
-    assert "from 0 to 0.00392, 0.00392 times the range of an image: a budget 255 times larger than it looks" in twice
-    assert judge(**span(train=0.2, test=1.0))["proportion"][1].endswith(
+    assert run_checks(n=500)["sample-size"][1].startswith("small sample (n = 500 < 1000)")
+    assert run_checks(sample="stratified")["sample-size"][1].startswith("n = 1000 of 10000, stratified, Wilson")
+    twice = run_checks(**span(train=1 / 255, test=1 / 255))["proportion"][1]
+    assert (
+        "from 0 to 0.00392, 0.00392 times the range of an image: the budget is 255 times larger than eps suggests"
+        in twice
+    )
+    assert run_checks(**span(train=0.2, test=1.0))["proportion"][1].endswith(
         "training images range from 0 to 0.2, test images from 0 to 1"
     )
-    assert judge(clean=CONSTANT)["clean-accuracy"][1].startswith(
+    assert run_checks(clean=CONSTANT)["clean-accuracy"][1].startswith(
         "collapsed: class 4 is predicted for 1000 of 1000 unchanged images"
     )
-    assert "only 5 of 10 classes" in judge(metrics={"classes_predicted": 5})["clean-accuracy"][1]
-    assert judge(n=3)["sample-size"][1] == (
+    assert "only 5 of 10 classes" in run_checks(metrics={"classes_predicted": 5})["clean-accuracy"][1]
+    assert run_checks(n=3)["sample-size"][1] == (
         "no image of 7 of 10 classes (3, 4, 5, 6, 7, ...) is among the 3 attacked ones, so the accuracy is not that of "
         "the test set; --limit 10 --sample stratified draws of each class"
     )
@@ -163,13 +166,13 @@ def test_sentences_name_their_numbers() -> None:
 def test_few_images_of_other_classes_do_not_say_that_a_pipeline_collapsed() -> None:
     """Of four, a good one may by accident take all for another; where the whole test set was looked at, it says."""
     counts = {"class_counts": (8, 1, 1, 1, 1, *(0,) * 5), "predicted_counts": (12, *(0,) * 9)}
-    assert judge(n=12, metrics=counts)["clean-accuracy"][0] == "WARN"
-    assert judge(n=12, metrics=counts | {"classes_predicted": 1})["clean-accuracy"][0] == "FAIL"
+    assert run_checks(n=12, metrics=counts)["clean-accuracy"][0] == "WARN"
+    assert run_checks(n=12, metrics=counts | {"classes_predicted": 1})["clean-accuracy"][0] == "FAIL"
     alone = {"class_counts": (12, *(0,) * 9), "predicted_counts": (12, *(0,) * 9)}
-    assert judge(n=12, metrics=alone)["clean-accuracy"][0] == "NOT RUN"
+    assert run_checks(n=12, metrics=alone)["clean-accuracy"][0] == "NOT RUN"
 
 
-def test_a_run_from_before_there_were_verdicts_is_judged_as_far_as_it_goes() -> None:
+def test_a_run_from_before_there_were_checks_is_checked_as_far_as_its_record_goes() -> None:
     """Revision 1 has None in every later field; a missing number is NOT RUN, never a PASS."""
     absent = {"samples_digest", "start_range", "clipped_fraction", "probabilities", "stochastic", "backward"}
     absent |= {"class_counts", "predicted_counts", "test_counts", "classes_predicted", "image_ranges"}
@@ -205,4 +208,4 @@ def test_a_check_is_not_run_where_it_says_nothing_of_the_attack(changes: dict[st
 
 
 def test_budgets_that_are_one_float32_are_no_pair_that_must_fall() -> None:
-    assert judge(eps=(0.3, 0.1 + 0.2), left=(0.2, 0.6))["monotone"][0] == "NOT RUN"
+    assert run_checks(eps=(0.3, 0.1 + 0.2), left=(0.2, 0.6))["monotone"][0] == "NOT RUN"

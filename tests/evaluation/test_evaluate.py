@@ -63,7 +63,7 @@ def toy() -> tuple[Any, Any, Pipeline]:
     pipeline = Pipeline(
         classify=lambda images: images @ tf.constant(weights),
         purify=lambda images, draw: 0.8 * images + 0.1,
-        twin=lambda images: images @ tf.constant(weights),
+        undefended=lambda images: images @ tf.constant(weights),
         surrogate=lambda images, draw: (0.8 * images + 0.1) @ tf.constant(weights),
     )
     y = ((0.8 * x + 0.1) @ weights).argmax(1)
