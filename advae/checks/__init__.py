@@ -1,6 +1,6 @@
 """The checks that say whether a number under attack can be believed: PASS, WARN, FAIL or NOT RUN, with a sentence."""
 
-from advae.checks.across_runs import MANY_RESTARTS, TOGETHER, list_failed
+from advae.checks.across_runs import MANY_RESTARTS, TOGETHER
 from advae.checks.check_table import CHECKS, NOT_VALID, Check, not_run, number_of, show_points
 from advae.checks.combining import check_together
 from advae.checks.evidence import PipelineRuns, ScoredRun, find_full_budget
@@ -34,7 +34,6 @@ __all__ = [
     "group_by_samples",
     "identify_samples",
     "is_iterative",
-    "list_failed",
     "not_run",
     "number_of",
     "pick_strongest",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -281,12 +281,6 @@ def _pick_undefended(pipeline: PipelineRuns, *, same_attack: bool) -> list[Score
     runs = {row.id: row.sample_ids for row in pipeline.undefended}
     same = {id_ for id_, ids in runs.items() if np.array_equal(ids, subject.sample_ids)}
     return [row for row in pipeline.undefended if row.id in same]
-
-
-def list_failed(verdicts: Iterable[CheckResult]) -> list[CheckResult]:
-    """Return the failures, then the warnings."""
-    found = list(verdicts)
-    return [verdict for status in ("FAIL", "WARN") for verdict in found if verdict.status == status]
 
 
 TOGETHER: dict[str, Callable[[PipelineRuns], CheckResult]] = {

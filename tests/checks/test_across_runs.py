@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from advae.checks import CHECKS, PipelineRuns, ScoredRun, check_together, list_failed
+from advae.checks import CHECKS, PipelineRuns, ScoredRun, check_together
 from advae.metrics import mcnemar
 from advae.records import CheckResult
 from tests.checks.builder import N, attack, build_pipeline_runs
@@ -320,11 +320,6 @@ def test_without_a_purifier_there_is_nothing_to_compare_it_with() -> None:
 def test_what_a_run_found_against_itself_stands() -> None:
     stuck = attack((0.6, 0.2), result={"loss_curve": ((0, 1.0), (10, 0.5))})
     assert find("convergence", build_pipeline_runs(stuck, attack((0.6, 0.2), name="longer", steps=20))) == "FAIL"
-
-
-def test_the_worst_come_first() -> None:
-    verdicts = [CheckResult(check=status, status=status, sentence="") for status in ("PASS", "WARN", "NOT RUN", "FAIL")]
-    assert [verdict.status for verdict in list_failed(verdicts)] == ["FAIL", "WARN"]
 
 
 def test_mcnemar_is_the_binomial_test_on_the_samples_that_differ() -> None:

@@ -30,7 +30,7 @@ def choose_terms(pipelines: Sequence[AttackedPipeline]) -> Terms | None:
     left: dict[Terms, list[Row]] = {}
     pipelines = [pipeline for pipeline in pipelines if pipeline.first.defended] or pipelines
     for pipeline in pipelines:
-        for terms, row in pipeline.list_failed("adaptive").items():
+        for terms, row in pipeline.find_worst("adaptive").items():
             left.setdefault(terms, []).append(row)
     limited = {terms: rows for terms, rows in left.items() if terms[1] < find_full_budget(rows[0].recipe)}
     strongest = (pipeline.find_strongest(["adaptive"]) for pipeline in pipelines)
@@ -53,7 +53,7 @@ def choose_subject(pipeline: AttackedPipeline, shared: Terms | None) -> Row | No
     own = pipeline.find_strongest(["adaptive"])
     if own is None or shared is None or own.recipe.norm != shared[0]:
         return own
-    worst = pipeline.list_failed("adaptive")
+    worst = pipeline.find_worst("adaptive")
     shown = find_strongest((row for terms, row in worst.items() if terms[:2] == shared[:2]), pipeline.asked)
     if shared in worst and shown and len(worst[shared].labels) >= len(shown.labels):
         shown = worst[shared]

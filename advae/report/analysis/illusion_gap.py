@@ -40,7 +40,7 @@ class Gap:
 
 def find_gaps(pipeline: AttackedPipeline) -> list[Gap]:
     """Return a gap for each norm and eps at which both were run, on the most samples that both have."""
-    oblivious, adaptive = (pipeline.list_failed(threat) for threat in ("oblivious", "adaptive"))
+    oblivious, adaptive = (pipeline.find_worst(threat) for threat in ("oblivious", "adaptive"))
     found: dict[tuple[str, float], Gap] = {}
     for terms in sorted(oblivious.keys() & adaptive.keys()):
         gap = Gap(oblivious[terms], adaptive[terms])

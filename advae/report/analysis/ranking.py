@@ -161,7 +161,7 @@ def _find_oblivious(pipeline: AttackedPipeline) -> Row | None:
 
     A pipeline without a headline number has the strongest that there is.
     """
-    wanted, worst = pipeline.subject.terms if pipeline.subject else pipeline.shared, pipeline.list_failed("oblivious")
+    wanted, worst = pipeline.subject.terms if pipeline.subject else pipeline.shared, pipeline.find_worst("oblivious")
     beside = [row for terms, row in worst.items() if wanted and terms[:2] == wanted[:2]]
     row = (worst.get(wanted) if wanted else None) or find_strongest(beside, pipeline.asked)
     return row if row or pipeline.subject else pipeline.find_strongest(["oblivious"])

@@ -216,7 +216,7 @@ class AttackedPipeline:
         wanted = norm or ("linf" if "linf" in norms else "l2")
         return find_strongest([row for row in limited if row.recipe.norm == wanted], self.asked)
 
-    def list_failed(self, threat: str) -> dict[Terms, Row]:
+    def find_worst(self, threat: str) -> dict[Terms, Row]:
         """Return the valid row of a threat model that leaves least, for each norm, eps and set of samples."""
         worst: dict[Terms, Row] = {}
         for row in sorted(self.list_valid([threat]), key=lambda row: rank_strength(row, self.asked)):
