@@ -236,7 +236,8 @@ def test_a_mirror_takes_no_longer_than_it_may_and_the_next_is_asked(
         assert hostile.gone.wait(10), "it was listened to for ever"
         with pytest.raises(DatasetError, match=reason) as caught:
             fetch_dataset("tiny", cache_dir=tmp_path / "other", mirrors=[hostile.url, f"{mirror.url}/none/"])
-    assert f"{mirror.url}/none/{tiny.files[0].name}.gz: HTTP" in str(caught.value)
+    # On a busy machine the next mirror, too, may be too slow.
+    assert f"{mirror.url}/none/{tiny.files[0].name}.gz: " in str(caught.value)
     assert time.monotonic() - started < 10
 
 
