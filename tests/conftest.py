@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from advae.records import Dataset
@@ -19,6 +22,20 @@ settings.load_profile("busy")
 
 # A shell lets what it starts in the background ignore interrupts, and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+RECORD = Path(__file__).parent / "benchmarks" / "results" / "suite.json"
+"""What ``python -m tests.benchmarks.suite`` recorded of the last run."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # pytest-xdist would begin with the files of the most tests, and end with the few that take longest.
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that took longest, so that all workers end together."""
+    seconds = json.loads(RECORD.read_text())["files"] if RECORD.exists() else {}
+    items.sort(key=lambda item: -seconds.get(item.nodeid.partition(".py::")[0].replace("/", "."), 0))
 
 
 @pytest.fixture(autouse=True)
@@ -61,9 +78,22 @@ class Trained:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Each worker has its own copy of one registry, which the first worker that needs it trains."""
+    home = tmp_path_factory.mktemp("trained") / "home"
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return _train_all(home)
+    shared = tmp_path_factory.getbasetemp().parent
+    with FileLock(shared / "trained.lock"):
+        ids = shared / "trained.json"
+        if not ids.exists():
+            ids.write_text(json.dumps(asdict(_train_all(shared / "trained")), default=str))
+    shutil.copytree(shared / "trained", home)
+    return Trained(**{**json.loads(ids.read_text()), "home": home})
+
+
+def _train_all(home: Path) -> Trained:
     from tests.calls import succeed
 
-    home = tmp_path_factory.mktemp("trained")
     ae = succeed("train-ae", "--type", "vanilla", "--epochs", 8, "--home", home, "-q").id
 
     def train(*options: str) -> str:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from advae.attacks import find_loss
 from advae.attacks.goals import Goal
+
+
+@cache
+def _look_at(logits: Any) -> Callable[[Any, Any], Any]:
+    """Return logits as a Goal takes them: the same function for the same model, so that it is traced once."""
+    return lambda x, draw: logits(x)
 
 
 def make_goal(
@@ -22,11 +30,28 @@ def make_goal(
 ) -> Goal:
     import tensorflow as tf
 
-    def look(x: Any, draw: Any) -> Any:
-        return logits(x)
+    chosen, labels = tf.constant([seed, 0]), tf.constant(labels, tf.int64)
+    return Goal(_look_at(logits), labels, targeted, find_loss(loss), 0.0, upper, norm=norm, seed=chosen)
 
-    chosen = tf.constant([seed, 0])
-    return Goal(look, tf.constant(labels, tf.int64), targeted, find_loss(loss), 0.0, upper, norm=norm, seed=chosen)
+
+@cache
+def _compile(attack: Any, logits: Any, loss: Any, norm: str, targeted: bool) -> Any:
+    import tensorflow as tf
+
+    def run(x: Any, labels: Any, upper: Any, seed: Any, eps: Any, steps: Any) -> Any:
+        goal = Goal(logits, labels, targeted, loss, 0.0, upper, norm=norm, seed=seed)
+        return attack(goal, x, eps=eps, step_size=eps, steps=steps)
+
+    return tf.function(run)
+
+
+def run_attack(attack: Any, goal: Goal, x: Any, eps: float, steps: int) -> Any:
+    """Return x as an attack moves it; goals that differ only in labels, seed and upper bound share one trace."""
+    import tensorflow as tf
+
+    compiled = _compile(attack, goal.logits, goal.loss, goal.norm, goal.targeted)
+    varying = (goal.labels, tf.convert_to_tensor(goal.upper), goal.seed)
+    return compiled(tf.constant(x), *varying, tf.constant(eps), tf.constant(steps)).numpy()
 
 
 def binary_model(w: Any) -> Any:

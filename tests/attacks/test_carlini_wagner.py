@@ -10,14 +10,11 @@ import pytest
 
 from advae.attacks.carlini_wagner import cw
 from advae.attacks.goals import Goal
-from tests.attacks.models import binary_model, linear_model, make_goal, small_network
+from tests.attacks.models import binary_model, linear_model, make_goal, run_attack, small_network
 
 
 def run(goal: Goal, x: Any, steps: int = 200, eps: float = 1.0) -> Any:
-    import tensorflow as tf
-
-    compiled = tf.function(lambda e, n: cw(goal, tf.constant(x), eps=e, step_size=e, steps=n))
-    return compiled(tf.constant(eps), tf.constant(steps)).numpy()
+    return run_attack(cw, goal, x, eps, steps)
 
 
 def make_binary(scale: float = 1.0) -> tuple[Any, Any, Any]:

@@ -10,14 +10,11 @@ import pytest
 
 from advae.attacks.goals import Goal
 from advae.attacks.square import _both_ways, _place_bump, _window, _window_size, square
-from tests.attacks.models import binary_model, linear_model, make_goal, small_network
+from tests.attacks.models import binary_model, linear_model, make_goal, run_attack, small_network
 
 
 def run(goal: Goal, x: Any, eps: float, queries: int) -> Any:
-    import tensorflow as tf
-
-    compiled = tf.function(lambda e, n: square(goal, tf.constant(x), eps=e, step_size=e, steps=n))
-    return compiled(tf.constant(eps), tf.constant(queries)).numpy()
+    return run_attack(square, goal, x, eps, queries)
 
 
 def margins_of(goal: Goal, x: Any) -> Any:

@@ -19,13 +19,13 @@ SIDE, CLASSES, N = 6, 4, 90
 STEPS = {"cw": 40}
 """Of attacks that five steps leave where they were."""
 
+OTHERS = [name for name, row in THREATS.items() if name != "adaptive" and row.method is None]
 PAIRS = [
-    (method, threat)
-    for method, row in ATTACKS.items()
-    for threat, attacker in THREATS.items()
-    if row.threat in (None, threat) and attacker.method in (None, method)
+    *(("fgsm", threat) for threat in OTHERS),
+    *((method, row.threat or "adaptive") for method, row in ATTACKS.items()),
+    *((method, OTHERS[k % len(OTHERS)]) for k, (method, row) in enumerate(ATTACKS.items()) if k and not row.threat),
 ]
-"""What can be asked for: some attacks are made under one threat model only, under some only one attack is made."""
+"""The first attack under every threat model; each other one as an adaptive attacker makes it, and under one more."""
 
 
 def make_recipe(method: str = "bim", **changes: Any) -> RunRecipe:
