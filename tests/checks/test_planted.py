@@ -75,7 +75,7 @@ def test_a_gradient_of_the_wrong_sign_is_found(
     monkeypatch.setitem(ATTACKS, method, dataclasses.replace(row, run=descend))
     verdicts = run_checks(Pipeline(classify), images, method)
     assert verdicts["convergence"].status == "FAIL"
-    assert "does not climb" in verdicts["convergence"].sentence
+    assert "does not raise its loss" in verdicts["convergence"].sentence
 
 
 def test_an_attack_that_leaves_its_budget_is_refused(
