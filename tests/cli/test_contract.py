@@ -305,7 +305,7 @@ def test_help_imports_no_room_but_the_command_line() -> None:
     script = "import sys; from advae.cli import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     rooms = {name for name in run.stderr.split() if name.startswith("advae.") and not name.startswith("advae.cli")}
-    assert rooms == {"advae.errors", "advae.paths", "advae.settings"}
+    assert rooms == {"advae.errors", "advae.settings"}
 
 
 def test_a_tilde_is_the_home_wherever_a_path_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
