@@ -233,7 +233,7 @@ def _bind(ours: Score, peer: Score) -> Iterator[Bound]:
 
 def train_pipelines(workspace: Workspace, dataset: str) -> dict[str, Manifest]:
     """Return ``nn`` undefended and behind ``vanilla``, by kind of purifier."""
-    purifier = train_autoencoder(workspace, dataset, AutoencoderRequest(type="vanilla", seed=SEED)).manifest
+    purifier = train_autoencoder(workspace, dataset, AutoencoderRequest(type="vanilla", seed=SEED))[0].manifest
     request = ClassifierRequest(model="nn", seed=SEED)
     return {
         "none": train_classifier(workspace, dataset, request, None).manifest,

@@ -151,7 +151,7 @@ def run_checks(workspace: Workspace, case: Case) -> dict[str, str]:
         one.manifest for one in run_attacks(workspace, classifier.id, None, AttackCommand(requests, check=True)).all
     ]
     checked = check_classifier(workspace.registry, classifier.id, runs)
-    return {result.check: f"{result.status}: {result.sentence}" for result in checked.verdicts}
+    return {result.check: f"{result.status}: {result.sentence}" for result in checked.checks}
 
 
 # ---------------------------------------------------------------- shown

@@ -27,7 +27,7 @@ def train(workspace: Workspace, dataset: str, kind: str, seed: int) -> dict[str,
     """Return the record of one network. kind: of its autoencoder, or ``none``."""
     purifier = None
     if kind != "none":
-        purifier = train_autoencoder(workspace, dataset, AutoencoderRequest(type=kind, seed=seed)).manifest.id
+        purifier = train_autoencoder(workspace, dataset, AutoencoderRequest(type=kind, seed=seed))[0].manifest.id
     made = train_classifier(workspace, dataset, ClassifierRequest(model="nn", seed=seed), purifier).manifest
     metrics = made.as_classifier()[1]
     row = {"dataset": dataset, "autoencoder": kind, "seed": seed, "id": made.id}

@@ -51,7 +51,7 @@ PIPELINES = {
 
 def train(workspace: Workspace, purifier: dict[str, Any] | None) -> Manifest:
     """Return the network, behind its purifier where there is one."""
-    made = train_autoencoder(workspace, DATASET, AutoencoderRequest(**purifier)).manifest if purifier else None
+    made = train_autoencoder(workspace, DATASET, AutoencoderRequest(**purifier))[0].manifest if purifier else None
     return train_classifier(workspace, DATASET, ClassifierRequest(model="nn"), made.id if made else None).manifest
 
 

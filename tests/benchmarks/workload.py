@@ -86,7 +86,7 @@ class LoadedClassifier:
         """Return the recipe of an adaptive attack with its defaults filled in."""
         request = AttackRequest(method=method, threat="adaptive", eps=eps, seed=SEED, **options)
         recipes = PipelineRecipes(self.manifest.as_classifier()[0])
-        found = prepare_run(recipes, request, n_test=len(self.data.x_test), find_twin=lambda twin: twin.id)
+        found = prepare_run(recipes, request, n_test=len(self.data.x_test), find_counterpart=lambda recipes: recipes.id)
         return found.recipe
 
 
