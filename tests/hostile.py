@@ -663,7 +663,7 @@ def crowd(scene: Scene) -> bytes:
     return encode_bundle(made)
 
 
-def compare_threats(scene: Scene) -> bytes:
+def build_diamonds(scene: Scene) -> bytes:
     """Return a bundle of 60 runs, two a step, each resting on both of the step below: 2 ** 30 ways to go down."""
     members = take_apart(scene.bundle)
     run = open_manifest(next(content for name, content in members if name.startswith("run-") and MANIFEST in name))
@@ -692,7 +692,7 @@ def build_chain(scene: Scene) -> bytes:
 
 
 add_bundle("crowd", crowd, {"import": 4})
-add_bundle("lineage: a ladder of diamonds", compare_threats)
+add_bundle("lineage: a ladder of diamonds", build_diamonds)
 add_bundle("lineage: a chain of 900", build_chain)
 
 # ---------------------------------------------------------------- damaged and no bundles at all, and bombs

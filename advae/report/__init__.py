@@ -45,7 +45,7 @@ WRITERS: dict[str, Callable[[Findings], dict[str, str]]] = {
     "json": _write_json,
     "csv": _write_csv,
 }
-"""What writes the files of a format, by key: the format, or the format and what a file is of, ``csv-ladder``."""
+"""What writes the files of a format, by key: the format, or the format and what a file is of, ``csv-threat-models``."""
 
 FORMATS = tuple(WRITERS)
 

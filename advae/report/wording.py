@@ -14,9 +14,6 @@ COLLAPSED = "collapsed"
 NOT_RUN = "NOT RUN"
 """Stands where a number was not measured: never a blank, never a guess."""
 
-MEASURED = "measured"
-"""Stands for programs where one was."""
-
 NOT_APPLICABLE = "n/a"
 """Stands where a number has no meaning, as the target hit rate of an untargeted attack."""
 
@@ -94,10 +91,10 @@ def name_kind(run: Run) -> str:
 
 def name_pipeline(run: Run) -> str:
     """Return the name of what was attacked: its kind, and its seeds unless 0; an autoencoder's where it is another."""
-    return name_kind(run) + name_seeds(run)
+    return name_kind(run) + describe_seeds(run)
 
 
-def name_seeds(run: Run) -> str:
+def describe_seeds(run: Run) -> str:
     """Return what to add to a pipeline's name for its seeds; nothing where they are 0."""
     seed, purifier = run.classifier_recipe.seed, run.autoencoder_recipe
     other = f", autoencoder seed {purifier.seed}" if purifier and purifier.seed != seed else ""

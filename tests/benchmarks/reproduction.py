@@ -56,7 +56,7 @@ def record(registry: Registry, surveyed: Survey, diverged: list[Finished]) -> di
     (dataset,) = {run.recipe.dataset.name for run in comparison.runs}
     return {
         "paper": [entry for entry in document["paper"] if entry["dataset"] == dataset],
-        "threats": [_describe_row(row) for row in document["rows"] if _is_shown(row)],
+        "threats": [_describe_row(row) for row in document["accuracy"] if _is_shown(row)],
         "networks": [_describe_network(network) for network in document["networks"]],
         "cells": {level: len(surveyed.list_level(level)) for level in LEVELS},
         "diverged": [_describe_lost(registry, finished) for finished in diverged],
@@ -70,12 +70,13 @@ def _is_shown(row: dict[str, Any]) -> bool:
 
 def _describe_row(row: dict[str, Any]) -> dict[str, Any]:
     shown = {name: row[name] for name in ("run", "autoencoder", "rescale", "method", "threat", "eps")}
-    sides = {name: row[name] for name in ("with", "without")}
-    return shown | {name: _describe_side(side) for name, side in sides.items() if side["status"] == "measured"}
+    sides = {"with": row if row["autoencoder_id"] else None, "without": row["undefended_counterpart"]}
+    return shown | {name: _describe_side(side) for name, side in sides.items() if side and side["status"] == "measured"}
 
 
 def _describe_side(side: dict[str, Any]) -> dict[str, Any]:
-    return {name: side[name] for name in ("accuracy", "accuracy_interval", "clean_accuracy", "n", "steps")}
+    robust = {name: side[f"robust_{name}"] for name in ("accuracy", "accuracy_interval")}
+    return robust | {name: side[name] for name in ("clean_accuracy", "n", "steps")}
 
 
 def _describe_network(network: dict[str, Any]) -> dict[str, Any]:

@@ -268,7 +268,7 @@ def test_report_writes_where_it_is_told_and_prints_only_the_page(trained: Traine
 
 def test_report_prints_its_schema_without_a_registry(tmp_path: Path) -> None:
     outcome = succeed("report", "--schema", "--home", tmp_path / "none")
-    assert outcome.json["$id"] == "urn:advae:report:4"
+    assert outcome.json["$id"] == "urn:advae:report:5"
     assert outcome.out == succeed("report", "--schema", "--json").out
     assert list(tmp_path.iterdir()) == []
 

@@ -32,15 +32,16 @@ def find_contest(lab: Lab) -> BaselineComparison:
 def test_benefit_is_accuracy_behind_minus_accuracy_without(lab: Lab, tmp_path: Path) -> None:
     without = lab.add_run(lab.add_classifier(), keep=(0.3, 0.0))
     runs = {type_: attack_behind(lab, type_, keep=keep) for type_, keep in KEPT.items()}
-    (compared,) = json.loads(read_files(lab, lab.registry.entries("run"), tmp_path)["json"])["baselines"]
-    assert (compared["missing"], compared["command"]) == ([], None)
-    match = next(match for match in compared["matches"] if match["eps"] == 0.1)
-    assert match["without"] == without.as_run()[1].results[0].accuracy
-    assert [one["type"] for one in match["baselines"]] == [*BASELINES]
-    assert [one["type"] for one in match["autoencoders"]] == ["vanilla"]
-    for one in match["baselines"] + match["autoencoders"]:
-        assert one["accuracy"] == runs[one["type"]].as_run()[1].results[0].accuracy
-        assert one["benefit"] == one["accuracy"] - match["without"]
+    document = json.loads(read_files(lab, lab.registry.entries("run"), tmp_path)["json"])
+    assert document["missing_baselines"] == []
+    undefended, *purified = [one for one in document["baselines"] if one["eps"] == 0.1]
+    assert (undefended["role"], undefended["run"], undefended["benefit"]) == ("undefended", without.id, None)
+    assert undefended["robust_accuracy"] == without.as_run()[1].results[0].accuracy
+    assert [one["purifier"] for one in purified if one["role"] == "baseline"] == [*BASELINES]
+    assert [one["purifier"] for one in purified if one["role"] == "autoencoder"] == ["vanilla"]
+    for one in purified:
+        assert one["robust_accuracy"] == runs[one["purifier"]].as_run()[1].results[0].accuracy
+        assert one["benefit"] == one["robust_accuracy"] - undefended["robust_accuracy"]
 
 
 KEPT = {"blur": (0.4, 0.0), "pca": (0.5, 0.1), "binary": (0.9, 0.8), "vanilla": (0.6, 0.1)}

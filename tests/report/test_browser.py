@@ -226,7 +226,7 @@ def test_the_accuracy_table_has_numbers_behind_its_words(written: Written, look:
     sight = look(written)
     table = sight.page.query_selector("table.accuracy")
     titles = [head.inner_text() for head in table.query_selector_all("thead th")]
-    place = titles.index("attacked, with")
+    place = titles.index("robust accuracy")
     results = {(run.id, result.eps): result.accuracy for run in written.runs for result in run.as_run()[1].results}
     ids, eps, keys = (read_column(sight, table, column) for column in (titles.index("run"), titles.index("eps"), place))
     assert len(ids) > 10

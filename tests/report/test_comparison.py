@@ -45,12 +45,12 @@ def test_a_run_that_differs_is_no_counterpart(lab: Lab, tmp_path: Path, changes:
     lab.add_run(lab.add_classifier(), **changes)
     defended = lab.add_run(lab.add_classifier(lab.add_autoencoder()))
     files = read_files(lab, [defended], tmp_path)
-    row = json.loads(files["json"])["rows"][0]
-    assert row["without"] == {"status": NOT_RUN}
-    assert row["with"]["accuracy"] == defended.as_run()[1].results[0].accuracy
+    row = json.loads(files["json"])["accuracy"][0]
+    assert row["undefended_counterpart"] == {"status": NOT_RUN}
+    assert row["robust_accuracy"] == defended.as_run()[1].results[0].accuracy
     assert NOT_RUN in files["html"]
     assert NOT_RUN in files["md"]
-    assert next(csv.DictReader(files["csv"].splitlines()))["without_accuracy"] == NOT_RUN
+    assert next(csv.DictReader(files["csv"].splitlines()))["undefended_counterpart_robust_accuracy"] == NOT_RUN
 
 
 def test_another_kind_of_classifier_is_no_counterpart(lab: Lab) -> None:
@@ -83,10 +83,9 @@ def test_counterpart_with_other_steps_is_noted(lab: Lab) -> None:
 
 def test_undefended_run_alone_keeps_its_row(lab: Lab, tmp_path: Path) -> None:
     run = lab.add_run(lab.add_classifier())
-    rows = json.loads(read_files(lab, [run], tmp_path)["json"])["rows"]
+    rows = json.loads(read_files(lab, [run], tmp_path)["json"])["accuracy"]
     assert [row["autoencoder"] for row in rows] == ["none", "none"]
-    assert rows[0]["with"] == {"status": NOT_RUN}
-    assert rows[0]["without"]["run"] == run.id
+    assert rows[0]["run"] == rows[0]["undefended_counterpart"]["run"] == run.id
 
 
 # ---------------------------------------------------------------- numbers
@@ -105,15 +104,16 @@ def test_confusion_rows_sum_to_the_true_counts(lab: Lab, pair: list[Manifest], t
 
 def test_json_keeps_every_number_unrounded(lab: Lab, pair: list[Manifest], tmp_path: Path) -> None:
     document = json.loads(read_files(lab, pair, tmp_path)["json"])
-    assert document["schema"] == 4
+    assert document["schema"] == 5
     stored = {run.id: run.metrics.model_dump(mode="json") for run in pair}
     # The checks are made anew.
     assert {run["id"]: run["metrics"] | {"verdicts": []} for run in document["runs"]} == stored
-    for row in document["rows"]:
+    names = {"accuracy": "robust_accuracy", "accuracy_interval": "robust_accuracy_interval"}
+    for row in document["accuracy"]:
         result = next(r for r in stored[row["run"]]["results"] if r["eps"] == row["eps"])
-        assert {name: row["with"][name] for name in result if name != "targets"} == {
-            name: value for name, value in result.items() if name != "targets"
-        }
+        shown = {name: value for name, value in result.items() if names.get(name, name) in row}
+        assert len(shown) == 11
+        assert {name: row[names.get(name, name)] for name in shown} == shown
     assert document["networks"][0]["history"]["loss"] == [2.0, 0.9, 0.3, 0.1, 0.05]
 
 
@@ -124,7 +124,7 @@ def test_csv_has_a_line_for_each_run_and_eps(lab: Lab, pair: list[Manifest], tmp
     )
     defended = next(line for line in lines if line["run"] == pair[1].id)
     assert float(defended["accuracy"]) == pair[1].as_run()[1].results[0].accuracy
-    assert float(defended["without_accuracy"]) == pair[0].as_run()[1].results[0].accuracy
+    assert float(defended["undefended_counterpart_robust_accuracy"]) == pair[0].as_run()[1].results[0].accuracy
     assert "" not in defended.values()
 
 

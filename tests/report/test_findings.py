@@ -22,6 +22,8 @@ from tests.report_fixtures import DIGITS, NETWORK, Lab, read_files
 
 BAD = {"probabilities": True}
 
+ADAPTIVE, OBLIVIOUS = "robust accuracy, adaptive", "robust accuracy, oblivious"
+
 
 def compare(lab: Lab) -> Any:
     return compare_runs(lab.registry, lab.registry.entries("run"))
@@ -51,10 +53,10 @@ def test_one_defence_with_all_that_can_be_said(lab: Lab) -> None:
     left, without, seems = (one.as_run()[1].results[1].accuracy for one in (run, bare, oblivious))
     text = say(lab)
     assert text.startswith(
-        f"The vanilla autoencoder in front of nn on digits keeps {read_rate(run)} of the images against an attacker "
-        f"who knows of it (bim, 10 steps, eps 0.3 (76.5/255), n = 100); without it {100 * without:.1f} % are left. "
-        f"An attacker who does not know of it leaves {100 * seems:.1f} %: {100 * (seems - left):.1f} points of it are "
-        "an illusion. No check fails: 1 WARN, "
+        f"The vanilla autoencoder in front of nn on digits has {read_rate(run)} robust accuracy under an "
+        f"adaptive attack (bim, 10 steps, eps 0.3 (76.5/255), n = 100); without it {100 * without:.1f} %. "
+        f"Under an oblivious attacker, who does not know of it, it is {100 * seems:.1f} %: overestimated by "
+        f"{100 * (seems - left):.1f} points, the illusion gap. No check fails: 1 WARN, "
     )
 
 
@@ -62,7 +64,7 @@ def test_the_best_of_several(lab: Lab) -> None:
     defend(lab, "vanilla", keep=(0.3, 0.1))
     best = defend(lab, "sparse", keep=(0.5, 0.4))
     text = say(lab)
-    assert text.startswith(f"The best of 2 autoencoders in front of nn on digits, sparse, keeps {read_rate(best)}")
+    assert text.startswith(f"The best of 2 autoencoders in front of nn on digits, sparse, has {read_rate(best)}")
     assert "was NOT RUN" in text
     assert "No check fails on sparse (1 WARN, " in text
     assert re.search(rf", nor on any other \(\d+ of {len(CHECKS)} NOT RUN\)\.$", text)
@@ -72,25 +74,25 @@ def test_a_higher_number_with_a_failing_check_is_not_the_best(lab: Lab) -> None:
     honest = defend(lab, "vanilla", keep=(0.3, 0.1))
     defend(lab, "sparse", keep=(0.9, 0.8), found=BAD)
     text = say(lab)
-    assert text.startswith("Of 2 autoencoders in front of nn on digits, one has a number to go by: vanilla keeps")
+    assert text.startswith("Of 2 autoencoders in front of nn on digits, one has a reliable result: vanilla has")
     assert read_rate(honest) in text
-    assert text.endswith("1 of 2 has no number that stands.")
+    assert text.endswith("1 of 2 is not reliable.")
 
 
 def test_a_number_that_cannot_be_believed_stands_behind_its_alarm(lab: Lab) -> None:
     run = defend(lab, keep=(0.9, 0.8), found=BAD)
     text = say(lab)
-    assert text.startswith("What the vanilla autoencoder in front of nn on digits is worth is not known: ")
-    assert text.index(f"1 of {len(CHECKS)} checks fails, so it cannot be believed") < text.index(read_rate(run))
-    assert text.endswith("which is no result.")
+    assert text.startswith("The robust accuracy of the vanilla autoencoder in front of nn on digits is not known: ")
+    assert text.index(f"1 of {len(CHECKS)} checks fails, so it is not reliable") < text.index(read_rate(run))
+    assert text.endswith("which is not a reliable result.")
 
 
 def test_several_that_cannot_be_believed(lab: Lab) -> None:
     defend(lab, "vanilla", keep=(0.3, 0.2), found=BAD)
     run = defend(lab, "sparse", keep=(0.9, 0.8), found=BAD)
     text = say(lab)
-    assert text.startswith("What 2 autoencoders in front of nn on digits are worth is not known")
-    assert text.index("cannot be believed") < text.index(read_rate(run))
+    assert text.startswith("The robust accuracy of 2 autoencoders in front of nn on digits is not known")
+    assert text.index("is not reliable") < text.index(read_rate(run))
 
 
 @pytest.mark.parametrize("kinds", [("vanilla",), ("vanilla", "sparse")])
@@ -105,7 +107,7 @@ def test_nobody_who_knew_means_nothing_is_established(lab: Lab, kinds: tuple[str
 def test_without_any_autoencoder_there_is_no_defence_to_speak_of(lab: Lab) -> None:
     run = lab.add_run(lab.add_classifier(), judged=True)
     assert say(lab) == (
-        f"No autoencoder in front of nn on digits was attacked. Without one it keeps {read_rate(run)} of the images "
+        f"No autoencoder in front of nn on digits was attacked. Without one it has {read_rate(run)} robust accuracy "
         "(bim, 10 steps, eps 0.3 (76.5/255), n = 100)."
     )
 
@@ -120,7 +122,7 @@ def test_a_control_is_no_defence(lab: Lab) -> None:
 def test_a_control_that_keeps_as_much_is_named(lab: Lab) -> None:
     defend(lab, "vanilla", keep=(0.4, 0.2))
     rival = defend(lab, "blur", keep=(0.6, 0.5))
-    assert f"behind blur, which has learnt nothing, {read_rate(rival).split(' [')[0]} are" in say(lab)
+    assert f"behind blur, which has learnt nothing, {read_rate(rival).split(' [')[0]}" in say(lab)
 
 
 def test_a_control_that_keeps_less_is_not(lab: Lab) -> None:
@@ -150,7 +152,7 @@ def test_what_was_attacked_elsewhere_is_not_compared(lab: Lab) -> None:
     defend(lab, "vanilla", keep=(0.4, 0.2))
     defend(lab, "sparse", keep=(0.5, 0.3))
     defend(lab, "variational", eps=(0.01,), keep=(0.9,))
-    assert say(lab).startswith("Of 3 autoencoders in front of nn on digits, 2 can be compared; the best, sparse, keeps")
+    assert say(lab).startswith("Of 3 autoencoders in front of nn on digits, 2 can be compared; the best, sparse, has")
 
 
 def test_two_that_stand_on_different_terms_are_both_told(lab: Lab) -> None:
@@ -159,13 +161,13 @@ def test_two_that_stand_on_different_terms_are_both_told(lab: Lab) -> None:
     ]
     text = say(lab)
     assert text.startswith(
-        "Of 2 autoencoders in front of nn on digits, 2 have a number to go by, but no two can be compared"
+        "Of 2 autoencoders in front of nn on digits, 2 have a reliable result, but no two can be compared"
     )
     for name, run, terms in zip(
         ("Vanilla", "Sparse"), runs, ("0.1 (25.5/255), n = 80", "0.3 (76.5/255), n = 100"), strict=True
     ):
         assert re.search(
-            rf"\. {name} keeps {re.escape(read_rate(run, 0))} [^.]+ \(bim, 10 steps, eps {re.escape(terms)}\)\.", text
+            rf"\. {name} has {re.escape(read_rate(run, 0))} [^.]+ \(bim, 10 steps, eps {re.escape(terms)}\)\.", text
         )
     assert "one has" not in text
     assert "best" not in text
@@ -178,7 +180,7 @@ def test_of_those_that_keep_nothing_none_is_the_best(lab: Lab, alone: bool) -> N
     if not alone:
         defend(lab, "denoising", threat="oblivious")
     text = say(lab)
-    assert re.search("(None of 2 autoencoders .*|2 can be compared; none of these) keeps more than 0.0 % ", text)
+    assert re.search("(None of 2 autoencoders .*|2 can be compared; none of these) has more than 0.0 % ", text)
     assert "best" not in text
 
 
@@ -207,14 +209,18 @@ def two_plans(lab: Lab) -> dict[str, Manifest]:
 def test_a_weak_attack_on_more_images_is_no_headline(lab: Lab, two_plans: dict[str, Manifest]) -> None:
     text, rows = say(lab), read_table(lab)
     assert text.startswith(
-        f"The best of 3 autoencoders in front of nn on digits, denoising, keeps {read_rate(two_plans['denoising'], 0)}"
+        f"The best of 3 autoencoders in front of nn on digits, denoising, has {read_rate(two_plans['denoising'], 0)}"
     )
     assert "(pgd, 80 steps, eps 0.3 (76.5/255), n = 100)" in text
-    assert "denoising seems worth to an attacker who does not know of it was NOT RUN on the same images" in text
+    assert "The oblivious attack on denoising was NOT RUN on the same images" in text
     for run in two_plans.values():
         row = {title: cell.replace(NBSP, " ") for title, cell in rows[run.parents[0]].items()}
-        assert (row["n"], row["attack"], row["adaptive"]) == ("100", "pgd, 80 steps", read_rate(run, 0))
-        assert row["oblivious"].endswith("bim, 10 steps, eps 0.3, n = 400"), "its own attack: it is on other images"
+        assert (row["n"], row["attack"], row[ADAPTIVE]) == (
+            "100",
+            "pgd, 80 steps",
+            read_rate(run, 0),
+        )
+        assert row[OBLIVIOUS].endswith("bim, 10 steps, eps 0.3, n = 400"), "its own attack: it is on other images"
         assert row["illusion gap"] == "NOT RUN"
 
 
@@ -235,7 +241,7 @@ def test_what_leaves_less_within_the_same_budget_is_shown(lab: Lab, left: float,
     defend(lab, "denoising", eps=(0.3,), keep=(0.6,), n=400, limit=None)
     weak = defend(lab, "sparse", eps=(0.3,), keep=(0.5,), n=400, limit=None)
     strong = defend(lab, "sparse", eps=(eps,), keep=(left,), method="pgd", steps=80, restarts=1)
-    cell = read_table(lab)[weak.parents[0]]["adaptive"].replace(NBSP, " ")
+    cell = read_table(lab)[weak.parents[0]][ADAPTIVE].replace(NBSP, " ")
     expected = f"{read_rate(strong, 0)} pgd, 80 steps, eps {eps}, n = 100" if refuted else read_rate(weak, 0)
     assert cell == expected
 
@@ -252,7 +258,7 @@ def test_another_attack_does_not_vouch_for_the_number_shown(
     defend(lab, "denoising", eps=(0.1,), keep=(0.6,))
     shown = defend(lab, "sparse", eps=(0.1,), keep=(0.8,), **changes)
     defend(lab, "sparse", eps=(0.3,), keep=(0.5,), method="pgd", restarts=1)
-    cell = read_table(lab)[shown.parents[0]]["adaptive"].replace(NBSP, " ")
+    cell = read_table(lab)[shown.parents[0]][ADAPTIVE].replace(NBSP, " ")
     assert cell == read_rate(shown, 0) + (f", {mark}" if mark else "")
 
 
@@ -283,8 +289,14 @@ def test_the_table_has_a_row_for_each_pipeline_at_the_eps_that_they_share(lab: L
     assert isinstance(gap, Cell)
     assert gap.value == oblivious.as_run()[1].results[1].accuracy - run.as_run()[1].results[1].accuracy
     assert gap == f"{100 * gap.value:.1f} points"
-    assert (rows[other.parents[0]]["oblivious"], rows[other.parents[0]]["illusion gap"]) == ("NOT RUN", "NOT RUN")
-    assert (rows[bare.parents[0]]["oblivious"], rows[bare.parents[0]]["illusion gap"]) == ("n/a", "n/a")
+    assert (rows[other.parents[0]][OBLIVIOUS], rows[other.parents[0]]["illusion gap"]) == (
+        "NOT RUN",
+        "NOT RUN",
+    )
+    assert (rows[bare.parents[0]][OBLIVIOUS], rows[bare.parents[0]]["illusion gap"]) == (
+        "n/a",
+        "n/a",
+    )
 
 
 @pytest.mark.parametrize(
@@ -294,7 +306,7 @@ def test_a_number_that_does_not_stand_says_so_in_its_own_cell(
     lab: Lab, changes: dict[str, Any], mark: str | None
 ) -> None:
     run = defend(lab, **changes)
-    cell = read_table(lab)[run.parents[0]]["adaptive"].replace(NBSP, " ")
+    cell = read_table(lab)[run.parents[0]][ADAPTIVE].replace(NBSP, " ")
     assert cell.startswith(read_rate(run))
     assert (cell == read_rate(run)) if mark is None else (mark in cell.removeprefix(read_rate(run)))
 
@@ -332,7 +344,7 @@ def test_nothing_is_missing_where_both_were_run(lab: Lab) -> None:
 
 def test_budgets_that_reach_every_image_are_no_headline(lab: Lab) -> None:
     run = defend(lab, eps=(0.1, 1.0), keep=(0.4, 0.0))
-    assert read_table(lab)[run.parents[0]]["adaptive"].replace(NBSP, " ") == read_rate(run, 0)
+    assert read_table(lab)[run.parents[0]][ADAPTIVE].replace(NBSP, " ") == read_rate(run, 0)
 
 
 def test_names_of_seeds_tell_pipelines_apart(lab: Lab) -> None:

@@ -113,7 +113,7 @@ def test_images_that_are_not_those_of_mnist_are_not_called_so(lab: Lab, tmp_path
     assert comparison.runs[0].dataset == ("mnist (not as published, eeeeee)" if foreign else "mnist")
     assert bool(find_counterparts(comparison)) is not foreign
     document = json.loads(read_files(lab, [run], tmp_path)["json"])
-    assert document["rows"][0]["dataset"] == comparison.runs[0].dataset
+    assert document["accuracy"][0]["dataset"] == comparison.runs[0].dataset
     assert ("not as published" in print_summary(comparison)) is foreign
 
 

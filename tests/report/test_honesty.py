@@ -111,7 +111,7 @@ def test_a_collapsed_pipeline_is_said_to_be_so_everywhere_and_is_the_best_of_non
     said = "collapsed: class 1 is predicted for 100 of 100 unchanged images"
     assert all(said in files[name] for name in FORMATS)
     document = json.loads(files["json"])
-    assert {one["classifier"]: one["collapsed"] for one in document["headlines"]} == {
+    assert {one["classifier_id"]: one["collapsed"] for one in document["headlines"]} == {
         reliable.parents[0]: False,
         constant.parents[0]: True,
     }
@@ -120,7 +120,7 @@ def test_a_collapsed_pipeline_is_said_to_be_so_everywhere_and_is_the_best_of_non
     assert all("sparse, collapsed" in files[name] for name in ("html", "md"))
     printed = " ".join(print_summary(comparison).split())
     assert "clean-accuracy FAIL (1 of 2 pipelines, first sparse, collapsed" in printed
-    assert "one has a number to go by: vanilla keeps" in answer(comparison)
+    assert "one has a reliable result: vanilla has" in answer(comparison)
     assert any("clean-accuracy FAIL" in reason for reason in list_failures(comparison))
 
 

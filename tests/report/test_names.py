@@ -54,7 +54,7 @@ def test_hostile_names_are_no_formula_in_any_table(hostile: tuple[Lab, list[Mani
     runs = [lab.add_run(lab.add_classifier(lab.add_autoencoder(kind))) for kind in ("vanilla", "blur")]
     runs.append(lab.add_run(lab.add_classifier(lab.add_autoencoder(seed=1), seed=1)))
     tables = {key: text for key, text in read_files(lab, runs, tmp_path).items() if key.startswith("csv")}
-    assert {"csv", "csv-headlines", "csv-ladder", "csv-matrices", "csv-scores"} <= tables.keys()
+    assert {"csv", "csv-headlines", "csv-threat-models", "csv-matrices", "csv-scores"} <= tables.keys()
     for key, text in tables.items():
         header, *rows = csv.reader(io.StringIO(text, newline=""))
         for name, cell in ((name, cell) for row in rows for name, cell in zip(header, row, strict=True)):

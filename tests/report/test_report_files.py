@@ -59,7 +59,7 @@ def test_page_has_no_id_twice_and_no_dangling_link(lab: Lab, pair: list[Manifest
 def test_nothing_is_written_into_the_registry(lab: Lab, pair: list[Manifest], tmp_path: Path, place: str) -> None:
     (tmp_path / "link").symlink_to(lab.registry.home / "entries")
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "report-ladder.csv").symlink_to(lab.registry.home / "entries" / "x.csv")
+    (tmp_path / "out" / "report-threat-models.csv").symlink_to(lab.registry.home / "entries" / "x.csv")
     before = read_tree(lab.registry.home)
     for command in ("report", "reproduce"):
         refused = call(command, "--out", tmp_path / place, "--home", lab.registry.home)

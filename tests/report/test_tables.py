@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +16,10 @@ from advae.records import Manifest
 from advae.report import write_report
 from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.confusion import score_runs
-from advae.report.analysis.tables import Findings, Table
+from advae.report.analysis.tables import Findings, Table, TableRecord
 from advae.report.data.word_tables import Cell, Grid, Part, read_value
-from advae.report.formats.catalogue import TABLES, flatten_parts, name_keys
+from advae.report.formats.catalogue import TABLES, name_keys
+from advae.report.formats.json_schema import describe_schema
 from tests.report_fixtures import MNIST, Lab, read_files
 
 Lines = list[dict[str, str]]
@@ -46,6 +48,7 @@ def everything(tmp_path: Path) -> tuple[Lab, list[Manifest]]:
     return lab, [
         lab.add_run(lab.add_classifier(), keep=(0.3, 0.0)),
         lab.add_run(lab.add_classifier(lab.add_autoencoder())),
+        lab.add_run(behind[0], threat="oblivious", keep=(0.9, 0.8)),
         lab.add_run(behind[0], judged=True, keep=(0.5, 0.1)),
         lab.add_run(behind[1], keep=(0.4, 0.0)),
         lab.add_run(behind[2], keep=(0.4, 0.0)),
@@ -60,7 +63,7 @@ def test_every_table_has_a_file_and_every_file_a_table(everything: tuple[Lab, li
     tables = read_tables(*everything, tmp_path)
     assert set(tables) == set(TABLES)
     names = {path.name for path in tmp_path.glob("*.csv")}
-    assert names == {"report.csv"} | {f"report-{name}.csv" for name in TABLES if name != "accuracy"}
+    assert names == {"report.csv"} | {f"report-{name.replace('_', '-')}.csv" for name in TABLES if name != "accuracy"}
     for name, lines in tables.items():
         assert lines, name
         assert all("" not in line and None not in line for line in lines), name
@@ -78,7 +81,7 @@ def test_markdown_has_every_table_under_the_headings_of_the_page(
     assert widths == sorted(len(part.grid.titles) for part in parts if part.grid.rows)
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == [
         "Robust accuracy under the strongest attack",
-        "What each pipeline keeps",
+        "Robust accuracy of each pipeline",
         "One activation or another",
         "Accuracy with and without the autoencoder",
         "How much of the benefit is blur?",
@@ -89,31 +92,45 @@ def test_markdown_has_every_table_under_the_headings_of_the_page(
     ]
 
 
+class Thing(TableRecord):
+    """A line of a new table."""
+
+    kind_of_thing: str
+    """What it is."""
+    share: float | None
+    """A share, 0 to 1; null where it was not measured."""
+
+
 def test_a_row_of_the_table_of_tables_is_all_that_a_new_table_takes(
     lab: Lab, pair: list[Manifest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def tabulate(findings: Findings) -> Iterator[Part]:
-        rows = (("=a|b", Cell("12.5 %", 0.125), Cell("NOT RUN", None)), ("c", Cell("0.0 %", 0.0), Cell("1", 1)))
-        yield Part(Grid("New", ("kind of thing", "share", "n, all"), rows), {"eps": 0.1})
+    things = (Thing(kind_of_thing="=a|b", share=0.125), Thing(kind_of_thing="c", share=None))
 
-    new = Table(
-        "A new one", "What it shows.", "report", tabulate, None, flatten=lambda found: flatten_parts(tabulate(found))
-    )
+    def tabulate(findings: Findings) -> Iterator[Part]:
+        rows = (("=a|b", Cell("12.5 %", 0.125)), ("c", Cell("NOT RUN", None)))
+        yield Part(Grid("New", ("kind of thing", "share"), rows), {})
+
+    new = Table("A new one", "What it shows.", "report", tabulate, Thing, collect=lambda findings: things)
     monkeypatch.setitem(TABLES, "new", new)
     files = read_files(lab, pair, tmp_path)
     assert list(csv.DictReader(files["csv-new"].splitlines())) == [
-        {"eps": "0.1", "kind_of_thing": "'=a|b", "share": "0.125", "n_all": "NOT RUN"},
-        {"eps": "0.1", "kind_of_thing": "c", "share": "0.0", "n_all": "1"},
+        {"kind_of_thing": "'=a|b", "share": "0.125"},
+        {"kind_of_thing": "c", "share": "n/a"},
     ]
-    assert "## A new one\n\nWhat it shows.\n\n| kind of thing | share | n, all |" in files["md"]
-    assert "=a\\|b | 12.5 % | NOT RUN |" in files["md"]
+    assert json.loads(files["json"])["new"] == [
+        {"kind_of_thing": "=a|b", "share": 0.125},
+        {"kind_of_thing": "c", "share": None},
+    ]
+    assert describe_schema({})["$defs"]["Thing"]["properties"]["kind_of_thing"]["description"] == "What it is."
+    assert "## A new one\n\nWhat it shows.\n\n| kind of thing | share |" in files["md"]
+    assert "=a\\|b | 12.5 % |" in files["md"]
 
 
 def test_cells_carry_the_numbers_behind_their_words(everything: tuple[Lab, list[Manifest]]) -> None:
     """Whatever a cell with a number says of it, rounded, is that number."""
     lab, runs = everything
     findings = score_runs(compare_runs(lab.registry, runs))
-    seen = dict.fromkeys(TABLES, 0)
+    seen = dict.fromkeys((name for name, table in TABLES.items() if [*table.tabulate(findings)]), 0)
     for name, table in TABLES.items():
         for cell in (cell for part in table.tabulate(findings) for row in part.grid.rows for cell in row):
             value = read_value(cell)
@@ -142,23 +159,23 @@ def _plain(cell: str) -> str:
 def test_ladder_lines_say_what_each_attacker_leaves(lab: Lab, tmp_path: Path) -> None:
     classifier = lab.add_classifier(lab.add_autoencoder())
     runs = [lab.add_run(classifier), lab.add_run(classifier, threat="oblivious", eps=(0.1,), keep=(0.8,), valid=False)]
-    lines = {(line["threat"], line["eps"]): line for line in read_tables(lab, runs, tmp_path)["ladder"]}
+    lines = {(line["threat"], line["eps"]): line for line in read_tables(lab, runs, tmp_path)["threat_models"]}
     result = runs[0].as_run()[1].results[1]
     line = lines["adaptive", "0.3"]
-    assert (line["run"], line["status"], float(line["accuracy"])) == (runs[0].id, "measured", result.accuracy)
-    assert (float(line["accuracy_low"]), float(line["accuracy_high"])) == result.accuracy_interval
-    assert (lines["gray-box", "0.1"]["status"], lines["gray-box", "0.1"]["accuracy"]) == ("NOT RUN", "NOT RUN")
+    assert (line["run"], line["status"], float(line["robust_accuracy"])) == (runs[0].id, "measured", result.accuracy)
+    assert (float(line["robust_accuracy_low"]), float(line["robust_accuracy_high"])) == result.accuracy_interval
+    assert (lines["gray-box", "0.1"]["status"], lines["gray-box", "0.1"]["robust_accuracy"]) == ("NOT RUN", "NOT RUN")
     assert lines["oblivious", "0.1"]["status"].startswith("only outside the budget")
 
 
 def test_verdict_lines_are_the_verdicts(lab: Lab, tmp_path: Path) -> None:
     run, old = lab.add_run(lab.add_classifier(), judged=True), lab.add_run(lab.add_classifier(seed=1))
     tables = read_tables(lab, [run, old], tmp_path)
-    stored = [(line["check"], line["status"]) for line in tables["stored-verdicts"] if line["run"] == run.id]
-    assert stored == [(verdict.check, verdict.status) for verdict in run.as_run()[1].checks]
-    assert [line["check"] for line in tables["stored-verdicts"] if line["run"] == old.id] == [*SINGLE]
+    stored = [(line["check"], line["status"]) for line in tables["run_checks"] if line["run"] == run.id]
+    assert stored == [(verdict.check, verdict.status) for verdict in run.as_run()[1].verdicts]
+    assert [line["check"] for line in tables["run_checks"] if line["run"] == old.id] == [*SINGLE]
     pipelines = compare_runs(lab.registry, [run, old]).pipelines
-    found = [(line["classifier_id"], line["check"], line["sentence"]) for line in tables["verdicts"]]
+    found = [(line["classifier_id"], line["check"], line["sentence"]) for line in tables["checks"]]
     assert found == [(p.id, verdict.check, verdict.sentence) for p in pipelines for verdict in p.checks]
 
 
@@ -167,7 +184,7 @@ def test_control_lines_compare_purifiers_under_one_attack(lab: Lab, tmp_path: Pa
     runs |= {kind: lab.add_run(lab.add_classifier(lab.add_autoencoder(kind))) for kind in ("vanilla", "blur")}
     lines = [line for line in read_tables(lab, [*runs.values()], tmp_path)["baselines"] if line["eps"] == "0.1"]
     assert [(line["role"], line["purifier"]) for line in lines] == [
-        ("without", "none"),
+        ("undefended", "none"),
         ("baseline", "blur"),
         ("baseline", "pca"),
         ("baseline", "binary"),
@@ -176,10 +193,10 @@ def test_control_lines_compare_purifiers_under_one_attack(lab: Lab, tmp_path: Pa
     without = runs["none"].as_run()[1].results[0].accuracy
     for line in (*lines[:2], lines[4]):
         own = runs[line["purifier"]]
-        assert (line["run"], float(line["accuracy"])) == (own.id, own.as_run()[1].results[0].accuracy)
+        assert (line["run"], float(line["robust_accuracy"])) == (own.id, own.as_run()[1].results[0].accuracy)
     blur, vanilla = (str(runs[kind].as_run()[1].results[0].accuracy - without) for kind in ("blur", "vanilla"))
     assert [line["benefit"] for line in lines] == ["n/a", blur, "NOT RUN", "NOT RUN", vanilla]
-    assert {line["accuracy"] for line in lines[2:4]} == {"NOT RUN"}
+    assert {line["robust_accuracy"] for line in lines[2:4]} == {"NOT RUN"}
 
 
 def test_seed_lines_have_mean_minimum_and_maximum(lab: Lab, tmp_path: Path) -> None:
@@ -227,7 +244,7 @@ def test_a_table_that_became_empty_leaves_no_file(everything: tuple[Lab, list[Ma
     lab, runs = everything
     out = tmp_path / "out"
     out.mkdir()
-    own = {"report-mine.csv", "report-ladder.csv.bak", "report-.csv", "seeds.csv"}
+    own = {"report-mine.csv", "report-threat-models.csv.bak", "report-.csv", "seeds.csv"}
     for name in own:
         (out / name).write_text("mine")
     write_report(lab.registry, runs, out, formats=["csv"])
@@ -258,7 +275,7 @@ FOREIGN = {
     "report.md": "# My report\n",
     "report.json": '{"schema": 2}\n',
     "report.csv": "run,eps,accuracy\n1,2,3\n",
-    "report-ladder.csv": "",
+    "report-threat-models.csv": "",
 }
 
 

@@ -12,7 +12,7 @@ from advae.records import NetworkOptions, find_eps
 from advae.report.analysis.tables import Findings, NotRun, ShownInterval, ShownShare, Table, TableRecord
 from advae.report.data.contents import Comparison
 from advae.report.data.runs import Measured, Rate, Run, read_raw_range
-from advae.report.data.word_tables import Cell, Grid, Part, show_count, show_share
+from advae.report.data.word_tables import Cell, Grid, Part, show_count, show_percentage
 from advae.report.wording import NOT_APPLICABLE, NOT_RUN, format_eps, format_points, format_rate
 from advae.run_options import DEFAULT_LOSS
 
@@ -216,7 +216,7 @@ def _write_row(record: PaperRecord) -> tuple[str, ...]:
         show_count(record.figure),
         f"{record.dataset}, ours: {record.measured_on}" if record.stands_in else record.dataset,
         record.name,
-        show_share(record.accuracy),
+        show_percentage(record.accuracy),
         _write_found(record.protocol),
         Cell(points, record.difference),
         _write_found(record.adaptive),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from advae.models.layers import PAPER_ACTIVATIONS
 from advae.records import AutoencoderRecipe
+from advae.report.analysis.table_records import ActivationRecord
 from advae.report.data.contents import Comparison
 from advae.report.data.trained import Network, read_error
 from advae.report.data.word_tables import Cell, Grid
@@ -52,25 +53,21 @@ def name_activations(network: Network) -> str:
     return f"paper's mix: {words}" if activations == PAPER_ACTIVATIONS else words
 
 
-def tabulate_activations(comparison: Comparison) -> Grid:
-    """Return the last losses and the squared error of autoencoders that differ in their activations only.
-
-    The squared error is per pixel, of test images purified and rescaled: the same for every loss. No rows where there
-    is nothing to compare.
-    """
-    titles = ("autoencoder", "hidden activations", "training loss", "validation loss", "squared error", "id")
-    rows = (_write_row(network, group) for group in find_activations(comparison) for network in group)
-    return Grid("Autoencoders that differ in their activations", titles, tuple(rows))
+def list_activation_records(comparison: Comparison) -> list[ActivationRecord]:
+    """Return a record for each autoencoder that differs from another in its hidden activations only."""
+    return [_describe_network(network, group) for group in find_activations(comparison) for network in group]
 
 
-def _write_row(network: Network, group: Sequence[Network]) -> tuple[str, ...]:
+def _describe_network(network: Network, group: Sequence[Network]) -> ActivationRecord:
     history = network.history
-    numbers = (
-        history.loss[-1] if history and history.loss else None,
-        history.validation_loss[-1] if history and history.validation_loss else None,
-        read_error(network.manifest),
+    return ActivationRecord(
+        autoencoder=name_group(group),
+        hidden_activations=name_activations(network),
+        training_loss=history.loss[-1] if history and history.loss else None,
+        validation_loss=history.validation_loss[-1] if history and history.validation_loss else None,
+        squared_error=read_error(network.manifest),
+        id=network.id,
     )
-    return name_group(group), name_activations(network), *map(_write_number, numbers), network.id
 
 
 def name_group(group: Sequence[Network]) -> str:
@@ -78,6 +75,17 @@ def name_group(group: Sequence[Network]) -> str:
     recipe = group[0].manifest.recipe
     kind = recipe.type if isinstance(recipe, AutoencoderRecipe) else recipe.kind
     return f"{kind} on {group[0].dataset}, seed {recipe.seed}"
+
+
+def tabulate_activations(records: Iterable[ActivationRecord]) -> Grid:
+    """Return the records as a table; no rows where there is nothing to compare."""
+    titles = ("autoencoder", "hidden activations", "training loss", "validation loss", "squared error", "id")
+    return Grid("Autoencoders that differ in their activations", titles, tuple(map(_write_row, records)))
+
+
+def _write_row(record: ActivationRecord) -> tuple[str, ...]:
+    numbers = (record.training_loss, record.validation_loss, record.squared_error)
+    return record.autoencoder, record.hidden_activations, *map(_write_number, numbers), record.id
 
 
 def _write_number(value: float | None) -> Cell:

@@ -12,21 +12,21 @@ from advae.report.data.commands import suggest_baselines
 from advae.report.data.contents import AttackedPipeline, Comparison, Row
 from advae.report.data.pairing import identify_attack
 from advae.report.data.runs import Measured
-from advae.report.data.word_tables import Cell, Grid, show_eps, show_share
+from advae.report.data.word_tables import Cell, Grid, show_eps, show_percentage
 from advae.report.wording import NOT_RUN, format_points, format_share, name_attack, name_autoencoder
 
 
 @dataclass(frozen=True)
 class ComparedAttack:
-    """One attack at one eps on the same samples. rows: the pipeline's row, by classifier id; without: no purifier."""
+    """One attack at one eps on the same samples. rows: the pipeline's row, by classifier id; undefended: without."""
 
     first: Row
-    without: Measured | None
+    undefended: Measured | None
     rows: dict[str, Row]
 
     def weigh(self, row: Row) -> float | None:
         """Return what a purifier brings: accuracy minus accuracy without; None where the latter is missing."""
-        return row.own.result.accuracy - self.without.result.accuracy if self.without else None
+        return row.own.result.accuracy - self.undefended.result.accuracy if self.undefended else None
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def _name(pipeline: AttackedPipeline, others: tuple[AttackedPipeline, ...] | lis
 
 def _write_match(match: ComparedAttack, pipelines: list[AttackedPipeline | None]) -> tuple[str, ...]:
     run = match.first.run
-    without = show_share(match.without.result.accuracy) if match.without else Cell(NOT_RUN, None)
+    without = show_percentage(match.undefended.result.accuracy) if match.undefended else Cell(NOT_RUN, None)
     found = (match.rows.get(pipeline.id) if pipeline else None for pipeline in pipelines)
     cells = (_write_cell(match, row) for row in found)
     return name_attack(run), run.recipe.threat, show_eps(match.first.eps), without, *cells

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from advae.checks import CHECKS, PipelineRuns, ScoredRun, check_together, not_run, number_of
 from advae.records import CheckResult, Status
@@ -17,7 +16,7 @@ from advae.report.wording import NOT_ESTABLISHED, name_pipeline
 NO_SUBJECT = "needs a valid adaptive run"
 
 
-def check_pipeline(pipeline: AttackedPipeline) -> tuple[CheckResult, ...]:
+def check_headline(pipeline: AttackedPipeline) -> tuple[CheckResult, ...]:
     """Return a verdict for each of CHECKS on the pipeline's headline number; NOT RUN where it has none."""
     if pipeline.subject is None:
         return tuple(not_run(name, NO_SUBJECT) for name in CHECKS)
@@ -83,14 +82,8 @@ def tabulate_checks(name: str, results: Iterable[CheckResult]) -> Grid:
     return Grid(name, ("", "check", "status", "what was found"), tuple(_write_row(verdict) for verdict in results))
 
 
-def describe_check(verdict: CheckResult) -> dict[str, Any]:
-    """Return the place and question of a verdict's check."""
-    return {"place": number_of(verdict.check), "question": CHECKS[verdict.check].question}
-
-
 def _write_row(verdict: CheckResult) -> tuple[str, ...]:
-    place, question = describe_check(verdict).values()
-    return show_count(place), question, verdict.status, verdict.sentence
+    return show_count(number_of(verdict.check)), CHECKS[verdict.check].question, verdict.status, verdict.sentence
 
 
 def tabulate_stored(run: Run) -> Grid:
@@ -98,10 +91,9 @@ def tabulate_stored(run: Run) -> Grid:
     return tabulate_checks(f"Verdicts stored with {run.id}", run.metrics.verdicts)
 
 
-def summarize_stored(run: Run) -> str:
-    """Return a run's failed and warned checks in one cell."""
-    found = [f"{verdict.check} {verdict.status}" for verdict in run.metrics.verdicts if verdict.status in _BAD]
-    return "; ".join(found) or "none"
+def summarize_stored(run: Run) -> tuple[str, ...]:
+    """Return a run's failed and warned checks, each with its status."""
+    return tuple(f"{one.check} {one.status}" for one in run.metrics.verdicts if one.status in _BAD)
 
 
 _BAD = ("FAIL", "WARN")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from advae.errors import CorruptError, NotFoundError
 from advae.records import Manifest
-from advae.report.analysis.check_results import check_pipeline, check_row
+from advae.report.analysis.check_results import check_headline, check_row
 from advae.report.analysis.headline_choice import choose_subject, choose_terms, group_by_kind, list_other_subjects
 from advae.report.analysis.row_warnings import write_notes
 from advae.report.data.contents import AttackedPipeline, CheckedRow, Comparison, Row, list_parents, list_runs_of
@@ -141,7 +141,7 @@ def _judge(pipeline: AttackedPipeline, finder: CounterpartFinder) -> AttackedPip
         found = {run.id: run for one in runs.values() for run in finder.list_undefended(one)}
         pipeline = replace(pipeline, undefended=tuple(found.values()))
     others = tuple(CheckedRow(row, check_row(pipeline, row)) for row in list_other_subjects(pipeline))
-    return replace(pipeline, checks=check_pipeline(pipeline), other_norms=others)
+    return replace(pipeline, checks=check_headline(pipeline), other_norms=others)
 
 
 def _build_rows(run: Run, finder: CounterpartFinder) -> Iterator[Row]:

@@ -11,7 +11,7 @@ from advae.report.analysis.eps_selection import MANY_EPS
 from advae.report.analysis.tables import Findings, Table
 from advae.report.data.contents import Comparison
 from advae.report.data.runs import Rate, Run
-from advae.report.data.word_tables import Cell, Grid, show_count, show_share
+from advae.report.data.word_tables import Cell, Grid, show_count, show_percentage
 from advae.report.wording import format_eps, format_rate
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _tabulate_mistakes(names: Sequence[str], scores: Scores) -> Grid:
     wrong = [found for found in scores.confusions if found[0] != found[1]]
     shown = sorted(wrong, key=lambda found: (-found[2], found))[:MOST_SHOWN]
     rows = (
-        (names[true], names[predicted], show_count(count), show_share(count / scores.report[str(true)]["support"]))
+        (names[true], names[predicted], show_count(count), show_percentage(count / scores.report[str(true)]["support"]))
         for true, predicted, count in shown
     )
     return Grid(f"Most frequent mistakes, {scores.title}", MISTAKES, tuple(rows))

@@ -1,4 +1,4 @@
-"""The answer that a report opens with: what the defences are worth, and whether that can be believed."""
+"""The answer that a report opens with: the robust accuracy of the defences, and whether it is reliable."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from advae.report.wording import (
     NBSP,
     NOT_ESTABLISHED,
     NOT_RUN,
+    describe_seeds,
     format_eps,
     format_rate,
     format_share,
     name_attack,
     name_attacked,
     name_autoencoder,
-    name_seeds,
 )
 
 TOLD = 4
@@ -48,7 +48,7 @@ def _introduce(groups: Sequence[ClassifierGroup]) -> str:
     reliable = sum(summary.reliable for summary in defences)
     share = "each" if reliable == len(defences) else f"{reliable} of {len(defences)}" if reliable else "none"
     what = f"{_count(defences)} {'was' if len(defences) == 1 else 'were'} attacked ({where})"
-    return f"{what}; for {share} an attacker who knew of it was tried and no check fails{_count_absent(defences)}."
+    return f"{what}; for {share} an adaptive attack was run and no check fails{_count_absent(defences)}."
 
 
 def _answer_group(group: ClassifierGroup) -> Iterator[str]:
@@ -66,7 +66,7 @@ def _answer_group(group: ClassifierGroup) -> Iterator[str]:
 
 
 def _vouch(group: ClassifierGroup) -> Iterator[str]:
-    """Yield how far a number that no check speaks against can be believed."""
+    """Yield how many checks were run on the results that no check makes unreliable."""
     reliable = [summary for summary in group.defences if summary.reliable]
     if not reliable:
         return
@@ -80,7 +80,7 @@ def _vouch(group: ClassifierGroup) -> Iterator[str]:
     rest = [summary for summary in reliable if alone or summary is not best]
     if rest:
         found += f"{' on these' if alone else ', nor on any other'}{_count_absent(rest)}"
-    have = f"; {others} of {len(group.defences)} {'has' if others == 1 else 'have'} no number that stands"
+    have = f"; {others} of {len(group.defences)} {'is' if others == 1 else 'are'} not reliable"
     yield f"No check fails{found}{have if others else ''}."
 
 
@@ -100,41 +100,42 @@ def _answer_undefended(group: ClassifierGroup) -> Iterator[str]:
     if baselines:
         best = _choose_best(baselines)
         name = best.name.replace(", a baseline", "")
-        yield f"No autoencoder in front of {where} was attacked. The baseline {name} keeps {_write_left(best)}."
+        yield f"No autoencoder in front of {where} was attacked. The baseline {name} has {_write_robust(best)}."
         return
     yield f"No autoencoder in front of {where} was attacked."
     bare = [summary for summary in group.summaries if summary.adaptive and not summary.defended]
     if bare:
-        weakest = min(_choose_peers(bare), key=_read_left)
+        weakest = min(_choose_peers(bare), key=_read_robust)
         warning = _warn(weakest)
-        yield f"Without one it keeps {_write_left(weakest)}{f', but {warning}' if warning else ''}."
+        yield f"Without one it has {_write_robust(weakest)}{f', but {warning}' if warning else ''}."
 
 
 def _deny(group: ClassifierGroup) -> str:
-    """Return that nobody who knows of the defences has attacked them."""
+    """Return that no valid adaptive attack on the defences was run."""
     first, where = group.defences[0], name_attacked(group.first.pipeline.first)
     if len(group.defences) == 1:
         return f"{NOT_ESTABLISHED.capitalize()} for {_name_defence(first)} in front of {where}: {first.pipeline.doubt}."
     return (
-        f"{NOT_ESTABLISHED.capitalize()} for any of {_count(group.defences)} in front of {where}: no valid attack by "
-        "somebody who knows of them was run."
+        f"{NOT_ESTABLISHED.capitalize()} for any of {_count(group.defences)} in front of {where}: no valid adaptive "
+        "attack was run."
     )
 
 
-# ---------------------------------------------------------------- numbers that are not to be believed
+# ---------------------------------------------------------------- results that are not reliable
 
 
 def _doubt(group: ClassifierGroup, attacked: Sequence[PipelineSummary]) -> Iterator[str]:
     best = _choose_best([summary for summary in attacked if not summary.collapsed] or attacked)
     where = name_attacked(group.first.pipeline.first)
     if len(group.defences) == 1:
-        yield f"What {_name_defence(best)} in front of {where} is worth is not known: {_warn(best)}."
+        yield f"The robust accuracy of {_name_defence(best)} in front of {where} is not known: {_warn(best)}."
     else:
         yield (
-            f"What {_count(group.defences)} in front of {where} are worth is not known: for each, a check fails or "
-            f"{NOT_ESTABLISHED.replace('not', 'is not')}. The highest number is that of {best.name}: {_warn(best)}."
+            f"The robust accuracy of {_count(group.defences)} in front of {where} is not known: for each, "
+            f"a check fails or {NOT_ESTABLISHED.replace('not', 'is not')}. The highest number is that of {best.name}: "
+            f"{_warn(best)}."
         )
-    yield f"It seems to keep {_write_left(best)}, which is no result."
+    yield f"It has {_write_robust(best)}, which is not a reliable result."
 
 
 def _warn(summary: PipelineSummary) -> str:
@@ -143,12 +144,12 @@ def _warn(summary: PipelineSummary) -> str:
     if failed:
         constant = f"it has {COLLAPSED}, it predicts one class whatever the image; " if summary.collapsed else ""
         checks = f"{failed} of {len(CHECKS)} checks {'fails' if failed == 1 else 'fail'}"
-        return f"{constant}{checks}, so it cannot be believed"
+        return f"{constant}{checks}, so it is not reliable"
     doubt = summary.doubt if summary.defended else None
     return f"{NOT_ESTABLISHED}, {doubt}" if doubt else ""
 
 
-# ---------------------------------------------------------------- numbers that stand
+# ---------------------------------------------------------------- reliable results
 
 
 def _praise(group: ClassifierGroup, reliable: Sequence[PipelineSummary]) -> Iterator[str]:
@@ -156,16 +157,16 @@ def _praise(group: ClassifierGroup, reliable: Sequence[PipelineSummary]) -> Iter
     if len(peers) == 1 < len(reliable):
         yield from _list_unlike(group, reliable)
         return
-    yield f"{_introduce_best(group, reliable)} {_write_left(best)}{_compare(best, group)}."
+    yield f"{_introduce_best(group, reliable)} {_write_robust(best)}{_compare(best, group)}."
     yield _weigh(best, "it" if len(group.defences) == 1 else best.name)
 
 
 def _list_unlike(group: ClassifierGroup, reliable: Sequence[PipelineSummary]) -> Iterator[str]:
     """Yield the numbers of those that were all attacked on other terms, none of them the best."""
     where = f"{_count(group.defences)} in front of {name_attacked(group.first.pipeline.first)}"
-    yield f"Of {where}, {len(reliable)} have a number to go by, but no two can be compared: {NOT_SHARED}."
+    yield f"Of {where}, {len(reliable)} have a reliable result, but no two can be compared: {NOT_SHARED}."
     for summary in reliable[:TOLD]:
-        yield f"{summary.name[0].upper()}{summary.name[1:]} keeps {_write_left(summary)}."
+        yield f"{summary.name[0].upper()}{summary.name[1:]} has {_write_robust(summary)}."
     if reliable[TOLD:]:
         yield f"The table has {len(reliable[TOLD:])} more."
 
@@ -176,33 +177,33 @@ def _introduce_best(group: ClassifierGroup, reliable: Sequence[PipelineSummary])
     where = name_attacked(group.first.pipeline.first)
     defences = f"{_count(group.defences)} in front of {where}"
     if total == 1:
-        return f"{_name_defence(best)} in front of {where}".replace("the", "The", 1) + " keeps"
+        return f"{_name_defence(best)} in front of {where}".replace("the", "The", 1) + " has"
     if len(reliable) == 1:
-        return f"Of {defences}, one has a number to go by: {best.name} keeps"
-    equal = len({format_share(_read_left(summary)) for summary in peers}) == 1
+        return f"Of {defences}, one has a reliable result: {best.name} has"
+    equal = len({format_share(_read_robust(summary)) for summary in peers}) == 1
     if len(peers) < total:
-        whose = "none of these keeps more than" if equal else f"the best, {best.name}, keeps"
+        whose = "none of these has more than" if equal else f"the best, {best.name}, has"
         return f"Of {defences}, {len(peers)} can be compared; {whose}"
-    return f"None of {defences} keeps more than" if equal else f"The best of {defences}, {best.name}, keeps"
+    return f"None of {defences} has more than" if equal else f"The best of {defences}, {best.name}, has"
 
 
 def _compare(best: PipelineSummary, group: ClassifierGroup) -> str:
-    """Return what the same attack leaves without it, and that a baseline keeps as much, where one does."""
+    """Return the robust accuracy without it, and that of a baseline where that is as high."""
     other = best.adaptive.undefended if best.adaptive else None
-    without = f"; without it {format_share(other.result.accuracy)} are left" if other else ""
+    without = f"; without it {format_share(other.result.accuracy)}" if other else ""
     rivals = [one for one in group.baselines if one.adaptive and one.terms == best.terms and not one.collapsed]
-    rival = max(rivals, key=_read_left, default=None)
-    if rival is None or _read_left(rival) < _read_left(best):
+    rival = max(rivals, key=_read_robust, default=None)
+    if rival is None or _read_robust(rival) < _read_robust(best):
         return without
-    return f"{without}; behind {rival.name}, which has learnt nothing, {format_share(_read_left(rival))} are"
+    return f"{without}; behind {rival.name}, which has learnt nothing, {format_share(_read_robust(rival))}"
 
 
 def _weigh(best: PipelineSummary, name: str) -> str:
     if best.oblivious is None or best.gap is None:
         where = " on the same images at the same eps" if best.oblivious else ""
-        return f"What {name} seems worth to an attacker who does not know of it was {NOT_RUN}{where}."
-    left = format_share(best.oblivious.own.result.accuracy)
-    return f"An attacker who does not know of {name} leaves {left}: {weigh_gap(best.gap)}."
+        return f"The oblivious attack on {name} was {NOT_RUN}{where}."
+    robust = format_share(best.oblivious.own.result.accuracy)
+    return f"Under an oblivious attacker, who does not know of {name}, it is {robust}: {weigh_gap(best.gap)}."
 
 
 # ---------------------------------------------------------------- words
@@ -217,20 +218,20 @@ def _choose_peers(summaries: Sequence[PipelineSummary]) -> list[PipelineSummary]
 
 
 def _choose_best(summaries: Sequence[PipelineSummary]) -> PipelineSummary:
-    """Return the summary that keeps most among its peers; of equals the one with the largest illusion gap."""
-    return max(_choose_peers(summaries), key=lambda summary: (_read_left(summary), summary.gap or 0.0))
+    """Return the peer with the highest robust accuracy; of equals the one with the largest illusion gap."""
+    return max(_choose_peers(summaries), key=lambda summary: (_read_robust(summary), summary.gap or 0.0))
 
 
-def _read_left(summary: PipelineSummary) -> float:
+def _read_robust(summary: PipelineSummary) -> float:
     return summary.adaptive.own.result.accuracy if summary.adaptive else 0.0
 
 
-def _write_left(summary: PipelineSummary) -> str:
+def _write_robust(summary: PipelineSummary) -> str:
     row = summary.adaptive
     if row is None:
         return NOT_RUN
-    whom = " against an attacker who knows of it" if summary.defended else ""
-    return f"{format_rate(row.own.attacked)} of the images{whom} ({_name_attack(row)})"
+    attacker = " under an adaptive attack" if summary.defended else ""
+    return f"{format_rate(row.own.attacked)} robust accuracy{attacker} ({_name_attack(row)})"
 
 
 def _name_attack(row: Row) -> str:
@@ -240,7 +241,7 @@ def _name_attack(row: Row) -> str:
 def _name_defence(summary: PipelineSummary) -> str:
     run = summary.pipeline.first
     raw = name_autoencoder(run).removeprefix(run.autoencoder_type)
-    return f"the {run.autoencoder_type} autoencoder{raw}{name_seeds(run)}"
+    return f"the {run.autoencoder_type} autoencoder{raw}{describe_seeds(run)}"
 
 
 def _count(defences: Sequence[PipelineSummary]) -> str:
@@ -257,7 +258,7 @@ def _find_autoencoder(summary: PipelineSummary) -> str | None:
 
 
 def _count_absent(summaries: Sequence[PipelineSummary]) -> str:
-    """Return how many checks were not run on each, in brackets: nobody knows whether those fail."""
+    """Return how many checks were not run on each, in brackets."""
     counts = sorted({count_results(summary.checks)["NOT RUN"] for summary in summaries})
     span = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
     return f" ({span} of {len(CHECKS)} {NOT_RUN})"

@@ -1,4 +1,4 @@
-"""What is left of each pipeline under the strongest attack that there is, and what was never tried."""
+"""The robust accuracy of each pipeline under the strongest attack that was run, and what was not run."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from advae.report.data.contents import AttackedPipeline, Comparison, Row
 from advae.report.data.threat_models import INPUT_THREATS, ORDER
 from advae.report.wording import COLLAPSED, NOT_ESTABLISHED, format_eps, format_rate, name_attack, name_pipeline
 
-ONE_STEP = "only one-step attacks were run: an iterative one may leave far less"
+ONE_STEP = "only one-step attacks were run: an iterative one may be far stronger"
 
 
 @dataclass(frozen=True)
 class Headline:
-    """What is left of one pipeline.
+    """The robust accuracy of one pipeline.
 
     strongest: the row of its headline number, without an adaptive one the strongest whose perturbation is added to the
     image, None where there is none. gap: the illusion gap as a sentence, None for a pipeline without purifier. noted:
@@ -36,12 +36,12 @@ class Headline:
 
     @property
     def alarm(self) -> str | None:
-        """What to say above the number where a check failed: that the number is not to be believed."""
+        """What to say above the number where a check failed: that the number is not reliable."""
         failed = len(self.pipeline.failures)
         if not failed:
             return None
         checks = f"{failed} of {len(CHECKS)} checks {'fails' if failed == 1 else 'fail'}"
-        return f"The attack cannot be believed: {checks}, on {describe_subject(self.pipeline)}"
+        return f"Not reliable: {checks}, on {describe_subject(self.pipeline)}"
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -85,7 +85,7 @@ def explain_headline(headline: Headline) -> str:
 
 
 def explain_doubt(headline: Headline) -> str:
-    """Return why robustness is not established, and what is left against weaker attackers."""
+    """Return why robustness is not established, and the robust accuracy under weaker attackers."""
     if headline.strongest is None:
         return str(headline.pipeline.doubt)
     return f"{headline.pipeline.doubt}. Under what was run, {_write_left(headline.strongest)}"

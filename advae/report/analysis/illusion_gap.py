@@ -1,4 +1,4 @@
-"""The illusion gap: how much of what a defence seems worth is only the attacker's ignorance of it."""
+"""The illusion gap: robust accuracy under an oblivious attacker minus that under an adaptive one."""
 
 from __future__ import annotations
 
@@ -62,17 +62,20 @@ def explain_gap(pipeline: AttackedPipeline) -> str:
     if gap is None:
         command = suggest_gap(pipeline)
         return f"Illusion gap: {NOT_RUN}" + (f"; {command}" if command else "")
-    ignorant, knowing = (row.accuracy for row in (gap.oblivious, gap.adaptive))
-    left = f"leaves {format_share(ignorant)}, one who does {format_share(knowing)}"
+    oblivious, adaptive = (format_share(row.accuracy) for row in (gap.oblivious, gap.adaptive))
     budget = format_budget(gap.eps, gap.norm)
-    return f"An attacker who does not know of the defence {left}: {weigh_gap(gap.size)} (eps {budget})."
+    both = f"Robust accuracy under an oblivious attack {oblivious}, adaptive {adaptive}"
+    return f"{both}: {weigh_gap(gap.size)} (eps {budget})."
+
+
+WEAKER = "the adaptive attack is weaker than the oblivious one, so the result is not reliable"
 
 
 def weigh_gap(size: float) -> str:
     """Return in words what a gap means."""
     if size > 0:
-        return f"{100 * size:.1f} points of it are an illusion"
-    return "no illusion" if size == 0 else "whoever knows more must not leave more, so that attack is too weak to tell"
+        return f"overestimated by {100 * size:.1f} points, the illusion gap"
+    return "no illusion gap" if size == 0 else WEAKER
 
 
 def suggest_gap(pipeline: AttackedPipeline) -> str | None:

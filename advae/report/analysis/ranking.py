@@ -14,7 +14,7 @@ from advae.report.analysis.headline_choice import group_by_kind
 from advae.report.data.commands import suggest_attack
 from advae.report.data.contents import AttackedPipeline, Comparison, Row, Terms
 from advae.report.data.runs import Rate, Run
-from advae.report.wording import COLLAPSED, mark_imported, name_autoencoder, name_seeds
+from advae.report.wording import COLLAPSED, describe_seeds, mark_imported, name_autoencoder
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class PipelineSummary:
         """What stands in front of the classifier, with the classifier's id where that alone tells it from another."""
         run = self.pipeline.first
         marks = (f", {COLLAPSED}" if self.collapsed else "") + mark_imported(self.imported)
-        return f"{name_autoencoder(run)}{name_seeds(run)}{marks}{f' ({self.pipeline.id})' if self.namesake else ''}"
+        return f"{name_autoencoder(run)}{describe_seeds(run)}{marks}{f' ({self.pipeline.id})' if self.namesake else ''}"
 
     @property
     def imported(self) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ ShownShare = Annotated[float, WithJsonSchema({"type": "number", "minimum": 0, "m
 Difference = Annotated[float, WithJsonSchema({"type": "number", "minimum": -1, "maximum": 1})]
 ShownInterval = tuple[ShownShare, ShownShare]
 
-Line = dict[str, Any]
+CsvLine = dict[str, Any]
 """A line of a CSV file: value by column. None: it has no meaning there."""
 
 
@@ -29,6 +29,11 @@ class TableRecord(Record):
     """A line of a table. A model is built when it is first used: most commands show no table."""
 
     model_config = ConfigDict(defer_build=True)
+
+    @property
+    def absent(self) -> str | None:
+        """What its CSV has in place of null: NOT RUN where the whole line was not measured."""
+        return "NOT RUN" if getattr(self, "status", "").startswith(("NOT RUN", "only")) else None
 
 
 class NotRun(TableRecord):
@@ -64,12 +69,12 @@ class Table:
     """Type of its records; None where ``report.json`` has the numbers elsewhere, and ``flatten`` the CSV's lines."""
     collect: Callable[[Findings], Iterable[Record]] = lambda _: ()
     """Return its records for programs: ``report.json`` has them as they are, the CSV flattened."""
-    flatten: Callable[[Findings], Iterable[Line]] | None = None
+    flatten: Callable[[Findings], Iterable[CsvLine]] | None = None
     """Return the lines of its CSV; None: its records, flattened."""
     marks: tuple[str, ...] = ()
     """Columns by which its CSV is known as a report's: those that every version has written."""
 
-    def list_lines(self, findings: Findings) -> Iterable[Line]:
+    def list_lines(self, findings: Findings) -> Iterable[CsvLine]:
         """Return the lines of the table's CSV."""
         return self.flatten(findings) if self.flatten else map(flatten_record, self.collect(findings))
 
@@ -77,22 +82,25 @@ class Table:
 # ---------------------------------------------------------------- a record as a line
 
 
-def flatten_record(record: Record, prefix: str = "") -> Line:
+def flatten_record(record: Record, prefix: str = "") -> CsvLine:
     """Return a record as a line. Nested records, and maps, become columns ``<field>_<its field>``.
 
     An interval becomes ``<field without _interval>_low`` and ``_high``, a list one text. What was not run is NOT RUN in
     each of its columns.
     """
-    line: Line = {}
+    line: CsvLine = {}
     for name, field in type(record).model_fields.items():
         line |= _flatten_value(prefix + name, getattr(record, name), field.annotation)
-    return line
+    absent = getattr(record, "absent", None)
+    return {name: absent if value is None else value for name, value in line.items()} if absent else line
 
 
-def _flatten_value(name: str, value: Any, annotation: Any) -> Line:
+def _flatten_value(name: str, value: Any, annotation: Any) -> CsvLine:
     model = _find_model(annotation)
     if model and (value is None or isinstance(value, NotRun)):
         return dict.fromkeys(_list_columns(model, f"{name}_"), value and value.status)
+    if isinstance(value, NotRun):
+        return {name: value.status}
     if isinstance(value, Record):
         return flatten_record(value, f"{name}_")
     if isinstance(value, Mapping):

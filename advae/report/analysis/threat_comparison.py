@@ -1,4 +1,4 @@
-"""The ladder of threat models: what each attacker leaves of a pipeline at each eps, the weakest attacker first."""
+"""The robust accuracy of a pipeline under each threat model at each eps, from the least knowledge to the most."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Budget = tuple[Norm, float]
 
 @dataclass(frozen=True)
 class ThreatComparison:
-    """One threat model. worst: its valid row that says what is left for each budget, None where it has none."""
+    """One threat model. worst: its strongest valid row at each budget, None where it has none."""
 
     threat: str
     worst: dict[Budget, Row | None]
@@ -63,11 +63,11 @@ def tabulate_threats(pipeline: AttackedPipeline) -> Grid:
     several = len({run.sample_key for run in pipeline.runs}) > 1
     titles = ("what the attacker knows", *(_name_budget(budget) for budget in budgets))
     rows = ((compared.threat, *(_write_cell(compared, budget, several) for budget in budgets)) for compared in threats)
-    return Grid("What each attacker leaves", titles, tuple(rows))
+    return Grid("Robust accuracy by threat model", titles, tuple(rows))
 
 
 def _find_lowest(threats: Iterable[ThreatComparison], budget: Budget) -> float:
-    """Return what is left of a pipeline at a budget; 1 where no valid attack says so."""
+    """Return the lowest robust accuracy of a pipeline at a budget; 1 where there is no valid attack."""
     return min((row.accuracy for compared in threats if (row := compared.worst[budget])), default=1.0)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ALIKE = 1e-5
 """By what share of itself a mean may differ, which another machine adds up in another order."""
 
-ROUNDING = 1e-4
+LENGTH_TOLERANCE = 1e-4
 """The same of a length of pixels in float32, measured again on stored images."""
 
 LENGTHS = ("linf", "l2", "zero_gradient")
@@ -161,7 +161,7 @@ def _check_moved(run: Run, result: EpsResult, start: NDArray[Any], x_adv: NDArra
         if stated is None:
             continue
         # Neighbouring float32 of the size of the pixels differ by as much.
-        if length > stated * (1 + ROUNDING) + ALIKE * largest:
+        if length > stated * (1 + LENGTH_TOLERANCE) + ALIKE * largest:
             yield f"{SAMPLES} shows a perturbation of {length:.4g} at eps {result.eps:.4g}, its {name} is {stated:.4g}"
     if result.pixel_range and not _lies_in(x_adv, result.pixel_range):
         yield f"{SAMPLES} shows pixels beyond the pixel_range at eps {result.eps:.4g}"

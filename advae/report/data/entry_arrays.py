@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-MOST = 1e30
+LARGEST_PIXEL = 1e30
 """A pixel behind a purifier without bounds; sums of such are finite in float64."""
 
 
@@ -36,18 +36,18 @@ class ArrayKind:
         return what if self.kinds == "b" else f"{what} from {self.low:.15g} to {self.high:.15g}"
 
 
-IMAGES = ArrayKind("f", "float32", -MOST, MOST)
+IMAGE_ARRAYS = ArrayKind("f", "float32", -LARGEST_PIXEL, LARGEST_PIXEL)
 ARRAY_KINDS: dict[str, ArrayKind] = {
     "sample_ids": ArrayKind("iu", "int64", 0, 2.0**53),
     "ids": ArrayKind("iu", "int64", 0, 2.0**53),
     "success_rate": ArrayKind("f", "float32", 0, 1),
     "clean_success_rate": ArrayKind("f", "float32", 0, 1),
-    "linf": ArrayKind("f", "float32", 0, MOST),
-    "l2": ArrayKind("f", "float32", 0, MOST),
+    "linf": ArrayKind("f", "float32", 0, LARGEST_PIXEL),
+    "l2": ArrayKind("f", "float32", 0, LARGEST_PIXEL),
     "zero_gradient": ArrayKind("b", "bool", 0, 1),
     "x": ArrayKind("f", "float32", 0, 1),
 }
-"""Name -> what the array holds; IMAGES where it is not here."""
+"""Name -> what the array holds; IMAGE_ARRAYS where it is not here."""
 
 CLASSES = ("labels", "clean_predictions", "predictions", "code_labels")
 """Names of the arrays that hold classes."""
@@ -55,7 +55,7 @@ CLASSES = ("labels", "clean_predictions", "predictions", "code_labels")
 
 def find_array_kind(name: str, classes: int) -> ArrayKind:
     """Return what an array of a name must hold. classes: of the dataset."""
-    return ArrayKind("iu", "int64", 0, classes - 1) if name in CLASSES else ARRAY_KINDS.get(name, IMAGES)
+    return ArrayKind("iu", "int64", 0, classes - 1) if name in CLASSES else ARRAY_KINDS.get(name, IMAGE_ARRAYS)
 
 
 def fit_arrays(arrays: Arrays, shapes: Shapes, classes: int) -> Arrays:

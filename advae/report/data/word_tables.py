@@ -54,7 +54,7 @@ def read_value(cell: str) -> float | str | None:
     return cell.value if isinstance(cell, Cell) else cell
 
 
-def show_share(value: float | None) -> Cell:
+def show_percentage(value: float | None) -> Cell:
     """Return a share as a cell."""
     return Cell(format_share(value), value)
 

@@ -65,25 +65,25 @@ ACCURACY_COLUMNS = (
         "budget in the attack's norm, as a share and of 255",
     ),
     AccuracyColumn(
-        "clean, without",
+        "clean accuracy, undefended",
         lambda row: _write_clean(row.undefended),
         lambda row: _read_clean(row.undefended),
         "accuracy on the unchanged images without the autoencoder, with its 95 % interval",
     ),
     AccuracyColumn(
-        "clean, with",
+        "clean accuracy",
         lambda row: _write_clean(row.defended),
         lambda row: _read_clean(row.defended),
         "accuracy on the unchanged images behind the autoencoder, with its 95 % interval",
     ),
     AccuracyColumn(
-        "attacked, without",
+        "robust accuracy, undefended",
         lambda row: _write_attacked(row.undefended),
         lambda row: _read_attacked(row.undefended),
         "accuracy under attack without the autoencoder, with its 95 % interval",
     ),
     AccuracyColumn(
-        "attacked, with",
+        "robust accuracy",
         lambda row: _write_attacked(row.defended),
         lambda row: _read_attacked(row.defended),
         "accuracy under attack behind the autoencoder, with its 95 % interval",
@@ -95,12 +95,12 @@ ACCURACY_COLUMNS = (
         "how likely so large a difference between with and without is by accident: McNemar's exact test on the same "
         "images; below 0.05 it is no accident",
     ),
-    _name_column("notes", lambda row: "; ".join(row.notes) or "none", "warnings about the row"),
+    _name_column("notes", lambda row: "; ".join(row.notes) or "none", "warnings about the number"),
     AccuracyColumn(
-        "success",
+        "attack success rate",
         lambda row: format_share(row.own.result.attack_success_rate),
         lambda row: row.own.result.attack_success_rate,
-        "share of the correctly classified samples that the attack turned",
+        "share of the initially correct images that the attack changes",
     ),
     AccuracyColumn(
         "8-bit",

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from advae.report.analysis.activations import SOFTPLUS, tabulate_activations
+from advae.report.analysis.activations import SOFTPLUS, list_activation_records, tabulate_activations
 from advae.report.analysis.baseline_comparison import BaselineComparison, find_baseline_comparisons, tabulate_baselines
 from advae.report.analysis.check_results import describe_place, summarize_checks, tabulate_checks, tabulate_stored
 from advae.report.analysis.confusion import MOST_SHOWN, Scores, select_shown, tabulate_matrix, tabulate_report
+from advae.report.analysis.record_lists import (
+    list_accuracies,
+    list_baselines,
+    list_checks,
+    list_gaps,
+    list_headlines,
+    list_matrix_lines,
+    list_run_checks,
+    list_score_lines,
+    list_threat_models,
+)
 from advae.report.analysis.seed_spread import find_spreads, tabulate_spreads
-from advae.report.analysis.tables import Findings, Line, Table
+from advae.report.analysis.table_records import (
+    AccuracyRecord,
+    ActivationRecord,
+    BaselineRecord,
+    CheckRecord,
+    GapRecord,
+    HeadlineRecord,
+    SeedRecord,
+    ThreatModelRecord,
+)
+from advae.report.analysis.tables import CsvLine, Findings, Table, flatten_record
 from advae.report.analysis.threat_comparison import tabulate_threats
 from advae.report.data.runs import Run
-from advae.report.data.word_tables import Cell, Grid, Part
+from advae.report.data.word_tables import Grid, Part
 from advae.report.formats.accuracy_table import explain_rows, tabulate_accuracy
-from advae.report.formats.flat_rows import (
-    list_accuracy_lines,
-    list_control_lines,
-    list_headline_lines,
-    list_ladder_lines,
-    list_matrix_lines,
-    list_score_lines,
-    list_seed_lines,
-    list_stored_lines,
-    list_verdict_lines,
-)
 from advae.report.formats.headline_table import tabulate_headlines
 from advae.report.wording import BENEFIT, NOT_RUN
 
@@ -39,12 +49,12 @@ def _tabulate_accuracy(findings: Findings) -> Iterator[Part]:
 
 
 def _tabulate_activations(findings: Findings) -> Iterator[Part]:
-    grid = tabulate_activations(findings.comparison)
+    grid = tabulate_activations(list_activation_records(findings.comparison))
     if grid.rows:
         yield Part(grid, {})
 
 
-def _tabulate_controls(findings: Findings) -> Iterator[Part]:
+def _tabulate_baselines(findings: Findings) -> Iterator[Part]:
     for compared in find_baseline_comparisons(findings.comparison):
         grid = tabulate_baselines(compared) if compared.matches else Grid(compared.name, (), ())
         aside = " ".join(
@@ -63,22 +73,22 @@ def _tabulate_seeds(findings: Findings) -> Iterator[Part]:
         yield Part(tabulate_spreads(spreads), {}, aside=explain_rows(findings.comparison, "report-seeds.csv"))
 
 
-def _tabulate_ladders(findings: Findings) -> Iterator[Part]:
-    aside = explain_rows(findings.comparison, "report-ladder.csv")
+def _tabulate_threats(findings: Findings) -> Iterator[Part]:
+    aside = explain_rows(findings.comparison, "report-threat-models.csv")
     for pipeline in findings.comparison.pipelines:
         yield Part(tabulate_threats(pipeline), {"classifier_id": pipeline.id}, THREATS_HEADING, aside)
 
 
-def _tabulate_verdicts(findings: Findings) -> Iterator[Part]:
+def _tabulate_checks(findings: Findings) -> Iterator[Part]:
     for pipeline in findings.comparison.pipelines:
         keys: dict[str, object] = {"classifier_id": pipeline.id}
         for panel in pipeline.checked:
             subject = f"On the strongest adaptive attack: {describe_place(panel.subject)}."
-            heading = f"{CHECKS_HEADING} {summarize_checks(panel.checks)}"
-            yield Part(tabulate_checks(f"Checks of {pipeline.id}", panel.checks), keys, heading, subject)
+            heading = f"{CHECKS_HEADING}: {summarize_checks(panel.checks)}"
+            yield Part(tabulate_checks(f"Checks on {pipeline.id}", panel.checks), keys, heading, subject)
         if not pipeline.checked:
-            heading = f"{CHECKS_HEADING} {summarize_checks(pipeline.checks)}"
-            yield Part(tabulate_checks(f"Checks of {pipeline.id}", pipeline.checks), keys, heading)
+            heading = f"{CHECKS_HEADING}: {summarize_checks(pipeline.checks)}"
+            yield Part(tabulate_checks(f"Checks on {pipeline.id}", pipeline.checks), keys, heading)
 
 
 def _tabulate_stored(findings: Findings) -> Iterator[Part]:
@@ -101,16 +111,21 @@ def _tabulate_scores(
     return tabulate_all
 
 
+def _list_run_check_lines(findings: Findings) -> Iterator[CsvLine]:
+    for run in findings.comparison.runs:
+        yield from map(flatten_record, list_run_checks(run))
+
+
 ACCURACY = "accuracy"
 HEADLINES_EXPLAINED = (
     "Oblivious: an attacker who does not know of the defence. Adaptive: one who knows all of it. The illusion gap is "
-    "what the first leaves more than the second. Pipelines of one dataset and kind of classifier are shown at the same "
-    "eps, on the same images, as far as they were attacked there and no other attack leaves clearly less; any other "
-    "number names its attack."
+    "the overestimated robustness: the robust accuracy under the first minus that under the second. Pipelines of one "
+    "dataset and kind of classifier are shown at the same eps, on the same images, as far as they were attacked there "
+    "and no other attack leads to a clearly lower robust accuracy; any other number names its attack."
 )
-THREATS_HEADING = "What each attacker leaves"
-CHECKS_HEADING = "Can it be believed?"
-RUN_CHECKS_HEADING = "What this run says of itself"
+THREATS_HEADING = "Robust accuracy by threat model"
+CHECKS_HEADING = "Checks"
+RUN_CHECKS_HEADING = "Checks on this run alone"
 MATRIX = "Confusion matrix. Rows: true class. Columns: predicted class."
 REPORT = "Classification report."
 LARGE_MATRIX = f"The {MOST_SHOWN} most frequent mistakes; report-matrices.csv and report.json have all."
@@ -118,82 +133,92 @@ LARGE_REPORT = f"The {MOST_SHOWN} classes with the lowest F1; report-scores.csv 
 
 TABLES: dict[str, Table] = {
     "headlines": Table(
-        "What each pipeline keeps",
+        "Robust accuracy of each pipeline",
         HEADLINES_EXPLAINED,
         "report",
         _tabulate_headlines,
-        None,
-        flatten=list_headline_lines,
+        HeadlineRecord,
+        list_headlines,
         marks=("classifier_id", "pipeline", "clean_accuracy"),
+    ),
+    "illusion_gaps": Table(
+        "Illusion gaps",
+        "Overestimated robustness: the robust accuracy under an oblivious attacker minus that under an adaptive one.",
+        "report",
+        lambda _: (),
+        GapRecord,
+        list_gaps,
+        marks=("classifier_id", "illusion_gap"),
     ),
     "activations": Table(
         "One activation or another",
         f"Autoencoders that differ in the activations of their hidden layers only. {SOFTPLUS}",
         "report",
         _tabulate_activations,
-        None,
-        flatten=lambda findings: flatten_parts(_tabulate_activations(findings)),
+        ActivationRecord,
+        lambda findings: list_activation_records(findings.comparison),
         marks=("hidden_activations", "training_loss"),
     ),
     ACCURACY: Table(
         "Accuracy with and without the autoencoder",
-        "“Without” is the same attack, at the same eps and on the same images, on a classifier of the same kind that "
-        "has no autoencoder. NOT RUN means that the registry holds no such run.",
+        "The undefended counterpart is the same attack, at the same eps and on the same images, on a classifier of the "
+        "same kind that has no autoencoder. NOT RUN means that the registry holds no such run.",
         "report",
         _tabulate_accuracy,
-        None,
-        flatten=list_accuracy_lines,
+        AccuracyRecord,
+        list_accuracies,
         marks=("run", "classifier_id", "threat", "eps"),
     ),
     "baselines": Table(
         "How much of the benefit is blur?",
         BENEFIT,
         "report",
-        _tabulate_controls,
-        None,
-        flatten=list_control_lines,
+        _tabulate_baselines,
+        BaselineRecord,
+        list_baselines,
         marks=("classifier_id", "run", "purifier"),
     ),
     "seeds": Table(
         "The same with other seeds",
-        "Pipelines that differ in their seeds only, under the same attack on the same images: how far a number is "
-        "luck.",
+        "Pipelines that differ in their seeds only, under the same attack on the same images: how much a number "
+        "depends on chance.",
         "report",
         _tabulate_seeds,
-        None,
-        flatten=list_seed_lines,
+        SeedRecord,
+        lambda findings: find_spreads(findings.comparison),
         marks=("pipeline", "seeds", "runs"),
     ),
-    "ladder": Table(
+    "threat_models": Table(
         THREATS_HEADING,
-        "What the strongest valid attack of each threat model leaves at each eps, the weakest attacker first.",
+        "Robust accuracy under the strongest valid attack of each threat model at each eps, from the least knowledge "
+        "to the most.",
         "pipeline",
-        _tabulate_ladders,
-        None,
-        flatten=list_ladder_lines,
+        _tabulate_threats,
+        ThreatModelRecord,
+        list_threat_models,
         marks=("classifier_id", "run", "threat"),
     ),
-    "verdicts": Table(
+    "checks": Table(
         CHECKS_HEADING,
-        "Every check, on what the strongest adaptive attack leaves, compared with the other runs.",
+        "Every check on the result of the strongest adaptive attack, compared with the other runs.",
         "pipeline",
-        _tabulate_verdicts,
-        None,
-        flatten=list_verdict_lines,
+        _tabulate_checks,
+        CheckRecord,
+        list_checks,
         marks=("classifier_id", "run", "check", "status"),
     ),
-    "stored-verdicts": Table(
+    "run_checks": Table(
         RUN_CHECKS_HEADING,
-        "The checks that one run can answer alone, as they were stored with it.",
+        "The checks that need no other run, as they were stored with the run.",
         "run",
         _tabulate_stored,
         None,
-        flatten=list_stored_lines,
+        flatten=_list_run_check_lines,
         marks=("classifier_id", "run", "check", "status"),
     ),
     "matrices": Table(
         "Confusion matrices",
-        "How many images of each true class were taken for which. What is left out for its size is in report.json.",
+        "How many images of each true class were predicted as which. What is left out for its size is in report.json.",
         "run",
         _tabulate_scores(MATRIX, LARGE_MATRIX, tabulate_matrix),
         None,
@@ -210,7 +235,10 @@ TABLES: dict[str, Table] = {
         marks=("run", "label", "precision", "support"),
     ),
 }
-"""By name, in the order in which they stand. The CSV of ACCURACY is ``report.csv``, else ``report-<name>.csv``."""
+"""By name, in the order in which they stand. ``report.json`` has the records of a table under its name.
+
+The CSV of ACCURACY is ``report.csv``, else ``report-<name>.csv``.
+"""
 
 
 def list_tables(sections: Mapping[str, Table]) -> dict[str, Table]:
@@ -220,22 +248,5 @@ def list_tables(sections: Mapping[str, Table]) -> dict[str, Table]:
 
 def name_keys(sections: Mapping[str, Table]) -> dict[str, str]:
     """Return what the CSV of each table is called among the report's files, ``csv-seeds``; by the table's name."""
-    return {name: "csv" if name == ACCURACY else f"csv-{name}" for name in list_tables(sections)}
-
-
-def flatten_parts(parts: Iterable[Part]) -> Iterator[Line]:
-    """Yield a line for each row: the part's keys, then each title with the number behind its cell, else the words."""
-    for part in parts:
-        for row in part.grid.rows:
-            yield {
-                **part.keys,
-                **{_name_column(title): _read(cell) for title, cell in zip(part.grid.titles, row, strict=True)},
-            }
-
-
-def _name_column(title: str) -> str:
-    return "_".join(title.replace(",", " ").split()) or "name"
-
-
-def _read(cell: str) -> object:
-    return cell.value if isinstance(cell, Cell) and cell.value is not None else str(cell)
+    names = {name: f"csv-{name.replace('_', '-')}" for name in list_tables(sections)}
+    return names | {ACCURACY: "csv"}

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from advae.errors import printable
 from advae.quoting import disarm_formulas
-from advae.report.analysis.tables import Findings, Line
+from advae.report.analysis.tables import CsvLine, Findings
 from advae.report.formats.catalogue import list_tables, name_keys
 from advae.report.wording import NBSP, NOT_APPLICABLE
 
@@ -20,7 +20,7 @@ def render_csv(findings: Findings) -> dict[str, str]:
     return {key: text for key, text in texts.items() if text}
 
 
-def write_lines(lines: Iterable[Line]) -> str:
+def write_lines(lines: Iterable[CsvLine]) -> str:
     """Return lines under a row of their names, in the order in which these come up; nothing where there is no line.
 
     What has no meaning for a line, or is no column of it, is n/a. Text is printable and no formula, numbers are bare.

@@ -1,4 +1,4 @@
-"""The headline as a table: a row for each pipeline, what it keeps and whether that can be believed."""
+"""The headline as a table: the robust accuracy of each pipeline, and whether it is reliable."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ HEADLINE_TITLES = (
     "eps",
     "n",
     "attack",
-    "clean",
-    "oblivious",
-    "adaptive",
+    "clean accuracy",
+    "robust accuracy, oblivious",
+    "robust accuracy, adaptive",
     "illusion gap",
     "checks",
     "details",
@@ -31,7 +31,9 @@ def tabulate_headlines(comparison: Comparison) -> Grid:
     no other attack leaves clearly less; any other number names its attack. Behind the words of a verdict is the number
     of checks that fail.
     """
-    return Grid("What each pipeline keeps", HEADLINE_TITLES, tuple(map(_write_row, summarize_pipelines(comparison))))
+    return Grid(
+        "Robust accuracy of each pipeline", HEADLINE_TITLES, tuple(map(_write_row, summarize_pipelines(comparison)))
+    )
 
 
 def _write_row(summary: PipelineSummary) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What ``report.json`` is made of, typed, and the JSON Schema that follows from it."""
+"""The type of ``report.json``, and the JSON Schema that follows from it."""
 
 from __future__ import annotations
 
@@ -12,273 +12,38 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, create_model
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
-from advae.records import (
-    AutoencoderRecipe,
-    CheckResult,
-    ClassifierRecipe,
-    EpsResult,
-    Norm,
-    Reals,
-    Record,
-    Rescale,
-    RunMetrics,
-    RunRecipe,
-    Status,
-)
+from advae.records import AutoencoderRecipe, ClassifierRecipe, Reals, Record, RunMetrics, RunRecipe
 from advae.records.base import absent_unless_given
-from advae.report.analysis.tables import Difference, NotRun, ShownInterval, ShownShare, Table
-from advae.report.formats.glossary import GLOSSARY
+from advae.report.analysis.table_records import FailureRecord, MissingBaselines, ScoresRecord
+from advae.report.analysis.tables import Table
+from advae.report.formats.catalogue import list_tables
 
-SCHEMA: Literal[4] = 4
+REPORT_VERSION: Literal[5] = 5
 """Version of ``report.json``; raised when a program that reads it would have to change.
 
 That is, when something is renamed, removed or means something else; not when something is added.
 """
 
-SCHEMA_ID: Literal["urn:advae:report:4"] = "urn:advae:report:4"
+SCHEMA_ID: Literal["urn:advae:report:5"] = "urn:advae:report:5"
+KIND = "Kind of the entry: ae, an autoencoder or baseline; clf, a classifier; run, an attack."
+
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-
-
-def _absent_unless_given() -> Any:
-    return Field(default=None, exclude_if=lambda value: value is None)
-
-
-# ---------------------------------------------------------------- one run at one eps
-
-
-class _SideFacts(Record):
-    status: Literal["measured"] = "measured"
-    run: str
-    n: int
-    seed: int
-    steps: int | None
-    restarts: int | None
-    loss: str | None
-    threat: str
-    clean_accuracy: ShownShare
-    clean_accuracy_interval: ShownInterval
-
-
-class MeasuredSide(EpsResult, _SideFacts):
-    """What one run measured at one eps, with the options of its attack."""
-
-    targets: None = Field(default=None, exclude=True)
-
-
-Side = Annotated[MeasuredSide | NotRun, Field(discriminator="status")]
-
-
-class RowEntry(Record):
-    """One run at one eps, with and without the autoencoder: a row of the accuracy table."""
-
-    run: str
-    dataset: str
-    classifier: str
-    classifier_id: str
-    autoencoder: str
-    autoencoder_id: str | None
-    rescale: Rescale | None
-    method: str
-    target: int | None
-    clip: bool
-    threat: str
-    norm: Norm
-    eps: float
-    with_: Side = Field(serialization_alias="with")
-    without: Side
-    mcnemar_p: ShownShare | None
-    notes: tuple[str, ...]
-    imported: tuple[str, ...]
-
-
-# ---------------------------------------------------------------- pipelines
-
-
-class GapEntry(Record):
-    """What an attacker who does not know of the defence leaves, beside one who does, at one eps on the same images."""
-
-    eps: float
-    norm: Norm
-    n: int
-    oblivious: ShownShare
-    adaptive: ShownShare
-    gap: Difference
-    runs: tuple[str, str]
-
-
-class HeadlineEntry(Record):
-    """What is left of one pipeline under the strongest attack, and whether that can be believed."""
-
-    classifier: str
-    autoencoder: str | None
-    name: str
-    collapsed: bool
-    robustness_established: bool
-    strongest: Side
-    by_threat: dict[str, Side]
-    illusion_gaps: tuple[GapEntry, ...]
-    illusion_gap_command: str | None
-    verdicts: dict[Status, int]
-    imported: tuple[str, ...]
-
-
-class Subject(Record):
-    """The run and eps that a pipeline's results are about."""
-
-    run: str
-    eps: float
-
-
-class _CheckFacts(Record):
-    place: int | None = _absent_unless_given()
-    question: str | None = _absent_unless_given()
-
-
-class JudgedVerdict(CheckResult, _CheckFacts):
-    """What one check found of a pipeline."""
-
-
-class _Budget(Record):
-    norm: Norm
-
-
-class MeasuredBudget(MeasuredSide, _Budget):
-    """What the strongest valid attack of a threat model leaves at one eps."""
-
-
-class MissingBudget(NotRun):
-    """A norm and eps at which a threat model has no valid attack."""
-
-    norm: Norm
-    eps: float
-
-
-class RungEntry(Record):
-    """One threat model, at every norm and eps that the pipeline was attacked with."""
-
-    threat: str
-    worst: tuple[Annotated[MeasuredBudget | MissingBudget, Field(discriminator="status")], ...]
-
-
-class OtherNorm(Record):
-    """The results on a pipeline in another norm than that of its headline."""
-
-    norm: Norm
-    subject: Subject
-    verdicts: tuple[JudgedVerdict, ...]
-
-
-class FailureEntry(Record):
-    """A check that fails: on a pipeline's headline number, in another norm, or on one run alone."""
-
-    classifier: str
-    check: str
-    run: str
-    eps: float | None
-    sentence: str
-    headline: bool
-
-
-class PipelineEntry(Record):
-    """One classifier with what stands in front of it: its results, and what each attacker leaves."""
-
-    classifier: str
-    autoencoder: str | None
-    name: str
-    subject: Subject | NotRun
-    verdicts: tuple[JudgedVerdict, ...]
-    other_norms: tuple[OtherNorm, ...]
-    ladder: tuple[RungEntry, ...]
-
-
-# ---------------------------------------------------------------- pipelines beside each other
-
-
-class Purified(Record):
-    """What one purifier leaves under the attack that is compared."""
-
-    type: str
-    classifier_id: str
-    run: str
-    accuracy: ShownShare
-    benefit: Difference | None
-
-
-class MissingPurified(NotRun):
-    """A purifier that did not meet the attack; without a classifier's id, one that was not trained at all."""
-
-    type: str
-    classifier_id: str | None = _absent_unless_given()
-
-
-class MatchEntry(Record):
-    """One attack at one eps on the same images, on all purifiers that met it."""
-
-    method: str
-    threat: str
-    norm: Norm
-    eps: float
-    n: int
-    without: ShownShare | NotRun
-    baselines: tuple[Purified | MissingPurified, ...]
-    autoencoders: tuple[Purified | MissingPurified, ...]
-
-
-class ContestEntry(Record):
-    """Autoencoders and baselines in front of one kind of classifier on one dataset."""
-
-    dataset: str
-    classifier: str
-    missing: tuple[str, ...]
-    command: str | None
-    matches: tuple[MatchEntry, ...]
-
-
-class SpreadEntry(Record):
-    """The same attack on pipelines that differ in their seeds only."""
-
-    name: str
-    method: str
-    threat: str
-    norm: Norm
-    eps: float
-    n: int
-    seeds: int
-    mean: ShownShare
-    minimum: ShownShare
-    maximum: ShownShare
-    runs: tuple[str, ...]
-
-
-# ---------------------------------------------------------------- records
-
-
-class GroupScores(Record):
-    """The scores of the samples of one class, or their average over classes."""
-
-    precision: float
-    recall: float
-    f1: float = Field(serialization_alias="f1-score")
-    support: float
-
-
-class ScoresEntry(Record):
-    """What became of the samples at one eps, by class."""
-
-    eps: float | None
-    confusion_matrix: tuple[tuple[int, ...], ...] | None
-    confusion_counts: tuple[tuple[int, int, int], ...] | None = _absent_unless_given()
-    classification_report: dict[str, GroupScores | float]
 
 
 class RunEntry(Record):
     """One attack run, as it is stored, with its scores by class."""
 
     id: str
+    """The run's id in the registry."""
     imported: str | None
+    """When it came from a bundle, in UTC: its numbers were measured elsewhere, and what follows from the stored
+    outcomes was computed again here; null for one that was made here."""
     recipe: RunRecipe
+    """All that decides the result."""
     metrics: RunMetrics
-    scores: tuple[ScoresEntry, ...]
+    """What was measured."""
+    scores: tuple[ScoresRecord, ...]
+    """Predictions by class of the unchanged images, then of those at each eps."""
 
 
 class LossHistory(Record):
@@ -288,49 +53,65 @@ class LossHistory(Record):
     """
 
     loss: Reals
+    """Mean training loss of each epoch."""
     validation_loss: Reals
+    """Mean loss of each epoch on the held-out part of the training images."""
     clean_accuracy: tuple[float, ...] | None = absent_unless_given()
+    """Share of the held-out training images that is classified correctly after each epoch, 0 to 1; absent where
+    training knows of no attack."""
     attacked_accuracy: tuple[float, ...] | None = absent_unless_given()
+    """Share of them that is classified correctly under a short PGD at the radius that is trained for, 0 to 1; absent
+    where training knows of no attack."""
 
 
 class NetworkEntry(Record):
     """One trained autoencoder or classifier that a run rests on."""
 
     id: str
+    """The entry's id in the registry."""
     imported: str | None
+    """When it came from a bundle, in UTC; null for one that was made here."""
     recipe: Annotated[AutoencoderRecipe | ClassifierRecipe, Field(discriminator="kind")]
+    """All that decides the result."""
     history: LossHistory | None
+    """Loss by epoch; null for what is not trained."""
     test_mse: float | None
+    """Mean squared error per pixel of purified test images; null for a classifier."""
 
 
 class Document(Record):
-    """Everything that a report shows, its numbers unrounded.
+    """Everything that a report shows, its numbers unrounded: the records of each of its tables, under the table's name.
 
     Eps and pixels are in units of an image's range, 0 to 1; rates are shares of 1; intervals are Wilson's, 95 %.
     """
 
-    schema_id: Literal["urn:advae:report:4"] = Field(default=SCHEMA_ID, serialization_alias="$schema")
-    version: Literal[4] = Field(default=SCHEMA, serialization_alias="schema")
-    headlines: tuple[HeadlineEntry, ...]
-    rows: tuple[RowEntry, ...]
+    schema_id: Literal["urn:advae:report:5"] = Field(default=SCHEMA_ID, serialization_alias="$schema")
+    """The id of the JSON Schema that describes this file; `advae report --schema` prints it."""
+    version: Literal[5] = Field(default=REPORT_VERSION, serialization_alias="schema")
+    """Version of this file: raised when a field is renamed, removed or means something else."""
+    failures: tuple[FailureRecord, ...]
+    """Every check that fails; `report --strict` and `attack --fail-under` count these."""
+    missing_baselines: tuple[MissingBaselines, ...]
+    """Baselines that were not run, and what runs them."""
     runs: tuple[RunEntry, ...]
-    pipelines: tuple[PipelineEntry, ...]
-    failures: tuple[FailureEntry, ...]
-    baselines: tuple[ContestEntry, ...]
-    seeds: tuple[SpreadEntry, ...]
+    """Every run that the report is about, as it is stored."""
     networks: tuple[NetworkEntry, ...]
+    """Every autoencoder and network that a run rests on, and those that were only looked at."""
     threats: dict[str, str]
+    """What the attacker knows under each threat model of the runs, by its name."""
     commands: tuple[str, ...]
+    """Shell commands that make all of this again, in an order that works; of the paper's experiment the first makes all
+    of it."""
 
 
 def build_model(sections: Mapping[str, Table]) -> type[Document]:
-    """Return the type of the document, with a field for each section that the report was handed."""
+    """Return the type of the document, with a field for each table that has records, the sections included."""
     fields: dict[str, Any] = {
         name: (tuple[table.record, ...], Field(description=table.explanation))  # type: ignore[name-defined]
-        for name, table in sections.items()
+        for name, table in list_tables(sections).items()
         if table.record
     }
-    return create_model("Document", __base__=Document, __doc__=Document.__doc__, **fields) if fields else Document
+    return create_model("Document", __base__=Document, __doc__=Document.__doc__, **fields)
 
 
 # ---------------------------------------------------------------- the JSON Schema
@@ -349,12 +130,12 @@ class _Generator(GenerateJsonSchema):
         return self.generate_inner(schema["schema"])
 
     def model_schema(self, schema: Any) -> JsonSchemaValue:
-        """Describe each field by the words below it, or by GLOSSARY."""
+        """Describe each field by the words below it."""
         described, model = super().model_schema(schema), schema["cls"]
         texts = read_descriptions(model)
         for field, facts in described.get("properties", {}).items():
             if "description" not in facts:
-                facts["description"] = texts.get(field) or GLOSSARY.get(f"{model.__name__}.{field}") or GLOSSARY[field]
+                facts["description"] = KIND if field == "kind" else texts[field]
         return described
 
 

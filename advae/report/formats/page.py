@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from advae.report.analysis.activations import tabulate_activations
+from advae.report.analysis.activations import list_activation_records, tabulate_activations
 from advae.report.analysis.baseline_comparison import find_baseline_comparisons, tabulate_baselines
 from advae.report.analysis.check_results import describe_place, summarize_checks, tabulate_checks, tabulate_stored
 from advae.report.analysis.confusion import (
@@ -49,7 +49,7 @@ from advae.report.wording import (
     name_pipeline,
 )
 
-SHADES = 8
+MATRIX_SHADES = 8
 """Steps of the background that the cells of a confusion matrix take with their share of the row."""
 
 STATUSES = {"FAIL": "0", "WARN": "1", "PASS": "2"}
@@ -104,7 +104,7 @@ def render_page(findings: Findings) -> str:
     script = render_template("page.js.j2")
     return render_template(
         "page.html.j2",
-        activations=tabulate_activations(comparison),
+        activations=tabulate_activations(list_activation_records(comparison)),
         answer=answer(comparison),
         benefit=BENEFIT,
         branches=_branch(comparison.pipelines, (_name_dataset, _name_classifier, name_autoencoder)),
@@ -125,7 +125,7 @@ def render_page(findings: Findings) -> str:
         report_columns=REPORT_COLUMNS,
         rows=[(is_valid(row), tuple(_list_cells(row))) for row in select_rows(comparison)],
         rows_explained=explain_rows(comparison, "report.csv"),
-        ladder_explained=explain_rows(comparison, "report-ladder.csv"),
+        ladder_explained=explain_rows(comparison, "report-threat-models.csv"),
         contests_explained=explain_rows(comparison, "report-baselines.csv"),
         spreads_explained=explain_rows(comparison, "report-seeds.csv"),
         spreads=find_spreads(comparison),
@@ -222,5 +222,5 @@ def _shade_row(label: int, counts: Sequence[int]) -> Iterator[tuple[int, str]]:
     """Yield each count of a row with its style: how large a share it is, and whether it is right or wrong."""
     total = sum(counts)
     for predicted, count in enumerate(counts):
-        shade = -(-count * SHADES // total) if total else 0
+        shade = -(-count * MATRIX_SHADES // total) if total else 0
         yield count, f"{'r' if predicted == label else 'w'}{shade}" if shade else ""
