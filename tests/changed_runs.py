@@ -256,9 +256,11 @@ class Scene:
         own = {run["recipe"]["classifier"] for run in document["runs"] if run["id"] in self.good}
         return {
             "runs": [run for run in document["runs"] if run["id"] in self.good],
-            "rows": [row for row in document["rows"] if row["run"] in self.good],
-            "headlines": [one for one in document["headlines"] if one["classifier"] in own],
-            "pipelines": [one for one in document["pipelines"] if one["classifier"] in own],
+            "accuracy": [one for one in document["accuracy"] if one["run"] in self.good],
+            **{
+                name: [one for one in document[name] if one["classifier_id"] in own]
+                for name in ("headlines", "illusion_gaps", "threat_models", "checks")
+            },
         }
 
     def _check_run(self, run: Any) -> None:
