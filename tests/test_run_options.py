@@ -73,6 +73,10 @@ found["command"] = write_options(recipe)["patience"]
 from advae.report.formats.json_schema import describe_schema
 schema = json.dumps(describe_schema({}))
 found["schema"] = "Iterations without gain before the attack stops" in schema
+from advae.report.analysis.table_records import AccuracyRecord
+from advae.report.analysis.tables import flatten_record
+row = AccuracyRecord.model_construct(**dict.fromkeys(AccuracyRecord.model_fields) | {"patience": 3})
+found["json"], found["csv"] = row.model_dump(mode="json")["patience"], flatten_record(row).get("patience")
 print(json.dumps(found))
 """
 
@@ -104,6 +108,7 @@ def test_the_recipe_stores_it_and_leaves_the_ids_of_others_as_they_are(added: di
 
 def test_the_report_shows_it(added: dict[str, object]) -> None:
     assert (added["values"], added["command"]) == (3, 3)
+    assert (added["json"], added["csv"]) == (3, 3)
     assert added["schema"] is True
 
 
