@@ -13,6 +13,7 @@ from advae.cli.app import COMMANDS
 from advae.experiments import EXPLANATIONS, list_published
 from advae.models.autoencoders import AUTOENCODERS
 from advae.models.classifiers import CLASSIFIERS
+from advae.report.formats.catalogue import ACCURACY, TABLES
 from advae.threats import THREATS
 from tests.benchmarks import reproduction, robust, speed_tables, threat_models
 from tests.benchmarks.results_table import (
@@ -129,6 +130,12 @@ def test_every_command_and_option_that_is_shown_exists() -> None:
     options = {option for line in shown for option in re.findall(r"--[a-z][a-z-]+", line)}
     unknown = {option for option in options if not {option, option[2:].replace("-", "_")} & found}
     assert unknown == set()
+
+
+def test_every_csv_file_of_the_report_is_named() -> None:
+    text = (ROOT / ".github" / "docs" / "report.md").read_text()
+    for name in {*TABLES, "paper"} - {ACCURACY}:
+        assert f"`{name.replace('_', '-')}`" in text, name
 
 
 def test_there_is_one_block_for_each_set_up() -> None:

@@ -56,7 +56,7 @@ def list_targets(out: Path, formats: Sequence[str], sections: Mapping[str, Table
 
 
 def name_file(key: str) -> str:
-    """Return the name of a file by its key: ``report.csv``, ``report-ladder.csv``."""
+    """Return the name of a file by its key: ``report.csv``, ``report-threat-models.csv``."""
     format_, dash, table = key.partition("-")
     return f"report{dash}{table}.{format_}"
 
