@@ -23,7 +23,8 @@ PLANTED = "planted"
 
 TABLES = {
     "BASELINES": (
-        "from advae.models.baselines import BASELINES as table; table['planted'] = table['blur']",
+        "from dataclasses import replace; from advae.models.baselines import BASELINES as table; "
+        "table['planted'] = replace(table['blur'], options={})",
         ("train-ae", "--type"),
     ),
     "AUTOENCODERS": (

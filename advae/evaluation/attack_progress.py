@@ -17,7 +17,7 @@ PROBED = 256
 
 
 @dataclass(frozen=True)
-class Progress:
+class AttackProgress:
     """What the attack reaches on the first PROBED samples after 1, 2, 4, ... steps, as the attacker sees it."""
 
     loss_curve: tuple[tuple[int, float], ...] | None
@@ -32,7 +32,7 @@ class Progress:
     """
 
 
-def measure_progress(attacker: Attacker, eps: float, targets: tuple[int, ...] | None) -> Progress:
+def measure_progress(attacker: Attacker, eps: float, targets: tuple[int, ...] | None) -> AttackProgress:
     """Attack the first samples with 1, 2, 4, ... of the attack's steps and return what the attacker sees of each.
 
     The size of a step is that of the whole attack, so that these are its own iterates where it is deterministic.
@@ -48,7 +48,7 @@ def measure_progress(attacker: Attacker, eps: float, targets: tuple[int, ...] | 
     looks = [(steps, attacker.look(rows, x_adv, targets)) for steps, x_adv in points]
     curve = tuple((steps, -float(look.margins.mean())) for steps, look in looks)
     confirmed = np.stack([look.confirmed for _, look in looks])
-    return Progress(
+    return AttackProgress(
         curve if all(math.isfinite(loss) for _, loss in curve) else None,
         float((confirmed.any(axis=0) & ~looks[-1][1].succeeded).mean()),
     )
