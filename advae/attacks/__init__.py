@@ -31,40 +31,43 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Attack:
-    """A row of ATTACKS.
-
-    run: (goal, x, eps=, and where ``iterative`` also step_size=, steps=) -> proposed x_adv; gradient: (goal, x) -> the
-    first gradient that it follows, of one that follows none the margin's, which says whether there was any; steps: how
-    many by default, None for a single one; queries: whether they are scores asked for, not gradients; sized: whether
-    their size is the caller's to choose; stride: the default step is stride * eps / steps; norms: those that it can
-    measure its budget in; restarts: from how many random points by default, None for attacks that start at x; loss:
-    what it climbs by default, None for those with an objective of their own; threat: the only threat model that it
-    makes sense under, None for any. direction: (goal, x) -> what eps times is added to x, of an attack that goes along
-    a line, so that one gradient serves every eps; unclipped: the paper's form of it, for ``--no-clip``. target: default
-    of attacks on one class; choose_targets: reads a target for each class off the confusion matrix after TARGETS_FROM,
-    at the same eps on the same samples. members: norm -> (attack, loss or None for its own), cheapest first, of which
-    each sample meets one after the other until it is broken; ``run`` is then the first one's. revision: raised when
-    this attack's result changes, and no other's.
-    """
+    """A row of ATTACKS."""
 
     summary: str
     run: Callable[..., Tensor]
+    """(goal, x, eps=, where ``iterative`` also step_size=, steps=) -> proposed x_adv; of a set, its first member's."""
     gradient: Callable[[Goal, Tensor], Tensor] = loss_gradient
+    """(goal, x) -> the first gradient that it follows; the margin's of an attack that follows none."""
     steps: int | None = None
+    """Default number of iterations, or of queries; None for an attack of a single step."""
     stride: float = 1.0
+    """The default step size is stride * eps / steps."""
     norms: tuple[Norm, ...] = ("linf",)
+    """Norms in which it can measure its budget."""
     restarts: int | None = None
+    """Default number of random starting points; None for an attack that starts at x."""
     loss: str | None = DEFAULT_LOSS
+    """The loss that it maximises by default; None for an attack with an objective of its own."""
     direction: Callable[[Goal, Tensor], Tensor] | None = None
+    """(goal, x) -> what eps times is added to x, so that one gradient serves every eps; None for other attacks."""
     unclipped: Callable[[Goal, Tensor], Tensor] | None = None
+    """The paper's form of its direction, for ``--no-clip``; None where there is none."""
     target: int | None = None
+    """Default class of an attack on one class; None for other attacks."""
     choose_targets: Callable[[IntArray], tuple[int, ...]] | None = None
+    """Confusion matrix after TARGETS_FROM, at the same eps on the same samples -> a target for each class."""
     linear_only: bool = False
+    """Whether it is defined for affine classifiers only."""
     sized: bool = True
+    """Whether the size of its steps is the caller's to choose."""
     queries: bool = False
+    """Whether ``steps`` are queries for logits, not gradients."""
     threat: str | None = None
+    """The only threat model that it makes sense under; None for any."""
     members: Mapping[str, tuple[tuple[str, str | None], ...]] = field(default_factory=dict)
+    """Norm -> (attack, loss or None for its own) of a set, cheapest first; a sample meets them until it is broken."""
     revision: int = 0
+    """Raised when this attack's result changes, and no other's."""
 
     @property
     def iterative(self) -> bool:
@@ -118,7 +121,7 @@ ATTACKS: dict[str, Attack] = {
         sized=False,
     ),
     "cw": Attack(
-        "Carlini-Wagner: the nearest point that fools (l2)",
+        "Carlini-Wagner: the nearest misclassified point (l2)",
         cw,
         margin_gradient,
         steps=200,

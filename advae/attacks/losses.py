@@ -1,4 +1,4 @@
-"""What an attack climbs: losses over logits, and the table LOSSES. All are (labels, logits) -> (n,)."""
+"""Losses over logits that attacks maximise, and the table LOSSES. All are (labels, logits) -> (n,)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A verdict for each check from all runs of a pipeline, so that no run hides what another one has found."""
+"""A result for each check from all runs of a pipeline, so that no run hides what another one has found."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ GRAVEST: tuple[Status, ...] = ("FAIL", "WARN", "PASS", "NOT RUN")
 
 
 def check_together(pipeline: PipelineRuns) -> tuple[CheckResult, ...]:
-    """Return a verdict for each of CHECKS, in its order, on the subject and on the other adaptive rows in its norm.
+    """Return a result for each of CHECKS, in its order, on the subject and on the other adaptive rows in its norm.
 
     What the subject's samples cannot answer, those of fewer samples may: a FAIL there counts, a PASS does not.
     """
@@ -72,21 +72,21 @@ def _list_strongest(pipeline: PipelineRuns, rows: list[ScoredRun], first: Scored
 
 
 def _decide(name: str, pipeline: PipelineRuns, views: list[list[ScoredRun]]) -> CheckResult:
-    """Return a check's verdict on the subject's samples, else the FAIL of the largest others that have any verdict."""
+    """Return a check's result on the subject's samples, else the FAIL of the largest others that have any result."""
     own, *others = views
-    verdict = _weigh(name, pipeline, own)
-    if verdict.status == "NOT RUN":
+    result = _weigh(name, pipeline, own)
+    if result.status == "NOT RUN":
         for rows in others:
             found = _weigh(name, pipeline, rows)
             if found.status == "FAIL":
                 return _add(found, f"n = {len(rows[0].labels)}")
             if found.status != "NOT RUN":
                 break
-    return verdict
+    return result
 
 
 def _weigh(name: str, pipeline: PipelineRuns, rows: list[ScoredRun]) -> CheckResult:
-    """Return the gravest of a check's verdicts on what is left at each eps on the same samples.
+    """Return the gravest of a check's results at each eps on the same samples.
 
     Of the checks that are not AT_EVERY_EPS only a FAIL is taken from another eps.
     """
@@ -95,15 +95,15 @@ def _weigh(name: str, pipeline: PipelineRuns, rows: list[ScoredRun]) -> CheckRes
     rest = _list_first(rows)[1:] if name in OF_RUNS else rows[1:]
     others = [(_judge(name, replace(pipeline, subject=row)), row) for row in rest if _counts(name, row, first, own)]
     if name not in AT_EVERY_EPS:
-        others = [(verdict, row) for verdict, row in others if verdict.status == "FAIL"]
-    verdict, row = min([(own, first), *others], key=lambda pair: GRAVEST.index(pair[0].status))
-    if verdict.status == "NOT RUN" or (verdict.status == "PASS" and own.status == "NOT RUN"):
+        others = [(result, row) for result, row in others if result.status == "FAIL"]
+    result, row = min([(own, first), *others], key=lambda pair: GRAVEST.index(pair[0].status))
+    if result.status == "NOT RUN" or (result.status == "PASS" and own.status == "NOT RUN"):
         # A PASS at another eps does not validate the reported one.
         return own
-    if verdict == row.find_check_result(name):
+    if result == row.find_check_result(name):
         # What a run has stored is on all its eps.
-        return verdict if row.id == first.id else _add(verdict, row.id)
-    return _add(verdict, f"eps {row.eps:.4g}") if name in AT_EVERY_EPS or row is not first else verdict
+        return result if row.id == first.id else _add(result, row.id)
+    return _add(result, f"eps {row.eps:.4g}") if name in AT_EVERY_EPS or row is not first else result
 
 
 def _list_first(rows: list[ScoredRun]) -> list[ScoredRun]:
@@ -125,19 +125,19 @@ def _counts(name: str, row: ScoredRun, first: ScoredRun, own: CheckResult) -> bo
     return name in AT_EVERY_EPS or name in SINGLE or larger or absent
 
 
-def _add(verdict: CheckResult, where: str) -> CheckResult:
-    return verdict.model_copy(update={"sentence": f"{verdict.sentence} ({where})"})
+def _add(result: CheckResult, where: str) -> CheckResult:
+    return result.model_copy(update={"sentence": f"{result.sentence} ({where})"})
 
 
 def _judge(name: str, pipeline: PipelineRuns) -> CheckResult:
-    """Return a verdict on the subject; what an ensemble cannot say, the strongest of its attacks run alone that can."""
+    """Return a result on the subject; what an ensemble cannot say, the strongest of its attacks run alone that can."""
     own = _check_one(name, pipeline)
     if own.status != "NOT RUN" or name not in OF_MEMBERS:
         return own
     for row in sorted(pipeline.list_members(), key=rank_strength):
-        verdict = _check_one(name, replace(pipeline, subject=row))
-        if verdict.status != "NOT RUN":
-            return verdict.model_copy(update={"sentence": f"{row.recipe.method}: {verdict.sentence}"})
+        result = _check_one(name, replace(pipeline, subject=row))
+        if result.status != "NOT RUN":
+            return result.model_copy(update={"sentence": f"{row.recipe.method}: {result.sentence}"})
     return own
 
 

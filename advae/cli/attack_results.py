@@ -67,8 +67,8 @@ def put_runs(session: Session, attacks: Attacks, comparison: Comparison | None) 
 def _list_faults(made: Iterable[Made]) -> list[str]:
     """Return a line for each failed check of the adversarial examples, which the table does not show."""
     runs = (one.manifest.as_run() for one in made)
-    verdicts = (verdict for recipe, metrics in runs for verdict in check_run(recipe, metrics))
-    failed = (one for one in verdicts if one.check in ON_IMAGES and one.status == "FAIL")
+    results = (result for recipe, metrics in runs for result in check_run(recipe, metrics))
+    failed = (one for one in results if one.check in ON_IMAGES and one.status == "FAIL")
     return list(dict.fromkeys(f"{one.check} FAIL: {one.sentence}" for one in failed))
 
 
@@ -76,20 +76,20 @@ def _tell_checks(session: Session, attacks: Attacks, comparison: Comparison) -> 
     """Show the check results of the attacked classifiers and all failed checks; return them for programs."""
     asked = _list_classifiers(attacks.requested)
     pipelines = {pipeline.id: pipeline for pipeline in comparison.pipelines}
-    judged = [collect_checks(pipelines[id_]) for id_ in asked]
-    for checked in judged:
-        session.tell(build_check_table(checked))
+    checked = [collect_checks(pipelines[id_]) for id_ in asked]
+    for one in checked:
+        session.tell(build_check_table(one))
     failures = list_all_failures(comparison.pipelines)
     for failure in failures:
         if failure.classifier not in asked:
             session.tell(failure.text)
-    return {"verdicts": list(map(_describe_checks, judged)), "failures": [vars(failure) for failure in failures]}
+    return {"verdicts": list(map(_describe_checks, checked)), "failures": [vars(failure) for failure in failures]}
 
 
 def _describe_checks(checked: CheckedClassifier) -> dict[str, Any]:
-    verdicts = [verdict.model_dump(mode="json") for verdict in checked.checks]
+    results = [result.model_dump(mode="json") for result in checked.checks]
     classifier = checked.pipeline.first.classifier.id
-    return {"classifier": classifier, "run": checked.run, "eps": checked.eps, "verdicts": verdicts}
+    return {"classifier": classifier, "run": checked.run, "eps": checked.eps, "verdicts": results}
 
 
 def _list_ids(made: Iterable[Made]) -> list[str]:

@@ -17,7 +17,7 @@ def name_entry(session: Session, manifest: Manifest, tag: str) -> None:
 
 
 def say_found(manifest: Manifest) -> str:
-    """Return how to say that an entry was there already: also that somebody else made it."""
+    """Return how to say that an entry was there already: and whether it was imported."""
     imported = f", imported {say_moment(manifest.imported)}" if manifest.imported else ""
     return f"was there already{imported}"
 

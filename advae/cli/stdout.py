@@ -12,7 +12,7 @@ from advae.errors import DiskError, printable
 
 
 class ReaderGoneError(Exception):
-    """Whoever read our stdout has closed it. No OSError, which Typer would turn into exit 1."""
+    """The reader of our stdout has closed it. Not an OSError, which Typer would turn into exit 1."""
 
 
 _ON_SCREEN: list[Callable[[], None]] = []
@@ -69,7 +69,7 @@ def delivering() -> Iterator[None]:
 
 
 def drop_rest() -> None:
-    """Let what is still to be flushed at exit go nowhere, since nobody reads it."""
+    """Discard what is still to be flushed at exit: stdout has no reader."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 

@@ -108,7 +108,7 @@ def make_cells(
     attacking raise, KilledError where the system ended a process, and what ``open_cluster`` raises.
     """
     missing, diverged = set[str](), list[Finished]()
-    # A process of its own can tell only once it is done; here whoever waits for another's cell is told why at once.
+    # In this process the user is told at once why a cell waits for another process.
     make = partial(_make, tell=workspace.tell) if jobs == 1 and not scheduler else _make
     with workspace.registry.lease(survey.list_needed()), _open(workspace, survey, jobs, scheduler) as run:
         for level in LEVELS:

@@ -1,4 +1,4 @@
-"""What came out: losses, accuracies, verdicts."""
+"""What came out: losses, accuracies, check results."""
 
 from __future__ import annotations
 

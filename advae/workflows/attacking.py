@@ -212,10 +212,10 @@ def _require_gain() -> None:
 
 def _load_surface(registry: Registry, recipe: RunRecipe, classifier: Manifest) -> Surface:
     """Return where a run's attack takes place; what it differentiates in the run's precision, all else in float32."""
-    twin, surrogate = (registry.manifest(id_) if id_ else None for id_ in (recipe.twin, recipe.surrogate))
+    counterpart, surrogate = (registry.manifest(id_) if id_ else None for id_ in (recipe.twin, recipe.surrogate))
 
     def view(precision: str) -> Surface:
-        pipeline = load_pipeline(registry, classifier, undefended=twin, surrogate=surrogate, precision=precision)
+        pipeline = load_pipeline(registry, classifier, undefended=counterpart, surrogate=surrogate, precision=precision)
         return THREATS[recipe.threat].view(pipeline)
 
     surface = view(FLOAT32)

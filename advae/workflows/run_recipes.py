@@ -54,13 +54,13 @@ def prepare_run(
     _check_options(request, row)
     _check_budget(request, row, side=recipe.dataset.side)
     undefended, surrogate = describe_undefended(recipes), describe_reseeded(recipes, SURROGATE)
-    twin = find_counterpart(undefended) if threat.needs_undefended else None
-    needed = ((undefended, twin == undefended.id), (surrogate, threat.needs_surrogate))
+    counterpart = find_counterpart(undefended) if threat.needs_undefended else None
+    needed = ((undefended, counterpart == undefended.id), (surrogate, threat.needs_surrogate))
     made = RunRecipe(
         method=request.method,
         threat=request.threat,
         classifier=recipes.id,
-        twin=twin,
+        twin=counterpart,
         surrogate=surrogate.id if threat.needs_surrogate else None,
         dataset=recipe.dataset,
         eps=tuple(eps if key_eps(eps) else 0.0 for eps in request.eps),
