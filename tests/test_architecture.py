@@ -250,6 +250,35 @@ def test_there_is_one_way_to_a_bar() -> None:
     assert collect(find) == {"advae.cli.session": ["Progress"]}
 
 
+def find_repeated(names: Iterable[tuple[str, Path]]) -> dict[str, list[str]]:
+    """Return the names that several modules define, and which."""
+    places: dict[str, set[str]] = {}
+    for name, path in names:
+        places.setdefault(name, set()).add(NAMES[path])
+    return {name: sorted(found) for name, found in places.items() if len(found) > 1}
+
+
+def list_defined(path: Path) -> Iterator[str]:
+    """Yield the public classes, functions and constants that a module defines."""
+    for node in parse(path).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            yield node.name
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from (target.id for target in targets if isinstance(target, ast.Name))
+
+
+def test_no_public_name_is_defined_twice() -> None:
+    # Each Typer application of a group of commands is called app.
+    defined = ((name, path) for path in SOURCES for name in list_defined(path))
+    assert find_repeated((name, path) for name, path in defined if not name.startswith("_") and name != "app") == {}
+
+
+def test_no_module_name_stands_twice_outside_the_command_line() -> None:
+    modules = [path for path in SOURCES if path.stem != "__init__" and room(NAMES[path]) != "cli"]
+    assert find_repeated((path.stem, path) for path in modules) == {}
+
+
 # ---------------------------------------------------------------- light start
 
 

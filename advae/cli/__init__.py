@@ -15,7 +15,7 @@ from typing import NoReturn
 from typer.exceptions import Abort, TyperException
 
 from advae.cli.app import COMMANDS, build_app
-from advae.cli.stdout import ReaderGoneError, drop_rest, explain
+from advae.cli.stdout import ReaderGoneError, describe_failed_write, drop_rest
 from advae.cli.values import show_input
 from advae.errors import AdvaeError, is_memory_error, printable
 from advae.settings import pin_environment
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.errno == errno.ENOMEM:
             return _say(f"{NO_MEMORY} ({error.strerror})", DISK)
         if error.errno == errno.EBADF and error.filename is None:
-            return _say(explain(error), DISK)
+            return _say(describe_failed_write(error), DISK)
         return _say(f"the system says: {error.strerror or error}{_name_file(error)}", DISK)
     except Exception as error:
         if is_memory_error(error):

@@ -13,7 +13,7 @@ from rich.table import Table
 from advae.cli.session import Session
 from advae.errors import printable
 from advae.experiments.cells import LEVELS, ExperimentCell, Level
-from advae.experiments.processes import count_usable_cores
+from advae.experiments.processes import find_default_jobs
 from advae.experiments.runner import Finished, Survey, make_cells
 from advae.workflows import Workspace
 
@@ -62,9 +62,7 @@ def run_cells(
 ) -> list[Finished]:
     """Make the missing cells, with progress on stderr, and return those whose training diverged."""
     with _show_levels(session, survey) as watch:
-        return make_cells(
-            workspace, survey, jobs=jobs or min(count_usable_cores(), 4), scheduler=scheduler, watch=watch
-        )
+        return make_cells(workspace, survey, jobs=jobs or find_default_jobs(), scheduler=scheduler, watch=watch)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from advae.records import Manifest
     from advae.workflows import Prediction
 
-FORMATS = ("json", "csv")
+LABEL_FORMATS = ("json", "csv")
 
 
 @grouped(session=SESSION)
@@ -34,14 +34,15 @@ def predict(
         str, typer.Option("--clf", metavar="REF", help="The classifier.", autocompletion=complete_refs("clf"))
     ],
     format_: Annotated[
-        str, typer.Option("--format", metavar="F", help="json or csv.", autocompletion=complete_names(FORMATS))
+        str,
+        typer.Option("--format", metavar="F", help="json or csv.", autocompletion=complete_names(LABEL_FORMATS)),
     ] = "json",
 ) -> None:
     """Classify images; prints label and probabilities of each, as JSON or CSV."""
     from advae.workflows import predict_images
 
-    if format_ not in FORMATS:
-        raise UsageError(unknown("format", format_, FORMATS))
+    if format_ not in LABEL_FORMATS:
+        raise UsageError(unknown("format", format_, LABEL_FORMATS))
     if session.as_json and format_ != "json":
         raise UsageError("--json does not fit --format csv")
     with session.workspace("predict") as workspace:

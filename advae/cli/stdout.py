@@ -53,7 +53,7 @@ def writing() -> Iterator[None]:
     except BrokenPipeError:
         raise ReaderGoneError from None
     except OSError as error:
-        raise DiskError(explain(error)) from None
+        raise DiskError(describe_failed_write(error)) from None
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def drop_rest() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
-def explain(error: OSError) -> str:
+def describe_failed_write(error: OSError) -> str:
     """Return the line for a failed write to stdout."""
     # The descriptor that stands for a closed stdout cannot be written to.
     return f"cannot write to standard output: {'it is closed' if error.errno == errno.EBADF else error.strerror}"

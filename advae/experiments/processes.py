@@ -31,11 +31,11 @@ class Pool(Protocol):
     def __call__(self, make: Callable[[TaskT], ResultT], tasks: Sequence[TaskT], /) -> Iterable[ResultT]: ...
 
 
-def count_usable_cores() -> int:
-    """Return how many cores this process may use; affinity and container may allow fewer than the machine has."""
+def find_default_jobs() -> int:
+    """Return how many cells to make at a time: one for each core that affinity and container allow, 4 at most."""
     from joblib import cpu_count
 
-    return int(cpu_count())
+    return min(int(cpu_count()), 4)
 
 
 @contextmanager

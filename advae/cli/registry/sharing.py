@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PIPE = Path("-")
 BUNDLE = "bundle"
-FORMATS = (BUNDLE, "keras", "joblib", "npy")
+EXPORT_FORMATS = (BUNDLE, "keras", "joblib", "npy")
 
 
 @grouped(session=SESSION)
@@ -40,14 +40,14 @@ def export_entry(
                 "bundle: the entry and all that it rests on, for `import`; keras: purifier and classifier to logits, "
                 "for plain Keras; joblib: the scikit-learn LogisticRegression; npy: a run's adversarial images."
             ),
-            autocompletion=complete_names(FORMATS),
+            autocompletion=complete_names(EXPORT_FORMATS),
         ),
     ] = BUNDLE,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE where it exists already.")] = False,
 ) -> None:
     """Write an entry to a file for other people or other programs; prints the file's name."""
-    if format_ not in FORMATS:
-        raise UsageError(unknown("format", format_, FORMATS))
+    if format_ not in EXPORT_FORMATS:
+        raise UsageError(unknown("format", format_, EXPORT_FORMATS))
     from advae.workflows.exporting import EXPORTS, export_bundle
 
     if file == PIPE and (format_ != BUNDLE or sys.stdout.isatty()):

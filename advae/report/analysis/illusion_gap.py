@@ -68,14 +68,14 @@ def explain_gap(pipeline: AttackedPipeline) -> str:
     return f"{both}: {weigh_gap(gap.size)} (eps {budget})."
 
 
-WEAKER = "the adaptive attack is weaker than the oblivious one, so the result is not reliable"
+NOT_RELIABLE = "the adaptive attack is weaker than the oblivious one, so the result is not reliable"
 
 
 def weigh_gap(size: float) -> str:
     """Return in words what a gap means."""
     if size > 0:
         return f"overestimated by {100 * size:.1f} points, the illusion gap"
-    return "no illusion gap" if size == 0 else WEAKER
+    return "no illusion gap" if size == 0 else NOT_RELIABLE
 
 
 def suggest_gap(pipeline: AttackedPipeline) -> str | None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from advae.report.data.entry_arrays import Arrays
 
-COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, BLACK, YELLOW, GREY, WINE)
+CLASS_COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, BLACK, YELLOW, GREY, WINE)
 """Classes bear their names as well, since so many colours are hard to tell apart."""
 
 POINTS = 1_500
@@ -76,7 +76,7 @@ def _scatter(network: Network, codes: NDArray[np.floating], labels: NDArray[np.i
     for label, name in enumerate(network.manifest.recipe.dataset.classes):
         own = codes[labels == label].astype(float)
         if len(own):
-            style = Style(COLOURS[label % len(COLOURS)], "dot", joined=False)
+            style = Style(CLASS_COLOURS[label % len(CLASS_COLOURS)], "dot", joined=False)
             lines.append(Line(None, [(x, y) for x, y in own.tolist()], style))
             x, y = np.median(own, axis=0).tolist()
             texts.append((x, y, name))

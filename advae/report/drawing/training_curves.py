@@ -31,7 +31,7 @@ from advae.report.drawing.charts import (
 from advae.report.drawing.figure import TRAINING, Drawing
 from advae.report.wording import mark_imported
 
-COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK, GREY, WINE)
+CURVE_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK, GREY, WINE)
 SHAPES = ("circle", "square", "up", "diamond", "down", "left", "star", "plus")
 DASHES = (SOLID, DASHED, MIXED, DOTTED)
 
@@ -107,7 +107,7 @@ def _compare(named: Sequence[tuple[str, Network]], title: str) -> Chart:
     """Return a chart of training losses, each in a colour, marker and dashes of its own."""
     lines = []
     for place, (name, network) in enumerate(named):
-        marks = COLOURS[place % len(COLOURS)], SHAPES[place % len(SHAPES)], DASHES[place % len(DASHES)]
+        marks = CURVE_COLOURS[place % len(CURVE_COLOURS)], SHAPES[place % len(SHAPES)], DASHES[place % len(DASHES)]
         lines += _draw_line(name, network.history.loss if network.history else (), Style(*marks))
     return _lay_out(lines, _make_loss_axis(lines), title)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from advae.registry import Registry
 
-COLOURS = {"FAIL": "bold red", "WARN": "yellow", "PASS": "green", "NOT RUN": "dim"}
+STATUS_COLOURS = {"FAIL": "bold red", "WARN": "yellow", "PASS": "green", "NOT RUN": "dim"}
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def build_check_table(checked: CheckedClassifier) -> Table:
     for name, options in (("", {"justify": "right"}), ("check", {"ratio": 2}), ("status", {}), ("found", {"ratio": 3})):
         table.add_column(name, no_wrap=name in ("", "status"), **options)
     for number, question, status, sentence in grid.rows:
-        table.add_row(number, Text(question), Text(status, style=COLOURS[status]), Text(sentence))
+        table.add_row(number, Text(question), Text(status, style=STATUS_COLOURS[status]), Text(sentence))
     lines = [summarize_checks(checked.checks), explain_gap(pipeline) if pipeline.first.defended else ""]
     lines += [failure.text for failure in checked.failures if not failure.headline]
     table.caption = Text("\n".join(line for line in lines if line))

@@ -13,7 +13,7 @@ from advae.report.analysis.findings import answer
 from advae.report.analysis.illusion_gap import Gap, explain_gap, find_gaps, find_largest_gap
 from advae.report.analysis.ranking import PipelineSummary, group_pipelines, summarize_pipelines
 from advae.report.data.contents import AttackedPipeline, Comparison, Row
-from advae.report.formats.attack_checks import COLOURS
+from advae.report.formats.attack_checks import STATUS_COLOURS
 from advae.report.wording import (
     IMPORTED_EXPLAINED,
     NBSP,
@@ -144,7 +144,7 @@ def _show_worst(summary: PipelineSummary) -> Text:
 
     counts = count_results(summary.checks)
     status, count = next((one for one in counts.items() if one[1]), (NOT_RUN, 0))
-    return Text(f"{count} {status}", style=COLOURS[status])
+    return Text(f"{count} {status}", style=STATUS_COLOURS[status])
 
 
 # ---------------------------------------------------------------- checks that did not pass
@@ -179,7 +179,7 @@ def _quote(comparison: Comparison, width: int) -> Iterator[str]:
 
 def _collect(summaries: Sequence[PipelineSummary], check: str) -> list[tuple[PipelineSummary, CheckResult]]:
     """Return the results of one check on the numbers that are shown, of every pipeline, the worst first."""
-    order = [*COLOURS]
+    order = [*STATUS_COLOURS]
     told = [(summary, result) for summary in summaries for result in summary.checks if result.check == check]
     return sorted(told, key=lambda one: order.index(one[1].status))
 
