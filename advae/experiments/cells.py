@@ -255,7 +255,8 @@ def _name_pipeline(recipes: PipelineRecipes) -> str:
     purifier = recipes.autoencoder
     protected = next((one for one in recipes.needed if purifier and entry_id(one) == purifier.protects), None)
     raw, protects = purifier is not None and _is_raw(purifier), protected.model if protected else None
-    return name_defence(recipes.classifier, purifier, raw=raw, protects=protects)
+    baseline = purifier is not None and purifier.is_baseline
+    return name_defence(recipes.classifier, purifier, baseline=baseline, raw=raw, protects=protects)
 
 
 def _is_raw(purifier: AutoencoderRecipe) -> bool:

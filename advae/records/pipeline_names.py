@@ -16,16 +16,22 @@ def name_purifier(purifier: AutoencoderRecipe, *, raw: bool, protects: str | Non
 
 
 def name_defence(
-    classifier: ClassifierRecipe, purifier: AutoencoderRecipe | None, *, raw: bool = False, protects: str | None = None
+    classifier: ClassifierRecipe,
+    purifier: AutoencoderRecipe | None,
+    *,
+    baseline: bool,
+    raw: bool = False,
+    protects: str | None = None,
 ) -> str:
     """Return a pipeline in words, without dataset and seeds: ``nn behind autoencoder (vanilla)``.
 
-    purifier: None for an undefended classifier. raw, protects: as for ``name_purifier``.
+    purifier: None for an undefended classifier. baseline: whether its type is one of BASELINES, whatever else its
+    recipe says. raw, protects: as for ``name_purifier``.
     """
     # A classifier put behind the purifier as it is; one that was trained along is the purifier's own.
     moved = ", not retrained," if classifier.origin not in (None, classifier.autoencoder) else ""
     if purifier is None:
         return f"{classifier.model}{moved} without autoencoder"
-    if purifier.is_baseline:
+    if baseline:
         return f"{classifier.model}{moved} behind baseline ({purifier.type})"
     return f"{classifier.model}{moved} behind autoencoder ({name_purifier(purifier, raw=raw, protects=protects)})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from advae.checks import show_points
+from advae.models.baselines import BASELINES
 from advae.records import DatasetRef, Norm
 from advae.records.pipeline_names import name_defence, name_purifier
 from advae.report.data.runs import Rate, Run, read_raw_range
@@ -85,7 +86,8 @@ def name_kind(run: Run) -> str:
     """Return the name of a pipeline without its seeds: dataset, classifier, purifier."""
     purifier = run.autoencoder_recipe
     protects = purifier.protects if purifier else None
-    defence = name_defence(run.classifier_recipe, purifier, raw=bool(read_raw_range(run)), protects=protects)
+    raw, baseline = bool(read_raw_range(run)), run.autoencoder_type in BASELINES
+    defence = name_defence(run.classifier_recipe, purifier, baseline=baseline, raw=raw, protects=protects)
     return f"{run.dataset}: {defence}"
 
 

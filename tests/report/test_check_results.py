@@ -182,5 +182,5 @@ def test_the_verdict_table_fits_80_columns(lab: Lab, healthy: list[Manifest]) ->
     lines = console.export_text().splitlines()
     assert max(map(len, lines)) <= 80
     text = " ".join(" ".join(lines).split())
-    for word in ("PASS", "WARN", "NOT RUN", "16", healthy[1].id, "An attacker who does not know of the defence"):
+    for word in ("PASS", "WARN", "NOT RUN", "16", healthy[1].id, "Robust accuracy under an oblivious attack"):
         assert word in text

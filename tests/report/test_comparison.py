@@ -123,7 +123,7 @@ def test_csv_has_a_line_for_each_run_and_eps(lab: Lab, pair: list[Manifest], tmp
         (m.id, e) for m in pair for e in ("0.1", "0.3")
     )
     defended = next(line for line in lines if line["run"] == pair[1].id)
-    assert float(defended["accuracy"]) == pair[1].as_run()[1].results[0].accuracy
+    assert float(defended["robust_accuracy"]) == pair[1].as_run()[1].results[0].accuracy
     assert float(defended["undefended_counterpart_robust_accuracy"]) == pair[0].as_run()[1].results[0].accuracy
     assert "" not in defended.values()
 

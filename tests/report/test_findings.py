@@ -136,8 +136,8 @@ def test_several_kinds_of_classifier_have_a_line_each(lab: Lab) -> None:
     defend(lab, "vanilla", model="lr", eps=(0.05, 0.1), keep=(0.9, 0.8))
     first, *lines = say(lab).split("\n")
     assert re.fullmatch(
-        r"2 pipelines with an autoencoder were attacked \(lr on digits, nn on digits\); for each an attacker who knew "
-        rf"of it was tried and no check fails \(\d+ of {len(CHECKS)} NOT RUN\)\.",
+        r"2 pipelines with an autoencoder were attacked \(lr on digits, nn on digits\); for each an adaptive attack "
+        rf"was run and no check fails \(\d+ of {len(CHECKS)} NOT RUN\)\.",
         first,
     )
     assert all(re.search(r"No check fails: .*\d+ NOT RUN\.$", line) for line in lines)
@@ -280,7 +280,7 @@ def test_the_table_has_a_row_for_each_pipeline_at_the_eps_that_they_share(lab: L
     assert {*rows} == {one.parents[0] for one in (bare, run, other)}
     assert {row["eps"].replace(NBSP, " ") for row in rows.values()} == {"0.3 (76.5/255)"}
     own = rows[run.parents[0]]
-    for title, manifest in (("adaptive", run), ("oblivious", oblivious)):
+    for title, manifest in ((ADAPTIVE, run), (OBLIVIOUS, oblivious)):
         cell, result = own[title], manifest.as_run()[1].results[1]
         assert isinstance(cell, Cell)
         assert cell.value == result.accuracy
@@ -365,10 +365,10 @@ def test_namesakes_have_their_id(lab: Lab) -> None:
     assert names == {"sparse"} | vanilla
 
 
-def test_where_no_attack_says_what_is_left_there_is_no_eps(lab: Lab) -> None:
+def test_without_an_attack_in_the_headline_there_is_no_eps(lab: Lab) -> None:
     run = defend(lab, threat="noise", method="noise", steps=None)
     row = read_table(lab)[run.parents[0]]
-    assert [row[title] for title in ("eps", "n", "attack", "adaptive")] == ["n/a", "n/a", "n/a", "NOT RUN"]
+    assert [row[title] for title in ("eps", "n", "attack", ADAPTIVE)] == ["n/a", "n/a", "n/a", "NOT RUN"]
     (line,) = csv.DictReader(io.StringIO(read_files(lab, [run], lab.registry.home / "out")["csv-headlines"]))
     assert [line[name] for name in ("eps", "n", "oblivious_n", "adaptive_run")] == ["n/a", "n/a", "NOT RUN", "NOT RUN"]
 
@@ -378,7 +378,8 @@ def test_programs_are_told_which_run_says_so(lab: Lab, two_plans: dict[str, Mani
     lines = {line["classifier_id"]: line for line in csv.DictReader(io.StringIO(files["csv-headlines"]))}
     for run in two_plans.values():
         line, result = lines[run.parents[0]], run.as_run()[1].results[0]
-        told = [line[f"adaptive{what}"] for what in ("", "_low", "_high", "_eps", "_attack", "_n", "_run")]
+        accuracies = [f"robust_accuracy{end}" for end in ("", "_low", "_high")]
+        told = [line[f"adaptive_{what}"] for what in (*accuracies, "eps", "attack", "n", "run")]
         numbers = (result.accuracy, *result.accuracy_interval)
         assert told == [*map(str, numbers), "0.3", "pgd, 80 steps", "100", run.id]
         assert (line["oblivious_n"], line["oblivious_attack"]) == ("400", "bim, 10 steps")

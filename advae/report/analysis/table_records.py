@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, create_model
 
 from advae.records import EpsResult, Norm, Rescale, Status
-from advae.report.analysis.tables import Difference, NotRun, ShownInterval, ShownShare, TableRecord
+from advae.report.analysis.tables import Difference, Ids, NotRun, ShownInterval, ShownShare, TableRecord
 from advae.run_options import RUN_OPTIONS
 
 
@@ -114,7 +114,7 @@ class AccuracyRecord(MeasuredResult):
     the same images; NOT RUN where there is no such run, null for a classifier without purifier."""
     notes: tuple[str, ...]
     """Warnings about the number, the gravest first."""
-    imported: tuple[str, ...]
+    imported: Ids
     """Ids of what came from a bundle: the run, or an entry that it rests on; empty where nothing did."""
 
 
@@ -182,7 +182,7 @@ class HeadlineRecord(TableRecord):
     """How many of the pipeline's checks ended with each status."""
     fail_on_other_runs: int
     """How many checks fail on other runs of the pipeline than that of the headline number."""
-    imported: tuple[str, ...]
+    imported: Ids
     """Ids of what came from a bundle: the run of the headline number, or an entry that it rests on."""
 
 
@@ -240,6 +240,10 @@ class RunCheckRecord(TableRecord):
     """What was found, for people."""
     number: float | None
     """The number behind the sentence, in the check's own unit; null where there is none."""
+
+    @property
+    def absent(self) -> None:
+        """Its status is the check's: a number that is null has no meaning for the check."""
 
 
 class CheckRecord(RunCheckRecord):
@@ -348,7 +352,7 @@ class SeedRecord(TableRecord):
     """Smallest of their robust accuracies, 0 to 1."""
     maximum: ShownShare
     """Largest of their robust accuracies, 0 to 1."""
-    runs: tuple[str, ...]
+    runs: Ids
     """The ids of the runs, one of each pipeline."""
 
 

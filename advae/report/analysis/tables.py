@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 ShownShare = Annotated[float, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
 Difference = Annotated[float, WithJsonSchema({"type": "number", "minimum": -1, "maximum": 1})]
 ShownInterval = tuple[ShownShare, ShownShare]
+IDS = "ids"
+Ids = Annotated[tuple[str, ...], IDS]
+"""Ids of the registry: in a CSV one cell, separated by spaces, n/a where there is none."""
 
 CsvLine = dict[str, Any]
 """A line of a CSV file: value by column. None: it has no meaning there."""
@@ -85,12 +88,16 @@ class Table:
 def flatten_record(record: Record, prefix: str = "") -> CsvLine:
     """Return a record as a line. Nested records, and maps, become columns ``<field>_<its field>``.
 
-    An interval becomes ``<field without _interval>_low`` and ``_high``, a list one text. What was not run is NOT RUN in
-    each of its columns.
+    An interval becomes ``<field without _interval>_low`` and ``_high``, a list one text, ids with spaces between them,
+    texts with semicolons. What was not run is NOT RUN in each of its columns.
     """
     line: CsvLine = {}
     for name, field in type(record).model_fields.items():
-        line |= _flatten_value(prefix + name, getattr(record, name), field.annotation)
+        value = getattr(record, name)
+        if IDS in field.metadata:
+            line[prefix + name] = " ".join(value) or None
+        else:
+            line |= _flatten_value(prefix + name, value, field.annotation)
     absent = getattr(record, "absent", None)
     return {name: absent if value is None else value for name, value in line.items()} if absent else line
 
