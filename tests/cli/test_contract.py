@@ -261,7 +261,7 @@ def test_report_writes_where_it_is_told_and_prints_only_the_page(trained: Traine
     alone = {path.name for path in (tmp_path / "r").iterdir() if "-" not in path.name}
     assert alone == {f"report.{f}" for f in ("html", "md", "json", "csv")}
     one = succeed("report", run, "--out", tmp_path / "s", "--format", "csv", "--home", trained.home, "--json").json
-    assert next(iter(one["files"])) == "csv"
+    assert "csv" in one["files"]
     assert {Path(path) for path in one["files"].values()} == set((tmp_path / "s").iterdir())
     assert one["runs"] == [run]
 
