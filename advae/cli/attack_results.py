@@ -241,7 +241,7 @@ def _tabulate_runs(made: list[Made], classifier: ClassifierRecipe) -> Table:
                 "-" if rate is None else f"{rate:.2%}",
             )
             if result.expected_accuracy is not None:
-                table.add_row("", "", f"mean of {metrics.fresh_draws} samples", f"{result.expected_accuracy:.2%}", "")
+                table.add_row("", "", f"mean of {metrics.fresh_draws} draws", f"{result.expected_accuracy:.2%}", "")
             if not result.within_budget:
                 table.add_row("", "", f"L-inf {result.linf_max:.4g}", NOT_VALID, "")
     return table

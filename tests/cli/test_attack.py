@@ -285,7 +285,7 @@ def test_behind_a_purifier_that_samples_the_accuracy_over_many_draws_is_told(tmp
     assert outcomes["success_rate"].shape == (1, 60)
     assert run["results"][0]["expected_accuracy"] == pytest.approx(1 - outcomes["success_rate"].mean(), abs=1e-6)
     assert run["clean_expected_accuracy"] == pytest.approx(1 - outcomes["clean_success_rate"].mean(), abs=1e-6)
-    assert f"mean of {run['fresh_draws']} samples" in attack(home, "--method", "fgsm", "--eps", "0.1").err
+    assert f"mean of {run['fresh_draws']} draws" in attack(home, "--method", "fgsm", "--eps", "0.1").err
 
 
 # ---------------------------------------------------------------- which images
