@@ -13,10 +13,10 @@ COLLAPSED = "collapsed"
 """Of a pipeline that predicts one class whatever the image."""
 
 NOT_RUN = "NOT RUN"
-"""Stands where a number was not measured: never a blank, never a guess."""
+"""In place of a number that was not measured: never a blank, never a guess."""
 
 NOT_APPLICABLE = "n/a"
-"""Stands where a number has no meaning, as the target hit rate of an untargeted attack."""
+"""In place of a number that has no meaning, as the target hit rate of an untargeted attack."""
 
 SMALLEST_P = 0.001
 

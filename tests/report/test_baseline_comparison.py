@@ -47,7 +47,7 @@ def test_benefit_is_accuracy_behind_minus_accuracy_without(lab: Lab, tmp_path: P
 KEPT = {"blur": (0.4, 0.0), "pca": (0.5, 0.1), "binary": (0.9, 0.8), "vanilla": (0.6, 0.1)}
 
 
-def test_a_missing_control_is_not_run_with_one_line_that_runs_it(lab: Lab, tmp_path: Path) -> None:
+def test_a_missing_baseline_is_not_run_with_one_line_that_runs_it(lab: Lab, tmp_path: Path) -> None:
     lab.add_run(lab.add_classifier())
     attack_behind(lab, "vanilla")
     attack_behind(lab, "blur")
@@ -68,7 +68,7 @@ def test_a_missing_control_is_not_run_with_one_line_that_runs_it(lab: Lab, tmp_p
     assert compared.command in files["md"]
 
 
-def test_without_any_control_all_are_not_run(lab: Lab) -> None:
+def test_without_any_baseline_all_are_not_run(lab: Lab) -> None:
     attack_behind(lab, "vanilla")
     compared = find_contest(lab)
     assert compared.missing == tuple(BASELINES)
@@ -80,13 +80,13 @@ def test_without_any_control_all_are_not_run(lab: Lab) -> None:
     [{"n": 90}, {"first_id": 4}, {"steps": 20}, {"threat": "oblivious"}, {"eps": (0.2, 0.4)}, {"valid": False}],
     ids=["fewer samples", "other samples", "other steps", "other threat", "other eps", "outside the budget"],
 )
-def test_a_control_under_another_attack_is_no_match(lab: Lab, changes: dict[str, Any]) -> None:
+def test_a_baseline_under_another_attack_is_no_match(lab: Lab, changes: dict[str, Any]) -> None:
     attack_behind(lab, "vanilla")
     attack_behind(lab, "blur", **changes)
     assert find_contest(lab).matches == ()
 
 
-def test_a_control_alone_makes_no_contest(lab: Lab) -> None:
+def test_a_baseline_alone_makes_no_comparison(lab: Lab) -> None:
     attack_behind(lab, "blur")
     assert find_baseline_comparisons(compare_runs(lab.registry, lab.registry.entries("run"))) == []
 

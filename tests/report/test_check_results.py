@@ -25,7 +25,7 @@ STUCK = {"zero_gradient_fraction": 0.2}
 
 @pytest.fixture
 def healthy(lab: Lab) -> list[Manifest]:
-    """A pipeline and its undefended twin, judged, with a weaker attacker beside."""
+    """A pipeline and its undefended counterpart, checked, with a weaker attacker beside."""
     twin = lab.add_classifier()
     classifier = lab.add_classifier(lab.add_autoencoder())
     return [
@@ -41,13 +41,13 @@ def test_the_panel_is_in_every_format_of_words(lab: Lab, healthy: list[Manifest]
     assert {(one["run"], one["eps"]) for one in checks} == {(healthy[1].id, 0.3)}
     found = {one["check"]: one for one in checks}
     assert [*found] == [*CHECKS]
-    assert [verdict["place"] for verdict in found.values()] == [*range(1, len(CHECKS) + 1)]
+    assert [result["place"] for result in found.values()] == [*range(1, len(CHECKS) + 1)]
     assert {found[check]["status"] for check in ("budget", "samples", "adaptive", "undefended")} == {"PASS"}
     assert found["sample-size"]["status"] == "WARN"
     assert found["black-box"]["status"] == "NOT RUN"
-    for verdict in found.values():
-        assert f">{verdict['status']}</span>" in files["html"]
-        for text in (CHECKS[verdict["check"]].question, verdict["sentence"]):
+    for result in found.values():
+        assert f">{result['status']}</span>" in files["html"]
+        for text in (CHECKS[result["check"]].question, result["sentence"]):
             assert text in html.unescape(files["html"])
             assert text in html.unescape(files["md"]).replace("\\", "")
 
@@ -61,7 +61,7 @@ def test_an_undefended_pipeline_has_a_panel_too(lab: Lab, tmp_path: Path) -> Non
 def test_without_an_adaptive_run_every_check_is_not_run(lab: Lab) -> None:
     run = lab.add_run(lab.add_classifier(lab.add_autoencoder()), threat="oblivious", judged=True)
     (pipeline,) = compare_runs(lab.registry, [run]).pipelines
-    assert {verdict.status for verdict in pipeline.checks} == {"NOT RUN"}
+    assert {result.status for result in pipeline.checks} == {"NOT RUN"}
     assert pipeline.doubt
 
 
@@ -73,7 +73,7 @@ def test_the_undefended_rows_of_every_seed_are_asked(lab: Lab) -> None:
         lab.registry, [lab.add_run(lab.add_classifier(lab.add_autoencoder()), judged=True)]
     ).pipelines
     assert len(pipeline.undefended) == 2
-    found = {verdict.check: verdict for verdict in pipeline.checks}
+    found = {result.check: result for result in pipeline.checks}
     assert found["undefended"].status == "PASS"
 
 
@@ -119,13 +119,13 @@ def test_a_budget_that_reaches_every_image_is_no_headline(lab: Lab) -> None:
     (pipeline,) = compare_runs(lab.registry, runs).pipelines
     assert pipeline.subject is not None
     assert pipeline.subject.eps == 0.3
-    assert {verdict.check: verdict.status for verdict in pipeline.checks}["full-budget"] == "PASS"
+    assert {result.check: result.status for result in pipeline.checks}["full-budget"] == "PASS"
     (alone,) = compare_runs(lab.registry, runs[1:]).pipelines
     assert alone.subject is not None
     assert alone.subject.eps == 1.0
 
 
-def test_headline_counts_its_verdicts(lab: Lab, healthy: list[Manifest]) -> None:
+def test_headline_counts_its_check_results(lab: Lab, healthy: list[Manifest]) -> None:
     (headline,) = write_headlines(compare_runs(lab.registry, healthy))
     assert headline.summary.startswith(f"{len(CHECKS)} checks: 1 WARN, ")
 
@@ -165,18 +165,18 @@ def test_an_undefended_pipeline_has_no_robustness_to_establish(lab: Lab) -> None
 # ---------------------------------------------------------------- one classifier
 
 
-def test_one_classifier_is_judged_by_all_its_runs(lab: Lab, healthy: list[Manifest]) -> None:
-    judged = check_classifier(lab.registry, healthy[1].parents[0])
-    assert (judged.run, judged.eps) == (healthy[1].id, 0.3)
-    assert len(judged.pipeline.runs) == 2
-    assert judged.failures == ()
+def test_one_classifier_is_checked_by_all_its_runs(lab: Lab, healthy: list[Manifest]) -> None:
+    checked = check_classifier(lab.registry, healthy[1].parents[0])
+    assert (checked.run, checked.eps) == (healthy[1].id, 0.3)
+    assert len(checked.pipeline.runs) == 2
+    assert checked.failures == ()
     named = check_classifier(lab.registry, healthy[1].parents[0], healthy[:2])
-    assert {verdict.check: verdict.status for verdict in named.checks}["adaptive"] == "NOT RUN"
+    assert {result.check: result.status for result in named.checks}["adaptive"] == "NOT RUN"
     with pytest.raises(NotFoundError, match="no run on clf-000000000000"):
         check_classifier(lab.registry, "clf-000000000000")
 
 
-def test_the_verdict_table_fits_80_columns(lab: Lab, healthy: list[Manifest]) -> None:
+def test_the_check_table_fits_80_columns(lab: Lab, healthy: list[Manifest]) -> None:
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(build_check_table(check_classifier(lab.registry, healthy[1].parents[0])))
     lines = console.export_text().splitlines()

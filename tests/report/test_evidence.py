@@ -46,7 +46,7 @@ def describe(lab: Lab, classifier: Manifest) -> tuple[object, ...]:
     pipeline = find_pipeline(lab, classifier)
     row = pipeline.subject
     assert row is not None
-    failing = [verdict.check for verdict in pipeline.failures]
+    failing = [result.check for result in pipeline.failures]
     return row.run.id, row.eps, row.own.attacked, row.run.metrics.n, row.run.clean, failing
 
 
@@ -121,7 +121,7 @@ def test_another_eps_hides_no_failure(lab: Lab) -> None:
     assert [(one.check, bad.id in one.sentence) for one in pipeline.failures] == [("logits", True)]
 
 
-def test_each_norm_has_a_subject_and_verdicts_of_its_own(lab: Lab, tmp_path: Path) -> None:
+def test_each_norm_has_a_subject_and_check_results_of_its_own(lab: Lab, tmp_path: Path) -> None:
     classifier = lab.add_classifier(lab.add_autoencoder())
     linf = lab.add_run(classifier, judged=True)
     l2 = lab.add_run(classifier, method="pgd", norm="l2", eps=(1.5,), keep=(0.1,), judged=True, found=SOFTMAX)
@@ -306,7 +306,7 @@ def test_a_stored_failure_of_an_attack_without_gradients_is_read_as_not_run(lab:
 # ---------------------------------------------------------------- equals
 
 
-def test_after_an_attack_the_one_that_was_asked_for_is_judged_and_its_convergence_found(lab: Lab) -> None:
+def test_after_an_attack_the_one_that_was_asked_for_is_checked_and_its_convergence_found(lab: Lab) -> None:
     """All leave nothing: neither the single step nor the one with most effort is what was asked about."""
     classifier = lab.add_classifier(lab.add_autoencoder())
     nothing: dict[str, Any] = {"eps": (0.3,), "keep": (0.0,), "judged": True}
@@ -318,7 +318,7 @@ def test_after_an_attack_the_one_that_was_asked_for_is_judged_and_its_convergenc
     ]
     judgement = check_classifier(lab.registry, classifier.id, [asked, *others])
     assert judgement.run == asked.id
-    assert {verdict.check: verdict.status for verdict in judgement.checks}["convergence"] == "PASS"
+    assert {result.check: result.status for result in judgement.checks}["convergence"] == "PASS"
     subject = find_pipeline(lab, classifier).subject
     assert subject is not None
     assert (subject.recipe.steps, subject.recipe.restarts) == (80, 5)
@@ -338,7 +338,7 @@ def test_budgets_that_are_one_float32_are_one_in_the_report(lab: Lab, tmp_path: 
     assert (gap.adaptive.id, gap.oblivious.id) == (own.id, oblivious.id)
     assert {budget for compared in compare_threats(pipeline) for budget in compared.worst} == {("linf", 0.3)}
     assert all(row.undefended and row.undefended.id == bare.id for row in pipeline.rows)
-    assert {verdict.check: verdict.status for verdict in pipeline.checks}["adaptive"] == "PASS"
+    assert {result.check: result.status for result in pipeline.checks}["adaptive"] == "PASS"
     assert len(compare(lab).table_rows) == 2
     (summary,) = (one for one in summarize_pipelines(compare(lab)) if one.defended)
     assert summary.gap is not None
@@ -394,17 +394,17 @@ def test_a_loss_of_accuracy_reads_as_one_everywhere(lab: Lab, tmp_path: Path) ->
     classifier = lab.add_classifier(lab.add_autoencoder())
     own = lab.add_run(classifier, clean=0.9, keep=(0.3, 0.2), judged=True)
     lost = own.as_run()[1].clean_accuracy - bare.as_run()[1].clean_accuracy
-    verdict = {one.check: one for one in find_pipeline(lab, classifier).checks}["clean-accuracy"]
+    result = {one.check: one for one in find_pipeline(lab, classifier).checks}["clean-accuracy"]
     assert lost < 0
-    assert verdict.sentence.endswith(f": \N{MINUS SIGN}{-100 * lost:.1f} points")
-    assert verdict.number == pytest.approx(lost)
+    assert result.sentence.endswith(f": \N{MINUS SIGN}{-100 * lost:.1f} points")
+    assert result.number == pytest.approx(lost)
     files = read_files(lab, [bare, own], tmp_path)
     for name in ("html", "md"):
         assert f"\N{MINUS SIGN}{-100 * lost:.1f} points" in files[name]
         assert f"+{-100 * lost:.1f} points" not in files[name]
 
 
-def test_controls_are_compared_on_the_most_images_only(lab: Lab) -> None:
+def test_baselines_are_compared_on_the_most_images_only(lab: Lab) -> None:
     """A baseline that keeps everything of ten images is not the best of three."""
     for kind, n, kept in (("blur", 360, 0.3), ("pca", 360, 0.2), ("binary", 10, 1.0)):
         classifier = lab.add_classifier(lab.add_autoencoder(kind))

@@ -112,20 +112,20 @@ def test_without_any_autoencoder_there_is_no_defence_to_speak_of(lab: Lab) -> No
     )
 
 
-def test_a_control_is_no_defence(lab: Lab) -> None:
+def test_a_baseline_is_no_defence(lab: Lab) -> None:
     run = defend(lab, "blur")
     text = say(lab)
     assert text.startswith("No autoencoder in front of nn on digits was attacked. The baseline blur")
     assert read_rate(run) in text
 
 
-def test_a_control_that_keeps_as_much_is_named(lab: Lab) -> None:
+def test_a_baseline_with_as_high_an_accuracy_is_named(lab: Lab) -> None:
     defend(lab, "vanilla", keep=(0.4, 0.2))
     rival = defend(lab, "blur", keep=(0.6, 0.5))
     assert f"behind blur, which has learnt nothing, {read_rate(rival).split(' [')[0]}" in say(lab)
 
 
-def test_a_control_that_keeps_less_is_not(lab: Lab) -> None:
+def test_a_baseline_with_a_lower_accuracy_is_not(lab: Lab) -> None:
     defend(lab, "vanilla", keep=(0.6, 0.5))
     defend(lab, "blur", keep=(0.4, 0.2))
     assert "blur" not in say(lab)
@@ -311,7 +311,7 @@ def test_a_number_that_does_not_stand_says_so_in_its_own_cell(
     assert (cell == read_rate(run)) if mark is None else (mark in cell.removeprefix(read_rate(run)))
 
 
-def test_failing_checks_are_the_number_behind_the_verdicts(lab: Lab) -> None:
+def test_the_number_behind_the_checks_is_that_of_the_failing_ones(lab: Lab) -> None:
     run = defend(lab, found=BAD)
     cell = read_table(lab)[run.parents[0]]["checks"]
     assert isinstance(cell, Cell)

@@ -91,7 +91,7 @@ def test_a_forged_run_is_refused_by_name_and_left_out_by_id(
     assert call(*command, "--strict").code == 7
 
 
-def test_a_stored_verdict_is_not_shown_but_judged_again(lab: Lab, tmp_path: Path) -> None:
+def test_a_stored_check_result_is_not_shown_but_computed_again(lab: Lab, tmp_path: Path) -> None:
     run = add_bad(lab, found={"probabilities": True})
     praise = tuple(
         CheckResult(check=check, status="PASS", sentence="all is well") for check in ("logits", "unheard-of")

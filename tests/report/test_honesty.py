@@ -101,7 +101,7 @@ def test_collapsed_classifier_is_noted(lab: Lab) -> None:
 def test_a_collapsed_pipeline_is_said_to_be_so_everywhere_and_is_the_best_of_none(
     lab: Lab, judged: bool, tmp_path: Path
 ) -> None:
-    """Also where the run is from before it was judged: its predictions are stored."""
+    """Also where the run is from before it was checked: its predictions are stored."""
     reliable = lab.add_run(lab.add_classifier(lab.add_autoencoder()), keep=(0.05, 0.0), judged=judged)
     constant = lab.add_run(lab.add_classifier(lab.add_autoencoder("sparse")), constant=1, judged=judged)
     comparison, files = (

@@ -1,4 +1,4 @@
-"""The illusion gap, the ladder of attackers, and McNemar's test of with against without."""
+"""The illusion gap, the table of threat models, and McNemar's test of with against without."""
 
 from __future__ import annotations
 
@@ -97,10 +97,10 @@ def test_an_adaptive_attack_that_is_weaker_than_the_oblivious_one_is_not_reliabl
     )
 
 
-# ---------------------------------------------------------------- the ladder
+# ---------------------------------------------------------------- threat models
 
 
-def test_the_ladder_climbs_from_noise_to_black_box_with_the_worst_of_each(lab: Lab, classifier: Manifest) -> None:
+def test_threat_models_go_from_noise_to_black_box_with_the_worst_of_each(lab: Lab, classifier: Manifest) -> None:
     lab.add_run(classifier, threat="noise", method="noise", steps=None, keep=(0.95, 0.9), eps=(0.1, 0.2))
     lab.add_run(classifier, method="fgsm", steps=None, keep=(0.5, 0.4))
     worst = lab.add_run(classifier, keep=(0.3, 0.2))
@@ -120,7 +120,7 @@ def test_the_ladder_climbs_from_noise_to_black_box_with_the_worst_of_each(lab: L
     assert cells["adaptive"][2].endswith("bim, 10 steps")
 
 
-def test_a_rung_with_invalid_runs_only_says_so(lab: Lab) -> None:
+def test_a_threat_model_with_invalid_runs_only_says_so(lab: Lab) -> None:
     run = lab.add_run(lab.add_classifier(model="lr"), method="non-targeted", steps=None, valid=False)
     (pipeline,) = compare_runs(lab.registry, [run]).pipelines
     cells = {row[0]: row[1] for row in tabulate_threats(pipeline).rows}
@@ -128,7 +128,7 @@ def test_a_rung_with_invalid_runs_only_says_so(lab: Lab) -> None:
     assert "oblivious" not in cells
 
 
-def test_samples_that_differ_within_a_ladder_are_named(lab: Lab, classifier: Manifest) -> None:
+def test_samples_that_differ_between_threat_models_are_named(lab: Lab, classifier: Manifest) -> None:
     runs = [lab.add_run(classifier), lab.add_run(classifier, threat="black-box", n=50)]
     (pipeline,) = compare_runs(lab.registry, runs).pipelines
     cells = {row[0]: row[1] for row in tabulate_threats(pipeline).rows}
@@ -136,7 +136,7 @@ def test_samples_that_differ_within_a_ladder_are_named(lab: Lab, classifier: Man
     assert cells["adaptive"].endswith(", n = 100")
 
 
-def test_the_ladder_is_in_every_document(lab: Lab, pair: list[Manifest], tmp_path: Path) -> None:
+def test_threat_models_are_in_every_document(lab: Lab, pair: list[Manifest], tmp_path: Path) -> None:
     files = read_files(lab, pair, tmp_path)
     records = json.loads(files["json"])["threat_models"]
     own = [one for one in records if (one["classifier_id"], one["eps"]) == (pair[1].parents[0], 0.1)]

@@ -55,7 +55,7 @@ def test_every_format_marks_what_is_imported_and_what_rests_on_it(
     assert "imported" in Tags(files["html"]).styles
     for key, field in (("csv", "imported"), ("csv-headlines", "imported")):
         lines = [line for line in csv.DictReader(io.StringIO(files[key])) if line["autoencoder"] == "vanilla"]
-        assert {line[field] for line in lines} == {entry.id if own else "none"}
+        assert {line[field] for line in lines} == {entry.id if own else "n/a"}
     document = json.loads(files["json"])
     assert document["headlines"][0]["imported"] == document["accuracy"][0]["imported"] == ([entry.id] if own else [])
     times = {one["id"]: one["imported"] for one in (*document["runs"], *document["networks"])}

@@ -49,14 +49,14 @@ def make_illusion(lab: Lab) -> list[Manifest]:
     return [lab.add_run(classifier, threat="oblivious", keep=(0.9, 0.8)), lab.add_run(classifier)]
 
 
-def make_controls(lab: Lab) -> list[Manifest]:
+def make_baselines(lab: Lab) -> list[Manifest]:
     """One baseline that met the attack, one that met another, one that is missing."""
     kinds = {"vanilla": {}, "sparse": {}, "blur": {}, "pca": {"steps": 20}}
     return [lab.add_run(lab.add_classifier(lab.add_autoencoder(kind)), **options) for kind, options in kinds.items()]
 
 
-def make_controls_and_more(lab: Lab) -> list[Manifest]:
-    return [lab.add_run(lab.add_classifier()), *make_controls(lab)]
+def make_baselines_and_more(lab: Lab) -> list[Manifest]:
+    return [lab.add_run(lab.add_classifier()), *make_baselines(lab)]
 
 
 def make_seeds(lab: Lab) -> list[Manifest]:
@@ -79,8 +79,8 @@ REGISTRIES = (
     make_pair,
     make_gaps,
     make_illusion,
-    make_controls,
-    make_controls_and_more,
+    make_baselines,
+    make_baselines_and_more,
     make_seeds,
 )
 

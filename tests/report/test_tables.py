@@ -34,7 +34,7 @@ def read_tables(lab: Lab, runs: list[Manifest], out: Path) -> dict[str, Lines]:
 
 @pytest.fixture
 def everything(tmp_path: Path) -> tuple[Lab, list[Manifest]]:
-    """Runs that fill every table: judged and not, of two seeds, beside a baseline, the paper's, with NOT RUN gaps."""
+    """Runs that fill every table: checked and not, of two seeds, beside a baseline, the paper's, with NOT RUN gaps."""
     lab = Lab(tmp_path / "all", MNIST)
     behind = [
         lab.add_classifier(lab.add_autoencoder(**options), seed=options.get("seed", 0))
@@ -139,7 +139,7 @@ def test_cells_carry_the_numbers_behind_their_words(everything: tuple[Lab, list[
             elif value is None:
                 assert cell in ("NOT RUN", "n/a") or cell.startswith("only "), (name, cell)
             elif re.search("FAIL|WARN|PASS|NOT RUN", cell):
-                # Counts of verdicts: what they sort by is how many fail.
+                # Counts of check results: what they sort by is how many fail.
                 assert value == sum(map(int, re.findall(r"(\d+) FAIL", cell))), name
             elif number := re.match(r"[+-]?[0-9]+(\.[0-9]+)?(?=( %)?)", _plain(cell)):
                 points = _plain(cell)[0] in "+-" or "points" in cell
@@ -156,7 +156,7 @@ def _plain(cell: str) -> str:
 # ---------------------------------------------------------------- each table's numbers
 
 
-def test_ladder_lines_say_what_each_attacker_leaves(lab: Lab, tmp_path: Path) -> None:
+def test_threat_model_lines_have_the_strongest_attack_of_each(lab: Lab, tmp_path: Path) -> None:
     classifier = lab.add_classifier(lab.add_autoencoder())
     runs = [lab.add_run(classifier), lab.add_run(classifier, threat="oblivious", eps=(0.1,), keep=(0.8,), valid=False)]
     lines = {(line["threat"], line["eps"]): line for line in read_tables(lab, runs, tmp_path)["threat_models"]}
@@ -168,18 +168,18 @@ def test_ladder_lines_say_what_each_attacker_leaves(lab: Lab, tmp_path: Path) ->
     assert lines["oblivious", "0.1"]["status"].startswith("only outside the budget")
 
 
-def test_verdict_lines_are_the_verdicts(lab: Lab, tmp_path: Path) -> None:
+def test_check_lines_are_the_check_results(lab: Lab, tmp_path: Path) -> None:
     run, old = lab.add_run(lab.add_classifier(), judged=True), lab.add_run(lab.add_classifier(seed=1))
     tables = read_tables(lab, [run, old], tmp_path)
     stored = [(line["check"], line["status"]) for line in tables["run_checks"] if line["run"] == run.id]
-    assert stored == [(verdict.check, verdict.status) for verdict in run.as_run()[1].verdicts]
+    assert stored == [(result.check, result.status) for result in run.as_run()[1].verdicts]
     assert [line["check"] for line in tables["run_checks"] if line["run"] == old.id] == [*SINGLE]
     pipelines = compare_runs(lab.registry, [run, old]).pipelines
     found = [(line["classifier_id"], line["check"], line["sentence"]) for line in tables["checks"]]
-    assert found == [(p.id, verdict.check, verdict.sentence) for p in pipelines for verdict in p.checks]
+    assert found == [(p.id, result.check, result.sentence) for p in pipelines for result in p.checks]
 
 
-def test_control_lines_compare_purifiers_under_one_attack(lab: Lab, tmp_path: Path) -> None:
+def test_baseline_lines_compare_purifiers_under_one_attack(lab: Lab, tmp_path: Path) -> None:
     runs = {"none": lab.add_run(lab.add_classifier(), keep=(0.3, 0.0))}
     runs |= {kind: lab.add_run(lab.add_classifier(lab.add_autoencoder(kind))) for kind in ("vanilla", "blur")}
     lines = [line for line in read_tables(lab, [*runs.values()], tmp_path)["baselines"] if line["eps"] == "0.1"]

@@ -67,17 +67,17 @@ class BaselineComparison:
 
 
 def find_baseline_comparisons(comparison: Comparison) -> list[BaselineComparison]:
-    """Return a compared for each dataset and kind of classifier that stands behind an autoencoder somewhere."""
+    """Return a comparison for each dataset and kind of classifier with an autoencoder somewhere."""
     groups: dict[tuple[str, str], list[AttackedPipeline]] = {}
     for pipeline in comparison.pipelines:
         if pipeline.first.defended:
             run = pipeline.first
             groups.setdefault((run.recipe.dataset.digest, run.classifier_recipe.model), []).append(pipeline)
-    baseline_comparisons = (_build_contest(group) for group in groups.values())
+    baseline_comparisons = (_build_comparison(group) for group in groups.values())
     return [compared for compared in baseline_comparisons if compared.autoencoders]
 
 
-def _build_contest(pipelines: list[AttackedPipeline]) -> BaselineComparison:
+def _build_comparison(pipelines: list[AttackedPipeline]) -> BaselineComparison:
     baselines = [pipeline for pipeline in pipelines if is_baseline(pipeline)]
     baselines.sort(key=lambda pipeline: list(BASELINES).index(pipeline.first.autoencoder_type))
     autoencoders = [pipeline for pipeline in pipelines if not is_baseline(pipeline)]
@@ -117,12 +117,12 @@ def _build_match(autoencoders: list[AttackedPipeline], rows: dict[str, Row]) -> 
 
 
 def tabulate_baselines(compared: BaselineComparison) -> Grid:
-    """Return what is left without, behind each baseline and behind each autoencoder, and what that brings."""
+    """Return the robust accuracy undefended, behind each baseline and each autoencoder, and the difference."""
     columns = list(_list_columns(compared))
     titles = ("attack", "threat", "eps", "without", *(title for title, _ in columns))
     shown = select_eps(compared.matches, lambda match: (match.first.id, match.first.eps, match.first.accuracy))
     rows = (_write_match(match, [pipeline for _, pipeline in columns]) for match in shown)
-    return Grid(f"Controls and autoencoders: {compared.name}", titles, tuple(rows))
+    return Grid(f"Baselines and autoencoders: {compared.name}", titles, tuple(rows))
 
 
 def _list_columns(compared: BaselineComparison) -> Iterator[tuple[str, AttackedPipeline | None]]:

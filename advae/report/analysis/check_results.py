@@ -17,14 +17,14 @@ NO_SUBJECT = "needs a valid adaptive run"
 
 
 def check_headline(pipeline: AttackedPipeline) -> tuple[CheckResult, ...]:
-    """Return a verdict for each of CHECKS on the pipeline's headline number; NOT RUN where it has none."""
+    """Return the result of each of CHECKS on the pipeline's headline number; NOT RUN where it has none."""
     if pipeline.subject is None:
         return tuple(not_run(name, NO_SUBJECT) for name in CHECKS)
     return check_row(pipeline, pipeline.subject)
 
 
 def check_row(pipeline: AttackedPipeline, subject: Row) -> tuple[CheckResult, ...]:
-    """Return a verdict for each of CHECKS on one of the pipeline's adaptive rows, beside all its others."""
+    """Return the result of each of CHECKS on one of the pipeline's adaptive rows, beside all its others."""
     own = {(row.run.id, row.own.index): _open_row(row.own) for row in pipeline.rows}
     others = (Measured(run, index) for run in pipeline.undefended for index in range(len(run.recipe.eps)))
     return check_together(
@@ -58,7 +58,7 @@ _GRAVITY: tuple[Status, ...] = ("FAIL", "WARN", "PASS", "NOT RUN")
 
 def count_results(results: Iterable[CheckResult]) -> dict[Status, int]:
     """Return how many results there are of each status, the gravest first."""
-    statuses = [verdict.status for verdict in results]
+    statuses = [result.status for result in results]
     return {status: statuses.count(status) for status in _GRAVITY}
 
 
@@ -79,16 +79,16 @@ def describe_place(subject: Row) -> str:
 
 def tabulate_checks(name: str, results: Iterable[CheckResult]) -> Grid:
     """Return results as a table."""
-    return Grid(name, ("", "check", "status", "what was found"), tuple(_write_row(verdict) for verdict in results))
+    return Grid(name, ("", "check", "status", "what was found"), tuple(map(_write_row, results)))
 
 
-def _write_row(verdict: CheckResult) -> tuple[str, ...]:
-    return show_count(number_of(verdict.check)), CHECKS[verdict.check].question, verdict.status, verdict.sentence
+def _write_row(result: CheckResult) -> tuple[str, ...]:
+    return show_count(number_of(result.check)), CHECKS[result.check].question, result.status, result.sentence
 
 
 def tabulate_stored(run: Run) -> Grid:
     """Return the results on a run alone."""
-    return tabulate_checks(f"Verdicts stored with {run.id}", run.metrics.verdicts)
+    return tabulate_checks(f"Checks on {run.id} alone", run.metrics.verdicts)
 
 
 def summarize_stored(run: Run) -> tuple[str, ...]:
@@ -125,17 +125,17 @@ def find_failures(pipeline: AttackedPipeline) -> list[Failure]:
     All that counts failures counts these: each format of the report, ``--strict``, ``--check`` and ``--fail-under``.
     """
     found = [
-        Failure(verdict.check, verdict.sentence, panel.subject.id, panel.subject.eps, pipeline.id, number == 0)
+        Failure(result.check, result.sentence, panel.subject.id, panel.subject.eps, pipeline.id, number == 0)
         for number, panel in enumerate(pipeline.checked)
-        for verdict in panel.checks
-        if verdict.status == "FAIL"
+        for result in panel.checks
+        if result.status == "FAIL"
     ]
     alone = [
-        Failure(verdict.check, verdict.sentence, run.id, None, pipeline.id, headline=False)
+        Failure(result.check, result.sentence, run.id, None, pipeline.id, headline=False)
         for run in pipeline.runs
-        for verdict in run.metrics.verdicts
+        for result in run.metrics.verdicts
         # On how few or which images one run was made says nothing of a number that was found on others.
-        if verdict.status == "FAIL" and not (verdict.check == "sample-size" and pipeline.checked)
+        if result.status == "FAIL" and not (result.check == "sample-size" and pipeline.checked)
     ]
     return found + [one for one in alone if not any(_includes(told, one) for told in found)]
 

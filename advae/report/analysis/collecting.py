@@ -54,7 +54,7 @@ def compare_runs(
     runs = sorted(named, key=_order)
     finder = CounterpartFinder(registry, runs, labels)
     bare = [_build_pipeline(group, finder, tuple(asked)) for group in _group_by_classifier(runs)]
-    pipelines = tuple(_judge(pipeline, finder) for pipeline in _choose_subjects(bare))
+    pipelines = tuple(_check(pipeline, finder) for pipeline in _choose_subjects(bare))
     rows = tuple(row for pipeline in pipelines for row in pipeline.rows)
     shown = tuple(_list_networks(shelf, rows, more, labels))
     return Comparison(tuple(runs), rows, pipelines, shown, reproduction, shelf.left_out)
@@ -62,7 +62,7 @@ def compare_runs(
 
 @dataclass(frozen=True)
 class _Shelf:
-    """Opens each entry by itself, so that one that is wrong keeps none of the others out of the report.
+    """Opens each entry by itself, so that one that is wrong does not remove the others from the report.
 
     required, left_out: as ``compare_runs`` has them.
     """
@@ -119,7 +119,7 @@ def _group_by_classifier(runs: Iterable[Run]) -> list[list[Run]]:
 
 
 def _build_pipeline(runs: list[Run], finder: CounterpartFinder, asked: tuple[str, ...]) -> AttackedPipeline:
-    """Return a pipeline that is not judged yet, whose rows carry their notes: these need to know its other rows."""
+    """Return a pipeline that is not checked yet, whose rows carry their notes: these need to know its other rows."""
     bare = AttackedPipeline(tuple(runs), tuple(row for run in runs for row in _build_rows(run, finder)), asked=asked)
     noted = (replace(row, notes=write_notes(row, doubt=bare.find_doubt(row))) for row in bare.rows)
     return replace(bare, rows=tuple(noted))
@@ -134,7 +134,7 @@ def _choose_subjects(pipelines: Sequence[AttackedPipeline]) -> list[AttackedPipe
     ]
 
 
-def _judge(pipeline: AttackedPipeline, finder: CounterpartFinder) -> AttackedPipeline:
+def _check(pipeline: AttackedPipeline, finder: CounterpartFinder) -> AttackedPipeline:
     """Return a pipeline with its results, for which the runs without purifier on all its samples are looked at."""
     if pipeline.first.defended:
         runs = {row.sample_key: row.run for row in pipeline.list_valid(["adaptive"])}

@@ -30,7 +30,7 @@ def select_eps(
     *,
     most: int = SHOWN_EPS,
 ) -> list[Shown]:
-    """Return what is shown, in the same order: all of what stands at few eps, a selection of what stands at many.
+    """Return what is shown, in the same order: everything where there are few eps, a selection where there are many.
 
     describe: what the eps belong to, each with its own selection; the eps; the accuracy.
     """

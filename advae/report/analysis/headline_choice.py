@@ -24,30 +24,31 @@ def choose_terms(pipelines: Sequence[AttackedPipeline]) -> Terms | None:
     """Return the terms on which the pipelines of one kind are shown; those without purifier follow the others.
 
     They are the terms of most pipelines' strongest adaptive attack; of equals those in linf, then those that most were
-    attacked on, then those with most samples, of most classes, then those that leave least, at the smallest eps. A
-    budget that reaches every image says whether the attack works, not what is left: it counts where there is no other.
+    attacked on, then those with most samples, of most classes, then those with the lowest robust accuracy, at the
+    smallest eps. A budget that reaches every image tests the attack, not the defence: it counts only where there is no
+    other.
     """
-    left: dict[Terms, list[Row]] = {}
+    by_terms: dict[Terms, list[Row]] = {}
     pipelines = [pipeline for pipeline in pipelines if pipeline.first.defended] or pipelines
     for pipeline in pipelines:
         for terms, row in pipeline.find_worst("adaptive").items():
-            left.setdefault(terms, []).append(row)
-    limited = {terms: rows for terms, rows in left.items() if terms[1] < find_full_budget(rows[0].recipe)}
+            by_terms.setdefault(terms, []).append(row)
+    limited = {terms: rows for terms, rows in by_terms.items() if terms[1] < find_full_budget(rows[0].recipe)}
     strongest = (pipeline.find_strongest(["adaptive"]) for pipeline in pipelines)
     votes = Counter(row.terms for row in strongest if row)
 
     def rank(terms: Terms) -> tuple[object, ...]:
-        rows = left[terms]
+        rows = by_terms[terms]
         mean = sum(row.accuracy for row in rows) / len(rows)
         return -votes[terms], terms[0] != "linf", -len(rows), rank_samples(rows[0]), mean, terms[1]
 
-    return min(limited or left, key=rank, default=None)
+    return min(limited or by_terms, key=rank, default=None)
 
 
 def choose_subject(pipeline: AttackedPipeline, shared: Terms | None) -> Row | None:
     """Return the row of a pipeline's headline number: the one at the shared eps, unless another attack refutes it.
 
-    Another does within the same eps or a smaller one that leaves less on the samples of both, by more than chance. A
+    Another does within the same eps or a smaller one that is stronger on the samples of both, by more than chance. A
     pipeline that was not attacked at the shared eps, or on fewer samples than elsewhere, has its number elsewhere.
     """
     own = pipeline.find_strongest(["adaptive"])
@@ -64,7 +65,7 @@ def choose_subject(pipeline: AttackedPipeline, shared: Terms | None) -> Row | No
 
 
 def list_other_subjects(pipeline: AttackedPipeline) -> Iterator[Row]:
-    """Yield what the strongest adaptive attack leaves in each norm but that of the headline."""
+    """Yield the strongest adaptive row in each norm but that of the headline."""
     norms: tuple[Norm, ...] = ("linf", "l2")
     for norm in norms:
         row = pipeline.find_strongest(["adaptive"], norm)

@@ -46,7 +46,7 @@ class Headline:
     @property
     def reasons(self) -> tuple[str, ...]:
         """The failed checks behind the alarm, a sentence each."""
-        return tuple(f"{verdict.check} FAIL: {verdict.sentence}" for verdict in self.pipeline.failures)
+        return tuple(f"{result.check} FAIL: {result.sentence}" for result in self.pipeline.failures)
 
     @property
     def summary(self) -> str:
@@ -55,8 +55,8 @@ class Headline:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What to know before believing it, without what the headline itself already says."""
-        said = {verdict.sentence for verdict in self.pipeline.failures}
+        """Its warnings, without what the headline itself already says."""
+        said = {result.sentence for result in self.pipeline.failures}
         notes = [note for note in self.noted.notes if note not in said and not note.startswith(NOT_ESTABLISHED)]
         one_step = not any(is_iterative(run.recipe) for run in self.pipeline.runs)
         return (*notes, ONE_STEP) if one_step else tuple(notes)
@@ -80,7 +80,7 @@ def write_headlines(comparison: Comparison) -> tuple[Headline, ...]:
 def explain_headline(headline: Headline) -> str:
     """Return the sentence that answers what the pipeline is worth, with threat, eps, n and run id."""
     if headline.established and headline.strongest:
-        return _write_left(headline.strongest)
+        return _write_robust(headline.strongest)
     return f"{NOT_ESTABLISHED}: {explain_doubt(headline)}"
 
 
@@ -88,10 +88,10 @@ def explain_doubt(headline: Headline) -> str:
     """Return why robustness is not established, and the robust accuracy under weaker attackers."""
     if headline.strongest is None:
         return str(headline.pipeline.doubt)
-    return f"{headline.pipeline.doubt}. Under what was run, {_write_left(headline.strongest)}"
+    return f"{headline.pipeline.doubt}. Under what was run, {_write_robust(headline.strongest)}"
 
 
-def _write_left(row: Row) -> str:
+def _write_robust(row: Row) -> str:
     return f"{format_rate(row.own.attacked)} of the images are still classified correctly {describe_cause(row)}"
 
 
@@ -126,8 +126,8 @@ def _write_facts(headline: Headline) -> Iterator[str]:
         yield headline.gap
     yield headline.summary
     for panel in headline.pipeline.other_norms:
-        left = format_rate(panel.subject.own.attacked)
-        yield f"{left} {describe_cause(panel.subject)}: {summarize_checks(panel.checks)}"
+        robust = format_rate(panel.subject.own.attacked)
+        yield f"{robust} {describe_cause(panel.subject)}: {summarize_checks(panel.checks)}"
     elsewhere = count_elsewhere([headline.pipeline])
     if elsewhere:
         total = sum(elsewhere.values())

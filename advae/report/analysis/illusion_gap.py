@@ -13,7 +13,7 @@ from advae.report.wording import NOT_RUN, format_budget, format_share
 
 @dataclass(frozen=True)
 class Gap:
-    """What is left by the strongest attacker who does not know of the defence, and by the strongest who does.
+    """The strongest oblivious and the strongest adaptive attack on one pipeline.
 
     Both at one eps and norm, on the same samples.
     """

@@ -1,4 +1,4 @@
-"""Where each pipeline stands beside the others: what it keeps on the terms that most of its kind were attacked on."""
+"""Each pipeline beside the others: its robust accuracy on the terms that most of its kind were attacked on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from advae.report.wording import COLLAPSED, describe_seeds, mark_imported, name_
 
 @dataclass(frozen=True)
 class PipelineSummary:
-    """What a pipeline keeps of an attacker who knows of it, and of one who does not.
+    """The robust accuracy of a pipeline under an adaptive attack, and under an oblivious one.
 
     oblivious: on the terms of the pipeline's subject, else at its eps on other images. namesake: whether another of its
     kind has the same name.
@@ -36,12 +36,12 @@ class PipelineSummary:
 
     @property
     def shared(self) -> Terms | None:
-        """The terms that the others of its kind stand on, as far as they were attacked there."""
+        """The terms on which the others of its kind are shown, as far as they were attacked there."""
         return self.pipeline.shared
 
     @property
     def name(self) -> str:
-        """What stands in front of the classifier, with the classifier's id where that alone tells it from another."""
+        """The purifier in words, with the classifier's id where that alone tells it from another."""
         run = self.pipeline.first
         marks = (f", {COLLAPSED}" if self.collapsed else "") + mark_imported(self.imported)
         return f"{name_autoencoder(run)}{describe_seeds(run)}{marks}{f' ({self.pipeline.id})' if self.namesake else ''}"
@@ -61,7 +61,7 @@ class PipelineSummary:
 
     @property
     def is_defence(self) -> bool:
-        """Whether an autoencoder stands in front of it: neither nothing nor a baseline."""
+        """Whether its purifier is an autoencoder: not none, and no baseline."""
         return self.defended and not is_baseline(self.pipeline)
 
     @property
@@ -141,12 +141,12 @@ class ClassifierGroup:
 
 
 def group_pipelines(comparison: Comparison) -> tuple[ClassifierGroup, ...]:
-    """Return where every pipeline stands, by dataset and kind of classifier, in the order of the report."""
+    """Return the summary of every pipeline, by dataset and kind of classifier, in the order of the report."""
     return tuple(_build_group(pipelines) for pipelines in group_by_kind(comparison.pipelines))
 
 
 def summarize_pipelines(comparison: Comparison) -> tuple[PipelineSummary, ...]:
-    """Return where every pipeline stands, in the order of the report."""
+    """Return the summary of every pipeline, in the order of the report."""
     return tuple(summary for group in group_pipelines(comparison) for summary in group.summaries)
 
 
@@ -157,7 +157,7 @@ def _build_group(pipelines: Sequence[AttackedPipeline]) -> ClassifierGroup:
 
 
 def _find_oblivious(pipeline: AttackedPipeline) -> Row | None:
-    """Return what is left of an attacker who does not know, on the headline's terms, else at its eps.
+    """Return the strongest oblivious row on the headline's terms, else at its eps.
 
     A pipeline without a headline number has the strongest that there is.
     """

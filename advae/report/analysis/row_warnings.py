@@ -1,4 +1,4 @@
-"""What a reader must know before believing a number: what is wrong with a row."""
+"""The warnings of a row: what a reader must know before using its number."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def write_notes(row: Row, *, doubt: str | None) -> tuple[str, ...]:
 
 
 def _collect_sentences(measured: Measured) -> dict[str, str]:
-    """Return what the checks find against a row, by check: at its own eps where that can be judged, else its run."""
-    stored = {verdict.check: verdict for verdict in measured.run.metrics.verdicts if verdict.status == "FAIL"}
-    at_eps = {verdict.check: verdict for verdict in _judge_eps(measured) if verdict.status in ("FAIL", "WARN")}
+    """Return what the checks find against a row, by check: at its own eps where the check can tell, else its run."""
+    stored = {result.check: result for result in measured.run.metrics.verdicts if result.status == "FAIL"}
+    at_eps = {result.check: result for result in _check_eps(measured) if result.status in ("FAIL", "WARN")}
     found = stored | at_eps
     return {check: found[check].sentence for check in CHECKS if check in found}
 
 
-def _judge_eps(measured: Measured) -> tuple[CheckResult, ...]:
-    """Judge a run as if its only eps were this one."""
+def _check_eps(measured: Measured) -> tuple[CheckResult, ...]:
+    """Return the results of the checks on a run as if its only eps were this one."""
     run, result = measured.run, measured.result
     # Runs from before the range was measured under attack: that of the purifier's training images.
     behind = read_raw_range(run) if run.recipe.threat == "encoded" else None
@@ -63,7 +63,7 @@ def _note_chance(measured: Measured) -> str | None:
     run, chance = measured.run, 1 / len(measured.run.recipe.dataset.classes)
     if run.clean.low > chance:
         return None
-    return f"clean accuracy cannot be told from chance ({format_share(chance)}): its robust accuracy says nothing"
+    return f"clean accuracy cannot be told from chance ({format_share(chance)}): its robust accuracy means nothing"
 
 
 def _note_imported(row: Row) -> str | None:

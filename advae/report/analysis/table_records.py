@@ -62,7 +62,7 @@ class RunResult(_Options):
     target_hit_rate: ShownShare | None
     """Share of the images not of the target's class that ended in it, 0 to 1; null for an untargeted attack."""
     expected_accuracy: ShownShare | None
-    """Mean share of fresh draws on which a pipeline that samples is right, 0 to 1; null where it does not sample."""
+    """Mean share of fresh samples of the pipeline's randomness on which it is right, 0 to 1; null where it has none."""
     linf_max: float | None
     """Largest change of any pixel, in units of an image's range, measured on the result."""
     l2_mean: float | None
@@ -151,7 +151,7 @@ class HeadlineRecord(TableRecord):
     rescale: Rescale | None
     """How the purifier's output becomes an image: intensity or none; null where there is no purifier."""
     pipeline: str
-    """The pipeline in words: dataset, classifier, what stands in front of it, seeds other than 0."""
+    """The pipeline in words: dataset, classifier, purifier, seeds other than 0."""
     is_counterpart: bool
     """Whether its runs are only the undefended counterparts of others'."""
     eps: float | None
@@ -218,7 +218,7 @@ class ThreatModelRecord(RunResult):
     classifier_id: str
     """The classifier's id in the registry."""
     pipeline: str
-    """The pipeline in words: dataset, classifier, what stands in front of it, seeds other than 0."""
+    """The pipeline in words: dataset, classifier, purifier, seeds other than 0."""
 
 
 class RunCheckRecord(TableRecord):
@@ -254,7 +254,7 @@ class CheckRecord(RunCheckRecord):
     norm: Norm | None
     """The norm of that attack; null where there is none."""
     pipeline: str
-    """The pipeline in words: dataset, classifier, what stands in front of it, seeds other than 0."""
+    """The pipeline in words: dataset, classifier, purifier, seeds other than 0."""
     headline: bool
     """Whether it is about the pipeline's headline number, or about its number in another norm."""
 
@@ -302,7 +302,7 @@ class BaselineRecord(TableRecord):
     n: int
     """Number of test images."""
     role: Literal["undefended", "baseline", "autoencoder"]
-    """What stands in front of the classifier: nothing, a baseline, or an autoencoder."""
+    """The classifier is undefended, or behind a baseline, or behind an autoencoder."""
     purifier: str
     """Kind of the purifier, as `advae train-ae --type` takes it; none for the undefended classifier."""
     robust_accuracy: ShownShare | None

@@ -16,7 +16,7 @@ from advae.report.data.word_tables import Part
 if TYPE_CHECKING:
     from advae.report.analysis.confusion import Scores
 
-# Promised, not checked: a stored number that breaks it is for the checks to tell, and must not keep the report back.
+# Promised, not checked: a stored number that breaks it is for the checks to find, and must not stop the report.
 ShownShare = Annotated[float, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
 Difference = Annotated[float, WithJsonSchema({"type": "number", "minimum": -1, "maximum": 1})]
 ShownInterval = tuple[ShownShare, ShownShare]
@@ -40,7 +40,7 @@ class TableRecord(Record):
 
 
 class NotRun(TableRecord):
-    """Stands where a number was not measured."""
+    """In place of a number that was not measured."""
 
     status: Literal["NOT RUN"] = "NOT RUN"
     """NOT RUN: no such run is in the registry."""
@@ -63,7 +63,7 @@ class Table:
 
     heading: str
     explanation: str
-    """What the table shows; stands once below its heading, and describes it in the JSON schema."""
+    """What the table shows; is written once below its heading, and describes it in the JSON schema."""
     about: Literal["report", "pipeline", "run"]
     """Where its parts belong: to the whole report, or to the pipeline or run that their keys name."""
     tabulate: Callable[[Findings], Iterable[Part]]

@@ -27,13 +27,13 @@ class ThreatComparison:
 
 
 def compare_threats(pipeline: AttackedPipeline) -> list[ThreatComparison]:
-    """Return a compared for each threat model that the pipeline has, and for each that this version does not know."""
+    """Return a comparison for each threat model that the pipeline has, and for each that this version does not know."""
     known = list_by_knowledge(defended=pipeline.first.defended)
     others = {run.recipe.threat for run in pipeline.runs} - set(known)
-    return [_build_rung(pipeline, threat) for threat in (*known, *sorted(others, key=place_threat))]
+    return [_build_comparison(pipeline, threat) for threat in (*known, *sorted(others, key=place_threat))]
 
 
-def _build_rung(pipeline: AttackedPipeline, threat: str) -> ThreatComparison:
+def _build_comparison(pipeline: AttackedPipeline, threat: str) -> ThreatComparison:
     valid = _group(pipeline.list_valid([threat]))
     tried = _group(row for row in pipeline.rows if row.recipe.threat == threat)
     budgets = {(norm, eps): (norm, key_eps(eps)) for norm, eps in list_budgets(pipeline)}
@@ -57,7 +57,7 @@ def list_budgets(pipeline: AttackedPipeline) -> list[Budget]:
 
 
 def tabulate_threats(pipeline: AttackedPipeline) -> Grid:
-    """Return the ladder as a table: a row for each threat model, a column for each eps."""
+    """Return a row for each threat model, from the least knowledge to the most, and a column for each eps."""
     threats = compare_threats(pipeline)
     budgets = select_eps(list_budgets(pipeline), lambda budget: (budget[0], budget[1], _find_lowest(threats, budget)))
     several = len({run.sample_key for run in pipeline.runs}) > 1
@@ -77,7 +77,7 @@ def _name_budget(budget: Budget) -> str:
 
 
 def describe_absence(compared: ThreatComparison, budget: Budget) -> str:
-    """Return why a compared has no valid row for a budget: only invalid ones, or none at all."""
+    """Return why a threat model has no valid row for a budget: only invalid ones, or none at all."""
     return f"only {NOT_VALID}" if budget in compared.tried else NOT_RUN
 
 

@@ -33,7 +33,7 @@ class Row:
     """One run at one eps (``own``) and the same attack without the autoencoder (``undefended``).
 
     undefended: None where no run fits; for an undefended pipeline it is ``own`` itself. notes: what a reader must
-    know before believing the numbers.
+    know before using the numbers.
     """
 
     own: Measured
@@ -101,7 +101,7 @@ class Row:
 
 @dataclass(frozen=True)
 class CheckedRow:
-    """The results on what the strongest adaptive attack leaves, one for each of CHECKS; subject: its row."""
+    """The results on the strongest adaptive attack, one for each of CHECKS; subject: its row."""
 
     subject: Row
     checks: tuple[CheckResult, ...]
@@ -109,10 +109,10 @@ class CheckedRow:
 
 @dataclass(frozen=True)
 class AttackedPipeline:
-    """One classifier with what stands in front of it, and every row that was measured on it.
+    """One classifier with its purifier, if any, and every row that was measured on it.
 
-    subject: the row of its headline number, the same in every format: what the strongest adaptive attack leaves, on the
-    terms of its kind (``shared``) as far as it was attacked there; None where there is no valid adaptive run.
+    subject: the row of its headline number, the same in every format: the strongest adaptive attack, on the terms of
+    its kind (``shared``) as far as it was attacked there; None where there is no valid adaptive run.
     checks: the result of each of CHECKS on ``subject``. other_norms: the same of every other norm. undefended: runs on
     the same samples of classifiers of the same kind without purifier, the likest first; none for a pipeline that is one
     itself. asked: ids of the runs that a user asked for, which come first among equals.
@@ -142,7 +142,7 @@ class AttackedPipeline:
 
     @property
     def imported(self) -> tuple[str, ...]:
-        """Ids of what came from a bundle, of the classifier and of what stands in front of it."""
+        """Ids of what came from a bundle, of the classifier and of its purifier."""
         entries = (self.first.classifier, self.first.autoencoder)
         return tuple(entry.id for entry in entries if entry and entry.imported)
 
@@ -154,7 +154,7 @@ class AttackedPipeline:
     @property
     def failures(self) -> list[CheckResult]:
         """The failed checks of the headline number."""
-        return [verdict for verdict in self.checks if verdict.status == "FAIL"]
+        return [result for result in self.checks if result.status == "FAIL"]
 
     @property
     def doubt(self) -> str | None:
@@ -173,7 +173,7 @@ class AttackedPipeline:
     def find_doubt(self, row: Row) -> str | None:
         """Return why robustness is not established at a row's eps, None where an adaptive attack was run that can be.
 
-        What an attack in another norm leaves says nothing here, and of gradients those on the most samples count.
+        Attacks in another norm do not count here, and of gradients those on the most samples count.
         """
         norm = row.recipe.norm
         every, stuck = self._adaptive.get(norm, ([], []))
@@ -205,10 +205,9 @@ class AttackedPipeline:
         return found
 
     def find_strongest(self, threats: Iterable[str], norm: Norm | None = None) -> Row | None:
-        """Return the valid row of these threats that says what is left in a norm, by default linf, else L2.
+        """Return the strongest valid row of these threats in a norm, by default linf, else L2.
 
-        A budget that reaches every image says whether the attack works, not what is left: it counts where there is no
-        other.
+        A budget that reaches every image tests the attack, not the defence: it counts only where there is no other.
         """
         valid = self.list_valid(threats)
         limited = [row for row in valid if key_eps(row.eps) < find_full_budget(row.recipe)] or valid
@@ -217,7 +216,7 @@ class AttackedPipeline:
         return find_strongest([row for row in limited if row.recipe.norm == wanted], self.asked)
 
     def find_worst(self, threat: str) -> dict[Terms, Row]:
-        """Return the valid row of a threat model that leaves least, for each norm, eps and set of samples."""
+        """Return the strongest valid row of a threat model, for each norm, eps and set of samples."""
         worst: dict[Terms, Row] = {}
         for row in sorted(self.list_valid([threat]), key=lambda row: rank_strength(row, self.asked)):
             worst.setdefault(row.terms, row)
@@ -234,7 +233,7 @@ class Comparison:
     """Everything that a report shows.
 
     networks: the distinct trained entries that have a loss history or images to show, those that no run rests on last.
-    reproduction: whether it is the paper's experiment, so that all that the paper prints stands beside it. left_out: id
+    reproduction: whether it is the paper's experiment, whose table has all that the paper prints. left_out: id
     of an entry that could not be read, or that contradicts itself -> why.
     """
 

@@ -63,7 +63,7 @@ class CounterpartFinder:
         return classifier is not None and not classifier.parents
 
     def _open(self, manifest: Manifest) -> Run | None:
-        """Return a run that nobody named; one whose arrays are damaged is no counterpart."""
+        """Return a run that was not named; one whose arrays are damaged is no counterpart."""
         if manifest.id not in self._opened:
             try:
                 self._opened[manifest.id] = open_run(self._registry, manifest, self._labels)
@@ -95,7 +95,7 @@ def has_same_options(run: Run, other: Run) -> bool:
 def identify_attack(run: Run) -> str:
     """Return what runs of one attack have in common, whatever they attacked, from whatever seed and at whatever eps.
 
-    Over how many draws an attack averages follows from the purifier.
+    The number of EOT samples of an attack follows from the purifier.
     """
     attack = run.recipe.model_dump(mode="json", exclude=NOT_THE_ATTACK)
     return json.dumps(attack, sort_keys=True)

@@ -1,7 +1,7 @@
 """Line charts as SVG: what is on one, and its markup.
 
 They are drawn by a template of our own: matplotlib takes about 60 ms for each, and a report has some hundred and fifty.
-Nothing in them has an id, so that any number of them can stand on one page.
+Nothing in them has an id, so that one page can have any number of them.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def _choose_runs(runs: Sequence[Run]) -> list[Run]:
 
 
 def find_largest(run: Run) -> int:
-    """Return where a run's largest eps stands among its eps."""
+    """Return the index of a run's largest eps among its eps."""
     return max(range(len(run.recipe.eps)), key=lambda index: run.recipe.eps[index])
 
 

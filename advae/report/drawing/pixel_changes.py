@@ -35,13 +35,13 @@ WIDTH, PICTURES, VALUES, CHANGE = 440, 190, 190, 160
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """One image before and after an attack. before, after: float32 (d,); side: what stands in front of it."""
+    """One image before and after an attack. before, after: float32 (d,); side: the purifier in words."""
 
     side: str
     measured: Measured
     before: Images
     after: Images
-    verdict: str
+    outcome: str
 
 
 def draw_changes(comparison: Comparison) -> Iterator[Drawing]:
@@ -108,7 +108,7 @@ def _draw_panel(change: Change, reach: float) -> str:
     markup = render_template(
         "change.svg.j2",
         title=change.side,
-        verdict=change.verdict,
+        outcome=change.outcome,
         pictures=pictures,
         charts=[(PICTURES, draw_group(values)), (below, draw_group(_chart_change(change, reach)))],
     )

@@ -24,7 +24,7 @@ SHADES = 20
 
 @dataclass(frozen=True)
 class Tiles:
-    """Images of one scale. uris: a PNG data URI for each; scale: what its colours stand for, empty where clear."""
+    """Images of one scale. uris: a PNG data URI for each; scale: what its colours mean, empty where clear."""
 
     title: str
     scale: str

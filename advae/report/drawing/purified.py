@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def draw_purified(comparison: Comparison) -> Iterator[Drawing]:
-    """Yield images, what the autoencoder makes of them, and the difference, for each that keeps some."""
+    """Yield images, what the autoencoder makes of them, and the difference, for each that stored some."""
     for network in comparison.networks:
         if network.views is not None and len(network.views["x"]):
             markup, label, caption = _draw_network(network, network.views)
@@ -57,4 +57,4 @@ def _draw_network(network: Network, views: Arrays) -> tuple[str, str, str]:
     truth = [dataset.classes[label] for label in views["labels"].tolist()]
     label = f"Test images beside their purified selves, {network.id}"
     markup = render_template("strip.html.j2", rows=rows, truth=truth, predictions={}, label=label)
-    return markup, label, f"The first {len(x)} test images, and what is left of them: {describe_purifier(network)}."
+    return markup, label, f"The first {len(x)} test images, and their output: {describe_purifier(network)}."

@@ -118,10 +118,10 @@ def _list_run_check_lines(findings: Findings) -> Iterator[CsvLine]:
 
 ACCURACY = "accuracy"
 HEADLINES_EXPLAINED = (
-    "Oblivious: an attacker who does not know of the defence. Adaptive: one who knows all of it. The illusion gap is "
-    "the overestimated robustness: the robust accuracy under the first minus that under the second. Pipelines of one "
-    "dataset and kind of classifier are shown at the same eps, on the same images, as far as they were attacked there "
-    "and no other attack leads to a clearly lower robust accuracy; any other number names its attack."
+    "Oblivious: an attacker who does not know of the defence. Adaptive: an attacker who knows all of it. The illusion "
+    "gap is the overestimated robustness: the robust accuracy under the first minus that under the second. Pipelines "
+    "of one dataset and kind of classifier are shown at the same eps, on the same images, as far as they were "
+    "attacked there and no other attack leads to a clearly lower robust accuracy; any other number names its attack."
 )
 THREATS_HEADING = "Robust accuracy by threat model"
 CHECKS_HEADING = "Checks"
@@ -218,7 +218,7 @@ TABLES: dict[str, Table] = {
     ),
     "matrices": Table(
         "Confusion matrices",
-        "How many images of each true class were predicted as which. What is left out for its size is in report.json.",
+        "How many images of each true class were predicted as which. What is omitted for its size is in report.json.",
         "run",
         _tabulate_scores(MATRIX, LARGE_MATRIX, tabulate_matrix),
         None,
@@ -235,14 +235,14 @@ TABLES: dict[str, Table] = {
         marks=("run", "label", "precision", "support"),
     ),
 }
-"""By name, in the order in which they stand. ``report.json`` has the records of a table under its name.
+"""By name, in their order in the report. ``report.json`` has the records of a table under its name.
 
 The CSV of ACCURACY is ``report.csv``, else ``report-<name>.csv``.
 """
 
 
 def list_tables(sections: Mapping[str, Table]) -> dict[str, Table]:
-    """Return the tables of a report in the order in which they stand: the sections follow the headlines."""
+    """Return the tables of a report in their order: the sections follow the headlines."""
     return {"headlines": TABLES["headlines"], **sections, **TABLES}
 
 

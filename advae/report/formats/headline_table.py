@@ -25,11 +25,11 @@ HEADLINE_TITLES = (
 
 
 def tabulate_headlines(comparison: Comparison) -> Grid:
-    """Return a row for each pipeline: what it keeps clean, against attackers of two kinds, and its results.
+    """Return a row for each pipeline: clean accuracy, robust accuracy under two threat models, checks.
 
-    Pipelines of one dataset and kind of classifier stand on the same eps and samples as far as they were run there and
-    no other attack leaves clearly less; any other number names its attack. Behind the words of a verdict is the number
-    of checks that fail.
+    Pipelines of one dataset and kind of classifier are shown at the same eps and on the same samples as far as they
+    were run there and no other attack is clearly stronger; any other number names its attack. The number of checks
+    that fail is behind the words of the checks.
     """
     return Grid(
         "Robust accuracy of each pipeline", HEADLINE_TITLES, tuple(map(_write_row, summarize_pipelines(comparison)))
@@ -55,7 +55,7 @@ def _write_row(summary: PipelineSummary) -> tuple[str, ...]:
 
 
 def _write_attacked(row: Row | None, terms: Terms | None) -> Cell:
-    """Return what is left, with the attack where it is not on the terms that a reader expects."""
+    """Return the robust accuracy, with the attack where it is not on the terms that a reader expects."""
     if row is None:
         return Cell(NOT_RUN, None)
     cell = show_rate(row.own.attacked)

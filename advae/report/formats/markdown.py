@@ -101,7 +101,7 @@ def _name_run(run: Run) -> str:
 
 
 def _write_parts(parts: Iterable[Part], mark: str) -> Iterator[str]:
-    """Yield parts below their headings; those of one heading and with the same keys stand together."""
+    """Yield parts below their headings; those of one heading and with the same keys are together."""
     groups: dict[tuple[object, ...], list[Part]] = {}
     for part in parts:
         groups.setdefault((part.heading, *part.keys.values()), []).append(part)

@@ -53,12 +53,12 @@ MATRIX_SHADES = 8
 """Steps of the background that the cells of a confusion matrix take with their share of the row."""
 
 STATUSES = {"FAIL": "0", "WARN": "1", "PASS": "2"}
-"""What a verdict sorts by, the gravest first; NOT RUN comes last, as everywhere."""
+"""What a check result sorts by, the gravest first; NOT RUN comes last, as everywhere."""
 
 COUNT = re.compile(r"\d+ (FAIL|WARN|PASS|NOT RUN)")
 
 NOTHING = (NOT_RUN, NOT_APPLICABLE, "")
-"""Words that stand where there is no number to sort by."""
+"""Words in place of a number to sort by."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def render_page(findings: Findings) -> str:
         report_columns=REPORT_COLUMNS,
         rows=[(is_valid(row), tuple(_list_cells(row))) for row in select_rows(comparison)],
         rows_explained=explain_rows(comparison, "report.csv"),
-        ladder_explained=explain_rows(comparison, "report-threat-models.csv"),
+        threats_explained=explain_rows(comparison, "report-threat-models.csv"),
         contests_explained=explain_rows(comparison, "report-baselines.csv"),
         spreads_explained=explain_rows(comparison, "report-seeds.csv"),
         spreads=find_spreads(comparison),
