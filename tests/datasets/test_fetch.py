@@ -185,6 +185,8 @@ class Hostile:
     def speak(self, connection: socket.socket) -> None:
         with connection, suppress(OSError):
             connection.recv(65_536)
+            # A client that has stopped reading may leave the last bytes on the way for minutes.
+            connection.settimeout(5)
             for piece in self.answer(self.url):
                 connection.sendall(piece)
         self.gone.set()
@@ -204,9 +206,9 @@ def drip(beginning: bytes, pieces: bytes) -> Callable[[str], Iterator[bytes]]:
 
 OK = b"HTTP/1.1 200 OK\r\n"
 ANSWERS: dict[str, tuple[Callable[[str], Iterator[bytes]], str]] = {
-    "nothing at all": (lambda _: (time.sleep(0.05) or b"" for _ in range(20)), "timed out|too slow, 0 bytes"),
+    "nothing at all": (lambda _: (time.sleep(0.05) or b"" for _ in range(80)), "timed out|too slow, 0 bytes"),
     "a byte of a header now and then": (drip(OK + b"x: ", b"y"), "too slow, 0 bytes"),
-    "a byte of the body now and then": (drip(OK + b"\r\n\x1f\x8b\x08\x00", b"\0"), "too slow"),
+    "a byte of the body now and then": (drip(OK + b"\r\n\x1f\x8b\x08\x08", b"y"), "too slow"),
     "a byte of a chunk's size now and then": (drip(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"0"), "too slow"),
     "go on": (lambda _: itertools.repeat(b"HTTP/1.1 100 Continue\r\n\r\n"), "too slow, 0 bytes"),
     "see yourself": (lambda url: iter([f"HTTP/1.1 302 Found\r\nLocation: {url}\r\n\r\n".encode()]), "redirect"),
@@ -228,17 +230,17 @@ ANSWERS: dict[str, tuple[Callable[[str], Iterator[bytes]], str]] = {
 def test_a_mirror_takes_no_longer_than_it_may_and_the_next_is_asked(
     case: str, tmp_path: Path, mirror: Mirror, tiny: DatasetRow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "MIRROR_TIMEOUT", 0.4)
+    monkeypatch.setattr(fetch, "MIRROR_TIMEOUT", 2)
     answer, reason = ANSWERS[case]
     hostile, started = Hostile(answer), time.monotonic()
     with hostile.listener:
         fetch_dataset("tiny", cache_dir=tmp_path, mirrors=[hostile.url, f"{mirror.url}/good/"])
-        assert hostile.gone.wait(10), "it was listened to for ever"
+        assert hostile.gone.wait(30), "it was listened to for ever"
         with pytest.raises(DatasetError, match=reason) as caught:
             fetch_dataset("tiny", cache_dir=tmp_path / "other", mirrors=[hostile.url, f"{mirror.url}/none/"])
-    # On a busy machine the next mirror, too, may be too slow.
+    # Two seconds are enough for a mirror on this machine, also where others use it.
     assert f"{mirror.url}/none/{tiny.files[0].name}.gz: " in str(caught.value)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
 
 
 @pytest.mark.usefixtures("tiny")
