@@ -161,7 +161,7 @@ def test_a_training_that_diverges_costs_only_what_rests_on_it(whole: Path, tmp_p
     arguments = ("reproduce", "--home", tmp_path / "home", "--plan", broken, "--jobs", 1, "--out", tmp_path / "report")
     outcome = call(*arguments)
     assert outcome.code == 8
-    assert "advae: digits: vanilla, relu-relu-exponential, raw output: training diverged" in outcome.err
+    assert "advae: digits: vanilla, raw output, relu-relu-exponential: training diverged" in outcome.err
     # Nothing is left of it, nothing else was lacking, and the report is there without what rests on it.
     assert set(Registry(tmp_path / "home").ids()) == set(before)
     document = json.loads((tmp_path / "report" / "report.json").read_text())

@@ -1,4 +1,4 @@
-"""The controls against exact oracles: scipy's blur, scikit-learn's components, a comparison; and put to use."""
+"""The baselines against exact oracles: scipy's blur, scikit-learn's components, a comparison; and put to use."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def test_a_recipe_says_that_nothing_is_trained(kind: str, digits: Dataset) -> No
         ("pca", {"network": NetworkRequest(code=65)}, "bad --code-size 65: at most 64"),
     ],
 )
-def test_what_does_not_fit_a_control_is_a_usage_error(
+def test_what_does_not_fit_a_baseline_is_a_usage_error(
     type_: str, asked: dict[str, Any], message: str, digits: Dataset
 ) -> None:
     with pytest.raises(UsageError, match=message):
@@ -236,7 +236,7 @@ def test_a_forged_recipe_is_refused(kind: str, changes: dict[str, Any], digits: 
 
 
 @pytest.mark.parametrize("kind", BASELINES)
-def test_a_control_takes_the_place_of_an_autoencoder(kind: str, tmp_path: Path) -> None:
+def test_a_baseline_takes_the_place_of_an_autoencoder(kind: str, tmp_path: Path) -> None:
     """Trained behind, attacked under every threat, purified, reported; and the report's command makes it again."""
     home = ("--home", tmp_path / "home")
     made = succeed("train-ae", "--type", kind, *home, "--json")
@@ -261,10 +261,10 @@ def test_a_control_takes_the_place_of_an_autoencoder(kind: str, tmp_path: Path) 
     adaptive = Registry(Path(home[-1])).manifest(runs[0]["id"]).as_run()[1]
     assert adaptive.backward == ("identity" if kind == "binary" else "exact")
     page = Path(succeed("report", *home, "--out", tmp_path / "out").id).read_text()
-    assert f"behind control ({kind})" in page
+    assert f"behind baseline ({kind})" in page
     report = json.loads((tmp_path / "out" / "report.json").read_text())
-    (control,) = (network for network in report["networks"] if network["id"] == ae)
-    assert control["history"] is None
+    (baseline,) = (network for network in report["networks"] if network["id"] == ae)
+    assert baseline["history"] is None
     command = next(words for words in map(shlex.split, report["commands"]) if words[1] == "train-ae")
     assert succeed(*command[1:], "--home", tmp_path / "anew", "-q").id == ae
     np.save(tmp_path / "in.npy", np.full((3, 8, 8), 0.75, "f4"))
