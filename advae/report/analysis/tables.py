@@ -95,7 +95,7 @@ def flatten_record(record: Record, prefix: str = "") -> CsvLine:
     for name, field in type(record).model_fields.items():
         value = getattr(record, name)
         if IDS in field.metadata:
-            line[prefix + name] = " ".join(value) or None
+            line[prefix + name] = " ".join(value or ()) or None
         else:
             line |= _flatten_value(prefix + name, value, field.annotation)
     absent = getattr(record, "absent", None)
