@@ -208,7 +208,8 @@ def test_an_iterative_attack_lowers_a_linear_margin_by_eps_times_the_dual_norm(n
     goal = replace(make_goal(logits, y, loss="margin"), norm=norm, seed=tf.constant([1, 2]))
     # A step that does not shorten with their number, so that what a random start put aside is walked off.
     loop = {"step_size": tf.constant(eps / 2), "steps": tf.constant(steps)}
-    moved = ATTACKS[name].run(goal, tf.constant(x), eps=tf.constant(eps), **loop).numpy()
+    compiled = tf.function(lambda images: ATTACKS[name].run(goal, images, eps=tf.constant(eps), **loop))
+    moved = compiled(tf.constant(x)).numpy()
     sign = np.where(y == 1, 1.0, -1.0)
     drop = sign * (x @ w)[:, 0] - sign * (moved @ w)[:, 0]
     dual = np.abs(w).sum() if norm == "linf" else np.linalg.norm(w)
@@ -254,9 +255,13 @@ def test_every_attack_keeps_its_contract(name: str) -> None:
     # Labels that are right: what is fooled already is left alone by some.
     goal = make_goal(logits, logits(x).numpy().argmax(axis=1), targeted=row.targeted, norm=row.norms[0])
 
+    @tf.function
+    def attack(eps: Any) -> Any:
+        loop = {"step_size": eps / 4, "steps": tf.constant(4)} if row.iterative else {}
+        return row.run(goal, x, eps=eps, **loop)
+
     def run(eps: float) -> Any:
-        loop = {"step_size": tf.constant(eps / 4), "steps": tf.constant(4)} if row.iterative else {}
-        return row.run(goal, x, eps=tf.constant(eps), **loop).numpy()
+        return attack(tf.constant(eps)).numpy()
 
     for eps in (0.0, 0.1, 0.25):
         moved = run(eps)

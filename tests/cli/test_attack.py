@@ -84,13 +84,13 @@ def test_an_undefended_twin_that_is_missing_is_trained_for_all_and_asked_for_by_
     new = Path(shutil.copytree(trained.home, tmp_path / "home"))
     for id_ in (trained.nn, trained.lr):
         succeed("registry", "rm", id_, "--recursive", "--home", new)
-    command = ("--clf", trained.nn_behind, "--method", "fgsm", "--eps", "0.1", "--threat")
+    command = ("--clf", trained.lr_behind, "--method", "fgsm", "--eps", "0.1", "--threat")
     refused = attack(new, *command, "oblivious")
     assert refused.code == 3
-    assert "advae train-clf --model nn" in refused.err
+    assert "advae train-clf --model lr" in refused.err
     climbed = attack(new, *command, "all", "--json")
     assert climbed.code == 0, climbed.err
-    assert trained.nn in {run["twin"] for run in climbed.json["runs"]}
+    assert trained.lr in {run["twin"] for run in climbed.json["runs"]}
 
 
 def test_check_leaves_nothing_not_run_and_fails_where_the_report_does(
@@ -167,11 +167,11 @@ def test_fail_under_does_not_pass_an_attack_that_cannot_be_believed(home: Path, 
 
 
 def test_seeds_train_and_attack_again_and_show_the_spread(home: Path, trained: Trained) -> None:
-    command = ("--clf", trained.nn_behind, "--method", "fgsm", "--eps", "0.1", "--seeds", "2")
+    command = ("--clf", trained.lr_behind, "--method", "fgsm", "--eps", "0.1", "--seeds", "2")
     outcome = attack(home, *command, "--json")
     assert outcome.code == 0, outcome.err
     first, second = outcome.json["runs"]
-    assert first["classifier"] == trained.nn_behind != second["classifier"]
+    assert first["classifier"] == trained.lr_behind != second["classifier"]
     assert first["autoencoder"] != second["autoencoder"]
     (spread,) = outcome.json["spread"]
     left = [run["results"][0]["accuracy"] for run in (first, second)]

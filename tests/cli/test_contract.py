@@ -555,10 +555,10 @@ def test_the_four_steps_in_a_shell_at_a_terminal(environment: dict[str, str], tm
     """stdout is data only, whatever people see meanwhile; TensorFlow's chatter is not among that."""
     script = """
         set -euo pipefail
-        AE=$(advae train-ae --type sparse --epochs 5)
-        CLF=$(advae train-clf --model nn --epochs 5 --ae "$AE")
+        AE=$(advae train-ae --type sparse --epochs 1)
+        CLF=$(advae train-clf --model lr --max-iter 5 --ae "$AE")
         echo "$AE $CLF"
-        advae attack --method bim --eps 0.3 --clf "$CLF" --json | python -m json.tool
+        advae attack --method fgsm --eps 0.3 --limit 20 --clf "$CLF" --json | python -m json.tool
         advae report
     """
     with open_terminal(80) as terminal:

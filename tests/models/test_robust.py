@@ -112,8 +112,7 @@ def test_the_loss_is_that_of_trades_and_the_distance_of_the_output(digits: Datas
 # ---------------------------------------------------------------- what it makes
 
 
-@pytest.mark.parametrize("body", BODIES)
-@pytest.mark.parametrize("side", [3, 10])
+@pytest.mark.parametrize(("body", "side"), [("dense", 3), ("conv", 3), ("conv", 10)])
 def test_images_of_any_side_will_do(side: int, body: str) -> None:
     data = make_images(side)
     recipe, arrays, _, history = fit(data, ask(epochs=1, body=body))
@@ -145,26 +144,25 @@ def test_recipes_from_before_trades_beta_are_read_and_not_trained_again(body: st
             restore_purifier(forged, collect_weights(built))
 
 
-def test_it_holds_where_training_without_attacks_does_not(digits: Dataset) -> None:
-    """The same network and budget of training: only the radius differs, and with it what an attack leaves."""
-    left = {eps: fit(digits, ask(epochs=25, train_eps=eps))[3].attacked_accuracy[-1] for eps in (0.001, 0.1)}
-    # Watched with its own radius the first is hardly attacked at all.
-    assert left[0.001] > 0.8
-    assert left[0.1] > 0.4
+def test_training_on_attacked_images_makes_it_robust(digits: Dataset) -> None:
+    """Accuracy on unchanged images and, at the radius of training, on attacked ones."""
+    history = fit(digits, ask(epochs=15, train_eps=0.1))[3]
+    assert history.clean_accuracy[-1] > 0.8
+    assert history.attacked_accuracy[-1] > 0.4
 
 
 # ---------------------------------------------------------------- going on
 
 
-def test_an_interrupted_training_goes_on_as_if_it_had_not_been(digits: Dataset) -> None:
-    whole = fit(digits, ask(epochs=4))
-    kept = Kept(stop_after=2)
+def test_an_interrupted_training_goes_on_as_if_it_had_not_been_and_no_other_does(digits: Dataset) -> None:
+    whole = fit(digits, ask(epochs=3, body="dense"))
+    kept = Kept(stop_after=1)
     with pytest.raises(KeyboardInterrupt):
-        fit(digits, ask(epochs=4), kept)
+        fit(digits, ask(epochs=3, body="dense"), kept)
     kept.stop_after = None
-    resumed = fit(digits, ask(epochs=4), kept)
+    resumed = fit(digits, ask(epochs=3, body="dense"), kept)
     # The last epoch is not saved: the entry itself comes next.
-    assert kept.saved == [1, 2, 3]
+    assert kept.saved == [1, 2]
     for one, other in zip(whole[2], resumed[2], strict=True):
         assert one.tobytes() == other.tobytes()
     assert {name: array.tobytes() for name, array in whole[1].items()} == {
@@ -172,14 +170,8 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(digits: Dataset) 
     }
     assert resumed[3].loss == whole[3].loss
     assert resumed[3].attacked_accuracy == whole[3].attacked_accuracy
-
-
-def test_a_checkpoint_of_another_training_is_refused(digits: Dataset) -> None:
-    kept = Kept(stop_after=1)
-    with pytest.raises(KeyboardInterrupt):
-        fit(digits, ask(), kept)
     with pytest.raises(CorruptError, match="of another training"):
-        fit(digits, ask(body="dense"), kept)
+        fit(digits, ask(), kept)
 
 
 def test_checkpoints_lie_beside_the_entries_until_there_is_one(tmp_path: Path) -> None:
@@ -213,7 +205,7 @@ def made(home: Path) -> Any:
     """What ``train-ae --type robust`` prints, and beside it a logistic regression with one that protects it."""
     own = run(home, "train-ae", "--type", "robust", "--epochs", "2", "--tag", "holds")
     lr = run(home, "train-clf", "--model", "lr")
-    guard = run(home, "train-ae", "--type", "robust", "--epochs", "2", "--protect", lr["id"])
+    guard = run(home, "train-ae", "--type", "robust", "--body", "dense", "--epochs", "2", "--protect", lr["id"])
     return {"own": own, "lr": lr, "guard": guard}
 
 
@@ -331,7 +323,9 @@ def test_an_autoencoder_without_a_classifier_of_its_own_says_so(home: Path) -> N
 
 
 def test_a_recipe_that_nobody_makes_is_refused(digits: Dataset) -> None:
-    recipe, arrays, _, _ = fit(digits, ask(epochs=1))
+    recipe = make_autoencoder_recipe(ask(epochs=1), digits)
+    arrays = collect_weights(build_robust(recipe))
+    assert restore_purifier(recipe, arrays)
     changed = {"train_eps": 2.0}
     with pytest.raises(CorruptError):
         restore_purifier(recipe.model_copy(update={"options": dict(recipe.options) | changed}), arrays)
