@@ -1,1 +1,1 @@
-"""What an autoencoder in front of a classifier is worth against adversarial examples."""
+"""Measure how robust a classifier with an autoencoder in front of it is against adversarial examples."""

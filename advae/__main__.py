@@ -1,6 +1,6 @@
 """``python -m advae``, and the entry point of the ``advae`` command.
 
-Imports next to nothing at first, so that Ctrl-C while the rest is imported ends quietly too.
+The first imports are small, so that Ctrl-C while the rest is imported also ends without a traceback.
 """
 
 import os
@@ -23,9 +23,9 @@ def run() -> None:
 
 
 def _drop_warnings() -> None:
-    """Show no warning of Python's, here and in processes that are started, nor let the environment make it an error.
+    """Hide Python's warnings here and in child processes, and do not let the environment turn them into errors.
 
-    They tell programmers of our libraries and of us, and stderr tells people. ``python -X dev`` shows them.
+    Warnings are for programmers, stderr is for users. ``python -X dev`` shows them.
     """
     if not sys.flags.dev_mode:
         os.environ["PYTHONWARNINGS"] = "ignore"
@@ -34,7 +34,7 @@ def _drop_warnings() -> None:
 
 
 def _empty_streams() -> None:
-    """Flush stdout and stderr; what cannot be written is dropped, or Python would exit with 120 for it."""
+    """Flush stdout and stderr. Drop output that cannot be written, because Python would exit with 120 for it."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -43,15 +43,15 @@ def _empty_streams() -> None:
 
 
 def _open_missing_streams() -> None:
-    """Give a process that was started with closed streams (``>&-``) the null device in their place.
+    """Open the null device in place of each standard stream that was closed at the start (``>&-``).
 
-    In the place of stdout it cannot be written to: lost data is an error, as on a full disk.
+    In place of stdout it is opened for reading only: lost data is an error, as on a full disk.
     """
     for descriptor, flags in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_RDWR)):
         try:
             os.fstat(descriptor)
         except OSError:
-            # It gets the lowest number that is free, which is this one.
+            # os.open returns the lowest free descriptor, which is this one.
             os.open(os.devnull, flags)
     for descriptor, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         if getattr(sys, name) is None:
@@ -59,9 +59,9 @@ def _open_missing_streams() -> None:
 
 
 def _leave_current_folder() -> None:
-    """Take the folder that ``-m`` has put before all others out of what is imported from: its files are not ours.
+    """Remove the current folder, which ``-m`` puts first, from the import path: its files are not part of advae.
 
-    Where the package itself is imported from there, the folder comes last: what is installed comes before it.
+    Where the package itself is in that folder, move the folder to the end, after the installed packages.
     """
     if sys.flags.safe_path:
         return

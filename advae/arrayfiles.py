@@ -44,14 +44,14 @@ MAX_AXES = 32
 """The most that every version of numpy can read."""
 
 VERSIONS = ((1, 0), (2, 0), (3, 0))
-"""Known versions of the .npy format."""
+"""The versions of the .npy format that are read."""
 
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""The two that numpy.savez and numpy.savez_compressed write."""
+"""The compressions that numpy.savez and numpy.savez_compressed write."""
 
 
 def explain(error: Exception) -> str:
-    """Return the reason of an error on one line, without control characters, which come from a file or a server."""
+    """Return the reason of an error on one line, without the unprintable characters that a file or server may send."""
     text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:200]
 
@@ -96,7 +96,7 @@ class Header(NamedTuple):
 def read_header(stream: IO[bytes], size: int) -> Header:
     """Return shape and dtype of a .npy stream of ``size`` bytes.
 
-    Raises ValueError unless it holds numbers and exactly as many as it claims, or one of DAMAGED.
+    Raises ValueError unless it holds numbers, exactly as many as its header claims; or one of DAMAGED.
     """
     from numpy.lib import format as npy
 
@@ -111,7 +111,7 @@ def read_header(stream: IO[bytes], size: int) -> Header:
         raise ValueError(f"format version {version} is unknown")
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     with warnings.catch_warnings():
-        # A header of Python 2, which numpy would rewrite, with a warning, at each reading.
+        # numpy rewrites a header of Python 2, with a warning, at each reading.
         warnings.simplefilter("error", UserWarning)
         try:
             shape, _, dtype = read(stream)
@@ -202,7 +202,7 @@ def _open_stored(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, Header
 
 
 def check_stored_arrays(path: Path) -> None:
-    """Raise ValueError or one of DAMAGED where ``read_stored_arrays`` would, without reading an array."""
+    """Raise ValueError or one of DAMAGED where ``read_stored_arrays`` would, without loading an array into memory."""
     with _open_stored(path) as (archive, _):
         damaged = archive.testzip()
     if damaged:
@@ -222,13 +222,13 @@ def read_stored_arrays(
 
 
 PIXEL_ROUNDING = 1e-6
-"""By how much a pixel may exceed [0, 1]: the error of float32 arithmetic. More means another range."""
+"""By how much a pixel may exceed [0, 1] by float32 rounding. A larger excess means that the range is another one."""
 
 
 def clip_rounding(images: NDArray[Any]) -> NDArray[Any] | None:
     """Return float images, clipped to [0, 1]; None where a value exceeds it by more than rounding, or is NaN.
 
-    longdouble becomes float64, because its bytes depend on the machine; other dtypes are kept.
+    longdouble becomes float64, because its bytes depend on the machine; other dtypes are unchanged.
     """
     import numpy as np
 
@@ -242,7 +242,7 @@ def clip_rounding(images: NDArray[Any]) -> NDArray[Any] | None:
 
 
 def show_range(images: NDArray[Any]) -> str:
-    """Return the range of values, such as ``0 to 255``; digits enough that a value out of [0, 1] never looks inside."""
+    """Return the range of values, such as ``0 to 255``, with enough digits to show whether a value is out of [0, 1]."""
     return f"{_show_pixel(float(images.min()))} to {_show_pixel(float(images.max()))}"
 
 

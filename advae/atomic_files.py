@@ -14,8 +14,9 @@ from advae.errors import DiskError
 def write_aside(target: Path) -> Iterator[Path]:
     """Give the path of a draft, which becomes ``target`` by one rename; the target's folder must exist.
 
-    The draft has the target's name, because writers read its ending, in a hidden folder of its own. Raises DiskError
-    where the target is no file or cannot be written. After any error the target is unchanged and the draft is removed.
+    The draft lies in a hidden folder of its own and has the target's name, because writers depend on its suffix. Raises
+    DiskError where the target is no file or cannot be written. After any error the target is unchanged and the draft is
+    removed.
     """
     import tempfile
 
@@ -46,7 +47,7 @@ def make_folder(folder: Path) -> None:
 
 
 def require_writable(folder: Path) -> None:
-    """Raise DiskError unless files could be written into a folder, which need not exist yet; write none."""
+    """Raise DiskError unless files can be written into a folder, which need not exist yet; no file remains."""
     import tempfile
 
     place = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))

@@ -1,4 +1,4 @@
-"""Starting TensorFlow without its messages on stderr, and what of this machine it uses."""
+"""Start of TensorFlow without its messages on stderr, and the devices and cores that it uses."""
 
 import atexit
 import logging
@@ -38,12 +38,12 @@ def start_tensorflow(scratch: Path | None = None) -> None:
     pin_environment()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _interrupts_kept_back(), _stderr_kept_aside(), keras_json_left_aside(), warnings.catch_warnings():
-        # They warn of each other's versions, which would end a process in which warnings are errors.
+        # The libraries warn about each other's versions; where warnings are errors, that would end the process.
         warnings.simplefilter("ignore")
         import keras  # noqa: F401
         import tensorflow as tf
 
-        # It warns of retracing when one process trains or attacks several models.
+        # TensorFlow warns about retracing when one process trains or attacks several models.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
         pin_libraries()
         # The devices and XLA each write a line at their first use, which is here.

@@ -50,7 +50,7 @@ class KilledError(AdvaeError):
 
 
 class DatasetError(AdvaeError):
-    """A dataset that is missing, truncated, oversized or otherwise not what it claims to be."""
+    """A dataset that is missing, truncated, oversized or otherwise does not match its description."""
 
     exit_code = 6
 

@@ -1,4 +1,4 @@
-"""Ids of entries: kind and digest of the recipe. Light, since every command needs it."""
+"""Ids of entries: kind and digest of the recipe. Imports little, because every command needs it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def canonical_json(value: Any) -> str:
 def digest_weights(artifacts: dict[str, str]) -> str:
     """Return the SHA-256 of the artifacts that other entries are computed from: canonical JSON of name -> SHA-256.
 
-    The images that a report shows are left out: entries with and without them have the same weights.
+    The images that a report shows are not included: entries with and without them have the same weights.
     """
     read = {name: sha256 for name, sha256 in artifacts.items() if name != SAMPLES}
     return hashlib.sha256(canonical_json(read).encode()).hexdigest()

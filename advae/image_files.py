@@ -58,7 +58,7 @@ def stream_images(images: np.ndarray[Any, Any], path: Path) -> Iterator[tuple[sl
 
 
 def check_images(images: np.ndarray[Any, Any], path: Path) -> None:
-    """Raise DatasetError for a value out of range in any image; to be called before the first result."""
+    """Raise DatasetError for a value out of range in any image. Call it before the first result is written."""
     if images.dtype != "uint8":
         for _ in stream_images(images, path):
             pass
@@ -72,7 +72,7 @@ def write_images(path: Path, shape: tuple[int, ...]) -> Iterator[Callable[[Float
     """
     from numpy.lib import format as npy
 
-    # Written in order, not mapped: on a full disk a mapped file kills the process instead of raising an error.
+    # The file is not mapped: on a full disk a write to mapped memory kills the process instead of raising an error.
     with write_aside(path) as draft, draft.open("xb") as stream:
         npy.write_array_header_2_0(stream, {"descr": "<f4", "fortran_order": False, "shape": shape})
         yield lambda batch: _append(stream, batch)

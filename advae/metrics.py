@@ -1,4 +1,4 @@
-"""Numbers that are read off labels, predictions and perturbations; numpy only."""
+"""Metrics of labels, predictions and perturbations; numpy only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Arrays = Mapping[str, np.ndarray[Any, Any]]
 
 BUDGET_TOLERANCE = 1e-6
-"""What float32 rounding may add to a perturbation of size eps, on data in [0, 1]; on larger data as many times more."""
+"""By how much float32 rounding may exceed eps, on data in [0, 1]; on data in [0, m] the tolerance is m times this."""
 
 Z_95 = 1.959963984540054
 """The 97.5 % point of the standard normal distribution: two-sided 95 %."""
@@ -33,31 +33,31 @@ def wilson_interval(successes: int, n: int) -> tuple[float, float]:
     centre = rate + z2 / (2 * n)
     margin = Z_95 * math.sqrt(rate * (1 - rate) / n + z2 / (4 * n * n))
     low, high = (centre - margin) / (1 + z2 / n), (centre + margin) / (1 + z2 / n)
-    # Rounding leaves 1e-17 where the interval ends at 0 or 1 exactly.
+    # The exact end is 0 or 1 here; rounding gives a value 1e-17 away from it.
     return (0.0 if successes == 0 else low), (1.0 if successes == n else high)
 
 
 def count_classes(labels: IntArray, classes: int) -> tuple[int, ...]:
-    """Return how many of the labels are of each class."""
+    """Return the number of labels of each class, classes 0 to ``classes`` - 1."""
     import numpy as np
 
     return tuple(np.bincount(labels, minlength=classes).tolist())
 
 
 def mcnemar(right: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """Return the two-sided p-value of McNemar's exact test: that two rates on the same samples differ by accident.
+    """Return the two-sided p-value of McNemar's exact test for two accuracies on the same samples.
 
-    right, other: bool (n,), which samples each classifies correctly. Only those on which they disagree count; under the
-    null hypothesis either is right on half of them. McNemar 1947, doi:10.1007/BF02295996, in its exact, binomial form.
+    right, other: bool (n,), which samples each classifies correctly. Only samples on which they disagree count; under
+    the null hypothesis each is right on half of them. McNemar 1947, doi:10.1007/BF02295996, exact binomial form.
     """
     first, second = int((right & ~other).sum()), int((other & ~right).sum())
     n = first + second
     tail = term = 1
-    # Each coefficient from the one before: computed one by one, 10,000 samples take seconds.
+    # Each binomial coefficient is computed from the one before it; separately, 10,000 samples take seconds.
     for k in range(min(first, second)):
         term = term * (n - k) // (k + 1)
         tail += term
-    # As integers: 0.5 ** n is 0 in floating point for n above 1,074.
+    # Integer arithmetic: 0.5 ** n is 0 in floating point for n above 1,074.
     return float(min(1.0, 2 * tail / 2**n))
 
 
@@ -84,7 +84,7 @@ def confusion_matrix(labels: IntArray, predictions: IntArray, classes: int) -> I
 
 
 def count_confusions(labels: IntArray, predictions: IntArray) -> tuple[tuple[int, int, int], ...]:
-    """Return what a confusion matrix has above 0: true class, predicted class and count, in the order of the rows."""
+    """Return the nonzero cells of the confusion matrix, row by row: (true class, predicted class, count)."""
     import numpy as np
 
     pairs, counts = np.unique(np.stack([labels, predictions], axis=1), axis=0, return_counts=True)
@@ -94,10 +94,10 @@ def count_confusions(labels: IntArray, predictions: IntArray) -> tuple[tuple[int
 
 
 def report_classes(labels: IntArray, predictions: IntArray, classes: int) -> dict[str, Any]:
-    """Return what ``sklearn.metrics.classification_report(output_dict=True, zero_division=0)`` does of all classes.
+    """Return the same as ``sklearn.metrics.classification_report(output_dict=True, zero_division=0)`` for all classes.
 
-    The classes go by their number. scikit-learn looks at every sample several times, which takes most of the time of a
-    report over a hundred runs.
+    The keys are class numbers. scikit-learn passes over the samples several times, which would be most of the time of a
+    report on a hundred runs.
     """
     import numpy as np
 
@@ -132,9 +132,9 @@ def perturbation_norms(x: FloatArray, x_adv: FloatArray) -> tuple[NDArray[np.flo
 
 
 def find_aims(labels: IntArray, target: int | None, targets: Sequence[int] | None) -> IntArray | None:
-    """Return the class that each sample is to be taken for, int64 (n,), None where any other than its own will do.
+    """Return the target class of each sample, int64 (n,); None for an untargeted attack.
 
-    target: one for all; targets: class of the true label -> class aimed at, which comes first.
+    target: one class for all samples; targets: true class -> target class, takes precedence over ``target``.
     """
     import numpy as np
 
@@ -144,7 +144,7 @@ def find_aims(labels: IntArray, target: int | None, targets: Sequence[int] | Non
 
 
 def measure_clean(outcomes: Arrays, classes: int) -> dict[str, Any]:
-    """Return what follows from a run's outcomes for the unchanged images, by the names of ``RunMetrics``."""
+    """Return the metrics of the unchanged images from a run's outcomes, by the field names of ``RunMetrics``."""
     labels, predictions = outcomes["labels"], outcomes["clean_predictions"]
     share, interval = accuracy(labels, predictions)
     return {
@@ -158,9 +158,9 @@ def measure_clean(outcomes: Arrays, classes: int) -> dict[str, Any]:
 
 
 def measure_attacked(outcomes: Arrays, index: int, aims: IntArray | None) -> dict[str, Any]:
-    """Return what follows from a run's outcomes at one of its eps, by the names of ``EpsResult``.
+    """Return the accuracies and rates under attack at one eps, by the field names of ``EpsResult``.
 
-    index: of the eps; aims: of ``find_aims``.
+    index: position of the eps in the run; aims: the target classes that ``find_aims`` returns.
     """
     labels, predictions = outcomes["labels"], outcomes["predictions"][index]
     share, interval = accuracy(labels, predictions)
@@ -176,7 +176,7 @@ def measure_attacked(outcomes: Arrays, index: int, aims: IntArray | None) -> dic
 
 
 def measure_lengths(outcomes: Arrays, index: int, norm: Norm) -> dict[str, Any]:
-    """Return how far an attack went at one of a run's eps, by the names of ``EpsResult``; index: of the eps."""
+    """Return norms and gradient health at one eps, by the field names of ``EpsResult``; index: position of the eps."""
     linf, l2 = outcomes["linf"][index], outcomes["l2"][index]
     return {
         "linf_max": float(linf.max()),
@@ -187,13 +187,13 @@ def measure_lengths(outcomes: Arrays, index: int, norm: Norm) -> dict[str, Any]:
 
 
 def _hit_rate(labels: IntArray, predictions: IntArray, aims: IntArray) -> float | None:
-    """Return the share that reached its target, of the samples that were not of that class to begin with."""
+    """Return the share of samples that reach their target class, among samples whose true class is another one."""
     others = aims != labels
     return float((predictions[others] == aims[others]).mean()) if others.any() else None
 
 
 def _expect(success_rate: FloatArray | None) -> float | None:
-    """Return the accuracy that is expected over the draws, None where there are none."""
+    """Return the expected accuracy over the draws of a random purifier; success_rate: None where none was measured."""
     return None if success_rate is None else 1.0 - float(success_rate.mean(dtype="float64"))
 
 

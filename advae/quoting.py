@@ -30,7 +30,7 @@ def quote_word(word: str) -> str:
 
 
 def _write_octal(char: str) -> str:
-    # Other surrogates are in no file name; the command then finds no file.
+    # No file name has other surrogates, so the command finds no file.
     errors = "surrogateescape" if "\udc80" <= char <= "\udcff" else "surrogatepass"
     return "".join(f"\\{byte:03o}" for byte in char.encode("utf-8", errors))
 

@@ -1,4 +1,4 @@
-"""What a user asked for, before defaults are filled in; it may be impossible."""
+"""Requests: the options that a user gave, before defaults are filled in and combinations are checked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from advae.run_options import RUN_OPTIONS, NamedOption, RunOptions
 
 
 class Request(Record):
-    """What a user asked for. Raises UsageError instead of pydantic's ValidationError."""
+    """Base of the requests. Raises UsageError instead of pydantic's ValidationError."""
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -62,57 +62,74 @@ def _settle(values: dict[str, Any]) -> dict[str, Any]:
 
 
 class NetworkRequest(Request):
-    """NetworkOptions as asked for; None: the default for the kind, the image's side and the dataset's size."""
+    """Requested NetworkOptions; None: the default for the kind, the image's side and the dataset's size."""
 
     hidden: LayerSize | None = None
+    """Units of the hidden layer."""
     code: LayerSize | None = None
+    """Units of the code layer."""
     activations: Activations | None = None
+    """Activation functions of the layers."""
     epochs: Count | None = None
+    """Passes over the training images."""
     batch_size: Count | None = None
+    """Images of one training step."""
     learning_rate: PositiveReal | None = None
+    """Learning rate of Adam."""
 
 
 class LogisticRequest(Request):
-    """LogisticOptions as asked for; None: the paper's choice."""
+    """Requested LogisticOptions; None: the paper's choice."""
 
     C: Annotated[float, Field(ge=1e-9, le=LARGEST)] | None = None
+    """Inverse of the regularisation strength, as in scikit-learn."""
     intercept: bool | None = None
+    """Whether the model has an intercept."""
     max_iter: Count | None = None
+    """Most iterations of the solver."""
 
 
 class AutoencoderRequest(Request):
-    """What the user asked of ``train-ae``."""
+    """The request of ``train-ae``."""
 
     type: str
+    """Autoencoder type or baseline."""
     network: NetworkRequest = NetworkRequest()
+    """Layers and training."""
     loss: str | None = None
+    """Name of the training loss; None: the default of the type."""
     rescale: Rescale | None = None
+    """What happens to the raw output; None: the default of the type."""
     options: dict[str, Scalar] = Field(default_factory=dict)
+    """Options of the type, by name."""
     seed: Seed = 0
+    """Seed of initial weights, order of the images and noise."""
 
 
 class ClassifierRequest(Request):
-    """What the user asked of ``train-clf``."""
+    """The request of ``train-clf``."""
 
     model: str
+    """Kind of classifier."""
     network: NetworkRequest | None = None
-    """Of ``nn`` and ``mlp``; None: all defaults."""
+    """Options of ``nn`` and ``mlp``; None: all defaults."""
     logistic: LogisticRequest | None = None
-    """Of ``lr``; None: all defaults."""
+    """Options of ``lr``; None: all defaults."""
     seed: Seed = 0
+    """Seed of initial weights and order of the images."""
 
 
 class PlacementRequest(Request):
-    """A trained classifier that is put behind an autoencoder, not retrained."""
+    """The request to put a trained classifier behind an autoencoder without training it again."""
 
     source: str | None = None
-    """Its name in the plan; None: the classifier that the autoencoder was trained with."""
+    """The classifier's name in the plan; None: the classifier that the autoencoder was trained with."""
 
 
 def ask_option(option: NamedOption, *, strict: bool = False) -> tuple[Any, Any]:
-    """Return type and default of the field that asks for a run option. strict: a number is no text that looks like one.
+    """Return type and default of the request's field for a run option. strict: refuse text in place of a number.
 
-    What depends on the attack or the dataset is checked when the recipe is made.
+    Limits that depend on the attack or the dataset are checked when the recipe is made.
     """
     bounds = Field(ge=option.row.least, le=option.row.most) if option.row.most else Field()
     type_ = Annotated[option.type, Strict(), bounds] if strict and option.type in (int, float, bool) else None
@@ -131,11 +148,14 @@ else:
 
 
 class AttackRequest(_AskedOptions):
-    """What the user asked of ``attack``, for one method under one threat; None means the method's own default."""
+    """The request of ``attack``, for one method under one threat model; None: the method's own default."""
 
     method: str
+    """Name of the attack."""
     threat: str
+    """Name of the threat model."""
     eps: tuple[float, ...]
+    """Radii of the ball in the request's norm, in units of x; each in [0, 1] for linf."""
 
 
 def suggest_scale(value: float, most: float) -> str:
@@ -144,13 +164,13 @@ def suggest_scale(value: float, most: float) -> str:
 
 
 def suggest_point(eps: Sequence[float]) -> str | None:
-    """Return the radius that ``0,1`` may stand for, ``0.1``: a decimal comma; None without 0 before a whole number."""
+    """Return ``0.1`` for ``0,1``, which may have a decimal comma; None unless 0 precedes a whole number."""
     pairs = (f"0.{after:.0f}" for before, after in pairwise(eps) if before == 0 and float(after).is_integer())
     return next(pairs, None)
 
 
 def note_zero(eps: Sequence[float]) -> str | None:
-    """Return a line for people about a radius of 0, which is mostly a decimal comma; None without one."""
+    """Return a note on an eps of 0, which often comes from a decimal comma; None without such an eps."""
     if any(map(vanishes, eps)):
         return f"an eps below {SMALLEST:.2g} is 0 in float32: robust accuracy there is the clean accuracy"
     if len(eps) == 1 or 0 not in eps:
@@ -161,7 +181,7 @@ def note_zero(eps: Sequence[float]) -> str | None:
 
 
 def read_float(text: str) -> float:
-    """Return the number of a text; one below the smallest float is the smallest float, not 0.
+    """Return the number that a text gives; a nonzero number below the smallest float becomes the smallest float, not 0.
 
     Raises ValueError.
     """
@@ -172,7 +192,7 @@ def read_float(text: str) -> float:
 
 
 def parse_number(text: str) -> float:
-    """Return the number that ``0.1`` or ``50/255`` stands for. Raises BudgetError."""
+    """Return the value of a decimal number or a fraction, such as ``0.1`` or ``50/255``. Raises BudgetError."""
     numerator, slash, denominator = text.partition("/")
     try:
         top, bottom = read_float(numerator), float(denominator) if slash else 1.0

@@ -1,8 +1,8 @@
-"""The options of an attack: one line for each, from which all that takes, stores or shows an option is made.
+"""The table of the options of an attack, one row for each.
 
 Made from it: the request, the plan's TOML, the options of ``advae attack``, the recipe of a run, the columns of JSON
-and CSV, the command shown again, and the glossary. A new option is a line of ``RunOptions``, beside its use. The
-annotations are read when the module is loaded, so they are no strings here.
+and CSV, the command that a report shows, and the glossary. A new option needs a row of ``RunOptions`` and the code that
+uses it. The annotations are read when the module is loaded, so this file does not postpone them.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ NORMS: tuple[Norm, ...] = get_args(Norm)
 
 STRATIFIED = "stratified"
 SAMPLINGS = (STRATIFIED,)
-"""What ``--sample`` takes."""
+"""The values of ``--sample``."""
 
 DEFAULT_LOSS = "scaled"
 """The loss that an attack maximises, unless its row or the user says otherwise."""
@@ -29,7 +29,7 @@ MOST_STEPS = 1_000_000
 
 
 class AttackRow(Protocol):
-    """What the options' own defaults are read from: a row of ATTACKS, whose fields are described there."""
+    """The fields of a row of ATTACKS that defaults of options depend on; they are described there."""
 
     @property
     def steps(self) -> int | None: ...
@@ -56,29 +56,29 @@ class RunOption:
     help: str
     """For ``--help``; may name ``{attacks}`` that take it, their ``{defaults}``, and its ``{choices}``."""
     meaning: str
-    """For the glossary of the report: what the stored value is, and what null or absent stands for."""
+    """For the glossary of the report: the meaning of the stored value, and of null or an absent value."""
     unit: str | None = None
-    """Of a number with a unit."""
+    """Unit of the number; None for a number without unit and for other types."""
     metavar: str | None = None
-    """What ``--help`` calls the value; None for a switch."""
+    """Name of the value in ``--help``; None for a switch."""
     flag: str | None = None
-    """Where it is not made from the name: a switch that turns off what is on by default."""
+    """Spelling of a switch that turns off a default; None where the spelling follows from the name."""
     choices: tuple[str, ...] = ()
-    """The names that it takes, where they are known here."""
+    """The allowed names; empty where another table has them, or any value is allowed."""
     least: int | None = None
-    """Smallest whole number."""
+    """Smallest allowed whole number; None for other types."""
     most: int | None = None
-    """Largest whole number that may be asked for; None where the attack or the dataset decides."""
+    """Largest whole number that a user may give; None where the attack or the dataset decides."""
     stored_most: int = 2**53
-    """Largest whole number of a stored recipe."""
+    """Largest whole number in a stored recipe."""
     stored: Any = None
-    """Type of a stored value where a recipe holds fewer values than may be asked for."""
+    """Type of the stored value where a recipe allows fewer values than a request; None where it is the same."""
     absent: bool = False
-    """Whether a recipe without it does not show it: those made before the option existed keep their ids."""
+    """Whether recipes omit the option where it is None, so that ids made before the option existed do not change."""
     planned: bool = True
     """Whether a plan's attacks take it."""
     shared: bool = False
-    """Whether it says which images and which budget, so that other attacks of a comparison take the same."""
+    """Whether it sets the images or the budget, which all attacks of a comparison share."""
     printed: bool = True
     """Whether ``attack --json`` prints it."""
     panel: str | None = "The attack"
@@ -86,14 +86,14 @@ class RunOption:
     own: Callable[[AttackRow], Any] | None = None
     """Attack -> its own default, None for an attack that does not take the option. None: every attack takes it."""
     resolved: bool = True
-    """Whether the recipe stores the attack's own default where nothing is asked for, or None."""
+    """Whether the recipe stores the attack's own default where the user gives no value; False: it stores None."""
 
 
 @dataclass(eq=False)
 class RunOptions:
-    """The table. A line: name, type, what is said of it, default.
+    """The table. Each row has a name, a type, a RunOption and a default.
 
-    Order: as a command is shown again.
+    The order is that of the command that a report shows.
     """
 
     norm: Annotated[
@@ -196,7 +196,7 @@ class RunOptions:
             choices=PRECISIONS,
             stored=Literal["bfloat16"],
             absent=True,
-            # Others use scores, or look for the nearest point: what is rounded away would be missed there.
+            # Attacks without a loss use scores or search for the nearest point; rounding would hide small differences.
             own=lambda row: FLOAT32 if row.loss else None,
             resolved=False,
         ),
@@ -266,15 +266,18 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class NamedOption:
-    """A line of the table as it is read: all that is said of one option."""
+    """A row of the table RUN_OPTIONS."""
 
     name: str
+    """Name of the field in requests and recipes."""
     type: Any
     """``int``, ``float``, ``str``, ``bool`` or a Literal, without None."""
     optional: bool
     """Whether None is a value."""
     default: Any
+    """Value where the user gives none."""
     row: RunOption
+    """Help, meaning, limits and uses."""
 
     @property
     def flag(self) -> str:
@@ -323,9 +326,9 @@ def values_of(recipe: object, names: Sequence[str] | None = None) -> dict[str, A
 
 
 def write_options(recipe: object) -> dict[str, Any]:
-    """Return the options of a recipe as a command line gives them: option without dashes -> value.
+    """Return the options of a recipe as on a command line: option without dashes -> value.
 
-    None or False: left out; True: a switch.
+    None or False: the option is omitted; True: a switch.
     """
     return {option.word: _write_option(option, getattr(recipe, name)) for name, option in RUN_OPTIONS.items()}
 

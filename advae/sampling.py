@@ -1,4 +1,4 @@
-"""Which images of a test set are attacked: all, the first ones, or a draw that has each class in proportion."""
+"""Choice of the test images to attack: all, the first ones, or a random sample stratified by class."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from advae.records import IntArray
 
 SEED = 0
-"""Of the draw. It is not the attack's, so that attacks of all seeds are made on the same images."""
+"""Seed of the sample. It differs from the attack's, so that attacks of all seeds use the same images."""
 
 
 def choose_samples(y: IntArray, limit: int | None, sample: str | None) -> IntArray:
@@ -20,7 +20,7 @@ def choose_samples(y: IntArray, limit: int | None, sample: str | None) -> IntArr
 
     if limit is None or limit >= len(y) or sample is None:
         return np.arange(len(y), dtype=np.int64)[:limit]
-    # PCG64's own stream, which numpy does not change: a version of numpy must not decide which images a recipe means.
+    # numpy keeps the stream of PCG64, so that a recipe means the same images in every version of numpy.
     order = np.argsort(np.random.Generator(np.random.PCG64(SEED)).random(len(y)), kind="stable")
     quotas = share_out(np.bincount(y).tolist(), limit)
     drawn = [order[y[order] == label][:quota] for label, quota in enumerate(quotas)]
@@ -28,17 +28,17 @@ def choose_samples(y: IntArray, limit: int | None, sample: str | None) -> IntArr
 
 
 def share_out(counts: list[int], n: int) -> list[int]:
-    """Return how many of each class to draw, n in all: in proportion by largest remainders, ties to the lower class.
+    """Return how many images of each class to choose, n in all: in proportion by largest remainders, ties to the lower.
 
-    One at least of each class that there is; where n is less than that, one of each of the most frequent. counts:
-    images by class, n of them or more in all.
+    At least one of each class that has images; where n is smaller than their number, one of each of the n most
+    frequent classes. counts: images of each class, n or more in all.
     """
     present = {label for label, count in enumerate(counts) if count}
     quotas = [0] * len(counts)
     if n < len(present):
         present = {*sorted(present, key=lambda label: (-counts[label], label))[:n]}
     while rare := _find_rare(counts, present, n):
-        # Fewer than one by proportion: one. What is left is shared out among the others.
+        # A class whose proportional share is below one gets one image. The others share the rest.
         quotas = [1 if label in rare else quota for label, quota in enumerate(quotas)]
         present, n = present - rare, n - len(rare)
     total = sum(counts[label] for label in present)
@@ -51,6 +51,6 @@ def share_out(counts: list[int], n: int) -> list[int]:
 
 
 def _find_rare(counts: list[int], present: set[int], n: int) -> set[int]:
-    """Return the classes of which less than one image is drawn by proportion."""
+    """Return the classes whose proportional share is less than one image."""
     total = sum(counts[label] for label in present)
     return {label for label in present if n * counts[label] < total}

@@ -23,11 +23,11 @@ LEFT_ALONE = frozenset(
         *("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_VERBOSE", "DNNL_VERBOSE"),
     )
 )
-"""Variables with such a prefix that are kept: folders, memory, threads, processor, logging."""
+"""Variables with one of these prefixes that are not removed: folders, memory, threads, processor, logging."""
 
 XLA_FLAGS = "XLA_FLAGS"
 XLA_PATHS = "--xla_gpu_cuda_data_dir="
-"""The one flag of XLA that is kept: without it some installations find no CUDA."""
+"""The only flag of XLA that is not removed: without it some installations do not find CUDA."""
 
 PINNED = {
     **{"KERAS_BACKEND": "tensorflow", "TF_USE_LEGACY_KERAS": "0", "NVIDIA_TF32_OVERRIDE": "0"},
@@ -35,16 +35,16 @@ PINNED = {
 }
 """Variables that are set. TensorFloat-32 has 10 bits where float32 has 23, and is on by default on GPUs that have it.
 
-In safe-path mode a Python that is started imports nothing from the current folder, where ``-m`` and ``-c`` look first.
+In safe-path mode a child Python does not import from the current folder, where ``-m`` and ``-c`` look first.
 """
 
 Rescale = Literal["intensity", "none"]
 RESCALES: tuple[Rescale, ...] = get_args(Rescale)
-"""What happens to a purifier's raw output: scaled to the input's total and clipped to [0, 1], or nothing."""
+"""What happens to a purifier's raw output: it is scaled to the input's sum and clipped to [0, 1], or unchanged."""
 
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
 PRECISIONS = (FLOAT32, BFLOAT16)
-"""In which precision wide matrix products may be taken; every result is scored in float32."""
+"""The precisions of wide matrix products; every result is scored in float32."""
 
 EPSILON = 1e-7
 """Keras' default; the cross-entropy losses use it."""
@@ -53,7 +53,8 @@ EPSILON = 1e-7
 def pin_environment() -> None:
     """Remove environment variables that change numbers, for this process and those that it starts.
 
-    Call it before numpy, scikit-learn and TensorFlow are imported, which read them then, and before any process starts.
+    Call it before numpy, scikit-learn and TensorFlow are imported, because they read the variables at import, and
+    before any process starts.
     """
     paths = [word for word in os.environ.get(XLA_FLAGS, "").split() if word.startswith(XLA_PATHS)]
     for name in [name for name in os.environ if name.startswith(DECIDING) and name not in LEFT_ALONE]:

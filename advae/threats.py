@@ -10,7 +10,7 @@ from advae.batching import Tensor
 from advae.errors import UsageError, unknown
 
 Function = Callable[[Tensor, Tensor], Tensor]
-"""(x, draw) -> y; ``draw``, an int32 scalar, tells apart the draws of a purifier that samples."""
+"""(x, draw) -> y; ``draw``, an int32 scalar, is the number of the draw of a purifier that samples."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Pipeline:
     linear: bool = False
     """Whether ``classify`` is affine, as logistic regression is."""
     samples: bool = False
-    """Whether ``purify`` is random, so that two answers differ."""
+    """Whether ``purify`` is random, so that two outputs for the same image differ."""
 
     @property
     def affine(self) -> bool:
@@ -78,15 +78,15 @@ class Surface:
     see: Function
     """(x, draw) -> what the classifier is fed for an adversarial example, (n, d)."""
     classify: Callable[[Tensor], Tensor]
-    """Its logits, which decide."""
+    """The output of ``see`` -> the logits whose largest one is the prediction, (n, classes)."""
     upper: float = 1.0
     """The largest valid pixel where the perturbation is added; the smallest is 0."""
     through: Pipeline | None = None
     """The pipeline, where the attacker differentiates through its purifier; else None."""
     affine: bool = False
-    """Whether the logits that decide are affine in the adversarial example."""
+    """Whether the logits of the prediction are affine in the adversarial example."""
     samples: bool = False
-    """Whether ``see`` is random, so that one success confirms nothing."""
+    """Whether ``see`` is random, so that one misclassification is not yet a reliable success."""
     craft_samples: bool = False
     """Whether ``craft`` is random."""
 
@@ -117,7 +117,7 @@ class Threat:
     needs_surrogate: bool = False
     """Whether a pipeline of the same recipe and another seed is needed."""
     on_input: bool = True
-    """Whether the perturbation is added to the image; False: to the purified image, which no outsider can do."""
+    """Whether the perturbation is added to the image; False: to the purified image, inside the pipeline."""
     samples: bool = False
     """Whether gradients pass through a random purifier, so that they are averaged over EOT samples."""
     method: str | None = None

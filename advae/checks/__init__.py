@@ -1,4 +1,4 @@
-"""The checks that say whether a number under attack can be believed: PASS, WARN, FAIL or NOT RUN, with a sentence."""
+"""The checks of whether a robust accuracy is reliable. Each result is PASS, WARN, FAIL or NOT RUN, with a sentence."""
 
 from advae.checks.across_runs import MANY_RESTARTS, TOGETHER
 from advae.checks.check_table import CHECKS, NOT_VALID, Check, not_run, number_of, show_points

@@ -31,12 +31,13 @@ ONLY_WEAKER = 0.01
 """Share of samples that only attacks with less knowledge break, above which there is a warning."""
 
 SHARE_ROUNDING = 1e-9
-"""Rounding error of the difference of two shares: 0.2 - 0.198 is more than 0.002."""
+"""Rounding error of the difference of two shares: in floating point 0.2 - 0.198 is more than 0.002."""
 
 MANY_RESTARTS = 5
-"""Random restarts from which on a run counts as one with many."""
+"""Fewest random restarts of a run with many restarts."""
 
 WEAKER = ("noise", "oblivious", "transfer")
+"""Threat models that must not give a lower robust accuracy than the adaptive one."""
 
 
 def check_samples(pipeline: PipelineRuns) -> CheckResult:
@@ -45,10 +46,10 @@ def check_samples(pipeline: PipelineRuns) -> CheckResult:
 
     first = pipeline.subject
     runs: dict[str, ScoredRun] = {}
-    # The rows of a run, of which there may be thousands, share its samples.
+    # One row of each run is enough: its rows, which may be thousands, share the samples.
     for row in (*pipeline.own, *pipeline.undefended):
         runs.setdefault(row.id, row)
-    # Chosen in another way, images of the same number are other ones.
+    # Runs that chose as many images in another way have other images.
     same = [
         row
         for row in runs.values()
@@ -61,7 +62,7 @@ def check_samples(pipeline: PipelineRuns) -> CheckResult:
         if not (ids and labels and len(digests) <= 1):
             what = "ids" if not ids else "labels" if not labels else "images"
             return say("samples", "FAIL", f"{row.id} and {first.id} do not have the same {what}")
-        # Behind another purifier's draw, or added up in another order, a prediction may differ.
+        # Predictions may differ by a random purifier's draw, or by the order of float32 sums.
         comparable = row.metrics.stochastic is False and row.recipe.threat == first.recipe.threat
         clean = np.array_equal(row.clean_predictions, first.clean_predictions)
         if row.recipe.classifier == first.recipe.classifier and comparable and not clean:
@@ -170,10 +171,9 @@ def check_adaptive(pipeline: PipelineRuns) -> CheckResult:
     sentence = f"{int(only.sum())} of {len(only)} samples were broken only by attacks that know less ({names})"
     lead = _grade_lead(pipeline.subject, best)
     if lead == "FAIL":
-        ahead = (
-            f"{best.recipe.threat} leaves {show_share(best.accuracy)}, adaptive {show_share(pipeline.subject.accuracy)}"
-        )
-        return say("adaptive", "FAIL", f"{ahead}; {sentence}", float(only.mean()))
+        ahead = f"robust accuracy {show_share(best.accuracy)} under {best.recipe.threat} attack"
+        behind = f"{show_share(pipeline.subject.accuracy)} under the adaptive one"
+        return say("adaptive", "FAIL", f"{ahead}, {behind}; {sentence}", float(only.mean()))
     warned = lead == "WARN" or only.mean() > ONLY_WEAKER
     return say("adaptive", "WARN" if warned else "PASS", sentence, float(only.mean()))
 
@@ -181,8 +181,8 @@ def check_adaptive(pipeline: PipelineRuns) -> CheckResult:
 def check_black_box(pipeline: PipelineRuns) -> CheckResult:
     """Check for gradient masking: a score-based attack must not be stronger than the gradient-based ones.
 
-    An ensemble with a score-based member is never weaker: its robust accuracy is reliable, but gradient masking is
-    looked for in the runs without queries.
+    An ensemble with a score-based member cannot be the weaker one. Its robust accuracy is reliable, but only runs
+    without queries can show gradient masking.
     """
     rows = pipeline.beside("black-box")
     if not rows:
@@ -206,7 +206,10 @@ def check_black_box(pipeline: PipelineRuns) -> CheckResult:
 
 
 def check_convergence(pipeline: PipelineRuns) -> CheckResult:
-    """Check that twice the iterations, all else equal, change little: of the subject, or of a shorter run of it."""
+    """Check that twice the iterations of the same attack change the robust accuracy little.
+
+    The subject is compared with a longer run of the same attack, or else with a shorter one.
+    """
     subject = pipeline.subject
     if subject.recipe.steps is None:
         return not_run("convergence", "the attack has no iterations that could be doubled")
@@ -230,12 +233,12 @@ def _count_steps(row: ScoredRun) -> int:
 
 
 def _rest(recipe: RunRecipe) -> tuple[object, ...]:
-    """Return what two attacks must share to differ in their steps only."""
+    """Return the options that two attacks share if they differ in their steps only."""
     return recipe.method, recipe.loss, recipe.restarts, recipe.draws, recipe.target
 
 
 def check_restarts(pipeline: PipelineRuns) -> CheckResult:
-    """Check that more random restarts find little more."""
+    """Check that more random restarts lower the robust accuracy little."""
     adaptive = pipeline.beside("adaptive")
     many = [row for row in adaptive if (row.recipe.restarts or 1) >= MANY_RESTARTS]
     few = [row for row in adaptive if (row.recipe.restarts or 1) < MANY_RESTARTS]
@@ -244,7 +247,7 @@ def check_restarts(pipeline: PipelineRuns) -> CheckResult:
     if not few:
         return not_run("restarts", "needs a run with fewer restarts")
     best = pick_strongest(many)
-    # More steps must not pass for more restarts, where the same attack was run with fewer.
+    # Prefer the same attack with fewer restarts: another one may differ in its steps, too.
     before = pick_strongest([row for row in few if row.recipe.method == best.recipe.method] or few)
     brought = before.accuracy - best.accuracy
     what = f"{best.recipe.restarts} random restarts of {best.recipe.method}"
@@ -253,7 +256,7 @@ def check_restarts(pipeline: PipelineRuns) -> CheckResult:
 
 
 def check_undefended(pipeline: PipelineRuns) -> CheckResult:
-    """Check that the same attack breaks the undefended counterpart: else it is too weak to measure a defence."""
+    """Check that the same attack breaks the undefended counterpart; an attack that does not is too weak."""
     if not pipeline.defended:
         return not_run("undefended", "there is no purifier")
     rows = _pick_undefended(pipeline, same_attack=True)
@@ -270,14 +273,14 @@ def check_undefended(pipeline: PipelineRuns) -> CheckResult:
 
 
 def _pick_undefended(pipeline: PipelineRuns, *, same_attack: bool) -> list[ScoredRun]:
-    """Return the runs of the undefended counterpart on the subject's samples; same_attack: under its attack only."""
+    """Return the runs of the undefended counterpart on the subject's samples; same_attack: with its method only."""
     import numpy as np
 
     subject = pipeline.subject
     if same_attack:
         method = subject.recipe.method
         return [row for row in pipeline.undefended if row.recipe.method == method and row.is_beside(subject)]
-    # The rows of a run, of which there may be thousands, share its samples.
+    # One row of each run is enough: its rows, which may be thousands, share the samples.
     runs = {row.id: row.sample_ids for row in pipeline.undefended}
     same = {id_ for id_, ids in runs.items() if np.array_equal(ids, subject.sample_ids)}
     return [row for row in pipeline.undefended if row.id in same]

@@ -1,4 +1,4 @@
-"""The table CHECKS: what decides whether a robust accuracy is reliable, in the order of the report."""
+"""The table CHECKS: the checks of whether a robust accuracy is reliable, in the order of the report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Check:
     """A row of CHECKS."""
 
     question: str
-    """What a PASS answers with yes, for readers."""
+    """The question whose answer is yes where the result is PASS; shown in the report."""
     needs: str = ""
     """Which other run the check needs; empty where one run is enough."""
 
@@ -62,7 +62,7 @@ OLD = "an older version made this run and did not measure it; run it again with 
 WEAK_ATTACK = "gradient masking: the attack is weak, not the defence strong"
 
 GRAVITY: tuple[Status, ...] = ("PASS", "WARN", "FAIL")
-"""The statuses of a check that was run, the gravest last."""
+"""The statuses of a check that was run, from the best to the worst."""
 
 
 def number_of(name: str) -> int:
@@ -76,7 +76,7 @@ def say(name: str, status: Status, sentence: str, number: float | None = None) -
 
 
 def not_run(name: str, sentence: str = "") -> CheckResult:
-    """Return the result of a check that was not run, with what it needs."""
+    """Return the result NOT RUN of a check. sentence: the reason; empty: the run that the check needs."""
     return CheckResult(check=name, status="NOT RUN", sentence=sentence or f"needs {CHECKS[name].needs}")
 
 

@@ -1,4 +1,4 @@
-"""A result for each check from all runs of a pipeline, so that no run hides what another one has found."""
+"""The result of each check from all runs of a pipeline, so that a FAIL of one run is not hidden by another run."""
 
 from __future__ import annotations
 
@@ -18,33 +18,34 @@ if TYPE_CHECKING:
     from advae.records import CheckResult, Status
 
 AT_EVERY_EPS = ("adaptive", "black-box", "convergence")
-"""Checks of whether the attack was as strong as it could be, which it has to be wherever a number stands."""
+"""Checks of the attack's strength; they must pass at every reported eps."""
 
 OF_MEMBERS = ("monotone", "convergence", "best-iterate")
-"""Checks on what one attack does in its steps and at its eps, of which an ensemble has none, or often one only."""
+"""Checks on the steps or the several eps of one attack. An ensemble has no steps, and often only one eps."""
 
 ON_ALL_ROWS = ("iterative", "ensemble")
-"""Checks that look at all rows of a norm, so that they say the same whichever of them is asked about."""
+"""Checks that read all rows of a norm, so that their result does not depend on the subject."""
 
 OF_RUNS = ("samples", "clean-accuracy")
-"""Checks that say the same at every eps of a run, of which there may be thousands: made once for each run."""
+"""Checks with the same result at every eps of a run; they are made once for each run, which may have thousands."""
 
 GRAVEST: tuple[Status, ...] = ("FAIL", "WARN", "PASS", "NOT RUN")
+"""The statuses, the worst first."""
 
 
 def check_together(pipeline: PipelineRuns) -> tuple[CheckResult, ...]:
     """Return a result for each of CHECKS, in its order, on the subject and on the other adaptive rows in its norm.
 
-    What the subject's samples cannot answer, those of fewer samples may: a FAIL there counts, a PASS does not.
+    Where a check is NOT RUN on the subject's samples, a FAIL on a smaller set of samples counts; a PASS there does not.
     """
     views = list(_list_views(pipeline))
     return tuple(_decide(name, pipeline, views) for name in CHECKS)
 
 
 def _list_views(pipeline: PipelineRuns) -> Iterator[list[ScoredRun]]:
-    """Yield, for the subject's samples and then each other set, the largest first, the strongest row at each eps.
+    """Yield the strongest row at each eps, first on the subject's samples, then on each other set, the largest first.
 
-    The row that says what is left is the first, then come the others from the largest eps down.
+    The first row of a set is the one with the reported robust accuracy; the others follow from the largest eps down.
     """
     subject = pipeline.subject
     rows = [
@@ -72,7 +73,7 @@ def _list_strongest(pipeline: PipelineRuns, rows: list[ScoredRun], first: Scored
 
 
 def _decide(name: str, pipeline: PipelineRuns, views: list[list[ScoredRun]]) -> CheckResult:
-    """Return a check's result on the subject's samples, else the FAIL of the largest others that have any result."""
+    """Return a check's result on the subject's samples; where it is NOT RUN, a FAIL on the next largest set counts."""
     own, *others = views
     result = _weigh(name, pipeline, own)
     if result.status == "NOT RUN":
@@ -86,14 +87,16 @@ def _decide(name: str, pipeline: PipelineRuns, views: list[list[ScoredRun]]) -> 
 
 
 def _weigh(name: str, pipeline: PipelineRuns, rows: list[ScoredRun]) -> CheckResult:
-    """Return the gravest of a check's results at each eps on the same samples.
+    """Return the worst of a check's results over the eps on the same samples.
 
-    Of the checks that are not AT_EVERY_EPS only a FAIL is taken from another eps.
+    For a check that is not in AT_EVERY_EPS, only a FAIL is taken from another eps.
     """
     first = rows[0]
-    own = _judge(name, replace(pipeline, subject=first))
+    own = _check_subject(name, replace(pipeline, subject=first))
     rest = _list_first(rows)[1:] if name in OF_RUNS else rows[1:]
-    others = [(_judge(name, replace(pipeline, subject=row)), row) for row in rest if _counts(name, row, first, own)]
+    others = [
+        (_check_subject(name, replace(pipeline, subject=row)), row) for row in rest if _counts(name, row, first, own)
+    ]
     if name not in AT_EVERY_EPS:
         others = [(result, row) for result, row in others if result.status == "FAIL"]
     result, row = min([(own, first), *others], key=lambda pair: GRAVEST.index(pair[0].status))
@@ -101,7 +104,7 @@ def _weigh(name: str, pipeline: PipelineRuns, rows: list[ScoredRun]) -> CheckRes
         # A PASS at another eps does not validate the reported one.
         return own
     if result == row.find_check_result(name):
-        # What a run has stored is on all its eps.
+        # A stored result is for all eps of the run.
         return result if row.id == first.id else _add(result, row.id)
     return _add(result, f"eps {row.eps:.4g}") if name in AT_EVERY_EPS or row is not first else result
 
@@ -115,10 +118,10 @@ def _list_first(rows: list[ScoredRun]) -> list[ScoredRun]:
 
 
 def _counts(name: str, row: ScoredRun, first: ScoredRun, own: CheckResult) -> bool:
-    """Whether a check has to be made at another eps, too.
+    """Whether the result of a check at another eps counts, too.
 
-    What a run has stored has to; an attack that does not break the bare classifier at a larger eps is too weak at a
-    smaller one; and what cannot be told at the reported eps may be elsewhere.
+    It does for the checks of one run; for ``undefended`` at a larger eps, because an attack that does not break the
+    undefended classifier there is too weak at a smaller one; and for a check that is NOT RUN at the reported eps.
     """
     larger = name == "undefended" and key_eps(row.eps) > key_eps(first.eps)
     absent = own.status == "NOT RUN" and name not in ON_ALL_ROWS
@@ -129,8 +132,12 @@ def _add(result: CheckResult, where: str) -> CheckResult:
     return result.model_copy(update={"sentence": f"{result.sentence} ({where})"})
 
 
-def _judge(name: str, pipeline: PipelineRuns) -> CheckResult:
-    """Return a result on the subject; what an ensemble cannot say, the strongest of its attacks run alone that can."""
+def _check_subject(name: str, pipeline: PipelineRuns) -> CheckResult:
+    """Return a check's result on the subject.
+
+    Where the subject is an ensemble and the check is NOT RUN on it, the result is that of its strongest member that was
+    also run alone and on which the check can be run.
+    """
     own = _check_one(name, pipeline)
     if own.status != "NOT RUN" or name not in OF_MEMBERS:
         return own
@@ -145,6 +152,6 @@ def _check_one(name: str, pipeline: PipelineRuns) -> CheckResult:
     stored = pipeline.subject.find_check_result(name)
     if name in TOGETHER and not (stored and stored.status == "FAIL"):
         found = TOGETHER[name](pipeline)
-        # One run's own words are better than none, where they are not already weighed.
+        # A stored result is better than NOT RUN; checks on images already take it into account.
         return stored if stored and found.status == "NOT RUN" and name not in ON_IMAGES else found
     return stored or not_run(name)

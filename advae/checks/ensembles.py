@@ -1,4 +1,4 @@
-"""Whether an ensemble of attacks is as strong as the attacks that it is made of."""
+"""The check of whether an ensemble of attacks is at least as strong as each of its members."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from advae.records import CheckResult, FloatArray, Status
 
 ONE_POINT = 0.01
-"""By how much of the expected accuracy a member may be ahead, beyond chance, before it is a failure."""
+"""By how much of the expected robust accuracy a member may be stronger, beyond chance, before the check fails."""
 
 
 def check_ensemble(pipeline: PipelineRuns) -> CheckResult:
-    """An ensemble keeps the worst that its members find, so that none of them leaves less.
+    """Check that no member run alone gives a lower robust accuracy than the ensemble, which returns their worst case.
 
-    Behind a pipeline that samples, accuracies are those expected over many draws.
+    For a pipeline that samples, the accuracies are expected values over many draws.
     """
     pairs = list(_pair(pipeline))
     if not pairs:
@@ -58,7 +58,10 @@ def _is_expected(ensemble: ScoredRun, member: ScoredRun) -> bool:
 
 
 def _find_wrong(ensemble: ScoredRun, member: ScoredRun) -> tuple[FloatArray, FloatArray]:
-    """Return how often each sample is wrong: over many draws where both runs measured that, else on the one stored."""
+    """Return how often each sample is misclassified, float64 (n,) in [0, 1], for both runs.
+
+    Over many draws where both runs measured that, else 0 or 1 from the stored predictions.
+    """
     import numpy as np
 
     if ensemble.success_rate is not None and member.success_rate is not None:
@@ -67,7 +70,7 @@ def _find_wrong(ensemble: ScoredRun, member: ScoredRun) -> tuple[FloatArray, Flo
 
 
 def _lead(ensemble: ScoredRun, member: ScoredRun) -> float:
-    """Return by how much of the accuracy the member is ahead; below 0 where the ensemble is."""
+    """Return the ensemble's robust accuracy minus the member's; above 0 where the member is stronger."""
     mine, theirs = _find_wrong(ensemble, member)
     return float(theirs.mean() - mine.mean())
 
@@ -79,12 +82,12 @@ def _grade(ensemble: ScoredRun, member: ScoredRun) -> Status:
         return "PASS"
     if metrics.mcnemar(ensemble.right, member.right) < SIGNIFICANT:
         return "FAIL"
-    # By one draw each, as in records from before, equally strong attacks differ.
+    # Older records have one draw each, by which equally strong attacks differ.
     return "PASS" if ensemble.metrics.stochastic or member.metrics.stochastic else "WARN"
 
 
 def _grade_expected(ensemble: ScoredRun, member: ScoredRun) -> Status:
-    """Grade a lead in the expected accuracy, of which something is due to the draws, by the test of a paired mean."""
+    """Grade the difference of the expected accuracies by a test of paired means, because it varies with the draws."""
     mine, theirs = _find_wrong(ensemble, member)
     error = float((theirs - mine).std()) / math.sqrt(len(mine))
     ahead = _lead(ensemble, member)

@@ -1,4 +1,4 @@
-"""What is compared: runs at one eps with what became of each sample, and the runs of a pipeline."""
+"""The input of the checks: runs at one eps with the outcome of each sample, and the runs of a pipeline."""
 
 from __future__ import annotations
 
@@ -20,21 +20,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ScoredRun:
-    """One run at one eps, with what became of each sample.
-
-    id: of the run; index: of the eps among the run's; sample_ids, labels, clean_predictions, predictions: int64 (n,);
-    success_rate: float32 (n,), the share of fresh draws on which the classifier is wrong, None where none was measured.
-    """
+    """One run at one eps, with the outcome of each sample."""
 
     id: str
+    """Id of the run."""
     recipe: RunRecipe
+    """Recipe of the run."""
     metrics: RunMetrics
+    """Metrics of the run, at all its eps."""
     index: int
+    """Position of the eps among those of the run."""
     sample_ids: IntArray = field(repr=False)
+    """Positions of the samples in the test set, int64 (n,)."""
     labels: IntArray = field(repr=False)
+    """True classes, int64 (n,)."""
     clean_predictions: IntArray = field(repr=False)
+    """Predicted classes of the unchanged images, int64 (n,)."""
     predictions: IntArray = field(repr=False)
+    """Predicted classes of the adversarial examples, int64 (n,)."""
     success_rate: FloatArray | None = field(default=None, repr=False)
+    """Share of fresh draws with a wrong prediction, float32 (n,) in [0, 1]; None where it was not measured."""
 
     @property
     def result(self) -> EpsResult:
@@ -61,7 +66,7 @@ class ScoredRun:
 
     @cached_property
     def sample_key(self) -> str:
-        """What runs on the very same samples have in common."""
+        """A key that is equal for runs on exactly the same samples."""
         return identify_samples(self.sample_ids, self.labels)
 
     @property
@@ -69,11 +74,11 @@ class ScoredRun:
         return is_iterative(self.recipe)
 
     def find_check_result(self, check: str) -> CheckResult | None:
-        """Return what the run says on a check that needs no other, None for any other check."""
-        return next((verdict for verdict in self.metrics.verdicts if verdict.check == check), None)
+        """Return the stored result of a check that needs one run only, None for any other check."""
+        return next((result for result in self.metrics.verdicts if result.check == check), None)
 
     def is_beside(self, other: ScoredRun) -> bool:
-        """Whether two runs attack the same samples in the same ball."""
+        """Whether two runs attack the same samples within the same norm and eps."""
         import numpy as np
 
         return (
@@ -86,23 +91,24 @@ class ScoredRun:
 
 @dataclass(frozen=True)
 class PipelineRuns:
-    """What is judged: the row that a pipeline's number stands on, beside all else that is known.
-
-    subject: the strongest adaptive row; own: all rows of the pipeline, the subject among them; undefended: rows of
-    classifiers of the same kind and data without purifier, where the pipeline has one. asked: ids of the runs that a
-    user asked for, which come first among equals. by_ball: the same rows by norm and eps, filled when it is needed.
-    """
+    """The runs of a pipeline, among them the one whose robust accuracy is checked."""
 
     subject: ScoredRun
+    """The strongest adaptive row, whose robust accuracy is reported."""
     own: Sequence[ScoredRun]
+    """All rows of the pipeline, including the subject."""
     undefended: Sequence[ScoredRun]
+    """Rows of classifiers of the same kind and data without purifier; empty where the pipeline has no purifier."""
     defended: bool
+    """Whether the pipeline has a purifier."""
     asked: Sequence[str] = ()
+    """Ids of the runs that the user asked for, which come first among equally strong ones."""
     by_ball: dict[tuple[str, float], list[ScoredRun]] = field(default_factory=dict, compare=False, repr=False)
+    """The rows of ``own`` by norm and eps; filled at the first use."""
 
     def beside(self, *threats: str) -> list[ScoredRun]:
         """Return the pipeline's rows under some threat models that attack what the subject attacks."""
-        # What is said of another subject of the same rows shares it: they may be thousands.
+        # Copies with another subject share this dictionary, because the rows may be thousands.
         if not self.by_ball:
             for row in self.own:
                 self.by_ball.setdefault(row.ball, []).append(row)
@@ -110,7 +116,7 @@ class PipelineRuns:
         return [row for row in same if row.recipe.threat in threats and row.is_beside(self.subject)]
 
     def list_members(self) -> list[ScoredRun]:
-        """Return, where the subject's attack is an ensemble, the rows beside it of the attacks it is made of."""
+        """Return the rows of the subject's ensemble members on the same samples; empty where it is no ensemble."""
         recipe = self.subject.recipe
         attack = ATTACKS.get(recipe.method)
         names = {name for name, _ in attack.members.get(recipe.norm, ())} if attack else set[str]()
@@ -118,5 +124,5 @@ class PipelineRuns:
 
 
 def find_full_budget(recipe: RunRecipe) -> float:
-    """Return the smallest eps whose ball around any image holds every other."""
+    """Return the smallest eps whose ball around any image contains every other image."""
     return 1.0 if recipe.norm == "linf" else float(recipe.dataset.side)

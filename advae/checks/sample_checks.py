@@ -1,4 +1,4 @@
-"""The checks on the attacked images: collapsed pipeline, sample size, classes, range of the data."""
+"""The checks on the test images of a run: collapsed pipeline, sample size, classes, range of the data."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ ENOUGH = 1000
 """Samples below which there is a warning."""
 
 STRETCHED, OUT_OF_SCALE = 1.05, 1.5
-"""How many times the range of an image the attacked data may span: beyond the first a warning, the second a failure."""
+"""Ratios of the data's range to [0, 1]: above the first there is a warning, above the second a failure."""
 
 STRAYS = 0.01
-"""Share of the images of other classes; a pipeline that predicts one class for all but these has collapsed."""
+"""Share of the images of other classes: a pipeline that predicts one class for all but this share has collapsed."""
 
 FEW_OTHERS = 5
-"""Images of other classes, of fewer of which a good pipeline may misclassify all by chance."""
+"""Fewest images of other classes for a FAIL: a good pipeline may misclassify all of fewer by chance."""
 
 CLASSES_NAMED = 5
 """Classes that a sentence names; the rest are counted."""
@@ -53,7 +53,7 @@ def check_collapse(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
 
 
 def _find_constant(metrics: RunMetrics) -> CheckResult | None:
-    """Return that one class is predicted for all images, or all but a few; None where that is not so, or not known."""
+    """Return the result for a pipeline that predicts one class for nearly all images; None for others, or unknown."""
     predicted, labels = metrics.predicted_counts, metrics.class_counts
     if not predicted or not labels or not any(predicted):
         return None
@@ -77,7 +77,7 @@ def _count_predicted(metrics: RunMetrics) -> int | None:
 
 
 def _count_classes(recipe: RunRecipe, metrics: RunMetrics) -> int:
-    """Return how many classes there are to predict among the images that ``_count_predicted`` speaks of."""
+    """Return how many classes the images have over which ``_count_predicted`` counts."""
     counts = metrics.test_counts if metrics.classes_predicted is not None else metrics.class_counts
     return sum(map(bool, counts)) if counts else len(recipe.dataset.classes)
 
@@ -109,7 +109,7 @@ def _list_present(recipe: RunRecipe, metrics: RunMetrics) -> set[int] | None:
 
 
 def _describe_absent(recipe: RunRecipe, metrics: RunMetrics, absent: Sequence[int], *, certain: bool) -> str:
-    """Return a sentence on the classes without an attacked image, and how to draw some."""
+    """Return a sentence that names the classes without a chosen image, and the option that chooses some."""
     names = [printable(recipe.dataset.classes[label]) for label in absent if label < len(recipe.dataset.classes)]
     shown = ", ".join(names[:CLASSES_NAMED]) + (", ..." if names[CLASSES_NAMED:] else "")
     classes = len(recipe.dataset.classes)
@@ -124,12 +124,12 @@ def _describe_absent(recipe: RunRecipe, metrics: RunMetrics, absent: Sequence[in
 
 
 def check_proportion(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
-    """Check that the data spans the range of an image: else the same eps is another budget."""
+    """Check that the data spans the range of an image; otherwise the same eps means another budget."""
     if metrics.start_range is None:
         return not_run("proportion", OLD)
     on_images = recipe.threat not in THREATS or THREATS[recipe.threat].on_input
     ranges = metrics.image_ranges if on_images else None
-    # Few images may all be dark where the test set is not.
+    # A few images may all be dark although the test set is not.
     low, high = ranges.test if ranges else metrics.start_range
     span, status = high - low, _grade_span(high - low)
     sentence = f"eps is added to data {describe_range((low, high))}, {span:.3g} times the range of an image"

@@ -1,4 +1,4 @@
-"""The checks that need one run only; they are made again from the record, not read from it."""
+"""The checks that need one run only. Their results are computed from the record, not read from it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ STOPPED = 0.5
 """Share of purified pixels without gradient because of clipping, above which there is a warning."""
 
 LOST = 0.01
-"""Share of samples whose success was lost on the way, above which there is a warning."""
+"""Share of samples that were misclassified at an earlier iterate only, above which there is a warning."""
 
 SEARCH = ("monotone", "convergence", "best-iterate", "logits")
 """Checks on how an attack searches, which do not apply to one that does not search."""
 
 ON_IMAGES = ("clean-accuracy", "sample-size", "proportion")
-"""Checks on the attacked images."""
+"""Checks on the test images of a run."""
 
 
 def check_run(recipe: RunRecipe, metrics: RunMetrics) -> tuple[CheckResult, ...]:
@@ -59,7 +59,7 @@ def check_budget(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
     def exceed(result: EpsResult) -> float:
         return _length(recipe, result) - result.eps
 
-    # Of those inside their budget the largest: no perturbation is trivially inside eps 0.
+    # Among results inside their budget take the largest eps: at eps 0 the check is trivial.
     worst = max(metrics.results, key=lambda result: (max(exceed(result), 0.0), result.eps))
     over = exceed(worst)
     what = f"{recipe.norm} {_length(recipe, worst):.6g} at eps {worst.eps:.6g}"
@@ -94,7 +94,7 @@ def check_monotone(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
     rises = [*_find_rises(results)]
     if not rises:
         return not_run("monotone")
-    # Of equal ones the first.
+    # Of equal rises the first one.
     _, first, second = max(rises)
     small, large = results[-first], results[-second]
     rise = large.accuracy - small.accuracy
@@ -107,9 +107,9 @@ def check_monotone(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
 
 
 def _find_rises(results: Sequence[EpsResult]) -> Iterator[tuple[float, int, int]]:
-    """Yield how far each accuracy lies above the lowest end of an interval at a smaller eps, and the places of both.
+    """Yield how far each accuracy is above the lowest upper end of the intervals at smaller eps, and both positions.
 
-    The places are negative: the largest rise is the first of equal ones. In one pass, since eps may be thousands.
+    The positions are negative, so that the first of equal rises is the largest tuple. One pass: eps may be thousands.
     """
     least: list[tuple[float, int]] = []
     ranked = sorted(enumerate(results), key=lambda one: key_eps(one[1].eps))
@@ -133,7 +133,7 @@ def check_gradients(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
 
 
 def check_loss_curve(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
-    """Check that the attack raises its margin loss; whether it has converged, only another run shows."""
+    """Check that the attack raises its margin loss. Whether it has converged needs another run."""
     curves = [result.loss_curve for result in metrics.results if result.loss_curve and result.eps > 0]
     if not curves:
         return not_run("convergence", "the margin loss along the iterations was not measured")
@@ -148,7 +148,7 @@ def check_loss_curve(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
 
 
 def check_best_iterate(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
-    """Check that the attack returns the successes that it met."""
+    """Check that the attack returns the successful points that it finds."""
     found = [result.lost_fraction for result in metrics.results if result.lost_fraction is not None]
     if not found:
         ensemble = recipe.method in ATTACKS and ATTACKS[recipe.method].members

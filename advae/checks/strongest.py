@@ -1,4 +1,4 @@
-"""Which of several attacks says how robust a pipeline is: the one rule wherever a strongest attack is chosen."""
+"""Choice of the strongest attack on a pipeline, whose robust accuracy is reported; the only rule for it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ SIGNIFICANT = 0.05
 
 
 class Measurement(Protocol):
-    """One run at one eps, with what became of each sample.
+    """One run at one eps, with the outcome of each sample.
 
-    sample_ids, labels: int64 (n,); right: which samples are still classified correctly, bool (n,); sample_key: what
-    runs on the very same samples have in common.
+    sample_ids, labels: int64 (n,); right: which samples are still classified correctly, bool (n,); sample_key: equal
+    for runs on exactly the same samples.
     """
 
     @property
@@ -49,11 +49,11 @@ M = TypeVar("M", bound=Measurement)
 
 
 def find_strongest(rows: Iterable[M], asked: Sequence[str] = ()) -> M | None:
-    """Return the row that says what is left, of rows in one norm on whatever samples; None where there is no row.
+    """Return the row whose robust accuracy is reported, of rows in one norm on any samples; None where there is none.
 
-    It is the strongest on the largest set of samples. A row on other samples is stronger only if it is so within the
-    same eps, on the samples that both have, and by more than chance. asked: ids of the runs that a user asked for, in
-    that order, which come first among equals.
+    It is the strongest row on the largest set of samples. A row on other samples replaces it only if its eps is not
+    larger and its robust accuracy on the common samples is significantly lower. asked: ids of the runs that the user
+    asked for, in that order, which come first among equals.
     """
     groups = group_by_samples(rows)
     if not groups:
@@ -74,7 +74,7 @@ def pick_strongest(rows: Iterable[M], asked: Sequence[str] = ()) -> M:
 def rank_strength(row: Measurement, asked: Sequence[str] = ()) -> tuple[object, ...]:
     """Return the sort key of rows on the same samples, the strongest first.
 
-    Of those with one accuracy at one eps the iterative ones come first, then what was asked for, then more effort.
+    Of rows with equal accuracy and eps, iterative attacks come first, then runs that were asked for, then more effort.
     """
     recipe = row.recipe
     place = asked.index(row.id) if row.id in asked else len(asked)
@@ -83,7 +83,7 @@ def rank_strength(row: Measurement, asked: Sequence[str] = ()) -> tuple[object, 
 
 
 def is_stronger(challenger: Measurement, leader: Measurement) -> bool:
-    """Whether an attack leaves less than another on the samples that both attacked, by more than chance."""
+    """Whether an attack's robust accuracy is significantly lower than another's on the samples that both attacked."""
     import numpy as np
 
     _, ours, theirs = np.intersect1d(challenger.sample_ids, leader.sample_ids, return_indices=True)
@@ -93,9 +93,9 @@ def is_stronger(challenger: Measurement, leader: Measurement) -> bool:
 
 
 def group_by_samples(rows: Iterable[M]) -> list[list[M]]:
-    """Return the rows by the samples that they attack, the largest set first.
+    """Return the rows grouped by the samples that they attack, the largest set first.
 
-    Of equal ones that of most classes comes first, then that with most rows.
+    Of equally large sets, that with the most classes comes first, then that with the most rows.
     """
     groups: dict[str, list[M]] = {}
     for row in rows:
@@ -104,31 +104,31 @@ def group_by_samples(rows: Iterable[M]) -> list[list[M]]:
 
 
 def find_most(groups: Mapping[str, Sequence[Measurement]]) -> str:
-    """Return which of the groups comes first: keys are sets of samples, values the rows that attack them."""
+    """Return the key of the group that ``group_by_samples`` puts first; groups: sample key -> rows on these samples."""
     if len(groups) == 1:
         return next(iter(groups))
     return min(groups, key=lambda key: _rank_group(key, groups[key]))
 
 
 def _rank_group(key: str, rows: Sequence[Measurement]) -> tuple[object, ...]:
-    # The samples decide last, so that the order of the rows does not.
+    # The key is the last criterion, so that the result does not depend on the order of the rows.
     return rank_samples(rows[0]), -len(rows), key
 
 
 def rank_samples(row: Measurement) -> tuple[int, int]:
-    """Return the sort key of sets of samples: the largest first, of equal ones that of most classes."""
+    """Return the sort key of sets of samples: the largest first, of equal ones that with the most classes."""
     return -len(row.labels), -len(set(row.labels.tolist()))
 
 
 def identify_samples(sample_ids: IntArray, labels: IntArray) -> str:
-    """Return what runs on the very same samples, in the same order and with the same labels, have in common."""
+    """Return a key that is equal for runs on the same samples, in the same order and with the same labels."""
     digest = hashlib.sha256(sample_ids.astype("<i8").tobytes())
     digest.update(labels.astype("<i8").tobytes())
     return digest.hexdigest()
 
 
 def is_iterative(recipe: RunRecipe) -> bool:
-    """Whether an attack looks more than once; an ensemble does, though it has no steps of its own."""
+    """Whether an attack evaluates the classifier more than once; an ensemble does, although it stores no steps."""
     attack = ATTACKS.get(recipe.method)
     ensemble = attack is not None and bool(attack.members)
     return ensemble or recipe.steps is not None or recipe.queries is not None

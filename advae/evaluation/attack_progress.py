@@ -1,4 +1,4 @@
-"""How an attack progresses: the margin loss along its steps, and successes that it lost on the way."""
+"""The progress of an attack: its margin loss after 1, 2, 4, ... steps, and successes that it did not return."""
 
 from __future__ import annotations
 
@@ -13,29 +13,31 @@ if TYPE_CHECKING:
     from advae.records import FloatArray
 
 PROBED = 256
-"""The first so many samples are attacked again with fewer steps; about a twentieth of the work for 10,000."""
+"""Number of first samples that are attacked again with fewer steps; about a twentieth of the work for 10,000."""
 
 
 @dataclass(frozen=True)
 class AttackProgress:
-    """What the attack reaches on the first PROBED samples after 1, 2, 4, ... steps, as the attacker sees it."""
+    """Progress of the attack on the first PROBED samples after 1, 2, 4, ... steps, in the attacker's view."""
 
     loss_curve: tuple[tuple[int, float], ...] | None
     """(steps, mean margin loss), from the unchanged images on; None where a loss is not finite.
 
-    It is the margin loss whatever loss the attack raises: a saturating one may be constant until near the boundary.
+    Always the margin loss, whichever loss the attack maximises: a loss that saturates may stay constant until an image
+    is near the decision boundary.
     """
     lost_fraction: float
-    """Share of samples, in [0, 1], that were a success at one of these points and are none at the last.
+    """Share of samples, in [0, 1], that are a success after fewer steps but not after all steps.
 
-    Of a pipeline that samples: a success on most fresh draws, and at the last on fewer than half of them.
+    For a pipeline that samples, a success is a wrong prediction on most fresh draws; at the last point a sample counts
+    as no success where fewer than half of the draws are wrong.
     """
 
 
 def measure_progress(attacker: Attacker, eps: float, targets: tuple[int, ...] | None) -> AttackProgress:
-    """Attack the first samples with 1, 2, 4, ... of the attack's steps and return what the attacker sees of each.
+    """Return the progress of an attack, by attacking the first samples with 1, 2, 4, ... of its steps.
 
-    The size of a step is that of the whole attack, so that these are its own iterates where it is deterministic.
+    The step size is that of the whole attack, so that the points are its own iterates where it is deterministic.
     """
     import numpy as np
 
@@ -55,5 +57,5 @@ def measure_progress(attacker: Attacker, eps: float, targets: tuple[int, ...] | 
 
 
 def _double(last: int) -> list[int]:
-    """Return 1, 2, 4, ... up to ``last``, which is among them."""
+    """Return 1, 2, 4, ... below ``last``, and ``last``."""
     return [*(2**k for k in range(last.bit_length()) if 2**k < last), last]

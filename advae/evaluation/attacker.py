@@ -1,4 +1,4 @@
-"""One attack, compiled once for one attack surface: it proposes adversarial examples inside budget and range."""
+"""The attacker: one attack, compiled for one attack surface; proposes adversarial examples inside budget and range."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What an attack proposes for a batch of m samples."""
+    """The proposal of an attack for a batch of m samples."""
 
     rows: IntArray
     """Positions of the samples, int64 (m,)."""
     start: FloatArray
-    """What the perturbation is added to, float32 (m, d)."""
+    """The points to which the perturbation is added, float32 (m, d)."""
     x_adv: FloatArray
     """Adversarial examples, float32 (m, d)."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """What the attacker sees of m images."""
+    """The attacker's view of m images."""
 
     margins: FloatArray
-    """How far each is from success, float32 (m,), in logits; below 0: success."""
+    """Distance of each image from success, float32 (m,), in logits; below 0: success."""
     shares: FloatArray | None = None
-    """Share of fresh draws on which each is a success, float32 (m,) in [0, 1]; None where all draws are the same."""
+    """Share of fresh draws on which each is a success, float32 (m,) in [0, 1]; None for a pipeline without draws."""
 
     @property
     def succeeded(self) -> NDArray[np.bool_]:
-        """Whether each image is a success, of a pipeline that samples on half of the draws; bool (m,)."""
+        """Whether each image is a success; for a pipeline that samples: on at least half of the draws; bool (m,)."""
         return self.margins < 0 if self.shares is None else self.shares >= 0.5
 
     @property
@@ -53,9 +53,9 @@ class Look:
 
 
 class Attacker:
-    """A single trace serves every eps, step size, step count and batch.
+    """An attack on one surface. One TensorFlow trace serves every eps, step size, step count and batch.
 
-    x: float32 (n, d) in [0, 1]; labels to leave or to reach come from y, int64 (n,). report: called after each batch.
+    x: float32 (n, d) in [0, 1]; y: true classes, int64 (n,). report: called after each batch.
     """
 
     def __init__(
@@ -67,19 +67,19 @@ class Attacker:
         self.row: Attack = ATTACKS[recipe.method]
         images, labels = tf.TensorSpec((None, x.shape[1]), tf.float32), tf.TensorSpec((None,), tf.int64)
         real, whole = tf.TensorSpec((), tf.float32), tf.TensorSpec((), tf.int32)
-        # Any number of rows: samples that are broken already are dropped, and a probe is small.
+        # The number of rows varies: samples with a success are dropped, and measure_progress attacks a few only.
         self._propose = tf.function(self._propose_batch, [images, labels, whole, real, real, whole, whole])
         self._gradient = tf.function(self._gradient_batch, [images, labels, whole])
         self._look = tf.function(self._look_at_batch, [images, images, labels, whole])
 
     def aims(self, targets: tuple[int, ...] | None) -> IntArray:
-        """Return the labels that the attack is handed: targets where it has them, else the true classes to leave."""
+        """Return the labels for the attack, int64 (n,): the target classes, or the true classes where untargeted."""
         found = find_aims(self.y, self.recipe.target, targets)
         return self.y if found is None else found
 
     @property
     def line(self) -> Callable[[Goal, Tensor], Tensor] | None:
-        """(goal, start) -> the direction that it goes along whatever eps is; None for an attack that does not."""
+        """(goal, start) -> a direction that does not depend on eps; None for an attack that has no such direction."""
         return self.row.direction if self.recipe.clip else self.row.unclipped
 
     @property
@@ -88,15 +88,15 @@ class Attacker:
 
     @property
     def steps(self) -> int:
-        """How many steps it takes, or queries."""
+        """Number of steps, or of queries for a score-based attack."""
         return self.recipe.queries or self.recipe.steps or 1
 
     def propose(
         self, eps: float, rows: IntArray, targets: tuple[int, ...] | None, *, steps: int | None = None
     ) -> Iterator[Proposal]:
-        """Yield what the attack at eps proposes for some rows, batch by batch.
+        """Yield the proposals of the attack at eps for some rows, batch by batch.
 
-        steps: end after so many; the size of a step stays what it is for all of them.
+        steps: number of steps to take, None for all; the step size stays that of the whole attack.
         """
         labels = self.aims(targets)
         size = self.row.stride * eps / self.steps if self.recipe.step_size is None else self.recipe.step_size
@@ -108,16 +108,16 @@ class Attacker:
     def _propose_best(
         self, index: int, rows: IntArray, labels: IntArray, numbers: tuple[float, float, int]
     ) -> Proposal:
-        """Return the best of all restarts; a sample that is a success already, on every draw, is not attacked again.
+        """Return the best point of all restarts; a sample that is a success on every draw is not attacked again.
 
-        Best and success are the attacker's view: by its own draws, not by the one used for the score.
+        The best point is best in the attacker's view: on its own draws, not on the one that is used for the score.
         """
         import numpy as np
 
         found = self._try(index, rows, labels, numbers, restart=0)
         if self._restarts == 1:
             return Proposal(rows, *found[:2])
-        # Copies, since what TensorFlow hands out must not be written to.
+        # Copies, because the memory of TensorFlow's arrays must not be written to.
         start, x_adv, lowest, share = (array.copy() for array in found)
         unbroken = np.arange(len(rows))
         for restart in range(1, self._restarts):
@@ -154,7 +154,7 @@ class Attacker:
         return np.concatenate(parts)
 
     def look(self, rows: IntArray, x_adv: FloatArray | None, targets: tuple[int, ...] | None) -> Look:
-        """Return what the attacker sees of a batch at x_adv, or at its starting points."""
+        """Return the attacker's view of a batch at x_adv; where x_adv is None, at the starting points."""
         import tensorflow as tf
 
         x = tf.constant(self.x[rows])
@@ -171,21 +171,21 @@ class Attacker:
     def _propose_batch(
         self, x: Tensor, labels: Tensor, index: Tensor, eps: Tensor, step_size: Tensor, steps: Tensor, restart: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return start, x_adv, and the margins and shares of successful draws that the attacker sees there."""
+        """Return start, x_adv, and the attacker's view of x_adv: margins and shares of successful draws."""
         import tensorflow as tf
 
         start = self._start(x, index)
         goal = self._goal(labels, index, start, restart)
         loop = {"step_size": step_size, "steps": steps} if self.row.iterative else {}
         x_adv = self.keep_inside(goal, start, self.row.run(goal, start, eps=eps, **loop) - start, eps)
-        # A look costs a twentieth of ten steps, and where there is one start there is nothing to choose.
+        # The view costs a twentieth of ten steps. With one start there is nothing to choose, so it is not computed.
         margins = shares = tf.zeros_like(x_adv[:, 0])
         if self._restarts > 1:
             margins, shares = self._measure(goal, x_adv, steps, block=1)
         return start, x_adv, margins, shares
 
     def _measure(self, goal: Goal, x: Tensor, draw: Tensor, *, block: int) -> tuple[Tensor, Tensor]:
-        """Return the margins at x and the share of successful draws: of fresh ones where draws differ, else 0 or 1."""
+        """Return the margins at x and the share of successful draws: fresh ones for a random goal, else 0 or 1."""
         import tensorflow as tf
 
         if goal.noisy:
@@ -196,7 +196,7 @@ class Attacker:
         return margins, shares
 
     def place(self, x: Tensor, labels: Tensor, index: Tensor) -> tuple[Goal, Tensor]:
-        """Return what the attack is to reach on a batch, and where it starts."""
+        """Return the goal of the attack on a batch, and its starting points."""
         start = self._start(x, index)
         return self._goal(labels, index, start), start
 
@@ -213,7 +213,7 @@ class Attacker:
         if self.recipe.norm == "linf":
             return tf.clip_by_value(delta, -eps, eps)
         length = tf.norm(delta, axis=-1, keepdims=True)
-        # A little less than eps, since the sum of the squares is rounded too.
+        # Slightly less than eps, because the sum of the squares is rounded, too.
         return delta * tf.minimum(1.0, tf.math.divide_no_nan((1.0 - 1e-6) * eps, length))
 
     def _gradient_batch(self, x: Tensor, labels: Tensor, index: Tensor) -> Tensor:
@@ -231,7 +231,8 @@ class Attacker:
         import tensorflow as tf
 
         def craft(z: Tensor, draw: Tensor) -> Tensor:
-            # Adds exactly 0: a pipeline cut off from z, as by a rounding layer, has gradient 0 then instead of none.
+            # Adds exactly 0: where the logits do not depend on z, as behind a rounding layer, the gradient is then 0,
+            # not None.
             return self.surface.craft(z, draw_for_attack(self.recipe.seed, index, draw)) + 0.0 * tf.reduce_sum(
                 z, axis=-1, keepdims=True
             )

@@ -1,4 +1,4 @@
-"""An ensemble of attacks, such as ``worst``: each sample meets its members one after the other until one succeeds."""
+"""Ensembles of attacks, such as ``worst``: each sample is attacked by the members in turn until one succeeds."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def _fill_in(method: str, loss: str | None, recipe: RunRecipe) -> dict[str, Any]
         "loss": loss or row.loss,
         "steps": None if row.queries else row.steps,
         "queries": recipe.queries if row.queries else None,
-        # Each answer of a pipeline that samples is one query.
+        # A query returns one draw of a pipeline that samples.
         "draws": None if row.queries else recipe.draws,
         "restarts": row.restarts,
     }
 
 
 def propose_in_turn(members: Sequence[Attacker], scorer: Scorer, eps: float) -> Iterator[Proposal]:
-    """Yield for each sample what the first member that breaks the pipeline proposes, else the last one's proposal.
+    """Yield for each sample the proposal of the first member that succeeds, else that of the last member.
 
-    Success is found by trying, as an attacker would; the score is made with other draws. A pipeline that samples is
-    broken where it is wrong in every draw of a trial, else the proposal that is wrong in most draws is returned.
+    Success is measured on trial draws; the score uses other draws. On a pipeline that samples, a success is a wrong
+    prediction in every trial draw; where no member succeeds, the proposal with the most wrong draws is returned.
     """
     import numpy as np
 

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 ROWS_AT_ONCE = 1000
-"""Rows whose images, changes and roundings stay in the caches of two cores."""
+"""Rows whose images, perturbations and rounded copies fit into the caches of two cores."""
 
 
 class EpsSweep:
-    """Attacks and scores a batch at every eps before it goes on to the next; a single trace serves all of them.
+    """Attack and score of one batch at every eps, then of the next batch; one trace serves all.
 
-    So no array holds more than a batch of images, except those that are saved. Where an attack is not clipped and the
-    logits are affine in the image they are affine in eps too: then no adversarial example is built for the score.
+    No array holds more than a batch of images, except those that are saved. Where an attack is not clipped and the
+    logits are affine in the image, the logits are affine in eps, too: then no adversarial example is built to score it.
     """
 
     def __init__(self, attacker: Attacker, scorer: Scorer, line: Callable[[Goal, Tensor], Tensor]) -> None:
@@ -50,8 +50,8 @@ class EpsSweep:
     ) -> list[EpsScores]:
         """Return the scores at each eps. Raises AdvaeError where an image is outside budget or range.
 
-        rows_at_once: rows of a batch that are worked on together; all of them for a pipeline that samples, whose draws
-        are those of a batch.
+        rows_at_once: rows of a batch that are computed together; all rows for a pipeline that samples, because a batch
+        has one draw.
         """
         import numpy as np
         import tensorflow as tf
@@ -112,7 +112,7 @@ class EpsSweep:
         goal, start = self.attacker.place(x, labels, index)
         direction = self.line(goal, start)
         classify = self.scorer.surface.classify
-        # Of an affine map: the bias falls out.
+        # The difference of two outputs of an affine map has no bias.
         slope = classify(direction) - classify(tf.zeros_like(direction[:1]))
         clean, sizes = classify(start), (tf.reduce_max(tf.abs(direction), axis=-1), tf.norm(direction, axis=-1))
         finite = tf.reduce_all(tf.math.is_finite(start)) & tf.reduce_all(tf.math.is_finite(direction))
@@ -162,7 +162,7 @@ def _split(n: int, rows_at_once: int) -> Iterator[tuple[int, IntArray]]:
 
 
 def _map(measure: Callable[[Tensor], dict[str, Tensor]], eps: Tensor, names: Iterable[str]) -> dict[str, Tensor]:
-    """Return what ``measure`` returns at each eps, stacked; one eps after the other, to save memory."""
+    """Return the outputs of ``measure`` at each eps, stacked. They are computed one after the other to save memory."""
     import tensorflow as tf
 
     signature = {name: MEASURED_IN_GRAPH[name] for name in names}

@@ -40,7 +40,7 @@ OnBatch = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What an evaluation returns, to be stored as a run."""
+    """The result of an evaluation, to be stored as a run."""
 
     metrics: RunMetrics
     """The metrics of the run, without check results."""
@@ -57,11 +57,11 @@ def evaluate(
     ids: IntArray | None = None,
     on_batch: OnBatch = lambda done, total: None,
 ) -> Evaluated:
-    """Attack x at every eps of the recipe and return the robust accuracies, measured on what the scorer was handed.
+    """Attack x at every eps of the recipe and return the robust accuracies, which the scorer measures.
 
-    x: float32 (n, d) in [0, 1]; y: int64 (n,); ids: int64 (n,), their places in the test set, None for the first n.
+    x: float32 (n, d) in [0, 1]; y: int64 (n,); ids: int64 (n,), positions in the test set, None for the first n.
     on_batch: called after each batch.
-    Raises AdvaeError where an adversarial example leaves the budget or the range after projection: a defect of ours.
+    Raises AdvaeError where a projected adversarial example is outside the budget or the range: a defect of advae.
     """
     shown = first_of_each_class(y)
     saved = SavedSamples(list_rows(y) if recipe.save_adversarial else shown, shown)
@@ -74,7 +74,7 @@ def evaluate(
         scores = score_along_line(attackers[0], scorer, targets, saved, rows_at_once)
     else:
         scores = [_score_one(attackers, scorer, eps, saved) for eps in recipe.eps]
-    # The targets, and so the first gradients, are often the same at every eps.
+    # Often the targets are the same at every eps; then the first gradients are the same, too.
     zero_by_targets = {one.targets: attackers[0].zero_gradients(one.targets) for one in scores}
     zero = [zero_by_targets[one.targets] for one in scores]
     ids = list_rows(y) if ids is None else ids
@@ -112,7 +112,7 @@ def _count_batches(on_batch: OnBatch, total: int) -> Callable[[], None]:
 
     def report() -> None:
         nonlocal done
-        # The total does not count what an ensemble drops, nor the steps that only measure the attack's progress.
+        # The count may exceed the total, which includes neither measure_progress nor samples dropped by an ensemble.
         done = min(done + 1, total)
         on_batch(done, total)
 
@@ -144,7 +144,7 @@ def _summarise(
     recipe: RunRecipe, attackers: list[Attacker], outcomes: Arrays, index: int, scores: EpsScores
 ) -> EpsResult:
     attacker, eps = attackers[0], recipe.eps[index]
-    # The members of an ensemble go on where others gave up: no one of them shows its progress.
+    # The members of an ensemble attack different samples, so none of them shows the ensemble's progress.
     measured = len(attackers) == 1 and recipe.clip
     progress = measure_progress(attacker, eps, scores.targets) if measured else None
     return EpsResult(

@@ -1,11 +1,11 @@
-"""Which draws of a pipeline that samples an attack sees, and which its result is scored by: they never meet."""
+"""The numbers of a random purifier's draws: an attack and the score of its result never use the same draw."""
 
 from __future__ import annotations
 
 from advae.batching import Tensor
 
 DRAWS_PER_BATCH = 100_000
-"""Draws that belong to one batch; more than an attack has steps."""
+"""Draws reserved for one batch; more than an attack has steps."""
 
 FIRST_UNSEEN_DRAW = DRAWS_PER_BATCH - 1_000
 """The first draw of a batch by which an attack compares points, beyond all but the longest attack's steps."""
@@ -14,21 +14,23 @@ MAX_RESTARTS = 1_000
 """Random restarts of a batch that have a seed of their own."""
 
 SCORING_DRAWS = 50
-"""Draws by which the success rate of each image is measured where the pipeline samples, and as many in a trial: a rate
-is then known to within 14 points, and one of 50 out of 50 is at least 94 % (95 % confidence, both)."""
+"""Draws for the success rate of each image where the pipeline samples; a trial has as many.
+
+A rate is then known to within 14 points, and a rate of 50 out of 50 is at least 94 % (both with 95 % confidence).
+"""
 
 _SEED_STRIDE = 1_000_003
-"""A prime, so that the draws of small seeds lie far apart."""
+"""A prime; it puts the draws of small seeds far apart."""
 
 _TRIAL_OFFSET = 2**29
-"""How far the draws of trials lie from those of the score."""
+"""Distance between the draws of trials and those of the score."""
 
 _RATE_OFFSET, _RATE_TRIAL_OFFSET = _TRIAL_OFFSET + 2**28, _TRIAL_OFFSET + 2**27
-"""How far the SCORING_DRAWS, and those of a trial, lie from the draw by which a batch is scored."""
+"""Distances of the SCORING_DRAWS, and of those of a trial, from the draw by which a batch is scored."""
 
 
 def _first(seed: int) -> int:
-    """Return where a run's draws begin, so that ``--seed`` gives a sampling purifier other noise."""
+    """Return the first draw of a run; it depends on the seed, so that ``--seed`` changes a random purifier's noise."""
     return (seed * _SEED_STRIDE) % 2**30
 
 

@@ -15,27 +15,27 @@ if TYPE_CHECKING:
     Arrays = dict[str, np.ndarray[Any, Any]]
 
 SHOWN_SAMPLES = 10
-"""Samples, at most one a class, whose images are stored for the report."""
+"""Most samples whose images are stored for the report, at most one of each class."""
 
 
 @dataclass(frozen=True)
 class SavedSamples:
-    """Positions of the samples whose images are saved: int64, sorted."""
+    """Positions of the samples whose images are saved."""
 
     images: IntArray
-    """Whose adversarial examples are saved."""
+    """Samples whose adversarial examples are saved; int64, ascending."""
     shown: IntArray
-    """Whose purified adversarial examples are saved, for the report; all of them are among ``images``."""
+    """Samples whose purified adversarial examples are saved, for the report; int64, ascending, a part of ``images``."""
 
 
 @dataclass(frozen=True)
 class EpsScores:
-    """What the scorer measured at one eps, over all n samples."""
+    """The scorer's measurements at one eps, over all n samples."""
 
     predictions: IntArray
     """Predicted classes of the adversarial examples, int64 (n,)."""
     rounded: IntArray | None
-    """The same after rounding to 8 bits; None where what is attacked is no image."""
+    """Predicted classes after rounding x_adv to 8 bits, int64 (n,); None where x_adv is purified data, not an image."""
     success_rate: FloatArray | None
     """Share of draws with a wrong prediction, float32 (n,) in [0, 1]; None for a pipeline that does not sample."""
     linf: FloatArray
@@ -45,21 +45,21 @@ class EpsScores:
     x_adv: FloatArray
     """Adversarial examples of ``SavedSamples.images``, float32 (m, d)."""
     seen: FloatArray
-    """What the classifier is fed for those of ``SavedSamples.shown``, float32 (m, d)."""
+    """Input of the classifier for the samples of ``SavedSamples.shown``, float32 (m, d)."""
     targets: tuple[int, ...] | None
-    """True class -> target class, where the attack chose them; else None."""
+    """True class -> target class; None for an attack that does not choose its targets."""
     pixel_range: tuple[float, float] | None
     """Smallest and largest pixel of x_adv; None where no image was built."""
     finite: bool
-    """Whether all pixels of x_adv are."""
+    """Whether all pixels of x_adv are finite."""
 
 
 SCORE_COLUMNS = ("predictions", "rounded", "success_rate", "linf", "l2", "x_adv", "seen")
-"""The arrays of ``EpsScores``, of which every batch has its part."""
+"""The arrays of ``EpsScores`` that are joined from the batches."""
 
 
 def join_columns(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the arrays of ``EpsScores``, joined over the batches; None for those that the batches lack."""
+    """Return the arrays of ``EpsScores``, joined over the batches; None for an array that the batches do not have."""
     import numpy as np
 
     return {
@@ -85,9 +85,9 @@ def collect_outcomes(
 ) -> Arrays:
     """Return the outcome of each sample at every eps.
 
-    Of a pipeline that samples also success_rate, float32 (eps, n), and clean_success_rate, float32 (n,): the share of
-    SCORING_DRAWS with a wrong prediction for the adversarial example, and for the unchanged image. A wrong class is a
-    success whatever the target of the attack.
+    For a pipeline that samples also success_rate, float32 (eps, n), and clean_success_rate, float32 (n,): the share of
+    SCORING_DRAWS with a wrong prediction for the adversarial example, and for the unchanged image. Every wrong class
+    counts as a success, also for a targeted attack.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""The scorer: measures predictions, norms and pixel range of the adversarial examples that it is handed."""
+"""The scorer: measures predictions, norms and pixel range of adversarial examples, independently of the attack."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 COMPARED = 256
-"""Samples on which two draws are compared, to see whether the pipeline samples."""
+"""Samples on which two draws are compared, to find out whether the pipeline samples."""
 
 MEASURED_IN_GRAPH = {
     "predictions": "int64",
@@ -42,46 +42,46 @@ MEASURED_IN_GRAPH = {
     "longest": "float32",
     "largest": "float32",
 }
-"""What is measured of a batch in the graph itself: name -> dtype."""
+"""The measurements of a batch that are made in the TensorFlow graph: name -> dtype."""
 
 SUM_OF_PROBABILITIES = 1e-3
-"""How near to 1 outputs must add up to be taken for those of a softmax."""
+"""Largest deviation of the sum of a softmax's outputs from 1."""
 
 
 @dataclass(frozen=True)
 class BatchScores:
-    """What the scorer measured of a batch of m adversarial examples."""
+    """The scorer's measurements of a batch of m adversarial examples."""
 
     predictions: IntArray
     """Predicted classes, int64 (m,)."""
     rounded: IntArray | None
-    """The same after rounding to 8 bits; None where what is attacked is no image."""
+    """Predicted classes after rounding x_adv to 8 bits, int64 (m,); None where x_adv is purified data, not an image."""
     linf: FloatArray
     """L-infinity norms of the perturbations, float32 (m,), in units of x."""
     l2: FloatArray
     """L2 norms of the perturbations, float32 (m,), in units of x."""
     seen: FloatArray
-    """What the classifier is fed, float32 (m, d)."""
+    """Input of the classifier, float32 (m, d)."""
     low: float
     """Smallest pixel of the batch."""
     high: float
     """Largest pixel of the batch."""
     finite: bool
-    """Whether every pixel is."""
+    """Whether every pixel is finite."""
 
 
 @dataclass(frozen=True)
 class CleanScores:
-    """What the scorer measured on the unchanged images, and of the pipeline itself."""
+    """The scorer's measurements on the unchanged images, and of the pipeline itself."""
 
     predictions: IntArray
     """Predicted classes, int64 (n,)."""
     start: FloatArray
-    """Where the attack on the shown samples starts, float32 (m, d)."""
+    """Starting points of the attack on the shown samples, float32 (m, d)."""
     start_range: tuple[float, float]
-    """Smallest and largest pixel where the attacks on all samples start."""
+    """Smallest and largest pixel of the starting points of all samples."""
     clipped: float | None
-    """Share of purified pixels at 0 or 1, in [0, 1]; None where the attacker differentiates through no clipping."""
+    """Share of purified pixels at 0 or 1, in [0, 1]; None where the attacker does not differentiate through a clip."""
     probabilities: bool
     """Whether all outputs are positive and add up to 1, as those of a softmax do."""
     stochastic: bool
@@ -89,7 +89,7 @@ class CleanScores:
 
 
 class Scorer:
-    """Scores by draws that no attack step sees. x: float32 (n, d) in [0, 1]."""
+    """The scorer of one pipeline; it uses draws that no attack step uses. x: float32 (n, d) in [0, 1]."""
 
     def __init__(self, surface: Surface, recipe: RunRecipe, x: FloatArray) -> None:
         import tensorflow as tf
@@ -107,12 +107,12 @@ class Scorer:
 
     @property
     def on_images(self) -> bool:
-        """Whether what is scored are images, which can be stored in 8 bits."""
+        """Whether x_adv are images, which can be stored in 8 bits, and not purified data."""
         return THREATS[self.recipe.threat].on_input
 
     @property
     def measured(self) -> list[str]:
-        """The names of what ``measure`` returns."""
+        """The names of the measurements that ``measure`` returns."""
         absent = {"rounded": not self.on_images, "success_rate": not self.surface.samples}
         return [name for name in MEASURED_IN_GRAPH if not absent.get(name)]
 
@@ -124,9 +124,9 @@ class Scorer:
         return self._apply(self._rate, index, x_adv, y) if self.surface.samples else None
 
     def measure_trial(self, index: int, x_adv: FloatArray, y: IntArray) -> FloatArray:
-        """Return the share of trial draws with a wrong prediction, float32 (m,): of one draw where all are the same.
+        """Return the share of trial draws with a wrong prediction, float32 (m,); one draw where the pipeline has none.
 
-        It is what an attacker learns from trying; the score uses other draws.
+        An attacker can measure it; the score uses other draws.
         """
         import numpy as np
 
@@ -189,7 +189,7 @@ class Scorer:
         return EpsScores(**join_columns(parts), targets=None, pixel_range=(min(lows), max(highs)), finite=finite)
 
     def try_out(self, index: int, x_adv: FloatArray, k: int | None = None) -> IntArray:
-        """Return predictions by a draw that is not used for the score, int64 (m,); k: of a trial's draws the k-th."""
+        """Return the predictions by a draw that the score does not use, int64 (m,); k: the k-th draw of a trial."""
         import tensorflow as tf
 
         seed = self.recipe.seed
@@ -213,7 +213,7 @@ class Scorer:
             clipped.append(float(((seen <= 0) | (seen >= 1)).mean()) * len(rows))
             probabilities &= _are_probabilities(logits)
             if index == 0:
-                # A purifier that samples does so on its way to the starting point or behind it.
+                # A random purifier is applied either before the starting point or after it.
                 few = self.x[rows[:COMPARED]]
                 first, second = (
                     self._classify(self._start(tf.constant(few), one), one)[1].numpy() for one in (draw, other)
@@ -230,7 +230,7 @@ class Scorer:
         )
 
     def check(self, eps: float, *, longest: float, inside: bool, largest: float, pixels: tuple[float, float]) -> None:
-        """Raise AdvaeError where a projected attack is outside budget or range; what is not projected is not checked.
+        """Raise AdvaeError where a projected attack is outside budget or range; unprojected attacks are not checked.
 
         longest: norm of the largest perturbation; inside: whether every pixel is in its range; largest: greatest
         magnitude of a pixel where the attack starts; pixels: smallest and largest pixel of x_adv.
@@ -247,7 +247,7 @@ class Scorer:
         return self.surface.start(x, draw)
 
     def _classify_batch(self, x_adv: Tensor, draw: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the classifier sees, and its logits."""
+        """Return the input of the classifier, and its logits."""
         seen = self.surface.see(x_adv, draw)
         return seen, self.surface.classify(seen)
 
@@ -273,10 +273,10 @@ class Scorer:
     def measure(
         self, start: Tensor, x_adv: Tensor, y: Tensor, index: Tensor, saved: Tensor, shown: Tensor
     ) -> dict[str, Tensor]:
-        """Return what is measured of a batch in the graph itself, by the names of ``measured``.
+        """Return the measurements of a batch that are made in the graph, by the names of ``measured``.
 
-        y: the true classes; index: of the batch; saved, shown: positions of the samples whose x_adv, and what the
-        classifier is fed for them, are returned.
+        y: the true classes; index: of the batch; saved: positions of the samples whose x_adv is returned; shown:
+        positions of the samples whose classifier input is returned.
         """
         import tensorflow as tf
 
@@ -286,7 +286,7 @@ class Scorer:
         low, high, (lower, upper) = tf.reduce_min(x_adv), tf.reduce_max(x_adv), self.surface.find_range(start)
         # Where a pixel is not finite the norm is not finite either.
         finite = tf.reduce_all(tf.math.is_finite(l2))
-        # Comparing every pixel takes as long as attacking it; where the range is the same for all, two numbers tell.
+        # Comparing every pixel takes as long as the attack; where all pixels have one range, the extremes are enough.
         inside = (low >= lower) & (high <= upper) if self.on_images else (x_adv >= lower) & (x_adv <= upper)
         found = {
             "predictions": self.decide(logits),
@@ -308,7 +308,7 @@ class Scorer:
         return found
 
     def decide(self, logits: Tensor) -> Tensor:
-        """Return what ``metrics.decide`` does, in the graph."""
+        """Return the class of the largest logit, as ``metrics.decide`` does, in the graph."""
         import tensorflow as tf
 
         return tf.argmax(tf.where(tf.math.is_nan(logits), -float("inf"), logits), axis=-1)

@@ -1,4 +1,4 @@
-"""Which class an attack aims at for each true class, where the targets are read off another attack's mistakes."""
+"""Choice of an attack's target classes from the mistakes that the pipeline makes under another attack."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def choose_targets(
 ) -> Sequence[tuple[int, ...] | None]:
     """Return for each eps of the recipe: true class -> target class; None where the attack does not choose targets.
 
-    source: of ``find_source``; its mistakes are counted at the same eps on the same samples.
+    source: the attacker that ``find_source`` describes; mistakes are counted at the same eps on the same samples.
     """
     choose = ATTACKS[recipe.method].choose_targets
     if not (source and choose):
@@ -42,7 +42,7 @@ def choose_targets(
 
 
 def _count_mistakes(scorer: Scorer, y: IntArray, scores: EpsScores, classes: int) -> IntArray:
-    """Return the confusion matrix; of a pipeline that samples summed over draws that are not used for scoring."""
+    """Return the confusion matrix; for a pipeline that samples, the sum over draws that the score does not use."""
     if not scorer.surface.samples:
         return metrics.confusion_matrix(y, scores.predictions, classes)
     parts = [

@@ -1,1 +1,1 @@
-"""What maps images to logits, what maps images to images, and how both are trained: one contract for each."""
+"""The models: purifiers, which map images to images, classifiers, which map images to logits, and their training."""

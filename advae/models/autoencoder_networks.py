@@ -60,6 +60,7 @@ class NetworkKind:
     """A row of AUTOENCODERS that is trained without a classifier."""
 
     summary: str
+    """One line for ``--help``."""
     build: Callable[[AutoencoderRecipe], Autoencoder]
     """Recipe -> the untrained autoencoder."""
     defaults: Callable[[int, OwnOptions], Defaults]
@@ -150,7 +151,7 @@ def _check_loss_fits(loss: str, output: str) -> None:
 
 
 def rescale_to_intensity(x: Tensor, reconstruction: Tensor) -> Tensor:
-    """Return the reconstruction scaled to the total intensity of x and clipped to [0, 1]; zero stays zero."""
+    """Return the reconstruction scaled to the pixel sum of x and clipped to [0, 1]; a zero image stays zero."""
     from keras import ops
 
     totals = [ops.sum(images, axis=-1, keepdims=True) for images in (x, reconstruction)]

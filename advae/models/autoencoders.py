@@ -1,4 +1,4 @@
-"""The table AUTOENCODERS: the builder of each kind and its row; the baselines have rows in it too.
+"""The table AUTOENCODERS, with the builder of each kind and its row; the baselines have rows in it, too.
 
 Sivaslioglu, Catak, Sahinbas: layers and activations as in section 4, kinds as in sections 5.3 to 5.5.
 """
@@ -121,11 +121,11 @@ NOISES: dict[str, Callable[[Tensor, float, Tensor], Tensor]] = {
     "masking": mask_pixels,
     "salt-and-pepper": add_salt_and_pepper,
 }
-"""What corrupts the input of a denoising autoencoder: (x, level, seed) -> corrupted x."""
+"""Noise for the input of a denoising autoencoder: (x, level, seed) -> corrupted x."""
 
 
 def build_denoising(recipe: AutoencoderRecipe) -> Autoencoder:
-    """Return an autoencoder that is trained to reconstruct x from a corrupted x; it purifies x as it is."""
+    """Return an autoencoder that is trained to reconstruct x from a corrupted x; as a purifier it adds no noise."""
     encoder, decoder = _coder(recipe)
     distance, corrupt = require_loss(recipe), NOISES[str(recipe.options["noise"])]
     level = float(recipe.options["noise_level"])
@@ -150,7 +150,7 @@ MOMENTS = 2
 
 
 def build_variational(recipe: AutoencoderRecipe) -> Autoencoder:
-    """Return the variational autoencoder: a Gaussian code, of which the purifier takes the mean or a random sample."""
+    """Return the variational autoencoder. Its code is Gaussian; the purifier takes the mean or a random sample."""
     import tensorflow as tf
     from keras import ops
 

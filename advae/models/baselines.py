@@ -1,7 +1,7 @@
 """The table BASELINES: purifiers that are no autoencoders, to compare autoencoders with.
 
-If a blur, a projection or a threshold raises the robust accuracy as much, an autoencoder has learnt nothing that
-protects.
+If a blur, a projection or a threshold raises the robust accuracy as much as an autoencoder, then the autoencoder's
+training has added no robustness.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class BaselineKind:
     """A row of BASELINES: no network, nothing is trained, and the output is in [0, 1] without rescaling."""
 
     summary: str
+    """One line for ``--help``."""
     compute: Callable[[AutoencoderRecipe, FloatArray], Arrays]
     """(recipe, training images) -> the arrays that are stored, float32."""
     shapes: Callable[[AutoencoderRecipe], dict[str, tuple[int, ...]]]
@@ -55,7 +56,7 @@ class BaselineKind:
     recipe_rev = 1
 
     def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
-        """Return the options, the defaults where none is given. Raises UsageError for an impossible value."""
+        """Return the request with every default filled in. Raises UsageError for an impossible value."""
         _refuse_network_options(request, has_code=self.has_code)
         options = fill_in_options(self.options, request.options)
         if self.has_code:
@@ -110,12 +111,12 @@ def _refuse_network_options(request: AutoencoderRequest, *, has_code: bool) -> N
 def blur_matrix(side: int, sigma: float) -> FloatArray:
     """Return G, float32 (side, side): G X G^T is the image X blurred by a Gaussian of ``sigma`` pixels.
 
-    Each row is normalised, at the border over the pixels that there are, so that a constant image stays constant; to
-    one less what float32 can round up in the product, so that white stays below 1 and no clip takes its gradient.
+    Each row is normalised, at the border over the existing pixels, so that a constant image stays constant. The sum is
+    1 minus the largest rounding error of the product, so that white stays below 1 and no clip removes its gradient.
     """
     import numpy as np
 
-    # Where sigma is tiny the distance is infinite and its weight 0, as it should be.
+    # For a tiny sigma the distance overflows to infinity, and its weight is then 0.
     with np.errstate(over="ignore"):
         distances = (np.arange(side)[:, None] - np.arange(side)) / sigma
         weights = np.exp(-0.5 * distances**2)
@@ -137,7 +138,7 @@ def build_blur(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
     def blur(x: Tensor) -> Tensor:
         images = ops.reshape(x, (-1, side, side))
         blurred = ops.matmul(ops.matmul(kernel, images), kernel.T)
-        # For hardware that rounds more than float32 does.
+        # Needed on hardware whose products are less precise than float32.
         return ops.clip(ops.reshape(blurred, (-1, side * side)), 0.0, 1.0)
 
     return Purifier(blur)
@@ -160,14 +161,14 @@ def compute_pca(recipe: AutoencoderRecipe, x: FloatArray) -> Arrays:
     if n < d:
         vectors = np.linalg.svd(x - mean, full_matrices=False)[2]
     else:
-        # In parts, so that float64 takes no second copy of all images; eigh has the largest eigenvalue last.
+        # In parts, to avoid a float64 copy of all images. The largest eigenvalue of eigh is the last.
         parts = (x[first : first + ROWS] - mean for first in range(0, n, ROWS))
         vectors = np.linalg.eigh(sum(part.T @ part for part in parts))[1].T[::-1]
     return {"mean": mean.astype(np.float32), "components": vectors[:size].astype(np.float32, order="C")}
 
 
 ROWS = 10_000
-"""Images at a time."""
+"""Images of one part."""
 
 
 def build_pca(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
@@ -182,7 +183,7 @@ def build_pca(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
 
 
 def _choose_code_size(given: int | None, dataset: Dataset) -> int:
-    """Return how many components to take: the autoencoders' default where none is given. Raises UsageError."""
+    """Return the number of components: the given one, else the autoencoders' default code size. Raises UsageError."""
     n, pixels = dataset.x_train.shape
     size = min(dataset.ref.side, n) if given is None else given
     if size > n:
@@ -200,7 +201,7 @@ def _check_pca(options: OwnOptions, side: int) -> None:
 
 
 def build_binary(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
-    """Return the step to 1 above the threshold, 0 elsewhere. Its gradient is zero, and there, not missing."""
+    """Return the step function: 1 above the threshold, else 0. Its gradient is zero, not None."""
     from keras import ops
 
     threshold = float(recipe.options["threshold"])

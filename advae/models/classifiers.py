@@ -1,4 +1,4 @@
-"""The table CLASSIFIERS: from a request to a recipe, to a classifier that can be attacked."""
+"""The table CLASSIFIERS, recipes made from requests, and classifiers restored from recipes."""
 
 from __future__ import annotations
 

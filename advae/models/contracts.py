@@ -10,7 +10,7 @@ from advae.batching import Tensor
 
 @dataclass(frozen=True)
 class Purifier:
-    """(x, draw) -> x', float32 (n, d) both; ``draw``, an int32 scalar, tells apart the samples of a random purifier."""
+    """(x, draw) -> x', float32 (n, d) both; ``draw``, an int32 scalar, is the number of a random purifier's draw."""
 
     mean: Callable[[Tensor], Tensor]
     """x -> x' without randomness, in stock layers and keras.ops, so that a ``keras.Input`` can take the place of x."""
@@ -19,9 +19,9 @@ class Purifier:
     differentiable: bool = True
     """False where the gradient is zero almost everywhere: an attack then needs BPDA."""
     clips: bool = False
-    """Whether values are cut off at 0 and 1, where the gradient ends."""
+    """Whether values are clipped at 0 and 1, where the gradient is zero."""
     encode: Callable[[Tensor], Tensor] | None = None
-    """x -> code, of a random code its mean; None where there is no code."""
+    """x -> code, or the mean of a random code; None where there is no code."""
     decode: Callable[[Tensor], Tensor] | None = None
     """Code -> reconstruction before rescaling; None where there is no code."""
 
@@ -39,7 +39,7 @@ class Classifier:
     """x -> logits, float32 (n, d) -> float32 (n, classes)."""
 
     logits: Callable[[Tensor], Tensor]
-    """In stock layers and keras.ops, so that a ``keras.Input`` can take the place of x."""
+    """x -> logits, in stock layers and keras.ops, so that a ``keras.Input`` can take the place of x."""
     classes: int
     """Number of classes, at least 2."""
     differentiable: bool = True

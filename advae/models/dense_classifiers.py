@@ -1,4 +1,4 @@
-"""The rows nn and mlp: stacks of dense layers that end in one logit a class, trained with cross-entropy."""
+"""The rows nn and mlp: stacks of dense layers with one logit for each class, trained with cross-entropy."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Stack(NamedTuple):
     """A stack of dense layers, not built."""
 
     sizes: tuple[int, ...]
-    """Of the image, of each layer, and last the number of classes."""
+    """Pixels of an image, units of each layer, and last the number of classes."""
     activations: tuple[str, ...]
-    """Of each layer."""
+    """Activation function of each layer."""
     schedule: Schedule
-    """How the stack is trained."""
+    """Epochs, batch size and learning rate of the training."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class DenseKind:
     """A row of CLASSIFIERS that is a stack of dense layers."""
 
     summary: str
+    """One line for ``--help``."""
     fill_in: Callable[[ClassifierRequest, NetworkRequest, Dataset], ClassifierOptions]
     """(request, its network, dataset) -> options with every default; raises UsageError."""
     describe: Callable[[ClassifierRecipe], Stack]
@@ -72,7 +73,7 @@ class DenseKind:
             return tf.reduce_sum(losses * weights) / tf.reduce_sum(weights)
 
         data, schedule = (x, y.astype("int32")), stack.schedule
-        # At a constant rate the accuracy after the last epoch jumps by half a point from seed to seed.
+        # At a constant learning rate the final accuracy varies by half a point with the seed.
         history = train(loss, (network,), data, y, options=schedule, seed=recipe.seed, on_epoch=on_epoch, decay=True)
         return FittedClassifier(layers.collect_weights((network,)), history=history)
 
@@ -116,7 +117,7 @@ def describe_paper_network(recipe: ClassifierRecipe) -> Stack:
 # ---------------------------------------------------------------- mlp
 
 PERCEPTRON_ACTIVATION = "leaky_relu"
-"""Has a gradient where it is off, too: a ReLU's zeros would mislead an attacker, in training and after."""
+"""It has a gradient for negative inputs, too; the zero gradients of ReLU would mask gradients from attacks."""
 
 
 def fill_in_perceptron(request: ClassifierRequest, network: NetworkRequest, dataset: Dataset) -> PerceptronOptions:
@@ -152,7 +153,7 @@ def describe_perceptron(recipe: ClassifierRecipe) -> Stack:
 # ---------------------------------------------------------------- the head of a robust autoencoder
 
 HEAD_RECIPE_REV = 1
-"""Raised when the head of the same autoencoder would be another than before."""
+"""Raised when the code would train another head for the same autoencoder."""
 
 
 def describe_head(autoencoder: AutoencoderRecipe) -> ClassifierRecipe:
@@ -182,6 +183,6 @@ def describe_head(autoencoder: AutoencoderRecipe) -> ClassifierRecipe:
 
 
 def build_head(autoencoder: AutoencoderRecipe) -> Any:
-    """Return that classifier as a keras.Sequential, untrained: (n, d) -> logits, (n, classes)."""
+    """Return the untrained head of an autoencoder as a keras.Sequential: (n, d) -> logits, (n, classes)."""
     recipe = describe_head(autoencoder)
     return _build(describe_perceptron(recipe), recipe.seed)

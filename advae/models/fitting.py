@@ -1,4 +1,4 @@
-"""The compiled training loop of all networks."""
+"""The compiled training loop that all networks share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 XLA_PAYS = 200_000
-"""Examples, summed over all epochs, from which on XLA saves more time than it takes to compile."""
+"""Fewest images, summed over all epochs, for which XLA saves more time than it takes to compile."""
 
 EPOCH_STRIDE = 1_000_003
 """More than the batches of an epoch, so that no two batches of a training have the same seed."""
@@ -31,18 +31,18 @@ EPOCH_STRIDE = 1_000_003
 
 @dataclass(frozen=True)
 class Epoch:
-    """What is known after an epoch."""
+    """The progress of a training after an epoch."""
 
     number: int
-    """From 1."""
+    """Number of the epoch, from 1."""
     epochs: int
-    """How many there will be."""
+    """Number of epochs of the training."""
     loss: float
-    """Mean over the epoch's training batches."""
+    """Mean training loss of the epoch."""
     validation_loss: float
-    """Mean over the held-out images."""
+    """Mean loss of the held-out images."""
     seconds: float
-    """Since the training began."""
+    """Seconds since the training began."""
     accuracies: tuple[float, float] | None = None
     """Clean and robust accuracy on the held-out images, in [0, 1]; None without adversarial training."""
 
@@ -78,14 +78,14 @@ def train(
     """Train networks in place with Adam and return the loss history.
 
     data: arrays of equal length n, of which ``held_out.split`` holds out a twentieth. labels: int64 (n,).
-    decay: warm up the learning rate over the first steps, then let it fall to 0 along a half cosine.
+    decay: warm up the learning rate over the first steps, then lower it to 0 along a half cosine.
     measure: computed on the held-out images after each epoch: float32 (3,), loss, clean accuracy and robust accuracy;
     None for the loss alone.
     xla: False for convolutions, which XLA makes slower on processors.
     checkpoint: saved to after every epoch; a resumed training gives the numbers of an uninterrupted one.
 
-    One compiled call loops over the batches of an epoch; the last batch is padded with weight 0, so that it needs no
-    trace of its own. Raises DivergedError at the first epoch whose loss is not finite.
+    One compiled call loops over the batches of an epoch; the last batch is padded with images of weight 0, so that all
+    batches have one shape. Raises DivergedError at the first epoch whose loss is not finite.
     """
     import keras
     import numpy as np
@@ -132,7 +132,8 @@ def _refuse_divergence(epoch: Epoch) -> None:
 
 
 WARMUP_PARTS = 20
-"""The learning rate rises during the first of so many equal parts: new weights cannot take all of it at once."""
+"""The learning rate rises during the first 1 / WARMUP_PARTS of the training, because untrained weights diverge at the
+full rate."""
 
 
 def _warm_up_and_decay(learning_rate: float, steps: int) -> Any:
@@ -143,7 +144,7 @@ def _warm_up_and_decay(learning_rate: float, steps: int) -> Any:
 
 
 class Schedule(Protocol):
-    """How long and in what steps a network is trained."""
+    """Epochs, batch size and learning rate of a training."""
 
     @property
     def epochs(self) -> int: ...
@@ -185,10 +186,10 @@ def _descend(loss: BatchLoss, variables: list[Any], optimizer: Any) -> BatchLoss
 def _compile_pass(
     visit: BatchLoss, tensors: tuple[Tensor, ...], size: int, *, xla: bool, numbers: int | None = None
 ) -> Any:
-    """Return a compiled pass over batches: (positions, weights, seed, pace) -> mean over all examples.
+    """Return a compiled pass over batches: (positions, weights, seed, pace) -> mean over all images.
 
-    pace: the progress at the first batch, and the progress of one batch. numbers: how many ``visit`` returns, None for
-    a scalar.
+    pace: the progress at the first batch, and the progress of one batch. numbers: length of the vector that ``visit``
+    returns, None for a scalar.
     """
     import tensorflow as tf
 

@@ -8,14 +8,14 @@ if TYPE_CHECKING:
     from advae.records import IntArray
 
 HELD_OUT = 20
-"""One training image in 20 is never trained on; the validation loss is measured on these."""
+"""One training image in 20 is held out; the validation loss is measured on the held-out images."""
 
 
 def split(labels: IntArray, seed: int) -> tuple[IntArray, IntArray]:
     """Return the positions to train on and those held out, drawn at random: files are often sorted by class.
 
-    labels: (n,). If all images of a class were drawn, one of them is exchanged for an image of a class that has more
-    than one image left; if no class has, that image is both trained on and held out.
+    labels: (n,). If all images of a class were drawn, one of them is exchanged for an image of a class that has several
+    training images; if no class has several, that image is both trained on and held out.
     """
     import numpy as np
 
@@ -32,7 +32,7 @@ def split(labels: IntArray, seed: int) -> tuple[IntArray, IntArray]:
 
 
 def needs_each_class(labels: IntArray, seed: int) -> Literal[True] | None:
-    """Return True where ``split`` changes the split that was drawn, else None, for the recipe."""
+    """Return whether ``split`` changes the random split, for the recipe: True, or None for False."""
     import numpy as np
 
     kept, held_out = _draw_split(len(labels), seed)

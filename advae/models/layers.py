@@ -1,4 +1,4 @@
-"""The dense layers that autoencoders and the neural classifier are built from, and the weights that models store."""
+"""The dense layers of autoencoders and neural classifiers, and the weights that models store."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ def default_hidden_size(side: int) -> int:
 
 
 def narrow_size(hidden: int) -> int:
-    """Return the width of the layers between wide ones: a quarter, rounded up."""
+    """Return the width of a narrow layer between wide ones: a quarter of theirs, rounded up."""
     return -(-hidden // 4)
 
 
 def default_batch_size(n: int) -> int:
-    """Return 256, for small datasets less: 35 epochs need about 200 steps each to train a network."""
+    """Return the default batch size: 256, or less for few images, because an epoch needs about 200 steps."""
     return min(256, max(16, n // 200))
 
 
 PAPER_EPOCHS = 35
 
 PAPER_LEARNING_RATE = 1e-3
-"""Of Adam; also Keras' default."""
+"""Learning rate of Adam; also Keras' default."""
 
 
 def fill_in(
@@ -103,7 +103,7 @@ def dense_stack(sizes: Sequence[int], activations: Sequence[str], *, seed: int) 
 
 
 WIDE_LAYER = 64
-"""Inputs and outputs from which on a layer is faster in a lower precision."""
+"""Fewest inputs and outputs of a layer that is faster in a lower precision."""
 
 
 def set_precision(networks: Sequence[Any], precision: str) -> None:
@@ -131,15 +131,16 @@ def refuse_unknown_activations(names: Iterable[str]) -> None:
 
 
 class Weight(NamedTuple):
-    """What a stored array of a model must be."""
+    """The expected shape and dtype of a stored array of a model."""
 
     shape: tuple[int, ...]
+    """Shape of the array."""
     dtypes: tuple[str, ...] = ("float32",)
-    """The array has one of them."""
+    """Allowed dtypes."""
 
 
 Weights = dict[str, Weight]
-"""The stored arrays of a model, by name, as they follow from its recipe."""
+"""The expected arrays of a model, by name; they follow from its recipe."""
 
 
 class Claim(Protocol):
@@ -165,7 +166,7 @@ def name_weights(*shapes: Sequence[tuple[int, ...]]) -> Weights:
 def require_weights(expected: Weights, found: Mapping[str, Claim]) -> None:
     """Raise CorruptError unless the arrays found are those of a recipe, by name, shape and dtype.
 
-    To be called before arrays are read and networks built: a recipe of a few bytes can claim gigabytes.
+    Call it before arrays are read and networks are built, because a recipe of a few bytes can ask for gigabytes.
     """
     for name in (*expected, *(name for name in found if name not in expected)):
         wanted, claim = expected.get(name), found.get(name)

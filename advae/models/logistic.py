@@ -23,12 +23,12 @@ PAPER_LOGISTIC = {"C": 255.0**2, "intercept": False, "max_iter": 100}
 """The paper's C = 1 on pixels 0..255 is C = 255 ** 2 on pixels in [0, 1]."""
 
 FLOATS = ("float32", "float64")
-"""scikit-learn's coefficients have one or the other, by its version and solver."""
+"""The possible dtypes of scikit-learn's coefficients; its version and solver decide."""
 
 
 @dataclass(frozen=True)
 class LogisticKind:
-    """The row of CLASSIFIERS that is a logistic regression."""
+    """The row of CLASSIFIERS for logistic regression."""
 
     summary: str = "multinomial logistic regression (scikit-learn)"
     linear = True
@@ -81,7 +81,7 @@ class LogisticKind:
     def restore(self, recipe: ClassifierRecipe, arrays: Arrays, precision: str) -> Callable[[Tensor], Tensor]:
         """Return x -> W x + b, for two classes [0, z]. Raises CorruptError where the arrays do not fit.
 
-        In float32 whatever the precision: a product this narrow gains nothing from a lower one.
+        Always in float32: so narrow a product is not faster in a lower precision.
         """
         from keras import ops
 

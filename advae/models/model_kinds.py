@@ -1,4 +1,4 @@
-"""What a row of AUTOENCODERS and a row of CLASSIFIERS offers, and what passes between a row and its callers."""
+"""The interfaces of a row of AUTOENCODERS and of CLASSIFIERS, and the records that they take and return."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Option:
     """An option that only one kind of autoencoder has."""
 
     default: Scalar
-    """Its value where none is given; its type is the option's type."""
+    """Value where the user gives none; its type is the option's type."""
     help: str
     """One line for ``--help``, without the default."""
     since: int = 1
@@ -77,18 +77,18 @@ class Behind:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What an autoencoder is fitted on."""
+    """The input of an autoencoder's training."""
 
     x: FloatArray
     """Images, float32 (n, d) in [0, 1]."""
     y: IntArray
     """Labels, int64 (n,)."""
     on_epoch: OnEpoch
-    """Is called after each epoch."""
+    """Function that is called after each epoch."""
     behind: Behind | None = None
     """The classifier that the autoencoder is trained in front of; None where there is none."""
     checkpoint: TrainingCheckpoint = NO_CHECKPOINT
-    """Where a long training is saved after each epoch."""
+    """Store of a long training's state after each epoch."""
 
 
 class AutoencoderKind(Protocol):
@@ -145,7 +145,7 @@ def require_own_options(recipe: AutoencoderRecipe, options: Mapping[str, Option]
     more: names and types of options that are not in the kind's table.
     """
     own = {name: type(option.default) for name, option in options.items() if option.since <= recipe.recipe_rev}
-    # JSON has one kind of number, and no largest one.
+    # JSON does not distinguish integers from floats, and has no largest number.
     given = {
         name: float if type(value) is int and abs(value) <= MAX_INTEGER else type(value)
         for name, value in recipe.options.items()
@@ -168,7 +168,7 @@ def refuse_impossible() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class FittedClassifier:
-    """A trained classifier: its arrays and what its training recorded."""
+    """A trained classifier: its arrays and the record of its training."""
 
     arrays: Arrays
     """The weights, by name."""

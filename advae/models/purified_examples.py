@@ -1,4 +1,4 @@
-"""What a report shows of a purifier: images before and after it, and the latent plane of a two-number code."""
+"""The examples of a purifier for reports: images before and after it, and the latent plane of a two-number code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from advae.records import FloatArray, IntArray
 
 EXAMPLES = 15
-"""Images that are stored with their purified version, as many as in the paper's Figure 3."""
+"""Number of images that are stored before and after the purifier; the paper's Figure 3 has as many."""
 
 PLANE_POINTS = 5_000
 """Test images whose code is stored."""
@@ -21,7 +21,7 @@ GRID_SIDE = 15
 """Images along each side of the grid that is decoded from the latent plane."""
 
 GRID_SPAN = (1.0, 99.0)
-"""Percentiles of the codes between which the grid lies."""
+"""Percentiles of the codes at the two ends of the grid."""
 
 
 def collect_examples(purifier: Purifier, x: FloatArray, y: IntArray, purified: FloatArray) -> Arrays:
@@ -40,7 +40,7 @@ def collect_examples(purifier: Purifier, x: FloatArray, y: IntArray, purified: F
 
 
 def _collect_plane(purifier: Purifier, x: FloatArray, y: IntArray) -> Arrays:
-    """Return codes and generated images; nothing where the code has not two numbers."""
+    """Return codes and generated images; no arrays unless the code has two numbers."""
     import numpy as np
 
     encode, decode = purifier.encode, purifier.decode

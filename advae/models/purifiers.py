@@ -1,4 +1,4 @@
-"""Autoencoders and baselines: from a request to a recipe, to weights, to a purifier."""
+"""Purifiers: recipes made from requests, fitted weights, and purifiers restored from both."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from advae.errors import UsageError, unknown
 
 
 def _categorical_crossentropy(x: Tensor, reconstruction: Tensor) -> Tensor:
-    """Keras divides the reconstruction by its sum, so that its scale is open (hence ``--rescale``)."""
+    """Return Keras' cross-entropy, which ignores the scale of the reconstruction (hence ``--rescale``)."""
     import keras
 
     return keras.losses.categorical_crossentropy(x, reconstruction)
@@ -56,7 +56,7 @@ def kl_sparsity(mean_activation: Tensor, rho: float) -> Tensor:
     """
     import tensorflow as tf
 
-    # A unit that is off for a whole batch would make the logarithm infinite.
+    # A unit whose activation is 0 for a whole batch would make the logarithm infinite.
     rho_hat = tf.clip_by_value(mean_activation, 1e-6, 1 - 1e-6)
     off = (1 - rho) * tf.math.log((1 - rho) / (1 - rho_hat))
     return tf.reduce_sum(rho * tf.math.log(rho / rho_hat) + off)

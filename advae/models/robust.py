@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from advae.requests import AutoencoderRequest
 
 ROBUST_ACTIVATIONS: Activations = ("leaky_relu", "leaky_relu", "leaky_relu", "sigmoid")
-"""A ReLU has no gradient where it is off, which would mask gradients from the attacks of the training."""
+"""Leaky, because the zero gradient of ReLU for negative inputs would mask gradients from the training attacks."""
 
 ROBUST_OPTIONS = {
     "body": Option("conv", "First layers of the encoder: conv, or dense"),

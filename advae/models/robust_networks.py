@@ -1,4 +1,4 @@
-"""The networks of a robust autoencoder: an encoder whose first layers look at the image (the body), and a decoder."""
+"""The networks of a robust autoencoder: an encoder, whose first layers are called the body, and a decoder."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Body:
     shapes: Callable[[AutoencoderRecipe], list[tuple[int, ...]]]
     """Recipe -> the shapes of their weights, in order."""
     features: Callable[[AutoencoderRecipe], int]
-    """Recipe -> how many numbers they make of an image."""
+    """Recipe -> number of outputs for each image."""
 
 
 def _find_body(recipe: AutoencoderRecipe) -> Body:
@@ -68,10 +68,10 @@ def _find_body(recipe: AutoencoderRecipe) -> Body:
 
 PIXELWISE = ((2.0, 2.0, -2.0, -2.0), (0.0, -1.0, 2.0, 1.0))
 """Initial kernel and bias of four functions of one pixel p: max(2p, 0), max(2p - 1, 0), max(2 - 2p, 0) and
-max(1 - 2p, 0). The best defence of grey values is a threshold, which training finds sooner from these."""
+max(1 - 2p, 0). The best defence of grey values is a threshold, and from these weights training finds it sooner."""
 
 FILTERS, WINDOW, STRIDES = (16, 32), 4, 2
-"""Of the convolutions after them: the number of filters of each, their side in pixels, and their stride."""
+"""The convolutions that follow: number of filters of each, side of a filter in pixels, and stride."""
 
 
 def _conv(recipe: AutoencoderRecipe, seeds: Iterator[int]) -> list[Any]:
@@ -79,7 +79,8 @@ def _conv(recipe: AutoencoderRecipe, seeds: Iterator[int]) -> list[Any]:
     from keras import initializers, layers
 
     side, activation = recipe.dataset.side, require_network(recipe).activations[0]
-    # ReLU loses no gradient: for each pixel value one of the four is on. Revision 1 had the network's activation.
+    # ReLU masks no gradient here: for each pixel value one of the four functions has a gradient. Revision 1 used the
+    # network's activation.
     pixelwise = layers.Conv2D(len(PIXELWISE[0]), 1, activation="relu" if recipe.recipe_rev > 1 else activation)
     pixelwise.build((None, side, side, 1))
     kernel, bias = (np.array(values, np.float32) for values in PIXELWISE)

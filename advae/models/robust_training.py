@@ -1,9 +1,9 @@
 """The training objective of a robust autoencoder: adversarial training through it and the classifier behind it.
 
 Madry et al. 2018, arXiv:1706.06083: the inner maximisation by projected gradient steps, here through purifier and
-classifier together. Zhang et al. 2019, arXiv:1901.08573 (TRADES): the divergence between the clean and the adversarial
-answer is maximised by the attack and minimised by the training; this masks gradients less than the cross-entropy under
-attack does. A reconstruction term keeps the output an image.
+classifier together. Zhang et al. 2019, arXiv:1901.08573 (TRADES): the attack maximises the divergence between the clean
+and the adversarial output, and the training minimises it; this masks gradients less than the cross-entropy under attack
+does. The reconstruction loss makes the output resemble the image.
 """
 
 from __future__ import annotations
@@ -21,17 +21,18 @@ if TYPE_CHECKING:
     from advae.records import AutoencoderRecipe
 
 STRIDE = 2.5
-"""The step size is STRIDE * eps / steps, so that an attack can cross the ball from any starting point."""
+"""The step size is STRIDE * eps / steps, so that an attack can reach any point of the ball from any other."""
 
 VALIDATION_STEPS = 2
-"""The attack on the held-out images has so many times the steps of the training attack."""
+"""Steps of the attack on the held-out images, as a multiple of the training attack's steps."""
 
 
 @dataclass(frozen=True)
 class RobustObjective:
-    """The loss of a batch, and what is measured on the held-out images."""
+    """The training loss of a batch, and the measurements on the held-out images."""
 
     recipe: AutoencoderRecipe
+    """Recipe of the autoencoder, with the options of the training attack."""
     purify: Callable[[Tensor], Tensor]
     """x -> x'."""
     classify: Callable[[Tensor], Tensor]
@@ -55,7 +56,7 @@ class RobustObjective:
         return self._weigh(batch, weights, logits, x_adv)[0]
 
     def measure(self, batch: tuple[Tensor, ...], weights: Tensor, moment: Moment) -> Tensor:
-        """Return that loss, clean accuracy, and robust accuracy under PGD at the full radius: float32 (3,)."""
+        """Return the loss, the clean accuracy, and the robust accuracy under PGD at the full radius: float32 (3,)."""
         import tensorflow as tf
 
         x, y = batch
@@ -94,9 +95,9 @@ class RobustObjective:
 def perturb(loss: Callable[[Tensor], Tensor], x: Tensor, *, eps: Tensor, steps: int, seed: Tensor) -> Tensor:
     """Return x after ``steps`` signed-gradient steps from a random point of the eps-ball, inside it and in [0, 1].
 
-    loss: images -> losses to maximise, (n,); x: float32 (n, d) in [0, 1]; eps: L-infinity radius in units of x. Unlike
-    the attack that measures robust accuracy, it keeps no best iterate, which would cost one more evaluation. Madry et
-    al. 2018, arXiv:1706.06083, section 2.1.
+    loss: images -> losses to maximise, (n,); x: float32 (n, d) in [0, 1]; eps: L-infinity radius in units of x. It
+    returns the last iterate, not the best one as the attack ``pgd`` does, which would cost one more evaluation. Madry
+    et al. 2018, arXiv:1706.06083, section 2.1.
     """
     import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""How far a training has come: kept in memory from epoch to epoch, saved to a checkpoint, restored from one."""
+"""The state of a training between epochs: in memory, saved to a checkpoint, and restored from one."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class TrainingCheckpoint(Protocol):
-    """Where a training is saved after each epoch, so that it can continue after an interruption."""
+    """The store of a training's state after each epoch, so that the training can continue after an interruption."""
 
     def load(self) -> Arrays | None:
-        """Return the arrays that were saved last, None where there are none that can be read."""
+        """Return the arrays that were saved last, None where no readable ones exist."""
 
     def save(self, arrays: Arrays) -> None:
         """Save arrays in place of those saved before."""
@@ -32,7 +32,7 @@ class _NoCheckpoint:
 
 
 NO_CHECKPOINT = _NoCheckpoint()
-"""Saves nothing; for a training so short that it is simply repeated."""
+"""A checkpoint that saves nothing, for a training that is so short that it can be repeated."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class FinishedEpochs:
     measured: tuple[tuple[float, ...], ...] = ()
     """After each epoch, on the held-out images: the loss, and the accuracies where they are measured."""
     seconds: float = 0.0
-    """Time that they took together."""
+    """Seconds that these epochs took."""
 
     def add(self, loss: float, measured: Sequence[float], seconds: float) -> FinishedEpochs:
         """Return these epochs and one more. seconds: since the training began."""
@@ -66,7 +66,7 @@ class FinishedEpochs:
 
 
 class TrainingState:
-    """All that the next epoch depends on: the weights and the optimizer's variables, in this order."""
+    """Everything that the next epoch depends on: the weights and the optimizer's variables, in this order."""
 
     def __init__(self, variables: Sequence[Any]) -> None:
         self.variables = variables
@@ -82,7 +82,7 @@ class TrainingState:
         )
 
     def resume(self, checkpoint: TrainingCheckpoint) -> FinishedEpochs:
-        """Restore what was saved and return the finished epochs; none where nothing was saved.
+        """Restore the saved state and return the finished epochs; no epochs where nothing was saved.
 
         Raises CorruptError for the checkpoint of another training.
         """

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 LARGEST = 1e100
-"""Largest stored number, beyond float32: a training that diverges ends there, and sums of squares stay finite."""
+"""Largest stored number. A training that diverges ends before it, because it exceeds float32; its square is finite."""
 
 MAX_COUNT = 2**53
 MAX_CLASSES = 65_536
@@ -59,5 +59,5 @@ class Record(BaseModel):
 
 
 def absent_unless_given() -> Any:
-    """Return a field that is left out of the JSON where it is None, so that older records keep their JSON."""
+    """Return a field that is absent from the JSON where it is None, so that the JSON of older records is unchanged."""
     return Field(default=None, exclude_if=lambda value: value is None)

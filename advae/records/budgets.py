@@ -23,23 +23,23 @@ def key_eps(eps: float) -> float:
 
 
 def vanishes(number: float) -> bool:
-    """Return whether a number that is not written as 0 is 0 in float32; -0.0 is one."""
+    """Return whether a number other than 0.0 is 0 in float32; True for -0.0."""
     return key_eps(number) == 0 and str(number) != "0.0"
 
 
 def find_eps(several: Sequence[float], eps: float) -> int | None:
-    """Return the index of a budget among several, None where it is not among them."""
+    """Return the index of an eps among several, compared in float32; None where it is not among them."""
     return place_eps(tuple(several)).get(key_eps(eps))
 
 
 @lru_cache(maxsize=64)
 def place_eps(several: tuple[float, ...]) -> dict[float, int]:
-    """Return the first index of each budget, by its key; cached, since a run may have thousands."""
+    """Return the first index of each distinct eps, by its key; cached, because a run may have thousands of eps."""
     return {key_eps(eps): place for place, eps in reversed([*enumerate(several)])}
 
 
 def unite_eps(several: Iterable[float]) -> dict[float, float]:
-    """Return the distinct budgets in ascending order: key -> the smallest eps with that key."""
+    """Return the distinct eps in ascending order: key -> the smallest eps with that key."""
     found: dict[float, float] = {}
     for eps in sorted(several):
         found.setdefault(key_eps(eps), eps)

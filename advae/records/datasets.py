@@ -1,4 +1,4 @@
-"""Datasets in memory, and what a recipe keeps of one."""
+"""Datasets in memory, and the reference to a dataset that recipes store."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ MAX_SIDE = 4096
 
 
 class DatasetRef(Record):
-    """What a recipe keeps of a dataset: enough to find it again and to rebuild a network without it."""
+    """The reference to a dataset in a recipe; it is enough to find the dataset and to rebuild a network without it."""
 
     name: Name
-    """The dataset's name; for one's own file, the name of the file."""
+    """The dataset's name; for a user's own file, the name of the file."""
     digest: Digest
     """SHA-256 over the decoded arrays, in hexadecimal digits."""
     side: Annotated[int, Field(ge=1, le=MAX_SIDE)]
@@ -34,7 +34,7 @@ class DatasetRef(Record):
 
     @property
     def key(self) -> tuple[str, int, int]:
-        """What all entries of one pipeline share: digest and side of the images, and the number of classes."""
+        """Digest and side of the images, and the number of classes; equal for all entries of one pipeline."""
         return self.digest, self.side, len(self.classes)
 
 
@@ -42,9 +42,9 @@ class ImageRanges(Record):
     """Smallest and largest pixel of a dataset, in [0, 1]."""
 
     train: Interval
-    """Of all training images."""
+    """Smallest and largest pixel of all training images."""
     test: Interval
-    """Of all test images."""
+    """Smallest and largest pixel of all test images."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Dataset:
     """Images and labels in memory."""
 
     ref: DatasetRef
-    """What recipes keep of it."""
+    """The reference that recipes store."""
     x_train: FloatArray
     """Training images, float32 (n, side * side) in [0, 1]."""
     y_train: IntArray
@@ -62,7 +62,7 @@ class Dataset:
     y_test: IntArray
     """Test labels, like the training labels."""
     source: str | None = None
-    """Where it was read from; None for the bundled one."""
+    """Path that it was read from; None for the bundled dataset."""
 
     @cached_property
     def ranges(self) -> ImageRanges:

@@ -1,4 +1,4 @@
-"""All that is known of a registry entry without opening its arrays."""
+"""Manifests: the description of a registry entry, without its arrays."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from advae.records.recipes import AutoencoderRecipe, ClassifierRecipe, Recipe, R
 from advae.records.results import AutoencoderMetrics, ClassifierMetrics, Metrics, RunMetrics
 
 OUTCOMES, ADVERSARIAL = "outcomes.npz", "adversarial.npz"
-"""A run's artifacts: outcomes for each example and, where asked for, all adversarial examples.
+"""Artifacts of a run: the outcome of each sample and, with ``--save-adversarial``, all adversarial examples.
 
 ``SAMPLES`` has the images that a report shows, of runs and of autoencoders; older autoencoders have none.
 """
 
 
 class DatasetKey(Record):
-    """What identifies a dataset."""
+    """Name and digest of a dataset."""
 
     name: str
     """Its name."""
@@ -36,23 +36,23 @@ class Artifact(Record):
 
 
 class Manifest(Record):
-    """All that is known of a registry entry without opening its arrays."""
+    """The description of a registry entry, without its arrays."""
 
     model_config = ConfigDict(serialize_by_alias=True)
 
-    # Pydantic's own models have a method of the name that it has on the disk.
+    # The key on the disk is ``schema``, which is the name of a method of Pydantic's models.
     schema_version: int = Field(default=STORE_SCHEMA, alias="schema")
     """Version of the manifest's form on the disk."""
     id: str
     """Kind and the first 12 hexadecimal digits of the recipe's SHA-256."""
     recipe: Recipe
-    """All that decides the result."""
+    """Everything that determines the result."""
     parents: Names
     """Ids of the entries that the recipe names; for readers that do not know every kind of recipe."""
     dataset: DatasetKey
     """The recipe's dataset, for the same readers."""
     metrics: Metrics
-    """What was measured."""
+    """The measured results."""
     artifacts: dict[str, Artifact]
     """Files of the entry, by name."""
     source: str | None
@@ -60,13 +60,13 @@ class Manifest(Record):
     versions: dict[str, str]
     """Versions of Python and the libraries that made it, by name."""
     created: str
-    """When it was made, in UTC, ISO 8601."""
+    """Time at which the entry was made, in UTC, ISO 8601."""
     parent_digests: dict[str, str] | None = absent_unless_given()
     """Digest of the weights that the entry was computed from, by the id of a parent or of a parent's purifier; None
     before schema 3."""
-    # Last: the mark is put onto the bytes of a manifest, and taken off again.
+    # The last field, because it is appended to the bytes of a manifest at import, and removed at export.
     imported: str | None = absent_unless_given()
-    """When a bundle brought it into this registry, in UTC, ISO 8601; None where it was made here."""
+    """Time at which it was imported from a bundle, in UTC, ISO 8601; None where it was made in this registry."""
 
     @property
     def kind(self) -> Kind:

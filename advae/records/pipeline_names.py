@@ -6,10 +6,10 @@ from advae.records.recipes import AutoencoderRecipe, ClassifierRecipe
 
 
 def name_purifier(purifier: AutoencoderRecipe, *, raw: bool, protects: str | None = None) -> str:
-    """Return a purifier's kind, that it is a baseline, what it protects and that its output is raw: ``vanilla, raw
-    output``.
+    """Return the name of a purifier: its kind and what distinguishes it from others, such as ``vanilla, raw output``.
 
-    raw: whether its output leaves [0, 1]; protects: the classifier that it was trained in front of, None without one.
+    raw: whether its output may be outside [0, 1]; protects: the classifier that it was trained in front of, None
+    without one.
     """
     baseline = ", a baseline" if purifier.is_baseline else ""
     return f"{purifier.type}{baseline}{f', for {protects}' if protects else ''}{', raw output' if raw else ''}"
@@ -23,12 +23,12 @@ def name_defence(
     raw: bool = False,
     protects: str | None = None,
 ) -> str:
-    """Return a pipeline in words, without dataset and seeds: ``nn behind autoencoder (vanilla)``.
+    """Return the name of a pipeline, without dataset and seeds: ``nn behind autoencoder (vanilla)``.
 
-    purifier: None for an undefended classifier. baseline: whether its type is one of BASELINES, whatever else its
-    recipe says. raw, protects: as for ``name_purifier``.
+    purifier: None for an undefended classifier. baseline: whether the purifier's type is one of BASELINES, also where
+    the recipe has a network. raw, protects: as for ``name_purifier``.
     """
-    # A classifier put behind the purifier as it is; one that was trained along is the purifier's own.
+    # A classifier that was trained elsewhere and put behind the purifier, not the one trained together with it.
     moved = ", not retrained," if classifier.origin not in (None, classifier.autoencoder) else ""
     if purifier is None:
         return f"{classifier.model}{moved} without autoencoder"

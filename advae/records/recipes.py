@@ -1,4 +1,4 @@
-"""Recipes: all that decides a result. An entry's id is the digest of its recipe."""
+"""Recipes: everything that determines a result. The id of an entry is the digest of its recipe."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from advae.run_options import RUN_OPTIONS, NamedOption, RunOptions
 from advae.settings import Rescale as Rescale
 
 Activations = tuple[Name, Name, Name, Name]
-"""Of the first hidden layer, the code, the second hidden layer and the output."""
+"""Activation functions of the first hidden layer, the code, the second hidden layer and the output."""
 
 MAX_LAYER = 65_536
 LayerSize = Annotated[int, Field(ge=1, le=MAX_LAYER)]
@@ -32,9 +32,9 @@ class NetworkOptions(Record):
     hidden: LayerSize
     """Units of the two hidden layers."""
     code: LayerSize
-    """Units of the layer between them."""
+    """Units of the code layer between them."""
     activations: Activations
-    """Of the first hidden layer, the code, the second hidden layer and the output."""
+    """Activation functions of the first hidden layer, the code, the second hidden layer and the output."""
     epochs: Count
     """Passes over the training images."""
     batch_size: Count
@@ -64,7 +64,7 @@ class LogisticOptions(Record):
     """Options of scikit-learn's LogisticRegression."""
 
     C: PositiveReal
-    """Inverse strength of the regularisation, for pixels in [0, 1]."""
+    """Inverse of the regularisation strength, for pixels in [0, 1]."""
     intercept: bool
     """Whether there is a constant term."""
     max_iter: Count
@@ -72,7 +72,7 @@ class LogisticOptions(Record):
 
 
 class AutoencoderRecipe(Record):
-    """All that decides a purifier: an autoencoder, or a baseline (blur, ...), which is not trained."""
+    """The recipe of a purifier: an autoencoder, or a baseline (blur, ...), which is not trained."""
 
     kind: Literal["ae"] = "ae"
     type: Name
@@ -82,10 +82,9 @@ class AutoencoderRecipe(Record):
     network: NetworkOptions | None
     """Shape and training; None for a baseline."""
     loss: Name | None
-    """What training minimised; None for a baseline."""
+    """Name of the training loss; None for a baseline."""
     rescale: Rescale
-    """How the output becomes an image: intensity, scaled to its input's total and clipped to [0, 1], or none, as it
-    is."""
+    """intensity: the output is scaled to the sum of the input and clipped to [0, 1]; none: it is unchanged."""
     options: StoredOptions
     """Options that only this kind of purifier has, by name (``rho``, ``noise_level``, ...)."""
     seed: Seed
@@ -93,11 +92,10 @@ class AutoencoderRecipe(Record):
     recipe_rev: Natural
     """Revision of the code: raised when the same recipe would give another purifier."""
     protects: Name | None = absent_unless_given()
-    """Id of the classifier that it was trained in front of and that stayed as it was; None where there was none, or
-    where it was trained along."""
+    """Id of the frozen classifier that it was trained in front of; None where there was none, or where the classifier
+    was trained along with it."""
     each_class: Literal[True] | None = absent_unless_given()
-    """True where the images drawn to be held out were all of a class, so that one of them is trained on; None
-    elsewhere."""
+    """True where all images of a class were drawn to be held out, so that one of them is trained on; else None."""
 
     @property
     def is_baseline(self) -> bool:
@@ -110,7 +108,7 @@ class AutoencoderRecipe(Record):
 
 
 class ClassifierRecipe(Record):
-    """All that decides a classifier."""
+    """The recipe of a classifier."""
 
     kind: Literal["clf"] = "clf"
     model: Name
@@ -126,11 +124,10 @@ class ClassifierRecipe(Record):
     recipe_rev: Natural
     """Revision of the code: raised when the same recipe would give another classifier."""
     origin: Name | None = absent_unless_given()
-    """Id of what its weights were taken from: another classifier, or the purifier that was trained with it; None where
-    it was trained by itself."""
+    """Id of the entry that its weights come from: another classifier, or the purifier that was trained with it; None
+    where the classifier was trained alone."""
     each_class: Literal[True] | None = absent_unless_given()
-    """True where the images drawn to be held out were all of a class, so that one of them is trained on; None
-    elsewhere."""
+    """True where all images of a class were drawn to be held out, so that one of them is trained on; else None."""
 
     @property
     def parents(self) -> tuple[str, ...]:
@@ -138,7 +135,7 @@ class ClassifierRecipe(Record):
 
 
 def _store(option: NamedOption) -> tuple[Any, Any]:
-    """Return type and default of the field that holds a run option in a recipe: it refuses what no attack can have."""
+    """Return type and default of a recipe's field for a run option; the type refuses values that no attack can have."""
     row, known = option.row, {int: Annotated[int, Field(ge=option.row.least or 0, le=option.row.stored_most)]}
     type_ = row.stored or known.get(option.type) or {float: PositiveReal, str: Name}.get(option.type, option.type)
     if row.absent:
@@ -148,7 +145,7 @@ def _store(option: NamedOption) -> tuple[Any, Any]:
 
 
 _DEFAULTED = ("norm",)
-"""Absent from the earliest recipes although it is in the identity of all."""
+"""Options that the earliest recipes did not store although every id depends on them."""
 
 if TYPE_CHECKING:
 
@@ -161,7 +158,7 @@ else:
 
 
 class RunRecipe(_StoredOptions):
-    """One attack under one threat model at one or several eps, with every option of the table ``RunOptions``.
+    """The recipe of a run: one attack under one threat model at one or several eps, with the fields of ``RunOptions``.
 
     An option that the attack does not take is None.
     """

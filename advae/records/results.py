@@ -1,4 +1,4 @@
-"""What came out: losses, accuracies, check results."""
+"""The stored results: losses, accuracies, check results."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ LossCurve = Annotated[tuple[tuple[Natural, Real], ...], Field(fail_fast=True, ma
 
 
 class History(Record):
-    """Means for each epoch of a training."""
+    """The history of a training: one number for each epoch."""
 
     loss: Reals
-    """Mean training loss."""
+    """Mean training loss of each epoch."""
     validation_loss: Reals
-    """Mean loss on the held-out part of the training images."""
+    """Mean loss on the held-out part of the training images after each epoch."""
     seconds: Magnitude
-    """Wall-clock time of the training."""
+    """Wall-clock time of the training, in seconds."""
     clean_accuracy: Shares | None = absent_unless_given()
-    """Clean accuracy on the held-out part, 0 to 1; None where training uses no attacks."""
+    """Clean accuracy on the held-out part after each epoch, 0 to 1; None where training uses no attacks."""
     attacked_accuracy: Shares | None = absent_unless_given()
-    """Robust accuracy on the held-out part under the training's own attack, 0 to 1; None where training uses no
-    attacks."""
+    """Robust accuracy on the held-out part under the training's own attack after each epoch, 0 to 1; None where
+    training uses no attacks."""
 
 
 class AutoencoderMetrics(Record):
-    """What was measured of a purifier."""
+    """The results of a purifier."""
 
     kind: Literal["ae"] = "ae"
     history: History | None
@@ -64,7 +64,7 @@ class AutoencoderMetrics(Record):
 
 
 class ClassifierMetrics(Record):
-    """What was measured of a classifier, through its purifier."""
+    """The results of a classifier, measured through its purifier."""
 
     kind: Literal["clf"] = "clf"
     train_accuracy: Share
@@ -76,7 +76,7 @@ class ClassifierMetrics(Record):
     n_test: Positive
     """Number of test images."""
     history: History | None = None
-    """Losses by epoch; None for logistic regression, and where nothing was trained."""
+    """Losses by epoch; None for logistic regression, and for a classifier that was not trained again."""
     converged: bool | None = None
     """Whether logistic regression converged; None for networks."""
     iterations: Natural | None = None
@@ -87,14 +87,14 @@ class ClassifierMetrics(Record):
     @model_validator(mode="after")
     def _check_interval(self) -> Self:
         lower, upper = self.test_accuracy_interval
-        # The ends of an interval at 0 or 1 may be rounded.
+        # An end of the interval at 0 or 1 may have a rounding error.
         if not lower - 1e-9 <= self.test_accuracy <= upper + 1e-9:
             raise ValueError("its accuracy is outside its confidence interval")
         return self
 
 
 class EpsResult(Record):
-    """What one attack measured at one eps, by the scorer."""
+    """The scorer's results for one attack at one eps."""
 
     eps: Radius
     """Radius of the norm's ball, in units of x."""
@@ -105,35 +105,36 @@ class EpsResult(Record):
     attack_success_rate: Share | None
     """Share of the initially correct images that the attack changes, 0 to 1; None where none was correct."""
     target_hit_rate: Share | None
-    """Share of the images not of the target's class that end in it, 0 to 1; None for untargeted attacks."""
+    """Share of the images of other classes that are predicted as the target class, 0 to 1; None for untargeted
+    attacks."""
     linf_max: Magnitude
     """Largest change of any pixel, in units of x."""
     l2_mean: Magnitude
-    """Mean Euclidean length of the perturbations, in units of x."""
+    """Mean L2 norm of the perturbations, in units of x."""
     zero_gradient_fraction: Share
     """Share of the images whose first gradient is zero or not finite, 0 to 1."""
     within_budget: bool
     """Whether the perturbation was projected into the budget and clipped to the image's range; False: no valid
     result."""
     targets: ClassLabels | None = None
-    """Class aimed at for each true label; None for attacks whose targets do not come from the data."""
+    """Target class of each true class; None for attacks whose targets do not come from the data."""
     norm_max: Magnitude | None = None
     """Largest perturbation in the run's norm, in units of x; None before run revision 2."""
     pixel_range: Range | None = None
-    """Smallest and largest pixel of x_adv; None where it was scored without being built, and before run revision 2."""
+    """Smallest and largest pixel of x_adv; None where x_adv was not built to score it, and before run revision 2."""
     finite: bool | None = None
     """Whether every pixel of x_adv is finite; None before run revision 2."""
     accuracy_8bit: Share | None = None
     """Robust accuracy after rounding x_adv to 8 bits, 0 to 1; None where x_adv is no image, or it was not measured."""
     loss_curve: LossCurve | None = None
-    """Pairs of iterations and mean margin loss of the probed images, from the unchanged ones on; None where it was not
+    """Pairs of iterations and mean margin loss of the first images, from 0 iterations on; None where it was not
     measured."""
     lost_fraction: Share | None = None
-    """Share of the probed images that an earlier iterate changed and the returned one does not, 0 to 1; None where it
+    """Share of the first images with a success at an earlier iterate but not at the returned one, 0 to 1; None where it
     was not measured."""
     expected_accuracy: Share | None = absent_unless_given()
-    """Mean share of fresh samples on which a random purifier's pipeline is right, 0 to 1; None where it does not
-    sample, or it was not measured."""
+    """Expected robust accuracy over fresh draws of a random purifier, 0 to 1; None where the pipeline does not sample,
+    or where it was not measured."""
 
 
 Status = Literal["PASS", "WARN", "FAIL", "NOT RUN"]
@@ -145,16 +146,16 @@ class CheckResult(Record):
     check: Name
     """The check's name in the table CHECKS."""
     status: Status
-    """PASS, WARN, FAIL, or NOT RUN where what it needs was not run."""
+    """PASS, WARN, FAIL, or NOT RUN where a run that the check needs is missing."""
     sentence: Name
-    """What was found, for people."""
-    # A difference of two numbers that are in their range may be beyond it.
+    """The finding, in one sentence."""
+    # Without limits: the difference of two numbers may be outside the range of each.
     number: float | None = None
-    """What the sentence is based on, in the check's own unit; None where it is no number."""
+    """The number in the finding, in the check's own unit; None where there is none."""
 
 
 class RunMetrics(Record):
-    """What one run measured, all on the same n images."""
+    """The results of a run, all on the same n images."""
 
     kind: Literal["run"] = "run"
     n: Positive
@@ -166,25 +167,25 @@ class RunMetrics(Record):
     results: Annotated[tuple[EpsResult, ...], Field(fail_fast=True, min_length=1, max_length=MAX_ITEMS)]
     """One result for each eps of the recipe, in its order."""
     samples_digest: Digest | None = None
-    """SHA-256 of the attacked images and labels: equal for runs on the same; None before run revision 2."""
+    """SHA-256 of the attacked images and labels, equal for runs on the same images; None before run revision 2."""
     start_range: Range | None = None
-    """Smallest and largest value of what the perturbation is added to; None where it was not measured."""
+    """Smallest and largest value of the data that the perturbation is added to; None where it was not measured."""
     clipped_fraction: Share | None = None
     """Share of purified pixels at which clipping stops the gradient, 0 to 1; None where it was not measured."""
     probabilities: bool | None = None
     """Whether the classifier's outputs are probabilities instead of logits; None where it was not measured."""
     stochastic: bool | None = None
-    """Whether two samples of the pipeline differ; None where it was not measured."""
+    """Whether two draws of the pipeline differ; None where it was not measured."""
     backward: Literal["exact", "identity"] | None = None
-    """exact: the attacker differentiates the pipeline itself; identity: BPDA, a purifier without derivative counts as
-    the identity (Athalye et al. 2018, arXiv:1802.00420); None where it was not measured."""
+    """exact: the attacker differentiates the pipeline itself; identity: BPDA, the derivative of the purifier is
+    replaced by the identity's (Athalye et al. 2018, arXiv:1802.00420); None where it was not measured."""
     verdicts: Annotated[tuple[CheckResult, ...], Field(fail_fast=True, max_length=1000)] = ()
-    """Results of the checks that one run can answer."""
+    """Results of the checks that need one run only."""
     fresh_draws: Positive | None = absent_unless_given()
-    """Number of fresh samples by which the success rate of each image is measured; None where the pipeline does not
-    sample, or it was not measured."""
+    """Number of fresh draws by which the success rate of each image is measured; None where the pipeline does not
+    sample, or where it was not measured."""
     clean_expected_accuracy: Share | None = absent_unless_given()
-    """The same as expected_accuracy, of the unchanged images."""
+    """Expected clean accuracy over fresh draws of a random purifier, 0 to 1; None as for ``expected_accuracy``."""
     class_counts: Counts | None = absent_unless_given()
     """Number of attacked images of each class, by label; None where it was not counted."""
     predicted_counts: Counts | None = absent_unless_given()
