@@ -1,4 +1,4 @@
-"""The attacks and the table ATTACKS. An attack receives functions, never models; it proposes, the evaluation judges."""
+"""The attacks and the table ATTACKS. An attack receives functions, not models; the evaluation scores its proposals."""
 
 from __future__ import annotations
 
@@ -34,40 +34,45 @@ class Attack:
     """A row of ATTACKS."""
 
     summary: str
+    """One line for ``--help``."""
     run: Callable[..., Tensor]
-    """(goal, x, eps=, where ``iterative`` also step_size=, steps=) -> proposed x_adv; of a set, its first member's."""
+    """(goal, x, eps=, where ``iterative`` also step_size=, steps=) -> proposed x_adv; an ensemble has its first
+    member's."""
     gradient: Callable[[Goal, Tensor], Tensor] = loss_gradient
-    """(goal, x) -> the first gradient that it follows; the margin's of an attack that follows none."""
+    """(goal, x) -> the first gradient of the attack; for an attack without gradients, the gradient of the margin."""
     steps: int | None = None
     """Default number of iterations, or of queries; None for an attack of a single step."""
     stride: float = 1.0
     """The default step size is stride * eps / steps."""
     norms: tuple[Norm, ...] = ("linf",)
-    """Norms in which it can measure its budget."""
+    """Norms that its budget may have."""
     restarts: int | None = None
     """Default number of random starting points; None for an attack that starts at x."""
     loss: str | None = DEFAULT_LOSS
     """The loss that it maximises by default; None for an attack with an objective of its own."""
     direction: Callable[[Goal, Tensor], Tensor] | None = None
-    """(goal, x) -> what eps times is added to x, so that one gradient serves every eps; None for other attacks."""
+    """(goal, x) -> the direction d of x_adv = x + eps * d, so that one gradient serves every eps; None for other
+    attacks."""
     unclipped: Callable[[Goal, Tensor], Tensor] | None = None
-    """The paper's form of its direction, for ``--no-clip``; None where there is none."""
+    """(goal, x) -> the paper's form of the direction, for ``--no-clip``; None for other attacks."""
     target: int | None = None
-    """Default class of an attack on one class; None for other attacks."""
+    """Default target class of an attack with one target; None for other attacks."""
     choose_targets: Callable[[IntArray], tuple[int, ...]] | None = None
-    """Confusion matrix after TARGETS_FROM, at the same eps on the same samples -> a target for each class."""
+    """Confusion matrix under TARGETS_FROM, at the same eps on the same samples -> target class of each true class; None
+    for other attacks."""
     linear_only: bool = False
     """Whether it is defined for affine classifiers only."""
     sized: bool = True
-    """Whether the size of its steps is the caller's to choose."""
+    """Whether the user can choose the step size."""
     queries: bool = False
     """Whether ``steps`` are queries for logits, not gradients."""
     threat: str | None = None
-    """The only threat model that it makes sense under; None for any."""
+    """The only threat model that fits the attack; None for any."""
     members: Mapping[str, tuple[tuple[str, str | None], ...]] = field(default_factory=dict)
-    """Norm -> (attack, loss or None for its own) of a set, cheapest first; a sample meets them until it is broken."""
+    """Norm -> (attack, loss or None for its own) of an ensemble, cheapest first; empty for a single attack. A sample is
+    attacked by the members in turn until one succeeds."""
     revision: int = 0
-    """Raised when this attack's result changes, and no other's."""
+    """Raised when the results of this attack alone change."""
 
     @property
     def iterative(self) -> bool:
@@ -76,7 +81,7 @@ class Attack:
 
     @property
     def takes_gradients(self) -> bool:
-        """Whether the attack follows gradients; those of a threat model without gradients cannot."""
+        """Whether the attack uses gradients; attacks under threat models without gradients do not."""
         return self.threat is None
 
     @property
@@ -103,7 +108,7 @@ WORST = {
     "linf": (("fgsm", None), ("pgd", None), ("apgd", DEFAULT_LOSS), ("apgd", None), ("square", None)),
     "l2": (("pgd", None), ("apgd", DEFAULT_LOSS), ("apgd", None), ("cw", None), ("square", None)),
 }
-"""The standard set: norm -> attacks, each with a loss or None for its own, cheapest first."""
+"""The standard ensemble: norm -> attacks, each with a loss or None for its own, cheapest first."""
 
 ATTACKS: dict[str, Attack] = {
     "fgsm": Attack("one signed-gradient step", fgsm),

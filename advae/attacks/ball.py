@@ -43,7 +43,7 @@ def noise(goal: Goal, x: Tensor, *, eps: Tensor) -> Tensor:
 
 
 def norm_order(norm: str) -> float:
-    """Return CleverHans' name of a norm."""
+    """Return the order of a norm as CleverHans takes it."""
     import numpy as np
 
     return {"linf": np.inf, "l2": 2}[norm]

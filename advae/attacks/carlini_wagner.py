@@ -1,6 +1,6 @@
-"""Carlini and Wagner's L2 attack: the nearest success, not the strongest one inside a ball.
+"""Carlini and Wagner's L2 attack: it finds the nearest success, not the strongest one inside a ball.
 
-Carlini and Wagner 2017, arXiv:1608.04644. CleverHans 4.0's own cannot be used: it calls an optimiser's
+Carlini and Wagner 2017, arXiv:1608.04644. The implementation of CleverHans 4.0 cannot be used: it calls an optimiser's
 ``variables()``, a property since Keras 3, and compares in Python, so that it cannot be traced as a whole.
 """
 
@@ -16,18 +16,19 @@ if TYPE_CHECKING:
 
 
 SEARCH_STEPS = 5
-"""How many weights c of the margin are tried on each sample (section VI)."""
+"""Number of weights c of the margin that are tried on each sample (section VI)."""
 
 FIRST_WEIGHT = 1.0
-"""The first c: times 10 until it is enough, by 10 until it is not, then halved on a logarithmic scale."""
+"""The first c. It is multiplied by 10 until the attack succeeds, or divided by 10 until it fails; then c is halved
+between the two on a logarithmic scale."""
 
 LEARNING_RATE = 0.1
-"""Adam's first rate, in units of arctanh. It falls to 0 along a line, which the paper's does not: at a constant rate
-the iterates jump over near boundaries, and the distances found were up to a sixth too long."""
+"""Adam's first learning rate, in units of arctanh. It decreases linearly to 0; the paper's is constant. At a constant
+rate the iterates jump over near boundaries, and the distances found were up to a sixth too long."""
 
 NEARLY_ONE = 0.9999
-"""How far of their way to the ends of the range pixels start: arctanh sends black and white ones to infinity, where no
-gradient moves them."""
+"""Factor of the starting pixels, scaled to [-1, 1]: arctanh of a black or white pixel is infinite, and a gradient
+cannot change it."""
 
 
 class _Found(NamedTuple):
@@ -38,22 +39,24 @@ class _Found(NamedTuple):
     distance: Tensor
     """Squared L2 distance from x, (n,); infinite where the point is no success."""
     margin: Tensor
-    """How far the point is from success, (n,), in logits."""
+    """Distance of the point from success, (n,), in logits."""
 
 
 class _Moments(NamedTuple):
-    """Adam's running means of the gradient and of its square, (n, d) both."""
+    """Adam's running means."""
 
     mean: Tensor
+    """Running mean of the gradient, (n, d)."""
     square: Tensor
+    """Running mean of the squared gradient, (n, d)."""
 
 
 def cw(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor) -> Tensor:
     """Return for each sample the nearest success; where none was found, the point of the lowest margin.
 
-    Of a pipeline that samples, a success is a point that succeeds on CONFIRMED_SHARE of fresh draws.
+    For a pipeline that samples, a success is a point that succeeds on CONFIRMED_SHARE of fresh draws.
     x: float32 (n, d); steps: int32, for each of SEARCH_STEPS weights. step_size is not used, and eps only where the
-    valid range has no end: the caller cuts off what is longer, so that a success at eps is a distance of at most eps.
+    valid range is unbounded: the caller projects longer perturbations, so a success at eps is at most eps away from x.
     Sections V.B (f_6 with kappa 0), V.C (change of variables) and VI.
     """
     import tensorflow as tf
@@ -94,7 +97,7 @@ def _succeeds(goal: Goal, x: Tensor, margins: Tensor) -> Tensor:
 
     if not goal.noisy:
         return margins < 0.0
-    # By one look each, the nearest of many points would be one that is a success on few draws only.
+    # Measured on one draw each, the nearest of many points would be one that succeeds on few draws only.
     success = margins < 0.0
     return success & (goal.measure_success(x, 0)[0] >= CONFIRMED_SHARE) if tf.reduce_any(success) else success
 
@@ -102,7 +105,7 @@ def _succeeds(goal: Goal, x: Tensor, margins: Tensor) -> Tensor:
 def _range(goal: Goal, x: Tensor, eps: Tensor) -> tuple[Tensor, Tensor]:
     """Return the middle and half the width of the valid range, (n, d) both.
 
-    tanh needs two ends: where the range lacks one it ends with the eps-ball, beyond which no point is valid.
+    tanh needs a bounded range: an unbounded end is replaced by the end of the eps-ball.
     """
     import tensorflow as tf
 
@@ -114,9 +117,9 @@ def _range(goal: Goal, x: Tensor, eps: Tensor) -> tuple[Tensor, Tensor]:
 def _largest_logit(goal: Goal, x: Tensor) -> Tensor:
     """Return the largest magnitude of a logit at x, (n,), which the margins are divided by.
 
-    Behind an exponential layer logits, and so margins, differ by orders of magnitude from model to model and from
-    sample to sample; the weight c that balances them against a distance would too, and five trials would not find it.
-    Taken at x only, it is a constant that turns no gradient.
+    Behind an exponential layer, logits and margins differ by orders of magnitude between models and between samples;
+    so would the weight c that balances a margin against a distance, and five trials would not find it. The magnitude is
+    taken at x only, so it is a constant and does not change the direction of a gradient.
     """
     import tensorflow as tf
 
@@ -126,7 +129,7 @@ def _largest_logit(goal: Goal, x: Tensor) -> Tensor:
 
 
 def _keep_nearest(found: _Found, tried: _Found) -> _Found:
-    """Return for each sample the nearer success; the point of the lower margin where neither is one."""
+    """Return for each sample the nearer success; where neither point is a success, the one with the lower margin."""
     import tensorflow as tf
 
     neither = tf.math.is_inf(found.distance) & tf.math.is_inf(tried.distance)
@@ -135,9 +138,9 @@ def _keep_nearest(found: _Found, tried: _Found) -> _Found:
 
 
 def _adam_step(w: Tensor, gradient: Tensor, moments: _Moments, rate: Tensor, t: Tensor) -> tuple[Tensor, _Moments]:
-    """Return Adam's t-th step, from 1; a pixel whose gradient is not finite counts as flat.
+    """Return Adam's t-th step, t from 1; a gradient that is not finite counts as 0.
 
-    Kingma and Ba 2015, arXiv:1412.6980, algorithm 1 with its own constants.
+    Kingma and Ba 2015, arXiv:1412.6980, algorithm 1 with its constants.
     """
     import tensorflow as tf
 
@@ -149,7 +152,7 @@ def _adam_step(w: Tensor, gradient: Tensor, moments: _Moments, rate: Tensor, t: 
 
 
 def _next_weight(too_little: Tensor, enough: Tensor) -> Tensor:
-    """Return the weights to try next, (n,): between the largest that gave no success and the smallest that did."""
+    """Return the next weights, (n,): between the largest without success and the smallest with success."""
     import tensorflow as tf
 
     between = tf.sqrt(too_little) * tf.sqrt(enough)

@@ -1,4 +1,4 @@
-"""The goal of an attack on a batch, made of functions, never of models."""
+"""The goal of an attack on a batch, made of functions, not of models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ COMPARISON_DRAWS = 64
 """Fresh draws by which points are compared where the pipeline samples: a share is then known to within 6 points."""
 
 CONFIRMED_SHARE = 0.75
-"""Share of COMPARISON_DRAWS, in [0, 1], that confirms a success: one half of all draws does not reach it by chance."""
+"""Share of COMPARISON_DRAWS, in [0, 1], that confirms a success; a point that succeeds on half of all draws does not
+reach it by chance."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,9 @@ class Goal:
     """The goal of an attack on a batch of n samples."""
 
     logits: Callable[[Tensor, Tensor], Tensor]
-    """(x, draw) -> (n, classes): what the attacker differentiates."""
+    """(x, draw) -> (n, classes), the logits that the attacker differentiates."""
     labels: Tensor
-    """int64 (n,): the true classes, or the classes to reach where ``targeted``."""
+    """int64 (n,): the true classes, or the target classes where ``targeted``."""
     targeted: bool
     """Whether the attack aims at ``labels`` instead of away from them."""
     loss: Callable[[Tensor, Tensor], Tensor] | None
@@ -39,7 +40,7 @@ class Goal:
     """Draws over which each gradient is averaged (expectation over transformation; Athalye et al. 2018,
     arXiv:1707.07397)."""
     noisy: bool = False
-    """Whether each look at the pipeline meets other draws, so that one success confirms nothing."""
+    """Whether each evaluation of the pipeline uses another draw, so that one success is not yet a reliable one."""
     first_unseen: int = 0
     """The first draw that no step of the attack uses."""
 
@@ -49,14 +50,14 @@ class Goal:
 
         if self.eot_samples == 1:
             return self.labels, self.logits(x, draw)
-        # Copies in one batch: the purifier draws for each of them.
+        # The images are repeated in one batch, because the purifier samples for each row.
         return tf.repeat(self.labels, self.eot_samples), self.logits(tf.repeat(x, self.eot_samples, axis=0), draw)
 
     def look(self, x: Tensor, draw: Tensor) -> tuple[Tensor, Tensor]:
         """Return losses and margins at x, (n,) both, each the mean over the EOT samples.
 
-        losses: what the attack raises, the loss of the true classes, or minus that of the targets. margins: how far a
-        sample is from success, in logits; below 0 where it is misclassified, or has reached its target.
+        losses: the objective that the attack maximises, the loss of the true classes, or minus that of the targets.
+        margins: distance of a sample from success, in logits; below 0 where it is misclassified, or reaches its target.
         """
         labels, logits = self.view(x, draw)
         sign = -1.0 if self.targeted else 1.0
@@ -66,7 +67,7 @@ class Goal:
     def measure_success(self, x: Tensor, block: int) -> tuple[Tensor, Tensor]:
         """Return the shares of COMPARISON_DRAWS with a success at x, and the mean margins: (n,) both.
 
-        block: which of the fresh draws; points are compared on the same ones.
+        block: number of the block of fresh draws; points are compared on the same block.
         """
         import tensorflow as tf
 
@@ -99,5 +100,5 @@ def select(where: Tensor, ones: tuple[Tensor, ...], others: tuple[Tensor, ...]) 
 
 
 def is_ahead(share: Tensor, margin: Tensor, best_share: Tensor, lowest: Tensor) -> Tensor:
-    """Return which points succeed on a larger share of draws than the best so far, or on as many by more: bool."""
+    """Return which points are better than the best, bool: more successful draws, or as many and a lower margin."""
     return (share > best_share) | ((share == best_share) & (margin < lowest))

@@ -26,9 +26,9 @@ def fgsm(goal: Goal, x: Tensor, *, eps: Tensor) -> Tensor:
 def bim(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor) -> Tensor:
     """Return x after ``steps`` signed-gradient steps, each followed by projection into the eps-ball and the range.
 
-    CleverHans' projected_gradient_descent without random start, in its order of operations; its own loop compares
-    eps in Python and cannot be compiled with eps as a tensor. ``pgd`` clips in another order: one shared loop
-    would change results. Kurakin et al. 2017, arXiv:1607.02533.
+    It is CleverHans' projected_gradient_descent without random start, in the same order of operations; CleverHans'
+    loop compares eps in Python and cannot be compiled with eps as a tensor. ``pgd`` clips in another order, so that one
+    shared loop would change results. Kurakin et al. 2017, arXiv:1607.02533.
     """
     import numpy as np
     import tensorflow as tf
@@ -42,7 +42,7 @@ def bim(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor)
 
 
 def loss_gradient(goal: Goal, x: Tensor) -> Tensor:
-    """Return the gradient at x that ``fgsm`` and the first step of ``bim`` take the sign of, float32 (n, d)."""
+    """Return the gradient at x, float32 (n, d); ``fgsm`` and the first step of ``bim`` use its sign."""
     from cleverhans.tf2.utils import compute_gradient
 
     return compute_gradient(
@@ -51,7 +51,7 @@ def loss_gradient(goal: Goal, x: Tensor) -> Tensor:
 
 
 def margin_gradient(goal: Goal, x: Tensor) -> Tensor:
-    """Return the gradient at x of how far each sample is from success, float32 (n, d); 0 where there is none."""
+    """Return the gradient of the margins at x, float32 (n, d); 0 where the pipeline has no gradient."""
     import tensorflow as tf
 
     with tf.GradientTape() as tape:
@@ -83,7 +83,7 @@ def _sign_step(goal: Goal, x: Tensor, size: Tensor, *, draw: Tensor) -> Tensor:
 
 
 def _repeat_labels(goal: Goal) -> Tensor:
-    """Return the labels that fit ``goal.view``'s logits, which CleverHans asks for apart from them."""
+    """Return the labels of ``goal.view``, repeated for EOT samples, because CleverHans takes them as an argument."""
     import tensorflow as tf
 
     return goal.labels if goal.eot_samples == 1 else tf.repeat(goal.labels, goal.eot_samples)

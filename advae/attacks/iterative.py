@@ -1,7 +1,7 @@
 """Iterative attacks on any differentiable pipeline, in L-infinity or L2: PGD, momentum, APGD.
 
-Each is traced into its caller's graph, with eps, step size and step count as tensors, and returns the best iterate that
-it met, so that a success on the way is not lost.
+Each is traced into its caller's graph, with eps, step size and step count as tensors, and returns its best iterate, so
+that a success at an earlier iterate is not lost.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def _look(goal: Goal, x: Tensor, draw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def _choose(goal: Goal, best: Tensor, *others: Tensor) -> Tensor:
     """Return the best iterate; where the pipeline samples, for each sample the point with most successful draws.
 
-    There the lowest of many margins is due to a lucky draw rather than to a good point.
+    On a random pipeline the lowest of many margins is often due to one draw, not to a good point.
     """
     if not goal.noisy:
         return best

@@ -5,8 +5,8 @@ With weights W (K x d), p = softmax(W x + b), one-hot t of the true class and f 
     non-targeted  g = sum_k (1 - t_k) (w_k - sum_c p_c w_c)
     targeted      g = sum_k f_k (w_k - sum_c p_c w_c)
 
-Since w_k - sum_c p_c w_c is the gradient of log p_k, g is the gradient of sum_k a_k log p_k with a = 1 - t or f. Taken
-through a purifier it becomes the vector-Jacobian product that the whole pipeline asks for.
+Since w_k - sum_c p_c w_c is the gradient of log p_k, g is the gradient of sum_k a_k log p_k with a = 1 - t or f. Behind
+a purifier it is the vector-Jacobian product of the whole pipeline.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def linear_direction(goal: Goal, x: Tensor) -> Tensor:
 
 
 def _finite_direction(goal: Goal, x: Tensor) -> Tensor:
-    """Return g with 0 where it is not a finite number, as behind an exponential layer that overflowed."""
+    """Return g, with 0 where it is not finite, for example behind an exponential layer that overflows."""
     import tensorflow as tf
 
     g = linear_direction(goal, x)
@@ -42,7 +42,7 @@ def _finite_direction(goal: Goal, x: Tensor) -> Tensor:
 
 
 def scaled_direction(goal: Goal, x: Tensor) -> Tensor:
-    """Return g / max |g|, whose largest change of a pixel is 1: eps times it is the attack, whatever eps is."""
+    """Return g / max |g|; the largest magnitude of a pixel is 1, and the perturbation at any eps is eps times this."""
     import tensorflow as tf
 
     g = _finite_direction(goal, x)
@@ -50,9 +50,9 @@ def scaled_direction(goal: Goal, x: Tensor) -> Tensor:
 
 
 def paper_direction(goal: Goal, x: Tensor) -> Tensor:
-    """Return g / max g, the paper's own scale.
+    """Return g / max g, scaled as in the paper.
 
-    Its maximum is taken without absolute value, so that a pixel with negative g may change by more than 1.
+    The maximum is that of g, not of |g|, so that the magnitude of a pixel with negative g may exceed 1.
     """
     import tensorflow as tf
 
@@ -66,7 +66,7 @@ def linear_step(goal: Goal, x: Tensor, *, eps: Tensor) -> Tensor:
 
 
 def natural_targets(confusion: IntArray) -> tuple[int, ...]:
-    """Return for each class the one it is mistaken for most often, ties to the lowest label.
+    """Return for each true class the most frequent wrong prediction, ties to the lowest label.
 
     confusion: int64 (K, K) after the non-targeted attack, rows = true class.
     """
@@ -78,7 +78,7 @@ def natural_targets(confusion: IntArray) -> tuple[int, ...]:
 
 
 def non_natural_targets(confusion: IntArray) -> tuple[int, ...]:
-    """Return for each class the one it is mistaken for least often, itself excluded, ties to the lowest label."""
+    """Return for each true class the least frequent wrong class, ties to the lowest label."""
     import numpy as np
 
     mistakes = confusion.copy()

@@ -1,4 +1,4 @@
-"""A random search by noisy queries: a point is better, or misclassified, only where several queries agree."""
+"""Random search with noisy queries: a point counts as better, or misclassified, only where several queries agree."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 
 CONFIRMING_QUERIES = 8
-"""Queries over which a point must be better on average to be taken. On digits behind a variational autoencoder that
-samples, robust accuracy at 0.1 under 1,000 queries was 74 % with 1, 58 % with 4, 52 % with 8, 54 % with 16, 58 % with
-32."""
+"""Number of queries over which a point must be better on average to replace the best one. On digits behind a
+variational autoencoder that samples, robust accuracy at 0.1 under 1,000 queries was 74 % with 1, 58 % with 4, 52 % with
+8, 54 % with 16, 58 % with 32."""
 
 REPEAT_EVERY = 8
-"""Every so many queries the best point is asked about again, so that it is not the best by chance."""
+"""Number of queries after which the best point is queried again, so that it is not the best by chance."""
 
 FINAL_QUERIES = 16
-"""The search for an image ends after so many queries at its best point, each of which is misclassified."""
+"""Number of queries at the best point, all misclassified, after which the search for an image ends."""
 
 
 class _Answers(NamedTuple):
-    """The answers to all queries about one point of each sample, float32 (n,) each."""
+    """The results of all queries at one point of each sample, float32 (n,) each."""
 
     total: Tensor
     """Sum of the margins, in logits."""
@@ -40,8 +40,8 @@ def search_noisy(
 ) -> Tensor:
     """Return for each sample the point of the lowest mean margin that ``steps`` queries found.
 
-    x: float32 (n, d); propose: (best points, query) -> points to ask about. The first query of a point, by which it was
-    chosen, is left out of its mean once it is the best one.
+    x: float32 (n, d); propose: (best points, query) -> points to query. The first query of a point, by which it was
+    chosen, does not count in its mean once the point is the best one.
     """
     import tensorflow as tf
 
@@ -78,7 +78,7 @@ def _no_answers(x: Tensor) -> _Answers:
 
 
 def _add_answer(answers: _Answers, margins: Tensor, where: Tensor) -> _Answers:
-    """Return the answers with one more, for the samples that were asked about."""
+    """Return the results with one more query, for the samples that were queried."""
     import tensorflow as tf
 
     news = _Answers(margins, tf.ones_like(margins), tf.cast(~(margins < 0.0), tf.float32))

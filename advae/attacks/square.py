@@ -2,7 +2,7 @@
 
 Andriushchenko et al. 2020, arXiv:1912.00049. It is traced into its caller's graph, with eps and the number of queries
 as tensors. Arrays are (m, d) over the m samples without a success so far, d = side * side; the random numbers of
-a sample are its own.
+a sample do not depend on the other samples.
 """
 
 from __future__ import annotations
@@ -24,40 +24,40 @@ if TYPE_CHECKING:
     FloatImage = NDArray[np.float32]
 
 Draw = Callable[[int], Tensor]
-"""How many -> that many numbers in [0, 1) for each of the m samples, float32 (m, how many)."""
+"""k -> k random numbers in [0, 1) for each of the m samples, float32 (m, k)."""
 
 FIRST_SHARE = 0.8
-"""The share p of the pixels that the first window covers: AutoAttack's setting (arXiv:2003.01690), and the authors' own
-on MNIST; they take less for undefended ImageNet models."""
+"""The share p of the pixels that the first window covers: AutoAttack's setting (arXiv:2003.01690), and the authors'
+setting on MNIST; they use a smaller one for undefended ImageNet models."""
 
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
-"""After which of 10,000 queries p is halved (section 3.1); scaled to the queries that there are."""
+"""The queries of 10,000 after which p is halved (section 3.1); scaled to the number of queries."""
 
 TILES = 5
-"""How many bumps the first point in L2 has along a side (algorithm 3)."""
+"""Number of bumps along a side of the first point in L2 (algorithm 3)."""
 
 
 def square(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor) -> Tensor:
     """Return for each sample the point of the lowest margin that ``steps`` queries found, x among them.
 
-    x: float32 (n, d), d a square number; eps: float32 scalar, in units of x; steps: int32, queries a sample, beside the
-    one at x that says whether there is anything to do. step_size is not used. A sample with a success gets no more
-    queries. Where each query meets another draw, the lowest margin is that of a mean.
+    x: float32 (n, d), d a square number; eps: float32 scalar, in units of x; steps: int32, queries for each sample, not
+    counting the one at x. step_size is not used. A sample with a success gets no more queries. On a pipeline that
+    samples, the lowest mean margin counts.
     """
     import tensorflow as tf
 
     seed = tf.convert_to_tensor(goal.seed)
     if goal.noisy:
-        everyone = tf.range(tf.shape(x)[0])
+        all_rows = tf.range(tf.shape(x)[0])
         return search_noisy(
             goal,
             x,
             eps=eps,
             steps=steps,
-            propose=lambda best, query: _propose(goal, x, best, eps, query, steps, _draw_for(everyone, seed, query, x)),
+            propose=lambda best, query: _propose(goal, x, best, eps, query, steps, _draw_for(all_rows, seed, query, x)),
         )
     clean = goal.look(x, 0)[1]
-    # The first point is taken whatever its margin is: the search goes on from there.
+    # The first proposal is always accepted, and the search continues from it.
     best, lowest = x, tf.where(clean < 0.0, clean, float("inf"))
     query = 0
     while query < steps and eps > 0.0 and tf.reduce_any(lowest >= 0.0):
@@ -76,7 +76,7 @@ def square(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tens
 
 
 def _narrow(goal: Goal, rows: Tensor) -> Goal:
-    """Return the goal of some of the samples."""
+    """Return the goal for the samples in ``rows``."""
     import tensorflow as tf
 
     lower, upper = (
@@ -95,7 +95,7 @@ def _draw_for(rows: Tensor, seed: Tensor, query: Tensor, x: Tensor) -> Draw:
 
 
 def _propose(goal: Goal, x: Tensor, best: Tensor, eps: Tensor, query: Tensor, steps: Tensor, draw: Draw) -> Tensor:
-    """Return the point to ask about next: the first, or the best one changed inside a window."""
+    """Return the next point to query: the first one, or the best one changed inside a window."""
     import tensorflow as tf
 
     side = math.isqrt(x.shape[-1])
@@ -146,9 +146,9 @@ def _stripe(x: Tensor, eps: Tensor, side: int, draw: Draw) -> Tensor:
 
 
 def _flip_window(goal: Goal, x: Tensor, best: Tensor, eps: Tensor, size: Tensor, side: int, draw: Draw) -> Tensor:
-    """Return the best point with x + eps or x - eps in a window: the other one where that changes nothing.
+    """Return the best point with x + eps or x - eps in a window, whichever changes it.
 
-    Algorithm 2, which draws again until something changes; with one channel there are only these two.
+    Algorithm 2 draws again until something changes; with one channel there are only these two values.
     """
     import tensorflow as tf
 
@@ -164,7 +164,7 @@ def _flip_window(goal: Goal, x: Tensor, best: Tensor, eps: Tensor, size: Tensor,
 
 
 def _strew(x: Tensor, eps: Tensor, side: int, draw: Draw) -> Tensor:
-    """Return x with a grid of bumps of random sign, of length eps together."""
+    """Return x plus a grid of bumps of random sign, of L2 norm eps."""
     import numpy as np
     import tensorflow as tf
 
@@ -181,7 +181,7 @@ def _strew(x: Tensor, eps: Tensor, side: int, draw: Draw) -> Tensor:
 
 
 def _move_mass(x: Tensor, best: Tensor, eps: Tensor, size: Tensor, side: int, draw: Draw) -> Tensor:
-    """Return the best point with a bump added in one window, paid for with all that another window held.
+    """Return the best point with a bump added in one window, and the perturbation of another window set to 0.
 
     Algorithm 3.
     """
@@ -219,7 +219,7 @@ def _place_bump(down: Tensor, right: Tensor, size: Tensor, side: int, drawn: Ten
     sizes = _odd_sizes(side)
     bumps = np.stack([[np.pad(bump, (0, side - n)).ravel() for bump in _both_ways(n)] for n in sizes])
     table = tf.reshape(tf.gather(tf.constant(bumps), (size - sizes[0]) // 2), (-1,))
-    # What lies above and left of a corner wraps around to the zeros below and right of the bump.
+    # Pixels above or left of a corner wrap around to the zeros below or right of the bump.
     rows, columns = ((tf.range(side) - corner[:, None]) % side for corner in (down, right))
     way = tf.cast(drawn < 0.5, tf.int32) * side * side
     return tf.gather(
@@ -249,7 +249,7 @@ def _hill(height: int, width: int) -> FloatImage:
 
 
 def _unit(delta: Tensor) -> Tensor:
-    """Return perturbations of length 1; what is zero stays."""
+    """Return the perturbations scaled to L2 norm 1; zero perturbations stay zero."""
     import tensorflow as tf
 
     return tf.math.divide_no_nan(delta, tf.norm(delta, axis=-1, keepdims=True))

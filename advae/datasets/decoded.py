@@ -1,4 +1,4 @@
-"""The four arrays of a dataset, whatever file format they were read from."""
+"""The four arrays of a dataset, after reading a file of any format."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A dataset as its files contain it."""
+    """The arrays of a dataset as stored in its files, not yet scaled or flattened."""
 
     x_train: NDArray[Any]
     """Training images, (n, side, side), uint8 or float in [0, 1]."""

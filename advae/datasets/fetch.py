@@ -1,4 +1,4 @@
-"""Downloads: a file appears in the cache under its name only after its SHA-256 was checked."""
+"""Downloads of datasets: a file appears in the cache under its name only after its SHA-256 was checked."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from advae.errors import DatasetError, UsageError
 Answer = TypeVar("Answer")
 
 Progress = Callable[[str, int, int], None]
-"""Called with a file's name, the bytes unpacked so far, and the bytes of the whole file."""
+"""(file name, bytes unpacked so far, bytes of the whole file) -> None."""
 
 GZIP_WBITS = 31
 
 MIRROR_CHUNK_BYTES = 1 << 14
-"""Read at once from a mirror; unpacked they are at most 1,032 times as many."""
+"""Most bytes of one read from a mirror; gzip unpacks them to at most 1,032 times as many."""
 
 MIRROR_TIMEOUT = 30.0
-"""Seconds that a mirror has in addition to the time that SLOWEST allows."""
+"""Seconds that a mirror may take in addition to the time that SLOWEST allows."""
 
 SLOWEST = 20_000
-"""Bytes a second that a mirror must send on average."""
+"""Smallest average speed of a mirror, in bytes a second."""
 
 
 def fetch_dataset(
@@ -44,7 +44,7 @@ def fetch_dataset(
     mirrors: Sequence[str] | None = None,
     on_progress: Progress | None = None,
 ) -> Path:
-    """Return the cache folder that holds the published files, downloading those that are not there intact.
+    """Return the cache folder with the published files; download those that are missing or damaged.
 
     mirrors: base URLs in the order to try, default the table's. A file appears under its name only once its SHA-256
     is right. Raises UsageError if the name is unknown or needs no files; DatasetError if no mirror has a good copy;
@@ -113,9 +113,9 @@ def _stream(url: str, limit: int) -> Generator[bytes]:
     received, inflater, started = 0, zlib.decompressobj(wbits=GZIP_WBITS), time.monotonic()
 
     def wait_for(answer: Callable[[], Answer]) -> Answer:
-        left = started + MIRROR_TIMEOUT + received / SLOWEST - time.monotonic()
+        seconds = started + MIRROR_TIMEOUT + received / SLOWEST - time.monotonic()
         try:
-            return call_within(left, answer)
+            return call_within(seconds, answer)
         except TimeoutError:
             took = f"in {time.monotonic() - started:.0f} seconds"
             raise DatasetError(f"{url}: too slow, {received} bytes {took}") from None

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 GZIP_MAGIC = b"\x1f\x8b"
 IDX_UINT8 = 0x0800
-"""Magic number of an IDX file of unsigned bytes, to which the number of axes is added."""
+"""Magic number of an IDX file of unsigned bytes, minus its number of axes."""
 
 
 GZIP_SLACK = 1 << 16
-"""Bytes by which compression may make a file larger."""
+"""Most bytes by which a compressed file may be larger than the unpacked one."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class IdxFile:
     name: str
     """File name without ``.gz``."""
     shape: tuple[int, ...]
-    """Of its array; images first."""
+    """Shape of its array; the first axis counts images."""
     sha256: str
     """Hex digest of the unpacked file: mirrors compress differently."""
 
@@ -58,7 +58,7 @@ def _count_bytes(shape: tuple[int, ...]) -> int:
 def read_idx(path: Path, *, limit: tuple[int, ...]) -> NDArray[np.uint8]:
     """Return the array in an IDX file of unsigned bytes, gzip-compressed or not.
 
-    limit: the shape expected; the first axis may be shorter, but not empty. Reads no more than that and one byte.
+    limit: the expected shape; the first axis may be shorter, but not empty. Reads at most one byte more than that.
     Raises DatasetError if the file cannot be read, is truncated, has bytes after its array, or another shape or type.
     """
     import numpy as np
@@ -133,9 +133,10 @@ def _find_all(folder: Path, files: Sequence[IdxFile]) -> list[Path]:
 
 @contextmanager
 def _open_idx(path: Path, longest: int) -> Iterator[io.BufferedIOBase]:
-    """Give the unpacked bytes of a file, compressed or not, whatever its name: browsers unpack and keep ``.gz``.
+    """Give the unpacked bytes of a file, compressed or not; the name does not decide, because some browsers unpack a
+    file without removing ``.gz``.
 
-    longest: bytes to which it may unpack.
+    longest: most bytes of the unpacked file.
     """
     with refuse_unreadable(path, (*READ_ERRORS, ValueError)):
         length = require_regular(path)
@@ -143,7 +144,7 @@ def _open_idx(path: Path, longest: int) -> Iterator[io.BufferedIOBase]:
         if packed.peek(2)[:2] != GZIP_MAGIC:
             yield packed
             return
-        # Padding after the end and empty members are read byte by byte, in any number.
+        # gzip allows any amount of padding and empty members, which Python reads byte by byte.
         if length > longest + GZIP_SLACK:
             raise DatasetError(f"{path}: {length} bytes, expected no more than the {longest} that it unpacks to")
         with gzip.GzipFile(fileobj=packed) as unpacked:

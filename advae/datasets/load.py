@@ -30,22 +30,22 @@ class Verified(NamedTuple):
     digest: str
     """SHA-256 of the decoded arrays, hex."""
     trouble: str | None = None
-    """What is wrong with the range of its pixels; None where nothing is."""
+    """One line on a wrong range of its pixels; None for a good range."""
 
 
 def load_dataset(name: str, *, data_dir: Path | None = None, cache_dir: Path | None = None) -> Dataset:
     """Return a dataset of the table, or the one in the .npz file that ``name`` is the path of. Never downloads.
 
-    Files of the table's datasets are looked for in ``data_dir``, then in ``cache_dir`` (default: the user's cache
-    folder), then where Keras keeps its own. They may hold fewer images than the published ones.
-    Raises UsageError if the name is unknown; DatasetError if files are missing or not what they claim to be.
+    Files of the table's datasets are searched in ``data_dir``, then in ``cache_dir`` (default: the user's cache
+    folder), then in Keras' cache. They may hold fewer images than the published ones.
+    Raises UsageError if the name is unknown; DatasetError if files are missing or damaged.
     """
     row = find_row(name)
     if row is None:
         path = to_path(name).absolute()
         decoded = read_npz(path)
         classes = tuple(str(label) for label in range(int(decoded.y_train.max()) + 1))
-        # With its suffix, so that a user's mnist.npz is not taken for MNIST.
+        # The name has its suffix, so that a user's mnist.npz is not confused with MNIST.
         return _assemble(path.name, classes, decoded, path)
     if row.read_bundled:
         return _assemble(name, row.classes, row.read_bundled(), None)
@@ -54,9 +54,9 @@ def load_dataset(name: str, *, data_dir: Path | None = None, cache_dir: Path | N
 
 
 def verify_dataset(name: str, *, data_dir: Path | None = None, cache_dir: Path | None = None) -> Verified:
-    """Return where a dataset was read from and its digest, after comparing that with the published one.
+    """Return where a dataset was read from and its digest, after comparison with the published digest.
 
-    An .npz has no published digest: what is verified is that it can be read.
+    An .npz has no published digest; it is only read and checked.
     Raises UsageError and DatasetError as ``load_dataset`` does; DatasetError if the digests differ.
     """
     row, dataset = find_row(name), load_dataset(name, data_dir=data_dir, cache_dir=cache_dir)

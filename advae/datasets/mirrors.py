@@ -1,4 +1,4 @@
-"""A request to a mirror that can be aborted at any time, whatever the mirror does."""
+"""HTTP requests to mirrors that can be aborted at any time."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def open_request() -> Iterator[Callable[[str, float], Any]]:
 
     class Redirects(HTTPRedirectHandler):
         def redirect_request(self, req: Any, fp: Any, *rest: Any) -> Any:
-            # The body of a redirect would be read to its end, and it may be endless.
+            # urllib would read the body of a redirect, which may be endless.
             fp.close()
             if not rest[-1].startswith(("http://", "https://")):
                 raise ValueError(f"it redirects to {rest[-1]}")

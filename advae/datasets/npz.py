@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
 NPZ_MAX_BYTES = 4 << 30
-"""Bytes of the four arrays together, unpacked. In memory a dataset takes up to eight times that."""
+"""Most bytes of the four unpacked arrays together. In memory a dataset takes up to eight times as many."""
 
 NPZ_FREE_BYTES = 64 << 20
 NPZ_MAX_RATIO = 200
@@ -68,7 +68,7 @@ def _open_npz(path: Path) -> Iterator[zipfile.ZipFile]:
         missing = [key for key in NPZ_KEYS if f"{key}.npy" not in archive.NameToInfo]
         if missing:
             raise DatasetError(f"{path}: no {', '.join(missing)}; expected {', '.join(NPZ_KEYS)}")
-        # Against the file's size, not the members' packed ones: those may overlap, or lie.
+        # Compared with the size of the file, because the packed sizes of members may overlap or be wrong.
         unpacked = sum(archive.getinfo(f"{key}.npy").file_size for key in NPZ_KEYS)
         packed = path.stat().st_size
         if unpacked > min(NPZ_MAX_BYTES, max(NPZ_FREE_BYTES, NPZ_MAX_RATIO * packed)):
@@ -80,7 +80,7 @@ def _open_npz(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def _read_claim(archive: zipfile.ZipFile, key: str, path: Path) -> Header:
-    """Return what a header claims. Raises DatasetError unless it is of numbers and fills its member."""
+    """Return the header of an array. Raises DatasetError unless it describes numbers that fill its member."""
     where = f"{path}: {key}"
     try:
         claim = read_member_header(archive, archive.getinfo(f"{key}.npy"))
@@ -136,7 +136,7 @@ def _check_classes(path: Path, y_train: NDArray[Any], y_test: NDArray[Any]) -> N
 
     present = np.unique(y_train).tolist()
     classes = max(present[-1], int(y_test.max())) + 1
-    # Not by a set of all classes: one wrong label may claim 2 ** 63 of them.
+    # No set of all classes is built, because one wrong label may be as large as 2 ** 63.
     absent = next((i for i, label in enumerate(present) if i != label), len(present))
     if absent < classes:
         raise DatasetError(f"{path}: y_train has no example of label {absent}, expected each of 0 to {classes - 1}")

@@ -10,17 +10,18 @@ if TYPE_CHECKING:
     Range = tuple[float, float]
 
 DARK, NARROW = 16 / 255, 0.5
-"""Shares of [0, 1] that pixels should span. Below the first an image is nearly one grey and the usual eps exceeds its
-range: a failure. Below the second an eps is more than twice the budget that it is on other datasets: a warning."""
+"""Smallest shares of [0, 1] that pixels should span. Below the first an image is nearly one grey and the usual eps
+exceeds its range: a failure. Below the second an eps is, relative to the range, more than twice as large as on other
+datasets: a warning."""
 
 UNLIKE, FAR_APART = 1.5, 4.0
-"""Ratio of the ranges of training and test images, from which on there is a warning and a failure."""
+"""Ratios of the ranges of training and test images: above the first there is a warning, above the second a failure."""
 
 ADVICE = "store them as float from 0 to 1, or as uint8 from 0 to 255"
 
 
 def compare_ranges(ranges: ImageRanges) -> tuple[Literal["WARN", "FAIL"], str] | None:
-    """Return WARN or FAIL and why, if training and test images were scaled in two ways; None if not."""
+    """Return WARN or FAIL and a sentence if training and test images were scaled differently; None if not."""
     small, large = sorted(high - low for low, high in (ranges.train, ranges.test))
     if large <= UNLIKE * small:
         return None

@@ -35,6 +35,6 @@ def list_contents(folder: Path) -> str:
 
 
 def exists(path: Path) -> bool:
-    """Return whether there is such a file or folder. Raises DatasetError without permission to see it."""
+    """Return whether a file or folder exists. Raises DatasetError where the permission to look is missing."""
     with refuse_unreadable(path):
         return path.exists()

@@ -20,14 +20,14 @@ Origin = Literal["bundled", "data-dir", "cache", "keras", "file"]
 
 @dataclass(frozen=True)
 class FoundDataset:
-    """Where a dataset would be read from, as far as headers tell."""
+    """The place that a dataset would be read from, by names and headers of files."""
 
     name: str
-    """Of the table, or the path of an .npz."""
+    """Name in the table, or path of an .npz."""
     origin: Origin | None = None
     """Kind of place; None where the dataset was not found."""
     path: str | None = None
-    """A folder or an .npz; None for a bundled dataset and where none was found."""
+    """Path of a folder or an .npz; None for a bundled dataset and where none was found."""
     train: int | None = None
     """Number of training images; None where unknown."""
     test: int | None = None
@@ -37,9 +37,9 @@ class FoundDataset:
 
 
 def find_dataset(name: str, *, data_dir: Path | None = None, cache_dir: Path | None = None) -> FoundDataset:
-    """Return where ``load_dataset`` would look first, from file headers alone; Keras' copy is shown unchecked.
+    """Return the place that ``load_dataset`` would read, by file headers alone; Keras' copy is not checked.
 
-    A dataset that is missing or unreadable has its ``problem`` told. Raises UsageError if the name is unknown.
+    For a missing or unreadable dataset ``problem`` gives the reason. Raises UsageError if the name is unknown.
     """
     row = find_row(name)
     if row and row.read_bundled:
@@ -71,7 +71,7 @@ def locate(row: DatasetRow, data_dir: Path | None, cache_dir: Path | None) -> tu
 
 
 def _search_data_dir(row: DatasetRow, data_dir: Path) -> Path | None:
-    """Return the folder in ``data_dir`` that has the dataset: the first with all its files, else the first there is.
+    """Return the folder in ``data_dir`` that has the dataset: the first with all its files, else the first that exists.
 
     The files of both datasets have the same names. Files in ``data_dir`` itself are therefore taken only if the labels
     of the test images are the published ones.
@@ -98,14 +98,14 @@ def describe_missing(row: DatasetRow, data_dir: Path | None, cache_dir: Path | N
 
 
 def _describe_data_dir(row: DatasetRow, data_dir: Path) -> str:
-    """Return what a data folder without the dataset contains."""
+    """Return a phrase on the contents of a data folder without the dataset."""
     if any(find_idx(data_dir, file) for file in row.files):
         return f"the IDX files in {data_dir} are not {row.name}'s"
     return f"{data_dir} holds {list_contents(data_dir)}"
 
 
 def choose_cache(row: DatasetRow, cache_dir: Path | None) -> Path:
-    """Return the folder that fetched files are kept in. cache_dir: default the user's cache folder."""
+    """Return the folder of fetched files. cache_dir: default the user's cache folder."""
     from platformdirs import user_cache_dir
 
     return (cache_dir or Path(user_cache_dir("advae")) / "datasets") / row.folder

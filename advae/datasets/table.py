@@ -12,15 +12,16 @@ from advae.errors import UsageError, unknown
 
 @dataclass(frozen=True)
 class DatasetRow:
-    """A dataset with a name. A bundled one has ``read_bundled`` and no field after it."""
+    """A row of DATASETS. A bundled dataset has ``read_bundled`` and no field after it."""
 
     name: str
+    """Name of the dataset, as ``--dataset`` takes it."""
     summary: str
-    """One line for people."""
+    """One line on the dataset, for people."""
     classes: tuple[str, ...]
     """Names of the classes, by label."""
     side: int
-    """Of an image, in pixels."""
+    """Side of an image, in pixels."""
     counts: tuple[int, int]
     """Published number of training and test images."""
     digest: str
@@ -28,15 +29,15 @@ class DatasetRow:
     read_bundled: Callable[[], Decoded] | None = None
     """Reads a dataset that an installed library contains; None for one that has files."""
     folder: str = ""
-    """Its folder in the data folder and in the cache."""
+    """Name of its folder in the data folder and in the cache."""
     torchvision: str = ""
-    """The folder that torchvision makes instead."""
+    """Name of the folder that torchvision makes."""
     files: tuple[IdxFile, ...] = ()
     """Training images and labels, test images and labels."""
     mirrors: tuple[str, ...] = ()
     """Base URLs of ``<file>.gz``."""
     keras: str = ""
-    """File or folder in Keras' cache."""
+    """Name of its file or folder in Keras' cache."""
 
 
 def _read_digits() -> Decoded:

@@ -1,4 +1,4 @@
-"""What a cell of an experiment costs, in floating-point operations, roughly: to foretell how long it takes."""
+"""Estimates of the floating-point operations of an experiment's cells, from which their time is estimated."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from advae.records import (
 from advae.workflows.counterparts import PipelineRecipes
 
 TRAINING_OPERATIONS = 6.0
-"""Operations for each weight and image: two forwards, four back."""
+"""Operations of a training step for each weight and image: two in the forward pass, four in the backward pass."""
 
 DOUBLE_PRECISION = 8.0
-"""How much longer an operation of scikit-learn takes, in float64 and without fusing."""
+"""Time of an operation of scikit-learn, in float64 and without fusing, as a multiple of one in the networks."""
 
 SCORING_LOOKS = 4
-"""Evaluations of each image beside the attack's own: scored at full precision and at 8 bits, and probed."""
+"""Evaluations of each image that the attack itself does not make: scores at full precision and at 8 bits, progress."""
 
 ATTACK_OPERATIONS = 4.0
-"""Operations for each weight and image of a gradient for the image alone."""
+"""Operations of a gradient with respect to the image, for each weight and image."""
 
 
 def estimate_autoencoder(recipe: AutoencoderRecipe, n: int) -> float:
@@ -72,4 +72,4 @@ FIXED_SECONDS: dict[str, float] = {
     "behind defences": 1.0,
     "attacks": 1.0,
 }
-"""Level -> seconds that even the smallest cell takes, most of them compiling; measured on two cores."""
+"""Level -> seconds of the smallest cell, most of them compilation; measured on two cores."""

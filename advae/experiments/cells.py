@@ -1,4 +1,4 @@
-"""The cells of an experiment: the entries that its plan asks for, by id, before any of them is made."""
+"""The cells of an experiment: the trainings and attacks of its plan, with their recipes and ids."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from advae.workflows.workspace import Workspace, load_named
 
 Level = Literal["autoencoders", "classifiers", "defences", "behind defences", "attacks"]
 LEVELS: tuple[Level, ...] = ("autoencoders", "classifiers", "defences", "behind defences", "attacks")
-"""In the order of computation: a cell needs cells of earlier levels only. Defences are trained against attacks, some of
-them in front of a classifier that is trained before."""
+"""The levels in the order of computation: a cell needs cells of earlier levels only. Defences are autoencoders that are
+trained on adversarial examples, some of them in front of a classifier that is trained before."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,17 @@ class ExperimentCell:
     """One entry of an experiment: a training or an attack."""
 
     level: Level
+    """Level of computation."""
     recipe: AutoencoderRecipe | ClassifierRecipe | RunRecipe
+    """Recipe of the entry."""
     place: str
     """Name or path of its dataset."""
     name: str
-    """In words, for people."""
+    """Name for progress and errors."""
     cost: float
-    """Floating-point operations, roughly."""
+    """Estimated floating-point operations."""
     prepared: PreparedRun | None = None
-    """The checked recipe of an attack with what it needs; None for a training."""
+    """The checked recipe of an attack and the pipelines that it needs; None for a training."""
 
     @property
     def id(self) -> str:
@@ -55,23 +57,26 @@ class ExperimentCell:
 
 @dataclass
 class CellGrid:
-    """The cells of one dataset and seed, collected; a cell that two parts of a plan ask for is there once."""
+    """The cells of one dataset and seed; a cell that several parts of a plan need is listed once."""
 
     experiment: Experiment
+    """The plan."""
     dataset: Dataset
+    """The dataset, in memory."""
     place: str
     """Name or path of the dataset."""
     seed: int
+    """Seed of all trainings and attacks."""
     cells: dict[str, ExperimentCell] = field(default_factory=dict)
-    """By id."""
+    """Id -> cell."""
     purifiers: dict[str, AutoencoderRecipe] = field(default_factory=dict)
-    """Recipes by the names in the plan."""
+    """Name in the plan -> recipe."""
     protected: dict[str, ClassifierRecipe] = field(default_factory=dict)
-    """Recipes by id of the classifiers that purifiers are trained in front of, or that are taken over."""
+    """Id -> recipe of the classifiers that purifiers are trained in front of, or whose weights are used."""
 
 
 def list_cells(workspace: Workspace, experiment: Experiment) -> tuple[ExperimentCell, ...]:
-    """Return every cell of an experiment, each after those that it needs.
+    """Return every cell of an experiment, each after the cells that it needs.
 
     Raises UsageError for a plan that cannot be run, DatasetError where a dataset is missing.
     """
@@ -130,12 +135,12 @@ def _describe_trained(grid: CellGrid, name: str) -> ClassifierRecipe:
 def _describe_classifier(
     grid: CellGrid, request: ClassifierRequest | PlacementRequest, purifier: AutoencoderRecipe | None
 ) -> tuple[ClassifierRecipe, dict[str, ClassifierRecipe]]:
-    """Return the recipe of a classifier behind a purifier, and, by id, of the one that it is taken from."""
+    """Return the recipe of a classifier behind a purifier, and the recipe, by id, of the one whose weights it uses."""
     parent = entry_id(purifier) if purifier else None
     if isinstance(request, ClassifierRequest):
         return classifiers.make_classifier_recipe(request, grid.dataset, parent), {}
     if purifier is None or parent is None:
-        raise UsageError(f"it stands behind an autoencoder, and cannot be attacked behind {NONE!r}")
+        raise UsageError(f"it belongs behind an autoencoder, and cannot be attacked behind {NONE!r}")
     if request.source is None:
         return describe_companion(purifier, grid.protected.__getitem__), {}
     source = _describe_trained(grid, request.source)
@@ -144,9 +149,9 @@ def _describe_classifier(
 
 def _list_requests(plan: AttackPlan, seed: int, *, purified: bool) -> list[AttackRequest]:
     """Return the attacks of a part of a plan on one pipeline; threat models that need a purifier become adaptive."""
-    pointless = set(THREATS) - set(list_threats(purified=purified))
+    unfit = set(THREATS) - set(list_threats(purified=purified))
     requests = (
-        request.model_copy(update={"threat": "adaptive"}) if request.threat in pointless else request
+        request.model_copy(update={"threat": "adaptive"}) if request.threat in unfit else request
         for request in plan.list_requests(seed)
     )
     return apply_threat_models(requests, purified=purified, tell=lambda line: None)
@@ -174,10 +179,9 @@ def _refuse_unknown_threats(experiment: Experiment) -> None:
 
 
 def _parse_own_options(request: AutoencoderRequest) -> AutoencoderRequest:
-    """Return a request whose options have the types that the command line gives them, so that ids are the same.
+    """Return a request whose options have the same types as from the command line, so that ids are the same.
 
-    Raises UsageError for an option that no kind has, and for one that is no number where the default is one, or the
-    other way round.
+    Raises UsageError for an option that no kind has, and for a value of another type than the default's.
     """
     kinds = purifiers.AUTOENCODERS
     every = {name for kind in kinds.values() for name in kind.options}
@@ -197,7 +201,7 @@ _TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: 
 
 
 def _is_like(value: Scalar, default: Scalar) -> bool:
-    """Whether a value is of its default's type; a whole number will do where the default is not whole."""
+    """Whether a value has its default's type; a whole number fits a float default, too."""
     return type(value) is type(default) or (type(value) is int and type(default) is float)
 
 
@@ -234,7 +238,7 @@ def _add_run(grid: CellGrid, recipes: PipelineRecipes, request: AttackRequest) -
         )
     except UsageError as error:
         raise UsageError(f"the plan asks for {request.method} on {_name_pipeline(recipes)}: {error}") from None
-    # What the attacker needs is part of the grid, so that two runs do not both wait for one to train it.
+    # The pipelines that the attacker needs are cells, too, so that two parallel runs do not wait for the same training.
     for dependency in prepared.dependencies:
         _add_classifier(grid, dependency)
     recipe = prepared.recipe
@@ -260,5 +264,5 @@ def _name_pipeline(recipes: PipelineRecipes) -> str:
 
 
 def _is_raw(purifier: AutoencoderRecipe) -> bool:
-    """Return whether an autoencoder's output leaves [0, 1]; a robust one's is an image without rescaling."""
+    """Return whether an autoencoder's output may be outside [0, 1]; a robust one's is in [0, 1] without rescaling."""
     return bool(purifier.network) and purifier.rescale == "none" and not purifiers.is_adversarial(purifier)

@@ -1,7 +1,7 @@
-"""Cells made on several machines, by the workers of a running dask scheduler.
+"""Computation of cells on several machines, by the workers of a running dask scheduler.
 
-Only recipes and paths are sent. Workers read what they need from the registry's folder, which all of them share, and
-publish into it. So each worker is first asked whether it sees that folder and runs the same program.
+Only recipes and paths are sent. Workers read from the registry's folder, which all of them share, and publish into it.
+Therefore each worker is first asked whether it can access that folder and runs the same program.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 SCHEDULER_SECONDS = 10
-"""Seconds in which a scheduler must answer at first."""
+"""Seconds in which a scheduler must answer the first request."""
 
 WORKERS_SECONDS = 60
-"""Seconds in which its workers must answer, and a scheduler amid the work: they import libraries, or are busy."""
+"""Seconds in which workers, and a busy scheduler, must answer: they may be importing libraries or computing."""
 
 SILENCE_SECONDS = 60
-"""Seconds without a result after which the scheduler is asked whether it is still there."""
+"""Seconds without a result after which the scheduler is asked whether it still runs."""
 
 POLL_SECONDS = 0.05
 
@@ -46,18 +46,18 @@ INSTALL = 'pip install "advae[dask]"'
 
 @dataclass(frozen=True)
 class Site:
-    """What a worker must find on its machine."""
+    """The folders, files and program that a worker must have on its machine."""
 
     home: Path
     """The registry's folder, absolute."""
     mark: Path
     """A folder in the registry that exists for the time of one command."""
     files: tuple[Path, ...]
-    """Other files and folders that are read, absolute."""
+    """Other files and folders that are read; absolute paths."""
     program: str
     """SHA-256 of the source of this package."""
     versions: dict[str, str]
-    """Versions of the libraries that decide a result, by name."""
+    """Versions of the libraries that determine a result, by name."""
 
 
 @contextmanager
@@ -102,13 +102,13 @@ def _connect(address: str) -> Iterator[Client]:
     for name in ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
-        # It warns of different versions, which compare_site compares.
+        # dask warns about different versions, which compare_site compares.
         warnings.simplefilter("ignore")
         try:
-            # Dask's own limit gives a better message, but starts again with each step.
+            # dask's own time limit gives a better message, but starts again with each step.
             client = call_within(SCHEDULER_SECONDS + 2, partial(_open_client, address))
         except Exception as error:
-            # Any server may answer there, and dask raises any error.
+            # Any kind of server may answer at the address, so dask may raise any error.
             why = NO_TLS if isinstance(error, TypeError) and address.startswith("tls:") else explain(error)
             raise UsageError(f"no dask scheduler answers at {address!r} (such as tcp://HOST:8786): {why}") from None
     try:
@@ -124,7 +124,7 @@ def _open_client(address: str) -> Client:
 
     class Quiet(Client):  # type: ignore[misc]
         def __del__(self) -> None:
-            """Do nothing: dask's own waits for a scheduler that did not answer, and shows a traceback."""
+            """Do nothing. dask's method waits for a scheduler that did not answer, and shows a traceback."""
 
     return Quiet(address, timeout=SCHEDULER_SECONDS, set_as_default=False)
 
@@ -157,9 +157,9 @@ def _ask(address: str, seconds: float, question: Callable[[], ResultT]) -> Resul
 
 
 def compare_site(site: Site) -> str:
-    """Return which libraries of this worker differ. Raises UsageError where this worker must not make anything."""
+    """Return which libraries of this worker differ. Raises UsageError where this worker must not compute cells."""
     try:
-        # This shows that it is the same folder and writable; the new time keeps `gc` from removing the mark.
+        # This tests that the folder is the same and writable; with the new time `gc` does not remove the mark.
         os.utime(site.mark)
         Registry(site.home).check_writable()
     except (OSError, DiskError) as error:
@@ -176,11 +176,11 @@ def compare_site(site: Site) -> str:
 
 
 _one_at_a_time = threading.Lock()
-"""A worker with several threads may join later; its results must equal those of one with a single thread."""
+"""Held during a task: a worker with several threads may join later, and must give the results of a single thread."""
 
 
 def _make_elsewhere(site: Site, make: Callable[[TaskT], ResultT], task: TaskT) -> ResultT:
-    """Call a function in a worker, which may have joined after the others were checked."""
+    """Return the result of a task in a worker. The worker is checked first, because it may have joined later."""
     with _one_at_a_time:
         try:
             compare_site(site)
@@ -195,14 +195,14 @@ def _make_elsewhere(site: Site, make: Callable[[TaskT], ResultT], task: TaskT) -
 def _run(
     client: Client, address: str, site: Site, make: Callable[[TaskT], ResultT], tasks: Sequence[TaskT]
 ) -> Iterator[ResultT]:
-    """Yield each result as soon as it is there.
+    """Yield each result as soon as it is available.
 
-    Raises KilledError for a task that dask gives up after several workers died, and for a scheduler that is gone or
-    silent; what a task raises otherwise.
+    Raises KilledError for a task that dask gives up after several workers died, and for a scheduler that is lost or
+    does not answer; otherwise the error of a task.
     """
     from distributed import KilledWorker
 
-    # The scheduler gets all of them at once, for workers that join later. Closing the client takes back the rest.
+    # All tasks are submitted at once, for workers that join later. Closing the client cancels the unfinished ones.
     work = partial(_make_elsewhere, site, make)
     submitted = {client.submit(partial(work, task), pure=False): task for task in tasks}
     for future, result in _collect(client, address, submitted):
@@ -219,7 +219,7 @@ def _run(
 
 
 def _collect(client: Client, address: str, futures: Collection[Future[Any]]) -> Iterator[tuple[Future[Any], Any]]:
-    """Yield each future with its result once it is done, and ask regularly whether the scheduler is still there."""
+    """Yield each future with its result once it is done, and ask regularly whether the scheduler still runs."""
     from distributed import as_completed
 
     done = as_completed(futures, loop=client.loop, with_results=True, raise_errors=False)

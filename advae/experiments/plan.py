@@ -1,4 +1,4 @@
-"""The plan of an experiment: which autoencoders and classifiers are trained, and how they are attacked; a TOML file."""
+"""The plan of an experiment, a TOML file: the autoencoders and classifiers to train, and the attacks on them."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ NONE = "none"
 """The name in a plan for no purifier: the undefended classifier."""
 
 OWN = "autoencoder"
-"""The source in a plan that means: the classifier that the autoencoder was trained with, or for."""
+"""The source in a plan that means the classifier that the autoencoder was trained in front of."""
 
 PlannedNames = Annotated[tuple[str, ...], Field(min_length=1)]
-# TOML has types: `true` or "100" is no number there.
+# TOML has types: `true` and "100" are no numbers.
 Number = Annotated[float, Strict()]
 PlannedEps = Annotated[Number, BeforeValidator(lambda value: parse_number(value) if isinstance(value, str) else value)]
 PlannedOptions = dict[str, Scalar | list[Scalar]]
@@ -69,11 +69,15 @@ class AttackPlan(_PlannedOptions):
     model_config = ConfigDict(alias_generator=lambda name: name.replace("_", "-"))
 
     classifiers: PlannedNames
+    """Names of classifiers of the plan."""
     behind: PlannedNames
-    """Names of autoencoders; ``none``: without a purifier."""
+    """Names of autoencoders of the plan; ``none``: without a purifier."""
     methods: PlannedNames
+    """Names of attacks."""
     threats: PlannedNames = ("adaptive",)
+    """Names of threat models."""
     eps: Annotated[tuple[PlannedEps, ...], Field(min_length=1)]
+    """Radii of the ball in units of x: numbers, or fractions such as "50/255"."""
 
     def list_requests(self, seed: int) -> list[AttackRequest]:
         """Return a request for each method under each threat model."""
@@ -86,26 +90,29 @@ class AttackPlan(_PlannedOptions):
 
 
 class PlannedNetwork(NetworkRequest, strict=True):
-    """NetworkRequest that takes numbers of TOML only."""
+    """NetworkRequest that refuses text in place of TOML numbers."""
 
     activations: Annotated[Activations, Strict(False)] | None = None
+    """Activation functions, as a TOML list; None: the default of the kind."""
 
 
 class PlannedLogistic(LogisticRequest, strict=True):
-    """LogisticRequest that takes numbers of TOML only."""
+    """LogisticRequest that refuses text in place of TOML numbers."""
 
 
 class Experiment(Record):
-    """A plan as it is read: what is trained and attacked, once for each dataset and seed."""
+    """The contents of a plan: trainings and attacks, which are repeated for each dataset and seed."""
 
     datasets: PlannedNames
-    """Names, or paths of .npz files."""
+    """Names of datasets, or paths of .npz files."""
     seeds: Annotated[tuple[Annotated[Seed, Strict()], ...], Field(min_length=1)] = (0,)
+    """Seeds of trainings and attacks."""
     autoencoders: dict[str, PlannedOptions] = Field(default_factory=dict)
-    """Options of ``advae train-ae``, by a name for each autoencoder."""
+    """Name in the plan -> options of ``advae train-ae``."""
     classifiers: dict[str, PlannedOptions] = Field(default_factory=dict)
-    """Options of ``advae train-clf``, by a name for each classifier."""
+    """Name in the plan -> options of ``advae train-clf``."""
     attacks: Annotated[tuple[AttackPlan, ...], Field(min_length=1)]
+    """The attacks, in groups that share their options."""
 
     @property
     def _trained(self) -> tuple[str, ...]:
@@ -113,7 +120,7 @@ class Experiment(Record):
         return tuple(name for name, options in self.classifiers.items() if "from" not in options)
 
     def find_protected(self, name: str) -> str | None:
-        """Return the name of the classifier that an autoencoder is trained in front of, None for one without."""
+        """Return the name of the classifier that an autoencoder is trained in front of; None where there is none."""
         protected = self.autoencoders[name].get("protect")
         if protected is None:
             return None
@@ -151,7 +158,7 @@ class Experiment(Record):
         )
 
     def _request_placement(self, options: dict[str, Any]) -> PlacementRequest:
-        """Return the request for a classifier that is put behind a purifier as it is. Raises UsageError."""
+        """Return the request to put a trained classifier behind a purifier. Raises UsageError."""
         source = options.pop("from")
         if options:
             raise UsageError(f"what is taken as it is has no option but from, got {', '.join(options)}")
@@ -165,7 +172,7 @@ _NETWORK = {"hidden_size": "hidden", "code_size": "code"} | {
 }
 _LOGISTIC = {name: name for name in ("C", "intercept", "max_iter")}
 _AUTOENCODER = {name: name for name in ("type", "loss", "rescale")}
-"""Options as the command line spells them, with underscores -> fields of their request."""
+"""Option name of the command line, with underscores -> field of the request."""
 
 AUTOENCODER_OPTIONS = (*_AUTOENCODER, "protect", *_NETWORK)
 """Options of every kind of autoencoder in a plan, with underscores."""
@@ -188,9 +195,9 @@ def _take(options: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
 
 
 def read_experiment(path: Path | None = None) -> Experiment:
-    """Return the plan of a TOML file, None for the paper's; .npz files are looked for beside it.
+    """Return the plan of a TOML file; path: None for the paper's plan. Paths of .npz files are relative to the file.
 
-    Raises UsageError for a file that cannot be read, is no TOML, or names what it does not define.
+    Raises UsageError for a file that cannot be read, is no TOML, or uses a name that it does not define.
     """
     path = path or PAPER
     try:
@@ -205,7 +212,7 @@ def read_experiment(path: Path | None = None) -> Experiment:
         raise UsageError(f"bad plan {path}: {_explain(error)}") from None
     except RecursionError:
         raise UsageError(f"bad plan {path}: its tables or lists are nested too deeply") from None
-    # Also for a number of more digits than Python reads.
+    # ValueError is also raised for a number with more digits than Python reads.
     except (ValueError, BudgetError) as error:
         raise UsageError(f"bad plan {path}: {error}") from None
     for problem in _find_problems(experiment):
@@ -226,19 +233,19 @@ def _read(path: Path) -> bytes:
 def _decode(content: bytes) -> str:
     """Return the text of a plan: UTF-8, or as some Windows programs write it, with a byte order mark or in UTF-16."""
     encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
-    # TOML knows two of the three ways to end a line.
+    # TOML does not allow a lone carriage return as the end of a line.
     return content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
 
 
 _SHORT = Repr()
-"""Shows a value of a plan in one line, shortened where it is long."""
+"""Shows a value of a plan in one line; long values are shortened."""
 _SHORT.maxstring = _SHORT.maxother = 200
 
 
 def _explain(error: ValidationError) -> str:
     """Return the first error that pydantic found, with its place in the file.
 
-    An unknown name, mostly mistyped, comes before the missing name.
+    An unknown name comes before a missing one, because it is often the same name mistyped.
     """
     first = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")

@@ -1,8 +1,8 @@
-"""Cells made one after the other, or by several processes on this machine, with bit-equal numbers.
+"""Computation of cells one after the other, or by several processes on this machine, with bit-equal numbers.
 
-The number of threads that share a sum decides its last bits. So each process uses as many threads as a single one
-would, and the system divides the cores. Giving each process cores of its own was measured: the bits are the same, and
-on two cores it takes a fifth longer, because cores that one process leaves idle stay unused.
+The last bits of a sum depend on the number of threads. Therefore each process uses as many threads as a single one
+would, and the system divides the cores. The alternative of separate cores for each process was measured: the bits are
+the same, and on two cores it takes a fifth longer, because idle cores of one process cannot be used by another.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ THREADS = (
     *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"),
     *("NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS"),
 )
-"""Variables that joblib sets in its processes, unless they are set already. TensorFlow reads none of them."""
+"""Environment variables that joblib sets in its processes unless they are set; TensorFlow does not read them."""
 
 
 class Pool(Protocol):
-    """A callable that applies a module-level function to every task and yields each result as soon as it is there."""
+    """A callable that applies a module-level function to every task and yields each result as soon as it is ready."""
 
     def __call__(self, make: Callable[[TaskT], ResultT], tasks: Sequence[TaskT], /) -> Iterable[ResultT]: ...
 
 
 def find_default_jobs() -> int:
-    """Return how many cells to make at a time: one for each core that affinity and container allow, 4 at most."""
+    """Return the number of cells to compute in parallel: one for each core that the process may use, at most 4."""
     from joblib import cpu_count
 
     return min(int(cpu_count()), 4)
@@ -40,7 +40,7 @@ def find_default_jobs() -> int:
 
 @contextmanager
 def open_pool(jobs: int) -> Iterator[Pool]:
-    """Give a pool of ``jobs`` processes; one job is done in this process, in order.
+    """Give a pool of ``jobs`` processes; for one job, the tasks run in this process, in order.
 
     Raises KilledError where the system ended a process before its task was done.
     """
@@ -66,11 +66,11 @@ def open_pool(jobs: int) -> Iterator[Pool]:
 
 @contextmanager
 def _same_threads() -> Iterator[None]:
-    """Give processes that start meanwhile as many threads as this one has; joblib would give each a share of them."""
-    # As TensorFlow and OpenBLAS count: cores that the process may use, whatever its container's share of their time.
+    """Let child processes use as many threads as this one; joblib would divide the threads among them."""
+    # TensorFlow and OpenBLAS count the cores that the process may use, also where a container limits its time on them.
     threads = str(backend.count_usable_cores())
     added = [name for name in THREADS if name not in os.environ]
-    # A library without a variable of its own reads OpenMP's.
+    # Libraries without an own variable read that of OpenMP.
     os.environ.update(dict.fromkeys(added, os.environ.get("OMP_NUM_THREADS", threads)))
     try:
         yield

@@ -1,4 +1,4 @@
-"""Run an experiment: compute every cell that the registry lacks, level by level, one by one or in parallel."""
+"""The experiment runner: it computes every cell that the registry does not have, level by level, also in parallel."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from advae.workflows.training import make_autoencoder, make_classifier
 from advae.workflows.workspace import Workspace
 
 DEFAULT_SPEED = 1.3e11
-"""Operations a second of the networks of this project, measured on two cores of a server."""
+"""Default speed in operations a second, measured with the networks of this project on two cores of a server."""
 
 LARGE_ENOUGH = 1e12
-"""Operations of a training that says how fast a machine is; a smaller one's time is all overhead."""
+"""Fewest operations of a training from which a machine's speed is measured; smaller ones are mostly overhead."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,13 @@ class Finished:
     """A cell that was computed, or whose training diverged."""
 
     cell: ExperimentCell
+    """The cell."""
     seconds: float
-    """Wall-clock time."""
+    """Wall-clock time, in seconds."""
     lines: tuple[str, ...] = ()
-    """Lines for people that they have not been told yet."""
+    """Messages for the user that were not shown yet."""
     diverged: str | None = None
-    """Why its training diverged; None where it did not."""
+    """Message of a training that diverged; None where it did not."""
 
 
 Watch = Callable[[Finished], None]
@@ -52,21 +53,22 @@ class Survey:
     """The cells of an experiment, and which of them the registry has."""
 
     cells: tuple[ExperimentCell, ...]
+    """All cells, each after those that it needs."""
     cached: frozenset[str]
-    """Ids of those that the registry has."""
+    """Ids of the cells that the registry has."""
     speed: float
-    """Operations a second of this machine, to estimate times."""
+    """Speed of this machine in operations a second, to estimate times."""
 
     def list_level(self, level: Level) -> list[ExperimentCell]:
         """Return the cells of a level."""
         return [cell for cell in self.cells if cell.level == level]
 
     def list_missing(self, level: Level) -> list[ExperimentCell]:
-        """Return the cells of a level that have to be made."""
+        """Return the cells of a level that have to be computed."""
         return [cell for cell in self.list_level(level) if cell.id not in self.cached]
 
     def list_needed(self) -> set[str]:
-        """Return the ids of all cells and of what their attackers need; none where no cell is missing."""
+        """Return the ids of all cells and of the entries that their attackers need; empty where no cell is missing."""
         if len(self.cached) == len(self.cells):
             return set()
         dependencies = (one for cell in self.cells if cell.prepared for one in cell.prepared.dependencies)
@@ -74,7 +76,7 @@ class Survey:
         return needed.union(*(dependency.ids for dependency in dependencies))
 
     def estimate_seconds(self, level: Level) -> float:
-        """Return about how long the missing cells of a level take, one after the other, in seconds."""
+        """Return the estimated time of the missing cells of a level, one after the other, in seconds."""
         return sum(cell.cost / self.speed + FIXED_SECONDS[level] for cell in self.list_missing(level))
 
 
@@ -86,7 +88,7 @@ def survey(registry: Registry, cells: Sequence[ExperimentCell]) -> Survey:
 
 
 def _measure_speed(registry: Registry, cells: Iterable[ExperimentCell]) -> float:
-    """Return the operations a second of this machine, measured when it trained cells; the default without any."""
+    """Return the speed of this machine in operations a second: measured in stored trainings, else the default."""
     speeds = []
     for cell in cells:
         manifest = registry.find(cell.id) if cell.level != "attacks" else None
@@ -100,15 +102,15 @@ def _measure_speed(registry: Registry, cells: Iterable[ExperimentCell]) -> float
 def make_cells(
     workspace: Workspace, survey: Survey, *, jobs: int, scheduler: str | None = None, watch: Watch
 ) -> list[Finished]:
-    """Compute the cells that the registry lacks, and return those whose training diverged.
+    """Compute the cells that the registry does not have, and return those whose training diverged.
 
-    jobs: how many at a time, each in a process of its own from 2 on; scheduler: address of a dask scheduler whose
-    workers do it instead. Cells that need a diverged one are left out. watch: called for each finished cell, in the
-    order of finishing. Finished cells stay in the registry, whatever ends the others. Raises what training and
-    attacking raise, KilledError where the system ended a process, and what ``open_cluster`` raises.
+    jobs: number of cells in parallel, from 2 on each in a process of its own; scheduler: address of a dask scheduler
+    whose workers compute instead. Cells that need a diverged one are skipped. watch: called for each finished cell, in
+    the order of finishing. Finished cells stay in the registry when another one fails. Raises the errors of training
+    and attacking, KilledError where the system ended a process, and the errors of ``open_cluster``.
     """
     missing, diverged = set[str](), list[Finished]()
-    # In this process the user is told at once why a cell waits for another process.
+    # With one process, messages such as waiting for another process are shown at once.
     make = partial(_make, tell=workspace.tell) if jobs == 1 and not scheduler else _make
     with workspace.registry.lease(survey.list_needed()), _open(workspace, survey, jobs, scheduler) as run:
         for level in LEVELS:
@@ -124,7 +126,7 @@ def make_cells(
 
 
 def _open(workspace: Workspace, survey: Survey, jobs: int, scheduler: str | None) -> AbstractContextManager[Pool]:
-    # Processes that are started take over where temporary files go.
+    # Child processes inherit the folder of temporary files.
     offer_scratch(workspace.registry.folders.tmp)
     if not scheduler:
         return open_pool(jobs)
@@ -136,17 +138,20 @@ def _open(workspace: Workspace, survey: Survey, jobs: int, scheduler: str | None
 
 @dataclass(frozen=True)
 class Task:
-    """A cell to compute, with all that another process or machine needs to know. All paths are absolute."""
+    """A cell to compute, with the paths that another process or machine needs; all paths are absolute."""
 
     home: Path
+    """Folder of the registry."""
     data_dir: Path | None
+    """Folder with the files of datasets; None where the user names none."""
     cell: ExperimentCell
+    """The cell."""
 
     def __str__(self) -> str:
         return self.cell.name
 
     def list_files(self) -> list[Path]:
-        """Return what is read for it beside the registry."""
+        """Return the files and folders outside the registry that the task reads."""
         named = [] if self.cell.place in DATASETS else [Path(self.cell.place)]
         return [*named, self.data_dir] if self.data_dir else named
 
@@ -158,7 +163,7 @@ def _describe(workspace: Workspace, cell: ExperimentCell) -> Task:
 
 
 def _make(task: Task, tell: Callable[[str], None] | None = None) -> Finished:
-    """Compute one cell, here or in its own process. tell: takes lines for people at once; None: they are returned."""
+    """Compute one cell, in this or another process. tell: shows messages at once; None: they are returned."""
     cell, lines, started = task.cell, list[str](), time.monotonic()
     workspace = Workspace(Registry(task.home), task.data_dir, tell=tell or lines.append)
     diverged = None

@@ -1,4 +1,4 @@
-"""What the commands do: find an entry by its recipe, compute it where it is missing, publish it."""
+"""The work of the commands: find an entry by its recipe, compute it where it is missing, publish it."""
 
 from advae.workflows.applying import Prediction, predict_images, purify_images
 from advae.workflows.attacking import AttackCommand, Attacks, run_attacks

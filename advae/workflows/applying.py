@@ -55,15 +55,15 @@ class Prediction:
     """A batch of predictions."""
 
     labels: IntArray
-    """int64 (n,)."""
+    """Predicted classes, int64 (n,)."""
     probabilities: FloatArray
-    """float32 (n, classes), softmax of the logits; NaN where the pipeline overflowed."""
+    """Softmax of the logits, float32 (n, classes); NaN where the pipeline overflowed."""
 
 
 def predict_images(workspace: Workspace, clf_ref: str, source: Path) -> tuple[Manifest, Iterator[Prediction]]:
     """Return the classifier and a stream of its predictions for the images of a .npy file, purifier included.
 
-    After the last one people are told for how many images the pipeline overflowed.
+    After the last prediction a line tells the user for how many images the pipeline overflowed.
     """
     manifest = workspace.registry.resolve(clf_ref, "clf")
     stored = image_files.open_images(source, manifest.recipe.dataset.side)
@@ -92,7 +92,7 @@ def predict_images(workspace: Workspace, clf_ref: str, source: Path) -> tuple[Ma
 
 
 def _stream(workspace: Workspace, stored: np.ndarray[Any, Any], source: Path) -> Iterator[tuple[slice, FloatArray]]:
-    """Yield images as ``stream_images`` does, and tell people after the last where they are nearly of one grey."""
+    """Yield images as ``stream_images`` does; after the last, warn the user if they are nearly one grey."""
     low, high = 1.0, 0.0
     for rows, x in image_files.stream_images(stored, source):
         low, high = min(low, float(x.min())), max(high, float(x.max()))

@@ -1,4 +1,4 @@
-"""Which attacks a command runs: each method under each threat model, and what the checks compare them with."""
+"""Choice of the attacks that a command runs: each method under each threat model, and the runs that checks need."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ COMPARED_THREATS = ("noise", "oblivious", "transfer", "black-box")
 def apply_threat_models(
     requests: Iterable[AttackRequest], *, purified: bool, tell: Callable[[str], None]
 ) -> list[AttackRequest]:
-    """Return each request under each of its threat models, ``all``: each that the classifier has.
+    """Return each request under each of its threat models; for ``all``, under each that the classifier has.
 
-    A threat model with one attack replaces the method by that attack; an attack with one threat model replaces the
-    threat model. tell: takes a line about each replacement.
+    Where a threat model has one attack only, that attack replaces the method; where an attack has one threat model
+    only, that replaces the threat model. tell: takes a line about each replacement.
     """
     chosen = []
     for request in requests:
@@ -51,8 +51,8 @@ def _ask(request: AttackRequest, method: str, **changes: object) -> AttackReques
     """Return a request for another attack with its own options, at the same budget on the same samples."""
     effort = ("draws", "queries") if ATTACKS[method].queries else ("draws",)
     shared = (name for name, option in RUN_OPTIONS.items() if option.row.shared)
-    kept = values_of(request, ("eps", *shared, *effort))
-    return AttackRequest(method=method, **(kept | {"threat": "adaptive"} | changes))
+    common = values_of(request, ("eps", *shared, *effort))
+    return AttackRequest(method=method, **(common | {"threat": "adaptive"} | changes))
 
 
 def _drop_repeated(requests: Iterable[AttackRequest]) -> list[AttackRequest]:
@@ -64,13 +64,13 @@ def _drop_repeated(requests: Iterable[AttackRequest]) -> list[AttackRequest]:
 
 
 def list_comparisons(requests: Sequence[AttackRequest], *, purified: bool, side: int) -> list[AttackRequest]:
-    """Return the further runs on the classifier that the checks of its adaptive attacks need."""
+    """Return the additional runs on the classifier that the checks of its adaptive attacks need."""
     checks = [check for request in requests for check in _check(request, purified=purified, side=side)]
     return [check for check in _drop_repeated(checks) if check not in requests]
 
 
 def list_undefended(requests: Iterable[AttackRequest]) -> list[AttackRequest]:
-    """Return what is run on the undefended counterpart: every adaptive attack, and no weaker one."""
+    """Return the attacks to run on the undefended counterpart: the adaptive ones."""
     return [request for request in requests if request.threat == "adaptive"]
 
 

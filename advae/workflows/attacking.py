@@ -1,4 +1,4 @@
-"""``advae attack``: check every request first, then compute the runs that the registry lacks."""
+"""``advae attack``: check all requests first, then compute the runs that the registry does not have."""
 
 from __future__ import annotations
 
@@ -35,13 +35,14 @@ from advae.workflows.workspace import Content, Made, Workspace, load_dataset_of,
 
 @dataclass(frozen=True)
 class AttackCommand:
-    """What one command asks for."""
+    """The request of one ``advae attack`` command."""
 
     requests: Sequence[AttackRequest]
+    """A request for each method and threat model."""
     check: bool = False
-    """Whether the runs that the checks compare with are made too."""
+    """Whether the runs that the checks compare with are made, too."""
     seeds: int = 1
-    """How many pipelines of the same recipe and successive seeds are attacked, from 1."""
+    """Number of pipelines to attack, of the same recipe and successive seeds; at least 1."""
 
     @property
     def on_demand(self) -> bool:
@@ -54,8 +55,9 @@ class Target:
     """A classifier under attack."""
 
     classifier: Manifest
+    """Its manifest."""
     load: Callable[[], Dataset]
-    """Returns its dataset, which is read once, when it is first needed."""
+    """Returns its dataset, which is read at the first call only."""
 
     @property
     def recipe(self) -> ClassifierRecipe:
@@ -71,10 +73,11 @@ class Attacks:
     """The runs of a command."""
 
     requested: tuple[Made, ...]
+    """The runs that the user asked for."""
     checks: tuple[Made, ...]
-    """What the checks compare the requested runs with."""
+    """The runs that the checks compare the requested runs with."""
     seeds: int
-    """How many pipelines were attacked."""
+    """Number of pipelines that were attacked."""
 
     @property
     def all(self) -> tuple[Made, ...]:
@@ -98,7 +101,7 @@ def _run_attacks(
     workspace: Workspace, first: Target, again: Sequence[PipelineRecipes], command: AttackCommand
 ) -> Attacks:
     """Return the runs of a command on a classifier, and on those of the same recipe and other seeds."""
-    # An error in the command shows on the first classifier, before others are trained for hours.
+    # Errors of the command are found on the first classifier, before others are trained for hours.
     notes = list(filter(None, {note_zero(request.eps) for request in command.requests}))
     requested, checks = _prepare(workspace, first, command, notes.append)
     for note in notes:
@@ -107,7 +110,7 @@ def _run_attacks(
         like = Target(make_dependency(workspace, dependency, first.classifier, first.load), first.load)
         more = _prepare(workspace, like, command, lambda note: None)
         requested, checks = requested + more[0], checks + more[1]
-    # An undefended counterpart may be another than that of the same recipe.
+    # The undefended counterpart may have another recipe than the one that ``list_related`` names.
     with workspace.registry.lease(id_ for _, one in (*requested, *checks) for id_ in one.recipe.parents):
         asked, compared = (
             tuple(make_run(workspace, one, target.classifier, target.load) for target, one in prepared)
@@ -156,9 +159,9 @@ def make_run(
     *,
     latest: bool = True,
 ) -> Made:
-    """Return the run of a prepared request, on its classifier; what its attacker needs is trained where it is missing.
+    """Return the run of a prepared request; pipelines that its attacker needs are trained where they are missing.
 
-    load: gives the classifier's dataset, called only where there is something to compute.
+    load: returns the classifier's dataset; called only if something has to be computed.
     """
     recipe = prepared.recipe
 
@@ -171,7 +174,7 @@ def make_run(
     def compute() -> Content:
         dataset = load()
         ids = choose_samples(dataset.y_test, recipe.limit, recipe.sample)
-        # Of the first images a view: no second copy of a test set.
+        # A slice for the first images, which makes no copy of the test set.
         chosen = ids if recipe.sample else slice(recipe.limit)
         evaluated = evaluate(
             _load_surface(workspace.registry, recipe, classifier),
@@ -188,7 +191,7 @@ def make_run(
 
 
 def _describe_data(dataset: Dataset, classifier: Manifest) -> dict[str, object]:
-    """Return what a run keeps of the whole dataset, beside what was measured on the attacked images."""
+    """Return the metrics of a run that describe the whole dataset, by the field names of ``RunMetrics``."""
     return {
         "test_counts": count_classes(dataset.y_test, len(dataset.ref.classes)),
         "classes_predicted": classifier.as_classifier()[1].classes_predicted,
@@ -197,7 +200,7 @@ def _describe_data(dataset: Dataset, classifier: Manifest) -> dict[str, object]:
 
 
 WORTH_IT = 1.1
-"""How many times as fast a lower precision must be: it costs some of the gradients' last digits."""
+"""Smallest speed-up for which a lower precision is accepted, because it makes gradients less exact."""
 
 
 def _require_gain() -> None:
@@ -211,7 +214,7 @@ def _require_gain() -> None:
 
 
 def _load_surface(registry: Registry, recipe: RunRecipe, classifier: Manifest) -> Surface:
-    """Return where a run's attack takes place; what it differentiates in the run's precision, all else in float32."""
+    """Return the attack surface of a run: its gradients in the run's precision, everything else in float32."""
     counterpart, surrogate = (registry.manifest(id_) if id_ else None for id_ in (recipe.twin, recipe.surrogate))
 
     def view(precision: str) -> Surface:
@@ -223,7 +226,7 @@ def _load_surface(registry: Registry, recipe: RunRecipe, classifier: Manifest) -
 
 
 def _choose_classifier(workspace: Workspace, ref: str | None, dataset_name: str | None) -> Target:
-    """Return the classifier to attack; where the user names a dataset it is read at once, to see whether it is its."""
+    """Return the classifier to attack. A dataset that the user names is read at once and compared with its own."""
     registry = workspace.registry
     newest = [entry for entry in (registry.latest("clf"), *registry.entries("clf")) if entry] if not ref else []
     if ref or (newest and not dataset_name):

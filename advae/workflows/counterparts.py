@@ -1,4 +1,4 @@
-"""Pipelines by their recipes, and those that an attack compares with: without purifier, or of another seed."""
+"""Pipelines by their recipes, and their counterparts: the undefended one, and those of other seeds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AnyRecipe = TypeVar("AnyRecipe", AutoencoderRecipe, ClassifierRecipe)
 SEEDS = 2**31
 
 SURROGATE = 1_000
-"""Distance of a surrogate's seeds from its pipeline's, beyond the seeds that people compare."""
+"""Distance of a surrogate's seeds from its pipeline's; larger than the seeds that users compare."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,12 @@ class PipelineRecipes:
     """The recipes of a pipeline, trained or not."""
 
     classifier: ClassifierRecipe
+    """Recipe of the classifier."""
     autoencoder: AutoencoderRecipe | None = None
-    """Recipe of its purifier, None for an undefended classifier."""
+    """Recipe of its purifier; None for an undefended classifier."""
     needed: tuple[ClassifierRecipe, ...] = ()
-    """Recipes of the classifiers that are trained before: the one that the purifier protects, and the one whose weights
-    are taken over."""
+    """Recipes of the classifiers that must be trained before: the one that the purifier protects, and the one whose
+    weights are used."""
 
     @property
     def id(self) -> str:
@@ -52,12 +53,12 @@ def read_recipes(registry: Registry, recipe: ClassifierRecipe) -> PipelineRecipe
 
 
 def describe_undefended(recipes: PipelineRecipes) -> PipelineRecipes:
-    """Return the pipeline without its purifier: of a classifier that was put behind it, that classifier."""
+    """Return the undefended counterpart: the classifier of the same recipe without purifier."""
     return PipelineRecipes(recipes.classifier.model_copy(update={"autoencoder": None, "origin": None}))
 
 
 def describe_reseeded(recipes: PipelineRecipes, offset: int) -> PipelineRecipes:
-    """Return the pipeline trained again from seeds ``offset`` further on, its purifier too, and all that they need."""
+    """Return the pipeline with all seeds increased by ``offset``: classifier, purifier, and classifiers they need."""
 
     def reseed(recipe: AnyRecipe, **changes: str | None) -> AnyRecipe:
         renamed = {name: renamed_ids.get(id_, id_) if id_ else id_ for name, id_ in changes.items()}
@@ -76,7 +77,7 @@ def describe_reseeded(recipes: PipelineRecipes, offset: int) -> PipelineRecipes:
 
 
 def list_related(recipes: PipelineRecipes) -> set[str]:
-    """Return the ids of a pipeline and of all that attacks on it may need: undefended counterparts and surrogates."""
+    """Return the ids of a pipeline and of those that attacks on it may need: undefended counterparts and surrogates."""
     pair = (recipes, describe_undefended(recipes))
     return {id_ for one in pair for like in (one, describe_reseeded(one, SURROGATE)) for id_ in like.ids}
 
@@ -86,8 +87,8 @@ def make_dependency(
 ) -> Manifest:
     """Return the classifier of a pipeline that an attack needs, trained with its purifier where they are missing.
 
-    like: the classifier under attack. Raises CorruptError where its weights are smaller than its recipe says: nothing
-    of the size of such a recipe is trained. `latest` stays as it is.
+    like: the classifier under attack. Raises CorruptError where its weights do not fit its recipe: a forged recipe
+    could ask for a huge network. `latest` is not changed.
     """
     found = workspace.registry.find_made(dependency.classifier)
     if found:

@@ -1,4 +1,4 @@
-"""Entries as files: for Keras, scikit-learn and numpy, which are written and never read back; bundles, both ways."""
+"""Export of entries for Keras, scikit-learn and numpy, in files that are never read back; bundles both ways."""
 
 from __future__ import annotations
 
@@ -23,34 +23,35 @@ if TYPE_CHECKING:
     from advae.registry import Registry
 
 KERAS, JOBLIB, NPY = "keras", "joblib", "npy"
-"""The formats, as ``--format`` and a file's ending have them."""
+"""The formats: values of ``--format`` and suffixes of files."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """An entry that was written to a file, and how the file differs from it."""
+    """An entry that was written to a file, and the differences between the two."""
 
     manifest: Manifest
+    """Manifest of the entry."""
     by_mean: bool = False
-    """Whether the file has a random purifier as its mean, without samples."""
+    """Whether the file contains the mean of a random purifier instead of its samples."""
     left_out: str | None = None
-    """Id of the entry's purifier where the file does not have it, so that its input is purified images; else None."""
+    """Id of the entry's purifier where the file does not contain it and takes purified images; else None."""
     backward: Literal["exact", "identity"] = "exact"
-    """exact: gradients through the file are its own; identity: a purifier without derivative counts as the identity
-    (BPDA)."""
+    """exact: gradients through the file are exact; identity: the derivative of the purifier is replaced by the
+    identity's (BPDA)."""
     notes: tuple[str, ...] = ()
-    """The differences in words, a line each."""
+    """One line on each difference."""
 
 
 # ---------------------------------------------------------------- Keras
 
 
 def export_keras(workspace: Workspace, ref: str, path: Path) -> Exported:
-    """Write an autoencoder, or a classifier behind its purifier, as a Keras model that is whole without this package.
+    """Write an autoencoder, or a classifier behind its purifier, as a Keras model that does not need this package.
 
     Images float32 (n, side, side, 1) in [0, 1] -> logits (n, classes), or purified images of the same shape. Raises
-    UsageError for a run, or a path that Keras would not read or that is there already; CorruptError; DiskError, with
-    nothing left behind.
+    UsageError for a run, or a path that Keras would not read or that exists; CorruptError; DiskError, after which no
+    partial file remains.
     """
     if not path.name.endswith(f".{KERAS}"):
         raise UsageError(f"bad FILE {path}: Keras reads a model only from a name that ends in .{KERAS}")
@@ -72,10 +73,10 @@ def export_keras(workspace: Workspace, ref: str, path: Path) -> Exported:
 
 
 def _build_model(registry: Registry, manifest: Manifest) -> tuple[Any, Purifier | None]:
-    """Return the graph that the functions of the evaluation make of a ``keras.Input``, and the purifier in it.
+    """Return the Keras model of an entry, and its purifier.
 
-    There is no second definition of a pipeline: what is stored in the file is what is attacked here, its gradients
-    included.
+    It is built by calling the evaluation's functions on a ``keras.Input``, so that the exported pipeline and its
+    gradients are the same as those that are attacked here.
     """
     import keras
 
@@ -92,7 +93,7 @@ def _build_model(registry: Registry, manifest: Manifest) -> tuple[Any, Purifier 
 
 
 def _describe_model(manifest: Manifest, *, by_mean: bool, exact: bool) -> Iterator[str]:
-    """Yield in what a Keras file differs from what people may take it for."""
+    """Yield a line on each difference between a Keras file and the pipeline that users may expect."""
     if by_mean:
         yield "its purifier samples; the file holds its mean instead, which is easier to attack"
     if not exact:
@@ -112,8 +113,8 @@ def _describe_model(manifest: Manifest, *, by_mean: bool, exact: bool) -> Iterat
 def export_joblib(workspace: Workspace, ref: str, path: Path) -> Exported:
     """Write the fitted scikit-learn LogisticRegression of an ``lr`` classifier, without its purifier.
 
-    It takes float (n, side * side), purified where the classifier stands behind a purifier. Raises UsageError for any
-    other entry; CorruptError; DiskError, with nothing left behind.
+    It takes float (n, side * side), purified images where the classifier has a purifier. Raises UsageError for any
+    other entry; CorruptError; DiskError, after which no partial file remains.
     """
     manifest = workspace.registry.resolve(ref)
     kind = CLASSIFIERS.get(manifest.as_classifier()[0].model) if manifest.kind == "clf" else None
@@ -137,7 +138,7 @@ def export_joblib(workspace: Workspace, ref: str, path: Path) -> Exported:
 
 
 def export_npy(workspace: Workspace, ref: str, path: Path) -> Exported:
-    """Write the adversarial images of a run that kept them, as float32 .npy, with what belongs to them beside it.
+    """Write the adversarial examples of a run that stored them, as float32 .npy, with ids, labels and predictions.
 
     FILE.npy: (n, side, side), of a run at several eps (eps, n, side, side); FILE-ids.npy and FILE-labels.npy, int64
     (n,); FILE-predictions.npy, int64 (n,) or (eps, n), of the whole pipeline. Raises UsageError for any other entry;
@@ -148,7 +149,7 @@ def export_npy(workspace: Workspace, ref: str, path: Path) -> Exported:
     manifest = workspace.registry.resolve(ref)
     if ADVERSARIAL not in manifest.artifacts:
         raise UsageError(
-            f"{manifest.id} holds no adversarial images; `advae attack ... --save-adversarial` makes a run that does"
+            f"{manifest.id} holds no adversarial examples; `advae attack ... --save-adversarial` makes a run that does"
         )
     import numpy as np
 
@@ -157,7 +158,7 @@ def export_npy(workspace: Workspace, ref: str, path: Path) -> Exported:
     arrays, side = workspace.registry.read_arrays(manifest, ADVERSARIAL), manifest.recipe.dataset.side
     images = arrays["x_adv"].astype(np.float32).reshape(*arrays["x_adv"].shape[:2], side, side)
     alone = len(images) == 1
-    # The images last: where they are, all is there.
+    # The images are written last, so that where they exist the other files do, too.
     for name, array in (
         ("-ids", arrays["ids"]),
         ("-labels", arrays["labels"]),
@@ -170,7 +171,7 @@ def export_npy(workspace: Workspace, ref: str, path: Path) -> Exported:
 
 
 def _describe_images(manifest: Manifest) -> Iterator[str]:
-    """Yield in what the images of a run differ from valid images under attack."""
+    """Yield a line on each difference between the stored data of a run and valid adversarial examples."""
     recipe, metrics = manifest.as_run()
     if recipe.threat in THREATS and not THREATS[recipe.threat].on_input:
         yield "this is purified data, attacked behind the purifier; it goes to the classifier without its purifier"

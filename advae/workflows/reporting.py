@@ -1,4 +1,4 @@
-"""Which runs a report is about."""
+"""Choice of the runs of a report."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Chosen:
     """The runs of a report."""
 
     runs: tuple[Manifest, ...]
-    """Newest first."""
+    """Manifests of the runs, the newest first."""
     named: frozenset[str]
-    """Ids that the user named: each must be in the report."""
+    """Ids that the user named; each must be in the report."""
     left_out: dict[str, str]
-    """Reason, by id, of each run that is left out because its manifest, or a parent's, cannot be read."""
+    """Id -> reason, for each run that is left out because its manifest, or a parent's, cannot be read."""
 
 
 def choose_runs(workspace: Workspace, refs: Sequence[str], dataset_name: str | None) -> Chosen:
@@ -57,9 +57,9 @@ def choose_runs(workspace: Workspace, refs: Sequence[str], dataset_name: str | N
 
 
 def _trace(workspace: Workspace, run: Manifest) -> set[str]:
-    """Return the ids of the run, its classifier and purifier; not of the counterpart that only gave the gradient.
+    """Return the ids of a run, its classifier and its purifier, without undefended counterpart and surrogate.
 
-    Raises what the registry raises where one of them cannot be read.
+    Raises the registry's errors where one of them cannot be read.
     """
     classifier = workspace.registry.manifest(run.parents[0])
     purifier = find_purifier(workspace.registry, classifier)

@@ -1,4 +1,4 @@
-"""The recipe of a run, made from a request: every default filled in, what does not fit refused."""
+"""Recipes of runs, made from requests: defaults are filled in, and options that do not fit are refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from advae.threats import Threat, find_threat
 from advae.workflows.counterparts import SURROGATE, PipelineRecipes, describe_reseeded, describe_undefended
 
 RUN_REV = 2
-"""Raised when the same recipe would give another result than before, whatever the attack; one alone has a revision."""
+"""Raised when the results of all attacks change; for one attack alone, its ``revision`` is raised."""
 
 DRAWS = 16
 """EOT samples of each gradient through a random purifier, unless the user says otherwise."""
@@ -32,8 +32,9 @@ class PreparedRun:
     """The checked recipe of a run."""
 
     recipe: RunRecipe
+    """The recipe, with every default filled in."""
     dependencies: tuple[PipelineRecipes, ...]
-    """Pipelines that the attacker needs, trained first where they are missing."""
+    """Pipelines that the attacker needs; they are trained first where they are missing."""
 
 
 def prepare_run(
@@ -75,7 +76,7 @@ def prepare_run(
 def _fill_in_options(
     recipes: PipelineRecipes, request: AttackRequest, row: Attack, threat: Threat, *, n_test: int
 ) -> dict[str, Any]:
-    """Return every option of a run: as asked for, the attack's own default, or what the pipeline decides."""
+    """Return every option of a run: the requested value, the attack's default, or a value that the pipeline decides."""
     limit = request.limit if request.limit and request.limit < n_test else None
     return {name: option.fill_in(row, getattr(request, name)) for name, option in RUN_OPTIONS.items()} | {
         "target": _choose_target(request, row, len(recipes.classifier.dataset.classes)),
@@ -87,18 +88,18 @@ def _fill_in_options(
 
 
 def _count_revisions(recipe: RunRecipe, *, sampled: bool) -> int:
-    """Return how often the result changed of some runs of a method, but not of all: so that others keep their ids.
+    """Return the number of revisions that apply to this run but not to all runs of its method, whose ids stay.
 
-    sampled: whether what is attacked meets other draws each time that it is seen.
+    sampled: whether the pipeline is random in front of the point of attack.
     """
-    # The ratio was constant on two classes.
+    # Before the revision, the dlr loss was constant on two classes.
     ratio = len(recipe.dataset.classes) < NORMALISED and any(one.loss == "dlr" for one in list_members(recipe))
-    # Success by one draw counted, and no success rates were measured.
+    # Before the revision, success on one draw counted, and no success rates were measured.
     return ratio + sampled
 
 
 def _choose_draws(recipes: PipelineRecipes, request: AttackRequest, threat: Threat) -> int | None:
-    """Return the number of EOT samples; None where no purifier on the gradients' way samples."""
+    """Return the number of EOT samples; None where the gradients pass through no random purifier."""
     if threat.samples and recipes.autoencoder is not None and samples(recipes.autoencoder):
         return request.draws or DRAWS
     if request.draws is not None and request.threat == "adaptive":
@@ -127,13 +128,10 @@ def _check_options(request: AttackRequest, row: Attack) -> None:
 
 
 def _check_budget(request: AttackRequest, row: Attack, *, side: int) -> None:
-    """Raise UsageError for a norm that the method does not have, and for a step or an eps that is too long for it.
-
-    Of an eps, BudgetError.
-    """
+    """Raise UsageError for a norm that the method does not have or too large a step, BudgetError for a bad eps."""
     if request.norm not in row.norms:
         raise UsageError(f"attack {request.method!r} has no --norm {request.norm}; it takes {', '.join(row.norms)}")
-    # The longest way between two images: from black to white.
+    # The largest distance between two images: from black to white.
     most = 1 if request.norm == "linf" else side
     if request.step_size is not None and not 0 < request.step_size <= most:
         raise UsageError(
@@ -155,7 +153,7 @@ def _check_budget(request: AttackRequest, row: Attack, *, side: int) -> None:
 
 
 def _choose_target(request: AttackRequest, row: Attack, classes: int) -> int | None:
-    """Return the class to reach: by default the method's, or the last one of a dataset with fewer classes."""
+    """Return the target class: the requested one, else the method's default, at most the last class of the dataset."""
     if request.target is None:
         return None if row.target is None else min(row.target, classes - 1)
     if 0 <= request.target < classes:

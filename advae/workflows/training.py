@@ -36,8 +36,8 @@ def train_autoencoder(
 ) -> tuple[Made, Made | None]:
     """Return the autoencoder of a request, trained on the training images, and the classifier behind it or None.
 
-    Only an autoencoder that is trained against attacks has one: trained along, or named by ``protect_ref`` and put
-    behind it. dataset_name: None for the protected classifier's own, or the default.
+    Only an autoencoder that is trained on adversarial examples has such a classifier: trained along with it, or named
+    by ``protect_ref``. dataset_name: None for the protected classifier's dataset, or the default.
     """
     protected = workspace.registry.resolve(protect_ref, "clf") if protect_ref else None
     dataset = load_dataset_of(workspace, protected, dataset_name)
@@ -59,11 +59,11 @@ def make_autoencoder(workspace: Workspace, recipe: AutoencoderRecipe, dataset: D
     def compute() -> Content:
         if workspace.force:
             checkpoint.clear()
-        behind = _stand_behind(workspace, recipe)
-        lesson = purifiers.TrainingData(
+        behind = _find_classifier_behind(workspace, recipe)
+        data = purifiers.TrainingData(
             dataset.x_train, dataset.y_train, workspace.on_epoch, behind, checkpoint if behind else NO_CHECKPOINT
         )
-        arrays, history = purifiers.fit_autoencoder(recipe, lesson)
+        arrays, history = purifiers.fit_autoencoder(recipe, data)
         purify = purifiers.restore_purifier(recipe, arrays)
         purified = apply(purify, dataset.x_test)
         error = purified - dataset.x_test
@@ -84,8 +84,8 @@ def make_autoencoder(workspace: Workspace, recipe: AutoencoderRecipe, dataset: D
     return made
 
 
-def _stand_behind(workspace: Workspace, recipe: AutoencoderRecipe) -> purifiers.Behind | None:
-    """Return the classifier that an autoencoder is trained in front of, None for one trained without."""
+def _find_classifier_behind(workspace: Workspace, recipe: AutoencoderRecipe) -> purifiers.Behind | None:
+    """Return the classifier that an autoencoder is trained in front of; None for one that needs no classifier."""
     if not purifiers.is_adversarial(recipe):
         return None
     if recipe.protects:
@@ -95,9 +95,9 @@ def _stand_behind(workspace: Workspace, recipe: AutoencoderRecipe) -> purifiers.
 
 
 def describe_companion(autoencoder: AutoencoderRecipe, read: Callable[[str], ClassifierRecipe]) -> ClassifierRecipe:
-    """Return the recipe of the classifier behind an autoencoder that it was trained with, or for.
+    """Return the recipe of the classifier that an autoencoder was trained in front of, put behind it.
 
-    read: id of the one that it protects -> its recipe. Raises UsageError for one that was trained without any.
+    read: id of a protected classifier -> its recipe. Raises UsageError for an autoencoder trained without classifier.
     """
     if not purifiers.is_adversarial(autoencoder):
         raise UsageError(
@@ -114,8 +114,8 @@ def train_classifier(
 ) -> Made:
     """Return the classifier of a request, trained on purified images where it has a purifier.
 
-    dataset_name: None for the purifier's own, or the default where there is none. Raises UsageError where the two do
-    not fit.
+    dataset_name: None for the purifier's dataset, or the default without purifier. Raises UsageError where dataset and
+    purifier do not fit.
     """
     purifier = workspace.registry.resolve(ae_ref, "ae") if ae_ref else None
     dataset = load_dataset_of(workspace, purifier, dataset_name)
@@ -127,8 +127,8 @@ def train_classifier(
 def put_classifier(workspace: Workspace, dataset_name: str | None, ae_ref: str, clf_ref: str | None) -> Made:
     """Return an existing classifier put behind a purifier; neither is trained.
 
-    clf_ref: None for the one that the purifier was trained with, or for. Raises UsageError where there is none, and
-    where the two take other images.
+    clf_ref: None for the classifier that the purifier was trained in front of. Raises UsageError where there is none,
+    and where classifier and purifier have different datasets.
     """
     registry = workspace.registry
     purifier = registry.resolve(ae_ref, "ae")
@@ -147,7 +147,7 @@ def put_classifier(workspace: Workspace, dataset_name: str | None, ae_ref: str, 
 
 
 def make_classifier(workspace: Workspace, recipe: ClassifierRecipe, dataset: Dataset, *, latest: bool = True) -> Made:
-    """Return the classifier of a recipe; its purifier and the entry that it takes weights from must exist."""
+    """Return the classifier of a recipe; its purifier, and the entry that its weights come from, must exist."""
 
     def compute() -> Content:
         train, test = dataset.x_train, dataset.x_test
@@ -187,7 +187,7 @@ def _read_classifier(registry: Registry, id_: str) -> ClassifierRecipe:
 
 
 def _take_over(registry: Registry, recipe: ClassifierRecipe, id_: str) -> classifiers.FittedClassifier:
-    """Return the classifier of an entry as it is: an autoencoder's head, or a classifier's own weights."""
+    """Return a classifier with the stored weights of an entry: an autoencoder's head, or a classifier."""
     origin = registry.manifest(id_)
     if origin.kind == "ae":
         return classifiers.FittedClassifier(read_weights(registry, origin, recipe, HEAD))

@@ -1,4 +1,4 @@
-"""The place where a workflow works, and two steps that all share: load the dataset, find or compute the entry."""
+"""The workspace of a workflow, and two steps that all workflows share: load the dataset, find or compute the entry."""
 
 from __future__ import annotations
 
@@ -23,16 +23,20 @@ DEFAULT_DATASET = "digits"
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where a command works: registry, data folder, and callbacks for progress."""
+    """The registry and the data folder of a command, and its callbacks for progress."""
 
     registry: Registry
+    """Registry that entries are read from and published to."""
     data_dir: Path | None = None
+    """Folder with the files of datasets; None where the user names none."""
     force: bool = False
     """Whether existing entries and files are computed again or replaced."""
     on_epoch: OnEpoch = lambda epoch: None
+    """Function that is called after each epoch of a training."""
     on_batch: Callable[[int, int], None] = lambda done, total: None
+    """(batches or images done, all of them) -> None; called after each batch."""
     tell: Callable[[str], None] = lambda line: None
-    """Takes a line for people."""
+    """Function that shows a line to the user."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,9 @@ class Made:
     """An entry that a command returns."""
 
     manifest: Manifest
+    """Manifest of the entry."""
     cached: bool
-    """Whether the registry had it already."""
+    """Whether the entry was already in the registry."""
 
 
 Content = tuple[Metrics, "dict[str, dict[str, np.ndarray[Any, Any]]]"]
@@ -58,8 +63,8 @@ def make_entry(
 ) -> Made:
     """Return the entry of a recipe, computed where it is missing or ``force`` is on.
 
-    prepare: computes missing entries that it needs. latest: whether ``latest`` names it afterwards; False for what a
-    command computes on its way.
+    prepare: computes missing entries that it needs. latest: whether ``latest`` names it afterwards; False for entries
+    that a command computes only because another one needs them.
     """
     registry = workspace.registry
 
@@ -81,30 +86,34 @@ def make_entry(
 
 
 def _tell_of_dependants(workspace: Workspace, id_: str) -> None:
-    """Tell which entries were computed from one that is about to be replaced: they stay as they are."""
-    resting = [entry.id for entry in workspace.registry.glance()[0] if id_ in entry.parents] if workspace.force else []
-    if resting:
-        workspace.tell(f"{id_} is made anew; {', '.join(resting)} rest on what it was, --force makes them anew too")
+    """Tell the user which entries were computed from one that is about to be replaced; they are not changed."""
+    if not workspace.force:
+        return
+    dependants = [entry.id for entry in workspace.registry.glance()[0] if id_ in entry.parents]
+    if dependants:
+        workspace.tell(
+            f"{id_} is computed again; {', '.join(dependants)} depend on the old one, --force computes them again, too"
+        )
 
 
 def refuse_inside(workspace: Workspace, target: Path, what: str = "FILE") -> None:
-    """Raise UsageError for what would be written into the registry's own folder, also through a link."""
-    # Unlike Path.resolve, it takes a link to itself.
+    """Raise UsageError for a target inside the registry's folder, also through a link."""
+    # Unlike Path.resolve, realpath accepts a link to itself.
     if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(workspace.registry.home)):
         raise UsageError(f"bad {what} {target}: it lies in the registry; write it elsewhere")
 
 
 def check_targets(workspace: Workspace, *targets: Path) -> None:
-    """Raise UsageError where a file to write lies in the registry, or is there already and ``force`` is off."""
+    """Raise UsageError for a target inside the registry, and for an existing file unless ``force`` is on."""
     for target in targets:
         refuse_inside(workspace, target)
-        # What is no file, such as a folder or a device, is refused by what writes.
+        # The writer refuses targets that are no files, such as folders and devices.
         if target.is_file() and not workspace.force:
             raise UsageError(f"bad FILE {target}: it exists already; name another file, or replace it with --force")
 
 
 def identify_dataset(name: str, data_dir: Path | None) -> str:
-    """Return what identifies a dataset in entries: the name of a published one, the digest of a file.
+    """Return the key of a dataset in entries: the name of a published dataset, the digest of a user's file.
 
     Raises UsageError and DatasetError as ``load_dataset`` does.
     """
@@ -112,10 +121,7 @@ def identify_dataset(name: str, data_dir: Path | None) -> str:
 
 
 def load_named(workspace: Workspace, name: str) -> Dataset:
-    """Return a dataset; people are told where it differs from the published one of its name.
-
-    And where its pixels do not span the range that eps is measured in.
-    """
+    """Return a dataset. Warn the user where it differs from the published one, or its pixels do not span [0, 1]."""
     dataset = load_dataset(name, data_dir=workspace.data_dir)
     row = DATASETS.get(name)
     if row and row.digest != dataset.ref.digest:
@@ -129,7 +135,7 @@ def load_named(workspace: Workspace, name: str) -> Dataset:
 
 
 def load_dataset_of(workspace: Workspace, parent: Manifest | None, name: str | None) -> Dataset:
-    """Return the dataset of a parent entry, checked to be the same arrays, or of ``name`` where there is no parent.
+    """Return the dataset of a parent entry, whose digest is checked; without a parent, the dataset ``name``.
 
     Raises UsageError where ``name`` is another dataset than the parent's, DatasetError where its arrays are not found.
     """
@@ -147,7 +153,7 @@ def load_dataset_of(workspace: Workspace, parent: Manifest | None, name: str | N
 
 
 def _load_recorded(workspace: Workspace, parent: Manifest) -> Dataset:
-    """Return the dataset that an entry was made from, read from where it was then. Raises DatasetError."""
+    """Return the dataset that an entry was made from, read from the recorded place. Raises DatasetError."""
     ref = parent.recipe.dataset
     own = ref.name not in DATASETS
     place, hint = (parent.source, "; if it has moved, pass --dataset PATH.npz") if own else (ref.name, "")

@@ -1,4 +1,4 @@
-"""Why our accuracies differ from the paper's: a sentence for each difference of more than five points."""
+"""Explanations of the differences from the paper: a sentence for each difference of more than five points."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ EXPLANATIONS: dict[tuple[int, ...], str] = {
     ),
     (95, 97, 99, 101): ("The paper's network on raw output has collapsed to few classes; ours has not."),
 }
-"""Figures -> sentence."""
+"""Numbers of figures in the paper -> sentence."""
 
 
 def explain_difference(figure: int) -> str | None:

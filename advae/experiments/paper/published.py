@@ -34,7 +34,7 @@ DRAWN: dict[str, tuple[int, ...]] = {
     "changes": (11, 12, 35, 36, 48, 49, 61, 62, 76),
     "mistakes": (15, 77),
 }
-"""The paper's figures of results, by the row of FIGURES that draws ours."""
+"""Name of a row of FIGURES -> the paper's figures of results that correspond to it."""
 
 
 class Published(Record):
@@ -43,6 +43,7 @@ class Published(Record):
     figure: int
     """Its number in the paper."""
     dataset: str
+    """Name of the dataset."""
     classifier: str
     """Kind of the classifier: nn or lr."""
     autoencoder: str
@@ -63,7 +64,7 @@ class Published(Record):
 
     @property
     def target(self) -> int | None:
-        """The class aimed at; None for untargeted attacks, and for those with a target for each class."""
+        """The target class; None for untargeted attacks, and for those with a target for each class."""
         return PAPER_TARGETS.get(self.attack)
 
 

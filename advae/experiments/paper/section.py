@@ -1,4 +1,4 @@
-"""The paper beside ours: its accuracies, ours under its own protocol, and under an adaptive attack."""
+"""The comparison with the paper: its accuracies, ours under the same protocol, and ours under an adaptive attack."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ EXPLANATION = (
 )
 
 NEAR = 0.05
-"""A difference that needs no explanation."""
+"""Largest difference of two accuracies, as a share, that needs no explanation."""
 
 STAND_INS = {"mnist": "digits"}
-"""What is shown where a dataset of the paper's was not run: too small to compare with, and said to be so."""
+"""Dataset of the paper -> dataset that is shown where the first was not run; no difference is computed for it."""
 
 
 class Found(TableRecord):
@@ -44,7 +44,7 @@ class Found(TableRecord):
     run: str
     """The id of the run that measured it."""
     objections: tuple[str, ...] = ()
-    """Why it is not a valid, or not a reliable result; empty where nothing is known."""
+    """Reasons why the result is not valid or not reliable; empty where none is known."""
 
 
 class PaperRecord(TableRecord):
@@ -85,15 +85,15 @@ class PaperRecord(TableRecord):
 
     @property
     def name(self) -> str:
-        """What was attacked and how, in words."""
+        """The name of the pipeline and the attack."""
         front = self.classifier if self.autoencoder == "none" else f"{self.classifier} behind {self.autoencoder}"
         return f"{front}, clean" if self.eps is None else f"{front}, {self.attack}, eps {format_eps(self.eps)}"
 
 
 def find_counterparts(comparison: Comparison) -> tuple[PaperRecord, ...]:
-    """Return a row for each accuracy of the paper, by figure; none of ours where it was not run.
+    """Return a row for each accuracy of the paper, by figure; ours is NotRun where it was not run.
 
-    No rows at all where a report is neither the paper's experiment nor about what its protocol says of its datasets.
+    Empty for a report that is neither the paper's experiment nor has a run under the paper's protocol on its datasets.
     """
     if not (comparison.reproduction or _follows_the_paper(comparison)):
         return ()
@@ -102,7 +102,7 @@ def find_counterparts(comparison: Comparison) -> tuple[PaperRecord, ...]:
 
 
 def _follows_the_paper(comparison: Comparison) -> bool:
-    """Whether anything was run on the paper's datasets under its own protocol: encoded, or not clipped."""
+    """Whether a run on a dataset of the paper follows its protocol: encoded, or not clipped."""
     ours = {published.dataset for published in list_published()}
     return any(
         run.dataset in ours and (run.recipe.threat == "encoded" or not run.recipe.clip) for run in comparison.runs
@@ -136,7 +136,7 @@ def _find_counterpart(runs: Iterable[Run], published: Published, there: set[str]
 
 
 def _find(runs: Iterable[Run], published: Published, fits: Callable[[Run], bool]) -> Found | NotRun:
-    """Return what the runs measured beside one accuracy: the run on most images, of equals the likest."""
+    """Return our accuracy for one of the paper's: from the run on most images, of equal ones the most similar run."""
     ordered = sorted(runs, key=_rate_distance)
     if published.eps is None:
         return next((_describe_found(run, run.clean) for run in ordered), NotRun())
@@ -156,7 +156,7 @@ def _describe_found(run: Run, rate: Rate, objections: tuple[str, ...] = ()) -> F
 
 
 def _rate_distance(run: Run) -> tuple[float, ...]:
-    """Return how far a run is from what the paper did: in its images first, then its options, then its seeds."""
+    """Return the sort key of runs, the most similar to the paper's first: by images, then options, then seeds."""
     recipe, trained = run.recipe, run.classifier_recipe.options
     epochs = trained.epochs if isinstance(trained, NetworkOptions) else PAPER_EPOCHS
     other = (recipe.loss not in (None, DEFAULT_LOSS), recipe.step_size is not None)
@@ -172,9 +172,9 @@ def _rate_distance(run: Run) -> tuple[float, ...]:
 def _list_objections(measured: Measured) -> Iterator[str]:
     if not measured.result.within_budget:
         yield "not a valid result"
-    for verdict in measured.run.metrics.verdicts:
-        if verdict.status == "FAIL" and verdict.check != "budget":
-            yield f"{verdict.check} FAIL"
+    for result in measured.run.metrics.verdicts:
+        if result.status == "FAIL" and result.check != "budget":
+            yield f"{result.check} FAIL"
 
 
 def _is_protocol(run: Run) -> bool:
@@ -205,7 +205,7 @@ PAPER_TITLES = (
 
 
 def tabulate_paper(records: Iterable[PaperRecord]) -> Grid:
-    """Return the paper beside ours as a table, a row for each of its accuracies."""
+    """Return the comparison with the paper as a table, a row for each of its accuracies."""
     return Grid("The paper beside ours", PAPER_TITLES, tuple(map(_write_row, records)))
 
 
@@ -235,7 +235,7 @@ def _write_explanation(record: PaperRecord) -> str:
 
 
 def _write_counts(found: Iterable[Found | NotRun]) -> Cell:
-    """Return on how many images ours were measured; both numbers where they differ."""
+    """Return the number of images that ours were measured on; both numbers where they differ."""
     counts = list(dict.fromkeys(one.n for one in found if isinstance(one, Found)))
     return Cell(" and ".join(map(str, counts)) or NOT_RUN, min(counts, default=None))
 
@@ -262,4 +262,4 @@ PAPER_SECTION = Table(
     collect=lambda findings: find_counterparts(findings.comparison),
     marks=("figure", "difference", "measured_on"),
 )
-"""What the commands hand to the report: its name there is ``paper``."""
+"""The section that the commands add to the report under the name ``paper``."""
