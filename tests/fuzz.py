@@ -437,7 +437,7 @@ APPLIED = 1 << 10
 
 
 def make_models(folder: Path) -> list[tuple[Document, dict[str, Any]]]:
-    """Return a good manifest, open, and good arrays of every kind of autoencoder, control and classifier."""
+    """Return a good manifest, open, and good arrays of every kind of autoencoder, baseline and classifier."""
     dataset = load_dataset(str(build_scene(folder).dataset))
     recipes: list[AutoencoderRecipe | ClassifierRecipe] = [
         purifiers.make_autoencoder_recipe(AutoencoderRequest(type=kind, network=network), dataset)

@@ -692,7 +692,7 @@ def build_chain(scene: Scene) -> bytes:
 
 
 add_bundle("crowd", crowd, {"import": 4})
-add_bundle("lineage: a ladder of diamonds", build_diamonds)
+add_bundle("lineage: a chain of diamonds", build_diamonds)
 add_bundle("lineage: a chain of 900", build_chain)
 
 # ---------------------------------------------------------------- damaged and no bundles at all, and bombs
@@ -979,7 +979,7 @@ add_family(
 add_family("recipe: coefficients of three classes", {"export joblib": 4}, clf=in_recipe("dataset.classes", ["a"] * 3))
 
 
-# ---------------------------------------------------------------- controls, forged
+# ---------------------------------------------------------------- baselines, forged
 
 BASELINES: dict[str, tuple[Document, dict[str, Any]]] = {
     "blur": ({"sigma": 1.0}, {"kernel": np.full((SIDE, SIDE), 0.5, "f4")}),
@@ -989,8 +989,8 @@ BASELINES: dict[str, tuple[Document, dict[str, Any]]] = {
 """Kind -> options and arrays that are good."""
 
 
-def as_control(type_: str, **changes: Any) -> Change:
-    """Return a change of a recipe to a control's, some of whose fields or options are others."""
+def as_baseline(type_: str, **changes: Any) -> Change:
+    """Return a change of a recipe to a baseline's, some of whose fields or options are others."""
     fields: Document = {"type": type_, "network": None, "loss": None, "rescale": "none"}
     options = BASELINES[type_][0] | {name: value for name, value in changes.items() if name not in fields}
     fields |= {name: value for name, value in changes.items() if name in fields} | {"options": options}
@@ -1006,9 +1006,9 @@ def encode_arrays(arrays: dict[str, Any]) -> bytes:
     return stream.getvalue()
 
 
-def lay_control(scene: Scene, type_: str) -> Scene:
-    """Lay a family whose purifier is a good control."""
-    add_family(name := f"good: {type_}", {}, encode_arrays(BASELINES[type_][1]), ae=as_control(type_))
+def lay_baseline(scene: Scene, type_: str) -> Scene:
+    """Lay a family whose purifier is a good baseline."""
+    add_family(name := f"good: {type_}", {}, encode_arrays(BASELINES[type_][1]), ae=as_baseline(type_))
     laid = CORPUS.pop(name).lay(scene)
     assert laid is not None
     return laid
@@ -1024,32 +1024,32 @@ for _type, _field, _value in (
 ):
     _what = f"{_value:.0e}" if _value == 10**9 else str(_value)[:20]
     add_family(
-        f"control: {_type}, {_field} {_what}",
+        f"baseline: {_type}, {_field} {_what}",
         USED,
         encode_arrays(BASELINES[_type][1]),
-        ae=as_control(_type, **{_field: _value}),
+        ae=as_baseline(_type, **{_field: _value}),
     )
 for _name, _change in {
     "vanilla without a network": in_recipe("network", None),
     "vanilla without a loss": in_recipe("loss", None),
-    "a network of a control": in_recipe("type", "blur"),
-    "a control with the arrays of a network": as_control("pca"),
+    "a network of a baseline": in_recipe("type", "blur"),
+    "a baseline with the arrays of a network": as_baseline("pca"),
 }.items():
-    add_family(f"control: {_name}", USED, None, ae=_change)
+    add_family(f"baseline: {_name}", USED, None, ae=_change)
 # Within what an image may be, and far beyond what is stored.
 for _type in ("blur", "pca"):
     add_family(
-        f"control: {_type} of 64 MiB",
+        f"baseline: {_type} of 64 MiB",
         {"export keras": 4, "purify": 6},
         encode_arrays(BASELINES[_type][1]),
         ae=lambda stored, type_=_type: (  # type: ignore[misc]
-            as_control(type_, **({"code_size": 4096} if type_ == "pca" else {}))(stored),
+            as_baseline(type_, **({"code_size": 4096} if type_ == "pca" else {}))(stored),
             in_recipe("dataset.side", 4096)(stored),
         ),
         clf=in_recipe("dataset.side", 4096),
     )
 add_manifest(
-    "control: a threshold of NaN",
+    "baseline: a threshold of NaN",
     lambda document: seal_text(
         tell_own(change_at(document, "recipe", document["recipe"] | {"options": {"threshold": "@"}})), '"@"', "NaN"
     ),

@@ -153,7 +153,7 @@ class Lab:
 
         keep: the share of samples that survives each eps; clean: clean accuracy; constant: the class that is predicted
         for every image, None for none; stuck: the share without a gradient; judged: whether the run is of revision 2,
-        with all that was measured since and its verdicts; found: fields of such a run's metrics and results that are
+        with all newer measurements and its check results; found: fields of such a run's metrics and results that are
         otherwise than a healthy attack's; changes: fields of the recipe.
         """
         fields: dict[str, Any] = {

@@ -274,7 +274,7 @@ def test_no_public_name_is_defined_twice() -> None:
     assert find_repeated((name, path) for name, path in defined if not name.startswith("_") and name != "app") == {}
 
 
-def test_no_module_name_stands_twice_outside_the_command_line() -> None:
+def test_no_module_name_occurs_twice_outside_the_command_line() -> None:
     modules = [path for path in SOURCES if path.stem != "__init__" and room(NAMES[path]) != "cli"]
     assert find_repeated((path.stem, path) for path in modules) == {}
 
@@ -532,7 +532,7 @@ def test_everything_public_is_documented() -> None:
 
 
 def test_every_function_of_a_table_is_documented() -> None:
-    """A row's public function is what somebody adding a row copies."""
+    """A row's public function is an example for new rows."""
     from advae.attacks import ATTACKS
     from advae.attacks.losses import LOSSES
     from advae.models.autoencoders import AUTOENCODERS

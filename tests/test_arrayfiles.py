@@ -182,7 +182,7 @@ def test_a_whole_file_is_read_and_what_is_none_or_too_long_is_refused_at_once(tm
     write(tmp_path, content)
     with pytest.raises(ValueError, match="longer than 99 bytes"):
         read_regular(str(path), 99)
-    # A pipe that nobody writes to would be waited for.
+    # Opening a pipe without a writer would wait for one.
     os.mkfifo(tmp_path / "pipe")
     for name in ("pipe", "."):
         with pytest.raises(ValueError, match="not a regular file"):

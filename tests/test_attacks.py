@@ -252,7 +252,7 @@ def test_every_attack_keeps_its_contract(name: str) -> None:
     _, _, logits = linear_model(rng, 8, 25)
     x = tf.constant(rng.uniform(0.3, 0.7, size=(15, 25)).astype("f4"))
     row = ATTACKS[name]
-    # Labels that are right: what is fooled already is left alone by some.
+    # Labels that are right: some attacks do not change misclassified samples.
     goal = make_goal(logits, logits(x).numpy().argmax(axis=1), targeted=row.targeted, norm=row.norms[0])
 
     @tf.function

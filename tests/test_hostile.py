@@ -35,7 +35,7 @@ from tests.hostile import (
     build_scene,
     copy_scene,
     guard_memory,
-    lay_control,
+    lay_baseline,
     pickle_npz,
     sings_lambda,
 )
@@ -97,7 +97,7 @@ def test_every_command_of_the_corpus_takes_what_is_good(scene: Scene) -> None:
 
 @pytest.mark.parametrize("type_", BASELINES)
 def test_the_baselines_that_are_forged_were_good(type_: str, scene: Scene) -> None:
-    scene = lay_control(scene, type_)
+    scene = lay_baseline(scene, type_)
     for command in ("purify", "predict", "attack", "export keras"):
         succeed(*fill_in(command, scene))
 

@@ -48,7 +48,9 @@ RECIPES: dict[str, Recipe] = {
     "ae-with-options": make_autoencoder_recipe(
         type="denoising", options={"noise": "gaussian", "noise_level": 0.5, "sample": True, "draws": 3}
     ),
-    "ae-control": make_autoencoder_recipe(type="blur", network=None, loss=None, rescale="none", options={"sigma": 1.0}),
+    "ae-baseline": make_autoencoder_recipe(
+        type="blur", network=None, loss=None, rescale="none", options={"sigma": 1.0}
+    ),
     "clf-network": make_classifier_recipe(autoencoder="ae-0123456789ab"),
     "clf-logistic": make_classifier_recipe(model="lr", options=LOGISTIC),
     "run": make_run_recipe(),

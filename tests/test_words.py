@@ -1,4 +1,4 @@
-"""Retired words are absent from what people read: help, errors, messages, the report's page and Markdown.
+"""Retired words are absent from help, errors, messages and reports, and from docstrings, comments and names.
 
 The README and the other documents are held in test_readme.py.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tokenize
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -27,8 +28,33 @@ RETIRED = re.compile(
     re.IGNORECASE,
 )
 
+HOLDERS = ("test_words.py", "test_readme.py")
+"""The tests that list the retired words."""
+
 STORED = re.compile(r"report-(ladder|controls|verdicts)\.csv|\"[a-z_]+\":|csv-\w+")
 """Names of files and keys, which programs read and which stay."""
+
+ROOT = Path(__file__).parent.parent
+
+CODE = [
+    path
+    for path in sorted([*SOURCES, *(ROOT / "tests").rglob("*.py")])
+    if path.name not in HOLDERS and "tests/report" not in path.relative_to(ROOT).as_posix()
+]
+"""The package, and all tests but those of the report."""
+
+RETIRED_IN_CODE = re.compile(
+    r"\b(twins?|rungs?|ladders?|climb(s|ed|ing)?|whoever|nobody|somebody|fooled|what is left(?! out)|verdicts?|"
+    r"judge[ds]?|judging|judgements?|believed?|numbers? that stands?|adversarial images?)\b",
+    re.IGNORECASE,
+)
+
+STORED_NAMES = {
+    "twin": "field of a stored run recipe, and key of attack --json",
+    "verdicts": "field of stored run metrics, and key of attack --json",
+    "twin_of": "column of the paper's results.csv",
+}
+"""Retired words that are names on disk or in JSON, which programs read, with the place."""
 
 SAYS = {"tell", "tell_lines", "complain", "detail", "warn"}
 """Methods and functions that print a message for people."""
@@ -89,3 +115,49 @@ def test_page_and_markdown_have_no_retired_word(tmp_path: Path) -> None:
     page = re.sub(r"<(style|script)\b.*?</\1>|<[^>]*>", " ", files["html"].read_text("utf-8"), flags=re.DOTALL)
     assert find_retired(page) == set()
     assert find_retired(files["md"].read_text("utf-8")) == set()
+
+
+def read_prose(path: Path) -> Iterator[str]:
+    """Yield each comment and each docstring of a file, those of fields included."""
+    with path.open("rb") as stream:
+        yield from (token.string for token in tokenize.tokenize(stream.readline) if token.type == tokenize.COMMENT)
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.value.value
+
+
+def read_names(path: Path) -> Iterator[str]:
+    """Yield the names that a file gives: of functions, classes, parameters and variables."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+
+
+def find_retired_in_code(text: str) -> set[str]:
+    """Return the retired words of a comment or docstring, without code in double backticks and ``twin:`` of a field."""
+    plain = re.sub(rf"``[^`]*``|\b({'|'.join(STORED_NAMES)}):", "", " ".join(text.split()))
+    return {found.group().lower() for found in RETIRED_IN_CODE.finditer(plain)}
+
+
+def test_docstrings_and_comments_have_no_retired_word() -> None:
+    found = {
+        f"{path.relative_to(ROOT)}: {text}": words
+        for path in CODE
+        for text in read_prose(path)
+        if (words := find_retired_in_code(text))
+    }
+    assert found == {}
+
+
+def test_names_of_code_have_no_retired_word_but_stored_ones() -> None:
+    found = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in CODE
+        for name in read_names(path)
+        if name not in STORED_NAMES and find_retired_in_code(name.replace("_", " "))
+    }
+    assert found == set()

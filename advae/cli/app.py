@@ -16,11 +16,14 @@ ABOUT = "What is an autoencoder in front of your classifier worth against advers
 
 @dataclass(frozen=True)
 class Command:
-    """A row of COMMANDS. module: of advae.cli; attribute: its function, or the Typer app of a group of commands."""
+    """A row of COMMANDS."""
 
     module: str
+    """Module in ``advae.cli``."""
     attribute: str
+    """Name of its function there, or of the Typer app of a group of commands."""
     summary: str
+    """One line for ``--help``."""
 
 
 COMMANDS: dict[str, Command] = {
@@ -55,7 +58,7 @@ def build_app(words: Sequence[str] | None = None) -> typer.Typer:
     app.callback(invoke_without_command=True)(_describe)
     for name, command in COMMANDS.items():
         if named not in (None, name):
-            app.command(name, help=command.summary)(_stand_in)
+            app.command(name, help=command.summary)(_do_nothing)
             continue
         found: Any = getattr(importlib.import_module(f"advae.cli.{command.module}"), command.attribute)
         if isinstance(found, typer.Typer):
@@ -65,8 +68,8 @@ def build_app(words: Sequence[str] | None = None) -> typer.Typer:
     return app
 
 
-def _stand_in() -> None:
-    """Stand for a command that the line does not name."""
+def _do_nothing() -> None:
+    """Do nothing; registered for the commands that the line does not name, so that help lists them."""
 
 
 def _describe(

@@ -1,4 +1,4 @@
-"""Output of ``advae attack``: JSON for programs, tables for people, and the threshold of --fail-under."""
+"""The output of ``advae attack``: JSON for programs, tables for people, and the threshold of --fail-under."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _list_classifiers(made: Iterable[Made]) -> list[str]:
 def require_accuracy(attacks: Attacks, comparison: Comparison, least: float) -> None:
     """Raise CheckFailedError if a check fails, or if robust accuracy in a requested run is below ``least``.
 
-    Attacks behind the purifier perturb no image, so their accuracy neither passes nor fails.
+    Runs that perturb purified data instead of images are not compared with ``least``.
     """
     failures = list_all_failures(comparison.pipelines)
     if failures:
@@ -124,21 +124,30 @@ def require_accuracy(attacks: Attacks, comparison: Comparison, least: float) -> 
 
 @dataclass(frozen=True)
 class SeedAccuracies:
-    """Accuracy of one attack over pipelines that differ in their seeds only."""
+    """Robust accuracy under one attack over pipelines that differ in their seeds only."""
 
     method: str
+    """Name of the attack."""
     threat: str
+    """Name of the threat model."""
     norm: str
+    """Norm of eps."""
     eps: float
+    """Radius of the ball, in units of x."""
     seeds: int
+    """Number of pipelines, at least 2."""
     mean: float
+    """Mean robust accuracy, 0 to 1."""
     least: float
+    """Lowest robust accuracy, 0 to 1."""
     most: float
+    """Highest robust accuracy, 0 to 1."""
     clean_mean: float
+    """Mean clean accuracy, 0 to 1."""
 
 
 def summarise_seeds(made: Sequence[Made], classifiers: dict[str, ClassifierRecipe]) -> Iterable[SeedAccuracies]:
-    """Yield the spread of each attack at each eps that was made on two pipelines or more."""
+    """Yield the accuracies of each attack at each eps that was run on two pipelines or more."""
     groups: dict[tuple[object, ...], list[Made]] = {}
     for one in made:
         recipe, _ = one.manifest.as_run()
@@ -209,7 +218,7 @@ def _describe_run(made: Made, autoencoder: str | None) -> dict[str, Any]:
         **values_of(recipe, [name for name, option in RUN_OPTIONS.items() if option.row.printed]),
         "precision": recipe.precision or FLOAT32,
         "n_test": sum(metrics.test_counts) if metrics.test_counts else None,
-        "verdicts": [verdict.model_dump(mode="json") for verdict in check_run(recipe, metrics)],
+        "verdicts": [result.model_dump(mode="json") for result in check_run(recipe, metrics)],
     }
 
 

@@ -1,4 +1,4 @@
-"""The console for people, on stderr: how wide it is, and whether it has colours."""
+"""The console for people, on stderr: its width and its colours."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from rich.segment import Segment
 from advae.errors import printable
 
 WIDTH_OF_FILES = 120
-"""Columns where stderr is no terminal: a file has no width of its own, and Rich's 80 would break every table."""
+"""Width in columns where stderr is no terminal; Rich's default of 80 is too narrow for the tables."""
 
 
 class StderrConsole(Console):
-    """Rich's console, which goes on where stderr has no reader, and shows nothing that cannot be printed."""
+    """Rich's console without its end of the program at a closed stderr, and with unprintable characters escaped."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Yield what is drawn: of texts, those of others among them, only what moves no cursor."""
+        """Yield the segments with unprintable characters escaped, so that foreign text cannot move the cursor."""
         for segment in super().render(renderable, options):
             text = segment.text if segment.control else printable(segment.text, keep="\n")
             yield segment if text is segment.text else Segment(text, segment.style)
 
     def on_broken_pipe(self) -> None:
-        """Say nothing more. Rich would end the program, whose data and exit code are not for people."""
+        """Print nothing more. Rich would end the program, but a closed stderr must not change data and exit code."""
         self.quiet = True
 
 

@@ -1,4 +1,4 @@
-"""What commands say of an entry that they name, or that was there already."""
+"""Messages about an entry that a command names, or that was already in the registry."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
 
 
 def name_entry(session: Session, manifest: Manifest, tag: str) -> None:
-    """Let a tag stand for an entry, and tell people where it stood for another before."""
+    """Give a tag to an entry, and tell the user if another entry had it before."""
     before = session.registry.tag(manifest, tag)
     if before not in (None, manifest.id):
-        session.tell(f"tag {tag} stood for {before}, now for {manifest.id}")
+        session.tell(f"tag {tag} moved from {before} to {manifest.id}")
 
 
 def say_found(manifest: Manifest) -> str:
-    """Return how to say that an entry was there already: and whether it was imported."""
+    """Return the end of the message that an entry was already in the registry, and whether it was imported."""
     imported = f", imported {say_moment(manifest.imported)}" if manifest.imported else ""
-    return f"was there already{imported}"
+    return f"is already in the registry{imported}"
 
 
 def say_moment(moment: str) -> str:
-    """Return a stored moment as people read it."""
+    """Return a stored moment for people: date and time to the second, in UTC."""
     return f"{moment[:19].replace('T', ' ')} UTC"

@@ -67,7 +67,7 @@ def run_cells(
 
 @contextmanager
 def _show_levels(session: Session, survey: Survey) -> Iterator[Callable[[Finished], None]]:
-    """Yield a function to call with each finished cell: it moves a bar, or without a terminal prints a line."""
+    """Yield a function to call with each finished cell; it advances a bar, or without a terminal prints a line."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

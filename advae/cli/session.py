@@ -36,13 +36,18 @@ def default_home() -> Path:
 
 @dataclass(frozen=True)
 class Session:
-    """One call of the command line: its registry, its way of printing."""
+    """One call of the command line: its registry and its output."""
 
     home: Path
+    """Folder of the registry."""
     quiet: bool
+    """Whether only data and errors are printed."""
     verbose: bool
+    """Whether details are printed on stderr, too."""
     color: bool
+    """Whether colours are allowed on stderr."""
     as_json: bool
+    """Whether the answer is one JSON document."""
 
     @property
     def registry(self) -> Registry:
@@ -64,7 +69,7 @@ class Session:
 
     @contextmanager
     def show_progress(self, *columns: ProgressColumn, transient: bool = True) -> Iterator[Progress]:
-        """Give what draws progress on stderr. It ends before anything is written to a stdout that is a terminal.
+        """Give a progress display on stderr. It ends before anything is written to a stdout that is a terminal.
 
         transient: remove the bars in the end. The only way to a bar: with Rich's defaults, what is written to stdout
         meanwhile goes to the console, so to stderr.
@@ -87,7 +92,7 @@ class Session:
         """Show people a line or a table, unless they asked for quiet. A name in a line makes no second one."""
         if isinstance(message, str):
             self.tell_lines([message])
-        # What people read must not decide whether a command succeeds: their disk may be full.
+        # A failed write to stderr, for example on a full disk, must not fail the command.
         with suppress(OSError):
             if not (self.quiet or isinstance(message, str)):
                 self.console.print(message)

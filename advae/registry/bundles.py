@@ -106,7 +106,7 @@ def _add_member(archive: tarfile.TarFile, name: str, size: int, content: IO[byte
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import found and did."""
+    """The result of an import."""
 
     ids: tuple[str, ...]
     """All entries of the bundle, the exported one last."""
@@ -291,7 +291,7 @@ def _unpack(members: _Members, draft: Path) -> dict[str, Manifest]:
         manifest, content = _read_manifest(members, id_, size)
         absent = [parent for parent in manifest.parents if parent not in found]
         if absent:
-            raise ValueError(f"{id_} rests on {absent[0]}, which is not before it")
+            raise ValueError(f"{id_} depends on {absent[0]}, which is not before it")
         _check_digests(found, manifest)
         found[id_] = manifest
         (draft / id_).mkdir()

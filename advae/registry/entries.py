@@ -1,4 +1,4 @@
-"""Reading entries: nothing is returned before it was found to be what was stored."""
+"""Reading of entries: everything is compared with its stored digest before it is returned."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class Entries:
         return path
 
     def _blame(self, manifest: Manifest, path: Path, error: Exception) -> NoReturn:
-        """Raise why an artifact could not be read: it is damaged, access is refused, or the entry was replaced."""
+        """Raise the error of an artifact that cannot be read: damaged, access refused, or the entry was replaced."""
         if self.manifest(manifest.id) != manifest:
             raise NotFoundError(f"{manifest.id} was replaced while it was read; try again")
         if isinstance(error, OSError) and error.errno in REFUSALS:
@@ -194,7 +194,7 @@ class Entries:
     def digest_parents(self, recipe: AnyRecipe) -> dict[str, str]:
         """Return the digests of the weights that an entry of the recipe is computed from, as they are here now.
 
-        By id: its parents, and the purifiers that these stand behind. Raises as ``manifest`` does.
+        By id: its parents, and the purifiers in front of these. Raises as ``manifest`` does.
         """
         needed = list_needed(recipe.parents, lambda id_: self.glance_at(id_).parents)
         return {id_: self.glance_at(id_).weights for id_ in needed}

@@ -1,4 +1,4 @@
-"""The folders of a home, and how they are written: a name never refers to something half-written.
+"""The folders of a home, and their writing: a name never refers to a partly written entry.
 
 <home>/VERSION                    schema number
 <home>/entries/<id>/manifest.json + artifacts      appears by one rename, never changes
@@ -150,7 +150,7 @@ class Folders:
 
     @contextmanager
     def draft(self, what: str) -> Iterator[Path]:
-        """Give a new folder in tmp/, as open to others as the umask says, and remove it with all that is left in it."""
+        """Give a new folder in tmp/, with the permissions of the umask, and remove it with its contents afterwards."""
         self.prepare()
         folder = self.tmp / f"{what}-{secrets.token_hex(8)}"
         folder.mkdir()

@@ -74,7 +74,7 @@ def hold(folders: Folders, id_: str, parents: tuple[str, ...], tell: Callable[[s
 
 @contextmanager
 def lease(folders: Folders, ids: Iterable[str]) -> Iterator[None]:
-    """Name entries, there or not yet, that `rm` and `gc` must leave alone meanwhile; it ends with this process."""
+    """Protect entries, existing or future ones, from `rm` and `gc` meanwhile; the lease ends with this process."""
     with hold(folders, f"lease-{secrets.token_hex(8)}", tuple(sorted(set(ids))), lambda line: None):
         yield
 

@@ -124,7 +124,7 @@ def decode(content: bytes) -> Manifest:
         raise ValueError("its metrics are not of its recipe's kind")
     # What can be read can be listed.
     glance(document)
-    # Pydantic reads "0" and 0.0 as 0; only one of them is what the id stands for.
+    # Pydantic reads "0" and 0.0 as 0, but the id is the digest of one spelling only.
     if entry_id(manifest.recipe) != manifest.id:
         raise ValueError("its recipe is not written as this program writes it")
     return manifest
@@ -150,7 +150,7 @@ def find_parents(recipe: dict[str, Any]) -> list[str]:
             continue
         if not (isinstance(id_, str) and ID.fullmatch(id_) and kind_of(id_) in kinds):
             raise ValueError(f"its {name} is no id of kind {' or '.join(kinds)}")
-        # The head of an autoencoder comes from what it stands behind.
+        # A head has its autoencoder as origin and as purifier; it is listed once.
         if not (name == "origin" and id_ in found):
             found.append(id_)
     return found
@@ -170,7 +170,7 @@ def _tells_what_it_rests_on(document: dict[str, Any]) -> bool:
 
 
 def list_needed(parents: Iterable[str], parents_of: Callable[[str], Iterable[str]]) -> list[str]:
-    """Return the ids of what is loaded to compute an entry: its parents, and the purifiers that these stand behind."""
+    """Return the ids of the entries that are loaded to compute an entry: its parents, and the purifiers of these."""
     needed = dict[str, None]()
     for id_ in parents:
         needed[id_] = None
@@ -224,16 +224,20 @@ def _digest(content: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Glance:
-    """What a list shows of an entry, taken from its manifest without checking all fields."""
+    """The row of an entry in a list, taken from its manifest without checking all fields."""
 
     id: str
+    """Id of the entry."""
     kind: str
+    """Kind of the entry: ae, clf or run."""
     dataset: str
     """Name of the dataset, printable."""
     dataset_digest: str
+    """SHA-256 of the dataset's decoded arrays."""
     parents: tuple[str, ...]
+    """Ids of the entries that its recipe names."""
     created: str
-    """When it was published, ISO 8601 in UTC."""
+    """Time at which it was published, ISO 8601 in UTC."""
     size: int
     """Bytes of its artifacts."""
     what: str
@@ -243,7 +247,7 @@ class Glance:
     rests_on: dict[str, str] | None
     """Digests of the weights that it was computed from, by id; None before schema 3."""
     imported: str | None
-    """When a bundle brought it, ISO 8601 in UTC; None if it was made here."""
+    """Time at which it was imported from a bundle, ISO 8601 in UTC; None if it was made here."""
 
     @property
     def weights(self) -> str:
@@ -301,9 +305,9 @@ def _summarise_classifier(recipe: dict[str, Any], metrics: dict[str, Any]) -> st
 
 
 def _summarise_run(recipe: dict[str, Any], metrics: dict[str, Any]) -> str:
-    left = ", ".join(f"{result['accuracy']:.4f} at {result['eps']:.4g}" for result in metrics["results"][:3])
+    robust = ", ".join(f"{result['accuracy']:.4f} at {result['eps']:.4g}" for result in metrics["results"][:3])
     more = ", ..." if len(metrics["results"]) > 3 else ""
-    return f"{recipe['method']}, {recipe['threat']}, on {recipe['classifier']}: {left}{more}"
+    return f"{recipe['method']}, {recipe['threat']}, on {recipe['classifier']}: {robust}{more}"
 
 
 _SUMMARIES = {"ae": _summarise_autoencoder, "clf": _summarise_classifier, "run": _summarise_run}

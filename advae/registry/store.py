@@ -119,7 +119,7 @@ class Registry(WritableEntries):
         latest: bool = True,
         tell: Callable[[str], None] = lambda line: None,
     ) -> tuple[Manifest, bool]:
-        """Return the entry of a recipe and whether it was there already; what is missing is computed and published.
+        """Return the entry of a recipe and whether it existed before; a missing entry is computed and published.
 
         compute: () -> metrics and arrays by file name. prepare: makes those of its parents that are missing. force:
         compute again what is there. latest: make the entry the ``latest``. Several processes that ask for the

@@ -1,4 +1,4 @@
-"""Verification that a registry holds what was stored."""
+"""Verification of a registry: every file is compared with its stored digest."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def find_problems(registry: Registry, id_: str, *, ids: Collection[str] | None =
     problems += [tell_of_changed(id_, parent) for parent in registry.find_changed_parents(manifest)]
     there = set(registry.ids()) if ids is None else ids
     return problems + [
-        f"{id_} rests on {parent}, which is not there" for parent in manifest.parents if parent not in there
+        f"{id_} depends on {parent}, which is missing" for parent in manifest.parents if parent not in there
     ]
 
 

@@ -31,7 +31,7 @@ def apply_threat_models(
         for threat in threats:
             fitted = _fit(request, threat)
             if request.threat != ALL and (fitted.method, fitted.threat) != (request.method, threat):
-                tell(f"{request.method} under {threat}: {fitted.method} under {fitted.threat} is what is run")
+                tell(f"{request.method} does not fit {threat}: running {fitted.method} under {fitted.threat} instead")
             chosen.append(fitted)
     return _drop_repeated(chosen)
 

@@ -87,10 +87,10 @@ def test_pixels_that_are_black_or_white_are_moved_too() -> None:
     assert (length <= 1.05 * nearest).all()
 
 
-def test_fooled_samples_stay_and_those_out_of_reach_come_as_near_as_they_can() -> None:
+def test_misclassified_samples_stay_and_samples_out_of_reach_come_as_near_as_they_can() -> None:
     x, y, w = make_binary()
-    fooled = run(make_goal(binary_model(w), 1 - y, norm="l2"), x, steps=5)
-    np.testing.assert_array_equal(fooled, x)
+    misclassified = run(make_goal(binary_model(w), 1 - y, norm="l2"), x, steps=5)
+    np.testing.assert_array_equal(misclassified, x)
     linear = binary_model(w)
 
     def unreachable(images: Any) -> Any:

@@ -94,8 +94,8 @@ def test_a_model_without_gradient_is_attacked_all_the_same(norm: str) -> None:
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_a_sample_that_is_fooled_is_asked_about_no_more(norm: str) -> None:
-    """Counts the rows of every query: each sample's last one is the one that fooled it."""
+def test_a_misclassified_sample_gets_no_more_queries(norm: str) -> None:
+    """Counts the rows of every query: each sample's last one is the one that is a success."""
     import tensorflow as tf
 
     rng = np.random.default_rng(3)
@@ -117,10 +117,10 @@ def test_a_sample_that_is_fooled_is_asked_about_no_more(norm: str) -> None:
     assert [len(images) for images in asked[:2]] == [50, 40]
     left = [len(images) for images in asked[1:]]
     assert left == sorted(left, reverse=True)
-    fooled = int((logits(moved).numpy().argmax(axis=1) != y).sum())
-    assert 10 < fooled < 50
+    misclassified = int((logits(moved).numpy().argmax(axis=1) != y).sum())
+    assert 10 < misclassified < 50
     assert len(asked) == 81
-    assert left[-1] >= 50 - fooled
+    assert left[-1] >= 50 - misclassified
 
 
 def test_the_search_ends_with_the_last_sample() -> None:
@@ -154,7 +154,7 @@ def test_more_queries_never_leave_a_higher_margin(norm: str) -> None:
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_the_same_seed_gives_the_same_bits_whoever_else_is_attacked(norm: str) -> None:
+def test_the_same_seed_gives_the_same_bits_with_any_other_samples(norm: str) -> None:
     x, _w, logits = make_safe_samples(20, 36, bias=50.0)
     goal = make_goal(logits, np.ones(20), norm=norm)
     once = run(goal, x, 0.1, 40)

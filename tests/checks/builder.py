@@ -31,7 +31,7 @@ def attack(
 
     left: the share of samples that stay right at each eps, always the first ones; clean: before the attack, or the
     predictions themselves. metrics, result: fields of the run's metrics and of its results that are otherwise than a
-    healthy attack's; recipe: fields of its recipe. Verdicts are those that the run then has of itself.
+    healthy attack's; recipe: fields of its recipe. The check results are computed from these.
     """
     fields: dict[str, Any] = {
         "method": "bim", "threat": "adaptive", "classifier": classifier, "twin": None, "dataset": DIGITS, "eps": eps,

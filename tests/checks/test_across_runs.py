@@ -1,4 +1,4 @@
-"""What several runs say together: each planted fault is found by the check meant for it, its healthy twin passes."""
+"""The checks across runs: each planted fault is found by the check meant for it, the sound counterpart passes."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ SUBJECT = attack((0.6, 0.2))
 
 
 def run_checks(pipeline: PipelineRuns) -> dict[str, CheckResult]:
-    verdicts = check_together(pipeline)
-    assert [verdict.check for verdict in verdicts] == [*CHECKS]
-    return {verdict.check: verdict for verdict in verdicts}
+    results = check_together(pipeline)
+    assert [result.check for result in results] == [*CHECKS]
+    return {result.check: result for result in results}
 
 
 def find(check: str, pipeline: PipelineRuns) -> str:
@@ -48,13 +48,13 @@ def complete(subject: list[ScoredRun] = SUBJECT) -> PipelineRuns:
 
 
 def test_a_complete_and_healthy_case_passes_every_check() -> None:
-    assert {check: verdict.status for check, verdict in run_checks(complete()).items()} == dict.fromkeys(CHECKS, "PASS")
+    assert {check: result.status for check, result in run_checks(complete()).items()} == dict.fromkeys(CHECKS, "PASS")
 
 
-def test_a_single_run_leaves_what_needs_another_not_run() -> None:
+def test_checks_that_need_another_run_are_not_run_for_a_single_run() -> None:
     found = run_checks(build_pipeline_runs(SUBJECT))
     needs_another = {"samples", "clean-accuracy", "iterative", "full-budget", "adaptive", "black-box", "convergence"}
-    not_run = {check for check, verdict in found.items() if verdict.status == "NOT RUN"}
+    not_run = {check for check, result in found.items() if result.status == "NOT RUN"}
     assert not_run == needs_another | {"restarts", "undefended", "ensemble"}
     assert all(found[check].sentence for check in not_run)
 
@@ -75,8 +75,8 @@ def test_permuted_labels_and_predictions_are_found_by_samples() -> None:
         for row in attack((0.8, 0.5), name="other", threat="oblivious")
     ]
     assert np.mean(swapped[0].right) == 0.8
-    verdict = run_checks(build_pipeline_runs(SUBJECT, swapped))["samples"]
-    assert (verdict.status, "the same labels" in verdict.sentence) == ("FAIL", True)
+    result = run_checks(build_pipeline_runs(SUBJECT, swapped))["samples"]
+    assert (result.status, "the same labels" in result.sentence) == ("FAIL", True)
     assert find("samples", build_pipeline_runs(SUBJECT, attack((0.8, 0.5), name="other", threat="oblivious"))) == "PASS"
 
 
@@ -87,9 +87,9 @@ def test_other_samples_are_found(what: str) -> None:
         other = [replace(row, sample_ids=row.sample_ids + 1) for row in other]
     if what == "unchanged images":
         other = [replace(row, clean_predictions=row.clean_predictions[::-1]) for row in other]
-    verdict = run_checks(build_pipeline_runs(SUBJECT, other))["samples"]
-    assert verdict.status == "FAIL"
-    assert what in verdict.sentence
+    result = run_checks(build_pipeline_runs(SUBJECT, other))["samples"]
+    assert result.status == "FAIL"
+    assert what in result.sentence
 
 
 # ---------------------------------------------------------------- a weaker attack that is ahead
@@ -98,9 +98,9 @@ def test_other_samples_are_found(what: str) -> None:
 @pytest.mark.parametrize(("left", "status"), [(0.1, "FAIL"), (0.199, "WARN"), (0.2, "PASS"), (0.4, "PASS")])
 def test_an_ensemble_weaker_than_one_of_its_attacks_is_found(left: float, status: str) -> None:
     alone = attack((left,), eps=(0.3,), name="alone", method="pgd", restarts=1)
-    verdict = run_checks(build_pipeline_runs(alone, WORST))["ensemble"]
-    assert verdict.status == status
-    assert "robust accuracy 20.00 % under worst" in verdict.sentence
+    result = run_checks(build_pipeline_runs(alone, WORST))["ensemble"]
+    assert result.status == status
+    assert "robust accuracy 20.00 % under worst" in result.sentence
     assert find("ensemble", build_pipeline_runs(SUBJECT, WORST)) == "NOT RUN"
 
 
@@ -116,9 +116,9 @@ def test_behind_a_pipeline_that_samples_the_expected_accuracies_are_compared(
     alone = replace(alone, success_rate=rate + ahead + noise * rng.permutation(np.linspace(-1, 1, N)).astype("f4"))
     # By one draw the attack alone is far ahead, or far behind.
     (ensemble,) = attack((0.4 if ahead <= 0 else 0.1,), eps=(0.3,), name="worst", method="worst", steps=None)
-    verdict = run_checks(build_pipeline_runs([alone], [replace(ensemble, success_rate=rate)]))["ensemble"]
-    assert (verdict.status, verdict.number) == (status, pytest.approx(ahead, abs=0.01))
-    assert verdict.sentence.startswith("expected robust accuracy")
+    result = run_checks(build_pipeline_runs([alone], [replace(ensemble, success_rate=rate)]))["ensemble"]
+    assert (result.status, result.number) == (status, pytest.approx(ahead, abs=0.01))
+    assert result.sentence.startswith("expected robust accuracy")
 
 
 @pytest.mark.parametrize(("left", "status"), [(0.1, "FAIL"), (0.199, "PASS")])
@@ -135,7 +135,7 @@ def test_an_iterative_attack_weaker_than_one_step_is_found(left: float, status: 
     assert find("iterative", build_pipeline_runs(SUBJECT, step)) == status
 
 
-def test_what_is_left_at_eps_0_is_no_evidence() -> None:
+def test_robust_accuracy_at_eps_0_is_no_evidence() -> None:
     """There every attack is inside its budget, and no attack is ahead of another."""
     step = attack((0.98, 0.2), eps=(0.0, 0.3), name="step", method="fgsm", steps=None)
     many = attack((0.98, 0.2), eps=(0.0, 0.3), name="many")
@@ -155,8 +155,8 @@ def test_samples_that_only_weaker_attackers_broke_are_a_warning() -> None:
     weaker = [replace(row, predictions=row.predictions.copy()) for row in attack((0.7, 0.5), threat="oblivious")]
     # Adaptive breaks more, but not these.
     weaker[-1].predictions[:50] = (weaker[-1].labels[:50] + 1) % 10
-    verdict = run_checks(build_pipeline_runs(SUBJECT, weaker))["adaptive"]
-    assert (verdict.status, verdict.number) == ("WARN", 0.05)
+    result = run_checks(build_pipeline_runs(SUBJECT, weaker))["adaptive"]
+    assert (result.status, result.number) == ("WARN", 0.05)
 
 
 @pytest.mark.parametrize(("left", "status"), [(0.197, "FAIL"), (0.198, "PASS"), (0.3, "PASS")])
@@ -188,8 +188,8 @@ def test_an_attack_that_is_weak_at_one_eps_only_is_found_there() -> None:
         "convergence": attack((0.5, 0.0), name="longer", steps=20),
     }
     for check, other in others.items():
-        verdict = run_checks(build_pipeline_runs(subject, other))[check]
-        assert (verdict.status, verdict.sentence[-10:]) == ("FAIL", " (eps 0.1)"), check
+        result = run_checks(build_pipeline_runs(subject, other))[check]
+        assert (result.status, result.sentence[-10:]) == ("FAIL", " (eps 0.1)"), check
 
 
 def test_attacks_at_another_eps_or_norm_or_outside_the_budget_are_not_compared() -> None:
@@ -219,16 +219,16 @@ def test_steps_of_another_attack_say_nothing_of_convergence() -> None:
 
 @pytest.mark.parametrize(("left", "status"), [(0.3, "FAIL"), (0.395, "PASS")])
 def test_an_ensemble_has_converged_where_the_strongest_of_its_attacks_has(left: float, status: str) -> None:
-    """At its own eps: that another attack has levelled at a smaller one says nothing of the number that stands."""
+    """At its own eps: a PASS of another attack at a smaller eps does not validate the reported robust accuracy."""
     smaller = attack((0.9,), eps=(0.1,), name="a", method="pgd"), attack((0.9,), eps=(0.1,), method="pgd", steps=20)
     once = attack((0.4,), eps=(0.3,), name="b", method="pgd")
     assert find("convergence", build_pipeline_runs(WORST, *smaller)) == "NOT RUN"
     assert find("convergence", build_pipeline_runs(WORST, *smaller, once)) == "NOT RUN"
     twice = attack((left,), eps=(0.3,), name="c", method="pgd", steps=20)
-    verdict = run_checks(build_pipeline_runs(WORST, *smaller, once, twice))["convergence"]
-    assert verdict.status == status
-    assert verdict.sentence.startswith("pgd: robust accuracy 40.00 % after 10 iterations")
-    assert verdict.sentence.endswith("(eps 0.3)")
+    result = run_checks(build_pipeline_runs(WORST, *smaller, once, twice))["convergence"]
+    assert result.status == status
+    assert result.sentence.startswith("pgd: robust accuracy 40.00 % after 10 iterations")
+    assert result.sentence.endswith("(eps 0.3)")
 
 
 def test_what_an_ensemble_cannot_say_is_said_by_its_attacks_alone() -> None:
@@ -270,7 +270,7 @@ def test_all_the_budget_there_is_must_reach_chance(left: float, status: str) -> 
 
 
 @pytest.mark.parametrize(("left", "status"), [(0.0, "PASS"), (0.7, "WARN"), (0.985, "FAIL")])
-def test_an_undefended_twin_that_does_not_break_is_found(left: float, status: str) -> None:
+def test_an_undefended_counterpart_that_does_not_break_is_found(left: float, status: str) -> None:
     bare = attack((left, left), name="bare", classifier="bare", clean=0.985)
     assert find("undefended", build_pipeline_runs(SUBJECT, undefended=bare)) == status
 
@@ -317,7 +317,7 @@ def test_without_a_purifier_there_is_nothing_to_compare_it_with() -> None:
         assert (found[check].status, found[check].sentence) == ("NOT RUN", "there is no purifier")
 
 
-def test_what_a_run_found_against_itself_stands() -> None:
+def test_a_stored_fail_of_a_run_counts() -> None:
     stuck = attack((0.6, 0.2), result={"loss_curve": ((0, 1.0), (10, 0.5))})
     assert find("convergence", build_pipeline_runs(stuck, attack((0.6, 0.2), name="longer", steps=20))) == "FAIL"
 

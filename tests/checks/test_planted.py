@@ -1,4 +1,4 @@
-"""Attacks and models that are broken on purpose: each is found by the check meant for it, its healthy twin passes."""
+"""Attacks and models that are broken on purpose: the check meant for each finds it and passes the sound one."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ def run_checks(pipeline: Pipeline, images: Any, method: str = "bim", **changes: 
     x, y = images
     recipe = make_recipe(method, **({"eps": (0.1, 0.3), "recipe_rev": 2} | changes))
     found = evaluate(THREATS[recipe.threat].view(pipeline), recipe, x, y)
-    return {verdict.check: verdict for verdict in check_run(recipe, found.metrics)}
+    return {result.check: result for result in check_run(recipe, found.metrics)}
 
 
-def find_troubles(verdicts: dict[str, CheckResult]) -> set[str]:
-    return {verdict.check for verdict in verdicts.values() if verdict.status in ("FAIL", "WARN")}
+def find_troubles(results: dict[str, CheckResult]) -> set[str]:
+    return {result.check for result in results.values() if result.status in ("FAIL", "WARN")}
 
 
 @pytest.mark.parametrize("method", ["bim", "pgd", "apgd"])
 def test_a_healthy_attack_troubles_no_check(method: str, classify: Any, images: Any) -> None:
-    verdicts = run_checks(Pipeline(classify), images, method)
-    assert find_troubles(verdicts) == set()
-    assert {name for name, verdict in verdicts.items() if verdict.status == "NOT RUN"} == {
+    results = run_checks(Pipeline(classify), images, method)
+    assert find_troubles(results) == set()
+    assert {name for name, result in results.items() if result.status == "NOT RUN"} == {
         "convergence",
         "clean-accuracy",
     }
@@ -73,29 +73,27 @@ def test_a_gradient_of_the_wrong_sign_is_found(
         return row.run(dataclasses.replace(goal, loss=lambda labels, logits: -goal.loss(labels, logits)), x, **numbers)
 
     monkeypatch.setitem(ATTACKS, method, dataclasses.replace(row, run=descend))
-    verdicts = run_checks(Pipeline(classify), images, method)
-    assert verdicts["convergence"].status == "FAIL"
-    assert "does not raise its loss" in verdicts["convergence"].sentence
+    results = run_checks(Pipeline(classify), images, method)
+    assert results["convergence"].status == "FAIL"
+    assert "does not raise its loss" in results["convergence"].sentence
 
 
-def test_an_attack_that_leaves_its_budget_is_refused(
-    classify: Any, images: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_attack_outside_its_budget_is_refused(classify: Any, images: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Attacker, "_shorten", lambda self, delta, eps: 1.5 * delta)
     with pytest.raises(AdvaeError, match="left its budget"):
         run_checks(Pipeline(classify), images)
 
 
 def test_an_attack_that_is_not_clipped_is_outside_its_budget(classify: Any, images: Any) -> None:
-    verdicts = run_checks(Pipeline(classify), images, "non-targeted", clip=False)
-    assert verdicts["budget"].status == "FAIL"
+    results = run_checks(Pipeline(classify), images, "non-targeted", clip=False)
+    assert results["budget"].status == "FAIL"
 
 
 def test_a_model_that_returns_probabilities_is_found(classify: Any, images: Any) -> None:
     import tensorflow as tf
 
-    verdicts = run_checks(Pipeline(lambda z: tf.nn.softmax(classify(z))), images)
-    assert verdicts["logits"].status == "FAIL"
+    results = run_checks(Pipeline(lambda z: tf.nn.softmax(classify(z))), images)
+    assert results["logits"].status == "FAIL"
 
 
 def test_a_rounding_layer_is_found_and_passed_by_the_identity(classify: Any, images: Any) -> None:
@@ -124,9 +122,9 @@ def test_a_saturated_model_is_found_under_cross_entropy_and_only_there(classify:
 def test_a_stretched_encoded_space_is_found(classify: Any, images: Any) -> None:
     """The paper's headline: the same eps is added to data that span 45 times the range of an image."""
     stretched = Pipeline(lambda z: classify(z / 45.0), purify=lambda z, draw: 45.0 * z, unit_range=False)
-    verdicts = run_checks(stretched, images, threat="encoded")
-    assert verdicts["proportion"].status == "FAIL"
-    assert verdicts["proportion"].number == pytest.approx(45, rel=0.1)
+    results = run_checks(stretched, images, threat="encoded")
+    assert results["proportion"].status == "FAIL"
+    assert results["proportion"].number == pytest.approx(45, rel=0.1)
     assert run_checks(stretched, images)["proportion"].status == "PASS"
 
 

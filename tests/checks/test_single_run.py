@@ -1,4 +1,4 @@
-"""What one run says of itself: each planted fault is found by the check meant for it, and its healthy twin passes."""
+"""The checks on a single run: the check meant for each planted fault finds it, and passes the sound counterpart."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.checks.builder import attack
 def run_checks(**planted: Any) -> dict[str, tuple[str, str]]:
     """Return status and sentence of each check on a run with something planted in it."""
     rows = attack(planted.pop("left", (0.6, 0.2)), **planted)
-    return {verdict.check: (verdict.status, verdict.sentence) for verdict in rows[0].metrics.verdicts}
+    return {result.check: (result.status, result.sentence) for result in rows[0].metrics.verdicts}
 
 
 def test_a_healthy_run_passes_every_check_that_one_run_can_answer() -> None:
@@ -178,8 +178,8 @@ def test_a_run_from_before_there_were_checks_is_checked_as_far_as_its_record_goe
     absent |= {"class_counts", "predicted_counts", "test_counts", "classes_predicted", "image_ranges"}
     missing = {"norm_max", "pixel_range", "finite", "accuracy_8bit", "loss_curve", "lost_fraction"}
     row = attack((0.6, 0.2), metrics=dict.fromkeys(absent), result=dict.fromkeys(missing))[0]
-    found = {verdict.check: verdict for verdict in check_run(row.recipe, row.metrics)}
-    not_run = {check for check, verdict in found.items() if verdict.status == "NOT RUN"}
+    found = {result.check: result for result in check_run(row.recipe, row.metrics)}
+    not_run = {check for check, result in found.items() if result.status == "NOT RUN"}
     assert not_run == {"clean-accuracy", "convergence", "best-iterate", "logits", "proportion"}
     assert all(found[check].sentence for check in not_run)
 
@@ -202,7 +202,7 @@ def test_every_check_is_made_somewhere() -> None:
 def test_a_check_is_not_run_where_it_says_nothing_of_the_attack(changes: dict[str, Any], absent: set[str]) -> None:
     bad = {"zero_gradient_fraction": 1.0, "loss_curve": ((0, 1.0), (1, 0.5)), "lost_fraction": 0.5}
     row = attack((0.2, 0.6), metrics={"probabilities": True}, result=bad, **changes)[0]
-    told = {verdict.check: verdict for verdict in check_run(row.recipe, row.metrics)}
+    told = {result.check: result for result in check_run(row.recipe, row.metrics)}
     assert {check for check in {"gradients", *SEARCH} if told[check].status == "NOT RUN"} == absent
     assert all(row.recipe.method in told[check].sentence for check in absent)
 

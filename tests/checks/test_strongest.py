@@ -1,4 +1,4 @@
-"""Which attack says what is left: never a quick one on a few samples, and of equals the one that searches most."""
+"""The strongest attack: never a quick one on a few samples, and of equal ones the one with the most effort."""
 
 from __future__ import annotations
 

@@ -29,13 +29,13 @@ class Terminal:
 
 @contextlib.contextmanager
 def open_terminal(columns: int) -> Iterator[Terminal]:
-    """Give a terminal that somebody reads all the time, as a window does."""
+    """Give a terminal whose output is read all the time, as in a window."""
     reader, writer = pty.openpty()
     fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("4H", 40, columns, 0, 0))
     pieces: list[bytes] = []
 
     def read() -> None:
-        # Linux says EIO once nobody has the other end open.
+        # Linux says EIO once no process has the other end open.
         with contextlib.suppress(OSError):
             while piece := os.read(reader, 65_536):
                 pieces.append(piece)

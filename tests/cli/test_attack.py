@@ -1,4 +1,4 @@
-"""``advae attack`` beyond one attack: the ladder, the checks, seeds, thresholds, and what it hands to others."""
+"""``advae attack`` beyond one attack: all threat models, the checks, seeds, thresholds, and what it hands to others."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def attack(home: Path, *arguments: object) -> Outcome:
     return call("attack", "--home", home, "--limit", 60, *arguments)
 
 
-def test_all_climbs_the_ladder_on_the_same_samples(home: Path, trained: Trained) -> None:
+def test_all_runs_every_threat_model_on_the_same_samples(home: Path, trained: Trained) -> None:
     before = Registry(home).latest("clf")
     with watch_garbage(trained.nn_behind, trained.nn, trained.ae) as taken:
         outcome = attack(home, "--clf", trained.nn_behind, "--method", "bim", "--eps", 0.1, "--threat", "all", "--json")
@@ -54,7 +54,7 @@ def test_all_climbs_the_ladder_on_the_same_samples(home: Path, trained: Trained)
     assert surrogate.model_copy(update={"seed": 0, "autoencoder": None}) == original.model_copy(
         update={"seed": 0, "autoencoder": None}
     )
-    # What was made on the way is nobody's latest.
+    # An entry that a command only needs is not made `latest`.
     assert Registry(home).latest("clf") == before
     again = attack(home, "--clf", trained.nn_behind, "--method", "bim", "--eps", "0.1", "--threat", "all", "--json")
     assert [run["id"] for run in again.json["runs"]] == [run["id"] for run in runs]
@@ -78,7 +78,7 @@ def refuse_forged(home: Path, run: dict[str, Any]) -> None:
     registry.publish(recipe, metrics, arrays, source=stored.source, replace=True)
 
 
-def test_an_undefended_twin_that_is_missing_is_trained_for_all_and_asked_for_by_name(
+def test_a_missing_undefended_counterpart_is_trained_for_all_and_asked_for_by_name(
     home: Path, trained: Trained, tmp_path: Path
 ) -> None:
     new = Path(shutil.copytree(trained.home, tmp_path / "home"))
@@ -88,9 +88,9 @@ def test_an_undefended_twin_that_is_missing_is_trained_for_all_and_asked_for_by_
     refused = attack(new, *command, "oblivious")
     assert refused.code == 3
     assert "advae train-clf --model lr" in refused.err
-    climbed = attack(new, *command, "all", "--json")
-    assert climbed.code == 0, climbed.err
-    assert trained.lr in {run["twin"] for run in climbed.json["runs"]}
+    outcome = attack(new, *command, "all", "--json")
+    assert outcome.code == 0, outcome.err
+    assert trained.lr in {run["twin"] for run in outcome.json["runs"]}
 
 
 def test_check_leaves_nothing_not_run_and_fails_where_the_report_does(
@@ -100,17 +100,17 @@ def test_check_leaves_nothing_not_run_and_fails_where_the_report_does(
     assert attack(home, *command).code == 2
     outcome = attack(home, *command[:-2], "--check", "--json")
     assert outcome.code == 0, outcome.err
-    (judged,) = outcome.json["verdicts"]
-    assert judged["classifier"] == trained.nn_behind
-    found = {verdict["check"]: verdict for verdict in judged["verdicts"]}
+    (checked,) = outcome.json["verdicts"]
+    assert checked["classifier"] == trained.nn_behind
+    found = {result["check"]: result for result in checked["verdicts"]}
     assert list(found) == list(CHECKS)
-    assert [name for name, verdict in found.items() if verdict["status"] == "NOT RUN"] == ["ensemble"]
+    assert [name for name, result in found.items() if result["status"] == "NOT RUN"] == ["ensemble"]
     assert found["budget"]["status"] == found["samples"]["status"] == "PASS"
     assert found["sample-size"]["status"] == "WARN"
     assert outcome.json["runs"][0]["method"] == "bim"
     assert "Checks of run-" in outcome.err
     failing = sorted(failure["check"] for failure in outcome.json["failures"])
-    assert {check for check, verdict in found.items() if verdict["status"] == "FAIL"} <= {*failing}
+    assert {check for check, result in found.items() if result["status"] == "FAIL"} <= {*failing}
     runs = (run["id"] for run in outcome.json["runs"])
     report = call("report", *runs, "--home", home, "--out", tmp_path, "--format", "json", "--strict", "-q")
     told = json.loads((tmp_path / "report.json").read_text("utf-8"))["failures"]
@@ -159,7 +159,7 @@ def test_fail_under_is_exit_7_after_all_is_stored_and_printed(
         assert last.endswith("at eps 0.2; --fail-under asks for 100.00%")
 
 
-def test_fail_under_does_not_pass_an_attack_that_cannot_be_believed(home: Path, trained: Trained) -> None:
+def test_fail_under_does_not_pass_an_attack_that_is_not_reliable(home: Path, trained: Trained) -> None:
     command = ("--clf", trained.lr, "--method", "non-targeted", "--eps", "0.2", "--no-clip", "--fail-under", "0")
     outcome = attack(home, *command)
     assert outcome.code == 7
@@ -208,7 +208,7 @@ def test_what_does_not_fit_is_one_line_and_exit_2(
 
 
 @pytest.mark.parametrize("eps", ["0.1", "0.1,0.2"])
-def test_adversarial_images_are_handed_on_as_npy(eps: str, home: Path, trained: Trained, tmp_path: Path) -> None:
+def test_adversarial_examples_are_exported_as_npy(eps: str, home: Path, trained: Trained, tmp_path: Path) -> None:
     made = attack(home, "--clf", trained.nn, "--method", "fgsm", "--eps", eps, "--save-adversarial", "--json")
     run = made.json
     out = succeed("registry", "export", run["id"], tmp_path / "adv.npy", "--format", "npy", "--home", home)
@@ -349,7 +349,7 @@ def wide(home: Path) -> str:
     return succeed("train-clf", "--home", home, "--model", "nn", *options).out.strip()
 
 
-def test_bfloat16_crafts_and_float32_judges(home: Path, wide: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bfloat16_crafts_and_float32_scores(home: Path, wide: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attacking, "compare_precisions", lambda: 2.0)
     command = ("--clf", wide, "--method", "bim", "--eps", "0.1,0.3", "--save-adversarial", "--limit", 300, "--json")
     full, low = (call("attack", "--home", home, *command, *more).json for more in ((), ("--precision", "bfloat16")))

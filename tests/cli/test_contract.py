@@ -68,7 +68,7 @@ def test_the_same_command_again_prints_the_same_id_and_does_no_work(trained: Tra
     again = succeed("train-ae", "--type", "vanilla", "--epochs", 8, "--home", trained.home, "--json")
     assert again.json["id"] == trained.ae
     assert again.json["cached"] is True
-    assert "was there already" in again.err
+    assert "is already in the registry" in again.err
     quiet = succeed("train-ae", "--type", "vanilla", "--epochs", 8, "--home", trained.home, "-q")
     assert (quiet.out, quiet.err) == (f"{trained.ae}\n", "")
 
@@ -461,7 +461,9 @@ def one_line(outcome: Outcome, code: int) -> str:
     return outcome.err
 
 
-def test_oblivious_without_a_twin_names_the_command_that_makes_one(home: Path, trained: Trained) -> None:
+def test_oblivious_without_an_undefended_counterpart_names_the_command_that_makes_one(
+    home: Path, trained: Trained
+) -> None:
     for row in succeed("registry", "ls", "--home", home, "--json").json:
         if row["kind"] == "run":
             succeed("registry", "rm", row["id"], "--home", home)
@@ -784,7 +786,7 @@ def test_a_broken_ancestor_is_left_out_of_what_does_not_name_it(home: Path, trai
     shown = call("registry", "show", trained.nn_behind, "--home", home)
     assert "no entry" in shown.json["lineage"]["parents"][0]["problem"]
     assert shown.code == 4
-    assert shown.err.splitlines()[-1] == f"advae: {trained.nn_behind} rests on {trained.ae}, which is not there"
+    assert shown.err.splitlines()[-1] == f"advae: {trained.nn_behind} depends on {trained.ae}, which is missing"
 
 
 def test_no_arguments_is_a_call_for_help() -> None:

@@ -200,7 +200,7 @@ def test_show_tells_of_ancestors_that_are_gone_or_damaged(scene: Scene) -> None:
     assert "no entry" in json.loads(shown.out)["lineage"]["parents"][0]["problem"]
     assert f"no entry {scene.clf}" in shown.err
     assert shown.code == 4
-    assert shown.err.splitlines()[-1] == f"advae: {scene.run} rests on {scene.clf}, which is not there"
+    assert shown.err.splitlines()[-1] == f"advae: {scene.run} depends on {scene.clf}, which is missing"
 
 
 def test_show_of_a_damaged_entry_prints_what_is_known_and_says_that_it_is_damaged(scene: Scene) -> None:
@@ -231,11 +231,11 @@ def test_tag_names_and_untag_forgets(scene: Scene) -> None:
     assert succeed("registry", "show", "yours").json["tags"] == ["mine", "yours"]
     assert succeed("registry", "tag", scene.clf, "yours").err == ""
     other = publish(scene.registry, make_classifier_recipe(seed=77))
-    moved = f"tag yours stood for {scene.clf}, now for {other.id}"
+    moved = f"tag yours moved from {scene.clf} to {other.id}"
     assert moved in succeed("registry", "tag", other.id, "yours").err
     scene.file.write_bytes(bundle_of(scene, scene.clf))
     imported = succeed("registry", "import", scene.file, "--tag", "yours").err
-    assert f"tag yours stood for {other.id}, now for {scene.clf}" in imported
+    assert f"tag yours moved from {other.id} to {scene.clf}" in imported
     scene.registry.remove(other.id)
     assert succeed("registry", "untag", "yours").id == scene.clf
     assert succeed("registry", "untag", "mine", "--json").json == {"tag": "mine", "ids": [scene.clf]}
@@ -745,7 +745,7 @@ RAW = {char for name in NAMES.values() for char in name if not char.isprintable(
 
 @pytest.fixture(params=NAMES, scope="module")
 def named(request: pytest.FixtureRequest, good: Scene, tmp_path_factory: pytest.TempPathFactory) -> tuple[Scene, str]:
-    """A scene whose dataset has a name that somebody else chose, and the name."""
+    """A scene whose dataset has a name chosen by another person, and the name."""
     start_tensorflow()
     folder, name = tmp_path_factory.mktemp("named"), NAMES[request.param]
     scene = copy_scene(good, folder)
@@ -803,7 +803,7 @@ def test_no_name_reaches_the_terminal_raw_by_an_attack(named: tuple[Scene, str],
 @pytest.mark.parametrize("run", [call, call_at_terminal], ids=["file", "terminal"])
 @pytest.mark.parametrize("case", [case for case, name in NAMES.items() if "\0" not in name and "/" not in name])
 def test_no_error_shows_a_file_name_raw(case: str, run: Any, scene: Scene) -> None:
-    """A file that somebody else named, as after a download."""
+    """A file with a name chosen by another person, as after a download."""
     file = scene.folder / f"{NAMES[case]}.npz"
     file.write_bytes(b"hello")
     for command in (

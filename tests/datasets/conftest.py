@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _private_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the tests away from the caches of whoever runs them."""
+    """Keep the tests away from the caches of the user who runs them."""
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("KERAS_HOME", str(home / "keras"))
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda _name: str(home / "cache"))

@@ -168,7 +168,7 @@ def test_a_closed_connection_is_noticed(tmp_path: Path, mirror: Mirror) -> None:
 
 
 class Hostile:
-    """A server that answers a request by hand, and goes on until nobody listens. answer: yields what it sends."""
+    """A server that answers a request by hand, until the client closes the connection. answer: yields what it sends."""
 
     def __init__(self, answer: Callable[[str], Iterator[bytes]]) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))

@@ -127,7 +127,7 @@ def test_natural_targets_come_from_the_non_targeted_attack_at_the_same_eps(toy: 
             assert result.targets[true] == counts.argmax()
 
 
-def test_no_clip_is_marked_where_it_leaves_the_budget_or_the_range(toy: Any) -> None:
+def test_no_clip_is_marked_where_it_is_outside_the_budget_or_the_range(toy: Any) -> None:
     x, y, pipeline = toy
     recipe = make_recipe("non-targeted", eps=(0.2,), clip=False)
     result = evaluate(THREATS["adaptive"].view(pipeline), recipe, x, y).metrics.results[0]
@@ -175,7 +175,7 @@ def test_gradients_that_are_not_numbers_leave_their_samples_alone(method: str, t
 
 @pytest.mark.parametrize("method", ["non-targeted", "natural", "one-target"])
 @pytest.mark.parametrize("threat", ["adaptive", "encoded"])
-def test_logits_that_are_affine_in_eps_are_judged_as_built_images_are(method: str, threat: str, toy: Any) -> None:
+def test_logits_that_are_affine_in_eps_are_scored_like_built_images(method: str, threat: str, toy: Any) -> None:
     """--no-clip on a linear classifier: nothing is built, and nothing comes out otherwise but what only images have."""
     x, y, pipeline = toy
     linear = dataclasses.replace(pipeline, purify=pipeline.purify if threat == "encoded" else None, linear=True)
@@ -306,7 +306,7 @@ def test_zero_gradients_are_counted(toy: Any) -> None:
     assert result.zero_gradient_fraction == pytest.approx((x[:, 0] <= 0.5).mean())
 
 
-def test_the_attacker_never_sees_the_noise_that_it_is_judged_by(toy: Any) -> None:
+def test_the_attack_never_uses_the_draws_of_the_score(toy: Any) -> None:
     """A purifier that samples: the draws asked for while crafting and while scoring do not meet."""
     import tensorflow as tf
 

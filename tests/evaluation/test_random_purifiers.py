@@ -58,7 +58,7 @@ def attack(noisy: tuple[Any, Any, Pipeline], recipe: RunRecipe, threat: str = "a
     return float(np.mean(right)), found
 
 
-def test_each_image_has_its_success_rate_over_draws_that_nothing_else_saw(noisy: Any) -> None:
+def test_the_success_rate_of_each_image_is_measured_on_draws_that_nothing_else_uses(noisy: Any) -> None:
     recipe = make_recipe("fgsm", eps=(0.1,), draws=8)
     expected, found = attack(noisy, recipe)
     outcomes, result = found.arrays["outcomes.npz"], found.metrics.results[0]
@@ -94,7 +94,7 @@ def test_an_ensemble_is_not_weaker_than_its_members(noisy: Any, monkeypatch: pyt
 
 
 def test_queries_find_what_they_would_find_without_noise(noisy: Any) -> None:
-    """The search stopped at the first draw that was fooled, which was nearly where it began."""
+    """The search used to stop at the first misclassified draw, which was near its start."""
     recipe = make_recipe("square", threat="black-box", eps=(0.2,), steps=None, queries=400)
     left, found = attack(noisy, recipe, "black-box")
     # By one draw 0.85.
@@ -102,7 +102,7 @@ def test_queries_find_what_they_would_find_without_noise(noisy: Any) -> None:
     assert found.metrics.results[0].lost_fraction == 0.0
 
 
-def test_the_nearest_point_that_fools_does_so_in_most_draws(noisy: Any) -> None:
+def test_the_nearest_success_succeeds_in_most_draws(noisy: Any) -> None:
     recipe = make_recipe("cw", norm="l2", eps=(5.0,), steps=30, draws=16)
     left, _ = attack(noisy, recipe)
     # What is chosen by COMPARISON_DRAWS draws is as good on others, but for their error.

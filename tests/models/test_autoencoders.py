@@ -151,7 +151,7 @@ def test_a_network_without_what_networks_have_is_refused(changes: dict[str, Any]
         restore_purifier(recipe.model_copy(update=changes), arrays)
 
 
-def test_raw_output_has_a_range_of_its_own_and_its_rescaled_twin_the_inputs_intensity(digits: Dataset) -> None:
+def test_raw_output_has_a_range_of_its_own_and_rescaled_output_the_inputs_intensity(digits: Dataset) -> None:
     purified = {}
     for rescale in ("none", "intensity"):
         recipe, arrays, _ = fit(digits, AutoencoderRequest(type="vanilla", network=QUICK, rescale=rescale))
@@ -305,7 +305,9 @@ def test_a_sampling_purifier_differs_from_draw_to_draw_and_repeats_itself(digits
 
 
 @pytest.mark.parametrize("rescale", ["intensity", "none"])
-def test_the_mean_of_a_sampling_purifier_is_what_its_twin_without_draws_gives(rescale: Any, digits: Dataset) -> None:
+def test_the_mean_of_a_random_purifier_equals_the_output_of_the_same_purifier_without_sampling(
+    rescale: Any, digits: Dataset
+) -> None:
     request = AutoencoderRequest(type="variational", network=QUICK)
     recipe, arrays, _ = fit(digits, request)
     sampled = recipe.model_copy(update={"options": recipe.options | {"sample": True}, "rescale": rescale})

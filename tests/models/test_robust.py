@@ -144,7 +144,7 @@ def test_recipes_from_before_trades_beta_are_read_and_not_trained_again(body: st
             restore_purifier(forged, collect_weights(built))
 
 
-def test_training_on_attacked_images_makes_it_robust(digits: Dataset) -> None:
+def test_training_on_adversarial_examples_makes_it_robust(digits: Dataset) -> None:
     """Accuracy on unchanged images and, at the radius of training, on attacked ones."""
     history = fit(digits, ask(epochs=15, train_eps=0.1))[3]
     assert history.clean_accuracy[-1] > 0.8
@@ -244,7 +244,9 @@ def test_a_classifier_can_be_put_behind_what_has_never_seen_it(home: Path, made:
     np.testing.assert_array_equal(*map(np.asarray, logits))
 
 
-def test_its_twin_is_what_was_protected_and_its_surrogate_protects_another(home: Path, made: Any) -> None:
+def test_its_undefended_counterpart_is_the_protected_classifier_and_its_surrogate_protects_another(
+    home: Path, made: Any
+) -> None:
     registry = Registry(home)
     recipes = read_recipes(registry, registry.manifest(made["guard"]["classifier"]).as_classifier()[0])
     assert describe_undefended(recipes).id == made["lr"]["id"]
@@ -255,8 +257,8 @@ def test_its_twin_is_what_was_protected_and_its_surrogate_protects_another(home:
     assert purifier.protects == reseeded.classifier.origin == entry_id(protected)
     assert reseeded.classifier.autoencoder == entry_id(purifier)
     own = read_recipes(registry, registry.manifest(made["own"]["classifier"]).as_classifier()[0])
-    twin, other = describe_undefended(own).classifier, describe_reseeded(own, 7)
-    assert (twin.model, twin.autoencoder, twin.origin) == ("mlp", None, None)
+    undefended, other = describe_undefended(own).classifier, describe_reseeded(own, 7)
+    assert (undefended.model, undefended.autoencoder, undefended.origin) == ("mlp", None, None)
     assert other.autoencoder is not None
     assert other.classifier == describe_head(other.autoencoder)
 
@@ -297,7 +299,7 @@ def test_a_bundle_takes_along_what_was_protected(home: Path, made: Any, tmp_path
         (("train-ae", "--type", "robust", "--body", "cnv"), 2, "did you mean 'conv'"),
         (("train-ae", "--type", "robust", "--rescale", "intensity"), 2, "does not fit --type robust"),
         (("train-ae", "--type", "robust", "--activations", "relu,relu,relu,relu"), 2, "a sigmoid, not relu"),
-        (("train-ae", "--type", "robust", "--protect", "nobody"), 3, "nobody"),
+        (("train-ae", "--type", "robust", "--protect", "unknown"), 3, "unknown"),
         (("train-ae", "--type", "robust", "--protect", "{behind}"), 2, "take a classifier without an autoencoder"),
         (("train-clf",), 2, "train-clf needs --model"),
         (("train-clf", "--from", "{lr}"), 2, "train-clf needs --model"),
@@ -322,7 +324,7 @@ def test_an_autoencoder_without_a_classifier_of_its_own_says_so(home: Path) -> N
     assert (done.code, "was trained without a classifier; --model" in done.err) == (2, True)
 
 
-def test_a_recipe_that_nobody_makes_is_refused(digits: Dataset) -> None:
+def test_a_recipe_that_no_request_makes_is_refused(digits: Dataset) -> None:
     recipe = make_autoencoder_recipe(ask(epochs=1), digits)
     arrays = collect_weights(build_robust(recipe))
     assert restore_purifier(recipe, arrays)

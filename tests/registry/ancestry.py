@@ -50,7 +50,7 @@ def plant_chain(registry: Registry, length: int) -> list[str]:
     return plant(registry, *recipes)
 
 
-def plant_ladder(registry: Registry, depth: int) -> list[str]:
+def plant_diamonds(registry: Registry, depth: int) -> list[str]:
     """Plant pairs of classifiers, each of both of the step below: 2 ** depth ways lead down from the last one."""
     recipes: list[Recipe] = [make_classifier_recipe(seed=seed) for seed in range(2)]
     for seed in range(depth):
@@ -66,15 +66,15 @@ def plant_ladder(registry: Registry, depth: int) -> list[str]:
 
 
 def walk_lineages(folder: Path, *, chain: int, depth: int) -> Outcome:
-    """Show and remove what rests on a chain of so many entries, and on a ladder of so many steps."""
+    """Show and remove what rests on a chain of so many entries, and on a chain of as many diamonds."""
     outcome = Outcome()
     for name, ids in (
         ("chain", plant_chain(Registry(folder / "chain"), chain)),
-        ("ladder", plant_ladder(Registry(folder / "ladder"), depth)),
+        ("diamonds", plant_diamonds(Registry(folder / "diamonds"), depth)),
     ):
         started = time.process_time()
-        # Of the last pair of a ladder one does not rest on the other, nor on its purifier.
-        aside = 2 if name == "ladder" else 0
+        # Of the last pair of the diamonds one does not rest on the other, nor on its purifier.
+        aside = 2 if name == "diamonds" else 0
         outcome.count += len(ids)
         outcome.violations += [f"{name}: {fault}" for fault in _walk(Registry(folder / name), ids, aside)]
         seconds = time.process_time() - started

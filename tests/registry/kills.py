@@ -105,7 +105,9 @@ def kill_often(folder: Path, kills: int, seed: int = 0) -> Outcome:
             landed_in[actions[begun - 1].what if begun > done else "between"] += 1
             with_drafts += bool(list_drafts(home) - drafts)
         found = see(home)
-        outcome.violations += [f"{seed=}, process {started}: {line}" for line in _judge(visible, actions, done, found)]
+        outcome.violations += [
+            f"{seed=}, process {started}: {line}" for line in _find_violations(visible, actions, done, found)
+        ]
         outcome.violations += [f"{seed=}, process {started}: {line}" for line in find_unsound(home)]
         visible = found
     outcome.violations += _collect(home)
@@ -143,7 +145,7 @@ def _run(home: Path, actions: list[Action], progress: Any, delay: float | None) 
     return status == 0, seconds
 
 
-def _judge(visible: Visible, actions: list[Action], done: int, found: Visible) -> list[str]:
+def _find_violations(visible: Visible, actions: list[Action], done: int, found: Visible) -> list[str]:
     """Return what is neither as after all that was done, nor as after the action that was under way."""
     for action in actions[:done]:
         visible = action.apply(visible)
@@ -158,7 +160,7 @@ def _collect(home: Path) -> list[str]:
         try:
             collection.remove_garbage(registry, collection.find_garbage(registry))
         except CorruptError as error:
-            # The last kill left an entry that gc refuses to judge.
+            # The last kill left an entry that gc refuses to remove or keep.
             return [str(error)]
     left = [f"{name} is left in tmp/" for name in sorted(list_drafts(home))]
     return left + find_unsound(home) + [f"{id_} is no id" for id_ in see(home).ids if not ID.fullmatch(id_)]

@@ -78,10 +78,10 @@ def test_an_entry_goes_with_all_that_it_rests_on_and_nothing_else(
 
 def test_what_two_share_goes_once_and_before_both(registry: Registry, other: Registry) -> None:
     ae, clf, _ = publish_family(registry)
-    twin = publish(registry, make_classifier_recipe(autoencoder=ae.id, seed=3))
-    run = publish(registry, make_run_recipe(classifier=clf.id, twin=twin.id))
+    undefended = publish(registry, make_classifier_recipe(autoencoder=ae.id, seed=3))
+    run = publish(registry, make_run_recipe(classifier=clf.id, twin=undefended.id))
     ids = take_bundle(other, pack_bundle(registry, run)).ids
-    assert sorted(ids) == sorted({ae.id, clf.id, twin.id, run.id})
+    assert sorted(ids) == sorted({ae.id, clf.id, undefended.id, run.id})
     assert (ids[0], ids[-1]) == (ae.id, run.id)
 
 

@@ -56,11 +56,11 @@ def test_an_empty_home_has_no_garbage_and_is_not_made(registry: Registry) -> Non
 
 def test_what_a_run_reaches_stays(registry: Registry) -> None:
     family = publish_family(registry)
-    twin = publish(registry, make_classifier_recipe())
-    run = publish(registry, make_run_recipe(classifier=family[1].id, twin=twin.id))
+    undefended = publish(registry, make_classifier_recipe())
+    run = publish(registry, make_run_recipe(classifier=family[1].id, twin=undefended.id))
     lonely = publish_pair(registry, 7)
     assert set(collect(registry)) == {entry.id for entry in lonely}
-    assert set(registry.ids()) == {*(entry.id for entry in family), twin.id, run.id}
+    assert set(registry.ids()) == {*(entry.id for entry in family), undefended.id, run.id}
 
 
 @pytest.mark.parametrize("named", [0, 1])
@@ -465,7 +465,7 @@ def test_a_probe_that_was_left_behind_goes_like_a_draft(registry: Registry) -> N
 
 
 @pytest.mark.parametrize("at", ["find", "rename"])
-def test_a_removal_that_is_cut_short_puts_back_what_is_not_judged(
+def test_an_interrupted_removal_puts_back_entries_that_were_not_checked(
     at: str, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = [publish(registry, make_autoencoder_recipe(seed=seed)).id for seed in range(3)]

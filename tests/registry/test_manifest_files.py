@@ -35,11 +35,11 @@ from tests.entries import (
 BEHIND = make_classifier_recipe(autoencoder="ae-0123456789ab")
 RECIPES: dict[str, Any] = {
     "ae": make_autoencoder_recipe(),
-    "control": make_autoencoder_recipe(type="pca", network=None, loss=None, rescale="none", options={"code_size": 2}),
+    "baseline": make_autoencoder_recipe(type="pca", network=None, loss=None, rescale="none", options={"code_size": 2}),
     "clf": make_classifier_recipe(),
     "clf behind": BEHIND,
     "run": make_run_recipe(),
-    "run with a twin": make_run_recipe(twin="clf-111111111111"),
+    "run with a counterpart": make_run_recipe(twin="clf-111111111111"),
     "words": make_autoencoder_recipe(dataset=TINY.model_copy(update={"name": "é \u2028 \udcff <b>\n"})),
 }
 
@@ -156,7 +156,7 @@ def test_a_glance_is_the_manifests(manifest: Manifest) -> None:
 def test_a_glance_says_what_it_is_and_what_came_out() -> None:
     what = {name: glance(open_document(encode(make_manifest(recipe)))).what for name, recipe in RECIPES.items()}
     assert what["ae"] == "vanilla, 1 epochs, seed 0, mse 0.0100"
-    assert what["control"] == "pca, a baseline, code size 2, seed 0, mse 0.0100"
+    assert what["baseline"] == "pca, a baseline, code size 2, seed 0, mse 0.0100"
     assert what["clf"] == "nn, seed 0, clean 0.7500"
     assert what["clf behind"] == "nn behind ae-0123456789ab, seed 0, clean 0.7500"
     assert what["run"] == "bim, adaptive, on clf-000000000000: 0.2500 at 0.1, 0.2500 at 0.3"
@@ -189,7 +189,7 @@ GOLDEN: dict[str, str] = {
     "clf": "clf-50c8ecae0507",
     "clf behind": "clf-ec546ebc9c36",
     "run": "run-f2916a8032e6",
-    "run with a twin": "run-e79a3e8f008e",
+    "run with a counterpart": "run-e79a3e8f008e",
 }
 """Ids as they were when schema 2 was new."""
 
@@ -233,7 +233,7 @@ def test_what_was_stored_when_the_schema_was_new_is_read() -> None:
 # ---------------------------------------------------------------- what is not
 
 
-@pytest.mark.parametrize("name", ["ae", "run with a twin"])
+@pytest.mark.parametrize("name", ["ae", "run with a counterpart"])
 def test_every_flipped_bit_is_seen(name: str) -> None:
     content = encode(make_manifest(RECIPES[name]))
     for at in range(len(content)):
@@ -299,7 +299,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-@pytest.mark.parametrize("recipe", ["ae", "run with a twin"])
+@pytest.mark.parametrize("recipe", ["ae", "run with a counterpart"])
 def test_what_it_says_of_its_recipe_must_be_so(name: str, recipe: str) -> None:
     document = json.loads(encode(make_manifest(RECIPES[recipe])))
     document.pop("sha256")

@@ -58,10 +58,10 @@ def test_a_manifest_names_the_weights_of_all_that_is_loaded_with_its_parents(reg
     assert ae.parent_digests == {}
     assert clf.parent_digests == {ae.id: ae.weights}
     assert run.parent_digests == {clf.id: clf.weights, ae.id: ae.weights}
-    twin = publish(registry, make_classifier_recipe(seed=5))
-    behind = publish(registry, make_classifier_recipe(autoencoder=ae.id, origin=twin.id))
-    run = publish(registry, make_run_recipe(classifier=behind.id, twin=twin.id, surrogate=clf.id))
-    assert run.parent_digests == {one.id: one.weights for one in (behind, twin, clf, ae)}
+    undefended = publish(registry, make_classifier_recipe(seed=5))
+    behind = publish(registry, make_classifier_recipe(autoencoder=ae.id, origin=undefended.id))
+    run = publish(registry, make_run_recipe(classifier=behind.id, twin=undefended.id, surrogate=clf.id))
+    assert run.parent_digests == {one.id: one.weights for one in (behind, undefended, clf, ae)}
 
 
 def test_images_for_a_report_are_no_weights(registry: Registry) -> None:

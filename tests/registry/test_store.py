@@ -479,8 +479,8 @@ def test_a_prefix_of_several_is_ambiguous(registry: Registry) -> None:
     by_start: dict[str, list[Any]] = {}
     for recipe in (make_autoencoder_recipe(seed=seed) for seed in range(100)):
         by_start.setdefault(entry_id(recipe)[:5], []).append(recipe)
-    twins = next(pair for pair in by_start.values() if len({entry_id(recipe)[5] for recipe in pair}) > 1)
-    one, two = publish(registry, twins[0]), publish(registry, twins[-1])
+    pair = next(pair for pair in by_start.values() if len({entry_id(recipe)[5] for recipe in pair}) > 1)
+    one, two = publish(registry, pair[0]), publish(registry, pair[-1])
     for ref in (one.id[:5], one.id[3:5]):
         with pytest.raises(NotFoundError, match=f"name one of {min(one.id, two.id)}, {max(one.id, two.id)}"):
             registry.resolve(ref)
@@ -606,16 +606,16 @@ def test_remove_takes_the_entry_and_all_its_references(registry: Registry, entry
 
 def test_remove_is_refused_while_another_entry_depends_on_it(registry: Registry) -> None:
     ae, clf, run = publish_family(registry)
-    twin = publish(registry, make_classifier_recipe(seed=5))
-    second = publish(registry, make_run_recipe(classifier=clf.id, twin=twin.id))
+    undefended = publish(registry, make_classifier_recipe(seed=5))
+    second = publish(registry, make_run_recipe(classifier=clf.id, twin=undefended.id))
     registry.tag(ae, "best")
     before = read_tree(registry.home)
-    for needed, dependants in ((ae, [clf]), (clf, [run, second]), (twin, [second])):
+    for needed, dependants in ((ae, [clf]), (clf, [run, second]), (undefended, [second])):
         with pytest.raises(UsageError) as caught:
             registry.remove(needed.id)
         assert all(dependant.id in str(caught.value) for dependant in dependants)
     assert read_tree(registry.home) == before
-    for manifest in (second, run, clf, twin, ae):
+    for manifest in (second, run, clf, undefended, ae):
         registry.remove(manifest.id)
     assert (registry.ids(), registry.tags()) == ([], {})
 

@@ -103,7 +103,7 @@ def test_several_things_wrong_are_all_named(registry: Registry, family: Family) 
 def test_a_parent_that_is_gone_is_named(registry: Registry, family: Family) -> None:
     ae, clf, run = family
     lost = publish(registry, make_run_recipe(classifier=clf.id, twin="clf-0123456789ab"))
-    assert find_all(registry) == {lost.id: [f"{lost.id} rests on clf-0123456789ab, which is not there"]}
+    assert find_all(registry) == {lost.id: [f"{lost.id} depends on clf-0123456789ab, which is missing"]}
     registry.remove_all([ae.id])
     found = find_all(registry)
     assert set(found) == {clf.id, lost.id}

@@ -155,7 +155,7 @@ def test_networks_behind_the_runs_come_first_then_those_that_no_run_rests_on(lab
     assert [network.views for network in networks[1:]] == [None] * 4
 
 
-def test_a_control_is_among_the_networks_where_it_has_images_to_show(lab: Lab) -> None:
+def test_a_baseline_is_among_the_networks_where_it_has_images_to_show(lab: Lab) -> None:
     baselines = [
         lab.add_autoencoder(kind, views=views, network=None, loss=None, history=None, rescale="none")
         for kind, views in (("blur", make_views()), ("pca", None))

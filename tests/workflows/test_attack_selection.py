@@ -1,4 +1,4 @@
-"""Which attacks a ladder and the verdicts come to."""
+"""The attacks that ``--threat all`` and ``--check`` run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def name(requests: list[AttackRequest]) -> list[tuple[str, str]]:
     return [(request.threat, request.method) for request in requests]
 
 
-def test_all_is_every_rung_in_order_each_with_the_attack_that_fits() -> None:
+def test_all_is_every_threat_model_in_order_each_with_the_attack_that_fits() -> None:
     chosen = apply_quietly(ask("bim", "all", limit=50, seed=3))
     assert [request.threat for request in chosen] == list(THREATS_BY_KNOWLEDGE)
     assert {request.threat: request.method for request in chosen} == dict.fromkeys(THREATS_BY_KNOWLEDGE, "bim") | {
@@ -64,8 +64,8 @@ def test_what_does_not_fit_together_is_told_and_put_right() -> None:
     # Options of the attack that was asked for are not those of the one that it comes to.
     assert (chosen[0].steps, chosen[0].loss, chosen[0].eps) == (None, None, (0.1, 0.3))
     assert told == [
-        "bim under black-box: square under black-box is what is run",
-        "noise under adaptive: noise under noise is what is run",
+        "bim does not fit black-box: running square under black-box instead",
+        "noise does not fit adaptive: running noise under noise instead",
     ]
 
 
@@ -89,13 +89,13 @@ def test_a_zero_among_several_radii_is_a_decimal_comma_perhaps(eps: tuple[float,
     assert note is None or ("did you mean" in note) is ("did you mean" in str(said))
 
 
-def test_unknown_names_are_left_for_whoever_refuses_them() -> None:
+def test_unknown_names_are_refused_later() -> None:
     assert name(apply_quietly(ask("fgms", "graybox"))) == [("graybox", "fgms")]
 
 
 @pytest.mark.parametrize("method", [method for method, row in ATTACKS.items() if not row.threat])
 @pytest.mark.parametrize("purified", [True, False])
-def test_the_checks_are_what_every_verdict_needs(method: str, purified: bool) -> None:
+def test_the_comparisons_are_the_runs_that_the_checks_need(method: str, purified: bool) -> None:
     norm = ATTACKS[method].norms[0]
     request = ask(method, norm=norm)
     found = [request, *list_comparisons([request], purified=purified, side=SIDE)]

@@ -78,7 +78,7 @@ for path in folder.glob("*.joblib"):
     )
 assert not any(name.startswith("advae.") for name in sys.modules)
 """
-"""Reads every export of a folder as somebody else would, and writes what it finds beside."""
+"""Reads every export of a folder as another program would, and writes what it finds beside."""
 
 
 # ---------------------------------------------------------------- what is exported
@@ -329,7 +329,7 @@ def test_two_classes_are_zero_and_the_margin(lab: Lab) -> None:
     assert len(np.unique(outputs[:, 1])) > 150
 
 
-def test_raw_output_stands_as_it_is_and_rescaled_output_in_range(lab: Lab) -> None:
+def test_raw_output_is_unchanged_and_rescaled_output_is_in_range(lab: Lab) -> None:
     raw, rescaled = lab.read("raw")["outputs"], lab.read("vanilla")["outputs"]
     assert rescaled.min() >= 0
     assert rescaled.max() <= 1
@@ -359,8 +359,8 @@ def test_a_purifier_that_samples_is_exported_as_its_mean_and_that_is_told(lab: L
 def test_a_reference_of_any_form_is_taken(lab: Lab, tmp_path: Path) -> None:
     prefix = lab.entries["nn"].id[:-3]
     assert export_keras(lab.workspace, prefix, tmp_path / "a.keras").manifest.id == lab.entries["nn"].id
-    with pytest.raises(NotFoundError, match="no entry 'nobody'"):
-        export_keras(lab.workspace, "nobody", tmp_path / "b.keras")
+    with pytest.raises(NotFoundError, match="no entry 'unknown'"):
+        export_keras(lab.workspace, "unknown", tmp_path / "b.keras")
 
 
 def test_nothing_is_printed(lab: Lab, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ def prepare(method: str, classes: int, **changes: Any) -> RunRecipe:
     dataset = recipe.dataset.model_copy(update={"classes": tuple(map(str, range(classes)))})
     recipes = PipelineRecipes(recipe.model_copy(update={"dataset": dataset}))
     request = AttackRequest(**({"method": method, "threat": "adaptive", "eps": (0.1,)} | changes))
-    return prepare_run(recipes, request, n_test=100, find_counterpart=lambda twin: twin.id).recipe
+    return prepare_run(recipes, request, n_test=100, find_counterpart=lambda undefended: undefended.id).recipe
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_only_what_meets_other_draws_has_a_new_revision(threat: str, raised: int
     classifier = make_classifier_recipe(autoencoder=entry_id(purifier))
     request = AttackRequest(method="fgsm", threat=threat, eps=(0.1,))
     recipes = PipelineRecipes(classifier, purifier)
-    made = prepare_run(recipes, request, n_test=100, find_counterpart=lambda twin: twin.id).recipe
+    made = prepare_run(recipes, request, n_test=100, find_counterpart=lambda undefended: undefended.id).recipe
     assert made.recipe_rev == RUN_REV + (raised if sample else 0)
 
 

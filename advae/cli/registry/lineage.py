@@ -1,4 +1,4 @@
-"""What an entry rests on, as a tree: each ancestor once, however many ways lead to it, and none of it without end."""
+"""The lineage of an entry as a tree: each ancestor is expanded once, and the depth is limited."""
 
 from __future__ import annotations
 
@@ -14,26 +14,29 @@ if TYPE_CHECKING:
     from advae.registry import Registry
 
 DEEPEST = 20
-"""Steps that a tree goes down; what is trained here goes down four. A longer lineage is listed, not drawn."""
+"""Largest depth of a tree; entries trained by advae have a depth of four. A longer lineage is listed, not drawn."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """An ancestor on one way to it, ``depth`` steps down. what: a line on it; problem: why it cannot be read.
-
-    repeated: it stands higher up with all that it rests on; left_out: it rests on more than is shown.
-    """
+    """An ancestor in the tree."""
 
     depth: int
+    """Number of steps from the entry."""
     id: str
+    """Id of the ancestor."""
     what: str = ""
+    """One line on it; empty where it cannot be read."""
     problem: str | None = None
+    """Reason why it cannot be read; None where it can."""
     repeated: bool = False
+    """Whether it is shown with its own ancestors above."""
     left_out: bool = False
+    """Whether its own ancestors are not shown."""
 
 
 def trace(registry: Registry, id_: str) -> Iterator[Step]:
-    """Yield an entry and what it rests on, each before its own parents."""
+    """Yield an entry and its ancestors, each before its own parents."""
     seen: set[str] = set()
     waiting = [(0, id_)]
     while waiting:

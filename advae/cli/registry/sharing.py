@@ -38,7 +38,7 @@ def export_entry(
             metavar="FORMAT",
             help=(
                 "bundle: the entry and all that it rests on, for `import`; keras: purifier and classifier to logits, "
-                "for plain Keras; joblib: the scikit-learn LogisticRegression; npy: a run's adversarial images."
+                "for plain Keras; joblib: the scikit-learn LogisticRegression; npy: a run's adversarial examples."
             ),
             autocompletion=complete_names(EXPORT_FORMATS),
         ),
@@ -105,7 +105,7 @@ def import_entries(
 
 
 def _describe_import(imported: Imported) -> Iterator[str]:
-    """Yield what became of the entries of a bundle, a line each."""
+    """Yield lines on the new, replaced and unchanged entries of a bundle."""
     new = [id_ for id_ in imported.ids if id_ not in imported.present]
     stayed = [id_ for id_ in imported.present if id_ not in imported.replaced]
     replaced = f"; replaced: {', '.join(imported.replaced)}" if imported.replaced else ""

@@ -103,7 +103,7 @@ _BAD = ("FAIL", "WARN")
 class Failure:
     """A check that fails. run, eps: what it was found on; eps: None for what a run stored, which is on all its eps.
 
-    headline: whether it is one of the pipeline's headline number, which cannot be believed then.
+    headline: whether it is one of the pipeline's headline number, which is not reliable then.
     """
 
     check: str

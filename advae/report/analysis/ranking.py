@@ -100,7 +100,7 @@ class PipelineSummary:
 
     @property
     def reliable(self) -> bool:
-        """Whether the adaptive number can be believed as far as is known: established, and no check fails."""
+        """Whether the adaptive number is established and no check fails."""
         return self.adaptive is not None and self.doubt is None and not self.failures
 
     @property

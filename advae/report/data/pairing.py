@@ -73,7 +73,7 @@ class CounterpartFinder:
 
 
 def drop_copies(manifests: Iterable[Manifest]) -> list[Manifest]:
-    """Return the runs, each attack once: one that was made again to store its adversarial images is the same one.
+    """Return the runs, each attack once: one that was made again to store its adversarial examples is the same one.
 
     The one without them stays, where both are there.
     """

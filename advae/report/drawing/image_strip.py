@@ -60,8 +60,10 @@ def _draw_strip(run: Run, index: int) -> Drawing:
     predicted = samples["predictions"][index].tolist()
     truth = [names[label] for label in samples["labels"].tolist()]
     results = {
-        "predicted, clean": _judge(names, samples["labels"], [clean.get(id_) for id_ in samples["ids"].tolist()]),
-        "predicted, attacked": _judge(names, samples["labels"], predicted),
+        "predicted, clean": _mark_predictions(
+            names, samples["labels"], [clean.get(id_) for id_ in samples["ids"].tolist()]
+        ),
+        "predicted, attacked": _mark_predictions(names, samples["labels"], predicted),
     }
     eps = format_eps(run.recipe.eps[index])
     label = f"Test images before and after the attack at eps {eps}, with true and predicted classes"
@@ -73,7 +75,7 @@ def _draw_strip(run: Run, index: int) -> Drawing:
     return Drawing(run.id, markup, label, caption)
 
 
-def _judge(names: Sequence[str], labels: Any, predictions: Sequence[int | None]) -> list[tuple[str, bool]]:
+def _mark_predictions(names: Sequence[str], labels: Any, predictions: Sequence[int | None]) -> list[tuple[str, bool]]:
     """Return each predicted class's name, and whether it is the true one."""
     pairs = zip(labels.tolist(), predictions, strict=True)
     return [("not stored", True) if got is None else (names[got], got == label) for label, got in pairs]

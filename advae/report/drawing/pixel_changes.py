@@ -85,10 +85,10 @@ def _find_change(side: Measured | None, id_: int) -> Change | None:
     place = samples["ids"].tolist().index(id_)
     name = f"with autoencoder, {run.recipe.threat}" if run.defended else "without autoencoder"
     before, after = samples["start"][place], samples["x_adv"][side.index][place]
-    return Change(name, side, before, after, _judge(run, side.index, place))
+    return Change(name, side, before, after, _describe_prediction(run, side.index, place))
 
 
-def _judge(run: Run, index: int, place: int) -> str:
+def _describe_prediction(run: Run, index: int, place: int) -> str:
     names = run.recipe.dataset.classes
     true, predicted = run.samples["labels"][place], run.samples["predictions"][index][place]
     return f"true class {names[true]}, attacked: {names[predicted]}{' ✗' if true != predicted else ''}"
