@@ -90,7 +90,9 @@ class Header(NamedTuple):
     """Shape and dtype of a stored array, from its header."""
 
     shape: tuple[int, ...]
+    """Shape of the array."""
     dtype: np.dtype[Any]
+    """Dtype of its values."""
 
 
 def read_header(stream: IO[bytes], size: int) -> Header:

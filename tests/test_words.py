@@ -161,3 +161,31 @@ def test_names_of_code_have_no_retired_word_but_stored_ones() -> None:
         if name not in STORED_NAMES and find_retired_in_code(name.replace("_", " "))
     }
     assert found == set()
+
+
+RECORD_BASES = ("Record", "Request", "NamedTuple", "Recipe")
+
+DESCRIBED_ELSEWHERE = ("RunOptions",)
+"""The table of run options: each of its rows has a help text and a meaning."""
+
+
+def is_record(node: ast.ClassDef) -> bool:
+    """Return whether a class is a dataclass, a named tuple or a record of pydantic, by what its lines say."""
+    decorated = any("dataclass" in ast.unparse(one) for one in node.decorator_list)
+    return decorated or any(ast.unparse(base).endswith(RECORD_BASES) for base in node.bases)
+
+
+def find_undescribed_fields(path: Path) -> Iterator[str]:
+    """Yield the fields of a module's records without a docstring under them, but for the ``kind`` of a union."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ClassDef) and is_record(node) and node.name not in DESCRIBED_ELSEWHERE:
+            for field, after in zip(node.body, [*node.body[1:], None], strict=True):
+                if isinstance(field, ast.AnnAssign) and ast.unparse(field.target) != "kind":
+                    described = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+                    if not described:
+                        yield f"{path.name}: {node.name}.{ast.unparse(field.target)}"
+
+
+def test_every_field_of_a_record_has_a_line_under_it() -> None:
+    modules = [path for path in SOURCES if "report" not in path.relative_to(ROOT).parts]
+    assert [one for path in modules for one in find_undescribed_fields(path)] == []

@@ -31,6 +31,7 @@ class LogisticKind:
     """The row of CLASSIFIERS for logistic regression."""
 
     summary: str = "multinomial logistic regression (scikit-learn)"
+    """One line for ``--help``."""
     linear = True
     holds_out = False
 

@@ -56,6 +56,7 @@ class RobustKind:
     """The row of AUTOENCODERS that is trained in front of a classifier, which is trained along or frozen."""
 
     summary: str = "trained on adversarial examples through itself and its classifier"
+    """One line for ``--help``."""
     options = ROBUST_OPTIONS
     adversarial = True
     recipe_rev = 2

@@ -196,9 +196,13 @@ class _Counted:
     """A stream, perhaps a pipe, that counts what is read of it, has a limit, and can be peeked into."""
 
     stream: _Readable
+    """The stream that is read."""
     count: int = 0
+    """Bytes read so far."""
     most: int | None = None
+    """Most bytes that may be read; None for no limit."""
     ahead: bytes = b""
+    """Bytes that were peeked and not yet read."""
 
     def peek(self, size: int) -> bytes:
         self.ahead = self._read(size)
