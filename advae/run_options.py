@@ -81,6 +81,12 @@ class RunOption:
     """Whether it sets the images or the budget, which all attacks of a comparison share."""
     printed: bool = True
     """Whether ``attack --json`` prints it."""
+    crafts: bool = True
+    """Whether it decides how adversarial examples are made, not which images are attacked or what is stored."""
+    goal: bool = False
+    """Of one that crafts: whether it says what the attack aims at, not how hard it tries."""
+    named: Callable[[Any], str] | None = None
+    """Value other than None and the default -> what an attack's name says of it, for people. None: nothing."""
     panel: str | None = "The attack"
     """Heading in ``--help``."""
     own: Callable[[AttackRow], Any] | None = None
@@ -104,6 +110,8 @@ class RunOptions:
             metavar="NORM",
             choices=NORMS,
             shared=True,
+            goal=True,
+            named={"l2": "L2"}.__getitem__,
         ),
     ] = "linf"
     target: Annotated[
@@ -114,6 +122,7 @@ class RunOptions:
             metavar="CLASS",
             least=0,
             stored_most=65_535,
+            goal=True,
             own=lambda row: row.target,
         ),
     ] = None
@@ -125,6 +134,7 @@ class RunOptions:
             metavar="N",
             least=1,
             most=MOST_STEPS,
+            named="{} steps".format,
             own=lambda row: None if row.queries else row.steps,
         ),
     ] = None
@@ -149,6 +159,7 @@ class RunOptions:
             least=1,
             most=1000,
             absent=True,
+            named=lambda restarts: f"{restarts} restarts" if restarts > 1 else "",
             own=lambda row: row.restarts,
         ),
     ] = None
@@ -182,6 +193,7 @@ class RunOptions:
             help=f"Loss to maximise: {{choices}}; default {DEFAULT_LOSS}, of apgd dlr; ce saturates in float32.",
             meaning="The loss that the attack maximises; null for one that has no choice.",
             metavar="LOSS",
+            named=lambda loss: "" if loss == DEFAULT_LOSS else str(loss),
             own=lambda row: row.loss,
         ),
     ] = None
@@ -208,6 +220,8 @@ class RunOptions:
             meaning="Whether the adversarial example is projected into the budget and clipped to its range; without, "
             "it is no valid result.",
             flag="--no-clip",
+            goal=True,
+            named=lambda _: "not clipped",
             own=lambda row: True if row.unclipped else None,
             resolved=False,
         ),
@@ -221,6 +235,7 @@ class RunOptions:
             least=1,
             most=MOST_STEPS,
             shared=True,
+            crafts=False,
             panel=None,
         ),
     ] = None
@@ -235,6 +250,7 @@ class RunOptions:
             stored=Literal["stratified"],
             absent=True,
             shared=True,
+            crafts=False,
             panel=None,
         ),
     ] = None
@@ -245,6 +261,7 @@ class RunOptions:
             meaning="Whether all adversarial examples were stored with the run.",
             planned=False,
             printed=False,
+            crafts=False,
             panel=None,
         ),
     ] = False
@@ -259,6 +276,7 @@ class RunOptions:
             stored_most=LARGEST_SEED,
             planned=False,
             shared=True,
+            crafts=False,
             panel=None,
         ),
     ] = 0
@@ -318,6 +336,11 @@ def _read(name: str, annotation: Any) -> NamedOption:
 RUN_OPTIONS: dict[str, NamedOption] = {
     name: _read(name, annotation) for name, annotation in get_type_hints(RunOptions, include_extras=True).items()
 }
+
+
+def list_crafting() -> list[str]:
+    """Return the names of the options that decide how adversarial examples are made."""
+    return [name for name, option in RUN_OPTIONS.items() if option.row.crafts]
 
 
 def values_of(recipe: object, names: Sequence[str] | None = None) -> dict[str, Any]:

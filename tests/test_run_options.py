@@ -22,7 +22,8 @@ from advae.run_options import RUN_OPTIONS, NamedOption, RunOption
 RUN_OPTIONS["patience"] = NamedOption("patience", int, True, None, RunOption(
     help="Iterations without gain of {attacks} before it stops; default {defaults}.",
     meaning="Iterations without gain before the attack stops; absent for others.",
-    metavar="N", least=1, most=50, absent=True, own=lambda row: 7 if row.restarts else None,
+    metavar="N", least=1, most=50, absent=True, named="{} patience".format,
+    own=lambda row: 7 if row.restarts else None,
 ))
 found = {}
 
@@ -70,6 +71,18 @@ except Exception as error:
 from advae.run_options import values_of, write_options
 found["values"] = values_of(recipe)["patience"]
 found["command"] = write_options(recipe)["patience"]
+from types import SimpleNamespace
+from advae.checks.across_runs import ALL_BUT_STEPS
+from advae.report.data.pairing import has_same_options, identify_attack
+from advae.report.wording import name_attack
+runs = [SimpleNamespace(recipe=recipe.model_copy(update={"patience": n})) for n in (3, 3, 4)]
+found["named"] = name_attack(runs[0])
+found["alike"] = [identify_attack(runs[0]) == identify_attack(other) for other in runs[1:]]
+found["as hard"] = [has_same_options(runs[0], other) for other in runs[1:]]
+found["compared"] = [
+    values_of(runs[0].recipe, ALL_BUT_STEPS) == values_of(other.recipe, ALL_BUT_STEPS) for other in runs[1:]
+]
+
 from advae.report.formats.json_schema import describe_schema
 schema = json.dumps(describe_schema({}))
 found["schema"] = "Iterations without gain before the attack stops" in schema
@@ -110,6 +123,15 @@ def test_the_report_shows_it(added: dict[str, object]) -> None:
     assert (added["values"], added["command"]) == (3, 3)
     assert (added["json"], added["csv"]) == (3, 3)
     assert added["schema"] is True
+
+
+def test_what_compares_attacks_compares_it(added: dict[str, object]) -> None:
+    assert added["alike"] == added["as hard"] == added["compared"] == [True, False]
+
+
+def test_an_attack_is_named_by_it(added: dict[str, object]) -> None:
+    assert str(added["named"]).split(", ")[0] == "pgd"
+    assert "3 patience" in str(added["named"]).split(", ")
 
 
 @pytest.mark.parametrize("name", RUN_OPTIONS)

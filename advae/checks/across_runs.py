@@ -13,6 +13,7 @@ from advae.checks.evidence import find_full_budget
 from advae.checks.sample_checks import check_collapse
 from advae.checks.strongest import SIGNIFICANT, find_strongest, pick_strongest
 from advae.records import key_eps
+from advae.run_options import list_crafting, values_of
 
 if TYPE_CHECKING:
     from advae.checks.evidence import PipelineRuns, ScoredRun
@@ -35,6 +36,9 @@ SHARE_ROUNDING = 1e-9
 
 MANY_RESTARTS = 5
 """Fewest random restarts of a run with many restarts."""
+
+ALL_BUT_STEPS = [name for name in list_crafting() if name not in ("steps", "step_size")]
+"""Options of attacks that are compared for their number of steps, on which the size of a step depends."""
 
 WEAKER = ("noise", "oblivious", "transfer")
 """Threat models that must not give a lower robust accuracy than the adaptive one."""
@@ -234,7 +238,7 @@ def _count_steps(row: ScoredRun) -> int:
 
 def _rest(recipe: RunRecipe) -> tuple[object, ...]:
     """Return the options that two attacks share if they differ in their steps only."""
-    return recipe.method, recipe.loss, recipe.restarts, recipe.draws, recipe.target
+    return recipe.method, values_of(recipe, ALL_BUT_STEPS)
 
 
 def check_restarts(pipeline: PipelineRuns) -> CheckResult:

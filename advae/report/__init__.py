@@ -89,15 +89,15 @@ def write_comparison(
 
     sections: tables that the caller adds to the report's own, by name. With ``csv`` come the other tables that have
     lines, ``report-<table>.csv``, as ``csv-<table>``; the file of one that has none, left from an earlier report, is
-    removed. Raises UsageError for an unknown format, or a file of such a name that no report wrote, DiskError where
-    ``out`` cannot be written.
+    removed, and so is one under a name of an earlier version. Raises UsageError for an unknown format, or a file of
+    such a name that no report wrote, DiskError where ``out`` cannot be written.
     """
     from advae.report.analysis.confusion import score_runs
     from advae.report.formats.catalogue import name_keys
-    from advae.report.formats.report_files import write_files
+    from advae.report.formats.report_files import FORMER_KEYS, write_files
 
     check_formats(formats)
     findings = score_runs(comparison, sections)
     texts = {key: text for name in formats for key, text in WRITERS[name](findings).items()}
-    stale = name_keys(findings.sections).values() - texts.keys() if "csv" in formats else ()
+    stale = {*name_keys(findings.sections).values(), *FORMER_KEYS} - texts.keys() if "csv" in formats else ()
     return write_files(out, texts, findings.sections, stale=stale)

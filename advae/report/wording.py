@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from advae.checks import show_points
 from advae.models.baselines import BASELINES
 from advae.records import DatasetRef, Norm
 from advae.records.pipeline_names import name_defence, name_purifier
 from advae.report.data.runs import Rate, Run, read_raw_range
-from advae.run_options import DEFAULT_LOSS
+from advae.run_options import RUN_OPTIONS, NamedOption
 
 COLLAPSED = "collapsed"
 """Of a pipeline that predicts one class whatever the image."""
@@ -114,14 +116,19 @@ def name_attacked(run: Run) -> str:
 
 
 def name_attack(run: Run) -> str:
-    """Return the attack's method with what sets it apart: target, norm, loss, steps, restarts, no clipping."""
+    """Return the attack's method with what sets it apart: its target, then options as words, numbers and switches."""
     recipe = run.recipe
     target = f" to class {show_class(recipe.dataset, recipe.target)}" if recipe.target is not None else ""
-    norm = "" if recipe.norm == "linf" else ", L2"
-    loss = f", {recipe.loss}" if recipe.loss not in (None, DEFAULT_LOSS) else ""
-    restarts = f", {recipe.restarts} restarts" if recipe.restarts and recipe.restarts > 1 else ""
-    steps = f", {recipe.steps} steps" if recipe.steps else ""
-    return f"{recipe.method}{target}{norm}{loss}{steps}{restarts}{'' if recipe.clip else ', not clipped'}"
+    told = [_name_option(option, getattr(recipe, option.name)) for option in sorted(RUN_OPTIONS.values(), key=_order)]
+    return ", ".join([f"{recipe.method}{target}", *filter(None, told)])
+
+
+def _order(option: NamedOption) -> int:
+    return {int: 1, bool: 2}.get(option.type, 0)
+
+
+def _name_option(option: NamedOption, value: Any) -> str:
+    return option.row.named(value) if option.row.named and value not in (None, option.default) else ""
 
 
 def describe_terms(run: Run, eps: float) -> str:

@@ -38,6 +38,25 @@ def test_equal_records_give_equal_bytes(lab: Lab, pair: list[Manifest], tmp_path
     assert first == read_files(lab, pair[::-1] + pair, tmp_path / "b")
 
 
+def test_what_an_earlier_version_called_otherwise_is_removed(lab: Lab, pair: list[Manifest], tmp_path: Path) -> None:
+    former = {"ladder": "classifier_id,run,eps,threat", "verdicts": "classifier_id,run,check,status"}
+    former |= {"stored-verdicts": former["verdicts"], "controls": "classifier_id,run,role,purifier"}
+    out = tmp_path / "out"
+    out.mkdir()
+    own = out / "report-rungs.csv"
+    for name, columns in (*former.items(), ("rungs", former["ladder"])):
+        (out / f"report-{name}.csv").write_text(f"{columns}\n")
+    files = write_report(lab.registry, pair, out, formats=["csv"])
+    assert set(out.iterdir()) == {*files.values(), own}
+
+
+def test_what_no_report_wrote_is_kept_under_a_former_name(lab: Lab, pair: list[Manifest], tmp_path: Path) -> None:
+    own = tmp_path / "report-ladder.csv"
+    own.write_text("height,weight\n")
+    write_report(lab.registry, pair, tmp_path, formats=["csv"])
+    assert own.read_text() == "height,weight\n"
+
+
 def test_page_asks_nothing_of_any_server(lab: Lab, pair: list[Manifest], tmp_path: Path) -> None:
     page = read_files(lab, pair, tmp_path)["html"]
     links = Tags(page).links

@@ -10,15 +10,18 @@ from advae.errors import CorruptError, NotFoundError
 from advae.records import Manifest, RunRecipe, key_eps, place_eps
 from advae.report.data.dataset_names import Labels
 from advae.report.data.runs import Measured, Run, open_run
+from advae.run_options import RUN_OPTIONS, list_crafting, values_of
 
 if TYPE_CHECKING:
     from advae.registry import Registry
 
-NOT_THE_ATTACK = {
-    "classifier", "twin", "surrogate", "dataset", "eps", "limit", "sample", "save_adversarial", "seed", "draws",
-    "recipe_rev",
-}  # fmt: skip
-"""Fields of a run's recipe that two runs of the same attack need not share."""
+OPTIONS = [name for name in list_crafting() if name != "draws"]
+"""Options that two runs of the same attack share. The number of EOT samples follows from the purifier."""
+
+GOALS = [name for name in OPTIONS if RUN_OPTIONS[name].row.goal]
+"""Those of them that say what the attack aims at; the others say how hard it tries."""
+
+EFFORTS = [name for name in OPTIONS if name not in GOALS]
 
 
 class CounterpartFinder:
@@ -87,24 +90,19 @@ def drop_copies(manifests: Iterable[Manifest]) -> list[Manifest]:
 
 
 def has_same_options(run: Run, other: Run) -> bool:
-    """Whether two runs of one method used the same steps, step size, restarts and loss."""
-    mine, theirs = ((r.recipe.steps, r.recipe.step_size, r.recipe.restarts, r.recipe.loss) for r in (run, other))
-    return mine == theirs
+    """Whether two runs of one method tried equally hard: the same steps, step size, restarts, loss and so on."""
+    return values_of(run.recipe, EFFORTS) == values_of(other.recipe, EFFORTS)
 
 
 def identify_attack(run: Run) -> str:
-    """Return what runs of one attack have in common, whatever they attacked, from whatever seed and at whatever eps.
-
-    The number of EOT samples of an attack follows from the purifier.
-    """
-    attack = run.recipe.model_dump(mode="json", exclude=NOT_THE_ATTACK)
-    return json.dumps(attack, sort_keys=True)
+    """Return what runs of one attack have in common, whatever they attacked, from whatever seed and at whatever eps."""
+    return json.dumps([run.recipe.method, run.recipe.threat, values_of(run.recipe, OPTIONS)])
 
 
 def _is_same_attack(mine: RunRecipe, other: object) -> bool:
     if not isinstance(other, RunRecipe):
         return False
-    ours, theirs = ((r.dataset.digest, r.method, r.norm, r.target, r.clip) for r in (mine, other))
+    ours, theirs = ((r.dataset.digest, r.method, values_of(r, GOALS)) for r in (mine, other))
     return ours == theirs
 
 

@@ -14,6 +14,14 @@ from advae.report.formats.catalogue import list_tables, name_keys
 HEAD_BYTES = 1 << 16
 """Bytes of a file by which it is known; the longest header of a table has 3,000."""
 
+FORMER_KEYS = {
+    "csv-controls": "baselines",
+    "csv-ladder": "threat_models",
+    "csv-stored-verdicts": "run_checks",
+    "csv-verdicts": "checks",
+}
+"""What earlier versions called the CSV of a table, and the table: their files are removed, not left beside the new."""
+
 _PAGE, _PAGE_POLICY = "<!DOCTYPE html>", "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 RECOGNIZERS: dict[str, Callable[[str], bool]] = {
@@ -70,7 +78,7 @@ def _is_of_a_report(path: Path, key: str, sections: Mapping[str, Table]) -> bool
         raise DiskError(f"cannot read {path}: {error.strerror or error}") from None
     if key in RECOGNIZERS:
         return RECOGNIZERS[key](head)
-    name = next(name for name, own in name_keys(sections).items() if own == key)
+    name = FORMER_KEYS.get(key) or next(name for name, own in name_keys(sections).items() if own == key)
     columns = next(csv.reader(head.splitlines()[:1]), [])
     return set(list_tables(sections)[name].marks) <= set(columns)
 
