@@ -33,7 +33,11 @@ from advae.records import (
 )
 from advae.registry import Registry
 from advae.report import write_report
+from advae.report.analysis.headline_records import list_headlines
+from advae.report.analysis.tables import Findings
 from advae.report.data.contents import Comparison
+from advae.report.data.word_tables import Grid
+from advae.report.formats.record_tables import tabulate_headlines
 from advae.report.formats.terminal import summarize
 from tests.entries import digest_parents
 
@@ -256,6 +260,16 @@ def _judge(recipe: RunRecipe, metrics: RunMetrics, found: dict[str, Any]) -> Run
 
 def read_files(lab: Lab, runs: list[Manifest], out: Path) -> dict[str, str]:
     return {name: path.read_text("utf-8") for name, path in write_report(lab.registry, runs, out).items()}
+
+
+def read_headlines(comparison: Comparison) -> Grid:
+    """Return the table of headlines that a report has."""
+    return tabulate_headlines(collect_findings(comparison).collect(list_headlines))
+
+
+def collect_findings(comparison: Comparison) -> Findings:
+    """Return what a report's tables are made from, without scores by class."""
+    return Findings(comparison, {}, {})
 
 
 def print_summary(comparison: Comparison, *, width: int = 80, encoding: str = "utf-8") -> str:

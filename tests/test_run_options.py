@@ -86,7 +86,7 @@ found["compared"] = [
 from advae.report.formats.json_schema import describe_schema
 schema = json.dumps(describe_schema({}))
 found["schema"] = "Iterations without gain before the attack stops" in schema
-from advae.report.analysis.table_records import AccuracyRecord
+from advae.report.analysis.run_results import AccuracyRecord
 from advae.report.analysis.tables import flatten_record
 row = AccuracyRecord.model_construct(**dict.fromkeys(AccuracyRecord.model_fields) | {"patience": 3})
 found["json"], found["csv"] = row.model_dump(mode="json")["patience"], flatten_record(row).get("patience")

@@ -131,9 +131,9 @@ def _name_option(option: NamedOption, value: Any) -> str:
     return option.row.named(value) if option.row.named and value not in (None, option.default) else ""
 
 
-def describe_terms(run: Run, eps: float) -> str:
+def describe_terms(attack: str, eps: float, images: str) -> str:
     """Return the attack of a number that is shown among others, ``pgd, 80 steps, eps 0.1, n = 1000``."""
-    return f"{name_attack(run)}, eps {eps:.3g}, n = {run.size}"
+    return f"{attack}, eps {eps:.3g}, n = {images}"
 
 
 def describe_run(run: Run) -> str:

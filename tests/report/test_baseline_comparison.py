@@ -11,10 +11,13 @@ import pytest
 
 from advae.models.baselines import BASELINES
 from advae.records import Manifest
-from advae.report.analysis.baseline_comparison import BaselineComparison, find_baseline_comparisons, tabulate_baselines
+from advae.report.analysis.baseline_comparison import BaselineComparison, find_baseline_comparisons
 from advae.report.analysis.collecting import compare_runs
-from advae.report.analysis.seed_spread import find_spreads
-from tests.report_fixtures import Lab, read_files
+from advae.report.analysis.seed_spread import list_spreads
+from advae.report.data.word_tables import Grid
+from advae.report.formats.catalogue import group_baselines
+from advae.report.formats.record_tables import tabulate_baselines
+from tests.report_fixtures import Lab, collect_findings, read_files
 
 
 def attack_behind(lab: Lab, type_: str, **changes: Any) -> Manifest:
@@ -24,6 +27,13 @@ def attack_behind(lab: Lab, type_: str, **changes: Any) -> Manifest:
 def find_contest(lab: Lab) -> BaselineComparison:
     (compared,) = find_baseline_comparisons(compare_runs(lab.registry, lab.registry.entries("run")))
     return compared
+
+
+def tabulate_contest(lab: Lab) -> Grid:
+    ((name, (records, _)),) = group_baselines(
+        collect_findings(compare_runs(lab.registry, lab.registry.entries("run")))
+    ).items()
+    return tabulate_baselines(name, records)
 
 
 # ---------------------------------------------------------------- baselines
@@ -53,7 +63,7 @@ def test_a_missing_baseline_is_not_run_with_one_line_that_runs_it(lab: Lab, tmp_
     attack_behind(lab, "blur")
     compared = find_contest(lab)
     assert compared.missing == ("pca", "binary")
-    grid = tabulate_baselines(compared)
+    grid = tabulate_contest(lab)
     place = grid.titles.index("behind pca")
     assert [row[place] for row in grid.rows] == ["NOT RUN", "NOT RUN"]
     assert compared.command is not None
@@ -94,7 +104,7 @@ def test_a_baseline_alone_makes_no_comparison(lab: Lab) -> None:
 def test_a_benefit_without_an_undefended_run_is_not_run(lab: Lab) -> None:
     attack_behind(lab, "vanilla")
     attack_behind(lab, "blur")
-    grid = tabulate_baselines(find_contest(lab))
+    grid = tabulate_contest(lab)
     assert {row[grid.titles.index("without")] for row in grid.rows} == {"NOT RUN"}
     assert all("(NOT RUN)" in row[grid.titles.index("behind blur")] for row in grid.rows)
 
@@ -133,4 +143,4 @@ def test_one_seed_is_no_spread(lab: Lab, tmp_path: Path) -> None:
 def test_what_differs_in_more_than_seeds_is_no_spread(lab: Lab, changes: dict[str, Any]) -> None:
     add_seed(lab, 0, 0.2)
     add_seed(lab, 1, 0.3, **changes)
-    assert find_spreads(compare_runs(lab.registry, lab.registry.entries("run"))) == []
+    assert list_spreads(collect_findings(compare_runs(lab.registry, lab.registry.entries("run")))) == []

@@ -15,8 +15,7 @@ from advae.records import Manifest
 from advae.report import write_report
 from advae.report.analysis.collecting import compare_runs
 from advae.report.data.word_tables import read_value
-from advae.report.formats.headline_table import tabulate_headlines
-from tests.report_fixtures import DIGITS, Lab
+from tests.report_fixtures import DIGITS, Lab, read_headlines
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 375, "height": 812}
@@ -97,7 +96,7 @@ def awkward(tmp_path_factory: pytest.TempPathFactory) -> Written:
 def write(lab: Lab, out: Path) -> Written:
     runs = lab.registry.entries("run")
     path = write_report(lab.registry, runs, out, formats=["html"])["html"]
-    return Written(path, list(tabulate_headlines(compare_runs(lab.registry, runs)).rows), tuple(runs))
+    return Written(path, list(read_headlines(compare_runs(lab.registry, runs)).rows), tuple(runs))
 
 
 @pytest.fixture

@@ -24,11 +24,10 @@ from advae.report.analysis.ranking import summarize_pipelines
 from advae.report.analysis.threat_comparison import compare_threats
 from advae.report.data.contents import AttackedPipeline, Comparison
 from advae.report.formats.attack_checks import build_check_table, check_classifier
-from advae.report.formats.headline_table import tabulate_headlines
 from advae.report.formats.json_document import build_document
 from advae.report.wording import NBSP
 from tests.calls import call
-from tests.report_fixtures import DIGITS, Lab, print_summary, read_files
+from tests.report_fixtures import DIGITS, Lab, print_summary, read_files, read_headlines
 
 SOFTMAX = {"probabilities": True}
 
@@ -204,8 +203,8 @@ def test_one_pipeline_has_one_headline_number_in_every_format(
     files = read_files(lab, list(lab.registry.entries("run")), tmp_path)
     document = json.loads(files["json"])
     lines = {line["classifier_id"]: line for line in csv.DictReader(io.StringIO(files["csv-headlines"]))}
-    table = {row[-1]: dict(zip(tabulate_headlines(comparison).titles, row, strict=True)) for row in
-             tabulate_headlines(comparison).rows}  # fmt: skip
+    table = {row[-1]: dict(zip(read_headlines(comparison).titles, row, strict=True)) for row in
+             read_headlines(comparison).rows}  # fmt: skip
     terminal = print_summary(comparison, width=100)
     page, markdown = html.unescape(files["html"]).replace(NBSP, " "), files["md"].replace("\\", "").replace(NBSP, " ")
     assert {summary.pipeline.id: summary.adaptive for summary in summarize_pipelines(comparison)} == {
@@ -335,7 +334,7 @@ def test_budgets_that_are_one_float32_are_one_in_the_report(lab: Lab, tmp_path: 
     oblivious = lab.add_run(classifier, eps=(0.1 + 0.2,), keep=(0.8,), threat="oblivious", judged=True)
     pipeline = find_pipeline(lab, classifier)
     (gap,) = find_gaps(pipeline)
-    assert (gap.adaptive.id, gap.oblivious.id) == (own.id, oblivious.id)
+    assert (gap.adaptive_run, gap.oblivious_run) == (own.id, oblivious.id)
     assert {budget for compared in compare_threats(pipeline) for budget in compared.worst} == {("linf", 0.3)}
     assert all(row.undefended and row.undefended.id == bare.id for row in pipeline.rows)
     assert {result.check: result.status for result in pipeline.checks}["adaptive"] == "PASS"

@@ -16,9 +16,8 @@ from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.findings import answer
 from advae.report.analysis.ranking import summarize_pipelines
 from advae.report.data.word_tables import Cell
-from advae.report.formats.headline_table import tabulate_headlines
 from advae.report.wording import NBSP, format_rate, format_share
-from tests.report_fixtures import DIGITS, NETWORK, Lab, read_files
+from tests.report_fixtures import DIGITS, NETWORK, Lab, read_files, read_headlines
 
 BAD = {"probabilities": True}
 
@@ -266,7 +265,7 @@ def test_another_attack_does_not_vouch_for_the_number_shown(
 
 
 def read_table(lab: Lab) -> dict[str, dict[str, str]]:
-    grid = tabulate_headlines(compare(lab))
+    grid = read_headlines(compare(lab))
     assert all(len(row) == len(grid.titles) and all(row) for row in grid.rows), "no blank cell"
     return {row[-1]: dict(zip(grid.titles, row, strict=True)) for row in grid.rows}
 
@@ -401,4 +400,4 @@ def test_rates_of_the_answer_are_those_of_the_table(lab: Lab) -> None:
     (summary,) = summarize_pipelines(compare(lab))
     assert summary.adaptive is not None
     assert format_rate(summary.adaptive.own.attacked) in answer(compare(lab))
-    assert format_share(summary.clean.value) in tabulate_headlines(compare(lab)).rows[0][6]
+    assert format_share(summary.clean.value) in read_headlines(compare(lab)).rows[0][6]

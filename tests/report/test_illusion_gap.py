@@ -12,14 +12,22 @@ import pytest
 from advae.records import Manifest
 from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.illusion_gap import explain_gap, find_gaps
-from advae.report.analysis.threat_comparison import compare_threats, tabulate_threats
+from advae.report.analysis.threat_comparison import compare_threats
+from advae.report.data.contents import Comparison
+from advae.report.data.word_tables import Grid
+from advae.report.formats.catalogue import tabulate_pipelines
 from advae.threats import THREATS_BY_KNOWLEDGE
-from tests.report_fixtures import Lab, print_summary, read_files
+from tests.report_fixtures import Lab, collect_findings, print_summary, read_files
 
 
 @pytest.fixture
 def classifier(lab: Lab) -> Manifest:
     return lab.add_classifier(lab.add_autoencoder())
+
+
+def tabulate_threats(comparison: Comparison) -> Grid:
+    (grid,) = tabulate_pipelines(collect_findings(comparison)).values()
+    return grid
 
 
 def accuracy_of(run: Manifest, index: int) -> float:
@@ -105,13 +113,14 @@ def test_threat_models_go_from_noise_to_black_box_with_the_worst_of_each(lab: La
     lab.add_run(classifier, method="fgsm", steps=None, keep=(0.5, 0.4))
     worst = lab.add_run(classifier, keep=(0.3, 0.2))
     lab.add_run(classifier, keep=(0.0, 0.0), valid=False)
-    (pipeline,) = compare_runs(lab.registry, lab.registry.entries("run")).pipelines
+    comparison = compare_runs(lab.registry, lab.registry.entries("run"))
+    (pipeline,) = comparison.pipelines
     compared_threats = {compared.threat: compared for compared in compare_threats(pipeline)}
     assert tuple(compared_threats) == THREATS_BY_KNOWLEDGE
     adaptive = compared_threats["adaptive"].worst["linf", 0.3]
     assert adaptive is not None
     assert adaptive.run.id == worst.id
-    grid = tabulate_threats(pipeline)
+    grid = tabulate_threats(comparison)
     titles = [title.replace("\N{NO-BREAK SPACE}", " ") for title in grid.titles[1:]]
     assert titles == ["eps 0.1 (25.5/255)", "eps 0.2 (51/255)", "eps 0.3 (76.5/255)"]
     cells = {row[0]: row[1:] for row in grid.rows}
@@ -122,16 +131,14 @@ def test_threat_models_go_from_noise_to_black_box_with_the_worst_of_each(lab: La
 
 def test_a_threat_model_with_invalid_runs_only_says_so(lab: Lab) -> None:
     run = lab.add_run(lab.add_classifier(model="lr"), method="non-targeted", steps=None, valid=False)
-    (pipeline,) = compare_runs(lab.registry, [run]).pipelines
-    cells = {row[0]: row[1] for row in tabulate_threats(pipeline).rows}
+    cells = {row[0]: row[1] for row in tabulate_threats(compare_runs(lab.registry, [run])).rows}
     assert cells["adaptive"] == "only outside the budget: not a valid result"
     assert "oblivious" not in cells
 
 
 def test_samples_that_differ_between_threat_models_are_named(lab: Lab, classifier: Manifest) -> None:
     runs = [lab.add_run(classifier), lab.add_run(classifier, threat="black-box", n=50)]
-    (pipeline,) = compare_runs(lab.registry, runs).pipelines
-    cells = {row[0]: row[1] for row in tabulate_threats(pipeline).rows}
+    cells = {row[0]: row[1] for row in tabulate_threats(compare_runs(lab.registry, runs)).rows}
     assert cells["black-box"].endswith(", n = 50")
     assert cells["adaptive"].endswith(", n = 100")
 

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from advae.models.layers import PAPER_ACTIVATIONS
 from advae.records import AutoencoderRecipe
-from advae.report.analysis.table_records import ActivationRecord
+from advae.report.analysis.tables import Findings, TableRecord
 from advae.report.data.contents import Comparison
 from advae.report.data.trained import Network, read_error
-from advae.report.data.word_tables import Cell, Grid
-from advae.report.wording import NOT_APPLICABLE
 
 SOFTPLUS = (
     "The output stays softplus: cross-entropy has no meaning for negative outputs, which other activations would give."
 )
+
+
+class ActivationRecord(TableRecord):
+    """One of the autoencoders that differ in the activations of their hidden layers only."""
+
+    autoencoder: str
+    """What the autoencoders have in common, in words: kind, dataset, seed."""
+    hidden_activations: str
+    """Activations of the hidden layers, in short."""
+    training_loss: float | None
+    """Mean training loss of the last epoch; null where there is none."""
+    validation_loss: float | None
+    """Mean loss of the last epoch on the held-out training images; null where there is none."""
+    squared_error: float | None
+    """Mean squared error per pixel of purified test images."""
+    id: str
+    """The autoencoder's id in the registry."""
 
 
 def find_activations(comparison: Comparison) -> list[list[Network]]:
@@ -53,9 +68,9 @@ def name_activations(network: Network) -> str:
     return f"paper's mix: {words}" if activations == PAPER_ACTIVATIONS else words
 
 
-def list_activation_records(comparison: Comparison) -> list[ActivationRecord]:
+def list_activation_records(findings: Findings) -> list[ActivationRecord]:
     """Return a record for each autoencoder that differs from another in its hidden activations only."""
-    return [_describe_network(network, group) for group in find_activations(comparison) for network in group]
+    return [_describe_network(network, group) for group in find_activations(findings.comparison) for network in group]
 
 
 def _describe_network(network: Network, group: Sequence[Network]) -> ActivationRecord:
@@ -75,18 +90,3 @@ def name_group(group: Sequence[Network]) -> str:
     recipe = group[0].manifest.recipe
     kind = recipe.type if isinstance(recipe, AutoencoderRecipe) else recipe.kind
     return f"{kind} on {group[0].dataset}, seed {recipe.seed}"
-
-
-def tabulate_activations(records: Iterable[ActivationRecord]) -> Grid:
-    """Return the records as a table; no rows where there is nothing to compare."""
-    titles = ("autoencoder", "hidden activations", "training loss", "validation loss", "squared error", "id")
-    return Grid("Autoencoders that differ in their activations", titles, tuple(map(_write_row, records)))
-
-
-def _write_row(record: ActivationRecord) -> tuple[str, ...]:
-    numbers = (record.training_loss, record.validation_loss, record.squared_error)
-    return record.autoencoder, record.hidden_activations, *map(_write_number, numbers), record.id
-
-
-def _write_number(value: float | None) -> Cell:
-    return Cell(NOT_APPLICABLE if value is None else f"{value:.4g}", value)

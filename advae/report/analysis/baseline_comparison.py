@@ -2,18 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from advae.checks import pick_strongest
 from advae.models.baselines import BASELINES
-from advae.report.analysis.eps_selection import select_eps
+from advae.records import Norm
+from advae.report.analysis.tables import Difference, Findings, ShownInterval, ShownShare, TableRecord
 from advae.report.data.commands import suggest_baselines
 from advae.report.data.contents import AttackedPipeline, Comparison, Row
 from advae.report.data.pairing import identify_attack
 from advae.report.data.runs import Measured
-from advae.report.data.word_tables import Cell, Grid, show_eps, show_percentage
-from advae.report.wording import NOT_RUN, format_points, format_share, name_attack, name_autoencoder
+from advae.report.wording import name_attack, name_autoencoder
+
+Role = Literal["undefended", "baseline", "autoencoder"]
+
+
+class BaselineRecord(TableRecord):
+    """One purifier, or none, under an attack that an autoencoder and a baseline both met."""
+
+    status: Literal["measured", "NOT RUN"]
+    """Whether it was measured."""
+    classifier_id: str | None
+    """The classifier's id in the registry; null where none was trained behind such a purifier."""
+    run: str | None
+    """The run's id in the registry; null where it was not measured."""
+    dataset: str
+    """The dataset's name; for one's own file, the name of the file."""
+    classifier: str
+    """Kind of the classifier: nn or mlp, a network, or lr, logistic regression."""
+    threat: str
+    """What the attacker knows, as `advae attack --threat` takes it."""
+    method: str
+    """The attack, as `advae attack --method` takes it."""
+    attack: str
+    """The attack in words."""
+    norm: Norm
+    """The norm that bounds the perturbation."""
+    eps: float
+    """The budget, in units of an image's range, 0 to 1."""
+    n: int
+    """Number of test images."""
+    role: Role
+    """The classifier is undefended, or behind a baseline, or behind an autoencoder."""
+    purifier: str
+    """Kind of the purifier, as `advae train-ae --type` takes it; none for the undefended classifier."""
+    robust_accuracy: ShownShare | None
+    """Share of the images still classified correctly under attack, 0 to 1; null where it was not measured."""
+    robust_accuracy_interval: ShownInterval | None
+    """Wilson's 95 % interval of the robust accuracy."""
+    benefit: Difference | None
+    """Robust accuracy behind the purifier minus that of the undefended classifier, -1 to 1; null where either was not
+    measured."""
+    purifier_name: str
+    """The purifier in words, with the classifier's id where another has the same name; none for the undefended
+    classifier."""
+
+
+class MissingBaselines(TableRecord):
+    """Baselines that were not run under every attack that is compared, for one classifier on one dataset."""
+
+    dataset: str
+    """The dataset's name; for one's own file, the name of the file."""
+    classifier: str
+    """Kind of the classifier: nn or mlp, a network, or lr, logistic regression."""
+    missing: tuple[str, ...]
+    """The kinds of baselines that are missing."""
+    command: str
+    """One line that runs them."""
 
 
 @dataclass(frozen=True)
@@ -113,46 +170,74 @@ def _build_match(autoencoders: list[AttackedPipeline], rows: dict[str, Row]) -> 
     return ComparedAttack(ours[0], without, rows)
 
 
-# ---------------------------------------------------------------- for people
+# ---------------------------------------------------------------- records
 
 
-def tabulate_baselines(compared: BaselineComparison) -> Grid:
-    """Return the robust accuracy undefended, behind each baseline and each autoencoder, and the difference."""
-    columns = list(_list_columns(compared))
-    titles = ("attack", "threat", "eps", "without", *(title for title, _ in columns))
-    shown = select_eps(compared.matches, lambda match: (match.first.id, match.first.eps, match.first.accuracy))
-    rows = (_write_match(match, [pipeline for _, pipeline in columns]) for match in shown)
-    return Grid(f"Baselines and autoencoders: {compared.name}", titles, tuple(rows))
+def list_baselines(findings: Findings) -> Iterator[BaselineRecord]:
+    """Yield a record for each attack that is compared and each purifier, and for none."""
+    for compared in find_baseline_comparisons(findings.comparison):
+        for match in compared.matches:
+            yield from _list_match(compared, match)
 
 
-def _list_columns(compared: BaselineComparison) -> Iterator[tuple[str, AttackedPipeline | None]]:
-    """Yield a title and a pipeline for each column; baselines that were not run at all have no pipeline."""
+def _list_match(compared: BaselineComparison, match: ComparedAttack) -> Iterator[BaselineRecord]:
+    yield _describe_purified(match, "undefended", "none", match.undefended)
     for kind in BASELINES:
         same = compared.list_baselines(kind)
-        yield from ((f"behind {_name(pipeline, same)}", pipeline) for pipeline in same)
+        yield from (_describe_pipeline(match, "baseline", pipeline, same) for pipeline in same)
         if not same:
-            yield f"behind {kind}", None
+            yield _describe_purified(match, "baseline", kind, None)
     for pipeline in compared.autoencoders:
-        yield f"behind {_name(pipeline, compared.autoencoders)}", pipeline
+        yield _describe_pipeline(match, "autoencoder", pipeline, compared.autoencoders)
 
 
-def _name(pipeline: AttackedPipeline, others: tuple[AttackedPipeline, ...] | list[AttackedPipeline]) -> str:
+def _describe_pipeline(
+    match: ComparedAttack, role: Role, pipeline: AttackedPipeline, others: Sequence[AttackedPipeline]
+) -> BaselineRecord:
+    row = match.rows.get(pipeline.id)
+    record = _describe_purified(match, role, pipeline.first.autoencoder_type, row.own if row else None)
+    more = {"classifier_id": pipeline.id, "purifier_name": _name(pipeline, others)}
+    return record.model_copy(update=more | ({"benefit": match.weigh(row)} if row else {}))
+
+
+def _name(pipeline: AttackedPipeline, others: Sequence[AttackedPipeline]) -> str:
     """Return the purifier's name, with the classifier's id where another has the same name."""
     name = name_autoencoder(pipeline.first)
     namesakes = [other for other in others if name_autoencoder(other.first) == name]
     return name if len(namesakes) == 1 else f"{name} ({pipeline.id})"
 
 
-def _write_match(match: ComparedAttack, pipelines: list[AttackedPipeline | None]) -> tuple[str, ...]:
-    run = match.first.run
-    without = show_percentage(match.undefended.result.accuracy) if match.undefended else Cell(NOT_RUN, None)
-    found = (match.rows.get(pipeline.id) if pipeline else None for pipeline in pipelines)
-    cells = (_write_cell(match, row) for row in found)
-    return name_attack(run), run.recipe.threat, show_eps(match.first.eps), without, *cells
+def _describe_purified(match: ComparedAttack, role: Role, kind: str, side: Measured | None) -> BaselineRecord:
+    run, rate = match.first.run, side.attacked if side else None
+    return BaselineRecord(
+        status="measured" if side else "NOT RUN",
+        classifier_id=side.run.classifier.id if side else None,
+        run=side.run.id if side else None,
+        dataset=run.dataset,
+        classifier=run.classifier_recipe.model,
+        threat=run.recipe.threat,
+        method=run.recipe.method,
+        attack=name_attack(run),
+        norm=run.recipe.norm,
+        eps=match.first.eps,
+        n=run.metrics.n,
+        role=role,
+        purifier=kind,
+        purifier_name=kind,
+        robust_accuracy=rate.value if rate else None,
+        robust_accuracy_interval=(rate.low, rate.high) if rate else None,
+        benefit=None,
+    )
 
 
-def _write_cell(match: ComparedAttack, row: Row | None) -> Cell:
-    if row is None:
-        return Cell(NOT_RUN, None)
-    accuracy = row.own.result.accuracy
-    return Cell(f"{format_share(accuracy)} ({format_points(match.weigh(row))})", accuracy)
+def list_missing_baselines(findings: Findings) -> Iterator[MissingBaselines]:
+    """Yield a record for each comparison that lacks baselines."""
+    for compared in find_baseline_comparisons(findings.comparison):
+        run = compared.autoencoders[0].first
+        if compared.command:
+            yield MissingBaselines(
+                dataset=run.dataset,
+                classifier=run.classifier_recipe.model,
+                missing=compared.missing,
+                command=compared.command,
+            )

@@ -3,17 +3,73 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from advae.checks import CHECKS, PipelineRuns, ScoredRun, check_together, not_run, number_of
-from advae.records import CheckResult, Status
+from advae.records import CheckResult, Norm, Status
+from advae.report.analysis.tables import CsvLine, Findings, TableRecord
 from advae.report.data.contents import AttackedPipeline, Comparison, Row
 from advae.report.data.runs import Measured, Run
-from advae.report.data.word_tables import Grid, show_count
 from advae.report.wording import NOT_ESTABLISHED, name_pipeline
 
 NO_SUBJECT = "needs a valid adaptive run"
+
+
+class RunCheckRecord(TableRecord):
+    """The result of one check on one run alone."""
+
+    classifier_id: str
+    """The classifier's id in the registry."""
+    run: str | None
+    """The id of the run that was checked; null where the check needs a run that there is not."""
+    place: int | None
+    """The check's number in the list of checks; null for a check of a later version."""
+    question: str
+    """What the check asks."""
+    check: str
+    """The check's name."""
+    status: Status
+    """PASS, WARN, FAIL, or NOT RUN where what it needs was not run."""
+    sentence: str
+    """What was found, for people."""
+    number: float | None
+    """The number behind the sentence, in the check's own unit; null where there is none."""
+
+    @property
+    def absent(self) -> None:
+        """Its status is the check's: a number that is null has no meaning for the check."""
+
+
+class CheckRecord(RunCheckRecord):
+    """The result of one check on the strongest adaptive attack on a pipeline, in one norm."""
+
+    eps: float | None
+    """The budget of that attack, in units of an image's range; null where there is no valid adaptive run."""
+    norm: Norm | None
+    """The norm of that attack; null where there is none."""
+    pipeline: str
+    """The pipeline in words: dataset, classifier, purifier, seeds other than 0."""
+    headline: bool
+    """Whether it is about the pipeline's headline number, or about its number in another norm."""
+
+
+class FailureRecord(TableRecord):
+    """A check that fails: on a pipeline's headline number, in another norm, or on one run alone."""
+
+    classifier_id: str
+    """The classifier's id in the registry."""
+    check: str
+    """The check's name."""
+    run: str
+    """The id of the run that it fails on."""
+    eps: float | None
+    """The budget that it was found at; null for what a run stored, which is on all its eps."""
+    sentence: str
+    """What was found, for people."""
+    headline: bool
+    """Whether it fails on the headline number of its pipeline, which is not reliable then."""
 
 
 def check_headline(pipeline: AttackedPipeline) -> tuple[CheckResult, ...]:
@@ -56,39 +112,31 @@ def _open_row(measured: Measured) -> ScoredRun:
 _GRAVITY: tuple[Status, ...] = ("FAIL", "WARN", "PASS", "NOT RUN")
 
 
-def count_results(results: Iterable[CheckResult]) -> dict[Status, int]:
+def count_results(results: Iterable[CheckResult | RunCheckRecord]) -> dict[Status, int]:
     """Return how many results there are of each status, the gravest first."""
     statuses = [result.status for result in results]
     return {status: statuses.count(status) for status in _GRAVITY}
 
 
-def summarize_checks(results: Iterable[CheckResult]) -> str:
+def summarize_checks(results: Iterable[CheckResult | RunCheckRecord]) -> str:
     """Return the counts in words, ``2 FAIL, 1 WARN, 9 PASS, 4 NOT RUN``."""
-    return ", ".join(f"{count} {status}" for status, count in count_results(results).items() if count)
+    return summarize_counts(count_results(results))
+
+
+def summarize_counts(counts: Mapping[Status, int]) -> str:
+    """Return how many results there are of each status in words, as ``summarize_checks`` does."""
+    return ", ".join(f"{count} {status}" for status, count in counts.items() if count)
 
 
 def describe_subject(pipeline: AttackedPipeline) -> str:
     """Return what the pipeline's results are about, in words."""
-    return describe_place(pipeline.subject) if pipeline.subject else NO_SUBJECT
+    row = pipeline.subject
+    return describe_place(row.id, row.eps, row.recipe.norm) if row else NO_SUBJECT
 
 
-def describe_place(subject: Row) -> str:
-    """Return the run and budget of a row, ``run-0123456789ab at eps 0.3``."""
-    return f"{subject.id} at eps {subject.eps:.4g}{'' if subject.recipe.norm == 'linf' else ', L2'}"
-
-
-def tabulate_checks(name: str, results: Iterable[CheckResult]) -> Grid:
-    """Return results as a table."""
-    return Grid(name, ("", "check", "status", "what was found"), tuple(map(_write_row, results)))
-
-
-def _write_row(result: CheckResult) -> tuple[str, ...]:
-    return show_count(number_of(result.check)), CHECKS[result.check].question, result.status, result.sentence
-
-
-def tabulate_stored(run: Run) -> Grid:
-    """Return the results on a run alone."""
-    return tabulate_checks(f"Checks on {run.id} alone", run.metrics.verdicts)
+def describe_place(run: str | None, eps: float | None, norm: Norm | None) -> str:
+    """Return the run and budget of a row, ``run-0123456789ab at eps 0.3``; what is missing where there is none."""
+    return NO_SUBJECT if eps is None else f"{run} at eps {eps:.4g}{'' if norm == 'linf' else ', L2'}"
 
 
 def summarize_stored(run: Run) -> tuple[str, ...]:
@@ -175,3 +223,46 @@ def _find_reasons(comparison: Comparison) -> Iterator[str]:
         if pipeline.first.defended and pipeline.doubt:
             yield f"{NOT_ESTABLISHED} for {name_pipeline(pipeline.first)}, {pipeline.id}: {pipeline.doubt}"
         yield from (failure.text for failure in find_failures(pipeline))
+
+
+# ---------------------------------------------------------------- records
+
+
+def list_checks(findings: Findings) -> Iterator[CheckRecord]:
+    """Yield a record for each pipeline, norm and check."""
+    for pipeline in findings.comparison.pipelines:
+        yield from list_pipeline_checks(pipeline)
+
+
+def list_pipeline_checks(pipeline: AttackedPipeline) -> Iterator[CheckRecord]:
+    """Yield a record for each check of a pipeline: on its headline number, then in the other norm."""
+    for row, headline, results in _list_checked(pipeline):
+        facts: CsvLine = {
+            "run": row.id if row else None,
+            "eps": row.eps if row else None,
+            "norm": row.recipe.norm if row else None,
+        }
+        facts |= {"classifier_id": pipeline.id, "pipeline": name_pipeline(pipeline.first), "headline": headline}
+        yield from (CheckRecord(**facts, **_describe_check(result)) for result in results)
+
+
+def _list_checked(pipeline: AttackedPipeline) -> Iterator[tuple[Row | None, bool, tuple[CheckResult, ...]]]:
+    if not pipeline.checked:
+        yield None, True, pipeline.checks
+    for number, checked in enumerate(pipeline.checked):
+        yield checked.subject, number == 0, checked.checks
+
+
+def list_run_checks(findings: Findings) -> Iterator[RunCheckRecord]:
+    """Yield a record for each run and check that needs no other run."""
+    for run in findings.comparison.runs:
+        for result in run.metrics.verdicts:
+            yield RunCheckRecord(classifier_id=run.classifier.id, run=run.id, **_describe_check(result))
+
+
+def _describe_check(result: CheckResult) -> dict[str, Any]:
+    return {
+        "place": number_of(result.check),
+        "question": CHECKS[result.check].question,
+        **result.model_dump(),
+    }

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from advae.metrics import accuracy, count_confusions, report_classes
 from advae.report.analysis.eps_selection import MANY_EPS
-from advae.report.analysis.tables import Findings, Table
+from advae.report.analysis.tables import CsvLine, Findings, Table, TableRecord
 from advae.report.data.contents import Comparison
 from advae.report.data.runs import Rate, Run
 from advae.report.data.word_tables import Cell, Grid, show_count, show_percentage
@@ -151,3 +153,95 @@ def name_groups(run: Run) -> dict[str, str]:
 def _write_scores(group: dict[str, float]) -> tuple[Cell, ...]:
     shares = (group[key] for key in ("precision", "recall", "f1-score"))
     return *(Cell(f"{value:.3f}", value) for value in shares), Cell(f"{group['support']:.0f}", group["support"])
+
+
+# ---------------------------------------------------------------- for programs
+
+
+class GroupScores(TableRecord):
+    """The scores of the samples of one class, or their average over classes."""
+
+    precision: float
+    """Share of the images predicted as the class that are of it, 0 to 1; 0 where none was."""
+    recall: float
+    """Share of the class's images that are predicted as it, 0 to 1; 0 where there is none."""
+    f1: float = Field(serialization_alias="f1-score")
+    """Harmonic mean of precision and recall, 0 to 1."""
+    support: float
+    """Number of images of the class."""
+
+
+class ScoresRecord(TableRecord):
+    """The predictions of one run at one eps, by class."""
+
+    eps: float | None
+    """The budget of the attack, in units of an image's range; null for the unchanged images."""
+    confusion_matrix: tuple[tuple[int, ...], ...] | None
+    """Number of images by true label (outer) and predicted label (inner); null for more than 100 classes, which have
+    confusion_counts."""
+    confusion_counts: tuple[tuple[int, int, int], ...] | None = Field(default=None, exclude_if=lambda one: one is None)
+    """What the confusion matrix of more than 100 classes has above 0: true label, predicted label, number of images;
+    absent for fewer classes."""
+    classification_report: dict[str, GroupScores | float]
+    """scikit-learn's report: the scores of each label by its number, their averages `macro avg` and `weighted avg`,
+    and `accuracy`."""
+
+
+def describe_scores(scores: Scores) -> ScoresRecord:
+    """Return the record of the predictions of one run at one eps."""
+    report = {
+        key: GroupScores(f1=group["f1-score"], **{name: group[name] for name in ("precision", "recall", "support")})
+        if isinstance(group, dict)
+        else group
+        for key, group in scores.report.items()
+    }
+    return ScoresRecord(
+        eps=scores.eps,
+        confusion_matrix=None if scores.is_sparse else scores.matrix,
+        confusion_counts=scores.confusions if scores.is_sparse else None,
+        classification_report=report,
+    )
+
+
+def list_matrix_lines(findings: Findings) -> Iterator[CsvLine]:
+    """Yield a line for each run, eps (None: the unchanged images), true class and predicted class.
+
+    Of many classes, or at many eps, for those above 0.
+    """
+    for run in findings.comparison.runs:
+        names = run.recipe.dataset.classes
+        for scores in findings.scores[run.id]:
+            for label, predicted, count in scores.confusions if scores.is_sparse else _list_cells(scores.matrix):
+                yield {
+                    "run": run.id,
+                    "eps": scores.eps,
+                    "true_label": label,
+                    "true_class": names[label],
+                    "predicted_label": predicted,
+                    "predicted_class": names[predicted],
+                    "count": count,
+                }
+
+
+def _list_cells(matrix: Iterable[Iterable[int]]) -> Iterator[tuple[int, int, int]]:
+    for label, counts in enumerate(matrix):
+        yield from ((label, predicted, count) for predicted, count in enumerate(counts))
+
+
+def list_score_lines(findings: Findings) -> Iterator[CsvLine]:
+    """Yield a line for each run, eps (None: the unchanged images) and class, then the averages, without a label."""
+    for run in findings.comparison.runs:
+        names = name_groups(run)
+        for scores in findings.scores[run.id]:
+            for key, name in names.items():
+                group = scores.report[key]
+                yield {
+                    "run": run.id,
+                    "eps": scores.eps,
+                    "label": int(key) if key.isdigit() else None,
+                    "class": name,
+                    "precision": group["precision"],
+                    "recall": group["recall"],
+                    "f1": group["f1-score"],
+                    "support": int(group["support"]),
+                }

@@ -108,7 +108,7 @@ def describe_attack(row: Row) -> str:
 
 def write_headline(pipeline: AttackedPipeline) -> Headline:
     """Return the headline of one pipeline."""
-    strongest = pipeline.subject or pipeline.find_strongest(INPUT_THREATS)
+    strongest = find_shown(pipeline)
     return Headline(
         pipeline=pipeline,
         name=name_pipeline(pipeline.first),
@@ -116,6 +116,11 @@ def write_headline(pipeline: AttackedPipeline) -> Headline:
         gap=explain_gap(pipeline) if pipeline.first.defended else None,
         noted=strongest or pipeline.find_strongest(ORDER) or pipeline.rows[0],
     )
+
+
+def find_shown(pipeline: AttackedPipeline) -> Row | None:
+    """Return the row of the headline number, without an adaptive one the strongest attack on the images."""
+    return pipeline.subject or pipeline.find_strongest(INPUT_THREATS)
 
 
 def _write_facts(headline: Headline) -> Iterator[str]:

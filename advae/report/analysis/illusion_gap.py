@@ -2,58 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 from advae.records import Norm
+from advae.report.analysis.tables import Difference, Findings, ShownShare, TableRecord
 from advae.report.data.commands import suggest_attack
 from advae.report.data.contents import AttackedPipeline, Row
 from advae.report.wording import NOT_RUN, format_budget, format_share
 
 
-@dataclass(frozen=True)
-class Gap:
-    """The strongest oblivious and the strongest adaptive attack on one pipeline.
+class GapRecord(TableRecord):
+    """The illusion gap of one pipeline at one eps, on the same images: overestimated robustness."""
 
-    Both at one eps and norm, on the same samples.
-    """
-
-    oblivious: Row
-    adaptive: Row
-
-    @property
-    def size(self) -> float:
-        return self.oblivious.accuracy - self.adaptive.accuracy
-
-    @property
-    def eps(self) -> float:
-        return self.adaptive.eps
-
-    @property
-    def n(self) -> int:
-        return self.adaptive.run.metrics.n
-
-    @property
-    def norm(self) -> Norm:
-        return self.adaptive.run.recipe.norm
+    classifier_id: str
+    """The classifier's id in the registry."""
+    norm: Norm
+    """The norm that bounds the perturbation."""
+    eps: float
+    """The budget, in units of an image's range, 0 to 1."""
+    n: int
+    """Number of test images."""
+    oblivious: ShownShare
+    """Robust accuracy under the strongest attacker who does not know of the purifier, 0 to 1."""
+    adaptive: ShownShare
+    """Robust accuracy under the strongest adaptive attacker, 0 to 1."""
+    illusion_gap: Difference
+    """Oblivious minus adaptive, -1 to 1."""
+    oblivious_run: str
+    """The id of the oblivious run."""
+    adaptive_run: str
+    """The id of the adaptive run."""
 
 
-def find_gaps(pipeline: AttackedPipeline) -> list[Gap]:
+def list_gaps(findings: Findings) -> Iterator[GapRecord]:
+    """Yield a record for each pipeline with a purifier, norm and eps at which both attackers were run."""
+    for pipeline in findings.comparison.pipelines:
+        yield from find_gaps(pipeline) if pipeline.first.defended else ()
+
+
+def find_gaps(pipeline: AttackedPipeline) -> list[GapRecord]:
     """Return a gap for each norm and eps at which both were run, on the most samples that both have."""
     oblivious, adaptive = (pipeline.find_worst(threat) for threat in ("oblivious", "adaptive"))
-    found: dict[tuple[str, float], Gap] = {}
+    found: dict[tuple[str, float], GapRecord] = {}
     for terms in sorted(oblivious.keys() & adaptive.keys()):
-        gap = Gap(oblivious[terms], adaptive[terms])
+        gap = _describe_gap(pipeline, oblivious[terms], adaptive[terms])
         other = found.setdefault(terms[:2], gap)
         if gap.n > other.n:
             found[terms[:2]] = gap
     return list(found.values())
 
 
-def find_largest_gap(gaps: Sequence[Gap]) -> Gap | None:
+def _describe_gap(pipeline: AttackedPipeline, oblivious: Row, adaptive: Row) -> GapRecord:
+    return GapRecord(
+        classifier_id=pipeline.id,
+        norm=adaptive.recipe.norm,
+        eps=adaptive.eps,
+        n=adaptive.run.metrics.n,
+        oblivious=oblivious.accuracy,
+        adaptive=adaptive.accuracy,
+        illusion_gap=oblivious.accuracy - adaptive.accuracy,
+        oblivious_run=oblivious.id,
+        adaptive_run=adaptive.id,
+    )
+
+
+def find_largest_gap(gaps: Sequence[GapRecord]) -> GapRecord | None:
     """Return the gap to show: of those on the most samples the largest, at the smallest eps that has it."""
     most = max((gap.n for gap in gaps), default=0)
-    return max((gap for gap in gaps if gap.n == most), key=lambda gap: (gap.size, -gap.eps), default=None)
+    return max((gap for gap in gaps if gap.n == most), key=lambda gap: (gap.illusion_gap, -gap.eps), default=None)
 
 
 def explain_gap(pipeline: AttackedPipeline) -> str:
@@ -62,10 +78,10 @@ def explain_gap(pipeline: AttackedPipeline) -> str:
     if gap is None:
         command = suggest_gap(pipeline)
         return f"Illusion gap: {NOT_RUN}" + (f"; {command}" if command else "")
-    oblivious, adaptive = (format_share(row.accuracy) for row in (gap.oblivious, gap.adaptive))
+    oblivious, adaptive = map(format_share, (gap.oblivious, gap.adaptive))
     budget = format_budget(gap.eps, gap.norm)
     both = f"Robust accuracy under an oblivious attack {oblivious}, adaptive {adaptive}"
-    return f"{both}: {weigh_gap(gap.size)} (eps {budget})."
+    return f"{both}: {weigh_gap(gap.illusion_gap)} (eps {budget})."
 
 
 NOT_RELIABLE = "the adaptive attack is weaker than the oblivious one, so the result is not reliable"

@@ -3,24 +3,52 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from advae.checks import pick_strongest
-from advae.report.analysis.eps_selection import select_eps
-from advae.report.analysis.table_records import SeedRecord
-from advae.report.data.contents import Comparison, Row
+from advae.records import Norm
+from advae.report.analysis.tables import Findings, Ids, ShownShare, TableRecord
+from advae.report.data.contents import Row
 from advae.report.data.pairing import identify_attack
 from advae.report.data.runs import Run
-from advae.report.data.word_tables import Grid, show_count, show_eps, show_percentage
 from advae.report.wording import name_attack, name_kind
 
 
-def find_spreads(comparison: Comparison) -> list[SeedRecord]:
-    """Return every attack that pipelines of two seeds or more met, in the order of the rows."""
+class SeedRecord(TableRecord):
+    """The same attack on pipelines that differ in their seeds only."""
+
+    pipeline: str
+    """The pipelines in words, without their seeds."""
+    threat: str
+    """What the attacker knows, as `advae attack --threat` takes it."""
+    method: str
+    """The attack, as `advae attack --method` takes it."""
+    attack: str
+    """The attack in words."""
+    norm: Norm
+    """The norm that bounds the perturbation."""
+    eps: float
+    """The budget, in units of an image's range, 0 to 1."""
+    n: int
+    """Number of test images."""
+    seeds: int
+    """How many pipelines there are."""
+    mean: ShownShare
+    """Mean of their robust accuracies, 0 to 1."""
+    minimum: ShownShare
+    """Smallest of their robust accuracies, 0 to 1."""
+    maximum: ShownShare
+    """Largest of their robust accuracies, 0 to 1."""
+    runs: Ids
+    """The ids of the runs, one of each pipeline."""
+
+
+def list_spreads(findings: Findings) -> list[SeedRecord]:
+    """Return a record for every attack that pipelines of two seeds or more met, in the order of the rows."""
     groups: dict[tuple[object, ...], dict[str, Row]] = {}
     # Of a run, which may have thousands of rows, once.
-    attacks = {run.id: (identify_seedless(run), identify_attack(run)) for run in comparison.runs}
-    for row in comparison.rows:
+    attacks = {run.id: (identify_seedless(run), identify_attack(run)) for run in findings.comparison.runs}
+    for row in findings.comparison.rows:
         if row.valid:
             group = groups.setdefault((attacks[row.id], row.terms), {})
             other = group.setdefault(row.run.classifier.id, row)
@@ -51,15 +79,3 @@ def identify_seedless(run: Run) -> str:
     classifier = run.classifier_recipe.model_dump(mode="json", exclude={"seed", "autoencoder", "each_class"})
     purifier = run.autoencoder_recipe and run.autoencoder_recipe.model_dump(mode="json", exclude={"seed", "each_class"})
     return json.dumps([classifier, purifier], sort_keys=True)
-
-
-def tabulate_spreads(spreads: Iterable[SeedRecord]) -> Grid:
-    """Return the spread over seeds as a table."""
-    titles = ("pipeline", "attack", "threat", "eps", "seeds", "mean", "minimum", "maximum")
-    shown = select_eps(spreads, lambda spread: (spread.runs[0], spread.eps, spread.mean))
-    return Grid("Robust accuracy over seeds", titles, tuple(map(_write_row, shown)))
-
-
-def _write_row(spread: SeedRecord) -> tuple[str, ...]:
-    shares = map(show_percentage, (spread.mean, spread.minimum, spread.maximum))
-    return spread.pipeline, spread.attack, spread.threat, show_eps(spread.eps), show_count(spread.seeds), *shares

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import ConfigDict, WithJsonSchema
 
 from advae.records import Record
 from advae.report.data.contents import Comparison
+from advae.report.data.runs import Rate
 from advae.report.data.word_tables import Part
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ ShownInterval = tuple[ShownShare, ShownShare]
 IDS = "ids"
 Ids = Annotated[tuple[str, ...], IDS]
 """Ids of the registry: in a CSV one cell, separated by spaces, n/a where there is none."""
+
+Listed = TypeVar("Listed", bound=Record)
+Collect = Callable[["Findings"], Iterable[Record]]
 
 CsvLine = dict[str, Any]
 """A line of a CSV file: value by column. None: it has no meaning there."""
@@ -46,6 +50,11 @@ class NotRun(TableRecord):
     """NOT RUN: no such run is in the registry."""
 
 
+def join_rate(share: float | None, interval: tuple[float, float] | None) -> Rate | None:
+    """Return a share and its interval as one, None where nothing was measured."""
+    return Rate(share, *interval) if share is not None and interval else None
+
+
 @dataclass(frozen=True)
 class Findings:
     """What every format of the report is made from."""
@@ -55,6 +64,14 @@ class Findings:
     """Scores by class of each run, by its id: of the unchanged images, then at each eps."""
     sections: Mapping[str, Table]
     """Tables that the caller hands to the report, by name; shown behind the headlines."""
+    collected: dict[Collect, tuple[Any, ...]] = field(default_factory=dict, compare=False, repr=False)
+    """Records that were made already, by what makes them."""
+
+    def collect(self, collect: Callable[[Findings], Iterable[Listed]]) -> tuple[Listed, ...]:
+        """Return the records that a function makes of the findings; every format shares them."""
+        if collect not in self.collected:
+            self.collected[collect] = tuple(collect(self))
+        return self.collected[collect]
 
 
 @dataclass(frozen=True)
@@ -70,7 +87,7 @@ class Table:
     """Return its parts for people, none where the report has nothing to show."""
     record: type[Record] | None
     """Type of its records; None where ``report.json`` has the numbers elsewhere, and ``flatten`` the CSV's lines."""
-    collect: Callable[[Findings], Iterable[Record]] = lambda _: ()
+    collect: Collect = lambda _: ()
     """Return its records for programs: ``report.json`` has them as they are, the CSV flattened."""
     flatten: Callable[[Findings], Iterable[CsvLine]] | None = None
     """Return the lines of its CSV; None: its records, flattened."""
@@ -79,7 +96,7 @@ class Table:
 
     def list_lines(self, findings: Findings) -> Iterable[CsvLine]:
         """Return the lines of the table's CSV."""
-        return self.flatten(findings) if self.flatten else map(flatten_record, self.collect(findings))
+        return self.flatten(findings) if self.flatten else map(flatten_record, findings.collect(self.collect))
 
 
 # ---------------------------------------------------------------- a record as a line
@@ -92,12 +109,12 @@ def flatten_record(record: Record, prefix: str = "") -> CsvLine:
     texts with semicolons. What was not run is NOT RUN in each of its columns.
     """
     line: CsvLine = {}
-    for name, field in type(record).model_fields.items():
+    for name, facts in type(record).model_fields.items():
         value = getattr(record, name)
-        if IDS in field.metadata:
+        if IDS in facts.metadata:
             line[prefix + name] = " ".join(value or ()) or None
         else:
-            line |= _flatten_value(prefix + name, value, field.annotation)
+            line |= _flatten_value(prefix + name, value, facts.annotation)
     absent = getattr(record, "absent", None)
     return {name: absent if value is None else value for name, value in line.items()} if absent else line
 

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from advae.checks import NOT_VALID, find_strongest
 from advae.records import Norm, key_eps, unite_eps
-from advae.report.analysis.eps_selection import select_eps
+from advae.report.analysis.run_results import RunResult, describe_result
+from advae.report.analysis.tables import CsvLine, Findings
 from advae.report.data.contents import AttackedPipeline, Row
 from advae.report.data.threat_models import list_by_knowledge, place_threat
-from advae.report.data.word_tables import Cell, Grid
-from advae.report.wording import NOT_RUN, format_eps, format_rate, name_attack
+from advae.report.wording import NOT_RUN, name_pipeline
 
 Budget = tuple[Norm, float]
 """Norm and eps, the smallest that is written for it."""
+
+
+class ThreatModelRecord(RunResult):
+    """The strongest valid attack of one threat model on one pipeline, at one norm and eps.
+
+    Its status is NOT RUN where there is none, or says that there are only attacks outside the budget.
+    """
+
+    classifier_id: str
+    """The classifier's id in the registry."""
+    pipeline: str
+    """The pipeline in words: dataset, classifier, purifier, seeds other than 0."""
 
 
 @dataclass(frozen=True)
@@ -56,34 +68,21 @@ def list_budgets(pipeline: AttackedPipeline) -> list[Budget]:
     return [(norm, eps) for norm in norms for eps in unite_eps(every[norm]).values()]
 
 
-def tabulate_threats(pipeline: AttackedPipeline) -> Grid:
-    """Return a row for each threat model, from the least knowledge to the most, and a column for each eps."""
-    threats = compare_threats(pipeline)
-    budgets = select_eps(list_budgets(pipeline), lambda budget: (budget[0], budget[1], _find_lowest(threats, budget)))
-    several = len({run.sample_key for run in pipeline.runs}) > 1
-    titles = ("what the attacker knows", *(_name_budget(budget) for budget in budgets))
-    rows = ((compared.threat, *(_write_cell(compared, budget, several) for budget in budgets)) for compared in threats)
-    return Grid("Robust accuracy by threat model", titles, tuple(rows))
-
-
-def _find_lowest(threats: Iterable[ThreatComparison], budget: Budget) -> float:
-    """Return the lowest robust accuracy of a pipeline at a budget; 1 where there is no valid attack."""
-    return min((row.accuracy for compared in threats if (row := compared.worst[budget])), default=1.0)
-
-
-def _name_budget(budget: Budget) -> str:
-    norm, eps = budget
-    return f"eps {format_eps(eps)}" + ("" if norm == "linf" else ", L2")
-
-
 def describe_absence(compared: ThreatComparison, budget: Budget) -> str:
     """Return why a threat model has no valid row for a budget: only invalid ones, or none at all."""
     return f"only {NOT_VALID}" if budget in compared.tried else NOT_RUN
 
 
-def _write_cell(compared: ThreatComparison, budget: Budget, several: bool) -> Cell:
-    row = compared.worst[budget]
-    if row is None:
-        return Cell(describe_absence(compared, budget), None)
-    n = f", n = {row.run.size}" if several else ""
-    return Cell(f"{format_rate(row.own.attacked)} {name_attack(row.run)}{n}", row.own.attacked.value)
+def list_threat_models(findings: Findings) -> Iterator[ThreatModelRecord]:
+    """Yield a record for each pipeline, threat model and budget: the strongest valid attack, or why there is none."""
+    unmeasured: CsvLine = dict.fromkeys(RunResult.model_fields)
+    for pipeline in findings.comparison.pipelines:
+        about: CsvLine = {"classifier_id": pipeline.id, "pipeline": name_pipeline(pipeline.first)}
+        for one in compare_threats(pipeline):
+            for (norm, eps), row in one.worst.items():
+                if row:
+                    yield ThreatModelRecord(**describe_result(row.own) | about)
+                else:
+                    status = describe_absence(one, (norm, eps))
+                    missing: CsvLine = {"threat": one.threat, "norm": norm, "eps": eps, "status": status}
+                    yield ThreatModelRecord(**unmeasured | missing | about)

@@ -69,6 +69,6 @@ def show_eps(eps: float) -> Cell:
     return Cell(format_eps(eps), eps)
 
 
-def show_count(count: int) -> Cell:
+def show_count(count: int | None) -> Cell:
     """Return a count as a cell."""
     return Cell(str(count), count)

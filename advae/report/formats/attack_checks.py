@@ -12,8 +12,8 @@ from advae.report.analysis.check_results import (
     Failure,
     describe_subject,
     find_failures,
+    list_pipeline_checks,
     summarize_checks,
-    tabulate_checks,
 )
 from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.illusion_gap import explain_gap
@@ -73,13 +73,13 @@ def build_check_table(checked: CheckedClassifier) -> Table:
     from rich.text import Text
 
     pipeline = checked.pipeline
-    grid = tabulate_checks("Checks", checked.checks)
     title = f"{name_pipeline(pipeline.first)}\nChecks of {describe_subject(pipeline)}"
     table = Table(title=Text(title), title_justify="left", caption_justify="left", box=SIMPLE, width=80)
     for name, options in (("", {"justify": "right"}), ("check", {"ratio": 2}), ("status", {}), ("found", {"ratio": 3})):
         table.add_column(name, no_wrap=name in ("", "status"), **options)
-    for number, question, status, sentence in grid.rows:
-        table.add_row(number, Text(question), Text(status, style=STATUS_COLOURS[status]), Text(sentence))
+    for one in (record for record in list_pipeline_checks(pipeline) if record.headline):
+        status = Text(one.status, style=STATUS_COLOURS[one.status])
+        table.add_row(str(one.place), Text(one.question), status, Text(one.sentence))
     lines = [summarize_checks(checked.checks), explain_gap(pipeline) if pipeline.first.defended else ""]
     lines += [failure.text for failure in checked.failures if not failure.headline]
     table.caption = Text("\n".join(line for line in lines if line))

@@ -2,98 +2,131 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from advae.report.analysis.activations import SOFTPLUS, list_activation_records, tabulate_activations
-from advae.report.analysis.baseline_comparison import BaselineComparison, find_baseline_comparisons, tabulate_baselines
-from advae.report.analysis.check_results import describe_place, summarize_checks, tabulate_checks, tabulate_stored
-from advae.report.analysis.confusion import MOST_SHOWN, Scores, select_shown, tabulate_matrix, tabulate_report
-from advae.report.analysis.record_lists import (
-    list_accuracies,
-    list_baselines,
-    list_checks,
-    list_gaps,
-    list_headlines,
-    list_matrix_lines,
-    list_run_checks,
-    list_score_lines,
-    list_threat_models,
-)
-from advae.report.analysis.seed_spread import find_spreads, tabulate_spreads
-from advae.report.analysis.table_records import (
-    AccuracyRecord,
-    ActivationRecord,
+from advae.report.analysis.activations import SOFTPLUS, ActivationRecord, list_activation_records
+from advae.report.analysis.baseline_comparison import (
     BaselineRecord,
-    CheckRecord,
-    GapRecord,
-    HeadlineRecord,
-    SeedRecord,
-    ThreatModelRecord,
+    MissingBaselines,
+    list_baselines,
+    list_missing_baselines,
 )
-from advae.report.analysis.tables import CsvLine, Findings, Table, flatten_record
-from advae.report.analysis.threat_comparison import tabulate_threats
+from advae.report.analysis.check_results import (
+    CheckRecord,
+    describe_place,
+    list_checks,
+    list_run_checks,
+    summarize_checks,
+)
+from advae.report.analysis.confusion import (
+    MOST_SHOWN,
+    Scores,
+    list_matrix_lines,
+    list_score_lines,
+    select_shown,
+    tabulate_matrix,
+    tabulate_report,
+)
+from advae.report.analysis.headline_records import HeadlineRecord, list_headlines
+from advae.report.analysis.illusion_gap import GapRecord, list_gaps
+from advae.report.analysis.run_results import AccuracyRecord, list_accuracies
+from advae.report.analysis.seed_spread import SeedRecord, list_spreads
+from advae.report.analysis.tables import Findings, Table, flatten_record
+from advae.report.analysis.threat_comparison import ThreatModelRecord, list_threat_models
 from advae.report.data.runs import Run
 from advae.report.data.word_tables import Grid, Part
 from advae.report.formats.accuracy_table import explain_rows, tabulate_accuracy
-from advae.report.formats.headline_table import tabulate_headlines
+from advae.report.formats.record_tables import (
+    group_by,
+    tabulate_activations,
+    tabulate_baselines,
+    tabulate_checks,
+    tabulate_headlines,
+    tabulate_spreads,
+    tabulate_threats,
+)
 from advae.report.wording import BENEFIT, NOT_RUN
 
 
 def _tabulate_headlines(findings: Findings) -> Iterator[Part]:
-    yield Part(tabulate_headlines(findings.comparison), {})
+    yield Part(tabulate_headlines(findings.collect(list_headlines)), {})
 
 
 def _tabulate_accuracy(findings: Findings) -> Iterator[Part]:
-    aside = explain_rows(findings.comparison, "report.csv")
-    yield Part(tabulate_accuracy(findings.comparison), {}, aside=aside)
+    yield Part(tabulate_accuracy(findings.collect(list_accuracies)), {}, aside=explain_rows(findings, "report.csv"))
 
 
 def _tabulate_activations(findings: Findings) -> Iterator[Part]:
-    grid = tabulate_activations(list_activation_records(findings.comparison))
-    if grid.rows:
-        yield Part(grid, {})
+    records = findings.collect(list_activation_records)
+    if records:
+        yield Part(tabulate_activations(records), {})
+
+
+def group_baselines(findings: Findings) -> dict[str, tuple[list[BaselineRecord], MissingBaselines | None]]:
+    """Return the records of each dataset and kind of classifier by its name, and what was not run there."""
+    found = group_by(findings.collect(list_baselines), lambda one: (one.dataset, one.classifier))
+    missing = {(one.dataset, one.classifier): one for one in findings.collect(list_missing_baselines)}
+    return {", ".join(key): (found.get(key, []), missing.get(key)) for key in sorted({*found, *missing})}
 
 
 def _tabulate_baselines(findings: Findings) -> Iterator[Part]:
-    for compared in find_baseline_comparisons(findings.comparison):
-        grid = tabulate_baselines(compared) if compared.matches else Grid(compared.name, (), ())
-        aside = " ".join(
-            filter(None, (explain_rows(findings.comparison, "report-baselines.csv"), _tell_missing(compared)))
-        )
-        yield Part(grid, {}, compared.name, aside, compared.command or "")
-
-
-def _tell_missing(compared: BaselineComparison) -> str:
-    return f"{NOT_RUN}: {', '.join(compared.missing)}; the command below runs them." if compared.missing else ""
+    explained = explain_rows(findings, "report-baselines.csv")
+    for name, (records, missing) in group_baselines(findings).items():
+        told = f"{NOT_RUN}: {', '.join(missing.missing)}; the command below runs them." if missing else ""
+        aside, command = " ".join(filter(None, (explained, told))), missing.command if missing else ""
+        yield Part(tabulate_baselines(name, records), {}, name, aside, command)
 
 
 def _tabulate_seeds(findings: Findings) -> Iterator[Part]:
-    spreads = find_spreads(findings.comparison)
+    spreads = findings.collect(list_spreads)
     if spreads:
-        yield Part(tabulate_spreads(spreads), {}, aside=explain_rows(findings.comparison, "report-seeds.csv"))
+        yield Part(tabulate_spreads(spreads), {}, aside=explain_rows(findings, "report-seeds.csv"))
 
 
 def _tabulate_threats(findings: Findings) -> Iterator[Part]:
-    aside = explain_rows(findings.comparison, "report-threat-models.csv")
-    for pipeline in findings.comparison.pipelines:
-        yield Part(tabulate_threats(pipeline), {"classifier_id": pipeline.id}, THREATS_HEADING, aside)
+    aside = explain_rows(findings, "report-threat-models.csv")
+    for id_, grid in tabulate_pipelines(findings).items():
+        yield Part(grid, {"classifier_id": id_}, THREATS_HEADING, aside)
+
+
+def tabulate_pipelines(findings: Findings) -> dict[str, Grid]:
+    """Return the table of threat models of each pipeline, by the classifier's id."""
+    sets: dict[str, set[str | None]] = {}
+    for one in findings.collect(list_accuracies):
+        sets.setdefault(one.classifier_id, set()).add(one.samples)
+    records = group_by(findings.collect(list_threat_models), lambda one: one.classifier_id)
+    return {id_: tabulate_threats(records.get(id_, ()), sized=len(several) > 1) for id_, several in sets.items()}
+
+
+def group_checks(findings: Findings) -> dict[str, list[list[CheckRecord]]]:
+    """Return the results of each pipeline by the classifier's id: on its headline number, then in the other norm."""
+    pipelines = group_by(findings.collect(list_checks), lambda one: one.classifier_id)
+    return {id_: list(group_by(found, lambda one: one.headline).values()) for id_, found in pipelines.items()}
+
+
+def describe_checked(records: Sequence[CheckRecord]) -> str:
+    """Return what results are about, as a sentence; nothing where there is no adaptive run."""
+    run, eps, norm = records[0].run, records[0].eps, records[0].norm
+    return f"On the strongest adaptive attack: {describe_place(run, eps, norm)}." if run else ""
 
 
 def _tabulate_checks(findings: Findings) -> Iterator[Part]:
-    for pipeline in findings.comparison.pipelines:
-        keys: dict[str, object] = {"classifier_id": pipeline.id}
-        for panel in pipeline.checked:
-            subject = f"On the strongest adaptive attack: {describe_place(panel.subject)}."
-            heading = f"{CHECKS_HEADING}: {summarize_checks(panel.checks)}"
-            yield Part(tabulate_checks(f"Checks on {pipeline.id}", panel.checks), keys, heading, subject)
-        if not pipeline.checked:
-            heading = f"{CHECKS_HEADING}: {summarize_checks(pipeline.checks)}"
-            yield Part(tabulate_checks(f"Checks on {pipeline.id}", pipeline.checks), keys, heading)
+    for id_, panels in group_checks(findings).items():
+        for records in panels:
+            heading = f"{CHECKS_HEADING}: {summarize_checks(records)}"
+            grid = tabulate_checks(f"Checks on {id_}", records)
+            yield Part(grid, {"classifier_id": id_}, heading, describe_checked(records))
 
 
-def _tabulate_stored(findings: Findings) -> Iterator[Part]:
-    for run in findings.comparison.runs:
-        yield Part(tabulate_stored(run), {"run": run.id}, RUN_CHECKS_HEADING)
+def tabulate_stored(findings: Findings) -> dict[str, Grid]:
+    """Return the results on each run alone as a table, by the run's id."""
+    records = group_by(findings.collect(list_run_checks), lambda one: str(one.run))
+    return {id_: tabulate_checks(f"Checks on {id_} alone", found) for id_, found in records.items()}
+
+
+def _tabulate_run_checks(findings: Findings) -> Iterator[Part]:
+    for id_, grid in tabulate_stored(findings).items():
+        yield Part(grid, {"run": id_}, RUN_CHECKS_HEADING)
 
 
 def _tabulate_scores(
@@ -109,11 +142,6 @@ def _tabulate_scores(
                 yield Part(tabulate(run, scores), {"run": run.id, "eps": scores.eps}, scores.title, aside)
 
     return tabulate_all
-
-
-def _list_run_check_lines(findings: Findings) -> Iterator[CsvLine]:
-    for run in findings.comparison.runs:
-        yield from map(flatten_record, list_run_checks(run))
 
 
 ACCURACY = "accuracy"
@@ -156,7 +184,7 @@ TABLES: dict[str, Table] = {
         "report",
         _tabulate_activations,
         ActivationRecord,
-        lambda findings: list_activation_records(findings.comparison),
+        list_activation_records,
         marks=("hidden_activations", "training_loss"),
     ),
     ACCURACY: Table(
@@ -185,7 +213,7 @@ TABLES: dict[str, Table] = {
         "report",
         _tabulate_seeds,
         SeedRecord,
-        lambda findings: find_spreads(findings.comparison),
+        list_spreads,
         marks=("pipeline", "seeds", "runs"),
     ),
     "threat_models": Table(
@@ -211,9 +239,9 @@ TABLES: dict[str, Table] = {
         RUN_CHECKS_HEADING,
         "The checks that need no other run, as they were stored with the run.",
         "run",
-        _tabulate_stored,
+        _tabulate_run_checks,
         None,
-        flatten=_list_run_check_lines,
+        flatten=lambda findings: map(flatten_record, findings.collect(list_run_checks)),
         marks=("classifier_id", "run", "check", "status"),
     ),
     "matrices": Table(

@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 from advae.records import Record, RunRecipe
-from advae.report.analysis.check_results import list_all_failures
+from advae.report.analysis.baseline_comparison import list_missing_baselines
+from advae.report.analysis.check_results import FailureRecord, list_all_failures
+from advae.report.analysis.confusion import describe_scores
 from advae.report.analysis.eps_selection import MANY_EPS
-from advae.report.analysis.record_lists import describe_scores, list_missing_baselines
-from advae.report.analysis.table_records import FailureRecord
 from advae.report.analysis.tables import Findings
 from advae.report.data.commands import list_commands
 from advae.report.data.runs import Run
@@ -31,12 +31,12 @@ def build_document(findings: Findings) -> Record:
     """Return everything that the report shows. What was not run is a NotRun."""
     comparison = findings.comparison
     tables: dict[str, Any] = {
-        name: tuple(table.collect(findings)) for name, table in list_tables(findings.sections).items() if table.record
+        name: findings.collect(table.collect) for name, table in list_tables(findings.sections).items() if table.record
     }
     return build_model(findings.sections)(
         **tables,
         failures=tuple(_describe_failure(vars(failure)) for failure in list_all_failures(comparison.pipelines)),
-        missing_baselines=tuple(list_missing_baselines(findings)),
+        missing_baselines=findings.collect(list_missing_baselines),
         runs=tuple(_describe_run(run, findings) for run in comparison.runs),
         networks=tuple(map(_describe_network, comparison.networks)),
         threats={threat: describe_threat(threat) for threat in comparison.threats},

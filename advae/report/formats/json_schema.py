@@ -14,7 +14,9 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from advae.records import AutoencoderRecipe, ClassifierRecipe, Reals, Record, RunMetrics, RunRecipe
 from advae.records.base import absent_unless_given
-from advae.report.analysis.table_records import FailureRecord, MissingBaselines, ScoresRecord
+from advae.report.analysis.baseline_comparison import MissingBaselines
+from advae.report.analysis.check_results import FailureRecord
+from advae.report.analysis.confusion import ScoresRecord
 from advae.report.analysis.tables import Table
 from advae.report.formats.catalogue import list_tables
 

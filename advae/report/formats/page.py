@@ -8,9 +8,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from advae.report.analysis.activations import list_activation_records, tabulate_activations
-from advae.report.analysis.baseline_comparison import find_baseline_comparisons, tabulate_baselines
-from advae.report.analysis.check_results import describe_place, summarize_checks, tabulate_checks, tabulate_stored
+from advae.report.analysis.activations import list_activation_records
+from advae.report.analysis.check_results import summarize_checks
 from advae.report.analysis.confusion import (
     REPORT_COLUMNS,
     Scores,
@@ -20,22 +19,37 @@ from advae.report.analysis.confusion import (
 )
 from advae.report.analysis.eps_selection import list_eps
 from advae.report.analysis.findings import answer
+from advae.report.analysis.headline_records import list_headlines
 from advae.report.analysis.headlines import describe_attack, explain_doubt, write_headline
-from advae.report.analysis.ranking import summarize_pipelines
-from advae.report.analysis.seed_spread import find_spreads, tabulate_spreads
+from advae.report.analysis.run_results import AccuracyRecord, list_accuracies
+from advae.report.analysis.seed_spread import list_spreads
 from advae.report.analysis.tables import Findings, Table
-from advae.report.analysis.threat_comparison import tabulate_threats
 from advae.report.data.commands import list_commands
-from advae.report.data.contents import AttackedPipeline, Comparison, Row
+from advae.report.data.contents import AttackedPipeline
 from advae.report.data.runs import Run
 from advae.report.data.threat_models import describe_threat
 from advae.report.data.word_tables import Grid, Part, read_value
 from advae.report.drawing.figure import TRAINING
 from advae.report.drawing.figure_table import draw_figures
 from advae.report.drawing.templates import render_template
-from advae.report.formats.accuracy_table import ACCURACY_COLUMNS, AccuracyColumn, explain_rows, is_valid, select_rows
-from advae.report.formats.catalogue import HEADLINES_EXPLAINED, LARGE_MATRIX, LARGE_REPORT
-from advae.report.formats.headline_table import tabulate_headlines
+from advae.report.formats.accuracy_table import ACCURACY_COLUMNS, AccuracyColumn, explain_rows, select_rows
+from advae.report.formats.catalogue import (
+    HEADLINES_EXPLAINED,
+    LARGE_MATRIX,
+    LARGE_REPORT,
+    describe_checked,
+    group_baselines,
+    group_checks,
+    tabulate_pipelines,
+    tabulate_stored,
+)
+from advae.report.formats.record_tables import (
+    tabulate_activations,
+    tabulate_baselines,
+    tabulate_checks,
+    tabulate_headlines,
+    tabulate_spreads,
+)
 from advae.report.wording import (
     BENEFIT,
     IMPORTED_EXPLAINED,
@@ -104,12 +118,12 @@ def render_page(findings: Findings) -> str:
     script = render_template("page.js.j2")
     return render_template(
         "page.html.j2",
-        activations=tabulate_activations(list_activation_records(comparison)),
+        activations=tabulate_activations(findings.collect(list_activation_records)),
         answer=answer(comparison),
         benefit=BENEFIT,
         branches=_branch(comparison.pipelines, (_name_dataset, _name_classifier, name_autoencoder)),
         columns=ACCURACY_COLUMNS,
-        baseline_comparisons=find_baseline_comparisons(comparison),
+        baselines=group_baselines(findings),
         commands=list_commands(comparison),
         comparison=comparison,
         datasets=sorted({run.dataset for run in comparison.runs}),
@@ -118,17 +132,17 @@ def render_page(findings: Findings) -> str:
         large_matrix=LARGE_MATRIX,
         large_report=LARGE_REPORT,
         imported_explained=IMPORTED_EXPLAINED,
-        headlines=tabulate_headlines(comparison),
-        missing=_list_missing(comparison),
+        headlines=tabulate_headlines(findings.collect(list_headlines)),
+        missing=_list_missing(findings),
         panels={run.id: [_build_panel(run, one) for one in shown[run.id]] for run in comparison.runs},
         places={pipeline.id for pipeline in comparison.pipelines} | {run.id for run in comparison.runs},
         report_columns=REPORT_COLUMNS,
-        rows=[(is_valid(row), tuple(_list_cells(row))) for row in select_rows(comparison)],
-        rows_explained=explain_rows(comparison, "report.csv"),
-        threats_explained=explain_rows(comparison, "report-threat-models.csv"),
-        contests_explained=explain_rows(comparison, "report-baselines.csv"),
-        spreads_explained=explain_rows(comparison, "report-seeds.csv"),
-        spreads=find_spreads(comparison),
+        rows=[(row.valid, tuple(_list_cells(row))) for row in select_rows(findings.collect(list_accuracies))],
+        rows_explained=explain_rows(findings, "report.csv"),
+        threats_explained=explain_rows(findings, "report-threat-models.csv"),
+        contests_explained=explain_rows(findings, "report-baselines.csv"),
+        spreads_explained=explain_rows(findings, "report-seeds.csv"),
+        spreads=findings.collect(list_spreads),
         sections=_list_sections(findings),
         script=script,
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -137,7 +151,7 @@ def render_page(findings: Findings) -> str:
         statuses=STATUSES,
         describe_attack=describe_attack,
         describe_run=describe_run,
-        describe_place=describe_place,
+        describe_checked=describe_checked,
         describe_threat=describe_threat,
         explain_doubt=explain_doubt,
         list_eps=list_eps,
@@ -148,9 +162,10 @@ def render_page(findings: Findings) -> str:
         split_counts=_split_counts,
         summarize_checks=summarize_checks,
         tabulate_baselines=tabulate_baselines,
-        tabulate_threats=tabulate_threats,
+        checks=group_checks(findings),
+        threat_tables=tabulate_pipelines(findings),
         tabulate_spreads=tabulate_spreads,
-        tabulate_stored=tabulate_stored,
+        stored=tabulate_stored(findings),
         tabulate_checks=tabulate_checks,
         write_headline=write_headline,
     )
@@ -180,9 +195,9 @@ def _name_classifier(run: Run) -> str:
     return run.classifier_recipe.model
 
 
-def _list_missing(comparison: Comparison) -> list[str]:
+def _list_missing(findings: Findings) -> list[str]:
     """Return the commands that run what the headline table has as NOT RUN, each once."""
-    commands = (summary.command for summary in summarize_pipelines(comparison))
+    commands = (record.command for record in findings.collect(list_headlines))
     return list(dict.fromkeys(command for command in commands if command))
 
 
@@ -200,7 +215,7 @@ def _order_cell(cell: str) -> str | None:
     return "" if value is None else repr(value)
 
 
-def _list_cells(row: Row) -> Iterator[ShownCell]:
+def _list_cells(row: AccuracyRecord) -> Iterator[ShownCell]:
     for column in ACCURACY_COLUMNS:
         value = column.value(row)
         yield ShownCell(column, column.text(row), "" if value is None or value in NOTHING else str(value))

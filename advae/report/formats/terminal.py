@@ -10,17 +10,19 @@ from advae.checks import CHECKS, NOT_VALID
 from advae.records import CheckResult
 from advae.report.analysis.check_results import count_results, list_all_failures
 from advae.report.analysis.findings import answer
-from advae.report.analysis.illusion_gap import Gap, explain_gap, find_gaps, find_largest_gap
-from advae.report.analysis.ranking import PipelineSummary, group_pipelines, summarize_pipelines
-from advae.report.data.contents import AttackedPipeline, Comparison, Row
+from advae.report.analysis.headline_records import HeadlineRecord, Strength, list_headlines
+from advae.report.analysis.illusion_gap import explain_gap, find_gaps, find_largest_gap
+from advae.report.analysis.ranking import PipelineSummary, summarize_pipelines
+from advae.report.analysis.tables import Findings, NotRun
+from advae.report.data.contents import Comparison
 from advae.report.formats.attack_checks import STATUS_COLOURS
+from advae.report.formats.record_tables import describe_strength, group_by, write_gap
 from advae.report.wording import (
     IMPORTED_EXPLAINED,
     NBSP,
     NOT_APPLICABLE,
     NOT_ESTABLISHED,
     NOT_RUN,
-    describe_terms,
     name_attacked,
     name_pipeline,
 )
@@ -47,11 +49,9 @@ TO_ASCII = str.maketrans({NBSP: " ", "\N{MINUS SIGN}": "-", "\N{LEFT DOUBLE QUOT
 
 def summarize(comparison: Comparison, *, width: int, encoding: str) -> list[RenderableType]:
     """Return the parts of the summary, in order. width: columns of the terminal; encoding: of the terminal."""
-    unicode, gap = _can_encode(encoding), _find_widest(comparison)
+    unicode = _can_encode(encoding)
     said = "\n".join(_wrap(line, width) for line in answer(comparison).split("\n"))
-    texts = ["\n".join(_quote(comparison, width))]
-    if gap:
-        texts.append(_explain(comparison, gap, width))
+    texts = ["\n".join(_quote(comparison, width)), _explain_widest(comparison, width)]
     said, *texts = (text if unicode else text.translate(TO_ASCII) for text in (said, *texts))
     return [said, build_headline_table(comparison, plain=not unicode), *(text for text in texts if text)]
 
@@ -81,69 +81,50 @@ def build_headline_table(comparison: Comparison, *, plain: bool = False) -> Tabl
     table.add_column("accuracy, in %", overflow="fold")
     for title in ("eps", "clean", "oblivious", "adaptive", "gap", "checks"):
         table.add_column(title, justify="left" if title == "checks" else "right", no_wrap=True)
-    for group in group_pipelines(comparison):
+    records = list(list_headlines(Findings(comparison, {}, {})))
+    for (dataset, classifier), group in group_by(records, lambda one: (one.dataset, one.classifier)).items():
         # Text, not markup: names come from users' files, and one like [red] must stay what it is.
-        table.add_row(Text(name_attacked(group.first.pipeline.first), style="bold"))
-        for summary in group.summaries:
-            cells = (cell.translate(TO_ASCII) if plain else cell for cell in _list_cells(summary))
-            table.add_row(*map(Text, cells), _show_worst(summary))
-    summaries = summarize_pipelines(comparison)
-    notes = [UNRELIABLE] if any(summary.adaptive and not summary.reliable for summary in summaries) else []
-    differing = [row for summary in summaries for row in _find_differing(summary) if row]
-    attacks = "; ".join(dict.fromkeys(describe_terms(row.run, row.eps) for row in differing))
-    notes += [_wrap(IMPORTED_EXPLAINED, ROOM_FOR_TEXT)] if any(summary.imported for summary in summaries) else []
-    notes += [f"{DIFFERING} from another attack than the other rows: {attacks}"] if differing else []
+        table.add_row(Text(f"{classifier} on {dataset}", style="bold"))
+        for record in group:
+            cells = (cell.translate(TO_ASCII) if plain else cell for cell in _list_cells(record))
+            table.add_row(*map(Text, cells), _show_worst(record))
+    sides = [side for one in records for side in (one.oblivious, one.adaptive) if isinstance(side, Strength)]
+    attacks = "; ".join(dict.fromkeys(describe_strength(side) for side in sides if not side.comparable))
+    unreliable = any(isinstance(one.adaptive, Strength) and not one.reliable for one in records)
+    notes = [UNRELIABLE] if unreliable else []
+    notes += [_wrap(IMPORTED_EXPLAINED, ROOM_FOR_TEXT)] if any(one.imported for one in records) else []
+    notes += [f"{DIFFERING} from another attack than the other rows: {attacks}"] if attacks else []
     if notes:
         table.caption = Text("\n".join(notes))
     return table
 
 
-def _find_differing(summary: PipelineSummary) -> tuple[Row | None, Row | None]:
-    """Return the oblivious and the adaptive row, each only if its eps or images differ from those of the other rows."""
-    adaptive, oblivious = summary.adaptive, summary.oblivious
+def _list_cells(record: HeadlineRecord) -> tuple[str, ...]:
+    defended, gap = record.oblivious is not None, record.illusion_gap
+    budget = NOT_APPLICABLE if record.eps is None else f"{record.eps:.3g}{'' if record.norm == 'linf' else ' L2'}"
     return (
-        oblivious if oblivious and oblivious.terms != summary.terms else None,
-        adaptive if adaptive and summary.shared not in (None, summary.terms) else None,
-    )
-
-
-def _list_cells(summary: PipelineSummary) -> tuple[str, ...]:
-    row = summary.row
-    budget = f"{row.eps:.3g}{'' if row.run.recipe.norm == 'linf' else ' L2'}" if row else NOT_APPLICABLE
-    gap = NOT_RUN if summary.gap is None else f"{100 * summary.gap:.1f}".replace("-", "\N{MINUS SIGN}")
-    return (
-        f" {summary.name}",
+        f" {record.purifier_name}",
         budget,
-        f"{100 * summary.clean.value:.1f}",
-        _write_oblivious(summary) if summary.defended else NOT_APPLICABLE,
-        _write_adaptive(summary),
-        gap if summary.defended else NOT_APPLICABLE,
+        f"{100 * record.clean_accuracy:.1f}",
+        _write_strength(record.oblivious, "") if defended else NOT_APPLICABLE,
+        _write_strength(record.adaptive, "" if record.reliable else UNRELIABLE[0], interval=True),
+        (write_gap(gap) if isinstance(gap, float) else NOT_RUN) if defended else NOT_APPLICABLE,
     )
 
 
-def _write_share(row: Row | None) -> str:
-    return f"{100 * row.own.result.accuracy:.1f}" if row else NOT_RUN
-
-
-def _write_oblivious(summary: PipelineSummary) -> str:
-    return f"{_write_share(summary.oblivious)}{DIFFERING if _find_differing(summary)[0] else ''}"
-
-
-def _write_adaptive(summary: PipelineSummary) -> str:
-    row = summary.adaptive
-    if row is None:
+def _write_strength(side: Strength | NotRun | None, marks: str, *, interval: bool = False) -> str:
+    if not isinstance(side, Strength):
         return NOT_RUN
-    low, high = row.own.result.accuracy_interval
-    marks = f"{'' if summary.reliable else UNRELIABLE[0]}{DIFFERING if _find_differing(summary)[1] else ''}"
-    return f"{_write_share(row)}{marks} [{100 * low:.1f}, {100 * high:.1f}]"
+    low, high = side.robust_accuracy_interval
+    share = f"{100 * side.robust_accuracy:.1f}{marks}{'' if side.comparable else DIFFERING}"
+    return f"{share} [{100 * low:.1f}, {100 * high:.1f}]" if interval else share
 
 
-def _show_worst(summary: PipelineSummary) -> Text:
+def _show_worst(record: HeadlineRecord) -> Text:
     """Return the worst status of a pipeline's checks, and how many checks have it."""
     from rich.text import Text
 
-    counts = count_results(summary.checks)
-    status, count = next((one for one in counts.items() if one[1]), (NOT_RUN, 0))
+    status, count = next((one for one in record.checks.items() if one[1]), (NOT_RUN, 0))
     return Text(f"{count} {status}", style=STATUS_COLOURS[status])
 
 
@@ -195,14 +176,9 @@ def _quote_check(told: Sequence[tuple[PipelineSummary, CheckResult]]) -> str:
 # ---------------------------------------------------------------- the largest illusion gap
 
 
-def _find_widest(comparison: Comparison) -> Gap | None:
-    return find_largest_gap([gap for pipeline in comparison.pipelines for gap in find_gaps(pipeline)])
-
-
-def _find_pipeline(comparison: Comparison, gap: Gap) -> AttackedPipeline:
-    return next(pipeline for pipeline in comparison.pipelines if pipeline.id == gap.adaptive.run.classifier.id)
-
-
-def _explain(comparison: Comparison, gap: Gap, width: int) -> str:
-    name = name_pipeline(gap.adaptive.run)
-    return _wrap(f"Largest illusion gap, {name}: {explain_gap(_find_pipeline(comparison, gap))}", width)
+def _explain_widest(comparison: Comparison, width: int) -> str:
+    """Return the sentence on the largest gap of all pipelines, empty where there is none."""
+    gap = find_largest_gap([gap for pipeline in comparison.pipelines for gap in find_gaps(pipeline)])
+    pipelines = (pipeline for pipeline in comparison.pipelines if gap and pipeline.id == gap.classifier_id)
+    told = (f"{name_pipeline(pipeline.first)}: {explain_gap(pipeline)}" for pipeline in pipelines)
+    return "".join(_wrap(f"Largest illusion gap, {one}", width) for one in told)

@@ -1,0 +1,192 @@
+"""What each run measured at each eps, as records: the accuracy table, and what other records share with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, create_model
+
+from advae.records import EpsResult, Norm, Rescale
+from advae.report.analysis.check_results import summarize_stored
+from advae.report.analysis.tables import Findings, Ids, NotRun, ShownInterval, ShownShare, TableRecord, join_rate
+from advae.report.data.runs import Measured, Rate
+from advae.report.wording import name_attack, name_autoencoder
+from advae.run_options import RUN_OPTIONS, values_of
+
+
+class _Attack(TableRecord):
+    """The attack of one run at one eps."""
+
+    status: str = "measured"
+    """Whether it was measured."""
+    run: str | None
+    """The run's id in the registry; null where nothing was measured."""
+    threat: str
+    """What the attacker knows, as `advae attack --threat` takes it."""
+    norm: Norm
+    """The norm that bounds the perturbation: linf, the largest change of a pixel, or l2, Euclidean."""
+    eps: float
+    """The budget: radius of the norm's ball around the image, in units of an image's range, 0 to 1."""
+    method: str | None
+    """The attack, as `advae attack --method` takes it."""
+    attack: str | None
+    """The attack in words: method, target, norm, loss, iterations and restarts."""
+    n: int | None
+    """Number of test images."""
+
+
+if TYPE_CHECKING:
+    _Options = _Attack
+else:
+    _Options = create_model(
+        "_Options",
+        __base__=_Attack,
+        **{
+            name: (option.type | None, Field(description=option.description))
+            for name, option in RUN_OPTIONS.items()
+            if name not in _Attack.model_fields
+        },
+    )
+
+
+class RunResult(_Options):
+    """What one run measured at one eps, with every option of its attack."""
+
+    clean_accuracy: ShownShare | None
+    """Share of the unchanged images that are classified correctly, 0 to 1."""
+    clean_accuracy_interval: ShownInterval | None
+    """Wilson's 95 % interval of the clean accuracy."""
+    robust_accuracy: ShownShare | None
+    """Share of the images still classified correctly under attack, 0 to 1."""
+    robust_accuracy_interval: ShownInterval | None
+    """Wilson's 95 % interval of the robust accuracy."""
+    attack_success_rate: ShownShare | None
+    """Share of the initially correct images that the attack changes, 0 to 1; null where none was correct."""
+    target_hit_rate: ShownShare | None
+    """Share of the images not of the target's class that ended in it, 0 to 1; null for an untargeted attack."""
+    expected_accuracy: ShownShare | None
+    """Mean share of fresh samples of the pipeline's randomness on which it is right, 0 to 1; null where it has none."""
+    linf_max: float | None
+    """Largest change of any pixel, in units of an image's range, measured on the result."""
+    l2_mean: float | None
+    """Mean Euclidean length of the perturbations, in units of an image's range."""
+    norm_max: float | None
+    """Largest perturbation in the attack's norm, in units of an image's range; null where it was not measured."""
+    zero_gradient_fraction: ShownShare | None
+    """Share of the images whose first gradient is zero or not finite, 0 to 1."""
+    within_budget: bool | None
+    """Whether the perturbation is a valid one: projected into the budget and clipped to the image's range."""
+    accuracy_8bit: ShownShare | None
+    """Robust accuracy after rounding to 8 bits, 0 to 1; null where they are no images, or it was not measured."""
+    failed_checks: tuple[str, ...] | None
+    """The checks stored with the run that end with FAIL or WARN, each with its status."""
+    images: str | None
+    """Number of test images in words: of how many, and how they were chosen."""
+    samples: str | None
+    """Digest of the images attacked: the same for runs on the very same images, in the same order; null where nothing
+    was measured."""
+
+    @property
+    def clean(self) -> Rate | None:
+        return join_rate(self.clean_accuracy, self.clean_accuracy_interval)
+
+    @property
+    def robust(self) -> Rate | None:
+        return join_rate(self.robust_accuracy, self.robust_accuracy_interval)
+
+
+RESULT_FIELDS = tuple(RunResult.model_fields.keys() & EpsResult.model_fields.keys())
+"""What a result of a run is stored with under the same name."""
+
+
+class MeasuredResult(RunResult):
+    """What one run measured at one eps, where it was measured."""
+
+    status: Literal["measured"] = "measured"
+    """Always measured."""
+
+
+class AccuracyRecord(MeasuredResult):
+    """One run at one eps, beside the same attack without the purifier."""
+
+    dataset: str
+    """The dataset's name; for one's own file, the name of the file."""
+    classifier: str
+    """Kind of the classifier: nn or mlp, a network, or lr, logistic regression."""
+    classifier_id: str
+    """The classifier's id in the registry."""
+    autoencoder: str
+    """Kind of the purifier in front of the classifier; none where there is none."""
+    autoencoder_id: str | None
+    """The id in the registry of the purifier in front; null where there is none."""
+    rescale: Rescale | None
+    """How the purifier's output becomes an image: intensity, scaled to its input's total and clipped to 0 to 1, or
+    none, left as it is; null where there is no purifier."""
+    undefended_counterpart: MeasuredResult | NotRun
+    """The same attack at the same eps on the same images, without the purifier; NOT RUN where the registry holds no
+    such run; the run's own result for a classifier without purifier."""
+    mcnemar_p: ShownShare | NotRun | None
+    """How likely so large a difference to the undefended counterpart is by accident, 0 to 1: McNemar's exact test on
+    the same images; NOT RUN where there is no such run, null for a classifier without purifier."""
+    notes: tuple[str, ...]
+    """Warnings about the number, the gravest first."""
+    imported: Ids
+    """Ids of what came from a bundle: the run, or an entry that it rests on; empty where nothing did."""
+    purifier_name: str
+    """The purifier in words; none where there is none."""
+
+    @property
+    def undefended(self) -> MeasuredResult | None:
+        """The undefended counterpart, None where it was not run."""
+        return None if isinstance(self.undefended_counterpart, NotRun) else self.undefended_counterpart
+
+    @property
+    def defended(self) -> MeasuredResult | None:
+        """The result itself where it is one behind a purifier."""
+        return self if self.autoencoder_id else None
+
+    @property
+    def valid(self) -> bool:
+        """Whether it and its counterpart stayed inside the budget."""
+        return all(side.within_budget for side in (self, self.undefended) if side)
+
+
+def describe_result(side: Measured) -> dict[str, Any]:
+    """Return the fields of a RunResult."""
+    run, recipe, result = side.run, side.run.recipe, side.result
+    told = values_of(recipe) | {"threat": recipe.threat, "method": recipe.method}
+    told |= {name: getattr(result, name) for name in RESULT_FIELDS}
+    clean, robust = run.clean, side.attacked
+    return told | {
+        "run": run.id,
+        "attack": name_attack(run),
+        "n": run.metrics.n,
+        "clean_accuracy": clean.value,
+        "clean_accuracy_interval": (clean.low, clean.high),
+        "robust_accuracy": robust.value,
+        "robust_accuracy_interval": (robust.low, robust.high),
+        "failed_checks": summarize_stored(run),
+        "images": run.size,
+        "samples": run.sample_key,
+    }
+
+
+def list_accuracies(findings: Findings) -> Iterator[AccuracyRecord]:
+    """Yield a record for each run and eps."""
+    for row in findings.comparison.rows:
+        run, other = row.run, row.undefended
+        yield AccuracyRecord(
+            **describe_result(row.own),
+            dataset=run.dataset,
+            classifier=run.classifier_recipe.model,
+            classifier_id=run.classifier.id,
+            autoencoder=run.autoencoder_type,
+            autoencoder_id=run.autoencoder.id if run.autoencoder else None,
+            rescale=run.autoencoder_recipe.rescale if run.autoencoder_recipe else None,
+            undefended_counterpart=MeasuredResult(**describe_result(other)) if other else NotRun(),
+            mcnemar_p=NotRun() if row.defended and other is None else row.p_value,
+            notes=row.notes,
+            imported=run.imported,
+            purifier_name=name_autoencoder(run),
+        )
