@@ -35,28 +35,40 @@ def make_goal(
 
 
 @cache
-def _compile(attack: Any, logits: Any, loss: Any, norm: str, targeted: bool) -> Any:
+def _compile(attack: Any, logits: Any, loss: Any, norm: str, targeted: bool, pixels: int, bounds: int) -> Any:
+    """Return an attack on any number of images. bounds: the rank of the upper bound of a pixel, 0 or 2."""
     import tensorflow as tf
 
     def run(x: Any, labels: Any, upper: Any, seed: Any, eps: Any, steps: Any) -> Any:
         goal = Goal(logits, labels, targeted, loss, 0.0, upper, norm=norm, seed=seed)
         return attack(goal, x, eps=eps, step_size=eps, steps=steps)
 
-    return tf.function(run)
+    real, whole, images = tf.float32, tf.int32, tf.TensorSpec((None, pixels), tf.float32)
+    upper = tf.TensorSpec((), real) if bounds == 0 else images
+    scalars = [tf.TensorSpec((2,), whole), tf.TensorSpec((), real), tf.TensorSpec((), whole)]
+    return tf.function(run, [images, tf.TensorSpec((None,), tf.int64), upper, *scalars])
 
 
 def run_attack(attack: Any, goal: Goal, x: Any, eps: float, steps: int) -> Any:
     """Return x as an attack moves it; goals that differ only in labels, seed and upper bound share one trace."""
     import tensorflow as tf
 
-    compiled = _compile(attack, goal.logits, goal.loss, goal.norm, goal.targeted)
-    varying = (goal.labels, tf.convert_to_tensor(goal.upper), goal.seed)
+    upper = tf.convert_to_tensor(goal.upper)
+    compiled = _compile(attack, goal.logits, goal.loss, goal.norm, goal.targeted, x.shape[1], upper.shape.rank)
+    varying = (goal.labels, upper, goal.seed)
     return compiled(tf.constant(x), *varying, tf.constant(eps), tf.constant(steps)).numpy()
 
 
 def binary_model(w: Any) -> Any:
-    """Return the logits [0, x . w]."""
+    """Return the logits [0, x . w]: the same function for the same w, so that an attack on it is traced once."""
+    return _make_binary_model(tuple(w.tolist()))
+
+
+@cache
+def _make_binary_model(values: tuple[float, ...]) -> Any:
     import tensorflow as tf
+
+    w = np.array(values, "f4")
 
     def logits(images: Any) -> Any:
         z = images @ tf.constant(w[:, None])
@@ -72,6 +84,7 @@ def linear_model(rng: np.random.Generator, classes: int, pixels: int) -> tuple[A
     return weights, bias, lambda x: x @ tf.constant(weights.T) + tf.constant(bias)
 
 
+@cache
 def small_network(seed: int, pixels: int = 36) -> Any:
     from advae.models.layers import dense_stack
 

@@ -110,9 +110,9 @@ def test_more_iterations_find_shorter_ways() -> None:
     network = small_network(3)
     x = rng.random((30, 36)).astype("f4")
     goal = make_goal(network, network(x).numpy().argmax(axis=1), norm="l2")
-    lengths = [np.linalg.norm(run(goal, x, steps=steps) - x, axis=1).mean() for steps in (30, 300)]
-    assert lengths[1] < lengths[0]
-    assert (goal.look(run(goal, x), 0)[1].numpy() < 0.0).all()
+    few, many = (run(goal, x, steps=steps) for steps in (30, 200))
+    assert np.linalg.norm(many - x, axis=1).mean() < np.linalg.norm(few - x, axis=1).mean()
+    assert (goal.look(many, 0)[1].numpy() < 0.0).all()
 
 
 def test_a_range_without_upper_end_is_ended_by_the_ball() -> None:
@@ -123,8 +123,9 @@ def test_a_range_without_upper_end_is_ended_by_the_ball() -> None:
     moved = run(goal, x, eps=2.0)
     nearest = np.abs(x @ w) / np.linalg.norm(w)
     assert np.median(np.linalg.norm(moved - x, axis=1) / nearest) < 1.02
-    np.testing.assert_array_equal(run(goal, x, eps=0.0)[:, w == 0], x[:, w == 0])
-    assert np.isfinite(run(goal, x, eps=0.0)).all()
+    still = run(goal, x, steps=30, eps=0.0)
+    np.testing.assert_array_equal(still[:, w == 0], x[:, w == 0])
+    assert np.isfinite(still).all()
 
 
 def test_overflowing_samples_do_not_spoil_the_others() -> None:

@@ -23,9 +23,16 @@ OTHERS = [name for name, row in THREATS.items() if name != "adaptive" and row.me
 PAIRS = [
     *(("fgsm", threat) for threat in OTHERS),
     *((method, row.threat or "adaptive") for method, row in ATTACKS.items()),
-    *((method, OTHERS[k % len(OTHERS)]) for k, (method, row) in enumerate(ATTACKS.items()) if k and not row.threat),
 ]
-"""The first attack under every threat model; each other one as an adaptive attacker makes it, and under one more."""
+"""The first attack under every threat model, and every other one under its own or the adaptive one: an attack takes a
+Goal, whatever the view of the pipeline."""
+
+REPEATED = ("fgsm", "pgd", "natural")
+"""Attacks that are evaluated twice: without and with random numbers, and along a line. That every attack by itself
+repeats itself is tested in tests/test_attacks."""
+
+SMALL = {"linf": (("noise", None), ("fgsm", None))}
+"""Members of an ensemble that is quickly traced."""
 
 
 def make_recipe(method: str = "bim", **changes: Any) -> RunRecipe:
@@ -95,11 +102,20 @@ def test_every_attack_under_every_threat_keeps_the_contract(method: str, threat:
     assert ((samples["x_adv"] >= 0) & (samples["x_adv"] <= 1)).all()
     np.testing.assert_array_equal(samples["x"], x[samples["ids"]])
     np.testing.assert_array_equal(outcomes["sample_ids"], np.arange(N))
-    # What repeats itself is the attack, and the view of the pipeline: each once is enough.
-    if threat == "adaptive" or method == "fgsm":
+    if method in REPEATED:
         again = evaluate(THREATS[threat].view(pipeline), recipe, x, y)
         assert again.metrics == metrics
         np.testing.assert_array_equal(again.arrays["samples.npz"]["x_adv"], samples["x_adv"])
+
+
+def test_an_ensemble_repeats_itself(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y, pipeline = toy
+    monkeypatch.setitem(ATTACKS, "worst", dataclasses.replace(ATTACKS["worst"], members=SMALL))
+    one, other = (
+        evaluate(THREATS["adaptive"].view(pipeline), make_recipe("worst", eps=(0.05, 0.3)), x, y) for _ in range(2)
+    )
+    assert one.metrics == other.metrics
+    np.testing.assert_array_equal(*(found.arrays["samples.npz"]["x_adv"] for found in (one, other)))
 
 
 def test_success_counts_initially_correct_samples_and_hits_leave_out_the_targets_own_class(toy: Any) -> None:
@@ -153,11 +169,15 @@ def test_encoded_data_may_start_below_0_and_keep_its_budget(toy: Any) -> None:
         assert moved.within_budget
 
 
-@pytest.mark.parametrize("method", ATTACKS)
-def test_gradients_that_are_not_numbers_leave_their_samples_alone(method: str, toy: Any) -> None:
+# One attack of each place where such gradients are replaced, and of each loop; square needs none, and the rest share.
+@pytest.mark.parametrize("method", ["bim", "pgd", "mim", "apgd", "cw", "square", "worst", "non-targeted"])
+def test_gradients_that_are_not_numbers_leave_their_samples_alone(
+    method: str, toy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As behind an exponential layer that overflows: counted, not a crash, and the other samples are attacked."""
     import tensorflow as tf
 
+    monkeypatch.setitem(ATTACKS, "worst", dataclasses.replace(ATTACKS["worst"], members=SMALL))
     x, y, pipeline = toy
 
     def overflow(images: Any) -> Any:
@@ -173,8 +193,10 @@ def test_gradients_that_are_not_numbers_leave_their_samples_alone(method: str, t
     assert result.accuracy < result.zero_gradient_fraction + 0.9
 
 
-@pytest.mark.parametrize("method", ["non-targeted", "natural", "one-target"])
-@pytest.mark.parametrize("threat", ["adaptive", "encoded"])
+@pytest.mark.parametrize(
+    ("method", "threat"),
+    [("non-targeted", "adaptive"), ("natural", "adaptive"), ("natural", "encoded"), ("one-target", "encoded")],
+)
 def test_logits_that_are_affine_in_eps_are_scored_like_built_images(method: str, threat: str, toy: Any) -> None:
     """--no-clip on a linear classifier: nothing is built, and nothing comes out otherwise but what only images have."""
     x, y, pipeline = toy
@@ -196,8 +218,7 @@ def test_logits_that_are_affine_in_eps_are_scored_like_built_images(method: str,
         assert (mine.accuracy, mine.targets, mine.finite) == (theirs.accuracy, theirs.targets, theirs.finite)
 
 
-@pytest.mark.parametrize("method", ["non-targeted", "natural"])
-@pytest.mark.parametrize("behind", [True, False])
+@pytest.mark.parametrize(("method", "behind"), [("non-targeted", False), ("natural", True)])
 def test_one_gradient_serves_every_eps_of_an_attack_along_a_line(
     method: str, behind: bool, toy: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,9 +52,12 @@ def test_history_and_progress_say_the_same_and_the_loss_falls() -> None:
     assert len(traces) == 2
 
 
-@pytest.mark.parametrize("n", [21, 32, 33, 64, 97])
+@pytest.mark.parametrize("n", [21, 33, 97])
 def test_the_short_last_batch_counts_by_its_size(n: int) -> None:
-    """At a vanishing learning rate the epoch's loss is the mean over all trained-on images, whatever the batch."""
+    """At a vanishing learning rate the epoch's loss is the mean over all trained-on images, whatever the batch.
+
+    After the held-out ones are taken away, 20, 32 and 93: less than a batch of 32, exactly one, and a short third one.
+    """
     x = np.random.default_rng(n).random((n, 5)).astype("f4")
     losses = [
         fit_mean(x, make_options(epochs=1, learning_rate=1e-12, batch_size=size))[0][1].loss[0] for size in (7, 32, 500)
