@@ -61,8 +61,8 @@ def write_report(
 ) -> dict[str, Path]:
     """Compare runs, write their report into ``out`` as ``write_comparison`` does, and return the files' paths.
 
-    Counterparts without autoencoder are looked for in the whole registry; networks: trained entries to show beside
-    those that the runs rest on. Raises UsageError and DiskError as ``write_comparison`` does, NotFoundError where there
+    Undefended counterparts are looked for in the whole registry; networks: trained entries to show beside
+    those that the runs need. Raises UsageError and DiskError as ``write_comparison`` does, NotFoundError where there
     are no runs, CorruptError for a run that cannot be read.
     """
     from advae.report.analysis.collecting import compare_runs

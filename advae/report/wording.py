@@ -25,11 +25,11 @@ SMALLEST_P = 0.001
 NOT_ESTABLISHED = "robustness not established"
 
 IMPORTED = "imported"
-"""Of what came from a bundle, and of what rests on it."""
+"""Mark of an entry that came from a bundle, and of one that depends on such an entry."""
 
 IMPORTED_EXPLAINED = (
-    "Imported: it came from a bundle, or rests on what did, so its numbers were measured elsewhere; what follows from "
-    "the stored outcomes was computed again here."
+    "Imported: it came from a bundle, or depends on an entry that did, so its numbers were measured elsewhere; "
+    "what follows from the stored outcomes was computed again here."
 )
 
 BENEFIT = (

@@ -105,7 +105,7 @@ def test_a_benefit_without_an_undefended_run_is_not_run(lab: Lab) -> None:
     attack_behind(lab, "vanilla")
     attack_behind(lab, "blur")
     grid = tabulate_contest(lab)
-    assert {row[grid.titles.index("without")] for row in grid.rows} == {"NOT RUN"}
+    assert {row[grid.titles.index("undefended")] for row in grid.rows} == {"NOT RUN"}
     assert all("(NOT RUN)" in row[grid.titles.index("behind blur")] for row in grid.rows)
 
 

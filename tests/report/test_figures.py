@@ -57,7 +57,7 @@ def test_captions_say_what_was_attacked(gallery: Comparison, name: str) -> None:
     for caption in (drawing.caption for drawing in draw(gallery, name)):
         for fact in ("digits: ", "/255)", "n = 100", "seed 0", "run-"):
             assert fact in caption
-        assert "adaptive" in caption or "without" in caption
+        assert "adaptive" in caption or "undefended" in caption
         assert re.search(r"attack(s|ed attack)?\b.*|natural", caption)
 
 

@@ -30,13 +30,13 @@ def draw(lab: Lab, name: str, runs: list[Manifest], networks: list[Manifest] | N
 # ---------------------------------------------------------------- attacks
 
 
-def test_targeted_attacks_stand_in_one_figure_with_and_without(lab: Lab) -> None:
+def test_targeted_attacks_are_in_one_figure_defended_and_undefended(lab: Lab) -> None:
     runs = attack_linear(lab, None) + attack_linear(lab, lab.add_autoencoder())
     defended = [drawing for drawing in draw(lab, "targeted", runs) if "without autoencoder" not in drawing.label]
     (drawing,) = defended
     for name in ("natural", "non-natural", "one-target to class 7"):
-        assert f">{name}, with<" in drawing.markup
-        assert f">{name}, without<" in drawing.markup
+        assert f">{name}, defended<" in drawing.markup
+        assert f">{name}, undefended<" in drawing.markup
     assert all(run.id in drawing.caption for run in runs[1:4] + runs[5:])
     assert not {runs[0].id, runs[4].id} & set(re.findall(r"run-\w+", drawing.caption))
 
@@ -57,7 +57,7 @@ def test_what_is_not_valid_is_said_to_be_so_in_full(lab: Lab) -> None:
     runs = attack_linear(lab, lab.add_autoencoder(), valid=False)
     for name in ("accuracy", "targeted"):
         for drawing in draw(lab, name, runs):
-            assert f">autoencoder ({NOT_VALID})<" in drawing.markup
+            assert f">classifier ({NOT_VALID})<" in drawing.markup
             assert NOT_VALID in drawing.caption
 
 

@@ -83,7 +83,7 @@ def test_markdown_has_every_table_under_the_headings_of_the_page(
         "Robust accuracy under the strongest attack",
         "Robust accuracy of each pipeline",
         "One activation or another",
-        "Accuracy with and without the autoencoder",
+        "Accuracy, defended and undefended",
         "How much of the benefit is blur?",
         "The same with other seeds",
         "Threat models: what the attacker knows",

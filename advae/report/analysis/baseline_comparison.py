@@ -51,7 +51,7 @@ class BaselineRecord(TableRecord):
     robust_accuracy: ShownShare | None
     """Share of the images still classified correctly under attack, 0 to 1; null where it was not measured."""
     robust_accuracy_interval: ShownInterval | None
-    """Wilson's 95 % interval of the robust accuracy."""
+    """Wilson's 95 % confidence interval of the robust accuracy."""
     benefit: Difference | None
     """Robust accuracy behind the purifier minus that of the undefended classifier, -1 to 1; null where either was not
     measured."""

@@ -34,9 +34,9 @@ def compare_runs(
     required: Collection[str] | None = None,
     left_out: Mapping[str, str] | None = None,
 ) -> Comparison:
-    """Return the runs with their counterparts without autoencoder, which are looked for in the whole registry.
+    """Return the runs with their undefended counterparts, which are looked for in the whole registry.
 
-    networks: trained entries to show beside those that the runs rest on. reproduction: whether they are the paper's
+    networks: trained entries to show beside those that the runs need. reproduction: whether they are the paper's
     experiment. asked: ids of the runs that a user asked for, which come first among equally strong ones. required: ids
     of the entries without which there is no report, None for all; of the others those that cannot be read, or
     contradict themselves, are left out. left_out: what was left out before, with the reason. Raises NotFoundError where
@@ -73,7 +73,7 @@ class _Shelf:
     networks: dict[str, Network] = field(default_factory=dict)
 
     def open_run(self, manifest: Manifest) -> Run | None:
-        """Return a run, what it rests on opened too, None where it is left out."""
+        """Return a run, what it depends on opened too, None where it is left out."""
 
         def read() -> Run:
             run = open_run(self.registry, manifest)

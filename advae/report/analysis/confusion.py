@@ -61,8 +61,8 @@ class Scores:
 
     @property
     def title(self) -> str:
-        what = "Clean" if self.eps is None else f"Attacked, eps {format_eps(self.eps)}"
-        return f"{what}: {format_rate(self.rate)} correct"
+        what = "Clean accuracy" if self.eps is None else f"Robust accuracy, eps {format_eps(self.eps)}"
+        return f"{what}: {format_rate(self.rate)}"
 
 
 MANY_CLASSES = 100

@@ -20,7 +20,7 @@ class Strength(TableRecord):
     robust_accuracy: ShownShare
     """Share of the images still classified correctly under attack, 0 to 1."""
     robust_accuracy_interval: ShownInterval
-    """Wilson's 95 % interval of the robust accuracy."""
+    """Wilson's 95 % confidence interval of the robust accuracy."""
     eps: float
     """The budget, in units of an image's range, 0 to 1."""
     attack: str
@@ -90,9 +90,9 @@ class HeadlineRecord(TableRecord):
     fail_on_other_runs: int
     """How many checks fail on other runs of the pipeline than that of the headline number."""
     imported: Ids
-    """Ids of what came from a bundle: the run of the headline number, or an entry that it rests on."""
+    """Ids of what came from a bundle: the run of the headline number, or an entry that it depends on."""
     clean_accuracy_interval: ShownInterval
-    """Wilson's 95 % interval of the clean accuracy."""
+    """Wilson's 95 % confidence interval of the clean accuracy."""
     purifier_name: str
     """The purifier in words, with the classifier's id where that alone tells it from another."""
     doubt: str | None

@@ -138,8 +138,8 @@ def _write_facts(headline: Headline) -> Iterator[str]:
         total = sum(elsewhere.values())
         counts = ", ".join(f"{check} {count}" for check, count in elsewhere.items())
         yield f"{total} {'check fails' if total == 1 else 'checks fail'} on other runs of it: {counts}"
-    yield f"clean: {format_rate(row.run.clean if row else headline.pipeline.first.clean)}"
+    yield f"clean accuracy: {format_rate(row.run.clean if row else headline.pipeline.first.clean)}"
     if row and row.defended:
         other = row.undefended
-        yield f"same attack without autoencoder: {format_rate(other.attacked if other else None)}"
-        yield f"clean without autoencoder: {format_rate(other.run.clean if other else None)}"
+        yield f"robust accuracy, undefended: {format_rate(other.attacked if other else None)}"
+        yield f"clean accuracy, undefended: {format_rate(other.run.clean if other else None)}"

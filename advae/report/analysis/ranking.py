@@ -48,7 +48,7 @@ class PipelineSummary:
 
     @property
     def imported(self) -> tuple[str, ...]:
-        """Ids of what came from a bundle, of the run that is shown and of the entries that it rests on."""
+        """Ids of what came from a bundle, of the run that is shown and of the entries that it depends on."""
         return self._find_run().imported
 
     @property

@@ -23,7 +23,7 @@ def write_notes(row: Row, *, doubt: str | None) -> tuple[str, ...]:
     others = _collect_sentences(other) if other else {}
     notes = [
         said.pop("budget", None),
-        f"without the autoencoder: {others['budget']}" if "budget" in others else None,
+        f"undefended: {others['budget']}" if "budget" in others else None,
         f"{NOT_ESTABLISHED}: {doubt}" if doubt and row.defended else None,
         said.pop("clean-accuracy", None) or _note_chance(row.own),
         said.pop("gradients", None),
@@ -76,4 +76,4 @@ def _note_options(own: Measured, other: Measured | None) -> str | None:
     if other is None or has_same_options(own.run, other.run):
         return None
     recipe = other.run.recipe
-    return f"the run without autoencoder used other options (steps {recipe.steps}, loss {recipe.loss})"
+    return f"the undefended run used other options (steps {recipe.steps}, loss {recipe.loss})"

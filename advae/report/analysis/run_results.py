@@ -56,11 +56,11 @@ class RunResult(_Options):
     clean_accuracy: ShownShare | None
     """Share of the unchanged images that are classified correctly, 0 to 1."""
     clean_accuracy_interval: ShownInterval | None
-    """Wilson's 95 % interval of the clean accuracy."""
+    """Wilson's 95 % confidence interval of the clean accuracy."""
     robust_accuracy: ShownShare | None
     """Share of the images still classified correctly under attack, 0 to 1."""
     robust_accuracy_interval: ShownInterval | None
-    """Wilson's 95 % interval of the robust accuracy."""
+    """Wilson's 95 % confidence interval of the robust accuracy."""
     attack_success_rate: ShownShare | None
     """Share of the initially correct images that the attack changes, 0 to 1; null where none was correct."""
     target_hit_rate: ShownShare | None
@@ -132,7 +132,7 @@ class AccuracyRecord(MeasuredResult):
     notes: tuple[str, ...]
     """Warnings about the number, the gravest first."""
     imported: Ids
-    """Ids of what came from a bundle: the run, or an entry that it rests on; empty where nothing did."""
+    """Ids of what came from a bundle: the run, or an entry that it depends on; empty where nothing did."""
     purifier_name: str
     """The purifier in words; none where there is none."""
 

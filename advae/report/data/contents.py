@@ -30,7 +30,7 @@ Terms = tuple[str, float, str]
 
 @dataclass(frozen=True)
 class Row:
-    """One run at one eps (``own``) and the same attack without the autoencoder (``undefended``).
+    """One run at one eps (``own``) and the same attack on the undefended classifier (``undefended``).
 
     undefended: None where no run fits; for an undefended pipeline it is ``own`` itself. notes: what a reader must
     know before using the numbers.
@@ -232,7 +232,7 @@ class AttackedPipeline:
 class Comparison:
     """Everything that a report shows.
 
-    networks: the distinct trained entries that have a loss history or images to show, those that no run rests on last.
+    networks: the distinct trained entries that have a loss history or images; those that no run depends on are last.
     reproduction: whether it is the paper's experiment, whose table has all that the paper prints. left_out: id
     of an entry that could not be read, or that contradicts itself -> why.
     """
@@ -278,5 +278,5 @@ def list_runs_of(rows: Iterable[Row]) -> Iterator[Run]:
 
 
 def list_parents(run: Run) -> list[Manifest]:
-    """Return the trained entries that a run rests on, each after those that it needs itself."""
+    """Return the trained entries that a run depends on, each after those that it needs itself."""
     return [entry for entry in (run.autoencoder, run.twin, run.surrogate, run.classifier) if entry]

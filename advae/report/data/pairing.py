@@ -1,4 +1,4 @@
-"""Which run without an autoencoder a run with one is to be compared with."""
+"""Which undefended run a defended run is compared with."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EFFORTS = [name for name in OPTIONS if name not in GOALS]
 
 
 class CounterpartFinder:
-    """Finds the run of the same attack on the same samples of the same kind of classifier without autoencoder."""
+    """Finds the run of the same attack on the same samples of the same kind of classifier, undefended."""
 
     def __init__(self, registry: Registry, opened: Iterable[Run], labels: Labels) -> None:
         self._registry = registry
@@ -38,7 +38,7 @@ class CounterpartFinder:
     def find(self, run: Run, eps: float) -> Measured | None:
         """Return the fitting run whose options are nearest, the newest of equals, at an eps; None where none fits.
 
-        The threat model is not compared: without an autoencoder there is only one, and it is the counterpart of all.
+        The threat model is not compared: an undefended classifier has only one, and it is the counterpart of all.
         """
         key = key_eps(eps)
         at_eps = (manifest for manifest in self._undefended if key in self._places[manifest.id])
@@ -50,7 +50,7 @@ class CounterpartFinder:
         return Measured(best, self._places[best.id][key]) if best else None
 
     def list_undefended(self, run: Run) -> list[Run]:
-        """Return all runs on the same samples of the same kind of classifier without autoencoder, the likest first."""
+        """Return all runs on the same samples of the same kind of classifier, undefended, the most similar first."""
         digest = run.recipe.dataset.digest
         opened = (self._open(manifest) for manifest in self._undefended if manifest.recipe.dataset.digest == digest)
         fitting = [other for other in opened if other and _is_comparable(run, other)]

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rate:
-    """A share in [0, 1] with its Wilson 95 % interval."""
+    """A share in [0, 1] with its Wilson 95 % confidence interval."""
 
     value: float
     low: float
@@ -76,7 +76,7 @@ class Run:
 
     @property
     def imported(self) -> tuple[str, ...]:
-        """Ids of what came from a bundle, of the run and of the entries that it rests on."""
+        """Ids of what came from a bundle, of the run and of the entries that it depends on."""
         entries = (self.manifest, self.classifier, self.autoencoder, self.twin, self.surrogate)
         return tuple(entry.id for entry in entries if entry and entry.imported)
 

@@ -1,4 +1,4 @@
-"""Accuracy against eps, with and without the autoencoder: each attack, the targeted ones together, and details."""
+"""Accuracy against eps, defended and undefended: each attack, the targeted ones together, and details."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ LINES = {
     "black-box": Style(GREY, "star", SOLID),
     "noise": Style(SKY, "plus", DOTTED),
 }
-"""Of a pipeline with an autoencoder, by threat model."""
+"""Lines of a defended pipeline, by threat model."""
 
 OTHER_LINE = Style(YELLOW, "left", SOLID)
 UNDEFENDED_LINE = Style(BLACK, "cross", DOTTED)
@@ -82,13 +82,13 @@ class Curve:
 
 
 def draw_accuracy(comparison: Comparison) -> Iterator[Drawing]:
-    """Yield accuracy against eps for each pipeline and attack: a line for each run, and one without autoencoder."""
+    """Yield accuracy against eps for each pipeline and attack: a line for each run, and one undefended."""
     for pipeline, attack, rows in _group_by_attack(comparison):
         yield _draw_whole(pipeline, f"attack {attack}", _trace_runs(rows))
 
 
 def draw_details(comparison: Comparison) -> Iterator[Drawing]:
-    """Yield the lines with an autoencoder alone, on a scale that ends where they do, where that shows more."""
+    """Yield the lines of the defended pipelines alone, on a scale that ends where they do, where that shows more."""
     for pipeline, attack, rows in _group_by_attack(comparison):
         yield from _draw_detail(pipeline, f"attack {attack}", _trace_runs(rows))
     for pipeline, threat, rows in _group_targeted(comparison):
@@ -96,7 +96,7 @@ def draw_details(comparison: Comparison) -> Iterator[Drawing]:
 
 
 def draw_targeted(comparison: Comparison) -> Iterator[Drawing]:
-    """Yield the targeted attacks of each pipeline and threat model in one figure, with and without autoencoder."""
+    """Yield the targeted attacks of each pipeline and threat model in one figure, defended and undefended."""
     for pipeline, threat, rows in _group_targeted(comparison):
         yield _draw_whole(pipeline, f"targeted attacks, threat model {threat}", _trace_targeted(rows))
 
@@ -140,13 +140,13 @@ def _trace_runs(rows: list[Row]) -> list[Curve]:
 
 
 def _trace_targeted(rows: list[Row]) -> list[Curve]:
-    """Return a curve for each targeted attack without autoencoder, then with."""
+    """Return a curve for each targeted attack on the undefended classifier, then on the defended one."""
     sides = [row.undefended for row in rows] + [row.own for row in rows]
     curves = []
     for run, points in _collect_points(sides):
         solid = TARGETED[run.recipe.method]
         style = solid if run.defended else replace(solid, dashes=DOTTED, hollow=True)
-        side = "with" if run.defended else "without"
+        side = "defended" if run.defended else "undefended"
         # That it was not clipped is said of all of them together.
         name = name_attack(run).removesuffix(", not clipped")
         curves.append(Curve(run, points, f"{name}, {side}", style))
@@ -158,7 +158,7 @@ def _choose_style(run: Run) -> Style:
 
 
 def _name_side(run: Run) -> str:
-    return f"with, {run.recipe.threat}" if run.defended else "without"
+    return f"defended, {run.recipe.threat}" if run.defended else "undefended"
 
 
 # ---------------------------------------------------------------- drawing
@@ -173,7 +173,7 @@ def _draw_whole(pipeline: AttackedPipeline, attack: str, curves: list[Curve]) ->
 
 
 def _draw_detail(pipeline: AttackedPipeline, attack: str, curves: list[Curve]) -> Iterator[Drawing]:
-    """Yield the curves with an autoencoder on a scale of their own; nothing where they fill the whole one anyway."""
+    """Yield the curves of defended pipelines on a scale of their own; nothing where they fill the whole one anyway."""
     defended = [curve for curve in curves if curve.run.defended]
     rates = [rate for curve in defended for rate in curve.rates]
     if not rates or len(defended) == len(curves):
@@ -182,7 +182,7 @@ def _draw_detail(pipeline: AttackedPipeline, attack: str, curves: list[Curve]) -
     if high - low <= DETAIL_SPAN:
         y = make_axis("accuracy", low - 0.01, high + 0.01, write=write_percent)
         chart = _lay_out(_find_reach(curves), y, defended)
-        yield _finish(pipeline, "Details of accuracy with the autoencoder", attack, defended, chart)
+        yield _finish(pipeline, "Details of the defended accuracy", attack, defended, chart)
 
 
 def _find_reach(curves: list[Curve]) -> float:
@@ -195,7 +195,7 @@ def _lay_out(reach: float, y: Axis, curves: list[Curve], *more: Line) -> Chart:
     x = make_axis("eps (share of the pixel range)", 0.0, high)
     upper = make_axis("eps of 255", 0.0, high * 255)
     lines = [_draw_curve(curve, marked=not curve.valid and not none_valid) for curve in curves]
-    return Chart(x, y, [*lines, *more], upper, title=f"autoencoder ({NOT_VALID})" if none_valid else "autoencoder")
+    return Chart(x, y, [*lines, *more], upper, title=f"classifier ({NOT_VALID})" if none_valid else "classifier")
 
 
 def _draw_curve(curve: Curve, *, marked: bool) -> Line:
@@ -216,7 +216,7 @@ def _finish(pipeline: AttackedPipeline, what: str, attack: str, curves: list[Cur
     drawn = f" Of the eps of a curve at most {DRAWN_EPS + 2} are drawn." if fewer else ""
     sources = "; ".join(_describe_source(curve) for curve in curves)
     budget = f"eps {list_eps(every)}; eps 0 is clean"
-    caption = f"{what}. {name}; {attack}; {budget}. Bands are 95 % intervals.{drawn} Autoencoder: {sources}."
+    caption = f"{what}. {name}; {attack}; {budget}. Bands are 95 % confidence intervals.{drawn} Runs: {sources}."
     return Drawing(pipeline.id, draw_chart(chart), f"{what}: {name}, {attack}", caption)
 
 

@@ -26,14 +26,14 @@ class Figure:
 
 
 FIGURES: dict[str, Figure] = {
-    "accuracy": Figure(draw_accuracy, "accuracy against eps, with and without the autoencoder"),
+    "accuracy": Figure(draw_accuracy, "accuracy against eps, defended and undefended"),
     "targeted": Figure(draw_targeted, "accuracy against eps, targeted attacks together"),
-    "details": Figure(draw_details, "accuracy with the autoencoder, on a scale of its own"),
+    "details": Figure(draw_details, "defended accuracy, on a scale of its own"),
     "targets": Figure(draw_targets, "classes that targeted attacks aim at"),
     "activations": Figure(draw_activations, "loss by epoch, different activations together"),
     "kinds": Figure(draw_kinds, "loss by epoch, kinds of autoencoder together"),
     "losses": Figure(draw_losses, "loss by epoch, training and validation"),
-    "progress": Figure(draw_progress, "accuracy by epoch of what is trained against attacks, clean and attacked"),
+    "progress": Figure(draw_progress, "clean and robust accuracy by epoch of autoencoders trained against attacks"),
     "purified": Figure(draw_purified, "images beside their purified selves"),
     "planes": Figure(draw_planes, "the latent plane, and the images generated from it"),
     "strips": Figure(draw_strips, "images before and after an attack, and the difference"),

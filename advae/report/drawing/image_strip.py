@@ -60,10 +60,10 @@ def _draw_strip(run: Run, index: int) -> Drawing:
     predicted = samples["predictions"][index].tolist()
     truth = [names[label] for label in samples["labels"].tolist()]
     results = {
-        "predicted, clean": _mark_predictions(
+        "predicted class, clean image": _mark_predictions(
             names, samples["labels"], [clean.get(id_) for id_ in samples["ids"].tolist()]
         ),
-        "predicted, attacked": _mark_predictions(names, samples["labels"], predicted),
+        "predicted class, adversarial example": _mark_predictions(names, samples["labels"], predicted),
     }
     eps = format_eps(run.recipe.eps[index])
     label = f"Test images before and after the attack at eps {eps}, with true and predicted classes"
@@ -85,9 +85,9 @@ def _select_samples(run: Run) -> Arrays:
     """Return the stored images that a page has room for, by name: all, of many classes the first ones."""
     if len(run.recipe.dataset.classes) <= MANY_CLASSES:
         return run.samples
-    # Of what an attack made, the first axis is that of the eps.
-    attacked = ("x_adv", "seen", "predictions")
-    return {name: x[:, :MOST_SHOWN] if name in attacked else x[:MOST_SHOWN] for name, x in run.samples.items()}
+    # The first axis of the arrays that an attack makes is that of the eps.
+    per_eps = ("x_adv", "seen", "predictions")
+    return {name: x[:, :MOST_SHOWN] if name in per_eps else x[:MOST_SHOWN] for name, x in run.samples.items()}
 
 
 def _build_rows(samples: Arrays, side: int, index: int) -> list[Tiles]:

@@ -1,4 +1,4 @@
-"""Pixel values of one image before and after an attack, and the perturbation, with and without the autoencoder."""
+"""Pixel values of one image before and after an attack, and the perturbation, defended and undefended."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _draw_row(row: Row) -> Drawing:
     markup = render_template("changes.html.j2", panels=panels)
     eps = format_eps(row.eps)
     others = "; ".join(change.measured.run.id for change in changes if change.measured.run is not row.run)
-    compared = f" Without autoencoder: {others}." if others else ""
+    compared = f" Undefended: {others}." if others else ""
     what = f"Values of test image {id_}, pixel by pixel, before and after the attack at eps {eps}, and the perturbation"
     return Drawing(row.run.id, markup, what, f"{what}. {describe_run(row.run)}.{compared}")
 
@@ -83,7 +83,7 @@ def _find_change(side: Measured | None, id_: int) -> Change | None:
         return None
     run, samples = side.run, side.run.samples
     place = samples["ids"].tolist().index(id_)
-    name = f"with autoencoder, {run.recipe.threat}" if run.defended else "without autoencoder"
+    name = f"defended, {run.recipe.threat}" if run.defended else "undefended"
     before, after = samples["start"][place], samples["x_adv"][side.index][place]
     return Change(name, side, before, after, _describe_prediction(run, side.index, place))
 
@@ -91,7 +91,7 @@ def _find_change(side: Measured | None, id_: int) -> Change | None:
 def _describe_prediction(run: Run, index: int, place: int) -> str:
     names = run.recipe.dataset.classes
     true, predicted = run.samples["labels"][place], run.samples["predictions"][index][place]
-    return f"true class {names[true]}, attacked: {names[predicted]}{' ✗' if true != predicted else ''}"
+    return f"true class {names[true]}, predicted class {names[predicted]}{' ✗' if true != predicted else ''}"
 
 
 def _draw_panel(change: Change, reach: float) -> str:

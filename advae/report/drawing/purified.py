@@ -42,7 +42,7 @@ def describe_purifier(network: Network) -> str:
     baseline = network.purifier is not None and network.purifier.is_baseline
     what = f"{'baseline' if baseline else 'autoencoder'} ({name_trained_purifier(network)}) of {network.dataset}"
     mark = mark_imported(network.manifest.imported)
-    return f"{what}, seed {recipe.seed}, {network.id}{mark}; nothing was attacked"
+    return f"{what}, seed {recipe.seed}, {network.id}{mark}; no attack"
 
 
 def _draw_network(network: Network, views: Arrays) -> tuple[str, str, str]:

@@ -47,20 +47,20 @@ def draw_losses(comparison: Comparison) -> Iterator[Drawing]:
 
 
 def draw_progress(comparison: Comparison) -> Iterator[Drawing]:
-    """Yield the accuracies by epoch of each autoencoder that was trained against attacks, clean and attacked."""
+    """Yield the accuracies by epoch of each autoencoder that was trained against attacks, clean and robust."""
     for network in comparison.networks:
         history = network.history
         if history and history.clean_accuracy and history.attacked_accuracy:
             lines = [
-                *_draw_line("clean", history.clean_accuracy, Style(BLUE, "circle", SOLID)),
-                *_draw_line("attacked", history.attacked_accuracy, Style(VERMILLION, "square", DASHED)),
+                *_draw_line("clean accuracy", history.clean_accuracy, Style(BLUE, "circle", SOLID)),
+                *_draw_line("robust accuracy", history.attacked_accuracy, Style(VERMILLION, "square", DASHED)),
             ]
             name = _name_network(network)
             what = f"Accuracy by epoch on held-out training images of the {name}, {network.id}"
-            short = "a short PGD at the radius that it is trained for, which flatters: what it is worth, its runs say"
+            short = "under a short PGD at the training eps, so it is higher than under the attacks of its runs"
             axis = make_axis("correctly classified", 0.0, 1.0, write=write_percent)
             drawn = draw_chart(_lay_out(lines, axis))
-            yield Drawing(TRAINING, drawn, f"Accuracy history of the {name}", f"{what}. Attacked: {short}.")
+            yield Drawing(TRAINING, drawn, f"Accuracy history of the {name}", f"{what}. Robust accuracy: {short}.")
 
 
 def draw_activations(comparison: Comparison) -> Iterator[Drawing]:
@@ -70,7 +70,7 @@ def draw_activations(comparison: Comparison) -> Iterator[Drawing]:
         chart = _compare([(name_activations(network), network) for network in group], "hidden activations")
         ids = "; ".join(f"{name_activations(network)}: {network.id}" for network in group)
         what = f"Training loss by epoch for different hidden activations. Autoencoder: {name}"
-        caption = f"{what}; nothing was attacked. {SOFTPLUS} {ids}."
+        caption = f"{what}; no attack. {SOFTPLUS} {ids}."
         yield Drawing(TRAINING, draw_chart(chart), f"Loss history by activations: {name}", caption)
 
 
@@ -81,7 +81,7 @@ def draw_kinds(comparison: Comparison) -> Iterator[Drawing]:
         data = f"{group[0].dataset}, seed {recipe.seed}"
         chart = _compare([(_name_kind(network), network) for network in group], "kind of autoencoder (its loss)")
         ids = "; ".join(f"{_name_kind(network)}: {network.id}" for network in group)
-        what = f"Training loss by epoch of the kinds of autoencoder on {data}; nothing was attacked"
+        what = f"Training loss by epoch of the kinds of autoencoder on {data}; no attack"
         warning = "Only lines of the same loss can be compared with each other: how they fall, not how low they lie"
         yield Drawing(
             TRAINING, draw_chart(chart), f"Loss history by kind of autoencoder: {data}", f"{what}. {warning}. {ids}."
@@ -119,7 +119,7 @@ def _draw_network(network: Network, history: History) -> Drawing:
     ]
     name = _name_network(network)
     mark = mark_imported(network.manifest.imported)
-    caption = f"Loss by epoch of the {name}, {network.id}{mark}; nothing was attacked."
+    caption = f"Loss by epoch of the {name}, {network.id}{mark}; no attack."
     return Drawing(
         TRAINING, draw_chart(_lay_out(lines, _make_loss_axis(lines))), f"Loss history of the {name}", caption
     )

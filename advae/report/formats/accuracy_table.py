@@ -27,7 +27,7 @@ class AccuracyColumn:
         return text if isinstance(value, str) else Cell(text, value)
 
 
-def _write_attacked(side: MeasuredResult | None) -> str:
+def _write_robust(side: MeasuredResult | None) -> str:
     mark = "" if side is None or side.within_budget else " not valid"
     return format_rate(side.robust if side else None) + mark
 
@@ -56,32 +56,32 @@ ACCURACY_COLUMNS = (
         "clean accuracy, undefended",
         lambda row: format_rate(row.undefended.clean if row.undefended else None),
         lambda row: row.undefended.clean_accuracy if row.undefended else None,
-        "accuracy on the unchanged images without the autoencoder, with its 95 % interval",
+        "accuracy of the undefended classifier on the unchanged images, with its 95 % confidence interval",
     ),
     AccuracyColumn(
         "clean accuracy",
         lambda row: format_rate(row.defended.clean if row.defended else None),
         lambda row: row.defended.clean_accuracy if row.defended else None,
-        "accuracy on the unchanged images behind the autoencoder, with its 95 % interval",
+        "accuracy behind the purifier on the unchanged images, with its 95 % confidence interval",
     ),
     AccuracyColumn(
         "robust accuracy, undefended",
-        lambda row: _write_attacked(row.undefended),
+        lambda row: _write_robust(row.undefended),
         lambda row: row.undefended.robust_accuracy if row.undefended else None,
-        "accuracy under attack without the autoencoder, with its 95 % interval",
+        "accuracy of the undefended classifier under attack, with its 95 % confidence interval",
     ),
     AccuracyColumn(
         "robust accuracy",
-        lambda row: _write_attacked(row.defended),
+        lambda row: _write_robust(row.defended),
         lambda row: row.defended.robust_accuracy if row.defended else None,
-        "accuracy under attack behind the autoencoder, with its 95 % interval",
+        "accuracy behind the purifier under attack, with its 95 % confidence interval",
     ),
     AccuracyColumn(
         "p-value",
         _write_p,
         lambda row: None if isinstance(row.mcnemar_p, NotRun) else row.mcnemar_p,
-        "how likely so large a difference between with and without is by accident: McNemar's exact test on the same "
-        "images; below 0.05 it is no accident",
+        "McNemar's exact test of the difference between defended and undefended, on the same images; below 0.05 the "
+        "difference is significant",
     ),
     _name_column("notes", lambda row: "; ".join(row.notes) or "none", "warnings about the number"),
     AccuracyColumn(
@@ -94,7 +94,7 @@ ACCURACY_COLUMNS = (
         "8-bit",
         lambda row: format_share(row.accuracy_8bit),
         lambda row: row.accuracy_8bit,
-        "accuracy after the attacked images were rounded to 8 bits, as a file would; n/a where it was not measured",
+        "accuracy after the adversarial examples were rounded to 8 bits, as in a file; n/a where it was not measured",
     ),
     AccuracyColumn(
         "target hit",

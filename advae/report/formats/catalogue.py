@@ -188,9 +188,9 @@ TABLES: dict[str, Table] = {
         marks=("hidden_activations", "training_loss"),
     ),
     ACCURACY: Table(
-        "Accuracy with and without the autoencoder",
+        "Accuracy, defended and undefended",
         "The undefended counterpart is the same attack, at the same eps and on the same images, on a classifier of the "
-        "same kind that has no autoencoder. NOT RUN means that the registry holds no such run.",
+        "same kind that has no purifier. NOT RUN means that the registry holds no such run.",
         "report",
         _tabulate_accuracy,
         AccuracyRecord,

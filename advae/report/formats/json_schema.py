@@ -67,7 +67,7 @@ class LossHistory(Record):
 
 
 class NetworkEntry(Record):
-    """One trained autoencoder or classifier that a run rests on."""
+    """One trained autoencoder or classifier that a run depends on."""
 
     id: str
     """The entry's id in the registry."""
@@ -84,7 +84,8 @@ class NetworkEntry(Record):
 class Document(Record):
     """Everything that a report shows, its numbers unrounded: the records of each of its tables, under the table's name.
 
-    Eps and pixels are in units of an image's range, 0 to 1; rates are shares of 1; intervals are Wilson's, 95 %.
+    Eps and pixels are in units of an image's range, 0 to 1; rates are shares of 1; intervals are Wilson's 95 %
+    confidence intervals.
     """
 
     schema_id: Literal["urn:advae:report:5"] = Field(default=SCHEMA_ID, serialization_alias="$schema")
@@ -98,7 +99,7 @@ class Document(Record):
     runs: tuple[RunEntry, ...]
     """Every run that the report is about, as it is stored."""
     networks: tuple[NetworkEntry, ...]
-    """Every autoencoder and network that a run rests on, and those that were only looked at."""
+    """Every autoencoder and network that a run depends on, and those that were only looked at."""
     threats: dict[str, str]
     """What the attacker knows under each threat model of the runs, by its name."""
     commands: tuple[str, ...]

@@ -29,7 +29,7 @@ def render_markdown(findings: Findings) -> str:
     comparison = findings.comparison
     blocks = ["# What the autoencoder is worth", *map(escape, answer(comparison).split("\n"))]
     blocks += [
-        "Every accuracy has its Wilson 95 % interval.",
+        "Every accuracy has its Wilson 95 % confidence interval.",
         *([IMPORTED_EXPLAINED] if comparison.imported else []),
     ]
     blocks += [f"## {HEADLINE_SECTION}", *map(_write_headline, write_headlines(comparison)), *_write_sections(findings)]

@@ -171,7 +171,7 @@ def tabulate_baselines(name: str, records: Sequence[BaselineRecord]) -> Grid:
         matches += [[]] if record.role == "undefended" else []
         matches[-1].append(record)
     columns = matches[0][1:] if matches else []
-    titles = ("attack", "threat", "eps", "without", *(f"behind {one.purifier_name}" for one in columns))
+    titles = ("attack", "threat", "eps", "undefended", *(f"behind {one.purifier_name}" for one in columns))
     rows = tuple(map(_write_match, select_eps(matches, _describe_match)))
     return Grid(f"Baselines and autoencoders: {name}", titles, rows)
 
