@@ -65,7 +65,7 @@ def draw_attack(draw: Draw) -> dict[str, Any]:
         "keep": [pick(draw, 0.0, 0.5, 1.0) for _ in eps],
         "n": pick(draw, 1, 2, 20, 40),
         "clean": pick(draw, 0.0, 0.9, 1.0),
-        "judged": pick(draw, True, True, False),
+        "checked": pick(draw, True, True, False),
         "valid": pick(draw, True, True, False),
         "constant": pick(draw, None, None, 0),
         "stuck": pick(draw, 0.0, 0.0, 1.0),
@@ -207,7 +207,7 @@ class Scene:
     def __init__(self, folder: Path) -> None:
         self.home, self.out = folder / "home", folder / "out"
         lab = Lab(self.home)
-        self.good = {lab.add_run(lab.add_classifier(lab.add_autoencoder()), judged=True, n=10).id}
+        self.good = {lab.add_run(lab.add_classifier(lab.add_autoencoder()), checked=True, n=10).id}
         self.entries = {path.name for path in (self.home / "entries").iterdir()}
         self.expected = self._select(self._report(*FORMATS)[0])
 

@@ -149,14 +149,14 @@ class Lab:
         clean: float = 0.95,
         constant: int | None = None,
         stuck: float = 0.0,
-        judged: bool = False,
+        checked: bool = False,
         found: dict[str, Any] | None = None,
         **changes: Any,
     ) -> Manifest:
         """Publish a run.
 
         keep: the share of samples that survives each eps; clean: clean accuracy; constant: the class that is predicted
-        for every image, None for none; stuck: the share without a gradient; judged: whether the run is of revision 2,
+        for every image, None for none; stuck: the share without a gradient; checked: whether the run is of revision 2,
         with all newer measurements and its check results; found: fields of such a run's metrics and results that are
         otherwise than a healthy attack's; changes: fields of the recipe.
         """
@@ -166,7 +166,7 @@ class Lab:
             "limit": n, "save_adversarial": False, "seed": 0, "recipe_rev": 1,
         }  # fmt: skip
         recipe = RunRecipe(**(fields | changes))
-        low, high = (found or {}).get("start_range", (0.0, 1.0 if judged else 2.0))
+        low, high = (found or {}).get("start_range", (0.0, 1.0 if checked else 2.0))
         outcomes, samples, pixels = _attack(recipe, keep, n, first_id, clean, scale=high - low)
         if constant is not None:
             for name in ("clean_predictions", "predictions"):
@@ -176,7 +176,7 @@ class Lab:
         arrays = {"outcomes.npz": outcomes, "samples.npz": samples}
         metrics = _measure(recipe, outcomes)
         own = {"pixel_range": pixels, "samples_digest": digest_samples(load_attacked(recipe, n), outcomes["labels"])}
-        measured = _judge(recipe, metrics, own | (found or {})) if judged else metrics
+        measured = _check(recipe, metrics, own | (found or {})) if checked else metrics
         return self.registry.publish(recipe, measured, arrays, source=self.source)
 
 
@@ -238,7 +238,7 @@ def _aim(recipe: RunRecipe) -> tuple[int, ...] | None:
     return tuple((label + step) % classes for label in range(classes)) if step else None
 
 
-def _judge(recipe: RunRecipe, metrics: RunMetrics, found: dict[str, Any]) -> RunMetrics:
+def _check(recipe: RunRecipe, metrics: RunMetrics, found: dict[str, Any]) -> RunMetrics:
     """Return metrics with all that revision 2 measures, and the results on it."""
     own = {"start_range": (0.0, 1.0), "clipped_fraction": 0.1, "probabilities": False, "stochastic": False}
     each = {"finite": True, "loss_curve": ((0, -1.0), (10, 2.0)), "lost_fraction": 0.0}

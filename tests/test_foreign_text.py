@@ -86,8 +86,8 @@ def publish_entries(lab: Lab) -> list[Manifest]:
         lab.add_classifier(purifier) for purifier in (None, lab.add_autoencoder(views=make_views(plane=True)))
     )
     behind.append(lab.add_classifier(lab.add_autoencoder("blur")))
-    runs = [lab.add_run(bare, judged=True, threat="adaptive", method=method) for method in ("bim", "non-targeted")]
-    runs += [lab.add_run(one, judged=True, threat=threat) for one in behind for threat in ("adaptive", "oblivious")]
+    runs = [lab.add_run(bare, checked=True, threat="adaptive", method=method) for method in ("bim", "non-targeted")]
+    runs += [lab.add_run(one, checked=True, threat=threat) for one in behind for threat in ("adaptive", "oblivious")]
     return [*runs, lab.add_run(behind[0], method="tfgsm", target=0), lab.add_run(behind[0], method="natural")]
 
 

@@ -73,14 +73,14 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
     """A report on two kinds of classifier, several autoencoders, a failing check, and much that was not run."""
     lab = Lab(tmp_path_factory.mktemp("browser") / "home")
     for model in ("nn", "lr"):
-        lab.add_run(lab.add_classifier(model=model), keep=(0.3, 0.1), judged=True)
+        lab.add_run(lab.add_classifier(model=model), keep=(0.3, 0.1), checked=True)
         for place, type_ in enumerate(("vanilla", "sparse", "blur")):
             classifier = lab.add_classifier(lab.add_autoencoder(type_), model=model)
             found = {"probabilities": True} if (model, type_) == ("nn", "sparse") else {}
             keep = (0.5 + place / 10, 0.1 + place / 20)
-            lab.add_run(classifier, keep=keep, judged=True, found=found)
+            lab.add_run(classifier, keep=keep, checked=True, found=found)
             if type_ != "blur":
-                lab.add_run(classifier, threat="oblivious", keep=(0.9, 0.8), judged=True)
+                lab.add_run(classifier, threat="oblivious", keep=(0.9, 0.8), checked=True)
     return write(lab, tmp_path_factory.mktemp("written"))
 
 
@@ -89,7 +89,7 @@ def awkward(tmp_path_factory: pytest.TempPathFactory) -> Written:
     """One run on a dataset with the names that are worst for a page."""
     dataset = DIGITS.model_copy(update={"name": "</title><script>alert(1)</script>", "classes": AWKWARD})
     lab = Lab(tmp_path_factory.mktemp("awkward") / "home", dataset)
-    lab.add_run(lab.add_classifier(lab.add_autoencoder()), judged=True)
+    lab.add_run(lab.add_classifier(lab.add_autoencoder()), checked=True)
     return write(lab, tmp_path_factory.mktemp("written"))
 
 

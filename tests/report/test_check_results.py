@@ -26,12 +26,12 @@ STUCK = {"zero_gradient_fraction": 0.2}
 @pytest.fixture
 def healthy(lab: Lab) -> list[Manifest]:
     """A pipeline and its undefended counterpart, checked, with a weaker attacker beside."""
-    twin = lab.add_classifier()
+    undefended = lab.add_classifier()
     classifier = lab.add_classifier(lab.add_autoencoder())
     return [
-        lab.add_run(twin, keep=(0.3, 0.0), judged=True),
-        lab.add_run(classifier, judged=True),
-        lab.add_run(classifier, threat="oblivious", keep=(0.9, 0.8), judged=True),
+        lab.add_run(undefended, keep=(0.3, 0.0), checked=True),
+        lab.add_run(classifier, checked=True),
+        lab.add_run(classifier, threat="oblivious", keep=(0.9, 0.8), checked=True),
     ]
 
 
@@ -53,13 +53,13 @@ def test_the_panel_is_in_every_format_of_words(lab: Lab, healthy: list[Manifest]
 
 
 def test_an_undefended_pipeline_has_a_panel_too(lab: Lab, tmp_path: Path) -> None:
-    files = read_files(lab, [lab.add_run(lab.add_classifier(), judged=True)], tmp_path)
+    files = read_files(lab, [lab.add_run(lab.add_classifier(), checked=True)], tmp_path)
     assert len(json.loads(files["json"])["checks"]) == len(CHECKS)
     assert "there is no purifier" in files["html"]
 
 
 def test_without_an_adaptive_run_every_check_is_not_run(lab: Lab) -> None:
-    run = lab.add_run(lab.add_classifier(lab.add_autoencoder()), threat="oblivious", judged=True)
+    run = lab.add_run(lab.add_classifier(lab.add_autoencoder()), threat="oblivious", checked=True)
     (pipeline,) = compare_runs(lab.registry, [run]).pipelines
     assert {result.status for result in pipeline.checks} == {"NOT RUN"}
     assert pipeline.doubt
@@ -70,7 +70,7 @@ def test_the_undefended_rows_of_every_seed_are_asked(lab: Lab) -> None:
     lab.add_run(lab.add_classifier(seed=1), keep=(0.3, 0.0))
     lab.add_run(lab.add_classifier(), keep=(0.9, 0.9))
     (pipeline,) = compare_runs(
-        lab.registry, [lab.add_run(lab.add_classifier(lab.add_autoencoder()), judged=True)]
+        lab.registry, [lab.add_run(lab.add_classifier(lab.add_autoencoder()), checked=True)]
     ).pipelines
     assert len(pipeline.undefended) == 2
     found = {result.check: result for result in pipeline.checks}
@@ -81,7 +81,7 @@ def test_the_undefended_rows_of_every_seed_are_asked(lab: Lab) -> None:
 
 
 def test_a_failure_stands_above_the_number_in_words(lab: Lab, tmp_path: Path) -> None:
-    run = lab.add_run(lab.add_classifier(lab.add_autoencoder()), judged=True, found={"probabilities": True})
+    run = lab.add_run(lab.add_classifier(lab.add_autoencoder()), checked=True, found={"probabilities": True})
     files = read_files(lab, [run], tmp_path)
     alarm = f"Not reliable: 1 of {len(CHECKS)} checks fails, on {run.id} at eps 0.3"
     page = files["html"]
@@ -98,8 +98,8 @@ def test_no_failure_no_alarm(lab: Lab, healthy: list[Manifest], tmp_path: Path) 
 
 def test_a_row_carries_its_runs_failure_as_a_note_once(lab: Lab) -> None:
     classifier = lab.add_classifier(lab.add_autoencoder(rescale="none", reach=(0.0, 45.0)))
-    raw = lab.add_run(classifier, threat="encoded", judged=True, found={"start_range": (0.0, 45.0)})
-    softmax = lab.add_run(classifier, judged=True, found={"probabilities": True})
+    raw = lab.add_run(classifier, threat="encoded", checked=True, found={"start_range": (0.0, 45.0)})
+    softmax = lab.add_run(classifier, checked=True, found={"probabilities": True})
     for row in compare_runs(lab.registry, [raw, softmax]).rows:
         wanted = "45 times smaller than eps suggests" if row.run.id == raw.id else "attack its logits"
         assert sum(wanted in note for note in row.notes) == 1
@@ -107,7 +107,7 @@ def test_a_row_carries_its_runs_failure_as_a_note_once(lab: Lab) -> None:
 
 
 def test_a_note_speaks_of_the_rows_own_eps(lab: Lab) -> None:
-    run = lab.add_run(lab.add_classifier(model="lr"), method="non-targeted", valid=False, judged=True)
+    run = lab.add_run(lab.add_classifier(model="lr"), method="non-targeted", valid=False, checked=True)
     small, large = compare_runs(lab.registry, [run]).rows
     assert "linf 0.18 at eps 0.1" in small.notes[0]
     assert "linf 0.54 at eps 0.3" in large.notes[0]
@@ -115,7 +115,7 @@ def test_a_note_speaks_of_the_rows_own_eps(lab: Lab) -> None:
 
 def test_a_budget_that_reaches_every_image_is_no_headline(lab: Lab) -> None:
     classifier = lab.add_classifier(lab.add_autoencoder())
-    runs = [lab.add_run(classifier, judged=True), lab.add_run(classifier, eps=(1.0,), keep=(0.0,), judged=True)]
+    runs = [lab.add_run(classifier, checked=True), lab.add_run(classifier, eps=(1.0,), keep=(0.0,), checked=True)]
     (pipeline,) = compare_runs(lab.registry, runs).pipelines
     assert pipeline.subject is not None
     assert pipeline.subject.eps == 0.3
@@ -134,7 +134,7 @@ def test_headline_counts_its_check_results(lab: Lab, healthy: list[Manifest]) ->
 
 
 def test_strict_exits_7_with_one_line_after_everything_was_written(lab: Lab, tmp_path: Path) -> None:
-    run = lab.add_run(lab.add_classifier(lab.add_autoencoder()), judged=True, found=STUCK)
+    run = lab.add_run(lab.add_classifier(lab.add_autoencoder()), checked=True, found=STUCK)
     out = tmp_path / "out"
     arguments = ("report", "--home", lab.registry.home, "--out", out, "-q")
     assert call(*arguments).code == 0
@@ -153,7 +153,7 @@ def test_strict_is_0_where_nothing_fails(lab: Lab, healthy: list[Manifest], tmp_
 
 
 def test_strict_minds_what_a_run_stored_though_no_pipeline_stands_on_it(lab: Lab) -> None:
-    run = lab.add_run(lab.add_classifier(model="lr"), method="non-targeted", valid=False, judged=True)
+    run = lab.add_run(lab.add_classifier(model="lr"), method="non-targeted", valid=False, checked=True)
     (reason,) = list_failures(compare_runs(lab.registry, [run]))
     assert reason.startswith(f"budget FAIL of {run.id}: outside the budget: not a valid result")
 

@@ -62,12 +62,12 @@ QUICK: dict[str, dict[str, Any]] = {
 def test_a_quick_run_takes_nothing_over(lab: Lab, changes: dict[str, Any]) -> None:
     classifier = lab.add_classifier(lab.add_autoencoder("blur"), model="lr")
     full = lab.add_run(
-        classifier, method="pgd", eps=(0.1,), keep=(0.186,), n=360, limit=None, judged=True, found=SOFTMAX
+        classifier, method="pgd", eps=(0.1,), keep=(0.186,), n=360, limit=None, checked=True, found=SOFTMAX
     )
     before = describe(lab, classifier)
     assert before[0] == full.id
     assert before[-1] == ["logits"]
-    lab.add_run(classifier, **({"method": "pgd", "eps": (0.1,), "n": 360, "judged": True, "steps": 20} | changes))
+    lab.add_run(classifier, **({"method": "pgd", "eps": (0.1,), "n": 360, "checked": True, "steps": 20} | changes))
     assert describe(lab, classifier) == before
     assert any(full.id in reason for reason in list_failures(compare(lab)))
     out = lab.registry.home.parent / "out"
@@ -77,17 +77,17 @@ def test_a_quick_run_takes_nothing_over(lab: Lab, changes: dict[str, Any]) -> No
 def test_quick_runs_on_other_pipelines_take_nothing_over(lab: Lab) -> None:
     """Most of the kind were attacked on ten images only: this one still has its number from all of them."""
     classifier = lab.add_classifier(lab.add_autoencoder("vanilla"))
-    full = lab.add_run(classifier, eps=(0.1,), keep=(0.3,), n=360, limit=None, judged=True)
+    full = lab.add_run(classifier, eps=(0.1,), keep=(0.3,), n=360, limit=None, checked=True)
     for kind in ("vanilla", "sparse", "denoising"):
         other = lab.add_classifier(lab.add_autoencoder(kind))
-        lab.add_run(other, eps=(0.1,), keep=(0.0,), n=10, judged=True)
+        lab.add_run(other, eps=(0.1,), keep=(0.0,), n=10, checked=True)
     assert describe(lab, classifier)[0] == full.id
 
 
 def test_a_stronger_attack_on_many_of_the_images_counts_and_says_how_many(lab: Lab) -> None:
     classifier = lab.add_classifier(lab.add_autoencoder())
-    lab.add_run(classifier, eps=(0.1,), keep=(0.5,), n=400, limit=None, judged=True)
-    strong = lab.add_run(classifier, method="pgd", eps=(0.1,), keep=(0.0,), n=100, judged=True)
+    lab.add_run(classifier, eps=(0.1,), keep=(0.5,), n=400, limit=None, checked=True)
+    strong = lab.add_run(classifier, method="pgd", eps=(0.1,), keep=(0.0,), n=100, checked=True)
     assert describe(lab, classifier)[0] == strong.id
     assert "n = 100)" in answer(compare(lab))
 
@@ -96,10 +96,10 @@ def test_what_fails_on_fewer_images_fails_until_more_can_tell(lab: Lab) -> None:
     """Beside the full run no black-box attack was made: what the smaller one found is not forgotten."""
     classifier = lab.add_classifier(lab.add_autoencoder())
     black = {"method": "square", "threat": "black-box", "steps": None, "queries": 1000, "keep": (0.1,)}
-    few = {"method": "pgd", "eps": (0.1,), "n": 100, "judged": True}
+    few = {"method": "pgd", "eps": (0.1,), "n": 100, "checked": True}
     lab.add_run(classifier, **few, keep=(0.5,))
     lab.add_run(classifier, **(few | black))
-    full = {"eps": (0.1,), "n": 400, "limit": None, "judged": True}
+    full = {"eps": (0.1,), "n": 400, "limit": None, "checked": True}
     lab.add_run(classifier, method="pgd", **full, keep=(0.5,))
     pipeline = find_pipeline(lab, classifier)
     assert pipeline.subject is not None
@@ -112,8 +112,8 @@ def test_what_fails_on_fewer_images_fails_until_more_can_tell(lab: Lab) -> None:
 
 def test_another_eps_hides_no_failure(lab: Lab) -> None:
     classifier = lab.add_classifier(lab.add_autoencoder())
-    bad = lab.add_run(classifier, eps=(0.1,), keep=(0.5,), judged=True, found=SOFTMAX)
-    lab.add_run(classifier, method="pgd", eps=(0.3,), keep=(0.1,), judged=True)
+    bad = lab.add_run(classifier, eps=(0.1,), keep=(0.5,), checked=True, found=SOFTMAX)
+    lab.add_run(classifier, method="pgd", eps=(0.3,), keep=(0.1,), checked=True)
     pipeline = find_pipeline(lab, classifier)
     assert pipeline.subject is not None
     assert pipeline.subject.eps == 0.3
@@ -122,8 +122,8 @@ def test_another_eps_hides_no_failure(lab: Lab) -> None:
 
 def test_each_norm_has_a_subject_and_check_results_of_its_own(lab: Lab, tmp_path: Path) -> None:
     classifier = lab.add_classifier(lab.add_autoencoder())
-    linf = lab.add_run(classifier, judged=True)
-    l2 = lab.add_run(classifier, method="pgd", norm="l2", eps=(1.5,), keep=(0.1,), judged=True, found=SOFTMAX)
+    linf = lab.add_run(classifier, checked=True)
+    l2 = lab.add_run(classifier, method="pgd", norm="l2", eps=(1.5,), keep=(0.1,), checked=True, found=SOFTMAX)
     pipeline = find_pipeline(lab, classifier)
     assert [panel.subject.id for panel in pipeline.checked] == [linf.id, l2.id]
     assert pipeline.failures == []
@@ -186,12 +186,12 @@ def several(lab: Lab) -> dict[str, Manifest]:
     made = {}
     for kind, eps, keep in (("vanilla", (0.2,), (0.5,)), ("sparse", (0.2, 0.3), (0.4, 0.1)), ("blur", (0.2,), (0.3,))):
         made[kind] = lab.add_classifier(lab.add_autoencoder(kind))
-        lab.add_run(made[kind], eps=eps, keep=keep, judged=True)
-        lab.add_run(made[kind], eps=eps, keep=[0.9] * len(eps), threat="oblivious", judged=True)
+        lab.add_run(made[kind], eps=eps, keep=keep, checked=True)
+        lab.add_run(made[kind], eps=eps, keep=[0.9] * len(eps), threat="oblivious", checked=True)
     black = {"method": "square", "threat": "black-box", "steps": None, "queries": 1000}
-    lab.add_run(made["sparse"], eps=(0.2,), keep=(0.3,), judged=True, **black)
+    lab.add_run(made["sparse"], eps=(0.2,), keep=(0.3,), checked=True, **black)
     made["denoising"] = lab.add_classifier(lab.add_autoencoder("denoising"))
-    lab.add_run(made["denoising"], eps=(0.3,), keep=(0.2,), judged=True, found=SOFTMAX)
+    lab.add_run(made["denoising"], eps=(0.3,), keep=(0.2,), checked=True, found=SOFTMAX)
     return made
 
 
@@ -253,8 +253,8 @@ def test_the_same_checks_fail_wherever_failures_are_counted(
     lab: Lab, several: dict[str, Manifest], tmp_path: Path
 ) -> None:
     """Report, ``--strict``, JSON, and the table after an attack; also those of runs that no headline rests on."""
-    unclipped = lab.add_run(several["sparse"], threat="oblivious", keep=(0.1, 0.1), seed=3, valid=False, judged=True)
-    noise = lab.add_run(several["sparse"], method="noise", threat="noise", steps=None, judged=True,
+    unclipped = lab.add_run(several["sparse"], threat="oblivious", keep=(0.1, 0.1), seed=3, valid=False, checked=True)
+    noise = lab.add_run(several["sparse"], method="noise", threat="noise", steps=None, checked=True,
                         found={"zero_gradient_fraction": 1.0, "loss_curve": ((0, 1.0), (1, 0.5))})  # fmt: skip
     comparison = compare(lab)
     failures = {(one.check, one.run) for one in list_all_failures(comparison.pipelines)}
@@ -271,21 +271,21 @@ def test_the_same_checks_fail_wherever_failures_are_counted(
     assert f"FAIL on other runs: {elsewhere}, first " in " ".join(print_summary(comparison).split())
     shown = set()
     for classifier in several.values():
-        judgement = check_classifier(lab.registry, classifier.id, runs)
+        checked = check_classifier(lab.registry, classifier.id, runs)
         console = Console(width=80, record=True, file=io.StringIO())
-        console.print(build_check_table(judgement))
+        console.print(build_check_table(checked))
         text = " ".join(console.export_text().split())
-        assert text.count(" FAIL ") >= len(judgement.failures)
-        shown |= {(one.check, one.run) for one in judgement.failures}
-        assert all(one.text in text for one in judgement.failures if not one.headline)
+        assert text.count(" FAIL ") >= len(checked.failures)
+        shown |= {(one.check, one.run) for one in checked.failures}
+        assert all(one.text in text for one in checked.failures if not one.headline)
     assert shown == {(check, run) for check, run in failures}
 
 
 def test_a_stored_failure_of_an_attack_without_gradients_is_read_as_not_run(lab: Lab, tmp_path: Path) -> None:
     """Its record has one from before: neither the report nor ``--strict`` counts it, and its id stays."""
     classifier = lab.add_classifier(lab.add_autoencoder())
-    lab.add_run(classifier, judged=True)
-    run = lab.add_run(classifier, method="square", threat="black-box", steps=None, queries=1000, judged=True)
+    lab.add_run(classifier, checked=True)
+    run = lab.add_run(classifier, method="square", threat="black-box", steps=None, queries=1000, checked=True)
     recipe, metrics = run.as_run()
     bad = CheckResult(
         check="gradients", status="FAIL", sentence="for 100.00 % of the samples the first gradient is zero"
@@ -308,16 +308,16 @@ def test_a_stored_failure_of_an_attack_without_gradients_is_read_as_not_run(lab:
 def test_after_an_attack_the_one_that_was_asked_for_is_checked_and_its_convergence_found(lab: Lab) -> None:
     """All leave nothing: neither the single step nor the one with most effort is what was asked about."""
     classifier = lab.add_classifier(lab.add_autoencoder())
-    nothing: dict[str, Any] = {"eps": (0.3,), "keep": (0.0,), "judged": True}
+    nothing: dict[str, Any] = {"eps": (0.3,), "keep": (0.0,), "checked": True}
     asked = lab.add_run(classifier, method="pgd", steps=40, restarts=1, **nothing)
     others = [
         lab.add_run(classifier, method="fgsm", steps=None, **nothing),
         lab.add_run(classifier, method="pgd", steps=80, restarts=1, **nothing),
         lab.add_run(classifier, method="pgd", steps=80, restarts=5, **nothing),
     ]
-    judgement = check_classifier(lab.registry, classifier.id, [asked, *others])
-    assert judgement.run == asked.id
-    assert {result.check: result.status for result in judgement.checks}["convergence"] == "PASS"
+    checked = check_classifier(lab.registry, classifier.id, [asked, *others])
+    assert checked.run == asked.id
+    assert {result.check: result.status for result in checked.checks}["convergence"] == "PASS"
     subject = find_pipeline(lab, classifier).subject
     assert subject is not None
     assert (subject.recipe.steps, subject.recipe.restarts) == (80, 5)
@@ -328,10 +328,10 @@ def test_after_an_attack_the_one_that_was_asked_for_is_checked_and_its_convergen
 
 def test_budgets_that_are_one_float32_are_one_in_the_report(lab: Lab, tmp_path: Path) -> None:
     """0.1 + 0.2 is what np.arange gives for 0.3."""
-    bare = lab.add_run(lab.add_classifier(), eps=(0.1 + 0.2,), keep=(0.1,), judged=True)
+    bare = lab.add_run(lab.add_classifier(), eps=(0.1 + 0.2,), keep=(0.1,), checked=True)
     classifier = lab.add_classifier(lab.add_autoencoder())
-    own = lab.add_run(classifier, eps=(0.3,), keep=(0.4,), judged=True)
-    oblivious = lab.add_run(classifier, eps=(0.1 + 0.2,), keep=(0.8,), threat="oblivious", judged=True)
+    own = lab.add_run(classifier, eps=(0.3,), keep=(0.4,), checked=True)
+    oblivious = lab.add_run(classifier, eps=(0.1 + 0.2,), keep=(0.8,), threat="oblivious", checked=True)
     pipeline = find_pipeline(lab, classifier)
     (gap,) = find_gaps(pipeline)
     assert (gap.adaptive_run, gap.oblivious_run) == (own.id, oblivious.id)
@@ -347,7 +347,7 @@ def test_budgets_that_are_one_float32_are_one_in_the_report(lab: Lab, tmp_path: 
 
 def test_an_attack_whose_images_were_stored_later_is_one_attack(lab: Lab) -> None:
     classifier = lab.add_classifier(lab.add_autoencoder())
-    runs = [lab.add_run(classifier, save_adversarial=saved, judged=True) for saved in (True, False)]
+    runs = [lab.add_run(classifier, save_adversarial=saved, checked=True) for saved in (True, False)]
     for given in (runs, runs[::-1]):
         comparison = compare_runs(lab.registry, given)
         assert [run.id for run in comparison.runs] == [runs[1].id]
@@ -370,7 +370,7 @@ def test_two_files_of_one_name_are_told_apart_wherever_a_dataset_is_named(
     for letter, folder in zip("ef", folders, strict=True):
         lab.dataset = DIGITS.model_copy(update={"name": "data", "digest": letter * 64})
         lab.source = f"{folder}/data.npz"
-        runs.append(lab.add_run(lab.add_classifier(lab.add_autoencoder()), judged=True))
+        runs.append(lab.add_run(lab.add_classifier(lab.add_autoencoder()), checked=True))
     files = read_files(lab, runs, tmp_path / "out")
     for key in ("csv", "csv-headlines"):
         assert {line["dataset"] for line in csv.DictReader(io.StringIO(files[key]))} == names
@@ -389,9 +389,9 @@ def test_two_files_of_one_name_are_told_apart_wherever_a_dataset_is_named(
 
 
 def test_a_loss_of_accuracy_reads_as_one_everywhere(lab: Lab, tmp_path: Path) -> None:
-    bare = lab.add_run(lab.add_classifier(), clean=1.0, keep=(0.9, 0.8), judged=True)
+    bare = lab.add_run(lab.add_classifier(), clean=1.0, keep=(0.9, 0.8), checked=True)
     classifier = lab.add_classifier(lab.add_autoencoder())
-    own = lab.add_run(classifier, clean=0.9, keep=(0.3, 0.2), judged=True)
+    own = lab.add_run(classifier, clean=0.9, keep=(0.3, 0.2), checked=True)
     lost = own.as_run()[1].clean_accuracy - bare.as_run()[1].clean_accuracy
     result = {one.check: one for one in find_pipeline(lab, classifier).checks}["clean-accuracy"]
     assert lost < 0
@@ -407,5 +407,5 @@ def test_baselines_are_compared_on_the_most_images_only(lab: Lab) -> None:
     """A baseline that keeps everything of ten images is not the best of three."""
     for kind, n, kept in (("blur", 360, 0.3), ("pca", 360, 0.2), ("binary", 10, 1.0)):
         classifier = lab.add_classifier(lab.add_autoencoder(kind))
-        lab.add_run(classifier, eps=(0.1,), keep=(kept,), n=n, judged=True)
+        lab.add_run(classifier, eps=(0.1,), keep=(kept,), n=n, checked=True)
     assert "The baseline blur has" in answer(compare(lab))

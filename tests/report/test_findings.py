@@ -33,7 +33,7 @@ def say(lab: Lab) -> str:
 
 
 def defend(lab: Lab, type_: str = "vanilla", *, model: str = "nn", **changes: Any) -> Manifest:
-    return lab.add_run(lab.add_classifier(lab.add_autoencoder(type_), model=model), **({"judged": True} | changes))
+    return lab.add_run(lab.add_classifier(lab.add_autoencoder(type_), model=model), **({"checked": True} | changes))
 
 
 def read_rate(run: Manifest, index: int = 1) -> str:
@@ -46,9 +46,9 @@ def read_rate(run: Manifest, index: int = 1) -> str:
 
 
 def test_one_defence_with_all_that_can_be_said(lab: Lab) -> None:
-    bare = lab.add_run(lab.add_classifier(), keep=(0.3, 0.1), judged=True)
+    bare = lab.add_run(lab.add_classifier(), keep=(0.3, 0.1), checked=True)
     run = defend(lab)
-    oblivious = lab.add_run(lab.registry.manifest(run.parents[0]), threat="oblivious", keep=(0.9, 0.8), judged=True)
+    oblivious = lab.add_run(lab.registry.manifest(run.parents[0]), threat="oblivious", keep=(0.9, 0.8), checked=True)
     left, without, seems = (one.as_run()[1].results[1].accuracy for one in (run, bare, oblivious))
     text = say(lab)
     assert text.startswith(
@@ -78,7 +78,7 @@ def test_a_higher_number_with_a_failing_check_is_not_the_best(lab: Lab) -> None:
     assert text.endswith("1 of 2 is not reliable.")
 
 
-def test_a_number_that_cannot_be_believed_stands_behind_its_alarm(lab: Lab) -> None:
+def test_a_number_that_is_not_reliable_follows_its_warning(lab: Lab) -> None:
     run = defend(lab, keep=(0.9, 0.8), found=BAD)
     text = say(lab)
     assert text.startswith("The robust accuracy of the vanilla autoencoder in front of nn on digits is not known: ")
@@ -86,7 +86,7 @@ def test_a_number_that_cannot_be_believed_stands_behind_its_alarm(lab: Lab) -> N
     assert text.endswith("which is not a reliable result.")
 
 
-def test_several_that_cannot_be_believed(lab: Lab) -> None:
+def test_several_that_are_not_reliable(lab: Lab) -> None:
     defend(lab, "vanilla", keep=(0.3, 0.2), found=BAD)
     run = defend(lab, "sparse", keep=(0.9, 0.8), found=BAD)
     text = say(lab)
@@ -95,7 +95,7 @@ def test_several_that_cannot_be_believed(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("kinds", [("vanilla",), ("vanilla", "sparse")])
-def test_nobody_who_knew_means_nothing_is_established(lab: Lab, kinds: tuple[str, ...]) -> None:
+def test_without_an_adaptive_attack_nothing_is_established(lab: Lab, kinds: tuple[str, ...]) -> None:
     for kind in kinds:
         defend(lab, kind, threat="oblivious", keep=(0.9, 0.9))
     text = say(lab)
@@ -104,7 +104,7 @@ def test_nobody_who_knew_means_nothing_is_established(lab: Lab, kinds: tuple[str
 
 
 def test_without_any_autoencoder_there_is_no_defence_to_speak_of(lab: Lab) -> None:
-    run = lab.add_run(lab.add_classifier(), judged=True)
+    run = lab.add_run(lab.add_classifier(), checked=True)
     assert say(lab) == (
         f"No autoencoder in front of nn on digits was attacked. Without one it has {read_rate(run)} robust accuracy "
         "(bim, 10 steps, eps 0.3 (76.5/255), n = 100)."
@@ -199,8 +199,8 @@ def two_plans(lab: Lab) -> dict[str, Manifest]:
     for kind, left in (("vanilla", 0.0), ("sparse", 0.1), ("denoising", 0.2)):
         classifier = lab.add_classifier(lab.add_autoencoder(kind))
         for threat, keep in (("adaptive", 0.5), ("oblivious", 0.9)):
-            lab.add_run(classifier, eps=(0.3,), keep=(keep,), n=400, limit=None, threat=threat, judged=True)
-        strong = {"eps": (0.3,), "keep": (left,), "method": "pgd", "steps": 80, "restarts": 1, "judged": True}
+            lab.add_run(classifier, eps=(0.3,), keep=(keep,), n=400, limit=None, threat=threat, checked=True)
+        strong = {"eps": (0.3,), "keep": (left,), "method": "pgd", "steps": 80, "restarts": 1, "checked": True}
         runs[kind] = lab.add_run(classifier, **strong)
     return runs
 
@@ -271,9 +271,9 @@ def read_table(lab: Lab) -> dict[str, dict[str, str]]:
 
 
 def test_the_table_has_a_row_for_each_pipeline_at_the_eps_that_they_share(lab: Lab) -> None:
-    bare = lab.add_run(lab.add_classifier(), keep=(0.3, 0.1), judged=True)
+    bare = lab.add_run(lab.add_classifier(), keep=(0.3, 0.1), checked=True)
     run = defend(lab, keep=(0.5, 0.3))
-    oblivious = lab.add_run(lab.registry.manifest(run.parents[0]), threat="oblivious", keep=(0.9, 0.8), judged=True)
+    oblivious = lab.add_run(lab.registry.manifest(run.parents[0]), threat="oblivious", keep=(0.9, 0.8), checked=True)
     other = defend(lab, "sparse", eps=(0.2, 0.3), keep=(0.1, 0.1))
     rows = read_table(lab)
     assert {*rows} == {one.parents[0] for one in (bare, run, other)}
@@ -299,7 +299,7 @@ def test_the_table_has_a_row_for_each_pipeline_at_the_eps_that_they_share(lab: L
 
 
 @pytest.mark.parametrize(
-    ("changes", "mark"), [({}, None), ({"found": BAD}, "not reliable"), ({"judged": False, "stuck": 0.9}, "not ")]
+    ("changes", "mark"), [({}, None), ({"found": BAD}, "not reliable"), ({"checked": False, "stuck": 0.9}, "not ")]
 )
 def test_a_number_that_does_not_stand_says_so_in_its_own_cell(
     lab: Lab, changes: dict[str, Any], mark: str | None
@@ -355,7 +355,7 @@ def test_names_of_seeds_tell_pipelines_apart(lab: Lab) -> None:
 def test_namesakes_have_their_id(lab: Lab) -> None:
     for epochs in (5, 35):
         autoencoder = lab.add_autoencoder(network=NETWORK.model_copy(update={"epochs": epochs}))
-        lab.add_run(lab.add_classifier(autoencoder), judged=True)
+        lab.add_run(lab.add_classifier(autoencoder), checked=True)
     defend(lab, "sparse")
     rows = read_table(lab)
     names = {row["autoencoder"] for row in rows.values()}

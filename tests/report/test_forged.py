@@ -1,4 +1,4 @@
-"""A run whose seals are right and whose numbers are not: refused by name, left out by id, never believed."""
+"""A run with intact digests and wrong numbers: refused by name, omitted by id, never shown."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def put(file: str, name: str, value: Callable[[np.ndarray[Any, Any]], Any]) -> C
 
 
 def add_good(lab: Lab) -> Manifest:
-    return lab.add_run(lab.add_classifier(seed=9), judged=True)
+    return lab.add_run(lab.add_classifier(seed=9), checked=True)
 
 
 def add_bad(lab: Lab, **changes: Any) -> Manifest:
-    return lab.add_run(lab.add_classifier(lab.add_autoencoder()), **({"n": 60, "judged": True} | changes))
+    return lab.add_run(lab.add_classifier(lab.add_autoencoder()), **({"n": 60, "checked": True} | changes))
 
 
-# ---------------------------------------------------------------- for whoever asks for it
+# ---------------------------------------------------------------- for readers of the report
 
 
 def forge_accuracy(lab: Lab) -> Manifest:
@@ -65,7 +65,7 @@ def forge_another_dataset(lab: Lab) -> Manifest:
     lab.dataset = DIGITS.model_copy(update={"digest": "a" * 64})
     purifier = lab.add_autoencoder()
     lab.dataset = DIGITS
-    return lab.add_run(lab.add_classifier(purifier), judged=True)
+    return lab.add_run(lab.add_classifier(purifier), checked=True)
 
 
 FORGED: dict[str, tuple[Callable[[Lab], Manifest], str]] = {

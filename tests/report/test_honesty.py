@@ -97,13 +97,13 @@ def test_collapsed_classifier_is_noted(lab: Lab) -> None:
     assert any("cannot be told from chance (10.0" in note for note in compare_runs(lab.registry, [run]).rows[0].notes)
 
 
-@pytest.mark.parametrize("judged", [True, False])
+@pytest.mark.parametrize("checked", [True, False])
 def test_a_collapsed_pipeline_is_said_to_be_so_everywhere_and_is_the_best_of_none(
-    lab: Lab, judged: bool, tmp_path: Path
+    lab: Lab, checked: bool, tmp_path: Path
 ) -> None:
     """Also where the run is from before it was checked: its predictions are stored."""
-    reliable = lab.add_run(lab.add_classifier(lab.add_autoencoder()), keep=(0.05, 0.0), judged=judged)
-    constant = lab.add_run(lab.add_classifier(lab.add_autoencoder("sparse")), constant=1, judged=judged)
+    reliable = lab.add_run(lab.add_classifier(lab.add_autoencoder()), keep=(0.05, 0.0), checked=checked)
+    constant = lab.add_run(lab.add_classifier(lab.add_autoencoder("sparse")), constant=1, checked=checked)
     comparison, files = (
         compare_runs(lab.registry, [reliable, constant]),
         read_files(lab, [reliable, constant], tmp_path),
@@ -127,7 +127,7 @@ def test_a_collapsed_pipeline_is_said_to_be_so_everywhere_and_is_the_best_of_non
 def test_a_classifier_that_predicts_one_class_has_collapsed_whatever_the_sample_shows(lab: Lab) -> None:
     """On images of one class alone it may be right, or wrong, of all."""
     classifier = lab.add_classifier(lab.add_autoencoder(), classes_predicted=1)
-    comparison = compare_runs(lab.registry, [lab.add_run(classifier, n=1, constant=0, judged=True)])
+    comparison = compare_runs(lab.registry, [lab.add_run(classifier, n=1, constant=0, checked=True)])
     assert comparison.pipelines[0].collapsed
     assert "it has collapsed, it predicts one class whatever the image" in answer(comparison)
 

@@ -29,11 +29,11 @@ def report_on(lab: Lab, runs: list[Manifest], out: Path) -> dict[str, Any]:
 
 
 def make_undefended(lab: Lab) -> list[Manifest]:
-    return [lab.add_run(lab.add_classifier(), judged=True)]
+    return [lab.add_run(lab.add_classifier(), checked=True)]
 
 
 def make_pair(lab: Lab) -> list[Manifest]:
-    return [lab.add_run(lab.add_classifier()), lab.add_run(lab.add_classifier(lab.add_autoencoder()), judged=True)]
+    return [lab.add_run(lab.add_classifier()), lab.add_run(lab.add_classifier(lab.add_autoencoder()), checked=True)]
 
 
 def make_gaps(lab: Lab) -> list[Manifest]:

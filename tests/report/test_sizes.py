@@ -60,7 +60,7 @@ def test_a_report_on_a_thousand_classes_is_small_and_shows_what_is_large(crowd: 
 
 
 @pytest.fixture
-def judged(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+def checks(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each check that compares runs is made."""
     counts: Counter[str] = Counter()
 
@@ -73,16 +73,16 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 
 def test_a_report_on_many_eps_shows_a_selection_and_keeps_all_for_programs(
-    tmp_path: Path, judged: Counter[str]
+    tmp_path: Path, checks: Counter[str]
 ) -> None:
     lab = Lab(tmp_path / "home")
     eps, keep = np.linspace(0, 1, EPS + 1)[1:].tolist(), np.linspace(0.9, 0.1, EPS).tolist()
     keep[33], keep[77] = 0.0, 1.0
     pair = lab.add_classifier(), lab.add_classifier(lab.add_autoencoder())
-    runs = [lab.add_run(classifier, eps=eps, keep=keep, n=10, judged=True) for classifier in pair]
+    runs = [lab.add_run(classifier, eps=eps, keep=keep, n=10, checked=True) for classifier in pair]
     files = read_files(lab, runs, tmp_path)
     # These say the same at every eps of a run.
-    assert max(judged["samples"], judged["clean-accuracy"]) <= len(runs)
+    assert max(checks["samples"], checks["clean-accuracy"]) <= len(runs)
     assert [len(run["scores"]) for run in json.loads(files["json"])["runs"]] == [EPS + 1] * 2
     assert len([*csv.DictReader(io.StringIO(files["csv"]))]) == EPS * 2
     for name, cell in (("html", '<td data-order="{}">'), ("md", "| {:.3g} (")):

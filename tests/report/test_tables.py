@@ -1,4 +1,4 @@
-"""The twins of every table, as CSV and in Markdown, and that a row of TABLES is all that a new one takes."""
+"""Every table as CSV and in Markdown, and that a new table needs one row of TABLES."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def everything(tmp_path: Path) -> tuple[Lab, list[Manifest]]:
         lab.add_run(lab.add_classifier(), keep=(0.3, 0.0)),
         lab.add_run(lab.add_classifier(lab.add_autoencoder())),
         lab.add_run(behind[0], threat="oblivious", keep=(0.9, 0.8)),
-        lab.add_run(behind[0], judged=True, keep=(0.5, 0.1)),
+        lab.add_run(behind[0], checked=True, keep=(0.5, 0.1)),
         lab.add_run(behind[1], keep=(0.4, 0.0)),
         lab.add_run(behind[2], keep=(0.4, 0.0)),
         lab.add_run(behind[3], keep=(0.9, 0.8), threat="encoded"),
@@ -169,7 +169,7 @@ def test_threat_model_lines_have_the_strongest_attack_of_each(lab: Lab, tmp_path
 
 
 def test_check_lines_are_the_check_results(lab: Lab, tmp_path: Path) -> None:
-    run, old = lab.add_run(lab.add_classifier(), judged=True), lab.add_run(lab.add_classifier(seed=1))
+    run, old = lab.add_run(lab.add_classifier(), checked=True), lab.add_run(lab.add_classifier(seed=1))
     tables = read_tables(lab, [run, old], tmp_path)
     stored = [(line["check"], line["status"]) for line in tables["run_checks"] if line["run"] == run.id]
     assert stored == [(result.check, result.status) for result in run.as_run()[1].verdicts]

@@ -21,11 +21,11 @@ from tests.report_fixtures import DIGITS, Lab, print_summary
 @pytest.fixture
 def several(lab: Lab) -> list[Manifest]:
     """Two autoencoders, a baseline and nothing in front of a classifier, one of the attacks with a failing check."""
-    runs = [lab.add_run(lab.add_classifier(), keep=(0.3, 0.0), judged=True)]
+    runs = [lab.add_run(lab.add_classifier(), keep=(0.3, 0.0), checked=True)]
     for type_, keep, found in (("vanilla", 0.4, {}), ("sparse", 0.5, {"probabilities": True}), ("blur", 0.2, {})):
         classifier = lab.add_classifier(lab.add_autoencoder(type_))
-        runs.append(lab.add_run(classifier, keep=(keep, keep / 2), judged=True, found=found))
-        runs.append(lab.add_run(classifier, threat="oblivious", keep=(0.9, 0.8), judged=True))
+        runs.append(lab.add_run(classifier, keep=(keep, keep / 2), checked=True, found=found))
+        runs.append(lab.add_run(classifier, threat="oblivious", keep=(0.9, 0.8), checked=True))
     return runs
 
 
@@ -57,8 +57,8 @@ def test_every_pipeline_has_one_row(lab: Lab, several: list[Manifest]) -> None:
 def test_a_number_from_other_images_is_marked_and_its_attack_named(lab: Lab) -> None:
     for kind in ("vanilla", "denoising", "sparse"):
         classifier = lab.add_classifier(lab.add_autoencoder(kind))
-        lab.add_run(classifier, eps=(0.3,), keep=(0.5,), n=400, limit=None, judged=True)
-    lab.add_run(classifier, eps=(0.3,), keep=(0.0,), method="pgd", steps=80, restarts=1, judged=True)
+        lab.add_run(classifier, eps=(0.3,), keep=(0.5,), n=400, limit=None, checked=True)
+    lab.add_run(classifier, eps=(0.3,), keep=(0.0,), method="pgd", steps=80, restarts=1, checked=True)
     text = print_summary(compare_runs(lab.registry, lab.registry.entries("run")))
     assert [line.split()[0] for line in text.splitlines() if re.search(r"\d\*?\+ \[", line)] == ["sparse"]
     assert "+ from another attack than the other rows: pgd, 80 steps, eps 0.3, n = 100" in " ".join(text.split())
@@ -68,9 +68,9 @@ def test_at_most_twelve_lines_quote_checks(lab: Lab) -> None:
     """Also where as much as can fail does."""
     bad = {"probabilities": True, "finite": False, "zero_gradient_fraction": 0.9, "lost_fraction": 0.5}
     classifier = lab.add_classifier(lab.add_autoencoder())
-    lab.add_run(classifier, keep=(0.2, 0.9), clean=0.4, n=20, judged=True, found=bad)
-    lab.add_run(classifier, threat="oblivious", keep=(0.1, 0.1), n=20, judged=True)
-    lab.add_run(classifier, method="fgsm", steps=None, keep=(0.0, 0.0), n=20, valid=False, judged=True)
+    lab.add_run(classifier, keep=(0.2, 0.9), clean=0.4, n=20, checked=True, found=bad)
+    lab.add_run(classifier, threat="oblivious", keep=(0.1, 0.1), n=20, checked=True)
+    lab.add_run(classifier, method="fgsm", steps=None, keep=(0.0, 0.0), n=20, valid=False, checked=True)
     comparison = compare_runs(lab.registry, lab.registry.entries("run"))
     _, _, found, *_ = summarize(comparison, width=80, encoding="utf-8")
     assert isinstance(found, str)
@@ -114,7 +114,7 @@ def test_without_colour_no_escape_is_written(lab: Lab, several: list[Manifest]) 
 
 def test_names_from_files_are_no_markup_and_move_no_cursor(tmp_path: Path) -> None:
     lab = Lab(tmp_path / "home", DIGITS.model_copy(update={"name": "[red]x\x1b[2J"}))
-    lab.add_run(lab.add_classifier(lab.add_autoencoder()), judged=True)
+    lab.add_run(lab.add_classifier(lab.add_autoencoder()), checked=True)
     text = print_summary(compare_runs(lab.registry, lab.registry.entries("run")))
     assert "[red]x\\x1b[2J" in text
     assert "\x1b" not in text
@@ -133,6 +133,6 @@ def test_stdout_is_the_path_and_nothing_else(lab: Lab, several: list[Manifest], 
 
 def test_every_check_has_its_name_in_the_summary(lab: Lab) -> None:
     """None is passed over: without an adaptive run all are NOT RUN."""
-    lab.add_run(lab.add_classifier(lab.add_autoencoder()), threat="oblivious", judged=True)
+    lab.add_run(lab.add_classifier(lab.add_autoencoder()), threat="oblivious", checked=True)
     words = " ".join(print_summary(compare_runs(lab.registry, lab.registry.entries("run"))).split())
     assert all(f"{check} (1)" in words for check in CHECKS)
