@@ -96,7 +96,7 @@ print(json.dumps(found))
 
 @pytest.fixture(scope="module")
 def added() -> dict[str, object]:
-    done = subprocess.run([sys.executable, "-c", ADD], capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run([sys.executable, "-c", ADD], capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     return found

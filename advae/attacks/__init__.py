@@ -166,12 +166,12 @@ TARGETS_FROM = "non-targeted"
 """The attack whose mistakes give natural and non-natural targets."""
 
 
-def find_attack(name: str, *, model: str) -> Attack:
+def find_attack(name: str, *, model: str, linear: bool) -> Attack:
     """Return a row of ATTACKS for a classifier of kind ``model``. Raises UsageError where it does not fit."""
     if name not in ATTACKS:
         raise UsageError(unknown("attack", name, ATTACKS))
     attack = ATTACKS[name]
-    if attack.linear_only and model != "lr":
+    if attack.linear_only and not linear:
         fitting = ", ".join(sorted(other for other, row in ATTACKS.items() if not row.linear_only))
         raise UsageError(
             f"attack {name!r} is for logistic regression, this classifier is {model!r}; use one of {fitting}"

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
+DIVERGED_HINT = "try a lower --learning-rate, another --seed or other --activations"
+"""What can be done about a training that diverges."""
+
 XLA_PAYS = 200_000
 """Fewest images, summed over all epochs, for which XLA saves more time than it takes to compile."""
 
@@ -127,7 +130,7 @@ def _refuse_divergence(epoch: Epoch) -> None:
     if not (math.isfinite(epoch.loss) and math.isfinite(epoch.validation_loss)):
         raise DivergedError(
             f"training diverged: loss {epoch.loss} in epoch {epoch.number} of {epoch.epochs}, nothing was stored; "
-            "try a lower --learning-rate, another --seed or other --activations"
+            f"{DIVERGED_HINT}"
         )
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from advae import metrics
 from advae.batching import apply, find_output_range
-from advae.errors import UsageError
+from advae.errors import DivergedError, UsageError
 from advae.evaluation.pipelines import HEAD, WEIGHTS, load_classifier, load_purifier, read_weights
 from advae.identity import SAMPLES
 from advae.models import classifiers, purifiers
+from advae.models.fitting import DIVERGED_HINT
 from advae.models.layers import collect_weights
 from advae.models.training_progress import NO_CHECKPOINT
 from advae.records import (
@@ -57,6 +59,8 @@ def make_autoencoder(workspace: Workspace, recipe: AutoencoderRecipe, dataset: D
     checkpoint = workspace.registry.checkpoint(entry_id(recipe), workspace.tell)
 
     def compute() -> Content:
+        import numpy as np
+
         if workspace.force:
             checkpoint.clear()
         behind = _find_classifier_behind(workspace, recipe)
@@ -66,11 +70,14 @@ def make_autoencoder(workspace: Workspace, recipe: AutoencoderRecipe, dataset: D
         arrays, history = purifiers.fit_autoencoder(recipe, data)
         purify = purifiers.restore_purifier(recipe, arrays)
         purified = apply(purify, dataset.x_test)
-        error = purified - dataset.x_test
+        with np.errstate(over="ignore", invalid="ignore"):
+            test_mse = float(np.square(purified - dataset.x_test).mean())
+        if not math.isfinite(test_mse):
+            raise DivergedError(f"training diverged: test MSE {test_mse}, nothing was stored; {DIVERGED_HINT}")
         head = {HEAD: collect_weights(behind.networks)} if behind and behind.networks else {}
         return AutoencoderMetrics(
             history=history,
-            test_mse=float((error**2).mean()),
+            test_mse=test_mse,
             output_range=find_output_range(purify, dataset.x_train),
         ), {
             WEIGHTS: arrays,

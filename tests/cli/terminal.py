@@ -47,7 +47,7 @@ def open_terminal(columns: int) -> Iterator[Terminal]:
         yield terminal
     finally:
         os.close(writer)
-        thread.join(timeout=60)
+        thread.join(timeout=240)
         os.close(reader)
         terminal.screen = b"".join(pieces).decode().replace("\r\n", "\n")
 

@@ -610,7 +610,7 @@ def test_in_a_shell(case: str, scene: Scene, tmp_path: Path) -> None:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert run.returncode == code, run.stderr
     assert run.stdout == out.format(**ids)
@@ -633,7 +633,7 @@ def test_a_reader_that_goes_in_the_middle_is_named(scene: Scene) -> None:
         os.close(into)
         assert len(os.read(out, 100)) == 100
         os.close(out)
-        said = export.communicate(timeout=60)[1]
+        said = export.communicate(timeout=240)[1]
     assert export.returncode == 5
     assert "its reader was gone before the end" in said
 

@@ -58,7 +58,7 @@ def open_test_cluster(folder: Path, *, workers: int, failures: int = 3) -> Itera
             cluster.start_worker()
         if workers:
             with Client(cluster.address, set_as_default=False) as client:
-                client.wait_for_workers(workers, timeout=60)
+                client.wait_for_workers(workers, timeout=240)
         yield cluster
     finally:
         for process in cluster.processes:
@@ -68,7 +68,7 @@ def open_test_cluster(folder: Path, *, workers: int, failures: int = 3) -> Itera
 
 def wait_for(happened: Callable[[], bool]) -> None:
     """Return once something has happened; fail where it does not for very long."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     while not happened():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -24,7 +24,6 @@ from advae.experiments.dask_cluster import Site, compare_site, digest_program, o
 from advae.experiments.processes import THREADS, open_pool
 from advae.registry import Registry, library_versions
 from tests.calls import Outcome, call, succeed
-from tests.canaries import careless_environment, plant
 from tests.experiments.clusters import (
     Cluster,
     begin_and_wait,
@@ -34,36 +33,7 @@ from tests.experiments.clusters import (
     take_memory,
     wait_for,
 )
-
-PLAN = """
-datasets = ["digits"]
-[autoencoders]
-vanilla = { type = "vanilla", epochs = 2 }
-[classifiers]
-nn = { model = "nn", epochs = 2 }
-lr = { model = "lr", max-iter = 20 }
-[[attacks]]
-classifiers = ["nn", "lr"]
-behind = ["none", "vanilla"]
-methods = ["bim"]
-eps = [0.1]
-limit = 60
-"""
-
-
-@pytest.fixture(scope="module")
-def plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("plan") / "plan.toml"
-    path.write_text(PLAN)
-    return path
-
-
-@pytest.fixture(scope="module")
-def serial(plan: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    """What is stored when the plan is made in one process, this one, cell after cell."""
-    home = tmp_path_factory.mktemp("serial") / "home"
-    succeed("reproduce", *place(home, plan), "--jobs", 1)
-    return read_results(home)
+from tests.experiments.stored import find_differences, read_results
 
 
 def place(home: Path, plan: Path) -> list[str]:
@@ -73,40 +43,6 @@ def place(home: Path, plan: Path) -> list[str]:
 def command(home: Path, plan: Path, *options: str) -> list[str]:
     """Return the command that makes a plan in a process of its own."""
     return [sys.executable, "-m", "advae", "reproduce", *place(home, plan), *options]
-
-
-def read_results(home: Path) -> dict[str, object]:
-    """Return all that is stored, arrays as bytes, but for what says when and how fast it was made."""
-    registry, found = Registry(home), dict[str, object]()
-    for entry in registry.entries():
-        found[f"{entry.id} metrics"] = drop_seconds(entry.metrics.model_dump())
-        for name in entry.artifacts:
-            for key, array in registry.read_arrays(entry, name).items():
-                found[f"{entry.id} {name} {key}"] = (array.dtype.str, array.shape, array.tobytes())
-    return found
-
-
-def drop_seconds(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: drop_seconds(inner) for key, inner in value.items() if key != "seconds"}
-    return value
-
-
-def find_differences(one: dict[str, object], other: dict[str, object]) -> list[str]:
-    return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
-
-
-def test_side_by_side_gives_what_one_after_the_other_gives(
-    plan: Path, serial: dict[str, object], tmp_path: Path
-) -> None:
-    """Also in a folder of files named like the modules that its processes import, none of which is executed."""
-    folder = tmp_path / "canaries"
-    folder.mkdir()
-    log, line = plant(folder), command(tmp_path / "home", plan, "--jobs", "2")
-    subprocess.run(line, cwd=folder, env=careless_environment(), check=True, capture_output=True)
-    assert log.read_text() == ""
-    assert len(serial) > 30
-    assert find_differences(read_results(tmp_path / "home"), serial) == []
 
 
 def read_threads(task: object) -> dict[str, str | None]:
@@ -146,7 +82,7 @@ def find_maker(home: Path, pids: list[int]) -> int | None:
     return None
 
 
-def test_a_worker_that_is_killed_costs_nothing_but_time(plan: Path, serial: dict[str, object], tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_costs_nothing_but_time(plan: Path, whole: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     with open_test_cluster(tmp_path, workers=2) as cluster:
         workers = [process.pid for process in cluster.processes[1:]]
@@ -163,7 +99,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(plan: Path, serial: dict
         assert (process.returncode, err) == (0, b"")
         assert out.decode() == f"{tmp_path / 'report' / 'report.json'}\n"
         assert [worker.poll() for worker in cluster.processes[1:]].count(None) == 1
-    assert find_differences(read_results(home), serial) == []
+    assert find_differences(read_results(home), read_results(whole / "home")) == []
     succeed("registry", "verify", "--home", home)
     assert list((home / "tmp").iterdir()) == []
 
@@ -181,7 +117,7 @@ def test_an_interrupt_takes_the_tasks_from_the_scheduler(plan: Path, tmp_path: P
         worker = cluster.processes[1].pid
         wait_for(lambda: process.poll() is not None or find_maker(home, [worker]) is not None)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=240)
         assert (process.returncode, out) == (130, b"")
         assert err == b"advae: interrupted; nothing half-made was stored\n"
         with Client(cluster.address, set_as_default=False) as client:

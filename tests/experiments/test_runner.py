@@ -23,56 +23,12 @@ from advae.experiments.runner import Finished, Task, make_cells, survey
 from advae.registry import Registry, locks
 from advae.workflows import Workspace
 from tests.calls import call, succeed
-from tests.entries import list_names, watch_garbage
+from tests.canaries import careless_environment, plant
+from tests.experiments.conftest import PLAN
+from tests.experiments.stored import find_differences, read_results
 
-PLAN = """
-datasets = ["digits"]
-[autoencoders]
-vanilla = { type = "vanilla", epochs = 2 }
-raw = { type = "vanilla", epochs = 2, rescale = "none" }
-variational = { type = "variational", epochs = 2 }
-tanh = { type = "vanilla", epochs = 2, activations = ["tanh", "tanh", "tanh", "softplus"] }
-[classifiers]
-nn = { model = "nn", epochs = 2 }
-lr = { model = "lr", max-iter = 20 }
-[[attacks]]
-classifiers = ["nn"]
-behind = ["none", "vanilla"]
-methods = ["fgsm"]
-threats = ["oblivious", "adaptive"]
-eps = [0.1, 0.3]
-limit = 60
-[[attacks]]
-classifiers = ["lr"]
-behind = ["none", "raw"]
-methods = ["non-targeted"]
-threats = ["encoded"]
-clip = false
-eps = ["50/255"]
-limit = 60
-"""
-CELLS = {"autoencoders": 4, "classifiers": 4, "attacks": 5}
-
-
-@pytest.fixture(scope="module")
-def plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("plan") / "plan.toml"
-    path.write_text(PLAN)
-    return path
-
-
-@pytest.fixture(scope="module")
-def whole(plan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the registry ``home`` and the report ``report`` of the plan, made here, without a break."""
-    folder = tmp_path_factory.mktemp("whole")
-    with watch_garbage() as taken:
-        outcome = succeed(
-            "reproduce", "--home", folder / "home", "--plan", plan, "--jobs", 1, "--out", folder / "report"
-        )
-    assert outcome.out == f"{folder / 'report' / 'report.html'}\n"
-    assert taken == set(), "gc would take what is needed later"
-    assert list_names(folder / "home" / "locks") == []
-    return folder
+CELLS = {"autoencoders": 3, "classifiers": 4, "attacks": 5}
+"""How many the plan of conftest.py has."""
 
 
 def test_every_cell_is_made_and_reported(whole: Path) -> None:
@@ -126,10 +82,16 @@ def test_the_papers_plan_can_be_copied() -> None:
 
 
 def test_killed_half_way_it_goes_on_where_it_was(whole: Path, plan: Path, tmp_path: Path) -> None:
-    """Two at a time and killed with -9; what was finished is not made again, and the report is the same to the byte."""
-    home, out = tmp_path / "home", tmp_path / "report"
+    """Two at a time and killed with -9; what was finished is not made again; same numbers, same report to the byte.
+
+    All in a folder of files named like the modules that its processes import, none of which is executed.
+    """
+    home, out, folder = tmp_path / "home", tmp_path / "report", tmp_path / "canaries"
+    folder.mkdir()
+    log = plant(folder)
     command = [sys.executable, "-m", "advae", "reproduce", "--home", home, "--plan", plan, "--jobs", "2", "--out", out]
-    process = subprocess.Popen([*map(str, command), "-q"], stdout=subprocess.DEVNULL, start_new_session=True)
+    line, surroundings = [*map(str, command), "-q"], {"cwd": folder, "env": careless_environment()}
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, start_new_session=True, **surroundings)
     try:
         _wait_for(lambda: len(Registry(home).ids()) >= sum(CELLS.values()) // 2, process)
     finally:
@@ -137,10 +99,11 @@ def test_killed_half_way_it_goes_on_where_it_was(whole: Path, plan: Path, tmp_pa
         process.wait()
     finished = {entry.id: entry.created for entry in Registry(home).entries()}
     assert 0 < len(finished) < sum(CELLS.values())
-    succeed("reproduce", "--home", home, "--plan", plan, "--jobs", 1, "--out", out)
+    subprocess.run(line, check=True, capture_output=True, **surroundings)
+    assert log.read_text() == ""
     after = {entry.id: entry.created for entry in Registry(home).entries()}
     assert {id_: after[id_] for id_ in finished} == finished
-    assert len(after) == sum(CELLS.values())
+    assert find_differences(read_results(home), read_results(whole / "home")) == []
     for name in ("report.html", "report.json", "report.md", "report.csv"):
         assert (out / name).read_bytes() == (whole / "report" / name).read_bytes(), name
 
@@ -252,7 +215,7 @@ def test_one_at_a_time_people_are_told_whom_they_wait_for_while_they_wait(tmp_pa
     def hold() -> None:
         with locks.hold(registry.folders, cell.id, (), lambda line: None):
             held.set()
-            released.append(release.wait(20))
+            released.append(release.wait(120))
 
     def tell(line: str) -> None:
         told.append(line)
@@ -260,7 +223,7 @@ def test_one_at_a_time_people_are_told_whom_they_wait_for_while_they_wait(tmp_pa
 
     other = threading.Thread(target=hold)
     other.start()
-    assert held.wait(20)
+    assert held.wait(120)
     surveyed = survey(registry, [cell])
     assert make_cells(Workspace(registry, tell=tell), surveyed, jobs=1, watch=lambda finished: None) == []
     other.join()

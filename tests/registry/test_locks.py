@@ -39,7 +39,7 @@ def held(folders: Folders, id_: str = ID, parents: tuple[str, ...] = PARENTS) ->
     def hold() -> None:
         with locks.hold(folders, id_, parents, lambda line: None):
             begun.set()
-            done.wait(30)
+            done.wait(120)
 
     thread = threading.Thread(target=hold)
     thread.start()
@@ -48,7 +48,7 @@ def held(folders: Folders, id_: str = ID, parents: tuple[str, ...] = PARENTS) ->
         yield
     finally:
         done.set()
-        thread.join(30)
+        thread.join(120)
 
 
 def test_who_makes_it_is_written_into_the_lock(folders: Folders) -> None:
@@ -85,12 +85,12 @@ def test_a_second_one_waits_and_says_for_whom(folders: Folders, monkeypatch: pyt
     with held(folders):
         thread = threading.Thread(target=wait)
         thread.start()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while len(told) < 3 and time.monotonic() < deadline:
             time.sleep(0.01)
         assert not done.is_set()
-    assert done.wait(30)
-    thread.join(30)
+    assert done.wait(120)
+    thread.join(120)
     assert len(told) >= 3, "a waiting command is told again"
     assert set(told) == {told[0]}
     assert told[0].startswith(f"waiting for process {os.getpid()} on {socket.gethostname()} (since ")
@@ -112,7 +112,7 @@ def test_one_at_a_time(folders: Folders) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(240)
     assert most == [1]
 
 
