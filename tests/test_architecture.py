@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -302,11 +304,19 @@ def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProce
 
 
 AT_START = """
-import sys
+import contextlib, io, json, os, sys
 from advae.cli import main
-print(main(sys.argv[1:]), *sorted(sys.modules), file=sys.stderr)
+for line in json.loads(sys.argv[1]):
+    os.environ.update(line["environment"])
+    written = io.StringIO()
+    with contextlib.redirect_stdout(written):
+        try:
+            code = main(line["words"])
+        except SystemExit as end:
+            code = end.code
+    print(json.dumps([line, code, bool(written.getvalue()), sorted(sys.modules)]))
 """
-"""Runs a command line, then prints its exit code and the modules that it has imported."""
+"""Runs command lines one after the other; prints of each the exit code, whether it wrote, and all imported modules."""
 
 NOT_AT_START = {"advae.records", "advae.requests", "advae.workflows", "advae.experiments", "advae.evaluation"}
 
@@ -342,25 +352,27 @@ def find_heavy(modules: Iterable[str]) -> set[str]:
     return {name for name in modules if name.split(".")[0] in HEAVY or ".".join(name.split(".")[:2]) in NOT_AT_START}
 
 
-@pytest.mark.parametrize("line", list_lines())
-def test_the_help_of_every_command_imports_no_records(line: str) -> None:
-    done = run_python("-c", AT_START, *line.split())
-    code, *modules = done.stderr.split()
-    assert code == "0", done.stderr[-2000:]
-    assert {"advae.cli", "typer"} <= set(modules)
-    assert find_heavy(modules) == set()
+def run_lines(lines: list[dict[str, Any]]) -> None:
+    """Run command lines in one new process; each must write and import nothing that is heavy."""
+    done = run_python("-c", AT_START, json.dumps(lines))
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = [json.loads(one) for one in done.stdout.splitlines()]
+    assert [line for line, *_ in found] == lines
+    for line, code, wrote, modules in found:
+        assert (code, wrote) == (0, True), line
+        assert {"advae.cli", "typer"} <= set(modules)
+        assert find_heavy(modules) == set(), line
 
 
-@pytest.mark.parametrize(
-    "words",
-    ["advae ", *(f"advae {line.removesuffix('help')}" for line in list_lines()[1:]), "advae attack --clf "],
-)
-def test_the_completion_of_every_command_imports_no_records(words: str, tmp_path: Path) -> None:
-    environment = complete_environment(words, tmp_path / "home")
-    done = run_python("-X", "importtime", "-m", "advae", **environment)
-    assert done.stdout
-    assert find_heavy(re.findall(r"^import time: +\d+ \| +\d+ \| +([\w.]+)", done.stderr, re.MULTILINE)) == set()
-    assert not (tmp_path / "home").exists()
+def test_the_help_of_every_command_imports_no_records() -> None:
+    run_lines([{"words": line.split(), "environment": {}} for line in list_lines()])
+
+
+def test_the_completion_of_every_command_imports_no_records(tmp_path: Path) -> None:
+    words = ["advae ", *(f"advae {line.removesuffix('help')}" for line in list_lines()[1:]), "advae attack --clf "]
+    home = tmp_path / "home"
+    run_lines([{"words": [], "environment": complete_environment(line, home)} for line in words])
+    assert not home.exists()
 
 
 @pytest.mark.timed
