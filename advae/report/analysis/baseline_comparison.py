@@ -75,11 +75,14 @@ class MissingBaselines(TableRecord):
 
 @dataclass(frozen=True)
 class ComparedAttack:
-    """One attack at one eps on the same samples. rows: the pipeline's row, by classifier id; undefended: without."""
+    """One attack at one eps on the same samples."""
 
     first: Row
+    """Row of the first autoencoder that met the attack."""
     undefended: Measured | None
+    """The same attack on the undefended classifier; None where it was not run."""
     rows: dict[str, Row]
+    """Row of each pipeline, by classifier id."""
 
     def weigh(self, row: Row) -> float | None:
         """Return what a purifier brings: accuracy minus accuracy without; None where the latter is missing."""
@@ -88,15 +91,14 @@ class ComparedAttack:
 
 @dataclass(frozen=True)
 class BaselineComparison:
-    """Autoencoders and baselines in front of one kind of classifier on one dataset.
-
-    matches: the attacks that an autoencoder and a baseline both met; missing: baselines that were not run in
-    all of them.
-    """
+    """Autoencoders and baselines in front of one kind of classifier on one dataset."""
 
     baselines: tuple[AttackedPipeline, ...]
+    """Pipelines with a baseline."""
     autoencoders: tuple[AttackedPipeline, ...]
+    """Pipelines with an autoencoder."""
     matches: tuple[ComparedAttack, ...]
+    """The attacks that an autoencoder and a baseline both met."""
 
     @property
     def name(self) -> str:

@@ -149,17 +149,20 @@ _BAD = ("FAIL", "WARN")
 
 @dataclass(frozen=True)
 class Failure:
-    """A check that fails. run, eps: what it was found on; eps: None for what a run stored, which is on all its eps.
-
-    headline: whether it is one of the pipeline's headline number, which is not reliable then.
-    """
+    """A check that fails."""
 
     check: str
+    """Name of the check."""
     sentence: str
+    """What it found."""
     run: str
+    """Id of the run that it was found on; None where it needs none."""
     eps: float | None
+    """Eps that it was found at; None for a stored result, which is about all eps of the run."""
     classifier: str
+    """Id of the pipeline's classifier."""
     headline: bool
+    """Whether it is about the pipeline's headline number, which is then not reliable."""
 
     @property
     def text(self) -> str:

@@ -62,15 +62,16 @@ def compare_runs(
 
 @dataclass(frozen=True)
 class _Shelf:
-    """Opens each entry by itself, so that one that is wrong does not remove the others from the report.
-
-    required, left_out: as ``compare_runs`` has them.
-    """
+    """Opens each entry by itself, so that a damaged one does not remove the others from the report."""
 
     registry: Registry
+    """The registry to read from."""
     required: Collection[str] | None
+    """As in ``compare_runs``."""
     left_out: dict[str, str]
+    """As in ``compare_runs``."""
     networks: dict[str, Network] = field(default_factory=dict)
+    """Trained entries opened so far, by id."""
 
     def open_run(self, manifest: Manifest) -> Run | None:
         """Return a run, what it depends on opened too, None where it is left out."""

@@ -22,19 +22,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scores:
-    """Accuracy, confusion matrix and scikit-learn's report of one set of predictions.
-
-    eps: None for the clean images. confusions: what the matrix has above 0, as true class, predicted class and count.
-    report: as ``classification_report(output_dict=True)`` gives it, the classes by their number: one that a user named
-    "accuracy" must not overwrite that key. one_of: how many eps the run has.
-    """
+    """Accuracy, confusion matrix and scikit-learn's report of one set of predictions."""
 
     eps: float | None
+    """Eps of the attack; None for the clean images."""
     rate: Rate
+    """Accuracy."""
     classes: int
+    """Number of classes."""
     confusions: tuple[tuple[int, int, int], ...]
+    """Counts above 0 as (true class, predicted class, count)."""
     report: dict[str, Any]
+    """``classification_report(output_dict=True)`` with class numbers as keys, so that no class name clashes."""
     one_of: int = 1
+    """Number of eps of the run."""
 
     @property
     def is_sparse(self) -> bool:

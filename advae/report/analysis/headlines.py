@@ -17,18 +17,18 @@ ONE_STEP = "only one-step attacks were run: an iterative one may be far stronger
 
 @dataclass(frozen=True)
 class Headline:
-    """The robust accuracy of one pipeline.
-
-    strongest: the row of its headline number, without an adaptive one the strongest whose perturbation is added to the
-    image, None where there is none. gap: the illusion gap as a sentence, None for a pipeline without purifier. noted:
-    the row whose notes it must carry.
-    """
+    """The robust accuracy of one pipeline."""
 
     pipeline: AttackedPipeline
+    """The pipeline."""
     name: str
+    """Its name."""
     strongest: Row | None
+    """Row of the headline number, else of the strongest attack on the images; None where there is none."""
     gap: str | None
+    """The illusion gap as a sentence; None for a pipeline without purifier."""
     noted: Row
+    """Row whose notes are shown."""
 
     @property
     def established(self) -> bool:

@@ -19,15 +19,14 @@ from advae.report.wording import COLLAPSED, describe_seeds, mark_imported, name_
 
 @dataclass(frozen=True)
 class PipelineSummary:
-    """The robust accuracy of a pipeline under an adaptive attack, and under an oblivious one.
-
-    oblivious: on the terms of the pipeline's subject, else at its eps on other images. namesake: whether another of its
-    kind has the same name.
-    """
+    """The robust accuracy of a pipeline under an adaptive attack, and under an oblivious one."""
 
     pipeline: AttackedPipeline
+    """The pipeline."""
     oblivious: Row | None
+    """Oblivious row on the subject's terms, else at its eps on other images; None where there is none."""
     namesake: bool = False
+    """Whether another pipeline of its kind has the same name."""
 
     @property
     def adaptive(self) -> Row | None:
@@ -124,6 +123,7 @@ class ClassifierGroup:
     """The summaries of all pipelines with one kind of classifier on one dataset."""
 
     summaries: tuple[PipelineSummary, ...]
+    """In the order of the report; at least one."""
 
     @property
     def first(self) -> PipelineSummary:

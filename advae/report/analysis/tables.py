@@ -60,6 +60,7 @@ class Findings:
     """What every format of the report is made from."""
 
     comparison: Comparison
+    """Runs, rows and pipelines of the report."""
     scores: Mapping[str, tuple[Scores, ...]]
     """Scores by class of each run, by its id: of the unchanged images, then at each eps."""
     sections: Mapping[str, Table]
@@ -79,6 +80,7 @@ class Table:
     """A table of the report."""
 
     heading: str
+    """Heading on the page and in Markdown."""
     explanation: str
     """What the table shows; is written once below its heading, and describes it in the JSON schema."""
     about: Literal["report", "pipeline", "run"]

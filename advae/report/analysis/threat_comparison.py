@@ -31,11 +31,14 @@ class ThreatModelRecord(RunResult):
 
 @dataclass(frozen=True)
 class ThreatComparison:
-    """One threat model. worst: its strongest valid row at each budget, None where it has none."""
+    """One threat model."""
 
     threat: str
+    """Name of the threat model."""
     worst: dict[Budget, Row | None]
+    """Its strongest valid row at each budget; None where it has none."""
     tried: frozenset[Budget]
+    """Budgets at which it was run."""
 
 
 def compare_threats(pipeline: AttackedPipeline) -> list[ThreatComparison]:

@@ -30,15 +30,14 @@ Terms = tuple[str, float, str]
 
 @dataclass(frozen=True)
 class Row:
-    """One run at one eps (``own``) and the same attack on the undefended classifier (``undefended``).
-
-    undefended: None where no run fits; for an undefended pipeline it is ``own`` itself. notes: what a reader must
-    know before using the numbers.
-    """
+    """One run at one eps, and the same attack on the undefended classifier."""
 
     own: Measured
+    """The run at this eps."""
     undefended: Measured | None
+    """Its undefended counterpart; None where no run fits; ``own`` itself for an undefended pipeline."""
     notes: tuple[str, ...] = ()
+    """Warnings to read before using the numbers."""
 
     @property
     def run(self) -> Run:
@@ -101,31 +100,34 @@ class Row:
 
 @dataclass(frozen=True)
 class CheckedRow:
-    """The results on the strongest adaptive attack, one for each of CHECKS; subject: its row."""
+    """The check results on the strongest adaptive attack."""
 
     subject: Row
+    """Row that was checked."""
     checks: tuple[CheckResult, ...]
+    """One result for each of CHECKS."""
 
 
 @dataclass(frozen=True)
 class AttackedPipeline:
-    """One classifier with its purifier, if any, and every row that was measured on it.
-
-    subject: the row of its headline number, the same in every format: the strongest adaptive attack, on the terms of
-    its kind (``shared``) as far as it was attacked there; None where there is no valid adaptive run.
-    checks: the result of each of CHECKS on ``subject``. other_norms: the same of every other norm. undefended: runs on
-    the same samples of classifiers of the same kind without purifier, the likest first; none for a pipeline that is one
-    itself. asked: ids of the runs that a user asked for, which come first among equals.
-    """
+    """One classifier with its purifier, if any, and every row that was measured on it."""
 
     runs: tuple[Run, ...]
+    """Its runs."""
     rows: tuple[Row, ...]
+    """Its rows: each run at each eps."""
     undefended: tuple[Run, ...] = ()
+    """Undefended runs on the same samples and kind of classifier, most similar first; empty if undefended itself."""
     subject: Row | None = None
+    """Row of the headline number: strongest adaptive attack, on ``shared`` where possible; None without a valid one."""
     shared: Terms | None = None
+    """Terms on which the pipelines of its kind are compared; None where there are none."""
     checks: tuple[CheckResult, ...] = ()
+    """Result of each of CHECKS on ``subject``."""
     other_norms: tuple[CheckedRow, ...] = ()
+    """The same of every other norm."""
     asked: tuple[str, ...] = ()
+    """Ids of the runs that a user asked for, which come first among equals."""
 
     @property
     def first(self) -> Run:
@@ -230,19 +232,20 @@ class AttackedPipeline:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that a report shows.
-
-    networks: the distinct trained entries that have a loss history or images; those that no run depends on are last.
-    reproduction: whether it is the paper's experiment, whose table has all that the paper prints. left_out: id
-    of an entry that could not be read, or that contradicts itself -> why.
-    """
+    """Everything that a report shows."""
 
     runs: tuple[Run, ...]
+    """The runs."""
     rows: tuple[Row, ...]
+    """Each run at each eps."""
     pipelines: tuple[AttackedPipeline, ...]
+    """The pipelines, in the order of the report."""
     networks: tuple[Network, ...]
+    """Distinct trained entries that have a loss history or images; those that no run depends on are last."""
     reproduction: bool = False
+    """Whether it is the paper's experiment, whose table has all that the paper prints."""
     left_out: Mapping[str, str] = field(default_factory=dict)
+    """Id of an entry that could not be read or that contradicts itself -> why."""
 
     @property
     def imported(self) -> bool:

@@ -23,12 +23,16 @@ LARGEST_PIXEL = 1e30
 
 @dataclass(frozen=True)
 class ArrayKind:
-    """What an array must hold: kinds of dtype, smallest and largest value; dtype: what it is read as."""
+    """The allowed content of an array."""
 
     kinds: str
+    """Allowed kinds of dtype, as numpy's ``kind`` letters."""
     dtype: str
+    """Dtype that it is read as."""
     low: float
+    """Smallest allowed value."""
     high: float
+    """Largest allowed value."""
 
     def describe(self) -> str:
         """Return what the array should hold, in words."""

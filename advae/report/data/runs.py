@@ -40,31 +40,41 @@ class Rate:
     """A share in [0, 1] with its Wilson 95 % confidence interval."""
 
     value: float
+    """The share."""
     low: float
+    """Lower end of the interval."""
     high: float
+    """Upper end of the interval."""
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One run with all that the report needs of it and of its parents.
-
-    dataset: its name, which tells it from another of the same name in the report. outcomes, samples: the arrays of
-    ``outcomes.npz`` and ``samples.npz``. twin: the classifier that an oblivious attacker used, surrogate: the one of a
-    transfer attacker; None where there was none or the registry has lost it.
-    """
+    """One run with all that the report needs of it and of its parents."""
 
     manifest: Manifest
+    """Manifest of the run."""
     recipe: RunRecipe
+    """Its recipe."""
     metrics: RunMetrics
+    """Its metrics."""
     classifier: Manifest
+    """Manifest of the classifier."""
     classifier_recipe: ClassifierRecipe
+    """Recipe of the classifier."""
     autoencoder: Manifest | None
+    """Manifest of the purifier; None for an undefended run."""
     autoencoder_recipe: AutoencoderRecipe | None
+    """Recipe of the purifier; None for an undefended run."""
     twin: Manifest | None
+    """Classifier that an oblivious attacker used; None where there was none or the registry lost it."""
     surrogate: Manifest | None
+    """Classifier that a transfer attacker used; None where there was none or the registry lost it."""
     dataset: str
+    """Name of the dataset, unique in the report."""
     outcomes: Arrays = field(repr=False)
+    """Arrays of ``outcomes.npz``."""
     samples: Arrays = field(repr=False)
+    """Arrays of ``samples.npz``."""
 
     @property
     def id(self) -> str:
@@ -109,7 +119,9 @@ class Measured:
     """What one run found at one of its eps."""
 
     run: Run
+    """The run."""
     index: int
+    """Index of the eps among the run's eps."""
 
     @property
     def result(self) -> EpsResult:

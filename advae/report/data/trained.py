@@ -18,17 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """An autoencoder, a baseline or a network classifier.
-
-    dataset: its name, which tells it from another of the same name. history: None for a baseline. views: the arrays of
-    an autoencoder's ``samples.npz`` (``autoencoders.views``), None for a classifier and for an entry from before there
-    were any.
-    """
+    """An autoencoder, a baseline or a network classifier."""
 
     manifest: Manifest
+    """Its manifest."""
     dataset: str
+    """Name of the dataset, unique in the report."""
     history: History | None
+    """Loss and accuracy by epoch; None for a baseline."""
     views: Arrays | None = field(repr=False)
+    """Arrays of ``samples.npz``; None for a classifier and for an old entry without them."""
 
     @property
     def id(self) -> str:

@@ -23,30 +23,30 @@ class Cell(str):
 
 @dataclass(frozen=True)
 class Grid:
-    """A table for people. name: what it is called where it has no heading; the first title may be empty.
-
-    rows: words; a Cell where a number is behind them.
-    """
+    """A table for people."""
 
     name: str
+    """Its name where it has no heading."""
     titles: tuple[str, ...]
+    """Titles of the columns; the first may be empty."""
     rows: tuple[tuple[str, ...], ...]
+    """Text of each cell; a Cell where a number is behind it."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A grid where it belongs: one of those that a table of the report consists of.
-
-    keys: what tells it from the table's other grids, by the column that the CSV has for it (``classifier_id``,
-    ``run``, ``eps``, ...); heading: what stands above it; aside: a sentence below the heading; command: what would run
-    that which is missing, empty where nothing is. A grid without rows is not shown, heading, aside and command are.
-    """
+    """One grid of a table of the report. Without rows only heading, aside and command are shown."""
 
     grid: Grid
+    """The grid."""
     keys: Mapping[str, object]
+    """Values that identify it among the table's grids, by CSV column (``classifier_id``, ``run``, ``eps``, ...)."""
     heading: str = ""
+    """Text above it."""
     aside: str = ""
+    """Sentence below the heading."""
     command: str = ""
+    """Command that runs what is missing; empty where nothing is."""
 
 
 def read_value(cell: str) -> float | str | None:

@@ -64,9 +64,13 @@ class Curve:
     """One run's measurements in the order of eps, as they are drawn."""
 
     run: Run
+    """The run."""
     points: tuple[Measured, ...]
+    """Its measurements, in the order of eps."""
     label: str
+    """Text in the legend."""
     style: Style
+    """Colour, marker and dashes."""
 
     @property
     def valid(self) -> bool:

@@ -12,13 +12,18 @@ LOG_SPAN = 20.0
 
 @dataclass(frozen=True)
 class Axis:
-    """A scale from low to high. ticks: values and what is written beside them."""
+    """A linear or logarithmic scale."""
 
     label: str
+    """Text beside the axis."""
     low: float
+    """Value at its start."""
     high: float
+    """Value at its end."""
     ticks: tuple[tuple[float, str], ...]
+    """Value and text of each tick."""
     logarithmic: bool = False
+    """Whether the scale is logarithmic."""
 
     def place(self, value: float) -> float:
         """Return where a value lies: 0 at the low end, 1 at the high one."""

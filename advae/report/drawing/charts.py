@@ -42,51 +42,62 @@ WIDE = 54
 
 @dataclass(frozen=True)
 class Style:
-    """How a line looks. Colour, marker and dashes all differ, so that lines can be told apart in grey, too.
-
-    hollow: whether its markers are empty; joined: whether its points are; thin: whether it has many.
-    """
+    """Look of a line. Colour, marker and dashes all differ, so that lines can be told apart in grey, too."""
 
     color: str
+    """Colour as CSS writes it."""
     marker: str | None = None
+    """Name of the marker's shape; None for no markers."""
     dashes: str = SOLID
+    """Dashes as SVG writes them."""
     hollow: bool = False
+    """Whether the markers are empty."""
     joined: bool = True
+    """Whether the points are joined by a line."""
     thin: bool = False
+    """Whether the line is thin, for many points."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a chart.
-
-    label: None for no key; band: lowest and highest value at each point, or nothing; every: which points are marked.
-    """
+    """One line of a chart."""
 
     label: str | None
+    """Text in the legend; None for a line that is not in it."""
     points: Sequence[tuple[float, float]]
+    """Points (x, y) in the units of the axes."""
     style: Style
+    """Colour, marker and dashes."""
     band: Sequence[tuple[float, float]] = ()
+    """Lowest and highest value at each point; empty for no band."""
     every: int = 1
+    """Every how many points have a marker."""
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart. width, height: of the frame's surroundings without the legend, in the unit of the letters' 12.
-
-    upper: a second scale of x, on top; image: URI of what fills the frame; texts: (x, y, words) written into it; title:
-    what the legend is about.
-    """
+    """A chart."""
 
     x: Axis
+    """Axis below."""
     y: Axis
+    """Axis on the left."""
     lines: Sequence[Line] = ()
+    """Lines, the first drawn below the others."""
     upper: Axis | None = None
+    """Second scale of x, on top; None for none."""
     width: int = 440
+    """Width of the whole in units of the SVG, of which letters have 12."""
     height: int = 270
+    """Height in the same unit, without the legend."""
     image: str | None = None
+    """URI of the image that fills the frame; None for none."""
     texts: Sequence[tuple[float, float, str]] = ()
+    """(x, y, words) written into the frame."""
     title: str = ""
+    """Title of the legend."""
     grid: bool = True
+    """Whether grid lines are drawn."""
 
 
 @dataclass(frozen=True)
@@ -94,20 +105,29 @@ class _Shape:
     """A line as paths: its band, itself, its markers."""
 
     style: Style
+    """Style of the line."""
     band: str
+    """SVG path of the band."""
     path: str
+    """SVG path of the line."""
     markers: str
+    """SVG path of the markers."""
 
 
 @dataclass(frozen=True)
 class _Key:
-    """One key of the legend, at (x, y)."""
+    """One key of the legend."""
 
     x: int
+    """Distance from the left."""
     y: int
+    """Distance from the top."""
     label: str
+    """Text."""
     style: Style
+    """Style of its line."""
     marker: str
+    """SVG path of its marker."""
 
 
 def draw_chart(chart: Chart) -> str:
@@ -146,9 +166,13 @@ class _Frame:
     """The rectangle within the axes."""
 
     left: int
+    """Distance from the left, in units of the SVG."""
     top: int
+    """Distance from the top."""
     width: int
+    """Width."""
     height: int
+    """Height."""
 
     @property
     def right(self) -> int:

@@ -10,16 +10,16 @@ TRAINING = "training"
 
 @dataclass(frozen=True)
 class Drawing:
-    """A finished figure.
-
-    place: id of the run or of the pipeline's classifier that it belongs to, or TRAINING. markup: SVG or
-    HTML, safe to inline; an SVG is one image to a screen reader, read as ``label``.
-    """
+    """A finished figure."""
 
     place: str
+    """Id of the run or of the pipeline's classifier that it belongs to, or TRAINING."""
     markup: str
+    """SVG or HTML, safe to inline."""
     label: str
+    """Text that a screen reader reads for it."""
     caption: str
+    """Text below it."""
 
     @property
     def is_svg(self) -> bool:

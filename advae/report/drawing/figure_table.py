@@ -22,7 +22,9 @@ class Figure:
     """A row of FIGURES."""
 
     draw: Callable[[Comparison], Iterator[Drawing]]
+    """Comparison -> the drawings."""
     summary: str
+    """What it shows, for the documentation."""
 
 
 FIGURES: dict[str, Figure] = {

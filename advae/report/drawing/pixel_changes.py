@@ -35,13 +35,18 @@ WIDTH, PICTURES, VALUES, CHANGE = 440, 190, 190, 160
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """One image before and after an attack. before, after: float32 (d,); side: the purifier in words."""
+    """One image before and after an attack."""
 
     side: str
+    """Defended, with the threat model, or undefended, in words."""
     measured: Measured
+    """The run and its eps."""
     before: Images
+    """Pixels before the attack, float32 (d,)."""
     after: Images
+    """Pixels after the attack, float32 (d,)."""
     outcome: str
+    """True and predicted class, in words."""
 
 
 def draw_changes(comparison: Comparison) -> Iterator[Drawing]:

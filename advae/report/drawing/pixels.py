@@ -24,11 +24,14 @@ SHADES = 20
 
 @dataclass(frozen=True)
 class Tiles:
-    """Images of one scale. uris: a PNG data URI for each; scale: what its colours mean, empty where clear."""
+    """Images of one scale."""
 
     title: str
+    """Title of the row of images."""
     scale: str
+    """Meaning of its colours; empty where clear."""
     uris: tuple[str, ...]
+    """A PNG data URI for each image."""
 
 
 def tile_grey(title: str, images: Images, side: int) -> Tiles:

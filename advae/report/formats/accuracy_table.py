@@ -14,12 +14,16 @@ from advae.report.wording import NOT_RUN, format_eps, format_p, format_rate, for
 
 @dataclass(frozen=True)
 class AccuracyColumn:
-    """A column of the accuracy table. text: for people; value: what it sorts by, None where there is no number."""
+    """A column of the accuracy table."""
 
     title: str
+    """Title."""
     text: Callable[[AccuracyRecord], str]
+    """Record -> text for people."""
     value: Callable[[AccuracyRecord], float | str | None]
+    """Record -> value to sort by; None where there is no number."""
     explanation: str
+    """Meaning of its numbers."""
 
     def read(self, row: AccuracyRecord) -> str:
         """Return a row's cell: a Cell where the column is one of numbers."""

@@ -33,6 +33,7 @@ class CheckedClassifier:
     """The check results of one classifier with its purifier."""
 
     pipeline: AttackedPipeline
+    """The classifier with its purifier."""
     checks: tuple[CheckResult, ...]
     """One result for each of CHECKS, about the headline number."""
     run: str | None

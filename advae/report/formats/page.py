@@ -80,25 +80,33 @@ class Branch:
     """Pipelines that have something in common: dataset, then kind of classifier, then kind of autoencoder."""
 
     name: str
+    """The value that they have in common."""
     branches: tuple[Branch, ...]
+    """Branches of the next property; empty at the last."""
     pipelines: tuple[AttackedPipeline, ...]
+    """The pipelines of the branch."""
 
 
 @dataclass(frozen=True)
 class ShownCell:
-    """A cell of the accuracy table. order: what its column sorts by, empty where there is no number."""
+    """A cell of the accuracy table."""
 
     column: AccuracyColumn
+    """Its column."""
     text: str
+    """Text for people."""
     order: str
+    """Value that its column sorts by; empty where there is no number."""
 
 
 @dataclass(frozen=True)
 class MatrixRow:
-    """A row of a confusion matrix, of one true class. cells: count, and style class of the shade."""
+    """A row of a confusion matrix, of one true class."""
 
     name: str
+    """Name of the class."""
     cells: tuple[tuple[int, str], ...]
+    """Count, and style class of the shade, of each predicted class."""
 
 
 @dataclass(frozen=True)
@@ -106,10 +114,15 @@ class ScoresView:
     """A confusion matrix, or of many classes their most frequent mistakes, beside its classification report."""
 
     scores: Scores
+    """The scores that are shown."""
     names: tuple[str, ...]
+    """Names of the classes."""
     rows: tuple[MatrixRow, ...]
+    """Rows of the matrix; empty for many classes."""
     mistakes: Grid | None
+    """The most frequent mistakes; None for few classes."""
     report: Sequence[Sequence[str]]
+    """Rows of the classification report."""
 
 
 def render_page(findings: Findings) -> str:
