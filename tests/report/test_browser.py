@@ -63,7 +63,7 @@ def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        launched = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
         yield launched
         launched.close()
 
@@ -99,27 +99,43 @@ def write(lab: Lab, out: Path) -> Written:
     return Written(path, list(read_headlines(compare_runs(lab.registry, runs)).rows), tuple(runs))
 
 
-@pytest.fixture
-def look(browser: Any) -> Iterator[Any]:
-    """Open reports, in contexts that are closed in the end and must have stayed quiet."""
-    opened: list[tuple[Any, Sight]] = []
+@pytest.fixture(scope="module")
+def page(browser: Any) -> Any:
+    """The page that all tests share, since each new one is a process: a test loads its report into it anew."""
+    return browser.new_page(viewport=DESKTOP)
 
-    def open_report(report: Written, *, anchor: str = "", viewport: Any = DESKTOP, **options: Any) -> Sight:
-        context = browser.new_context(viewport=viewport, **options)
-        sight = Sight(context.new_page())
-        sight.page.on("console", lambda message: sight.errors.append(f"{message.type}: {message.text}"))
-        sight.page.on("pageerror", lambda error: sight.errors.append(str(error)))
-        sight.page.on("request", lambda request: sight.requests.append(request.url))
-        sight.page.goto(report.path.as_uri() + anchor)
-        opened.append((context, sight))
+
+@pytest.fixture
+def look(page: Any) -> Iterator[Any]:
+    """Open a report in place of the last, which must have stayed quiet until the end."""
+    sight = Sight(page)
+    listeners = {
+        "console": lambda message: sight.errors.append(f"{message.type}: {message.text}"),
+        "pageerror": lambda error: sight.errors.append(str(error)),
+        "request": lambda request: sight.requests.append(request.url),
+    }
+    opened: set[str] = set()
+
+    def open_report(
+        report: Written, *, anchor: str = "", viewport: Any = DESKTOP, color_scheme: str = "light"
+    ) -> Sight:
+        # From an empty page, since a report with another anchor would not be loaded anew.
+        page.goto("about:blank")
+        page.set_viewport_size(viewport)
+        page.emulate_media(media="screen", color_scheme=color_scheme)
+        page.goto(report.path.as_uri() + anchor)
+        opened.add(report.path.as_uri())
         return sight
 
+    for event, listener in listeners.items():
+        page.on(event, listener)
     yield open_report
-    for context, sight in opened:
-        requests = [url for url in sight.requests if not url.startswith("data:")]
-        assert {url.split("#")[0] for url in requests} == {sight.page.url.split("#")[0]}
-        assert sight.errors == []
-        context.close()
+    page.goto("about:blank")
+    for event, listener in listeners.items():
+        page.remove_listener(event, listener)
+    requests = [url for url in sight.requests if not url.startswith("data:") and url != "about:blank"]
+    assert {url.split("#")[0] for url in requests} == opened
+    assert sight.errors == []
 
 
 OPEN_ALL = "for (const one of document.querySelectorAll('details')) one.open = true"
@@ -250,11 +266,11 @@ def test_tables_that_are_no_figures_sort_and_by_keyboard(written: Written, look:
 def test_an_anchor_opens_all_that_hides_it(written: Written, look: Any) -> None:
     run = written.runs[0]
     pipeline = run.parents[0]
-    closed = look(written)
-    assert not closed.page.locator(f"details.pipeline#{pipeline}").get_attribute("open")
     opened = look(written, anchor=f"#{run.id}")
     assert opened.page.locator(f"#{run.id}").get_attribute("open") is not None
     assert opened.page.locator(f"#{run.id} summary").is_visible()
+    closed = look(written)
+    assert not closed.page.locator(f"details.pipeline#{pipeline}").get_attribute("open")
     link = closed.page.locator(f'table.headlines a[href="#{pipeline}"]')
     for _ in range(2):
         link.click()
