@@ -85,6 +85,25 @@ def sum_files(rows: list[dict[str, Any]]) -> dict[str, float]:
     return {name: round(spent, 1) for name, spent in sums.most_common()}
 
 
+# ---------------------------------------------------------------- shown
+
+SHOWN_FILES, SHOWN_TESTS = 12, 8
+
+
+def render(record: dict[str, Any]) -> str:
+    """Return the block of results/README.md."""
+    marks = ", ".join(
+        f"{one['processor_seconds']:.0f} s with the mark `{mark}` "
+        f"({one['tests']:,} tests, {one['seconds']:.0f} s of clock)"
+        for mark, one in record["marks"].items()
+    )
+    lines = [f"The suite takes {record['processor_seconds']:.0f} s of processor time: {marks}.", ""]
+    lines += ["| file or test | processor seconds |", "| --- | ---: |"]
+    lines += [f"| `{name}` | {spent:.0f} |" for name, spent in list(record["files"].items())[:SHOWN_FILES]]
+    lines += [f"| `{row['test']}` | {row['processor_seconds']:.0f} |" for row in record["slowest"][:SHOWN_TESTS]]
+    return "\n".join(lines)
+
+
 def main() -> int:
     """Parse the options, run both marks, record; 1 where a test fails."""
     from tests.benchmarks.machine import describe_machine
