@@ -33,6 +33,7 @@ __all__ = [
     "FittedClassifier",
     "build_head",
     "describe_head",
+    "is_linear",
     "make_classifier_recipe",
     "put_behind",
     "require_undefended",
@@ -72,6 +73,11 @@ def make_classifier_recipe(request: ClassifierRequest, dataset: Dataset, autoenc
         recipe_rev=CLASSIFIER_RECIPE_REV,
         each_class=needs_each_class(dataset.y_train, request.seed) if kind.holds_out else None,
     )
+
+
+def is_linear(model: str) -> bool:
+    """Return whether the logits of a kind of classifier are affine in the image; False for a kind that is unknown."""
+    return model in CLASSIFIERS and CLASSIFIERS[model].linear
 
 
 def restore_classifier(recipe: ClassifierRecipe, arrays: Arrays, precision: str = FLOAT32) -> Classifier:

@@ -12,7 +12,7 @@ from advae.attacks.losses import NORMALISED
 from advae.errors import BudgetError, UsageError, unknown
 from advae.evaluation.ensemble import list_members
 from advae.evaluation.purifier_draws import DRAWS_PER_BATCH
-from advae.models.classifiers import CLASSIFIERS
+from advae.models.classifiers import is_linear
 from advae.models.purifiers import samples
 from advae.records import RunRecipe, key_eps, unite_eps
 from advae.requests import AttackRequest, suggest_point, suggest_scale
@@ -51,7 +51,7 @@ def prepare_run(
     one that an oblivious attacker uses. Raises UsageError and BudgetError for what does not fit.
     """
     recipe = recipes.classifier
-    row = find_attack(request.method, model=recipe.model, linear=CLASSIFIERS[recipe.model].linear)
+    row = find_attack(request.method, model=recipe.model, linear=is_linear(recipe.model))
     threat = find_threat(request.threat, purified=recipe.autoencoder is not None)
     _check_options(request, row)
     _check_budget(request, row, side=recipe.dataset.side)

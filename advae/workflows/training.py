@@ -206,11 +206,7 @@ def _take_over(registry: Registry, recipe: ClassifierRecipe, id_: str) -> classi
 def _tell_of_trouble(workspace: Workspace, manifest: Manifest) -> None:
     recipe, found = manifest.as_classifier()
     if found.classes_predicted == 1:
-        advice = (
-            "look at its images"
-            if classifiers.CLASSIFIERS[recipe.model].linear
-            else "try another --seed or --activations"
-        )
+        advice = "look at its images" if classifiers.is_linear(recipe.model) else "try another --seed or --activations"
         workspace.tell(f"{manifest.id}: collapsed, it predicts one class for every test image; {advice}")
     if found.converged is False and not recipe.origin:
         workspace.tell(

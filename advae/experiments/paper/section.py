@@ -7,7 +7,7 @@ from typing import Literal
 
 from advae.experiments.paper.explanations import explain_difference
 from advae.experiments.paper.published import Published, list_published
-from advae.models.classifiers import CLASSIFIERS
+from advae.models.classifiers import is_linear
 from advae.models.layers import PAPER_EPOCHS
 from advae.records import NetworkOptions, find_eps
 from advae.report.analysis.tables import Findings, NotRun, ShownInterval, ShownShare, Table, TableRecord
@@ -180,7 +180,7 @@ def _list_objections(measured: Measured) -> Iterator[str]:
 
 def _is_protocol(run: Run) -> bool:
     """Whether a run follows the paper: behind the autoencoder; a linear attack neither projected nor clipped."""
-    linear = CLASSIFIERS[run.classifier_recipe.model].linear
+    linear = is_linear(run.classifier_recipe.model)
     return run.recipe.threat == ("encoded" if run.defended else "adaptive") and run.recipe.clip is not linear
 
 
