@@ -62,7 +62,7 @@ class CheckFailedError(AdvaeError):
 
 
 class DivergedError(AdvaeError):
-    """A training whose loss stopped being a finite number."""
+    """A training whose loss, or whose error on the test images, is not a finite number."""
 
     exit_code = 8
 

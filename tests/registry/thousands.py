@@ -27,9 +27,9 @@ from tests.entries import (
 from tests.registry.trials import Outcome
 
 LIMITS = {"ls": 4.2, "completion": 1.4, "gc": 14.0}
-"""Times a completion in an empty registry, which is little more than a start and took 0.36 s on a quiet machine.
+"""Times a completion in an empty registry, which is little more than a start and took 0.37 s at best.
 
-A list then takes at most 1.5 s, and gc 5 s. Seconds would say more of what else the machine is doing.
+A list then takes about 1.5 s at most, and gc 5 s. Seconds would say more of what else the machine is doing.
 """
 
 RUNS = 5
