@@ -212,7 +212,7 @@ class Scene:
         self.expected = self._select(self._report(*FORMATS)[0])
 
     def read(self, content: bytes) -> None:
-        """Report on the good run beside those of a bundle. Raises CorruptError with the reason where they are left out.
+        """Report on the good run beside those of a bundle. Raises CorruptError with the reason where they are excluded.
 
         Fails where a report says anything else of the good run than what it says of it alone, or of the others than
         what their arrays do.
@@ -231,7 +231,7 @@ class Scene:
         for run in shown.values():
             self._check_run(run)
         if not shown:
-            raise CorruptError(re.sub(r"\s+", " ", told.partition(" is left out: ")[2]))
+            raise CorruptError(re.sub(r"\s+", " ", told.partition(" is excluded: ")[2]))
 
     def _report(self, *formats: str) -> tuple[Any, str]:
         done = call("report", "--home", self.home, "--out", self.out, "--format", ",".join(dict.fromkeys(formats)))

@@ -54,7 +54,7 @@ def report(
     formats = check_out(session, out, format_)
     with session.workspace("report", data_dir=data_dir) as workspace:
         chosen = choose_runs(workspace, refs or [], dataset)
-        comparison = compare_runs(session.registry, chosen.runs, required=chosen.named, left_out=chosen.left_out)
+        comparison = compare_runs(session.registry, chosen.runs, required=chosen.named, excluded=chosen.excluded)
         files = write_comparison(comparison, out, formats=formats, sections=SECTIONS)
     put_report(session, comparison, files)
     if strict:

@@ -99,7 +99,7 @@ def _report(
     """Write the report on the cells. Raises DivergedError and CorruptError for those that are missing."""
     from advae.cli.report_output import SECTIONS, put_report
     from advae.report import write_comparison
-    from advae.report.analysis.check_results import describe_left_out
+    from advae.report.analysis.check_results import describe_excluded
     from advae.report.analysis.collecting import compare_runs
 
     runs, autoencoders = _find(session, surveyed, "attacks"), _find(session, surveyed, "autoencoders", "defences")
@@ -109,8 +109,8 @@ def _report(
     comparison = compare_runs(session.registry, runs, autoencoders, reproduction=reproduction, required=())
     put_report(session, comparison, write_comparison(comparison, out, formats=formats, sections=SECTIONS))
     _refuse(diverged)
-    for id_, why in comparison.left_out.items():
-        raise CorruptError(describe_left_out(id_, why))
+    for id_, why in comparison.excluded.items():
+        raise CorruptError(describe_excluded(id_, why))
 
 
 def _find(session: Session, surveyed: Survey, *levels: Level) -> list[Manifest]:

@@ -23,7 +23,7 @@ def name_defence(
     raw: bool = False,
     protects: str | None = None,
 ) -> str:
-    """Return the name of a pipeline, without dataset and seeds: ``nn behind autoencoder (vanilla)``.
+    """Return the name of a pipeline, without dataset and seeds: ``nn behind autoencoder (vanilla)``, ``nn undefended``.
 
     purifier: None for an undefended classifier. baseline: whether the purifier's type is one of BASELINES, also where
     the recipe has a network. raw, protects: as for ``name_purifier``.
@@ -31,7 +31,7 @@ def name_defence(
     # A classifier that was trained elsewhere and put behind the purifier, not the one trained together with it.
     moved = ", not retrained," if classifier.origin not in (None, classifier.autoencoder) else ""
     if purifier is None:
-        return f"{classifier.model}{moved} without autoencoder"
+        return f"{classifier.model}{moved} undefended"
     if baseline:
         return f"{classifier.model}{moved} behind baseline ({purifier.type})"
     return f"{classifier.model}{moved} behind autoencoder ({name_purifier(purifier, raw=raw, protects=protects)})"

@@ -11,6 +11,12 @@ from advae.records.pipeline_names import name_defence, name_purifier
 from advae.report.data.runs import Rate, Run, read_raw_range
 from advae.run_options import RUN_OPTIONS, NamedOption
 
+TITLE = "Robust accuracy report"
+"""Title of the page and of the Markdown."""
+
+FORMER_TITLE = "What the autoencoder is worth"
+"""Title in versions before 0.5, whose Markdown files are replaced."""
+
 COLLAPSED = "collapsed"
 """Of a pipeline that predicts one class whatever the image."""
 

@@ -20,8 +20,8 @@ class Chosen:
     """Manifests of the runs, the newest first."""
     named: frozenset[str]
     """Ids that the user named; each must be in the report."""
-    left_out: dict[str, str]
-    """Id -> reason, for each run that is left out because its manifest, or a parent's, cannot be read."""
+    excluded: dict[str, str]
+    """Id -> reason, for each run that is excluded because its manifest, or a parent's, cannot be read."""
 
 
 def choose_runs(workspace: Workspace, refs: Sequence[str], dataset_name: str | None) -> Chosen:
@@ -31,7 +31,7 @@ def choose_runs(workspace: Workspace, refs: Sequence[str], dataset_name: str | N
     """
     registry = workspace.registry
     runs, corrupt = registry.scan("run")
-    left_out = {id_: str(error) for id_, error in corrupt.items()}
+    excluded = {id_: str(error) for id_, error in corrupt.items()}
     named = frozenset(registry.resolve_id(ref) for ref in refs)
     for id_ in named & corrupt.keys():
         raise corrupt[id_]
@@ -46,14 +46,14 @@ def choose_runs(workspace: Workspace, refs: Sequence[str], dataset_name: str | N
         except (CorruptError, NotFoundError) as error:
             if run.id in named:
                 raise
-            left_out[run.id] = str(error)
+            excluded[run.id] = str(error)
     if not chosen:
         of = f" --dataset {quote_word(dataset_name)}" if dataset_name else ""
         what = f" of {', '.join(refs)}" if refs else f" on dataset {dataset_name!r}" if dataset_name else ""
-        why = next((f"; {id_} is left out: {reason}" for id_, reason in left_out.items()), "")
+        why = next((f"; {id_} is excluded: {reason}" for id_, reason in excluded.items()), "")
         make = "" if why else f"; `advae attack --method fgsm --eps 0.1{of}` makes one"
         raise NotFoundError(f"no run{what} in {registry.home}{why or make}")
-    return Chosen(tuple(chosen), named, left_out)
+    return Chosen(tuple(chosen), named, excluded)
 
 
 def _trace(workspace: Workspace, run: Manifest) -> set[str]:

@@ -784,7 +784,7 @@ def test_a_broken_ancestor_is_left_out_of_what_does_not_name_it(home: Path, trai
     report = succeed("report", "--out", tmp_path / "out", "--home", home, "--json")
     assert kept in report.json["runs"]
     assert lost not in report.json["runs"]
-    assert f"{lost} is left out" in report.err
+    assert f"{lost} is excluded" in report.err
     assert call("report", lost, "--out", tmp_path / "out", "--home", home).code == 4
     shutil.rmtree(home / "entries" / trained.ae)
     shown = call("registry", "show", trained.nn_behind, "--home", home)

@@ -367,7 +367,7 @@ def test_a_plan_may_come_through_a_pipe_but_must_end(tmp_path: Path) -> None:
 
 def test_a_method_that_does_not_fit_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
     with pytest.raises(
-        UsageError, match="asks for natural on nn without autoencoder: attack 'natural' is for logistic regression"
+        UsageError, match="asks for natural on nn undefended: attack 'natural' is for logistic regression"
     ):
         lay_out_plan(tmp_path, SMALL.replace('["fgsm"]', '["natural"]'))
 

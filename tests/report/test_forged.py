@@ -86,7 +86,7 @@ def test_a_forged_run_is_refused_by_name_and_left_out_by_id(
     assert reason in named.err
     whole = call(*command)
     assert whole.code == 0, whole.err
-    assert f"{bad.id} is left out: " in whole.err
+    assert f"{bad.id} is excluded: " in whole.err
     assert json.loads(whole.out)["runs"] == [good.id]
     assert call(*command, "--strict").code == 7
 

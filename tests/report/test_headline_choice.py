@@ -32,7 +32,7 @@ def draw(lab: Lab, name: str, runs: list[Manifest], networks: list[Manifest] | N
 
 def test_targeted_attacks_are_in_one_figure_defended_and_undefended(lab: Lab) -> None:
     runs = attack_linear(lab, None) + attack_linear(lab, lab.add_autoencoder())
-    defended = [drawing for drawing in draw(lab, "targeted", runs) if "without autoencoder" not in drawing.label]
+    defended = [drawing for drawing in draw(lab, "targeted", runs) if "undefended" not in drawing.label]
     (drawing,) = defended
     for name in ("natural", "non-natural", "one-target to class 7"):
         assert f">{name}, defended<" in drawing.markup
@@ -144,7 +144,7 @@ def test_too_many_strips_are_cut_to_one_for_each_threat(lab: Lab, monkeypatch: p
     few = {drawing.place for drawing in draw(lab, "strips", runs[:4])}
     assert few == {run.id for run in runs[:4]}
     page = read_files(lab, runs, lab.registry.home.parent / "out")["html"]
-    assert page.count("Its images were left out for their size") == 4
+    assert page.count("Its images are not on this page because of their size") == 4
 
 
 # ---------------------------------------------------------------- autoencoders

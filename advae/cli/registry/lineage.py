@@ -31,7 +31,7 @@ class Step:
     """Reason why it cannot be read; None where it can."""
     repeated: bool = False
     """Whether it is shown with its own ancestors above."""
-    left_out: bool = False
+    cut: bool = False
     """Whether its own ancestors are not shown."""
 
 
@@ -51,7 +51,7 @@ def trace(registry: Registry, id_: str) -> Iterator[Step]:
             yield Step(depth, current, problem=str(error))
             continue
         cut = depth == DEEPEST and bool(entry.parents)
-        yield Step(depth, current, entry.what, left_out=cut)
+        yield Step(depth, current, entry.what, cut=cut)
         if not cut:
             waiting += [(depth + 1, parent) for parent in reversed(entry.parents)]
 
@@ -63,7 +63,7 @@ def build_tree(steps: Iterable[Step]) -> dict[str, Any]:
         node: dict[str, Any] = {"id": step.id}
         if step.problem is not None:
             node["problem"] = step.problem
-        elif step.repeated or step.left_out:
+        elif step.repeated or step.cut:
             node["repeated" if step.repeated else "left_out"] = True
         else:
             node["parents"] = []
@@ -82,7 +82,7 @@ def draw_tree(steps: Iterable[Step]) -> Tree:
     way: list[Tree] = []
     for step in steps:
         remark = "(above)" if step.repeated else step.problem or step.what
-        more = ", and on more, which --json lists" if step.left_out else ""
+        more = "; --json lists its ancestors" if step.cut else ""
         node = Tree(Text(f"{step.id}  {remark}{more}"))
         del way[step.depth :]
         if way:

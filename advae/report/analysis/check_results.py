@@ -207,9 +207,9 @@ def count_elsewhere(pipelines: Iterable[AttackedPipeline]) -> dict[str, int]:
     return dict(Counter(one.check for one in list_all_failures(pipelines) if not one.headline))
 
 
-def describe_left_out(id_: str, why: str) -> str:
-    """Return that an entry is left out of a report, and why."""
-    return f"{id_} is left out: {why}"
+def describe_excluded(id_: str, why: str) -> str:
+    """Return the line for an entry that is excluded from a report, with the reason."""
+    return f"{id_} is excluded: {why}"
 
 
 def list_failures(comparison: Comparison) -> list[str]:
@@ -221,7 +221,7 @@ def list_failures(comparison: Comparison) -> list[str]:
 
 
 def _find_reasons(comparison: Comparison) -> Iterator[str]:
-    yield from (describe_left_out(id_, why) for id_, why in comparison.left_out.items())
+    yield from (describe_excluded(id_, why) for id_, why in comparison.excluded.items())
     for pipeline in comparison.pipelines:
         if pipeline.first.defended and pipeline.doubt:
             yield f"{NOT_ESTABLISHED} for {name_pipeline(pipeline.first)}, {pipeline.id}: {pipeline.doubt}"

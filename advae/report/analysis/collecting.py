@@ -32,22 +32,22 @@ def compare_runs(
     reproduction: bool = False,
     asked: Sequence[str] = (),
     required: Collection[str] | None = None,
-    left_out: Mapping[str, str] | None = None,
+    excluded: Mapping[str, str] | None = None,
 ) -> Comparison:
     """Return the runs with their undefended counterparts, which are looked for in the whole registry.
 
     networks: trained entries to show beside those that the runs need. reproduction: whether they are the paper's
     experiment. asked: ids of the runs that a user asked for, which come first among equally strong ones. required: ids
     of the entries without which there is no report, None for all; of the others those that cannot be read, or
-    contradict themselves, are left out. left_out: what was left out before, with the reason. Raises NotFoundError where
+    contradict themselves, are excluded. excluded: ids that are excluded already -> reason. Raises NotFoundError where
     there is no run at all, and what ``open_run`` and ``open_network`` raise.
     """
-    shelf = _Shelf(registry, required, dict(left_out or {}))
+    shelf = _Shelf(registry, required, dict(excluded or {}))
     opened = list(filter(None, map(shelf.open_run, {entry.id: entry for entry in manifests}.values())))
     more = [entry for entry in networks if shelf.open_network(entry)]
     kept = {manifest.id for manifest in drop_copies(run.manifest for run in opened)}
     if not kept:
-        why = next((f": {reason}" for reason in shelf.left_out.values()), "; `advae attack` makes one")
+        why = next((f": {reason}" for reason in shelf.excluded.values()), "; `advae attack` makes one")
         raise NotFoundError(f"no run to report on{why}")
     labels = label_datasets([*(run.manifest for run in opened), *more])
     named = [replace(run, dataset=name_dataset(run.recipe.dataset, labels)) for run in opened if run.id in kept]
@@ -57,7 +57,7 @@ def compare_runs(
     pipelines = tuple(_check(pipeline, finder) for pipeline in _choose_subjects(bare))
     rows = tuple(row for pipeline in pipelines for row in pipeline.rows)
     shown = tuple(_list_networks(shelf, rows, more, labels))
-    return Comparison(tuple(runs), rows, pipelines, shown, reproduction, shelf.left_out)
+    return Comparison(tuple(runs), rows, pipelines, shown, reproduction, shelf.excluded)
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,13 @@ class _Shelf:
     """The registry to read from."""
     required: Collection[str] | None
     """As in ``compare_runs``."""
-    left_out: dict[str, str]
+    excluded: dict[str, str]
     """As in ``compare_runs``."""
     networks: dict[str, Network] = field(default_factory=dict)
     """Trained entries opened so far, by id."""
 
     def open_run(self, manifest: Manifest) -> Run | None:
-        """Return a run, what it depends on opened too, None where it is left out."""
+        """Return a run, what it depends on opened too, None where it is excluded."""
 
         def read() -> Run:
             run = open_run(self.registry, manifest)
@@ -85,7 +85,7 @@ class _Shelf:
         return self._attempt(manifest.id, read)
 
     def open_network(self, manifest: Manifest) -> Network | None:
-        """Return a trained entry, None where it is left out."""
+        """Return a trained entry, None where it is excluded."""
         return self._attempt(manifest.id, lambda: self.read_network(manifest))
 
     def read_network(self, manifest: Manifest) -> Network:
@@ -100,7 +100,7 @@ class _Shelf:
         except (CorruptError, NotFoundError) as error:
             if self.required is None or id_ in self.required:
                 raise
-            self.left_out[id_] = str(error)
+            self.excluded[id_] = str(error)
             return None
 
 

@@ -244,7 +244,7 @@ class Comparison:
     """Distinct trained entries that have a loss history or images; those that no run depends on are last."""
     reproduction: bool = False
     """Whether it is the paper's experiment, whose table has all that the paper prints."""
-    left_out: Mapping[str, str] = field(default_factory=dict)
+    excluded: Mapping[str, str] = field(default_factory=dict)
     """Id of an entry that could not be read or that contradicts itself -> why."""
 
     @property

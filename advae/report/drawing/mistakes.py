@@ -46,7 +46,7 @@ def _draw_run(run: Run, index: int) -> Drawing:
     label = f"Heat map of actual against mispredicted classes at eps {eps}"
     markup = render_template("mistakes.html.j2", names=names, rows=rows, steps=steps, label=label)
     what = f"Which class each class is mistaken for at eps {eps}: {wrong} wrong predictions"
-    return Drawing(run.id, markup, label, f"{what}; right ones are left out. {describe_run(run)}.")
+    return Drawing(run.id, markup, label, f"{what}; right ones are not shown. {describe_run(run)}.")
 
 
 def _paint(count: int, most: int) -> str:

@@ -121,7 +121,7 @@ def build_model(sections: Mapping[str, Table]) -> type[Document]:
 
 
 class _Generator(GenerateJsonSchema):
-    """Describes what is written: a field is there unless it is left out for want of a value."""
+    """Describes the written JSON, which omits fields without a value."""
 
     def field_is_required(self, field: Any, total: bool) -> bool:
         return field.get("serialization_exclude_if") is None

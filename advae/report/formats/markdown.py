@@ -17,7 +17,7 @@ from advae.report.data.runs import Run
 from advae.report.data.threat_models import describe_threat
 from advae.report.data.word_tables import Part
 from advae.report.formats.catalogue import TABLES, list_tables
-from advae.report.wording import IMPORTED_EXPLAINED, describe_run, name_attack, name_pipeline
+from advae.report.wording import IMPORTED_EXPLAINED, TITLE, describe_run, name_attack, name_pipeline
 
 MARKS = re.compile(r"([\\`*_\[\]|~#!$])")
 HEADLINE_SECTION = "Robust accuracy under the strongest attack"
@@ -27,7 +27,7 @@ AGAIN = "What is already in the registry is not computed again, and the ids stay
 def render_markdown(findings: Findings) -> str:
     """Return the report as GitHub's Markdown: the sections of the page in their order, without figures."""
     comparison = findings.comparison
-    blocks = ["# What the autoencoder is worth", *map(escape, answer(comparison).split("\n"))]
+    blocks = [f"# {TITLE}", *map(escape, answer(comparison).split("\n"))]
     blocks += [
         "Every accuracy has its Wilson 95 % confidence interval.",
         *([IMPORTED_EXPLAINED] if comparison.imported else []),

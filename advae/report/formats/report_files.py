@@ -10,6 +10,7 @@ from advae.atomic_files import make_folder, write_aside
 from advae.errors import DiskError, UsageError
 from advae.report.analysis.tables import Table
 from advae.report.formats.catalogue import list_tables, name_keys
+from advae.report.wording import FORMER_TITLE, TITLE
 
 HEAD_BYTES = 1 << 16
 """Bytes of a file by which it is known; the longest header of a table has 3,000."""
@@ -26,7 +27,7 @@ _PAGE, _PAGE_POLICY = "<!DOCTYPE html>", "default-src 'none'; img-src data:; sty
 
 RECOGNIZERS: dict[str, Callable[[str], bool]] = {
     "html": lambda head: head.startswith(_PAGE) and _PAGE_POLICY in head[:1000],
-    "md": lambda head: head.startswith("# What the autoencoder is worth\n"),
+    "md": lambda head: head.startswith((f"# {TITLE}\n", f"# {FORMER_TITLE}\n")),
     "json": lambda head: '"urn:advae:report:' in head[:200],
 }
 """What tells the beginning of a format's file from that of anything else, also where an earlier version wrote it."""
