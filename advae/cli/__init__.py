@@ -17,11 +17,10 @@ from typer.exceptions import Abort, TyperException
 from advae.cli.app import COMMANDS, build_app
 from advae.cli.stdout import ReaderGoneError, describe_failed_write, drop_rest
 from advae.cli.values import show_input
-from advae.errors import AdvaeError, is_memory_error, printable
+from advae.errors import AdvaeError, UsageError, is_memory_error, printable
 from advae.settings import pin_environment
 
 USAGE, DISK, INTERRUPTED, DEFECT = 2, 5, 130, 1
-
 
 ENDS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Signals that end the program as Ctrl-C does: a request to stop, and the end of its terminal."""
@@ -30,25 +29,19 @@ NO_MEMORY = "too little memory; try fewer images (--limit), a smaller --batch-si
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; whatever went wrong is one line on stderr."""
+    """Run the command line and return its exit code; every error is one line on stderr."""
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     for number in ENDS:
-        # Under `nohup`, which lets it be ignored, a program outlives its terminal.
+        # `nohup` lets a program ignore SIGHUP, so that it outlives its terminal.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
     pin_environment()
     try:
-        # Also what `--ae "$AE"` becomes when the command that should have set AE failed.
-        if any(word == "" or (word.startswith("--") and word.endswith("=")) for word in arguments):
-            return _say("an argument is empty; is a variable of your script not set?", USAGE)
+        _refuse_empty(arguments)
         code = build_app(_find_words(arguments))(arguments, prog_name="advae", standalone_mode=False)
         sys.stdout.flush()
-    except AdvaeError as error:
-        return _say(str(error), error.exit_code)
-    except TyperException as error:
-        return _explain_usage(error.format_message() + _show_refused(error), arguments)
     except (Abort, KeyboardInterrupt):
-        return _say("interrupted; nothing half-made was stored", INTERRUPTED)
+        code = INTERRUPTED
     except (ReaderGoneError, BrokenPipeError):
         return _let_reader_go()
     except SystemExit as end:
@@ -56,21 +49,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(end.__context__, BrokenPipeError):
             return _let_reader_go()
         raise
-    except OSError as error:
+    except TyperException as error:
+        return _explain_usage(error.format_message() + _show_refused(error), arguments)
+    # The boundary of the program: any other error becomes one line, too.
+    except Exception as error:
+        return _explain(error, verbose="-v" in arguments or "--verbose" in arguments)
+    if code == INTERRUPTED:
+        return _say("interrupted; no partial result was stored", INTERRUPTED)
+    return code if isinstance(code, int) else 0
+
+
+def _refuse_empty(arguments: Sequence[str]) -> None:
+    """Raise UsageError for an empty argument, such as `--ae "$AE"` where the command that should set AE failed."""
+    if any(word == "" or (word.startswith("--") and word.endswith("=")) for word in arguments):
+        raise UsageError("an argument is empty; is a variable of your script not set?")
+
+
+def _explain(error: Exception, *, verbose: bool) -> int:
+    """Print the line of an error, and return its exit code. verbose: print the traceback of a defect, too."""
+    if isinstance(error, AdvaeError):
+        return _say(str(error), error.exit_code)
+    if isinstance(error, OSError):
         if error.errno == errno.ENOMEM:
             return _say(f"{NO_MEMORY} ({error.strerror})", DISK)
         if error.errno == errno.EBADF and error.filename is None:
             return _say(describe_failed_write(error), DISK)
-        return _say(f"the system says: {error.strerror or error}{_name_file(error)}", DISK)
-    except Exception as error:
-        if is_memory_error(error):
-            return _say(f"{NO_MEMORY} ({_begin(error)})", DISK)
-        if "-v" in arguments or "--verbose" in arguments:
-            traceback.print_exc()
-        return _say(f"a defect in advae: {type(error).__name__}: {error} (-v shows where; please report it)", DEFECT)
-    if code == INTERRUPTED:
-        return _say("interrupted; nothing half-made was stored", INTERRUPTED)
-    return code if isinstance(code, int) else 0
+        return _say(f"system error: {error.strerror or error}{_name_file(error)}", DISK)
+    if is_memory_error(error):
+        return _say(f"{NO_MEMORY} ({_begin(error)})", DISK)
+    if verbose:
+        traceback.print_exception(error)
+    return _say(f"a defect in advae: {type(error).__name__}: {error} (-v shows where; please report it)", DEFECT)
 
 
 def _let_reader_go() -> int:
@@ -90,7 +99,7 @@ def _show_refused(error: TyperException) -> str:
 def _explain_usage(message: str, arguments: list[str]) -> int:
     """Print why Typer could not parse the line, as one line, and return the exit code."""
     if not message:
-        # A group of commands was named and none of them: its help has been printed.
+        # A group was named without one of its commands: its help has been printed.
         return 0
     # Typer's own wording begins with a capital and ends with a full stop; ours does neither.
     message = (message[:1].lower() + message[1:]).replace("Value error, ", "").rstrip(".")
@@ -117,7 +126,7 @@ def _name_file(error: OSError) -> str:
 
 
 def _say(message: str, code: int) -> int:
-    """Print one line, whatever the message holds, and return the code."""
+    """Print a message as one line, and return the code."""
     # A full disk behind stderr must not change the exit code.
     with contextlib.suppress(OSError):
         print("advae: " + printable(" ".join(message.split())), file=sys.stderr, flush=True)

@@ -1,17 +1,19 @@
-"""The Typer application, and the table of its commands."""
+"""The Typer application, the table of its commands, and ``advae --version``."""
 
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import typer
 
+from advae.cli.stdout import write
 from advae.errors import UsageError
 
-ABOUT = "What is an autoencoder in front of your classifier worth against adversarial examples?"
+ABOUT = "Measure how robust a classifier with an autoencoder in front of it is against adversarial examples."
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ COMMANDS: dict[str, Command] = {
     "reproduce": Command("reproduce", "reproduce", "Run the paper's whole experiment; prints its report's path."),
     "purify": Command("purify", "purify", "Purify the images of a .npy file."),
     "predict": Command("predict", "predict", "Classify the images of a .npy file."),
-    "registry": Command("registry", "app", "List, show, name and remove what is stored."),
+    "registry": Command("registry", "app", "List, show, tag, remove, export and import entries."),
     "data": Command("data", "app", "Find, fetch and check the datasets."),
 }
 
@@ -42,11 +44,11 @@ COMMANDS: dict[str, Command] = {
 def build_app(words: Sequence[str] | None = None) -> typer.Typer:
     """Return the application, with every command, or with only the one that the line's words name.
 
-    The others are then there by name and summary alone: `advae --help` imports none of them, and a command imports
-    only itself.
+    The other commands then have a name and a summary only, so that `advae --help` imports none of them, and a command
+    imports only itself.
     """
     named = None if words is None else next((word for word in words if not word.startswith("-")), "")
-    # Rich's help, in panels, is worth its import where there are many options; the list of commands is plain.
+    # Rich's panels help to read many options; for the list of commands its import would take too long.
     markup: Literal["rich"] | None = None if named == "" else "rich"
     app = typer.Typer(
         name="advae",
@@ -81,11 +83,26 @@ def _describe(
     as_json: Annotated[bool, typer.Option("--json", help="With --version: one JSON document.")] = False,
 ) -> None:
     if version:
-        from advae.cli.version import put_version
-
-        put_version(verbose=verbose, as_json=as_json)
+        _put_version(verbose=verbose, as_json=as_json)
         raise typer.Exit
     if verbose or as_json:
-        raise UsageError("-v and --json follow the subcommand: advae attack -v; before it they go with --version only")
+        raise UsageError("-v and --json follow the subcommand: advae attack -v; before it they need --version")
     if ctx.invoked_subcommand is None:
         raise UsageError("no command is named; `advae --help` lists them")
+
+
+def _put_version(*, verbose: bool, as_json: bool) -> None:
+    """Print the version; verbose: also those of Python and the libraries, and the devices that TensorFlow uses."""
+    from importlib import metadata
+
+    document: dict[str, Any] = {"advae": metadata.version("advae")}
+    if verbose:
+        from advae.backend import list_devices
+        from advae.registry import library_versions
+
+        document = {**document, **library_versions(), "devices": list_devices()}
+    if as_json:
+        write(json.dumps(document, indent=2) + "\n")
+        return
+    devices = document.pop("devices", [])
+    write("".join(f"{line}\n" for line in [*(f"{name} {text}" for name, text in document.items()), *devices]))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from advae.requests import AttackRequest
 
 _CHOICES: dict[str, Iterable[str]] = {"loss": LOSSES}
-"""The names that an option takes, where the table of options leaves them to the attacks."""
+"""Option -> the names that it takes, for options whose names are in a table of the attacks."""
 
 
 def _make_run_option(option: NamedOption) -> tuple[Any, Any]:

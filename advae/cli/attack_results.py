@@ -28,7 +28,7 @@ from advae.workflows import Attacks, Made
 
 
 def compare_attacks(session: Session, attacks: Attacks) -> Comparison:
-    """Return the comparison of a command's runs; the requested runs come first among equals."""
+    """Return the comparison of a command's runs; of equally strong runs the requested ones come first."""
     ids = _list_ids(attacks.all)
     return compare_runs(session.registry, [session.registry.manifest(id_) for id_ in ids], asked=ids)
 
@@ -194,7 +194,7 @@ def _tabulate_spread(spread: Iterable[SeedAccuracies]) -> Table:
 
 
 def _describe_run(made: Made, autoencoder: str | None) -> dict[str, Any]:
-    """Return the JSON document of a run, as the command-line contract lays it down."""
+    """Return the JSON document of a run, with the keys of the command-line contract."""
     recipe, metrics = made.manifest.as_run()
     return {
         "id": made.manifest.id,

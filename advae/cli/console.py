@@ -17,7 +17,7 @@ WIDTH_OF_FILES = 120
 
 
 class StderrConsole(Console):
-    """Rich's console without its end of the program at a closed stderr, and with unprintable characters escaped."""
+    """Rich's console, which neither ends the program at a closed stderr nor prints unprintable characters."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Yield the segments with unprintable characters escaped, so that foreign text cannot move the cursor."""

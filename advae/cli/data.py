@@ -56,7 +56,7 @@ def fetch(name: NameArgument, session: Session) -> None:
 def verify(name: NameArgument, session: Session, data_dir: DataDirOption = None) -> None:
     """Check a dataset against the published one; prints its digest."""
     source, digest, trouble = verify_dataset(name, data_dir=data_dir)
-    known = "is what was published" if name in DATASETS else "can be read; nothing is published to compare it with"
+    known = "is the published dataset" if name in DATASETS else "can be read; there is no published one to compare"
     session.tell(f"{name} in {source or 'scikit-learn'} {known}")
     if trouble:
         session.tell(trouble)

@@ -18,16 +18,16 @@ from advae.experiments.runner import Finished, Survey, make_cells
 from advae.workflows import Workspace
 
 
-def put_survey(session: Session, survey: Survey, *, answer: bool) -> None:
+def put_survey(session: Session, survey: Survey, *, print_ids: bool) -> None:
     """Show how many cells an experiment has and how many are missing.
 
-    answer: also print the ids of the missing cells, or with ``--json`` all cells.
+    print_ids: also print the ids of the missing cells, or with ``--json`` all cells.
     """
     session.tell(_tabulate(survey))
     missing = [cell for level in LEVELS for cell in survey.list_missing(level)]
     for cell in missing:
         session.detail(f"{cell.id}  {cell.name}")
-    if answer:
+    if print_ids:
         document = {
             "cells": [_describe(survey, cell) for cell in survey.cells],
             "missing": len(missing),
@@ -39,7 +39,7 @@ def put_survey(session: Session, survey: Survey, *, answer: bool) -> None:
 def _tabulate(survey: Survey) -> Table:
     table = Table(box=SIMPLE)
     table.add_column("")
-    for title in ("cells", "there", "to make", "about"):
+    for title in ("cells", "in the registry", "missing", "estimated time"):
         table.add_column(title, justify="right")
     for level in LEVELS:
         total, missing = len(survey.list_level(level)), len(survey.list_missing(level))
@@ -60,7 +60,7 @@ def _describe(survey: Survey, cell: ExperimentCell) -> dict[str, object]:
 def run_cells(
     workspace: Workspace, session: Session, survey: Survey, *, jobs: int | None, scheduler: str | None
 ) -> list[Finished]:
-    """Make the missing cells, with progress on stderr, and return those whose training diverged."""
+    """Compute the missing cells, with progress on stderr, and return those whose training diverged."""
     with _show_levels(session, survey) as watch:
         return make_cells(workspace, survey, jobs=jobs or find_default_jobs(), scheduler=scheduler, watch=watch)
 

@@ -34,7 +34,7 @@ def complete_names(names: Iterable[str]) -> Callable[[str], list[str]]:
 
 
 def complete_refs(*kinds: Kind) -> Callable[[typer.Context, str], list[str]]:
-    """Return a completion of ids, tags and ``latest`` of some kinds, from the home that the line names."""
+    """Return a completion of ids, tags and ``latest`` of some kinds, of the registry that the command line names."""
 
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
         from advae.registry import LATEST
@@ -45,16 +45,16 @@ def complete_refs(*kinds: Kind) -> Callable[[typer.Context, str], list[str]]:
             known = set(ids)
             tags = [tag for id_, names in registry.tags().items() if id_ in known for tag in names]
         except (AdvaeError, OSError):
-            # An error line in the middle of a command line that is being typed does not help.
+            # An error message would appear in the middle of the command line that is being typed.
             return []
-        # Typer would drop the others too, after wrapping each of thousands.
+        # Typer filters them, too, but first wraps each of them, which may be thousands.
         return [name for name in (*tags, LATEST, *ids) if name.startswith(incomplete)]
 
     return complete
 
 
 def complete_tags(ctx: typer.Context) -> list[str]:
-    """Return the tags of the home that the line names."""
+    """Return the tags of the registry that the command line names."""
     try:
         return sorted({tag for names in _open_registry(ctx).tags().values() for tag in names})
     except (AdvaeError, OSError):
@@ -80,7 +80,7 @@ OptionalRefArgument = Annotated[str | None, _REF]
 
 @dataclass(frozen=True)
 class OptionGroup:
-    """Options that several commands share, and how their values become one value."""
+    """Options that several commands share, and the function that makes one value from theirs."""
 
     options: Mapping[str, tuple[Any, Any]]
     """Name of the option -> its annotation and its default."""
@@ -89,9 +89,9 @@ class OptionGroup:
 
 
 def grouped(**groups: OptionGroup) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Return a decorator that gives a command the options of its groups; its function gets one value a group.
+    """Return a decorator that gives a command the options of its groups; its function gets one value for each group.
 
-    Typer reads a command's options from its signature, so the decorated function is given a longer one.
+    Typer reads a command's options from its signature, so the signature of the decorated function has all of them.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
@@ -143,10 +143,13 @@ SESSION = OptionGroup(
         ),
         "as_json": (make_option(bool, "--json", help="Print one JSON document.", rich_help_panel=_GENERAL), False),
         "quiet": (
-            make_option(bool, "-q", "--quiet", help="Nothing but data and errors.", rich_help_panel=_GENERAL),
+            make_option(bool, "-q", "--quiet", help="Print data and errors only.", rich_help_panel=_GENERAL),
             False,
         ),
-        "verbose": (make_option(bool, "-v", "--verbose", help="More on stderr.", rich_help_panel=_GENERAL), False),
+        "verbose": (
+            make_option(bool, "-v", "--verbose", help="Print details on stderr.", rich_help_panel=_GENERAL),
+            False,
+        ),
         "no_color": (make_option(bool, "--no-color", help="No colours on stderr.", rich_help_panel=_GENERAL), False),
     },
     lambda v: Session(v["home"] or default_home(), v["quiet"], v["verbose"], not v["no_color"], v["as_json"]),

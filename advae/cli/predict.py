@@ -68,7 +68,7 @@ def _put_csv(manifest: Manifest, predictions: Iterator[Prediction]) -> None:
 
 
 def _put_json(manifest: Manifest, predictions: Iterator[Prediction]) -> None:
-    """Print one document, a line a prediction, without holding them all."""
+    """Print one document with a line for each prediction; only one batch is in memory."""
     head = {
         "classifier": manifest.id,
         "autoencoder": manifest.as_classifier()[0].autoencoder,

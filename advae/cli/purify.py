@@ -15,13 +15,15 @@ from advae.paths import to_path
 @grouped(session=SESSION)
 def purify(
     source: Annotated[Path, typer.Argument(metavar="IN.npy", parser=to_path, help="Images, uint8 or float in [0, 1].")],
-    target: Annotated[Path, typer.Argument(metavar="OUT.npy", parser=to_path, help="The same shape, float32.")],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUT.npy", parser=to_path, help="File to write; the same shape, float32.")
+    ],
     session: Session,
     ae: Annotated[
         str,
         typer.Option("--ae", metavar="REF", help="The autoencoder or baseline.", autocompletion=complete_refs("ae")),
     ],
-    force: Annotated[bool, typer.Option("--force", help="Also where OUT is IN itself, which is lost then.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Allow OUT to be IN, whose images are then replaced.")] = False,
 ) -> None:
     """Purify images; prints the path of the result."""
     from advae.workflows import purify_images

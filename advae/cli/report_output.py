@@ -1,4 +1,4 @@
-"""What `report` and `reproduce` share: checking --out, showing a report's summary, printing its files."""
+"""Steps that `report` and `reproduce` share: checking --out, showing a report's summary, printing its files."""
 
 from __future__ import annotations
 

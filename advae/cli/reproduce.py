@@ -45,21 +45,25 @@ def reproduce(
         ),
     ] = None,
     show_plan: Annotated[
-        bool, typer.Option("--show-plan", help="Print the paper's plan, to copy and to edit, and stop.")
+        bool, typer.Option("--show-plan", help="Print the paper's plan, to be copied and edited, and stop.")
     ] = False,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Show what is missing and about how long it takes, print its ids, and stop."),
+        typer.Option("--dry-run", help="Show the missing cells and the estimated time, print their ids, and stop."),
     ] = False,
     jobs: Annotated[
         int | None,
         typer.Option(
-            "--jobs", metavar="N", min=1, max=256, help="Cells at a time, each in a process; default: cores, at most 4."
+            "--jobs",
+            metavar="N",
+            min=1,
+            max=256,
+            help="Cells to compute in parallel, each in a process; default: number of cores, at most 4.",
         ),
     ] = None,
     backend: Annotated[
         Literal["loky", "dask"],
-        typer.Option("--backend", help="Where cells are made: on this machine, or by a dask scheduler's workers."),
+        typer.Option("--backend", help="Where cells are computed: on this machine, or by a dask scheduler's workers."),
     ] = "loky",
     scheduler: Annotated[
         str | None, typer.Option("--scheduler", metavar="tcp://HOST:PORT", help="With --backend dask: the scheduler.")
@@ -85,7 +89,7 @@ def reproduce(
         experiment = experiment.model_copy(update={"datasets": tuple(split_names("--dataset", dataset))})
     with session.workspace("reproduce", data_dir=data_dir) as workspace:
         surveyed = survey(session.registry, list_cells(workspace, experiment))
-    put_survey(session, surveyed, answer=dry_run)
+    put_survey(session, surveyed, print_ids=dry_run)
     if not dry_run:
         # A failure after hours of computing would be too late.
         require_writable(out)
@@ -124,9 +128,9 @@ def _check_backend(backend: str, scheduler: str | None, jobs: int | None) -> Non
     if backend == "dask" and not scheduler:
         raise UsageError("--backend dask needs --scheduler tcp://HOST:PORT: `dask scheduler` prints its address")
     if scheduler and backend != "dask":
-        raise UsageError("--scheduler goes with --backend dask")
+        raise UsageError("--scheduler needs --backend dask")
     if scheduler and jobs:
-        raise UsageError("--jobs is for this machine; with --backend dask as many cells are made as there are workers")
+        raise UsageError("--jobs is for this machine; with --backend dask each worker computes one cell at a time")
 
 
 def _refuse(diverged: list[Finished]) -> None:

@@ -71,8 +71,8 @@ class Session:
     def show_progress(self, *columns: ProgressColumn, transient: bool = True) -> Iterator[Progress]:
         """Give a progress display on stderr. It ends before anything is written to a stdout that is a terminal.
 
-        transient: remove the bars in the end. The only way to a bar: with Rich's defaults, what is written to stdout
-        meanwhile goes to the console, so to stderr.
+        transient: remove the bars at the end. Every bar is made here, because with Rich's defaults what is written to
+        stdout meanwhile would go to stderr.
         """
         from rich.progress import Progress
 
@@ -89,7 +89,7 @@ class Session:
             yield progress
 
     def tell(self, message: RenderableType) -> None:
-        """Show people a line or a table, unless they asked for quiet. A name in a line makes no second one."""
+        """Show a line or a table, unless -q is on. A line break in a name is escaped."""
         if isinstance(message, str):
             self.tell_lines([message])
         # A failed write to stderr, for example on a full disk, must not fail the command.
@@ -98,7 +98,7 @@ class Session:
                 self.console.print(message)
 
     def tell_lines(self, lines: Iterable[str]) -> None:
-        """Show people some lines, unless they asked for quiet."""
+        """Show lines, unless -q is on."""
         with suppress(OSError):
             if self.quiet:
                 return
@@ -106,16 +106,16 @@ class Session:
             if sys.stderr.isatty():
                 self.console.print(text)
             else:
-                # Rich takes its time over thousands of lines, to no end where there is no terminal.
+                # Rich is slow for thousands of lines, and without a terminal it is not needed.
                 print(text, file=sys.stderr)
 
     def complain(self, message: str) -> None:
-        """Show people what is wrong, also those who asked for quiet."""
+        """Show an error line, also with -q."""
         with suppress(OSError):
             print("advae: " + printable(" ".join(message.split())), file=sys.stderr)
 
     def detail(self, message: str) -> None:
-        """Show a line to those who asked for more with ``-v``."""
+        """Show a line if -v is on."""
         if self.verbose:
             self.tell(message)
 
@@ -146,8 +146,8 @@ class Session:
             def on_epoch(epoch: Epoch) -> None:
                 note = f"loss {epoch.loss:.4g}, validation {epoch.validation_loss:.4g}"
                 if epoch.accuracies:
-                    clean, attacked = epoch.accuracies
-                    note += f", held out {clean:.1%} clean, {attacked:.1%} under PGD"
+                    clean, robust = epoch.accuracies
+                    note += f", held out: clean {clean:.1%}, robust {robust:.1%}"
                 progress.update(task, total=epoch.epochs, completed=epoch.number, note=note)
                 self.detail(f"epoch {epoch.number}/{epoch.epochs}: {note}, {epoch.seconds:.1f} s")
 

@@ -1,4 +1,4 @@
-"""The one way to stdout, which is data only. Imports next to nothing: every call of the command line needs it."""
+"""Writing to stdout, which is for data only. Imports little, because every command needs it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class ReaderGoneError(Exception):
 
 
 _ON_SCREEN: list[Callable[[], None]] = []
-"""What clears each bar that is drawn now."""
+"""Functions that clear the bars on the screen."""
 
 
 @contextmanager
 def before_terminal_output(clear: Callable[[], None]) -> Iterator[None]:
-    """Call ``clear`` meanwhile before data is written to a terminal, where it would land in the middle of a bar."""
+    """In this context, call ``clear`` before data is written to a terminal, so that it does not mix with a bar."""
     _ON_SCREEN.append(clear)
     try:
         yield
@@ -34,20 +34,20 @@ def write(text: str) -> None:
     if sys.stdout.isatty():
         for clear in _ON_SCREEN:
             clear()
-        # Programs get data as it is; at a terminal it must not move the cursor.
+        # Programs get the data unchanged; at a terminal it must not move the cursor.
         text = printable(text, keep="\n\t")
     with writing():
         try:
             sys.stdout.write(text)
         except UnicodeEncodeError:
-            # A file's name need not be of the terminal's alphabet; it is written as it is on the disk.
+            # A file name may have characters outside the terminal's encoding; its bytes are written unchanged.
             sys.stdout.buffer.write(os.fsencode(text))
         sys.stdout.flush()
 
 
 @contextmanager
 def writing() -> Iterator[None]:
-    """Turn what the system says of a failed write to stdout into ReaderGoneError or DiskError."""
+    """Turn the error of a failed write to stdout into ReaderGoneError or DiskError."""
     try:
         yield
     except BrokenPipeError:
@@ -58,22 +58,22 @@ def writing() -> Iterator[None]:
 
 @contextmanager
 def delivering() -> Iterator[None]:
-    """Do the same for data of which a part is no use: a reader that is gone before the end is a DiskError, too."""
+    """Do the same for data that is useless in part: a reader that closes stdout early is a DiskError, too."""
     try:
         with writing():
             yield
             sys.stdout.flush()
     except ReaderGoneError:
         drop_rest()
-        raise DiskError("cannot write to standard output: its reader was gone before the end") from None
+        raise DiskError("cannot write to standard output: its reader closed it before the end") from None
 
 
 def drop_rest() -> None:
-    """Discard what is still to be flushed at exit: stdout has no reader."""
+    """Discard the output that would be flushed at exit, because stdout has no reader."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def describe_failed_write(error: OSError) -> str:
     """Return the line for a failed write to stdout."""
-    # The descriptor that stands for a closed stdout cannot be written to.
+    # A closed stdout is replaced by a descriptor that cannot be written to.
     return f"cannot write to standard output: {'it is closed' if error.errno == errno.EBADF else error.strerror}"

@@ -47,7 +47,7 @@ def train_ae(
         typer.Option(
             "--protect",
             metavar="REF",
-            help="Train in front of this classifier, which stays as it is, instead of a head of its own.",
+            help="Train in front of this classifier, which is not changed, instead of a new one.",
             autocompletion=complete_refs("clf"),
             rich_help_panel="Only robust",
         ),
@@ -58,7 +58,7 @@ def train_ae(
 ) -> None:
     """Train an autoencoder that purifies images, or make a baseline to compare it with; prints its id.
 
-    A robust one is trained with the classifier behind it: `advae train-clf --ae` without --model finds that.
+    A robust one is trained together with a classifier; `advae train-clf --ae REF` without --model stores the pair.
     """
     from advae.requests import AutoencoderRequest, NetworkRequest
     from advae.workflows import train_autoencoder

@@ -31,7 +31,7 @@ def train_clf(
         typer.Option(
             "--ae",
             metavar="REF",
-            help="Train on, and classify, what this autoencoder or baseline makes of the images.",
+            help="Train on, and classify, images purified by this autoencoder or baseline.",
             autocompletion=complete_refs("ae"),
         ),
     ] = None,
@@ -40,7 +40,7 @@ def train_clf(
         typer.Option(
             "--from",
             metavar="REF",
-            help="Train nothing: put this classifier behind --ae as it is.",
+            help="Put this classifier behind --ae without training it again.",
             autocompletion=complete_refs("clf"),
         ),
     ] = None,
@@ -57,17 +57,20 @@ def train_clf(
         ),
     ] = None,
     intercept: Annotated[
-        bool | None, typer.Option("--intercept/--no-intercept", help="Default: none.", rich_help_panel=_LOGISTIC)
+        bool | None,
+        typer.Option("--intercept/--no-intercept", help="Fit a constant term; default: no.", rich_help_panel=_LOGISTIC),
     ] = None,
     max_iter: Annotated[
         int | None,
-        typer.Option("--max-iter", metavar="N", min=1, help="Of lbfgs; default 100.", rich_help_panel=_LOGISTIC),
+        typer.Option(
+            "--max-iter", metavar="N", min=1, help="Iterations of lbfgs; default 100.", rich_help_panel=_LOGISTIC
+        ),
     ] = None,
     seed: SeedOption = 0,
     tag: TagOption = None,
     force: ForceOption = False,
 ) -> None:
-    """Train a classifier, or put one behind an autoencoder as it is; prints its id.
+    """Train a classifier, or put a trained one behind an autoencoder; prints its id.
 
     The dataset is the autoencoder's, or digits.
     """
@@ -86,11 +89,13 @@ def train_clf(
 
 
 def _check_untrained(*, model: str | None, ae: str | None, options: object) -> None:
-    """Raise UsageError where a classifier is to be put behind an autoencoder and something does not fit that."""
+    """Raise UsageError for options that do not fit putting a trained classifier behind an autoencoder."""
     if ae is None:
-        raise UsageError(f"train-clf needs --model ({', '.join(CLASSIFIERS)}), or --ae and what is to stand behind it")
+        raise UsageError(
+            f"train-clf needs --model ({', '.join(CLASSIFIERS)}), or --ae REF to put a trained classifier behind it"
+        )
     if model is not None:
-        raise UsageError("--from and --model do not fit together: one takes a classifier as it is, one trains it")
+        raise UsageError("--from and --model exclude each other: --from takes a trained classifier, --model trains one")
     if options:
         raise UsageError("--seed and training options need --model")
 

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def put_trained(session: Session, train: Callable[[], Made], tag: str | None) -> None:
-    """Train, tag the entry where a tag is given, and print its id, or with ``--json`` what is known of it."""
+    """Train, tag the entry where a tag is given, and print its id, or with ``--json`` its recipe and metrics."""
     put_autoencoder(session, lambda: (train(), None), tag)
 
 
 def put_autoencoder(session: Session, train: Callable[[], tuple[Made, Made | None]], tag: str | None) -> None:
-    """Do the same for an entry and, where there is one, the classifier that it was trained with, which is told.
+    """Do the same for an autoencoder, and also show the classifier that it was trained with, where there is one.
 
-    A tag names both: it stands for one entry of each kind.
+    A tag names both, because it may name one entry of each kind.
     """
     if tag is not None:
         from advae.registry import check_tag

@@ -116,7 +116,7 @@ class Imported:
     """Those of ``present`` that were replaced; the others were kept."""
     other: tuple[str, ...]
     """Those that were kept and have other weights than in the bundle."""
-    resting: tuple[str, ...]
+    outdated: tuple[str, ...]
     """Entries of the registry that were made from other weights of what was replaced."""
 
 
@@ -148,8 +148,8 @@ def read_bundle(registry: Registry, stream: IO[bytes], *, replace: bool = False)
             raise NotFoundError(
                 f"{min(changed)} was removed or replaced while its bundle was imported; import it again"
             )
-        resting = _find_unfit(registry, {id_: held[id_].weights for id_ in other if replace})
-        return Imported(tuple(held), tuple(present), tuple(replaced), tuple(stay), resting)
+        outdated = _find_unfit(registry, {id_: held[id_].weights for id_ in other if replace})
+        return Imported(tuple(held), tuple(present), tuple(replaced), tuple(stay), outdated)
 
 
 def _refuse_other_parents(held: dict[str, Manifest], present: Collection[str], other: list[str]) -> None:

@@ -609,7 +609,7 @@ def test_interrupted_training_is_130_and_leaves_nothing(environment: dict[str, s
     out, err = process.communicate(timeout=240)
     assert process.returncode == 130
     assert out == ""
-    assert err.strip().split("\n")[-1] == "advae: interrupted; nothing half-made was stored"
+    assert err.strip().split("\n")[-1] == "advae: interrupted; no partial result was stored"
     assert not list((tmp_path / "home" / "entries").iterdir())
     assert not list((tmp_path / "home" / "tmp").iterdir())
 
@@ -629,7 +629,7 @@ def test_the_end_of_a_terminal_is_an_interrupt_and_nohup_is_heeded(
     finally:
         signal.signal(number, before)
     assert (outcome.code, outcome.out) == (0 if ignored else 130, "")
-    assert outcome.err == ("" if ignored else "advae: interrupted; nothing half-made was stored\n")
+    assert outcome.err == ("" if ignored else "advae: interrupted; no partial result was stored\n")
 
 
 NO_FOLDER = """

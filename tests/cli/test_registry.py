@@ -299,8 +299,8 @@ def test_rm_removes_what_is_damaged(scene: Scene, name: str) -> None:
 def test_verify_of_what_is_in_order(scene: Scene) -> None:
     before = read_tree(scene.home)
     verified = succeed("registry", "verify")
-    assert (verified.out, verified.err) == ("", "3 entries are as stored\n")
-    assert succeed("registry", "verify", "best").err == "1 entry is as stored\n"
+    assert (verified.out, verified.err) == ("", "3 entries are undamaged\n")
+    assert succeed("registry", "verify", "best").err == "1 entry is undamaged\n"
     assert succeed("registry", "verify", "--json").json == {"checked": 3, "damaged": {}, "references": {}}
     assert read_tree(scene.home) == before
 
@@ -387,7 +387,7 @@ def test_gc_says_what_it_would_remove_and_then_removes_it(scene: Scene) -> None:
     before = read_tree(scene.home)
     young = succeed("registry", "gc", "--dry-run")
     assert young.out == ""
-    assert "2 entries came here less than a day ago and stay; --no-grace removes them, too" in young.err
+    assert "2 entries came here less than a day ago and are kept; --no-grace removes them, too" in young.err
     gc = ("registry", "gc", "--no-grace")
     dry = succeed(*gc, "--dry-run")
     assert dry.out.split() == [behind.id, lonely.id]
@@ -577,7 +577,7 @@ SHELL = {
     ),
     "what bash puts in the place of a file": ("advae registry import <(cat it.tar) -q --home new", 0, "{run}\n", ""),
     "stdout to a file": ("advae registry export {run} - > out.tar; cmp out.tar it.tar", 0, "", "holds"),
-    "the reader is gone": ("advae registry export {run} - -q | true", 5, "", "its reader was gone before the end"),
+    "the reader is gone": ("advae registry export {run} - -q | true", 5, "", "its reader closed it before the end"),
     "a full disk": ("advae registry export {run} - -q > /dev/full", 5, "", "No space left on device"),
     "nothing to write to": ("advae registry export {run} - -q >&-", 5, "", "it is closed"),
     "nothing to read from": ("advae registry import - --home new <&-", 4, "", "the bundle is refused"),
@@ -635,7 +635,7 @@ def test_a_reader_that_goes_in_the_middle_is_named(scene: Scene) -> None:
         os.close(out)
         said = export.communicate(timeout=240)[1]
     assert export.returncode == 5
-    assert "its reader was gone before the end" in said
+    assert "its reader closed it before the end" in said
 
 
 # ---------------------------------------------------------------- a home that can only be read

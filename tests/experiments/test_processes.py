@@ -119,7 +119,7 @@ def test_an_interrupt_takes_the_tasks_from_the_scheduler(plan: Path, tmp_path: P
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=240)
         assert (process.returncode, out) == (130, b"")
-        assert err == b"advae: interrupted; nothing half-made was stored\n"
+        assert err == b"advae: interrupted; no partial result was stored\n"
         with Client(cluster.address, set_as_default=False) as client:
             wait_for(lambda: client.run_on_scheduler(count_tasks) == 0)
 
@@ -257,7 +257,7 @@ def test_without_the_extra_its_installation_is_named(
     ("options", "said"),
     [
         (["--backend", "dask"], "--backend dask needs --scheduler tcp://HOST:PORT"),
-        (["--scheduler", "tcp://127.0.0.1:1"], "--scheduler goes with --backend dask"),
+        (["--scheduler", "tcp://127.0.0.1:1"], "--scheduler needs --backend dask"),
         (["--backend", "dask", "--scheduler", "tcp://127.0.0.1:1", "--jobs", "2"], "--jobs is for this machine"),
         (["--backend", "ray"], "invalid value for '--backend'"),
     ],

@@ -1,13 +1,19 @@
-"""``advae registry``: what is stored, its names, its upkeep, and how to hand it on."""
+"""``advae registry``: list, show, tag, remove, check, export and import entries."""
 
 from __future__ import annotations
 
 import typer
 
 from advae.cli.registry.listing import list_entries, show_entry
-from advae.cli.registry.naming import tag_entry, untag_entry
 from advae.cli.registry.sharing import export_entry, import_entries
-from advae.cli.registry.upkeep import collect_garbage, make_home, remove_entry, verify_entries
+from advae.cli.registry.upkeep import (
+    collect_garbage,
+    make_home,
+    remove_entry,
+    tag_entry,
+    untag_entry,
+    verify_entries,
+)
 
 app = typer.Typer(no_args_is_help=True)
 for name, command in {

@@ -34,7 +34,8 @@ def list_entries(
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
     tag: Annotated[
-        str | None, typer.Option("--tag", metavar="NAME", help="Only what bears it.", autocompletion=complete_tags)
+        str | None,
+        typer.Option("--tag", metavar="NAME", help="Only entries with this tag.", autocompletion=complete_tags),
     ] = None,
 ) -> None:
     """List the entries, newest first."""
@@ -76,7 +77,7 @@ def _describe_row(entry: Glance, tags: dict[str, list[str]]) -> dict[str, Any]:
 
 
 def _tabulate(entries: list[Glance], tags: dict[str, list[str]]) -> list[str]:
-    """Return aligned lines; thousands of them take no time, which Rich's tables do."""
+    """Return aligned lines; a table of Rich would be slow for thousands of entries."""
     rows = [COLUMNS] + [
         (
             entry.id,
@@ -97,7 +98,7 @@ def _tabulate(entries: list[Glance], tags: dict[str, list[str]]) -> list[str]:
 
 @grouped(session=SESSION)
 def show_entry(ref: RefArgument, session: Session) -> None:
-    """Print all that is known of an entry, as JSON; at a terminal, for people. Exit 4 where it is damaged."""
+    """Print an entry as JSON, at a terminal as text. Exit 4 where it is damaged."""
     registry = session.registry
     manifest = registry.resolve(ref)
     lineage = registry.glance_at_lineage(manifest.id)
@@ -130,7 +131,7 @@ def _tell_of_entry(session: Session, document: dict[str, Any], manifest: Manifes
 
 
 def _describe(document: dict[str, Any], manifest: Manifest) -> Iterator[str]:
-    """Yield what people want to know of an entry, a line each."""
+    """Yield the lines that describe an entry."""
     from advae.records import AutoencoderRecipe
     from advae.registry import NAMES
 
@@ -139,10 +140,10 @@ def _describe(document: dict[str, Any], manifest: Manifest) -> Iterator[str]:
     name = "baseline" if baseline else NAMES[manifest.kind]
     yield f"{manifest.id}: {name}, made {manifest.created[:19].replace('T', ' ')} UTC with {versions}"
     if manifest.imported:
-        yield f"imported {say_moment(manifest.imported)} from a bundle: what it says of itself was not computed here"
+        yield f"imported {say_moment(manifest.imported)} from a bundle: its results were not computed here"
     yield f"tags: {', '.join(document['tags']) or 'none'}"
     sizes = [f"{document[name] / 1e6:.2f} MB" for name in ("bytes", "bytes_with_ancestors")]
-    yield f"on disk: {sizes[0]}, with all that it rests on {sizes[1]}"
+    yield f"on disk: {sizes[0]}, with its ancestors {sizes[1]}"
     for part in ("recipe", "metrics"):
         yield f"{part}:"
         yield from (f"  {line}" for line in _flatten(document[part]))

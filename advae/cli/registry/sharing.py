@@ -29,7 +29,9 @@ EXPORT_FORMATS = (BUNDLE, "keras", "joblib", "npy")
 @grouped(session=SESSION)
 def export_entry(
     ref: RefArgument,
-    file: Annotated[Path, typer.Argument(metavar="FILE", parser=to_path, help="`-` is stdout, for a bundle.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", parser=to_path, help="File to write; `-` is stdout, for a bundle.")
+    ],
     session: Session,
     format_: Annotated[
         str,
@@ -37,7 +39,7 @@ def export_entry(
             "--format",
             metavar="FORMAT",
             help=(
-                "bundle: the entry and all that it rests on, for `import`; keras: purifier and classifier to logits, "
+                "bundle: the entry and its ancestors, for `import`; keras: purifier and classifier to logits, "
                 "for plain Keras; joblib: the scikit-learn LogisticRegression; npy: a run's adversarial examples."
             ),
             autocompletion=complete_names(EXPORT_FORMATS),
@@ -56,7 +58,7 @@ def export_entry(
         whole = delivering() if file == PIPE else nullcontext()
         with session.workspace(f"export {ref}", force=force) as workspace, whole:
             manifest, ids = export_bundle(workspace, ref, sys.stdout.buffer if file == PIPE else file)
-        session.tell(f"{file} holds {', '.join(ids)}")
+        session.tell(f"{file} contains {', '.join(ids)}")
         if file != PIPE:
             session.put({"id": manifest.id, "format": format_, "file": str(file), "ids": ids}, str(file))
         return
@@ -85,7 +87,7 @@ def import_entries(
     force: Annotated[bool, typer.Option("--force", help="Replace entries that are there already.")] = False,
     tag: TagOption = None,
 ) -> None:
-    """Take the entries of a bundle, once all of it is found right; prints the id of the one that was exported."""
+    """Import the entries of a bundle, after all of it is checked; prints the id of the exported entry."""
     from advae.registry import check_tag
     from advae.workflows.exporting import import_bundle
 
@@ -99,7 +101,7 @@ def import_entries(
     for line in _describe_import(imported):
         session.tell(line)
     if tag is None and not last.startswith("run-"):
-        session.tell("`advae registry gc` keeps what bears a tag or has a run; --tag NAME gives one")
+        session.tell("`advae registry gc` keeps entries that have a tag or a run; --tag NAME gives a tag")
     document = {"id": last, "ids": imported.ids, "present": imported.present}
     session.put(document | {"replaced": bool(imported.replaced), "tag": tag}, last)
 
@@ -111,7 +113,7 @@ def _describe_import(imported: Imported) -> Iterator[str]:
     replaced = f"; replaced: {', '.join(imported.replaced)}" if imported.replaced else ""
     yield f"new: {', '.join(new) or 'none'}{replaced}; there already: {', '.join(stayed) or 'none'}"
     if imported.other:
-        yield f"{', '.join(imported.other)} stay, with other weights than the bundle holds; --force replaces them"
-    if imported.resting:
-        ids = ", ".join(imported.resting)
-        yield f"{ids} no longer fit what was replaced; the commands that made them, with --force, make them anew"
+        yield f"{', '.join(imported.other)} were kept, although the bundle has other weights; --force replaces them"
+    if imported.outdated:
+        ids = ", ".join(imported.outdated)
+        yield f"{ids} were made from the replaced weights; the commands that made them compute them again with --force"

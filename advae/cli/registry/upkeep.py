@@ -1,4 +1,4 @@
-"""``advae registry init``, ``rm``, ``verify`` and ``gc``."""
+"""``advae registry init``, ``tag``, ``untag``, ``rm``, ``verify`` and ``gc``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from advae.cli.option_groups import SESSION, OptionalRefArgument, RefArgument, grouped
+from advae.cli.entry_names import name_entry
+from advae.cli.option_groups import SESSION, OptionalRefArgument, RefArgument, complete_tags, grouped
 from advae.cli.session import Session
 from advae.errors import CorruptError
 from advae.paths import to_path
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 @grouped(session=SESSION)
 def make_home(
     session: Session,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", parser=to_path, help="Also one that is not empty.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", parser=to_path, help="The folder; it need not be empty.")],
 ) -> None:
-    """Make a folder a registry, whatever else lies in it; prints its path, for --home."""
+    """Make a folder a registry, also one with other files; prints its path, for --home."""
     from advae.registry import Registry
 
     home = folder.absolute()
@@ -30,24 +31,41 @@ def make_home(
 
 
 @grouped(session=SESSION)
+def tag_entry(ref: RefArgument, name: Annotated[str, typer.Argument(metavar="NAME")], session: Session) -> None:
+    """Give an entry a tag; the tag moves if another entry of its kind has it."""
+    manifest = session.registry.resolve(ref)
+    name_entry(session, manifest, name)
+    session.put({"id": manifest.id, "tag": name}, manifest.id)
+
+
+@grouped(session=SESSION)
+def untag_entry(
+    name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete_tags)], session: Session
+) -> None:
+    """Remove a tag; the entry stays."""
+    ids = session.registry.untag(name)
+    session.put({"tag": name, "ids": ids}, "\n".join(ids))
+
+
+@grouped(session=SESSION)
 def remove_entry(
     ref: RefArgument,
     session: Session,
-    recursive: Annotated[bool, typer.Option("--recursive", help="Also what depends on it.")] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Also remove the entries that depend on it.")] = False,
 ) -> None:
     """Remove an entry and its names; refused while another entry depends on it."""
     id_, gone = session.registry.resolve_id(ref), list[str]()
     try:
         session.registry.remove(id_, recursive=recursive, on_removed=gone.append)
     finally:
-        # Also where it ends half-way: what is gone is gone.
+        # Also after an error, because these entries were removed.
         if gone:
             session.put({"removed": gone}, "\n".join(gone))
 
 
 @grouped(session=SESSION)
 def verify_entries(session: Session, ref: OptionalRefArgument = None) -> None:
-    """Read every file of an entry and of what it rests on, or of all entries; print the ids of damaged ones."""
+    """Check every file of an entry and its ancestors, or of all entries; prints the ids of damaged ones."""
     from advae.registry.verification import find_all_problems, find_broken_references
 
     registry = session.registry
@@ -58,23 +76,23 @@ def verify_entries(session: Session, ref: OptionalRefArgument = None) -> None:
     for line in [line for found in damaged.values() for line in found]:
         session.complain(line)
     for path, why in references.items():
-        session.complain(f"{path}: {why}; removing it mends that")
+        session.complain(f"{path}: {why}; removing the file repairs that")
     session.put({"checked": len(ids), "damaged": damaged, "references": references}, "\n".join(damaged))
     if damaged or references:
         names = f", {len(references)} of the references" if references else ""
         raise CorruptError(f"{len(damaged)} of {len(ids)} entries{names} are damaged")
-    session.tell(f"{len(ids)} {'entry is' if len(ids) == 1 else 'entries are'} as stored")
+    session.tell(f"{len(ids)} {'entry is' if len(ids) == 1 else 'entries are'} undamaged")
 
 
 @grouped(session=SESSION)
 def collect_garbage(
     session: Session,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed.")] = False,
     no_grace: Annotated[
         bool, typer.Option("--no-grace", help="Also entries that came to this disk less than a day ago.")
     ] = False,
 ) -> None:
-    """Remove entries that no tag, no run and no `latest` reaches, and what killed processes left, after a day."""
+    """Remove entries that no tag, run or `latest` needs, and files of killed processes, if older than a day."""
     from advae.registry.collection import find_garbage, remove_garbage
 
     registry = session.registry
@@ -84,12 +102,12 @@ def collect_garbage(
         if not dry_run:
             remove_garbage(registry, garbage, gone.append)
     finally:
-        # Also where it ends half-way: what is gone is gone.
+        # Also after an error, because these entries were removed.
         _put_collected(session, garbage, gone, dry_run=dry_run)
 
 
 def _put_collected(session: Session, garbage: Garbage, gone: list[str | Path], *, dry_run: bool) -> None:
-    """Print the ids that are gone, and tell what else is."""
+    """Print the ids of removed entries, and show the other removed files."""
     ids = [one for one in gone if isinstance(one, str)]
     paths = [one for one in gone if isinstance(one, Path)]
     drafts = [path.name for path in paths if path in garbage.drafts]
@@ -97,7 +115,9 @@ def _put_collected(session: Session, garbage: Garbage, gone: list[str | Path], *
     what = f"{len(ids)} entries ({size / 1e6:.2f} MB) and {len(paths)} left-over files"
     session.tell_lines([f"{what} {'would be' if dry_run else 'were'} removed", *map(str, paths)])
     if garbage.young:
-        session.tell(f"{garbage.young} entries came here less than a day ago and stay; --no-grace removes them, too")
+        session.tell(
+            f"{garbage.young} entries came here less than a day ago and are kept; --no-grace removes them, too"
+        )
     session.put(
         {"dry_run": dry_run, "entries": ids, "bytes": size, "drafts": drafts}
         | {"paths": [str(path) for path in paths], "young": garbage.young},
