@@ -73,12 +73,13 @@ found["values"] = values_of(recipe)["patience"]
 found["command"] = write_options(recipe)["patience"]
 from types import SimpleNamespace
 from advae.checks.across_runs import ALL_BUT_STEPS
-from advae.report.data.pairing import has_same_options, identify_attack
+from advae.report.data.pairing import describe_differences, has_same_options, identify_attack
 from advae.report.wording import name_attack
 runs = [SimpleNamespace(recipe=recipe.model_copy(update={"patience": n})) for n in (3, 3, 4)]
 found["named"] = name_attack(runs[0])
 found["alike"] = [identify_attack(runs[0]) == identify_attack(other) for other in runs[1:]]
 found["as hard"] = [has_same_options(runs[0], other) for other in runs[1:]]
+found["warned of"] = [describe_differences(runs[0], other) for other in runs[1:]]
 found["compared"] = [
     values_of(runs[0].recipe, ALL_BUT_STEPS) == values_of(other.recipe, ALL_BUT_STEPS) for other in runs[1:]
 ]
@@ -126,6 +127,7 @@ def test_the_report_shows_it(added: dict[str, object]) -> None:
 
 
 def test_what_compares_attacks_compares_it(added: dict[str, object]) -> None:
+    assert added["warned of"] == ["", "patience 3 instead of 4"]
     assert added["alike"] == added["as hard"] == added["compared"] == [True, False]
 
 

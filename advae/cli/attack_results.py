@@ -19,7 +19,7 @@ from advae.records import ClassifierRecipe, RunRecipe
 from advae.report.analysis.check_results import list_all_failures
 from advae.report.analysis.collecting import compare_runs
 from advae.report.data.contents import Comparison
-from advae.report.data.runs import open_run
+from advae.report.data.run_reader import open_run
 from advae.report.formats.attack_checks import CheckedClassifier, build_check_table, collect_checks
 from advae.run_options import RUN_OPTIONS, values_of
 from advae.settings import FLOAT32

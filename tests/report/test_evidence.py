@@ -46,7 +46,7 @@ def describe(lab: Lab, classifier: Manifest) -> tuple[object, ...]:
     row = pipeline.subject
     assert row is not None
     failing = [result.check for result in pipeline.failures]
-    return row.run.id, row.eps, row.own.attacked, row.run.metrics.n, row.run.clean, failing
+    return row.run.id, row.eps, row.attacked, row.run.metrics.n, row.run.clean, failing
 
 
 QUICK: dict[str, dict[str, Any]] = {
@@ -214,7 +214,7 @@ def test_one_pipeline_has_one_headline_number_in_every_format(
         id_, row = headline.pipeline.id, headline.pipeline.subject
         assert row is not None
         assert headline.strongest is row
-        rate, result = row.own.attacked, row.own.result
+        rate, result = row.attacked, row.result
         counts = {status: [one.status for one in headline.pipeline.checks].count(status) for status in
                   ("FAIL", "WARN", "PASS", "NOT RUN")}  # fmt: skip
         entry = next(one for one in document["headlines"] if one["classifier_id"] == id_)

@@ -399,5 +399,5 @@ def test_rates_of_the_answer_are_those_of_the_table(lab: Lab) -> None:
     defend(lab)
     (summary,) = summarize_pipelines(compare(lab))
     assert summary.adaptive is not None
-    assert format_rate(summary.adaptive.own.attacked) in answer(compare(lab))
+    assert format_rate(summary.adaptive.attacked) in answer(compare(lab))
     assert format_share(summary.clean.value) in read_headlines(compare(lab)).rows[0][6]

@@ -16,7 +16,7 @@ from advae.metrics import wilson_interval
 from advae.records import CheckResult, Manifest
 from advae.report.analysis.check_results import list_failures
 from advae.report.analysis.collecting import compare_runs
-from advae.report.data.runs import open_run
+from advae.report.data.run_reader import open_run
 from tests.calls import call
 from tests.report_fixtures import DIGITS, MNIST, Lab, print_summary, read_files
 

@@ -86,7 +86,7 @@ class ComparedAttack:
 
     def weigh(self, row: Row) -> float | None:
         """Return what a purifier brings: accuracy minus accuracy without; None where the latter is missing."""
-        return row.own.result.accuracy - self.undefended.result.accuracy if self.undefended else None
+        return row.accuracy - self.undefended.accuracy if self.undefended else None
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ def _describe_pipeline(
     match: ComparedAttack, role: Role, pipeline: AttackedPipeline, others: Sequence[AttackedPipeline]
 ) -> BaselineRecord:
     row = match.rows.get(pipeline.id)
-    record = _describe_purified(match, role, pipeline.first.autoencoder_type, row.own if row else None)
+    record = _describe_purified(match, role, pipeline.first.autoencoder_type, row)
     more = {"classifier_id": pipeline.id, "purifier_name": _name(pipeline, others)}
     return record.model_copy(update=more | ({"benefit": match.weigh(row)} if row else {}))
 

@@ -81,11 +81,11 @@ def check_headline(pipeline: AttackedPipeline) -> tuple[CheckResult, ...]:
 
 def check_row(pipeline: AttackedPipeline, subject: Row) -> tuple[CheckResult, ...]:
     """Return the result of each of CHECKS on one of the pipeline's adaptive rows, beside all its others."""
-    own = {(row.run.id, row.own.index): _open_row(row.own) for row in pipeline.rows}
+    own = {(row.run.id, row.index): _open_row(row) for row in pipeline.rows}
     others = (Measured(run, index) for run in pipeline.undefended for index in range(len(run.recipe.eps)))
     return check_together(
         PipelineRuns(
-            subject=own[subject.run.id, subject.own.index],
+            subject=own[subject.run.id, subject.index],
             own=list(own.values()),
             undefended=[_open_row(other) for other in others],
             defended=pipeline.first.defended,

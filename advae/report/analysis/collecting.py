@@ -14,7 +14,8 @@ from advae.report.analysis.row_warnings import write_notes
 from advae.report.data.contents import AttackedPipeline, CheckedRow, Comparison, Row, list_parents, list_runs_of
 from advae.report.data.dataset_names import Labels, label_datasets, name_dataset
 from advae.report.data.pairing import CounterpartFinder, drop_copies
-from advae.report.data.runs import Measured, Run, open_run
+from advae.report.data.run_reader import open_run
+from advae.report.data.runs import Measured, Run
 from advae.report.data.threat_models import place_threat
 from advae.report.data.trained import Network, open_network
 
@@ -147,8 +148,7 @@ def _check(pipeline: AttackedPipeline, finder: CounterpartFinder) -> AttackedPip
 
 def _build_rows(run: Run, finder: CounterpartFinder) -> Iterator[Row]:
     for index, eps in enumerate(run.recipe.eps):
-        own = Measured(run, index)
-        yield Row(own, finder.find(run, eps) if run.defended else own)
+        yield Row(run, index, finder.find(run, eps) if run.defended else Measured(run, index))
 
 
 def _list_networks(shelf: _Shelf, rows: Iterable[Row], more: Iterable[Manifest], labels: Labels) -> Iterator[Network]:

@@ -190,7 +190,7 @@ def _introduce_best(group: ClassifierGroup, reliable: Sequence[PipelineSummary])
 def _compare(best: PipelineSummary, group: ClassifierGroup) -> str:
     """Return the robust accuracy without it, and that of a baseline where that is as high."""
     other = best.adaptive.undefended if best.adaptive else None
-    without = f"; without it {format_share(other.result.accuracy)}" if other else ""
+    without = f"; without it {format_share(other.accuracy)}" if other else ""
     rivals = [one for one in group.baselines if one.adaptive and one.terms == best.terms and not one.collapsed]
     rival = max(rivals, key=_read_robust, default=None)
     if rival is None or _read_robust(rival) < _read_robust(best):
@@ -202,7 +202,7 @@ def _weigh(best: PipelineSummary, name: str) -> str:
     if best.oblivious is None or best.gap is None:
         where = " on the same images at the same eps" if best.oblivious else ""
         return f"The oblivious attack on {name} was {NOT_RUN}{where}."
-    robust = format_share(best.oblivious.own.result.accuracy)
+    robust = format_share(best.oblivious.accuracy)
     return f"Under an oblivious attacker, who does not know of {name}, it is {robust}: {weigh_gap(best.gap)}."
 
 
@@ -223,7 +223,7 @@ def _choose_best(summaries: Sequence[PipelineSummary]) -> PipelineSummary:
 
 
 def _read_robust(summary: PipelineSummary) -> float:
-    return summary.adaptive.own.result.accuracy if summary.adaptive else 0.0
+    return summary.adaptive.accuracy if summary.adaptive else 0.0
 
 
 def _write_robust(summary: PipelineSummary) -> str:
@@ -231,7 +231,7 @@ def _write_robust(summary: PipelineSummary) -> str:
     if row is None:
         return NOT_RUN
     attacker = " under an adaptive attack" if summary.defended else ""
-    return f"{format_rate(row.own.attacked)} robust accuracy{attacker} ({_name_attack(row)})"
+    return f"{format_rate(row.attacked)} robust accuracy{attacker} ({_name_attack(row)})"
 
 
 def _name_attack(row: Row) -> str:

@@ -148,7 +148,7 @@ def list_headlines(findings: Findings) -> Iterator[HeadlineRecord]:
 def _describe_strength(row: Row | None, terms: Terms | None) -> Strength | NotRun:
     if row is None:
         return NotRun()
-    rate, run = row.own.attacked, row.run
+    rate, run = row.attacked, row.run
     interval = (rate.low, rate.high)
     return Strength(
         robust_accuracy=rate.value,

@@ -92,7 +92,7 @@ def explain_doubt(headline: Headline) -> str:
 
 
 def _write_robust(row: Row) -> str:
-    return f"{format_rate(row.own.attacked)} of the images are still classified correctly {describe_cause(row)}"
+    return f"{format_rate(row.attacked)} of the images are still classified correctly {describe_cause(row)}"
 
 
 def describe_cause(row: Row) -> str:
@@ -131,7 +131,7 @@ def _write_facts(headline: Headline) -> Iterator[str]:
         yield headline.gap
     yield headline.summary
     for panel in headline.pipeline.other_norms:
-        robust = format_rate(panel.subject.own.attacked)
+        robust = format_rate(panel.subject.attacked)
         yield f"{robust} {describe_cause(panel.subject)}: {summarize_checks(panel.checks)}"
     elsewhere = count_elsewhere([headline.pipeline])
     if elsewhere:

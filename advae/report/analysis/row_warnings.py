@@ -5,7 +5,7 @@ from __future__ import annotations
 from advae.checks import CHECKS, check_alone
 from advae.records import CheckResult
 from advae.report.data.contents import Row
-from advae.report.data.pairing import has_same_options
+from advae.report.data.pairing import describe_differences
 from advae.report.data.runs import Measured, read_raw_range
 from advae.report.wording import IMPORTED, NOT_ESTABLISHED, format_share
 
@@ -19,17 +19,17 @@ def write_notes(row: Row, *, doubt: str | None) -> tuple[str, ...]:
     doubt: why the robustness of its pipeline is not established at its eps, None where it is.
     """
     other = row.undefended if row.defended else None
-    said = _collect_sentences(row.own)
+    said = _collect_sentences(row)
     others = _collect_sentences(other) if other else {}
     notes = [
         said.pop("budget", None),
         f"undefended: {others['budget']}" if "budget" in others else None,
         f"{NOT_ESTABLISHED}: {doubt}" if doubt and row.defended else None,
-        said.pop("clean-accuracy", None) or _note_chance(row.own),
+        said.pop("clean-accuracy", None) or _note_chance(row),
         said.pop("gradients", None),
-        said.pop("proportion", None) or _note_encoded(row.own),
+        said.pop("proportion", None) or _note_encoded(row),
         *(said[check] for check in said if check != "sample-size"),
-        _note_options(row.own, other),
+        _note_options(row, other),
         said.get("sample-size"),
         _note_imported(row),
     ]
@@ -67,13 +67,11 @@ def _note_chance(measured: Measured) -> str | None:
 
 
 def _note_imported(row: Row) -> str | None:
-    sides = [side.run.imported for side in (row.own, row.undefended) if side]
+    sides = [side.run.imported for side in (row, row.undefended) if side]
     ids = dict.fromkeys(id_ for side in sides for id_ in side)
     return f"{IMPORTED}, so measured elsewhere: {', '.join(ids)}" if ids else None
 
 
 def _note_options(own: Measured, other: Measured | None) -> str | None:
-    if other is None or has_same_options(own.run, other.run):
-        return None
-    recipe = other.run.recipe
-    return f"the undefended run used other options (steps {recipe.steps}, loss {recipe.loss})"
+    differences = describe_differences(other.run, own.run) if other else ""
+    return f"the undefended run used other options ({differences})" if differences else None

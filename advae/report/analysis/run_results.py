@@ -177,7 +177,7 @@ def list_accuracies(findings: Findings) -> Iterator[AccuracyRecord]:
     for row in findings.comparison.rows:
         run, other = row.run, row.undefended
         yield AccuracyRecord(
-            **describe_result(row.own),
+            **describe_result(row),
             dataset=run.dataset,
             classifier=run.classifier_recipe.model,
             classifier_id=run.classifier.id,

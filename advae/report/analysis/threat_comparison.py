@@ -84,7 +84,7 @@ def list_threat_models(findings: Findings) -> Iterator[ThreatModelRecord]:
         for one in compare_threats(pipeline):
             for (norm, eps), row in one.worst.items():
                 if row:
-                    yield ThreatModelRecord(**describe_result(row.own) | about)
+                    yield ThreatModelRecord(**describe_result(row) | about)
                 else:
                     status = describe_absence(one, (norm, eps))
                     missing: CsvLine = {"threat": one.threat, "norm": norm, "eps": eps, "status": status}

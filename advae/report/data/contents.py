@@ -6,52 +6,39 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from advae.checks import find_full_budget, find_strongest, rank_strength
 from advae.checks.single_run import WEAK_GRADIENTS
 from advae.checks.strongest import find_most
 from advae.metrics import mcnemar
-from advae.records import CheckResult, Manifest, Norm, RunRecipe, key_eps
+from advae.records import CheckResult, Manifest, Norm, key_eps
 from advae.report.data.runs import Measured, Run
 from advae.report.data.threat_models import INPUT_THREATS, place_threat
 from advae.report.data.trained import Network
 from advae.report.wording import format_budget
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from advae.records import IntArray
 
 Terms = tuple[str, float, str]
 """Norm, key of the eps, and set of samples: what two numbers must share before one is set beside the other."""
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(Measured):
     """One run at one eps, and the same attack on the undefended classifier."""
 
-    own: Measured
-    """The run at this eps."""
     undefended: Measured | None
-    """Its undefended counterpart; None where no run fits; ``own`` itself for an undefended pipeline."""
+    """Its undefended counterpart; None where no run fits; its own result for an undefended pipeline."""
     notes: tuple[str, ...] = ()
     """Warnings to read before using the numbers."""
 
     @property
-    def run(self) -> Run:
-        return self.own.run
-
-    @property
-    def defended(self) -> Measured | None:
-        """The side with an autoencoder, None for an undefended pipeline."""
-        return self.own if self.run.defended else None
+    def defended(self) -> bool:
+        """Whether there is a purifier."""
+        return self.run.defended
 
     @property
     def valid(self) -> bool:
         """Whether it is an attack: inside its budget, and with one above 0."""
-        return self.own.result.within_budget and self.eps > 0
+        return self.result.within_budget and self.eps > 0
 
     @property
     def terms(self) -> Terms:
@@ -61,41 +48,7 @@ class Row:
     @cached_property
     def p_value(self) -> float | None:
         """McNemar's exact p of with against without on the same samples; None where there is no such pair."""
-        if self.defended is None or self.undefended is None:
-            return None
-        return mcnemar(self.defended.right, self.undefended.right)
-
-    @property
-    def id(self) -> str:
-        return self.run.id
-
-    @property
-    def recipe(self) -> RunRecipe:
-        return self.run.recipe
-
-    @property
-    def eps(self) -> float:
-        return self.own.eps
-
-    @property
-    def accuracy(self) -> float:
-        return self.own.accuracy
-
-    @property
-    def sample_ids(self) -> IntArray:
-        return self.own.sample_ids
-
-    @property
-    def labels(self) -> IntArray:
-        return self.own.labels
-
-    @property
-    def sample_key(self) -> str:
-        return self.own.sample_key
-
-    @property
-    def right(self) -> NDArray[np.bool_]:
-        return self.own.right
+        return mcnemar(self.right, self.undefended.right) if self.defended and self.undefended else None
 
 
 @dataclass(frozen=True)
@@ -168,7 +121,7 @@ class AttackedPipeline:
         if strongest is None:
             return "no valid attack on its images was run"
         found = self.find_doubt(strongest) or (self.find_doubt(self.subject) if self.subject else None)
-        if found is None and self.subject and self.subject.own.result.zero_gradient_fraction > WEAK_GRADIENTS:
+        if found is None and self.subject and self.subject.result.zero_gradient_fraction > WEAK_GRADIENTS:
             return "this adaptive run had no usable gradient for too many samples"
         return found
 
@@ -195,7 +148,7 @@ class AttackedPipeline:
         for row in sorted(self.list_valid(["adaptive"]), key=lambda row: -key_eps(row.eps)):
             norm, eps = row.recipe.norm, key_eps(row.eps)
             groups.setdefault(norm, {}).setdefault(row.sample_key, []).append(row)
-            if row.own.result.zero_gradient_fraction <= WEAK_GRADIENTS:
+            if row.result.zero_gradient_fraction <= WEAK_GRADIENTS:
                 usable.add((norm, row.sample_key))
             every, stuck = found.setdefault(norm, ([], []))
             is_stuck = (norm, find_most(groups[norm])) not in usable
@@ -256,7 +209,7 @@ class Comparison:
     def table_rows(self) -> tuple[Row, ...]:
         """All rows but those of undefended runs that another row already shows as its counterpart."""
         shown = {(row.undefended.id, row.undefended.index) for row in self.rows if row.defended and row.undefended}
-        return tuple(row for row in self.rows if (row.id, row.own.index) not in shown)
+        return tuple(row for row in self.rows if (row.id, row.index) not in shown)
 
     @property
     def threats(self) -> tuple[str, ...]:
@@ -274,7 +227,7 @@ def list_runs_of(rows: Iterable[Row]) -> Iterator[Run]:
     """Yield each distinct run of the rows once, a row's counterpart before its own run."""
     seen: set[str] = set()
     for row in rows:
-        for measured in (row.undefended, row.own):
+        for measured in (row.undefended, row):
             if measured and measured.run.id not in seen:
                 seen.add(measured.run.id)
                 yield measured.run

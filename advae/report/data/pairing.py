@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from advae.errors import CorruptError, NotFoundError
 from advae.records import Manifest, RunRecipe, key_eps, place_eps
 from advae.report.data.dataset_names import Labels
-from advae.report.data.runs import Measured, Run, open_run
+from advae.report.data.run_reader import open_run
+from advae.report.data.runs import Measured, Run
 from advae.run_options import RUN_OPTIONS, list_crafting, values_of
 
 if TYPE_CHECKING:
@@ -92,6 +93,14 @@ def drop_copies(manifests: Iterable[Manifest]) -> list[Manifest]:
 def has_same_options(run: Run, other: Run) -> bool:
     """Whether two runs of one method tried equally hard: the same steps, step size, restarts, loss and so on."""
     return values_of(run.recipe, EFFORTS) == values_of(other.recipe, EFFORTS)
+
+
+def describe_differences(run: Run, other: Run) -> str:
+    """Return the options of EFFORTS in which a run differs from another of its method: ``steps 40 instead of 80``."""
+    mine, theirs = (values_of(one.recipe, EFFORTS) for one in (run, other))
+    differing = (name for name in EFFORTS if mine[name] != theirs[name])
+    told = (f"{RUN_OPTIONS[name].word} {mine[name]} instead of {theirs[name]}" for name in differing)
+    return ", ".join(told).replace("None", "none")
 
 
 def identify_attack(run: Run) -> str:

@@ -6,10 +6,9 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from advae.records import SAMPLES, AutoencoderMetrics, AutoencoderRecipe, History, Manifest
+from advae.records import SAMPLES, AutoencoderMetrics, AutoencoderRecipe, ClassifierMetrics, History, Manifest
 from advae.report.data.dataset_names import name_dataset
 from advae.report.data.entry_arrays import count_items, fit_artifact
-from advae.report.data.runs import read_history
 
 if TYPE_CHECKING:
     from advae.registry import Registry
@@ -63,7 +62,13 @@ def open_network(registry: Registry, manifest: Manifest) -> Network:
     """
     stored = isinstance(manifest.recipe, AutoencoderRecipe) and SAMPLES in manifest.artifacts
     views = _read_views(registry, manifest) if stored else None
-    return Network(manifest, name_dataset(manifest.recipe.dataset, {}), read_history(manifest), views)
+    return Network(manifest, name_dataset(manifest.recipe.dataset, {}), _read_history(manifest), views)
+
+
+def _read_history(entry: Manifest) -> History | None:
+    """Return the training history of an autoencoder or a classifier, None where it has none (lr, a baseline)."""
+    metrics = entry.metrics
+    return metrics.history if isinstance(metrics, AutoencoderMetrics | ClassifierMetrics) else None
 
 
 def _read_views(registry: Registry, manifest: Manifest) -> Arrays:

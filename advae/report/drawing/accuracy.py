@@ -139,13 +139,13 @@ def _collect_points(sides: Iterable[Measured | None]) -> Iterator[tuple[Run, tup
 
 def _trace_runs(rows: list[Row]) -> list[Curve]:
     """Return a curve for each run of the rows, counterparts first."""
-    sides = [row.undefended for row in rows] + [row.own for row in rows]
+    sides = [row.undefended for row in rows] + rows
     return [Curve(run, points, _name_side(run), _choose_style(run)) for run, points in _collect_points(sides)]
 
 
 def _trace_targeted(rows: list[Row]) -> list[Curve]:
     """Return a curve for each targeted attack on the undefended classifier, then on the defended one."""
-    sides = [row.undefended for row in rows] + [row.own for row in rows]
+    sides = [row.undefended for row in rows] + rows
     curves = []
     for run, points in _collect_points(sides):
         solid = TARGETED[run.recipe.method]

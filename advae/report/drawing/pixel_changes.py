@@ -70,7 +70,7 @@ def _choose_rows(pipeline: AttackedPipeline) -> list[Row]:
 
 def _draw_row(row: Row) -> Drawing:
     id_ = int(row.run.samples["ids"][0])
-    sides = [row.undefended, row.own] if row.defended else [row.own]
+    sides = [row.undefended, row] if row.defended else [row]
     changes = [change for change in (_find_change(side, id_) for side in sides) if change]
     reach = max(float(abs(change.after - change.before).max()) for change in changes) or 1.0
     panels = [(change.side, _draw_panel(change, reach)) for change in changes]

@@ -133,7 +133,7 @@ def _show_worst(record: HeadlineRecord) -> Text:
 
 def _quote(comparison: Comparison, width: int) -> Iterator[str]:
     """Yield a paragraph for each reason against the numbers: checks that fail or warn, and checks that were not run."""
-    invalid = sum(not row.own.result.within_budget for row in comparison.rows)
+    invalid = sum(not row.result.within_budget for row in comparison.rows)
     if invalid:
         yield _wrap(f"{NOT_VALID} ({invalid} of {len(comparison.rows)} measurements)", width)
     summaries = summarize_pipelines(comparison)

@@ -1,11 +1,14 @@
-"""Whether a run's manifest, its outcomes, its images and its parents say the same, before a report shows any of it."""
+"""Reads a run, and refuses one whose manifest, outcomes, images and parents contradict each other."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from advae.checks import check_run
+from advae.errors import CorruptError
 from advae.metrics import (
     digest_samples,
     find_aims,
@@ -14,13 +17,17 @@ from advae.metrics import (
     measure_lengths,
     perturbation_norms,
 )
-from advae.records import OUTCOMES, SAMPLES, EpsResult, Record
+from advae.records import OUTCOMES, SAMPLES, EpsResult, Manifest, Record, RunMetrics
+from advae.report.data.dataset_names import Labels, name_dataset
+from advae.report.data.entry_arrays import count_items, fit_artifact, suggest_repair
+from advae.report.data.runs import Run
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from advae.report.data.runs import Run
+    from advae.registry import Registry
+    from advae.report.data.entry_arrays import Arrays
 
 ALIKE = 1e-5
 """By what share of itself a mean may differ, which another machine adds up in another order."""
@@ -32,7 +39,69 @@ LENGTHS = ("linf", "l2", "zero_gradient")
 """Outcomes that runs of revision 1 do not have."""
 
 
-def find_contradiction(run: Run) -> str | None:
+def open_run(registry: Registry, manifest: Manifest, labels: Labels | None = None) -> Run:
+    """Return a run with its parents and arrays, held against each other. labels: datasets' names, see ``Labels``.
+
+    Raises CorruptError for an entry that is no run, whose arrays do not fit its recipe, or whose numbers are not those
+    of its arrays and its parents; and what the registry raises.
+    """
+    recipe, metrics = manifest.as_run()
+    classifier = registry.manifest(recipe.classifier)
+    classifier_recipe, _ = classifier.as_classifier()
+    purifier = registry.manifest(classifier_recipe.autoencoder) if classifier_recipe.autoencoder else None
+    run = Run(
+        manifest=manifest,
+        recipe=recipe,
+        metrics=metrics,
+        classifier=classifier,
+        classifier_recipe=classifier_recipe,
+        autoencoder=purifier,
+        autoencoder_recipe=purifier.as_autoencoder()[0] if purifier else None,
+        twin=registry.find(recipe.twin) if recipe.twin else None,
+        surrogate=registry.find(recipe.surrogate) if recipe.surrogate else None,
+        dataset=name_dataset(recipe.dataset, labels or {}),
+        outcomes=_read_outcomes(registry, manifest),
+        samples=_read_samples(registry, manifest),
+    )
+    if contradiction := _find_contradiction(run):
+        raise CorruptError(f"{run.id} contradicts itself: {contradiction}; {suggest_repair(manifest)}")
+    return replace(run, metrics=_complete_metrics(run))
+
+
+def _read_outcomes(registry: Registry, manifest: Manifest) -> Arrays:
+    recipe, metrics = manifest.as_run()
+    eps, n = len(recipe.eps), metrics.n
+    shapes = {"sample_ids": (n,), "labels": (n,), "clean_predictions": (n,), "predictions": (eps, n)}
+    found = registry.read_arrays(manifest, OUTCOMES)
+    shapes |= {name: (eps, n) for name in LENGTHS if name in found}
+    if metrics.fresh_draws is not None:
+        shapes |= {"clean_success_rate": (n,), "success_rate": (eps, n)}
+    return fit_artifact(manifest, OUTCOMES, found, shapes)
+
+
+def _read_samples(registry: Registry, manifest: Manifest) -> Arrays:
+    recipe, _ = manifest.as_run()
+    found = registry.read_arrays(manifest, SAMPLES)
+    eps, m, d = len(recipe.eps), count_items(found, "ids"), recipe.dataset.side**2
+    shapes = {"ids": (m,), "labels": (m,), "predictions": (eps, m)}
+    images = {"x": (m, d), "start": (m, d), "x_adv": (eps, m, d), "seen": (eps, m, d)}
+    return fit_artifact(manifest, SAMPLES, found, shapes | images)
+
+
+def _complete_metrics(run: Run) -> RunMetrics:
+    """Return the run's metrics, with what an older one did not keep, as far as it follows, and the results on it."""
+    found = measure_clean(run.outcomes, len(run.recipe.dataset.classes))
+    derived = {name: found[name] for name in ("class_counts", "predicted_counts")}
+    derived["classes_predicted"] = run.classifier.as_classifier()[1].classes_predicted
+    absent = {name: value for name, value in derived.items() if getattr(run.metrics, name) is None}
+    metrics = run.metrics.model_copy(update=absent)
+    return metrics.model_copy(update={"verdicts": check_run(run.recipe, metrics)})
+
+
+# ---------------------------------------------------------------- contradictions
+
+
+def _find_contradiction(run: Run) -> str | None:
     """Return what is wrong with a run whose arrays have the right shapes, None where nothing is."""
     checks = (_check_parents, _check_data, _check_attack, _check_outcomes, _check_samples, _check_images)
     return next((found for check in checks for found in check(run)), None)
