@@ -145,7 +145,7 @@ def digest_parents(registry: Registry, recipe: Recipe) -> dict[str, str]:
 def publish(registry: Registry, recipe: Recipe | None = None, **options: Any) -> Manifest:
     """Publish a recipe, by default an autoencoder's, with metrics of its kind and the arrays above."""
     recipe = recipe or make_autoencoder_recipe()
-    options.setdefault("rests_on", digest_parents(registry, recipe))
+    options.setdefault("parent_digests", digest_parents(registry, recipe))
     return registry.publish(recipe, make_metrics(recipe), make_arrays(), **options)
 
 

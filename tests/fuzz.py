@@ -252,7 +252,7 @@ def target_manifests(folder: Path) -> Target:
             manifest = registry.manifest(id_)
         finally:
             assert list_names(scene.home / "tmp") == []
-        seen = registry.glance_at(id_)
+        seen = registry.read_summary(id_)
         assert (seen.id, seen.parents, seen.created) == (manifest.id, manifest.parents, manifest.created) or (
             not manifest.created.isprintable()
         )
@@ -266,10 +266,10 @@ def target_manifests(folder: Path) -> Target:
 
 def check_whole_home(registry: Registry, id_: str) -> None:
     """Hold that what reads all entries meets one that may be anything with nothing but our errors."""
-    _, corrupt = registry.glance()
+    _, corrupt = registry.list_summaries()
     assert set(corrupt) <= {id_}
     assert registry.scan()[1].keys() >= corrupt.keys()
-    registry.glance_at_lineage(id_)
+    registry.summarize_lineage(id_)
     find_problems(registry, id_)
     for use in (lambda: find_garbage(registry), lambda: write_bundle(registry, registry.manifest(id_), io.BytesIO())):
         # A usage error, for what no bundle takes; or a parent is not there.
@@ -617,7 +617,7 @@ def target_bundles(folder: Path) -> Target:
         assert list_names(home / "tmp") == []
         assert registry.ids() == sorted(imported.ids)
         assert set(list_names(home)) == {"VERSION", "entries", "locks", "tmp"}
-        seen, corrupt = registry.glance()
+        seen, corrupt = registry.list_summaries()
         assert not corrupt
         for entry in seen:
             assert find_problems(registry, entry.id) == []

@@ -96,8 +96,8 @@ class Lab:
         self, recipe: Recipe, metrics: Metrics, arrays: dict[str, dict[str, np.ndarray[Any, Any]]]
     ) -> Manifest:
         """Publish what may rest on entries that are not there."""
-        rests_on = digest_parents(self.registry, recipe)
-        return self.registry.publish(recipe, metrics, arrays, source=self.source, rests_on=rests_on)
+        parent_digests = digest_parents(self.registry, recipe)
+        return self.registry.publish(recipe, metrics, arrays, source=self.source, parent_digests=parent_digests)
 
     def add_autoencoder(
         self,

@@ -1,7 +1,7 @@
 """The store on disk that the commands share: recipe-addressed entries, published by one rename, and their names."""
 
 from advae.identity import KINDS
-from advae.registry.manifest_files import Glance
+from advae.registry.manifest_files import EntrySummary
 from advae.registry.publishing import VERSIONED, library_versions
 from advae.registry.references import LATEST, MADE_BY, NAMES, check_tag
 from advae.registry.store import Registry
@@ -12,7 +12,7 @@ __all__ = [
     "MADE_BY",
     "NAMES",
     "VERSIONED",
-    "Glance",
+    "EntrySummary",
     "Registry",
     "check_tag",
     "library_versions",

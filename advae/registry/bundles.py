@@ -60,8 +60,8 @@ PIECE_BYTES = 1 << 20
 def write_bundle(registry: Registry, manifest: Manifest, stream: IO[bytes]) -> list[str]:
     """Write an entry and its ancestors as a tar and return their ids, the entry's last.
 
-    Equal entries give equal bytes. Raises, before a byte is written, UsageError where they exceed what ``read_bundle``
-    takes, and CorruptError where one of them is damaged.
+    Equal entries give equal bytes. Raises, before a byte is written, UsageError where they exceed the limits of
+    ``read_bundle``, and CorruptError where one of them is damaged.
     """
     entries = [*registry.ancestors(manifest), manifest]
     for entry in entries:
@@ -70,7 +70,7 @@ def write_bundle(registry: Registry, manifest: Manifest, stream: IO[bytes]) -> l
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.USTAR_FORMAT) as archive:
         for entry in entries:
             folder = registry.folders.entries / entry.id
-            # The time of the import into this home is of no use in another.
+            # The time of import is a fact of this registry only.
             manifest_bytes = remove_import_mark((folder / MANIFEST).read_bytes())
             _add_member(archive, f"{entry.id}.{MANIFEST}", len(manifest_bytes), io.BytesIO(manifest_bytes))
             for name in sorted(entry.artifacts):
@@ -80,7 +80,7 @@ def write_bundle(registry: Registry, manifest: Manifest, stream: IO[bytes]) -> l
 
 
 def _require_importable(registry: Registry, entries: list[Manifest]) -> None:
-    """Raise UsageError for entries that are more, or larger, than an import takes."""
+    """Raise UsageError for entries that exceed the limits of an import."""
     files = sum(1 + len(entry.artifacts) for entry in entries)
     manifests = [(registry.folders.entries / entry.id / MANIFEST).stat().st_size for entry in entries]
     # A member has a header, and fills its last block; so does the tar.
@@ -117,7 +117,7 @@ class Imported:
     other: tuple[str, ...]
     """Those that were kept and have other weights than in the bundle."""
     outdated: tuple[str, ...]
-    """Entries of the registry that were made from other weights of what was replaced."""
+    """Entries of the registry that were made from the weights that were replaced."""
 
 
 def read_bundle(registry: Registry, stream: IO[bytes], *, replace: bool = False) -> Imported:
@@ -131,7 +131,7 @@ def read_bundle(registry: Registry, stream: IO[bytes], *, replace: bool = False)
             held = _unpack(_open_members(stream), draft)
         except (*REFUSED, gzip.BadGzipFile) as error:
             raise CorruptError(
-                f"the bundle is refused: {explain(error)}; `advae registry export` writes what is taken"
+                f"the bundle is refused: {explain(error)}; a bundle is made by `advae registry export`"
             ) from None
         here = {id_: registry.find_sound(entry.recipe, force=replace) for id_, entry in held.items()}
         present = {id_: entry for id_, entry in here.items() if entry}
@@ -159,7 +159,7 @@ def _refuse_other_parents(held: dict[str, Manifest], present: Collection[str], o
         if strange:
             raise CorruptError(
                 f"{id_} was made from other weights of {strange[0]} than are here; nothing was imported. "
-                "`import --force` replaces what is here by all that the bundle holds"
+                "`import --force` replaces the entries that are here by those of the bundle"
             )
 
 
@@ -183,7 +183,7 @@ def _find_unfit(registry: Registry, weights: dict[str, str]) -> tuple[str, ...]:
     """Return the entries that were made from other weights of some entries than these have now."""
     if not weights:
         return ()
-    resting = [(entry.id, entry.rests_on or {}) for entry in registry.glance()[0]]
+    resting = [(entry.id, entry.parent_digests or {}) for entry in registry.list_summaries()[0]]
     return tuple(id_ for id_, then in resting if any(then.get(one, new) != new for one, new in weights.items()))
 
 
@@ -214,7 +214,7 @@ class _Counted:
             content += self._read(size - len(content))
         self.count += len(content)
         if self.most is not None and self.count > self.most:
-            raise ValueError("it is padded with what unpacks to nothing")
+            raise ValueError("it has padding that unpacks to nothing")
         return content
 
     def _read(self, size: int) -> bytes:
@@ -259,19 +259,19 @@ class _Members:
         member = tarfile.TarInfo.frombuf(header, "ascii", "surrogateescape")
         name = MEMBER.fullmatch(member.name)
         if not name:
-            raise ValueError(f"{member.name!r} is no name of ours")
+            raise ValueError(f"{member.name!r} is not the name of an entry's file")
         if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.size < 0:
             raise ValueError(f"{member.name!r} is no plain file")
         return name[1], name[2], member.size
 
     def _expect_end(self) -> None:
-        """Raise ValueError unless nothing but the tar's own filling follows."""
+        """Raise ValueError unless only the tar's padding follows."""
         rest = self._stream.read(tarfile.RECORDSIZE)
         if any(rest) or self._stream.read(1):
-            raise ValueError("something follows its end")
+            raise ValueError("data follows its end")
 
     def pieces(self, size: int) -> Iterator[bytes]:
-        """Yield the content of the member that was just named, and skip what fills up its last block."""
+        """Yield the content of the member that was just named, and skip the padding of its last block."""
         for first in range(0, size, PIECE_BYTES):
             yield self._read(min(PIECE_BYTES, size - first))
         self._read(-size % BLOCK)
@@ -312,7 +312,7 @@ def _unpack(members: _Members, draft: Path) -> dict[str, Manifest]:
 def _check_digests(found: dict[str, Manifest], manifest: Manifest) -> None:
     """Raise ValueError unless an entry was made from what comes before it in the bundle."""
     if manifest.imported:
-        raise ValueError(f"{manifest.id} says when it was imported, which no export tells")
+        raise ValueError(f"{manifest.id} has a time of import, which no export contains")
     expected = {id_: found[id_].weights for id_ in _list_needed(found, manifest)}
     if manifest.parent_digests is not None and manifest.parent_digests != expected:
         raise ValueError(f"{manifest.id} was made from other weights than those before it")
@@ -337,7 +337,7 @@ def _write_artifact(members: _Members, path: Path, expected: Artifact) -> None:
         target.flush()
         os.fsync(target.fileno())
     if sha.hexdigest() != expected.sha256:
-        raise ValueError(f"{path.parent.name}.{path.name} is not what its manifest says")
+        raise ValueError(f"{path.parent.name}.{path.name} does not match its manifest")
     try:
         check_stored_arrays(path)
     except DAMAGED as error:

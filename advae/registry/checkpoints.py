@@ -1,6 +1,6 @@
 """Checkpoints of unfinished trainings: one file for each entry that is being made, removed once the entry is there.
 
-A checkpoint is no result: it is checked before a training continues from it, and a damaged one only costs time.
+A checkpoint is no result: it is checked before a training continues from it, and a damaged one is ignored.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class Checkpoint:
             check_stored_arrays(self.path)
             return read_stored_arrays(self.path)
         except DAMAGED as error:
-            self.tell(f"{self.path} is damaged ({explain(error)}): the training begins anew")
+            self.tell(f"{self.path} is damaged ({explain(error)}): the training starts again")
             return None
 
     def save(self, arrays: Arrays) -> None:
-        """Replace the saved arrays; where that fails, tell, and let the training go on."""
+        """Replace the saved arrays. Where that fails, tell the user; the training continues."""
         draft = self.folders.tmp / f"checkpoint-{secrets.token_hex(8)}"
         try:
             with self.folders.writing():
@@ -48,7 +48,7 @@ class Checkpoint:
                 write_npz(draft, arrays)
                 draft.replace(self.path)
         except DiskError as error:
-            self.tell(f"{error}; the training goes on, but could not be resumed from here")
+            self.tell(f"{error}; the training continues, but cannot be resumed from this point")
         finally:
             draft.unlink(missing_ok=True)
 

@@ -40,7 +40,7 @@ class Garbage:
     parents: Parents
     """Parents of all entries that there were, by id."""
     arrived: dict[str, float]
-    """When each of ``entries`` came to this disk, in seconds since 1970."""
+    """Time at which each of ``entries`` came to this disk, in seconds since 1970."""
     drafts: tuple[Path, ...]
     """Abandoned drafts, and checkpoints of finished entries."""
     locks: tuple[Path, ...]
@@ -57,9 +57,9 @@ def find_garbage(registry: Registry, *, grace: bool = True) -> Garbage:
 
     Raises CorruptError where an entry cannot be read: what it needs is not known; DiskError where a folder is a link.
     """
-    # In this order, so that what is published, named and unlocked between two looks is seen by the later one.
+    # In this order, so that what is published, named and unlocked between two steps is seen by the later step.
     wanted = _find_wanted(registry)
-    entries, corrupt = registry.glance()
+    entries, corrupt = registry.list_summaries()
     if corrupt:
         raise CorruptError(
             f"{', '.join(corrupt)} cannot be read, so what is still needed is not known; "
@@ -118,7 +118,7 @@ def _find_wanted(registry: Registry) -> set[str]:
 
 
 def _find_dead(folder: Path, name: re.Pattern[str]) -> list[Path]:
-    """Return old files whose names have our form. A home may be a folder with files of others."""
+    """Return old files whose names have our form. A home may be a folder with foreign files."""
     limit = time.time() - DEAD_AFTER
     found = sorted(folder.iterdir()) if folder.is_dir() else ()
     return [path for path in found if name.fullmatch(path.name) and _read_time(path) < limit]
@@ -143,7 +143,7 @@ def _read_time(path: Path) -> float:
 def remove_garbage(
     registry: Registry, garbage: Garbage, on_removed: Callable[[str | Path], None] = lambda what: None
 ) -> None:
-    """Remove what ``find_garbage`` found. on_removed: is told each id and each other path that is gone.
+    """Remove what ``find_garbage`` found. on_removed: called with each id and each other path that was removed.
 
     Entries that were named, used or replaced since then are kept. Raises DiskError.
     """
@@ -154,7 +154,7 @@ def remove_garbage(
         for id_ in registry.ids():
             if id_ not in parents:
                 with suppress(AdvaeError):
-                    parents[id_] = registry.glance_at(id_).parents
+                    parents[id_] = registry.read_summary(id_).parents
         return _follow(parents, wanted | (parents.keys() - garbage.parents.keys()))
 
     for start in range(0, len(garbage.entries), REMOVED_TOGETHER):

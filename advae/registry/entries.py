@@ -14,11 +14,11 @@ from advae.identity import ID, Kind
 from advae.registry.folders import MANIFEST, Folders, hash_file
 from advae.registry.manifest_files import (
     MAX_MANIFEST,
-    Glance,
+    EntrySummary,
     decode,
-    glance,
     list_needed,
     open_document,
+    summarize_entry,
 )
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     AnyRecipe = AutoencoderRecipe | ClassifierRecipe | RunRecipe
 
-Read = TypeVar("Read", "Manifest", Glance)
+Read = TypeVar("Read", "Manifest", EntrySummary)
 
 REFUSALS = (errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 """Errors of the system that do not mean that a file is damaged."""
@@ -62,7 +62,7 @@ class Entries:
             if not os.path.lexists(self.folders.entries / id_):
                 raise NotFoundError(f"no entry {id_} in {self.home}") from None
             if again:
-                # Another process may have put it in place between the two looks.
+                # Another process may have published it between the two steps.
                 return self._read_manifest(id_, read, again=False)
             raise CorruptError(f"{path} is missing; {_repair(id_)}") from None
         except (OSError, ValueError) as error:
@@ -81,10 +81,10 @@ class Entries:
         except NotFoundError:
             return None
 
-    def glance_at(self, id_: str) -> Glance:
-        """Return what a list shows of an entry. Raises as ``manifest`` does."""
+    def read_summary(self, id_: str) -> EntrySummary:
+        """Return the summary of an entry. Raises as ``manifest`` does."""
         self.folders.check()
-        return self._read_manifest(id_, _glance_at)
+        return self._read_manifest(id_, _summarize)
 
     def ids(self, kind: Kind | None = None) -> list[str]:
         """Return all ids of a kind, sorted; none where there is no home yet."""
@@ -102,9 +102,9 @@ class Entries:
         """Return the manifests of a kind, newest first, and what is wrong with those that cannot be read, by id."""
         return self._scan(kind, decode)
 
-    def glance(self, kind: Kind | None = None) -> tuple[list[Glance], dict[str, AdvaeError]]:
-        """Return what a list shows of the entries of a kind, as ``scan`` does; thousands of them in a moment."""
-        return self._scan(kind, _glance_at)
+    def list_summaries(self, kind: Kind | None = None) -> tuple[list[EntrySummary], dict[str, AdvaeError]]:
+        """Return the summaries of the entries of a kind, as ``scan`` does; fast enough for thousands of entries."""
+        return self._scan(kind, _summarize)
 
     def _scan(self, kind: Kind | None, read: Callable[[bytes], Read]) -> tuple[list[Read], dict[str, AdvaeError]]:
         found, corrupt = [], dict[str, AdvaeError]()
@@ -132,7 +132,7 @@ class Entries:
             size = require_regular(path)
             # The size first: it costs nothing, and a malicious file may be too large to hash.
             if size != expected.size or hash_file(path) != expected.sha256:
-                raise ValueError(f"it is not what was stored ({size} bytes)")
+                raise ValueError(f"it differs from what was stored ({size} bytes)")
         except (OSError, ValueError) as error:
             self._blame(manifest, path, error)
         return path
@@ -146,7 +146,7 @@ class Entries:
         raise CorruptError(f"{path} cannot be read: {explain(error)}; {_repair(manifest.id)}")
 
     def check(self, manifest: Manifest) -> None:
-        """Raise CorruptError unless all of an entry is what was stored, and fits the parents that are here."""
+        """Raise CorruptError unless every file of an entry is as it was stored, and the entry fits its parents here."""
         self._require_same_parents(manifest)
         for name in manifest.artifacts:
             self.locate(manifest, name)
@@ -156,9 +156,9 @@ class Entries:
     ) -> dict[str, np.ndarray[Any, Any]]:
         """Return the arrays of the artifact ``name``, checked against size and SHA-256 before they are decoded.
 
-        check: of what they claim to be, raises CorruptError before one is read. Raises CorruptError, naming the file
-        and the repair, also where the entry was made from other weights than its parents have here; NotFoundError where
-        the entry is replaced meanwhile.
+        check: takes the headers of the arrays by name, and may raise CorruptError before one is read. Raises
+        CorruptError, naming the file and the repair, also where the entry was made from other weights than its parents
+        have here; NotFoundError where the entry is replaced meanwhile.
         """
         self._require_same_parents(manifest)
         path = self.locate(manifest, name)
@@ -173,21 +173,21 @@ class Entries:
 
     def ancestors(self, manifest: Manifest) -> list[Manifest]:
         """Return all that an entry depends on, ancestors first. Raises as ``manifest`` does."""
-        return [self.manifest(id_) for id_ in self.glance_at_lineage(manifest.id) if id_ != manifest.id]
+        return [self.manifest(id_) for id_ in self.summarize_lineage(manifest.id) if id_ != manifest.id]
 
-    def glance_at_lineage(self, id_: str) -> dict[str, Glance | None]:
+    def summarize_lineage(self, id_: str) -> dict[str, EntrySummary | None]:
         """Return an entry, last, and all that it depends on, by id, ancestors first; None for what cannot be read."""
-        seen: dict[str, Glance | None] = {}
+        seen: dict[str, EntrySummary | None] = {}
 
         def find_parents(current: str) -> tuple[str, ...]:
-            entry = seen[current] = self._try_glance(current)
+            entry = seen[current] = self._try_summary(current)
             return entry.parents if entry else ()
 
         return {reached: seen[reached] for reached in list_reached(id_, find_parents)}
 
-    def _try_glance(self, id_: str) -> Glance | None:
+    def _try_summary(self, id_: str) -> EntrySummary | None:
         try:
-            return self.glance_at(id_)
+            return self.read_summary(id_)
         except AdvaeError:
             return None
 
@@ -196,13 +196,13 @@ class Entries:
 
         By id: its parents, and the purifiers in front of these. Raises as ``manifest`` does.
         """
-        needed = list_needed(recipe.parents, lambda id_: self.glance_at(id_).parents)
-        return {id_: self.glance_at(id_).weights for id_ in needed}
+        needed = list_needed(recipe.parents, lambda id_: self.read_summary(id_).parents)
+        return {id_: self.read_summary(id_).weights for id_ in needed}
 
     def find_changed_parents(self, manifest: Manifest) -> list[str]:
         """Return which of the parents that an entry names have other weights here than those it was computed from."""
         then = manifest.parent_digests or {}
-        now = {id_: self._try_glance(id_) for id_ in then}
+        now = {id_: self._try_summary(id_) for id_ in then}
         return [id_ for id_, entry in now.items() if entry and entry.weights != then[id_]]
 
     def open_parent(self, manifest: Manifest, id_: str) -> Manifest:
@@ -238,13 +238,13 @@ def list_reached(id_: str, following: Callable[[str], Iterable[str]]) -> list[st
     return list(found)
 
 
-def _glance_at(content: bytes) -> Glance:
-    return glance(open_document(content))
+def _summarize(content: bytes) -> EntrySummary:
+    return summarize_entry(open_document(content))
 
 
 def tell_of_changed(id_: str, parent: str) -> str:
     """Return the line for an entry that does not fit a parent which was replaced."""
-    return f"{id_} was made from other weights of {parent} than are here now; {_repair(id_)}"
+    return f"{id_} was made from other weights of {parent} than the registry has now; {_repair(id_)}"
 
 
 def _repair(id_: str) -> str:

@@ -5,7 +5,7 @@
 <home>/refs/<kind>/<alias>        one line: an id
 <home>/locks/<id>.lock            who is making an entry right now; correctness never depends on it
 <home>/locks/lease-<number>.lock  which entries a running command needs
-<home>/checkpoints/<id>.npz       how far an unfinished training has come
+<home>/checkpoints/<id>.npz       checkpoint of an unfinished training
 <home>/tmp/                       drafts, and what is about to be removed
 """
 
@@ -36,14 +36,16 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 
-WHATS = ("checkpoint", "check", "dask", "import", "names", "name", "publish", "ref", "remove", "temporary", "version")
-"""What drafts are made for, now or in earlier versions; ``temporary``: files of libraries."""
+DRAFT_PURPOSES = (
+    *("checkpoint", "check", "dask", "import", "names", "name", "publish", "ref", "remove", "temporary", "version"),
+)
+"""Purposes of drafts, now or in earlier versions; ``temporary``: files of libraries."""
 
-DRAFT = re.compile(rf"({'|'.join(WHATS)})-[0-9a-f]{{16}}(-.+)?")
-"""The names of what lies in tmp/: what it is, a random number, and of what is moved aside its own name."""
+DRAFT = re.compile(rf"({'|'.join(DRAFT_PURPOSES)})-[0-9a-f]{{16}}(-.+)?")
+"""Names in tmp/: the purpose, a random number and, for what was moved aside, its former name."""
 
 PROBE = re.compile(r"\.check-[0-9a-f]{16}")
-"""The names of what is moved into a folder and out again, to see whether that can be done."""
+"""Names of folders that are moved into another and back, to test whether it can be written."""
 
 LOCK = re.compile(rf"({ID.pattern}|lease-[0-9a-f]{{16}})\.lock")
 
@@ -54,7 +56,7 @@ FORMS = {
     "checkpoints": re.compile(rf"({ID.pattern})\.npz"),
     "tmp": DRAFT,
 }
-"""The folders of a home, and the form of the names in each; names that begin with a dot are not ours."""
+"""The folders of a home, and the form of the names in each; names that begin with a dot are ignored."""
 
 PARALLEL_FROM = 100
 """From this number on, paths are removed in parallel."""
@@ -112,7 +114,7 @@ class Folders:
         for path in list_folder(self.home):
             form = FORMS.get(path.name)
             if not form:
-                # Another process may have written the VERSION between the two looks.
+                # Another process may have written VERSION in the meantime.
                 if alone and path.name not in ("lost+found", self.version.name):
                     return path
             elif path.is_symlink() or not path.is_dir():
@@ -132,9 +134,9 @@ class Folders:
 
     @contextmanager
     def aside(self, what: str) -> Iterator[Callable[[str], Path]]:
-        """Give unused paths in tmp/, by name, to move things to; in the end what lies there is removed.
+        """Give unused paths in tmp/, by name, to move things to; at the end they are removed.
 
-        Nothing is made beforehand: a disk on which not even a folder fits can be emptied this way.
+        No folder is made beforehand, so that entries can be removed from a full disk.
         """
         self.prepare()
         token, used = secrets.token_hex(8), list[Path]()
@@ -257,7 +259,7 @@ def try_moving(folder: Path, place: Path) -> None:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a file or a folder as far as that can be done."""
+    """Remove a file or a folder, as far as possible."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -266,9 +268,9 @@ def remove_tree(path: Path) -> None:
 
 
 def _remove_all(paths: list[Path]) -> None:
-    """Remove files and folders as far as that can be done; where they are many, several at once.
+    """Remove files and folders, as far as possible; many of them in parallel.
 
-    Removing a folder waits for the disk: on ext4 for 3 ms, eight at once for no longer than one.
+    Removing a folder waits for the disk: on ext4 3 ms, for eight in parallel together.
     """
     if len(paths) < PARALLEL_FROM:
         for path in paths:

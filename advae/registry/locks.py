@@ -1,7 +1,8 @@
 """Locks: which process is making an entry, so that the same training does not run twice at once.
 
-Entries appear by one rename and are right also without locks. A lock saves work, and names what the new entry will
-depend on, so that `rm` and `gc` keep that. A lease is a lock without an entry: it names what a running command needs.
+Entries appear by one rename and are correct also without locks. A lock saves work. It also names the entries that the
+new entry will depend on, so that `rm` and `gc` keep them. A lease is a lock without an entry; it names the entries that
+a running command needs.
 """
 
 from __future__ import annotations
@@ -52,9 +53,9 @@ NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 
 @contextmanager
 def hold(folders: Folders, id_: str, parents: tuple[str, ...], tell: Callable[[str], None]) -> Iterator[None]:
-    """Hold the lock of an entry; wait for the process that makes it now and tell which. Go on where locks fail.
+    """Hold the lock of an entry; wait for the process that makes it now and tell which.
 
-    Raises DiskError where the lock cannot be written.
+    Where the disk has no locks, continue without. Raises DiskError where the lock cannot be written.
     """
     from filelock import FileLock
 
@@ -80,7 +81,7 @@ def lease(folders: Folders, ids: Iterable[str]) -> Iterator[None]:
 
 
 def _acquire(lock: BaseFileLock, folders: Folders, id_: str, tell: Callable[[str], None]) -> bool:
-    """Return whether the lock is held now; False where none can be had."""
+    """Return whether the lock is held now; False where the disk has no locks or access is denied."""
     from filelock import Timeout
 
     path = _locate(folders, id_)
@@ -93,7 +94,7 @@ def _acquire(lock: BaseFileLock, folders: Folders, id_: str, tell: Callable[[str
             # EACCES: a lock of another user, in a home that several people share.
             if error.errno not in (*NO_LOCKS, errno.EACCES, errno.EPERM):
                 raise DiskError(f"cannot lock {path}: {error.strerror or error}") from None
-            tell(f"{path}: {error.strerror}; without it the same command elsewhere would do the same work again")
+            tell(f"{path}: {error.strerror}; without a lock another process may compute the same entry")
             return False
         else:
             return True
@@ -118,7 +119,7 @@ def name_need(folders: Folders, name: str) -> str:
 
 
 def _is_held(path: Path) -> bool:
-    """Return whether a lock is held; asked with a shared lock, so that several processes can ask at once.
+    """Return whether a lock is held; tested with a shared lock, so that several processes can test at once.
 
     Where a disk has no locks, a lock that is there counts as held: its owner removes it.
     """
@@ -164,7 +165,7 @@ def _sign(handle: int, parents: tuple[str, ...]) -> None:
 
     since = datetime.now(UTC).isoformat(timespec="seconds")
     holder = Holder(pid=os.getpid(), host=socket.gethostname(), since=since, parents=parents)
-    # A full disk takes the name of the holder, not the lock.
+    # On a full disk the lock is held without the name of its holder.
     with suppress(OSError):
         os.ftruncate(handle, 0)
         os.pwrite(handle, json.dumps(vars(holder)).encode(), 0)

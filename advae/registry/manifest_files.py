@@ -32,7 +32,7 @@ _CLAIM = re.compile(rb'{\s*"schema": (\d{1,9})\b')
 _FIRST = b'{\n "schema_version": 1,'
 
 PARENTS_SINCE = 3
-"""The first schema whose manifests hold the digests of what the entry depends on."""
+"""The first schema whose manifests have the digests of the parents' weights."""
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?\+00:00")
@@ -44,7 +44,7 @@ _UNFIT = (RecursionError, LookupError, TypeError, AttributeError, ValueError, Ov
 def encode(manifest: Manifest) -> bytes:
     """Return the manifest as JSON whose last field is the SHA-256 of every byte before that field.
 
-    Over the bytes, not over the values: 1e-05 and 1E-05 are one value, and a flipped bit apart.
+    Over the bytes, not over the values: 1e-05 and 1E-05 are one value but differ in one bit.
     """
     document = manifest.model_dump(mode="json")
     return _seal(json.dumps(document, indent=1, allow_nan=False).removesuffix("\n}").encode())
@@ -58,9 +58,9 @@ _MARK = re.compile(rb',\n "imported": "[^"\\]{1,40}"' + _SEAL.pattern)
 
 
 def add_import_mark(content: bytes, moment: str) -> bytes:
-    """Return a manifest that also says when a bundle brought it, every other byte of it as it was.
+    """Return a manifest with the time at which it was imported; every other byte is unchanged.
 
-    That of schema 1 becomes one of schema 2, which says the same.
+    A manifest of schema 1 becomes one of schema 2 with the same content.
     """
     if content.startswith(_FIRST):
         content = encode(decode(content).model_copy(update={"schema_version": 2}))
@@ -68,7 +68,7 @@ def add_import_mark(content: bytes, moment: str) -> bytes:
 
 
 def remove_import_mark(content: bytes) -> bytes:
-    """Return a manifest without that mark, as it was first written."""
+    """Return a manifest without the time of import, as it was first written."""
     mark = _MARK.search(content, max(0, len(content) - 2 * _SEAL_BYTES))
     return content if mark is None or content.startswith(_FIRST) else _seal(content[: mark.start()])
 
@@ -77,7 +77,7 @@ def remove_import_mark(content: bytes) -> bytes:
 
 
 def open_document(content: bytes) -> dict[str, Any]:
-    """Return a manifest's JSON, its seal, its id and what it says of its recipe checked, its fields not yet.
+    """Return a manifest's JSON after checking its seal, its id, parents and dataset; its fields are not yet checked.
 
     Raises NewerSchemaError, or ValueError for what is damaged, forged, or no manifest.
     """
@@ -85,20 +85,20 @@ def open_document(content: bytes) -> dict[str, Any]:
         document: dict[str, Any] = (_open_first_schema if content.startswith(_FIRST) else _open_sealed)(content)
         recipe = document["recipe"]
         own = name_recipe(recipe), find_parents(recipe), {name: recipe["dataset"][name] for name in ("name", "digest")}
-        said = document["id"], document["parents"], document["dataset"]
-        resting, moment = _tells_what_it_rests_on(document), document.get("imported")
+        claimed = document["id"], document["parents"], document["dataset"]
+        digested, moment = _has_parent_digests(document), document.get("imported")
         crowded = len(document["artifacts"]) > MAX_LISTED or len(document["versions"]) > MAX_LISTED
         named = all(ARTIFACT.fullmatch(name) for name in document["artifacts"])
     except NewerSchemaError:
         raise
     except _UNFIT as error:
         raise ValueError(str(error) if type(error) is ValueError else "it is no manifest") from None
-    if said != own:
-        raise ValueError("its id, its parents or its dataset are not its recipe's")
-    if not resting:
-        raise ValueError("its digests of parents are not of its parents")
+    if claimed != own:
+        raise ValueError("its id, its parents or its dataset do not fit its recipe")
+    if not digested:
+        raise ValueError("its digests of parents do not fit its parents")
     if not (moment is None or MOMENT.fullmatch(str(moment))):
-        raise ValueError("it was imported at no moment")
+        raise ValueError("its time of import is not a time")
     if not named:
         raise ValueError("it names an artifact with a bad name")
     if crowded:
@@ -107,7 +107,7 @@ def open_document(content: bytes) -> dict[str, Any]:
 
 
 def decode(content: bytes) -> Manifest:
-    """Return the manifest that some bytes are. Raises as ``open_document`` does."""
+    """Return the manifest in some bytes. Raises as ``open_document`` does."""
     from pydantic import ValidationError
 
     from advae.records import Manifest, entry_id
@@ -122,8 +122,8 @@ def decode(content: bytes) -> Manifest:
         raise ValueError("it is no manifest") from None
     if manifest.metrics.kind != manifest.recipe.kind:
         raise ValueError("its metrics are not of its recipe's kind")
-    # What can be read can be listed.
-    glance(document)
+    # Every entry that can be read can also be listed.
+    summarize_entry(document)
     # Pydantic reads "0" and 0.0 as 0, but the id is the digest of one spelling only.
     if entry_id(manifest.recipe) != manifest.id:
         raise ValueError("its recipe is not written as this program writes it")
@@ -156,7 +156,7 @@ def find_parents(recipe: dict[str, Any]) -> list[str]:
     return found
 
 
-def _tells_what_it_rests_on(document: dict[str, Any]) -> bool:
+def _has_parent_digests(document: dict[str, Any]) -> bool:
     """Return whether a manifest has a digest for each parent, and others only for purifiers; before schema 3 none."""
     digests, parents = document.get("parent_digests"), {*document["parents"]}
     if document["schema"] < PARENTS_SINCE:
@@ -200,7 +200,7 @@ def _parse(content: bytes) -> Any:
     try:
         return from_json(content)
     except ValueError:
-        # It takes no name that is not Unicode, which a folder of images may have.
+        # It refuses names that are not Unicode, which a folder of images may have.
         return json.loads(content)
 
 
@@ -219,12 +219,12 @@ def _digest(content: bytes) -> bytes:
     return hashlib.sha256(content).hexdigest().encode()
 
 
-# ---------------------------------------------------------------- at a glance
+# ---------------------------------------------------------------- lists
 
 
 @dataclass(frozen=True)
-class Glance:
-    """The row of an entry in a list, taken from its manifest without checking all fields."""
+class EntrySummary:
+    """The summary of an entry for lists, taken from its manifest without checking all fields."""
 
     id: str
     """Id of the entry."""
@@ -244,7 +244,7 @@ class Glance:
     """One line about the recipe and the main number."""
     digests: dict[str, str]
     """SHA-256 of its artifacts, by file name."""
-    rests_on: dict[str, str] | None
+    parent_digests: dict[str, str] | None
     """Digests of the weights that it was computed from, by id; None before schema 3."""
     imported: str | None
     """Time at which it was imported from a bundle, ISO 8601 in UTC; None if it was made here."""
@@ -255,10 +255,10 @@ class Glance:
         return digest_weights(self.digests)
 
 
-def glance(document: dict[str, Any]) -> Glance:
-    """Return what a list shows of an opened document. Raises ValueError where that is not as it should be."""
+def summarize_entry(document: dict[str, Any]) -> EntrySummary:
+    """Return the summary of an opened document. Raises ValueError where one of its fields has a wrong form."""
     try:
-        return Glance(
+        return EntrySummary(
             id=document["id"],
             kind=document["recipe"]["kind"],
             dataset=printable(document["dataset"]["name"]),
@@ -268,7 +268,7 @@ def glance(document: dict[str, Any]) -> Glance:
             size=sum(_read_size(artifact) for artifact in document["artifacts"].values()),
             what=printable(_SUMMARIES[document["recipe"]["kind"]](document["recipe"], document["metrics"])),
             digests={name: _read_digest(artifact) for name, artifact in document["artifacts"].items()},
-            rests_on=document.get("parent_digests"),
+            parent_digests=document.get("parent_digests"),
             imported=document.get("imported"),
         )
     except _UNFIT:

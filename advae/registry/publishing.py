@@ -32,7 +32,7 @@ class WritableEntries(Entries):
     def check_writable(self, kind: Kind | None = None) -> None:
         """Raise DiskError where an entry could not be published, before hours are spent on making it.
 
-        kind: what a name will be given to, None for no name.
+        kind: kind of the entry that will get a name; None for no name.
         """
         with self.folders.writing(), self.folders.draft("check") as folder:
             names = self.folders.refs / kind if kind else self.folders.entries
@@ -48,14 +48,14 @@ class WritableEntries(Entries):
         *,
         source: str | None = None,
         replace: bool = False,
-        rests_on: Mapping[str, str] | None = None,
+        parent_digests: Mapping[str, str] | None = None,
     ) -> Manifest:
         """Write an entry aside, make it visible by one rename, and return its manifest.
 
-        arrays: file name (.npz) -> its arrays. replace: put it in the place of one that is there; otherwise losing
-        to an equal entry is success. rests_on: the digests of the weights that it was computed from, where the caller
-        has read them before it computed; as they are now otherwise. Raises DiskError, with nothing left behind;
-        ValueError for a file name that no reader would take.
+        arrays: file name (.npz) -> its arrays. replace: replace an entry that is there; otherwise an equal entry that
+        another process published first is returned. parent_digests: digests of the weights that it was computed from;
+        None: as they are now. Raises DiskError, after which no file remains; ValueError for a file name that no reader
+        accepts.
         """
         from advae.records import DatasetKey, Manifest, entry_id
 
@@ -79,15 +79,15 @@ class WritableEntries(Entries):
                 source=source,
                 versions=library_versions(),
                 created=datetime.now(UTC).isoformat(timespec="microseconds"),
-                parent_digests=dict(self.digest_parents(recipe) if rests_on is None else rests_on),
+                parent_digests=dict(self.digest_parents(recipe) if parent_digests is None else parent_digests),
             )
             write_synced(folder / MANIFEST, encode(manifest))
             return manifest if self.reveal(folder, manifest.id, replace=replace) else self.manifest(manifest.id)
 
     def reveal(self, folder: Path, id_: str, *, replace: bool = False) -> bool:
-        """Rename a finished folder into place and return whether it is there then, or an equal entry that was before.
+        """Rename a finished folder into place; return False where an equal entry is there already.
 
-        folder: in a draft, its files synced; what it gives way to, or replaces, stays in the draft.
+        folder: in a draft, its files synced; an entry that it replaces stays in the draft.
         """
         target, aside = self.folders.entries / id_, folder.with_name(f"{folder.name}-replaced")
         sync(folder)
@@ -125,7 +125,7 @@ def library_versions() -> dict[str, str]:
 
 @functools.cache
 def _find_version(name: str) -> str:
-    # Once a process: looking for all of them takes longer than all else that publishing a small entry does.
+    # Cached, because finding all of them takes longer than the rest of publishing a small entry.
     from importlib import metadata
 
     try:

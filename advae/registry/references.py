@@ -20,7 +20,7 @@ MADE_BY = {"ae": "advae train-ae", "clf": "advae train-clf", "run": "advae attac
 """The command that makes an entry of each kind, for error lines."""
 
 NAMES = {"ae": "autoencoder", "clf": "classifier", "run": "run"}
-"""What people call an entry of each kind."""
+"""Name of an entry of each kind, in messages."""
 
 NameFile = tuple[Kind, Path]
 """The kind of entry that a name is for, and the file of the name."""
@@ -67,7 +67,7 @@ class References:
     def without(
         self, ids: Collection[str], spare: Callable[[str], Path], files: Iterable[NameFile] | None = None
     ) -> Iterator[None]:
-        """Move all names of entries, ``latest`` too, aside; put them back where what follows fails.
+        """Move all names of entries, ``latest`` too, aside; put them back where an error follows.
 
         files: where to look, as ``find_files`` gives them; None looks at all names.
         """
@@ -85,7 +85,7 @@ class References:
                     if id_ and id_ in ids:
                         moved.append((path, aside, id_))
                     else:
-                        # It was moved to another entry between the look and the rename.
+                        # It was moved to another entry before the rename.
                         _put_back(aside, path)
             for folder in {path.parent for path, _, _ in moved}:
                 sync(folder)
@@ -119,7 +119,7 @@ class References:
             id_ = self.read(kind, path.name)
             if id_ is None and os.path.lexists(path):
                 broken[path] = f"it names no entry of kind {kind}"
-            # Looked at again, since its entry may just have been removed, with its names.
+            # Read again, because its entry may just have been removed with its names.
             elif id_ and not self._is_there(id_) and self.read(kind, path.name) == id_:
                 broken[path] = f"it names {id_}, which is not there"
         return broken
@@ -131,7 +131,7 @@ class References:
         for kind in KINDS:
             folder = self.folders.refs / kind
             for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-                # Those of others, such as a file manager's.
+                # Names that begin with a dot are foreign files, such as a file manager's.
                 if not path.name.startswith("."):
                     yield kind, path
 
@@ -186,7 +186,7 @@ def resolve_id(references: References, ids: list[str], ref: str, kind: Kind | No
 
 
 def _has_prefix(id_: str, ref: str) -> bool:
-    """Whether ``ref`` begins the id, with its kind or without; a kind alone, or one digit, says too little."""
+    """Whether ``ref`` begins the id, with its kind or without; a kind alone, or one digit, is too short."""
     kind, _, digits = id_.partition("-")
     begins = len(ref) >= 2 and digits.startswith(ref) and ref not in KINDS
     return begins or (len(ref) > len(kind) + 1 and id_.startswith(ref))

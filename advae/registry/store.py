@@ -81,7 +81,7 @@ class Registry(WritableEntries):
         with self.folders.writing():
             if self.references.read(manifest.kind, alias) != manifest.id:
                 self.references.write(manifest.kind, alias, manifest.id)
-            # A command that removes an entry looks for its names again afterwards: one of the two sees the other.
+            # A command that removes an entry reads its names again afterwards, so that one of the two sees the other.
             if not (self.folders.entries / manifest.id).exists():
                 self._drop_names([manifest.id])
                 raise NotFoundError(f"no entry {manifest.id} in {self.home}")
@@ -97,7 +97,7 @@ class Registry(WritableEntries):
         """Keep entries, there or not yet, from ``remove`` and ``gc`` while a command runs that needs them."""
         ids = [*ids]
         with ExitStack() as stack:
-            # Where nothing can be written nothing is made: what is there is given out all the same.
+            # Where the disk cannot be written, existing entries can still be read.
             with suppress(DiskError), self.folders.writing():
                 if ids:
                     self.folders.prepare()
@@ -122,8 +122,8 @@ class Registry(WritableEntries):
         """Return the entry of a recipe and whether it existed before; a missing entry is computed and published.
 
         compute: () -> metrics and arrays by file name. prepare: makes those of its parents that are missing. force:
-        compute again what is there. latest: make the entry the ``latest``. Several processes that ask for the
-        same entry compute it once, the others wait and say so through ``tell``. Raises CorruptError where what is there
+        compute an existing entry again. latest: make the entry the ``latest``. Several processes that ask for the
+        same entry compute it once, the others wait and say so through ``tell``. Raises CorruptError where the entry
         is damaged, unless ``force`` repairs it; NotFoundError where a parent was replaced meanwhile.
         """
         from advae.records import entry_id
@@ -141,19 +141,21 @@ class Registry(WritableEntries):
             cached = after is not None and after != before
             if not (after and cached):
                 prepare()
-                rests_on = self.digest_parents(recipe)
+                parent_digests = self.digest_parents(recipe)
                 metrics, arrays = compute()
-                self._refuse_replaced(recipe, rests_on)
-                after = self.publish(recipe, metrics, arrays, source=source, replace=force, rests_on=rests_on)
+                self._refuse_replaced(recipe, parent_digests)
+                after = self.publish(
+                    recipe, metrics, arrays, source=source, replace=force, parent_digests=parent_digests
+                )
             # Before the lock is released: `gc` may remove what has no name and no lock.
             if latest:
                 self.mark_latest(after)
             return after, cached
 
-    def _refuse_replaced(self, recipe: AnyRecipe, rests_on: dict[str, str]) -> None:
-        """Raise NotFoundError where what an entry was computed from is no longer what is here."""
+    def _refuse_replaced(self, recipe: AnyRecipe, parent_digests: dict[str, str]) -> None:
+        """Raise NotFoundError where a parent was replaced while an entry was computed from it."""
         now = self.digest_parents(recipe)
-        changed = [id_ for id_, digest in rests_on.items() if now.get(id_) != digest]
+        changed = [id_ for id_, digest in parent_digests.items() if now.get(id_) != digest]
         if changed:
             raise NotFoundError(f"{changed[0]} was replaced while it was used; run the command again")
 
@@ -161,8 +163,8 @@ class Registry(WritableEntries):
         try:
             self.mark_latest(manifest)
         except DiskError as error:
-            # A registry that can only be read still gives out what it holds.
-            tell(f"`latest` stays where it was: {error}")
+            # A read-only registry can still be read.
+            tell(f"`latest` is not changed: {error}")
 
     def find_made(self, recipe: AnyRecipe) -> Manifest | None:
         """Return the entry of a recipe, None where there is none.
@@ -174,7 +176,7 @@ class Registry(WritableEntries):
         manifest = self.find(entry_id(recipe))
         if manifest and manifest.recipe.model_dump(mode="json") != recipe.model_dump(mode="json"):
             raise CorruptError(
-                f"{manifest.id} is here as the entry of another recipe, which has the same id; --force replaces it, "
+                f"{manifest.id} is the entry of another recipe, which has the same id; --force replaces it, "
                 f"`advae registry rm {manifest.id}` removes it"
             )
         return manifest
@@ -183,7 +185,7 @@ class Registry(WritableEntries):
         """Return the entry of a recipe, all of it checked; None where there is none.
 
         Raises CorruptError for one that is damaged, does not fit its parents or is of another recipe; with ``force``
-        these give None, too.
+        it returns None for these, too.
         """
         try:
             manifest = self.find_made(recipe)
@@ -200,10 +202,11 @@ class Registry(WritableEntries):
     ) -> list[str]:
         """Remove an entry and its names; return the ids that are gone, dependants first.
 
-        recursive: also all that depends on it. on_removed: is told each id once it is gone. Raises UsageError while
-        something depends on it, or is being made from it, and CorruptError where what does cannot be known; DiskError.
+        recursive: also all that depends on it. on_removed: called with each id once it is removed. Raises UsageError
+        while something depends on it, or is being made from it; CorruptError where an entry that may depend on it
+        cannot be read; DiskError.
         """
-        # The locks first: what is published and unlocked between the two looks is then seen by the second.
+        # The locks first: an entry that is published and unlocked in the meantime is then seen in the folder.
         making = locks.find_in_making(self.folders)
         if id_ not in self.ids():
             raise NotFoundError(f"no entry {id_} in {self.home}")
@@ -224,7 +227,7 @@ class Registry(WritableEntries):
 
     def _list_dependants(self, id_: str) -> list[str]:
         """Return the dependants of an entry, and last itself; each before all that it depends on."""
-        entries, unreadable = self.glance()
+        entries, unreadable = self.list_summaries()
         # Nothing depends on a run. Classifiers and autoencoders may depend on each other.
         unknown = [other for other in unreadable if other != id_] if kind_of(id_) != "run" else []
         if unknown:
@@ -232,16 +235,16 @@ class Registry(WritableEntries):
                 f"{id_} may be needed by {', '.join(unknown)}, which cannot be read; "
                 f"`advae registry rm {unknown[-1]}` removes it"
             )
-        resting: dict[str, list[str]] = {}
+        dependants: dict[str, list[str]] = {}
         for entry in entries:
             for parent in entry.parents:
-                resting.setdefault(parent, []).append(entry.id)
-        return list_reached(id_, lambda needed: resting.get(needed, []))
+                dependants.setdefault(parent, []).append(entry.id)
+        return list_reached(id_, lambda needed: dependants.get(needed, []))
 
     def remove_all(self, ids: Iterable[str], on_removed: Callable[[str], None] = lambda id_: None) -> list[str]:
         """Remove entries and their names, in this order, also where others depend on them; return those that are gone.
 
-        on_removed: is told each id once it is gone. Raises DiskError.
+        on_removed: called with each id once it is removed. Raises DiskError.
         """
         gone = list[str]()
         with self.folders.writing(), self.folders.aside("remove") as spare:
@@ -270,10 +273,10 @@ class Registry(WritableEntries):
     def remove_unless(
         self, ids: Iterable[str], find_needed: Callable[[], Collection[str]], on_removed: Callable[[str], None]
     ) -> None:
-        """Remove entries, in this order, but put back those that another command has come to need.
+        """Remove entries, in this order, but put back those that another command needs by now.
 
-        find_needed: returns these, once all entries are moved aside: later commands no longer find them. on_removed: is
-        told each id that is gone.
+        find_needed: returns these, once all entries are moved aside: later commands no longer find them. on_removed:
+        called with each id that was removed.
         """
         with self.folders.writing(), self.folders.aside("remove") as spare:
             hidden, needed = dict[str, Path](), None

@@ -26,7 +26,7 @@ def find_problems(registry: Registry, id_: str, *, ids: Collection[str] | None =
         return [str(error)]
     folder = registry.folders.entries / id_
     known = {MANIFEST, *manifest.artifacts}
-    problems = [f"{path} is nothing that {MANIFEST} names" for path in _list(folder) if path.name not in known]
+    problems = [f"{path} is not listed in {MANIFEST}" for path in _list(folder) if path.name not in known]
     for name in manifest.artifacts:
         try:
             check_stored_arrays(registry.locate(manifest, name))
@@ -52,7 +52,7 @@ def _list(folder: Path) -> list[Path]:
 
 
 def find_all_problems(registry: Registry, ids: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
-    """Yield each id with what is wrong with its entry; nothing, where all is well."""
+    """Yield each id with the problems of its entry, an empty list for a sound one."""
     there = set(registry.ids())
     for id_ in ids:
         yield id_, find_problems(registry, id_, ids=there)

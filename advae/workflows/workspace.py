@@ -89,7 +89,7 @@ def _tell_of_dependants(workspace: Workspace, id_: str) -> None:
     """Tell the user which entries were computed from one that is about to be replaced; they are not changed."""
     if not workspace.force:
         return
-    dependants = [entry.id for entry in workspace.registry.glance()[0] if id_ in entry.parents]
+    dependants = [entry.id for entry in workspace.registry.list_summaries()[0] if id_ in entry.parents]
     if dependants:
         workspace.tell(
             f"{id_} is computed again; {', '.join(dependants)} depend on the old one, --force computes them again, too"

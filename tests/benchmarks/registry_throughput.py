@@ -85,12 +85,12 @@ def _write(home: Path, classifier: str, size: str, number: int, seconds: float, 
 
 
 def _time_lists(count: int) -> dict[str, float]:
-    """Return the seconds that it takes to list ids, and to glance at every entry as ``registry ls`` does."""
+    """Return the seconds that it takes to list ids, and to summarize every entry as ``registry ls`` does."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         make_many(home, count)
         registry = Registry(home)
-        calls: dict[str, Callable[[], Any]] = {"ids": registry.ids, "ls": registry.glance}
+        calls: dict[str, Callable[[], Any]] = {"ids": registry.ids, "ls": registry.list_summaries}
         return {name: median(_time(call) for _ in range(3)) for name, call in calls.items()}
 
 

@@ -623,7 +623,7 @@ def test_the_end_of_a_terminal_is_an_interrupt_and_nohup_is_heeded(
     before = signal.signal(number, signal.SIG_IGN if ignored else signal.SIG_DFL)
     if name == "SIGINT" and not ignored:
         signal.signal(number, signal.default_int_handler)
-    monkeypatch.setattr("advae.registry.Registry.glance", lambda *_: os.kill(os.getpid(), number) or ([], {}))
+    monkeypatch.setattr("advae.registry.Registry.list_summaries", lambda *_: os.kill(os.getpid(), number) or ([], {}))
     try:
         outcome = call("registry", "ls", "-q")
     finally:
@@ -756,7 +756,9 @@ def test_an_overflow_is_told_and_no_image_is_written(trained: Trained, tmp_path:
         entry = registry.manifest(id_)
         recipe = entry.recipe.model_copy(update={"seed": 99})
         arrays = {name: array * np.float32(1e30) for name, array in registry.read_arrays(entry, WEIGHTS).items()}
-        made = registry.publish(recipe, entry.metrics, {WEIGHTS: arrays}, rests_on=registry.digest_parents(recipe))
+        made = registry.publish(
+            recipe, entry.metrics, {WEIGHTS: arrays}, parent_digests=registry.digest_parents(recipe)
+        )
         wild.append(made.id)
     done = call("purify", "--ae", wild[0], tmp_path / "in.npy", tmp_path / "out.npy", "--home", registry.home)
     assert f"{wild[0]} turns images 0 to 2 of {tmp_path / 'in.npy'} into values that are no finite" in one_line(done, 4)

@@ -708,10 +708,10 @@ def test_what_is_there_is_given_out_where_nothing_can_be_written(
     for command, id_ in (((*train,), first), ((*attack, first), runs[0])):
         again = succeed(*command)
         assert again.out == f"{id_}\n"
-        assert "`latest` stays where it was: cannot write to" in again.err
+        assert "`latest` is not changed: cannot write to" in again.err
         assert succeed(*command, "--json").json["cached"] is True
         assert succeed(*command, "-q").err == ""
-    assert "stays where it was" not in succeed(*train, "--C", "2").err
+    assert "is not changed" not in succeed(*train, "--C", "2").err
     assert read_tree(scene.home) == before
     missing = call(*train, "--C", "3")
     assert (missing.code, missing.out) == (5, "")

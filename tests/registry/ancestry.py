@@ -86,7 +86,7 @@ def walk_lineages(folder: Path, *, chain: int, depth: int) -> Outcome:
 
 def _walk(registry: Registry, ids: list[str], aside: int) -> list[str]:
     """Return what is wrong with what is shown of the last of some entries, and with their removal."""
-    lineage = [*registry.glance_at_lineage(ids[-1])]
+    lineage = [*registry.summarize_lineage(ids[-1])]
     shown = call("registry", "show", ids[-1], "--home", registry.home)
     if shown.code:
         return [f"show ended with {shown.code}: {shown.err[:300]}"]

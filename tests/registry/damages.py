@@ -120,12 +120,12 @@ def _find_missed(registry: Registry, entry: Manifest, name: str) -> list[str]:
     missed = [] if any(name in line for line in problems) else [f"verify says {problems}"]
     readers: dict[str, Callable[[], Any]] = {
         "resolve": lambda: fresh.resolve(entry.id),
-        "latest": lambda: fresh.glance_at(entry.id),
+        "latest": lambda: fresh.read_summary(entry.id),
         "tag": lambda: fresh.resolve("best") if entry.kind == "ae" else fresh.manifest(entry.id),
     }
     if name != MANIFEST:
         readers = {"read": lambda: fresh.read_arrays(entry, name), "check": lambda: fresh.check(entry)}
-    elif entry.id not in fresh.glance()[1] or entry.id not in fresh.scan()[1]:
+    elif entry.id not in fresh.list_summaries()[1] or entry.id not in fresh.scan()[1]:
         missed.append("a list shows it")
     for reader, read in readers.items():
         try:

@@ -445,7 +445,7 @@ def test_padding_without_end_is_not_read_to_its_end(
     monkeypatch.setattr(bundles, "FREE_OF_RATIO", 1 << 16)
     content = pack_bundle(registry, family[2])
     stream = Endless(*ENDLESS[case](content))
-    with pytest.raises(CorruptError, match=r"padded with what unpacks to nothing|something follows its end"):
+    with pytest.raises(CorruptError, match=r"padded with what unpacks to nothing|data follows its end"):
         read_bundle(other, stream)  # type: ignore[arg-type]
     assert stream.taken < (1 << 17) + 4 * len(content)
     assert other.ids() == list_names(other.folders.tmp) == []
@@ -463,7 +463,7 @@ WORDS = {
         lambda members: [(members[0][0], members[2][1]), *members[1:]],
         "is the manifest of clf-|not before",
     ),
-    "a foreign name": (lambda members: [("x", b"")], "'x' is no name of ours"),
+    "a foreign name": (lambda members: [("x", b"")], "'x' is not the name of an entry's file"),
 }
 
 

@@ -212,7 +212,7 @@ def test_a_disk_without_locks_costs_work_and_nothing_else(
         done.append(locks.find_in_making(folders))
     assert done == [{ID: PARENTS}], "what it rests on is spoken for all the same"
     (line,) = told
-    assert "the same command elsewhere would do the same work again" in line
+    assert "another process may compute the same entry" in line
     assert str(folders.locks) in line
     monkeypatch.undo()
     assert locks.find_in_making(folders) == {}

@@ -16,9 +16,9 @@ from advae.registry.manifest_files import (
     decode,
     encode,
     find_parents,
-    glance,
     open_document,
     printable,
+    summarize_entry,
 )
 from tests.entries import (
     ABSENT_DIGEST,
@@ -91,7 +91,9 @@ def test_the_first_schema_is_read(manifest: Manifest) -> None:
     older = seal_first_schema(json.loads(encode(manifest)))
     assert b'"parents"' not in older
     assert decode(older) == manifest.model_copy(update={"schema_version": 1, "parent_digests": None})
-    assert glance(open_document(older)) == replace(glance(open_document(encode(manifest))), rests_on=None)
+    assert summarize_entry(open_document(older)) == replace(
+        summarize_entry(open_document(encode(manifest))), parent_digests=None
+    )
 
 
 def test_the_second_schema_is_read(manifest: Manifest) -> None:
@@ -100,7 +102,9 @@ def test_the_second_schema_is_read(manifest: Manifest) -> None:
     assert b'"parent_digests"' not in older
     assert decode(older) == manifest.model_copy(update={"schema_version": 2, "parent_digests": None})
     assert encode(decode(older)) == older
-    assert glance(open_document(older)) == replace(glance(open_document(encode(manifest))), rests_on=None)
+    assert summarize_entry(open_document(older)) == replace(
+        summarize_entry(open_document(encode(manifest))), parent_digests=None
+    )
 
 
 PARENT, STRANGER = "ae-0123456789ab", "ae-111111111111"
@@ -139,12 +143,12 @@ def test_the_moment_of_an_import_is_one(moment: Any) -> None:
     good = "2026-11-22T12:00:00.000001+00:00"
     assert decode(seal_document(document | {"imported": good})).imported == good
     assert decode(seal_document(document | {"schema": 2, "parent_digests": None, "imported": good})).imported == good
-    with pytest.raises(ValueError, match="imported at no moment"):
+    with pytest.raises(ValueError, match="time of import is not a time"):
         open_document(seal_document(document | {"imported": moment}))
 
 
-def test_a_glance_is_the_manifests(manifest: Manifest) -> None:
-    seen = glance(open_document(encode(manifest)))
+def test_a_summary_is_the_manifests(manifest: Manifest) -> None:
+    seen = summarize_entry(open_document(encode(manifest)))
     assert (seen.id, seen.kind, seen.created) == (manifest.id, manifest.kind, manifest.created)
     assert seen.parents == manifest.parents == tuple(find_parents(manifest.recipe.model_dump(mode="json")))
     assert seen.dataset_digest == manifest.dataset.digest
@@ -153,15 +157,17 @@ def test_a_glance_is_the_manifests(manifest: Manifest) -> None:
     assert seen.dataset.isprintable()
 
 
-def test_a_glance_says_what_it_is_and_what_came_out() -> None:
-    what = {name: glance(open_document(encode(make_manifest(recipe)))).what for name, recipe in RECIPES.items()}
+def test_a_summary_has_kind_options_and_result() -> None:
+    what = {
+        name: summarize_entry(open_document(encode(make_manifest(recipe)))).what for name, recipe in RECIPES.items()
+    }
     assert what["ae"] == "vanilla, 1 epochs, seed 0, mse 0.0100"
     assert what["baseline"] == "pca, a baseline, code size 2, seed 0, mse 0.0100"
     assert what["clf"] == "nn, seed 0, clean 0.7500"
     assert what["clf behind"] == "nn behind ae-0123456789ab, seed 0, clean 0.7500"
     assert what["run"] == "bim, adaptive, on clf-000000000000: 0.2500 at 0.1, 0.2500 at 0.3"
     many = make_run_recipe(eps=(0.1, 0.2, 0.3, 0.4))
-    assert glance(open_document(encode(make_manifest(many)))).what.endswith("0.2500 at 0.3, ...")
+    assert summarize_entry(open_document(encode(make_manifest(many)))).what.endswith("0.2500 at 0.3, ...")
 
 
 @pytest.mark.parametrize(
@@ -227,7 +233,7 @@ def test_what_was_stored_when_the_schema_was_new_is_read() -> None:
     manifest = decode(content)
     recipe, metrics = manifest.as_run()
     assert (recipe.method, recipe.eps, metrics.n) == ("bim", (0.1, 0.3), 8)
-    assert glance(open_document(content)).what == "bim, adaptive, on clf-000000000000: 0.2500 at 0.1"
+    assert summarize_entry(open_document(content)).what == "bim, adaptive, on clf-000000000000: 0.2500 at 0.1"
 
 
 # ---------------------------------------------------------------- what is not
@@ -332,7 +338,7 @@ CHANGES: dict[str, tuple[str, Any]] = {
     "error of NaN": ("metrics.test_mse", float("nan")),
     "parents of tables": ("recipe.autoencoder", {"a": 1}),
     "digest of nothing": ("artifacts.weights/npz.sha256", ""),
-    "no moment": ("created", "now"),
+    "not a time": ("created", "now"),
 }
 
 
@@ -355,7 +361,7 @@ def test_the_list_and_the_reader_agree_on_what_is_a_manifest(case: str) -> None:
     except ValueError:
         read = None
     try:
-        seen = glance(open_document(content))
+        seen = summarize_entry(open_document(content))
     except ValueError:
         seen = None
     if read:

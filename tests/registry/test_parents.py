@@ -241,7 +241,7 @@ def test_another_recipe_of_the_same_id_is_not_taken_for_the_one_asked_for(
         lambda: take_bundle(registry, pack_bundle(other, publish(other, asked))),
     )
     for use in uses:
-        with pytest.raises(CorruptError, match=f"{made.id} is here as the entry of another recipe") as caught:
+        with pytest.raises(CorruptError, match=f"{made.id} is the entry of another recipe") as caught:
             use()
         assert caught.value.exit_code == 4
     assert registry.manifest(made.id) == made

@@ -97,7 +97,7 @@ def test_the_layout_on_disk_is_as_documented_and_as_open_as_the_umask_says(regis
 def test_an_entry_of_no_arrays_and_one_of_several(registry: Registry) -> None:
     recipe = make_run_recipe()
     arrays = {"a.npz": {"x": np.zeros(0)}, "b.npz": {"y": np.array(True), "é/z": np.arange(3)}}
-    several = registry.publish(recipe, make_metrics(recipe), arrays, rests_on=digest_parents(registry, recipe))
+    several = registry.publish(recipe, make_metrics(recipe), arrays, parent_digests=digest_parents(registry, recipe))
     assert registry.read_arrays(several, "a.npz")["x"].shape == (0,)
     assert set(registry.read_arrays(several, "b.npz")) == {"y", "é/z"}
     assert registry.size(several) == sum(locate(registry, several, name).stat().st_size for name in arrays)

@@ -54,9 +54,17 @@ def flip(path: Path) -> None:
 
 DAMAGES: dict[str, tuple[str, Callable[[Path], Any], str]] = {
     "artifact gone": (WEIGHTS, Path.unlink, "No such file"),
-    "artifact longer": (WEIGHTS, lambda path: path.write_bytes(path.read_bytes() + b"x"), "not what was stored"),
-    "artifact shorter": (WEIGHTS, lambda path: path.write_bytes(path.read_bytes()[:-1]), "not what was stored"),
-    "artifact of another bit": (WEIGHTS, flip, "not what was stored"),
+    "artifact longer": (
+        WEIGHTS,
+        lambda path: path.write_bytes(path.read_bytes() + b"x"),
+        "differs from what was stored",
+    ),
+    "artifact shorter": (
+        WEIGHTS,
+        lambda path: path.write_bytes(path.read_bytes()[:-1]),
+        "differs from what was stored",
+    ),
+    "artifact of another bit": (WEIGHTS, flip, "differs from what was stored"),
     "artifact a folder": (WEIGHTS, lambda path: (path.unlink(), path.mkdir()), "regular file"),
     "artifact a fifo": (WEIGHTS, lambda path: (path.unlink(), os.mkfifo(path)), "regular file"),
     "manifest gone": ("manifest.json", Path.unlink, "is missing"),

@@ -58,7 +58,7 @@ def make_many(home: Path, count: int) -> None:
         folder = registry.folders.entries / manifest.id
         folder.mkdir(exist_ok=True)
         (folder / MANIFEST).write_bytes(encode(manifest))
-    for number, entry in enumerate(registry.glance("ae")[0][:50]):
+    for number, entry in enumerate(registry.list_summaries("ae")[0][:50]):
         registry.references.write("ae", f"tag{number}", entry.id)
 
 

@@ -46,7 +46,7 @@ def trace(registry: Registry, id_: str) -> Iterator[Step]:
             continue
         seen.add(current)
         try:
-            entry = registry.glance_at(current)
+            entry = registry.read_summary(current)
         except AdvaeError as error:
             yield Step(depth, current, problem=str(error))
             continue

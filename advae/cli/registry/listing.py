@@ -19,7 +19,7 @@ from advae.identity import KINDS
 
 if TYPE_CHECKING:
     from advae.records import Manifest
-    from advae.registry import Glance
+    from advae.registry import EntrySummary
 
 COLUMNS = ("id", "dataset", "tags", "created", "size", "what")
 
@@ -42,7 +42,7 @@ def list_entries(
     if kind is not None and kind not in KINDS:
         raise UsageError(unknown("kind", kind, KINDS))
     registry = session.registry
-    entries, corrupt = registry.glance(kind)
+    entries, corrupt = registry.list_summaries(kind)
     tags = registry.tags()
     if dataset is not None:
         from advae.workflows import identify_dataset
@@ -63,7 +63,7 @@ def list_entries(
     session.tell_lines(_tabulate(entries, tags))
 
 
-def _describe_row(entry: Glance, tags: dict[str, list[str]]) -> dict[str, Any]:
+def _describe_row(entry: EntrySummary, tags: dict[str, list[str]]) -> dict[str, Any]:
     return {
         "id": entry.id,
         "kind": entry.kind,
@@ -76,7 +76,7 @@ def _describe_row(entry: Glance, tags: dict[str, list[str]]) -> dict[str, Any]:
     }
 
 
-def _tabulate(entries: list[Glance], tags: dict[str, list[str]]) -> list[str]:
+def _tabulate(entries: list[EntrySummary], tags: dict[str, list[str]]) -> list[str]:
     """Return aligned lines; a table of Rich would be slow for thousands of entries."""
     rows = [COLUMNS] + [
         (
@@ -101,7 +101,7 @@ def show_entry(ref: RefArgument, session: Session) -> None:
     """Print an entry as JSON, at a terminal as text. Exit 4 where it is damaged."""
     registry = session.registry
     manifest = registry.resolve(ref)
-    lineage = registry.glance_at_lineage(manifest.id)
+    lineage = registry.summarize_lineage(manifest.id)
     document = manifest.model_dump(mode="json") | {
         "tags": registry.tags().get(manifest.id, []),
         "bytes": registry.size(manifest),

@@ -69,7 +69,7 @@ def verify_entries(session: Session, ref: OptionalRefArgument = None) -> None:
     from advae.registry.verification import find_all_problems, find_broken_references
 
     registry = session.registry
-    ids = [*registry.glance_at_lineage(registry.resolve_id(ref))] if ref else registry.ids()
+    ids = [*registry.summarize_lineage(registry.resolve_id(ref))] if ref else registry.ids()
     problems = dict(find_all_problems(registry, ids))
     damaged = {id_: found for id_, found in problems.items() if found}
     references = {} if ref else {str(path): why for path, why in find_broken_references(registry).items()}
