@@ -146,7 +146,7 @@ def _require_small_directory(stream: IO[bytes], size: int) -> None:
         ours &= record[:4] == b"PK\x06\x06" and int.from_bytes(locator[8:16], "little") == size - len(tail)
         claimed = int.from_bytes(record[40:48], "little")
     if not ours:
-        raise ValueError("it is no archive that numpy.savez writes")
+        raise ValueError("it is not an archive that numpy.savez writes")
     if claimed > MAX_DIRECTORY:
         raise ValueError(f"its directory claims {claimed} bytes, expected at most {MAX_DIRECTORY}")
 
@@ -194,12 +194,12 @@ def _open_stored(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, Header
     with open_archive(path) as archive:
         members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
         if any(not member.filename.endswith(".npy") for member in archive.infolist()):
-            raise ValueError("it holds something else than arrays")
+            raise ValueError("it contains other files than arrays")
         if len(members) < len(archive.infolist()):
-            raise ValueError("it holds an array twice")
+            raise ValueError("it contains an array twice")
         # An uncompressed archive cannot contain more bytes than its file.
         if sum(member.file_size for member in members.values()) > path.stat().st_size:
-            raise ValueError("it claims to hold more than it is long")
+            raise ValueError("its members claim more bytes than it has")
         yield archive, {name: read_member_header(archive, member) for name, member in members.items()}
 
 

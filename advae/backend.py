@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from advae.errors import is_memory_error
-from advae.settings import keras_json_left_aside, pin_environment, pin_libraries
+from advae.settings import ignore_keras_json, pin_environment, pin_libraries
 
 INTERRUPTS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -37,7 +37,7 @@ def start_tensorflow(scratch: Path | None = None) -> None:
         return
     pin_environment()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _interrupts_kept_back(), _stderr_kept_aside(), keras_json_left_aside(), warnings.catch_warnings():
+    with _delay_interrupts(), _redirect_stderr(), ignore_keras_json(), warnings.catch_warnings():
         # The libraries warn about each other's versions; where warnings are errors, that would end the process.
         warnings.simplefilter("ignore")
         import keras  # noqa: F401
@@ -119,7 +119,7 @@ def _name_processor() -> str:
 
 
 @contextmanager
-def _interrupts_kept_back() -> Iterator[None]:
+def _delay_interrupts() -> Iterator[None]:
     """Delay interrupts to the end: an exception during a C++ start-up aborts the process."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -147,7 +147,8 @@ def _open_aside() -> IO[bytes]:
 
 
 @contextmanager
-def _stderr_kept_aside() -> Iterator[None]:
+def _redirect_stderr() -> Iterator[None]:
+    """Redirect file descriptor 2 to memory; show what was written to it only after an error."""
     sys.stderr.flush()
     original = os.dup(2)
     with _open_aside() as aside:

@@ -208,7 +208,7 @@ class RunOptions:
             choices=PRECISIONS,
             stored=Literal["bfloat16"],
             absent=True,
-            # Attacks without a loss use scores or search for the nearest point; rounding would hide small differences.
+            # Attacks without a loss query logits or search for the nearest point; rounding hides small differences.
             own=lambda row: FLOAT32 if row.loss else None,
             resolved=False,
         ),
@@ -243,8 +243,8 @@ class RunOptions:
         str | None,
         RunOption(
             help=f"How --limit chooses: {STRATIFIED} draws N test images, each class in proportion, always the same.",
-            meaning=f"How they were chosen: {STRATIFIED}, drawn with each class in proportion; absent for the first "
-            "ones.",
+            meaning=f"How the attacked images were chosen: {STRATIFIED}, drawn with each class in proportion; absent "
+            "for the first ones.",
             metavar="HOW",
             choices=SAMPLINGS,
             stored=Literal["stratified"],
@@ -269,7 +269,7 @@ class RunOptions:
         int,
         RunOption(
             help="Seed of all that is random.",
-            meaning="Seed of all that is random in it.",
+            meaning="Seed of all that is random in the attack.",
             metavar="N",
             least=0,
             most=LARGEST_SEED,

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 DECIDING = ("KERAS_", "TF_", "TF2_", "XLA_", "AUTOGRAPH_", "ONEDNN_", "DNNL_", "SKLEARN_", "SCIPY_", "NPY_PROMOTION")
 """Prefixes of environment variables that libraries read; most change numbers, some break the import."""
 
-LEFT_ALONE = frozenset(
+NOT_REMOVED = frozenset(
     (
         *("KERAS_HOME", "SKLEARN_DATA", "TF_CPP_MIN_LOG_LEVEL", "TF_CPP_MAX_VLOG_LEVEL", "TF_CPP_VMODULE"),
         *("TF_FORCE_GPU_ALLOW_GROWTH", "TF_FORCE_UNIFIED_MEMORY", "TF_GPU_ALLOCATOR", "TF_GPU_HOST_MEM_LIMIT_IN_MB"),
@@ -57,7 +57,7 @@ def pin_environment() -> None:
     before any process starts.
     """
     paths = [word for word in os.environ.get(XLA_FLAGS, "").split() if word.startswith(XLA_PATHS)]
-    for name in [name for name in os.environ if name.startswith(DECIDING) and name not in LEFT_ALONE]:
+    for name in [name for name in os.environ if name.startswith(DECIDING) and name not in NOT_REMOVED]:
         del os.environ[name]
     os.environ.update(PINNED)
     if paths:
@@ -65,7 +65,7 @@ def pin_environment() -> None:
 
 
 @contextmanager
-def keras_json_left_aside() -> Iterator[None]:
+def ignore_keras_json() -> Iterator[None]:
     """Let an import of Keras in this context neither read nor write keras.json, which may be broken.
 
     Keras looks for it in KERAS_HOME, which is a device here, so that no file can be in it.

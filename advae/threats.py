@@ -211,7 +211,7 @@ THREATS: dict[str, Threat] = {
         samples=True,
     ),
     "black-box": Threat(
-        "The attacker queries the whole pipeline for its scores, a limited number of times for each image, and never "
+        "The attacker queries the whole pipeline for its logits, a limited number of times for each image, and never "
         "sees a gradient. A robust accuracy lower than the adaptive attack's is a sign of gradient masking.",
         view_black_box,
         needs_purifier=False,
@@ -272,5 +272,5 @@ def find_threat(name: str, *, purified: bool) -> Threat:
         raise UsageError(unknown("threat", name, (*THREATS, ALL)))
     if not purified and THREATS[name].needs_purifier:
         known = ", ".join(list_threats(purified=False))
-        raise UsageError(f"threat {name!r} needs a classifier behind a purifier; one without knows only {known}")
+        raise UsageError(f"threat {name!r} needs a classifier behind a purifier; an undefended one has only {known}")
     return THREATS[name]

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from advae.settings import XLA_FLAGS, keras_json_left_aside, pin_environment
+from advae.settings import XLA_FLAGS, ignore_keras_json, pin_environment
 from tests.surroundings import run_commands
 
 ROOT = Path(__file__).parent.parent
@@ -95,7 +95,7 @@ def test_hostile_settings_change_no_number(tmp_path: Path) -> None:
 def test_keras_looks_for_its_file_where_none_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
     for home in ("/elsewhere", None):
         monkeypatch.setenv("KERAS_HOME", home) if home else monkeypatch.delenv("KERAS_HOME")
-        with keras_json_left_aside():
+        with ignore_keras_json():
             path = Path(os.environ["KERAS_HOME"], "keras.json")
             assert not path.exists()
             with pytest.raises(OSError, match="Not a directory"):

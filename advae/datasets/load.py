@@ -81,7 +81,7 @@ def _read_files(row: DatasetRow, data_dir: Path | None, cache_dir: Path | None) 
             raise DatasetError(f"{error}; to repair it, run: advae data fetch {row.name}") from error
         if origin == "keras":
             # A damaged copy of Keras is treated as missing; this program does not repair it.
-            raise describe_missing(row, data_dir, cache_dir, f" (left aside: {error})") from error
+            raise describe_missing(row, data_dir, cache_dir, f" (not used: {error})") from error
         raise
     return decoded, path
 

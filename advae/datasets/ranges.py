@@ -41,7 +41,7 @@ def describe_trouble(dataset: Dataset) -> str | None:
         return f"{where}: {unlike[1]}, as if they were scaled in two ways; scale both alike: {ADVICE}"
     low, high = min(ranges.train[0], ranges.test[0]), max(ranges.train[1], ranges.test[1])
     if DARK <= high - low < NARROW:
-        larger = f"an eps is a budget {1 / (high - low):.3g} times larger than it looks"
+        larger = f"an eps is a budget {1 / (high - low):.3g} times larger than on images from 0 to 1"
         return f"{_say_range(where, (low, high))}: {larger}; if the images are meant to span all greys, {ADVICE}"
     return describe_dark(where, (low, high))
 

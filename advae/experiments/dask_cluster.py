@@ -167,9 +167,9 @@ def compare_site(site: Site) -> str:
         raise UsageError(f"it does not share the registry {site.home}: {reason}") from None
     for path in site.files:
         if not path.exists():
-            raise UsageError(f"it does not see {path}")
+            raise UsageError(f"it cannot find {path}")
     if digest_program() != site.program:
-        raise UsageError("its advae is not the one here; install the same there")
+        raise UsageError("its advae differs from the one here; install the same one there")
     mine = library_versions()
     here = site.versions.items()
     return ", ".join(f"{name} {mine[name]}, not {version}" for name, version in here if mine[name] != version)

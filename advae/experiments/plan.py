@@ -161,7 +161,7 @@ class Experiment(Record):
         """Return the request to put a trained classifier behind a purifier. Raises UsageError."""
         source = options.pop("from")
         if options:
-            raise UsageError(f"what is taken as it is has no option but from, got {', '.join(options)}")
+            raise UsageError(f"a classifier with from has no other options, got {', '.join(options)}")
         if source not in (OWN, *self._trained):
             raise UsageError(f"from: {unknown('classifier', str(source), (OWN, *self._trained))}")
         return PlacementRequest(source=None if source == OWN else source)

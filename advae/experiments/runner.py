@@ -179,7 +179,7 @@ def _make_entry(workspace: Workspace, cell: ExperimentCell) -> None:
         dataset = _load(cell.place, workspace.data_dir)
         if dataset.ref.digest != cell.recipe.dataset.digest:
             raise DatasetError(
-                f"{dataset.source or cell.place} no longer holds the images that the plan was laid out for"
+                f"{dataset.source or cell.place} no longer contains the images that the plan was made for"
             )
         return dataset
 

@@ -26,7 +26,7 @@ def purify_images(workspace: Workspace, ae_ref: str, source: Path, target: Path)
     """Write the purified images of a .npy file to another, float32 of the same shape; return purifier and count.
 
     Raises UsageError where both are one file, unless the workspace's ``force`` is on, and for a target in the registry;
-    CorruptError where the purifier makes values that are no finite numbers. Nothing is written then.
+    CorruptError where the purifier makes values that are not finite. Nothing is written then.
     """
     import numpy as np
 
@@ -42,8 +42,8 @@ def purify_images(workspace: Workspace, ae_ref: str, source: Path, target: Path)
             purified = purifier(x, draw=rows.start)
             if not np.isfinite(purified).all():
                 raise CorruptError(
-                    f"{manifest.id} turns images {rows.start} to {rows.stop - 1} of {source} into values that are no "
-                    f"finite numbers; nothing is written; `advae registry verify {manifest.id}` checks its weights"
+                    f"{manifest.id} turns images {rows.start} to {rows.stop - 1} of {source} into values that are not "
+                    f"finite; nothing is written; `advae registry verify {manifest.id}` checks its weights"
                 )
             write(purified)
             workspace.on_batch(rows.stop, len(stored))

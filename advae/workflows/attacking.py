@@ -199,14 +199,14 @@ def _describe_data(dataset: Dataset, classifier: Manifest) -> dict[str, object]:
     }
 
 
-WORTH_IT = 1.1
+LEAST_GAIN = 1.1
 """Smallest speed-up for which a lower precision is accepted, because it makes gradients less exact."""
 
 
 def _require_gain() -> None:
     """Raise UsageError where bfloat16 gains nothing on this machine."""
     gain = compare_precisions()
-    if gain < WORTH_IT:
+    if gain < LEAST_GAIN:
         raise UsageError(
             f"--precision {BFLOAT16} would gain nothing here: its matrix products run at {gain:.2f} times the speed "
             f"of {FLOAT32}'s; leave it out (it is for GPUs, and for processors with AMX)"

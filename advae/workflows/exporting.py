@@ -120,8 +120,8 @@ def export_joblib(workspace: Workspace, ref: str, path: Path) -> Exported:
     kind = CLASSIFIERS.get(manifest.as_classifier()[0].model) if manifest.kind == "clf" else None
     if kind is None or kind.rebuild is None:
         raise UsageError(
-            f"{manifest.id} is no lr classifier, and --format {JOBLIB} takes nothing else; --format {KERAS} takes any "
-            "classifier, and an autoencoder"
+            f"{manifest.id} is not an lr classifier, which --format {JOBLIB} needs; --format {KERAS} takes any "
+            "classifier or autoencoder"
         )
     check_targets(workspace, path)
     from joblib import dump
@@ -145,7 +145,7 @@ def export_npy(workspace: Workspace, ref: str, path: Path) -> Exported:
     CorruptError; DiskError.
     """
     if not path.name.endswith(f".{NPY}"):
-        raise UsageError(f"bad FILE {path}: numpy's arrays go by names that end in .{NPY}")
+        raise UsageError(f"bad FILE {path}: a file of a numpy array has a name that ends in .{NPY}")
     manifest = workspace.registry.resolve(ref)
     if ADVERSARIAL not in manifest.artifacts:
         raise UsageError(
@@ -174,11 +174,11 @@ def _describe_images(manifest: Manifest) -> Iterator[str]:
     """Yield a line on each difference between the stored data of a run and valid adversarial examples."""
     recipe, metrics = manifest.as_run()
     if recipe.threat in THREATS and not THREATS[recipe.threat].on_input:
-        yield "this is purified data, attacked behind the purifier; it goes to the classifier without its purifier"
+        yield "this is purified data, attacked behind the purifier; pass it to the classifier without its purifier"
     if not recipe.clip:
         yield f"{NOT_VALID}; neither projected nor clipped"
     if metrics.stochastic:
-        yield "the purifier samples; the predictions beside are of one draw, and another may differ"
+        yield "the purifier samples; the stored predictions are of one draw, and others may differ"
 
 
 # ---------------------------------------------------------------- the table

@@ -104,7 +104,7 @@ def _choose_draws(recipes: PipelineRecipes, request: AttackRequest, threat: Thre
     if threat.samples and recipes.autoencoder is not None and samples(recipes.autoencoder):
         return request.draws or DRAWS
     if request.draws is not None and request.threat == "adaptive":
-        raise UsageError("--draws does not fit: nothing samples on the way of this attack's gradients")
+        raise UsageError("--draws does not fit: this attack's gradients pass through no random purifier")
     return None
 
 

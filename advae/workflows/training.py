@@ -109,7 +109,7 @@ def describe_companion(autoencoder: AutoencoderRecipe, read: Callable[[str], Cla
     if not purifiers.is_adversarial(autoencoder):
         raise UsageError(
             f"{entry_id(autoencoder)}, of type {autoencoder.type}, was trained without a classifier; "
-            f"--model ({', '.join(classifiers.CLASSIFIERS)}) says which is to be trained behind it"
+            f"--model ({', '.join(classifiers.CLASSIFIERS)}) trains one behind it"
         )
     if not autoencoder.protects:
         return classifiers.describe_head(autoencoder)

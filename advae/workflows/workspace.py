@@ -100,7 +100,7 @@ def refuse_inside(workspace: Workspace, target: Path, what: str = "FILE") -> Non
     """Raise UsageError for a target inside the registry's folder, also through a link."""
     # Unlike Path.resolve, realpath accepts a link to itself.
     if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(workspace.registry.home)):
-        raise UsageError(f"bad {what} {target}: it lies in the registry; write it elsewhere")
+        raise UsageError(f"bad {what} {target}: it is in the registry's folder; write it elsewhere")
 
 
 def check_targets(workspace: Workspace, *targets: Path) -> None:
@@ -126,7 +126,7 @@ def load_named(workspace: Workspace, name: str) -> Dataset:
     row = DATASETS.get(name)
     if row and row.digest != dataset.ref.digest:
         counts = f"{len(dataset.x_train)} training and {len(dataset.x_test)} test images"
-        workspace.tell(f"{dataset.source} is not the published {name}: it holds {counts}")
+        workspace.tell(f"{dataset.source} is not the published {name}: it contains {counts}")
     if not row or row.digest != dataset.ref.digest:
         trouble = describe_trouble(dataset)
         if trouble:
@@ -148,7 +148,7 @@ def load_dataset_of(workspace: Workspace, parent: Manifest | None, name: str | N
         return _load_recorded(workspace, parent)
     dataset = load_named(workspace, name)
     if dataset.ref.digest != ref.digest:
-        raise UsageError(f"{parent.id} was made from dataset {ref.name!r}, and {name!r} holds other images")
+        raise UsageError(f"{parent.id} was made from dataset {ref.name!r}, and {name!r} contains other images")
     return dataset
 
 
@@ -165,5 +165,5 @@ def _load_recorded(workspace: Workspace, parent: Manifest) -> Dataset:
         raise DatasetError(f"{error}{hint}") from error
     if dataset.ref.digest != ref.digest:
         where = dataset.source or place
-        raise DatasetError(f"{where} no longer holds the images that {parent.id} was made from{hint}")
+        raise DatasetError(f"{where} no longer contains the images that {parent.id} was made from{hint}")
     return dataset

@@ -197,7 +197,7 @@ def _count_operations(workload: Workload, n: int) -> float:
 
 def measure_precision(workload: Workload, *, n: int = 10_000, rounds: int = 3) -> Section:
     """Compare the attack crafted in bfloat16 with the one in float32, both scored in float32."""
-    from advae.workflows.attacking import WORTH_IT
+    from advae.workflows.attacking import LEAST_GAIN
 
     shared = {"workload": workload, "n": n, "loss": "scaled", "eps": (0.05, 0.1)}
     full, low, gain = take_turns(
@@ -210,7 +210,7 @@ def measure_precision(workload: Workload, *, n: int = 10_000, rounds: int = 3) -
     )
     apart = max(abs(full.quality[name] - low.quality[name]) for name in full.quality)
     faster, here = compare(full, low), gain.quality["gain"]
-    refused = here < WORTH_IT
+    refused = here < LEAST_GAIN
     why = f"refused here: products in bfloat16 run at {here:.2f} times the speed of float32's" if refused else ""
     return Section(
         "precision",

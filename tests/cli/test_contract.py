@@ -252,7 +252,7 @@ def test_ones_own_images_train_attack_and_report(tmp_path: Path) -> None:
     succeed(*asked, "--dataset", moved)
     np.savez(path, x_train=x[:300], y_train=y[:300], x_test=x[1:101], y_test=y[1:101])
     other = one_line(call(*asked, "--force"), 6)
-    assert f"no longer holds the images that {clf['id']} was made from; if it has moved, pass --dataset" in other
+    assert f"no longer contains the images that {clf['id']} was made from; if it has moved, pass --dataset" in other
 
 
 def test_report_writes_where_it_is_told_and_prints_only_the_page(trained: Trained, tmp_path: Path) -> None:
@@ -739,8 +739,8 @@ def test_purify_replaces_what_it_reads_by_force_only(
     (tmp_path / "loose.npy").symlink_to(inside)
     around = tmp_path / ".." / tmp_path.name / "home" / "nowhere" / "out.npy"
     for target in (inside, trained.home / "out.npy", "home/out.npy", "loose.npy", around):
-        assert "it lies in the registry" in one_line(call(*purify, source, target), 2)
-    assert "it lies in the registry" in one_line(call(*purify, source, inside, "--home", "home"), 2)
+        assert "it is in the registry's folder" in one_line(call(*purify, source, target), 2)
+    assert "it is in the registry's folder" in one_line(call(*purify, source, inside, "--home", "home"), 2)
     (tmp_path / "out.npy").write_text("older")
     succeed(*purify, source, "out.npy")
     succeed(*purify, source, source, "--force")
@@ -761,7 +761,9 @@ def test_an_overflow_is_told_and_no_image_is_written(trained: Trained, tmp_path:
         )
         wild.append(made.id)
     done = call("purify", "--ae", wild[0], tmp_path / "in.npy", tmp_path / "out.npy", "--home", registry.home)
-    assert f"{wild[0]} turns images 0 to 2 of {tmp_path / 'in.npy'} into values that are no finite" in one_line(done, 4)
+    assert f"{wild[0]} turns images 0 to 2 of {tmp_path / 'in.npy'} into values that are not finite" in one_line(
+        done, 4
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "in.npy"]
     done = succeed("predict", "--clf", wild[1], tmp_path / "in.npy", "--home", registry.home)
     assert [row["probabilities"][0] for row in done.json["predictions"]] == [None] * 3

@@ -521,7 +521,7 @@ BAD_EXPORTS: dict[str, tuple[tuple[str, ...], int, str]] = {
     "no format": (("{run}", "{folder}/x", "--format", "tar"), 2, "unknown format 'tar'"),
     "a run for Keras": (("{run}", "{folder}/x.keras", "--format", "keras"), 2, "is a run"),
     "another ending": (("{ae}", "{folder}/x.h5", "--format", "keras"), 2, ".keras"),
-    "an autoencoder for joblib": (("{ae}", "{folder}/x.joblib", "--format", "joblib"), 2, "is no lr classifier"),
+    "an autoencoder for joblib": (("{ae}", "{folder}/x.joblib", "--format", "joblib"), 2, "is not an lr classifier"),
     "Keras to stdout": (("{ae}", "-", "--format", "keras"), 2, "only a bundle goes to stdout"),
     "joblib to stdout": (("{clf}", "-", "--format", "joblib"), 2, "only a bundle goes to stdout"),
     "nothing": (("run-000000000000", "{folder}/x"), 3, "no entry"),

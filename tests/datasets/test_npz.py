@@ -213,7 +213,7 @@ def test_npz_that_is_no_archive(tmp_path: Path) -> None:
     path = tmp_path / "damaged.npz"
     for data in (b"", b"text", own[: len(own) // 2], own[:-30]):
         path.write_bytes(data)
-        assert "cannot be read: it is no archive that numpy.savez writes" in load_line(path)
+        assert "cannot be read: it is not an archive that numpy.savez writes" in load_line(path)
     path.write_bytes(patch(own, own.index(b"NUMPY") if b"NUMPY" in own else 200, b"\xff" * 40))
     assert str(path) in load_line(path)
     assert "No such file" in load_line(tmp_path / "none.npz")

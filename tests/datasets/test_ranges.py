@@ -15,7 +15,10 @@ from .samples import make_own, save_npz
 TOLD = {
     "divided twice": ("from 0 to 0.00392, where 1 is white, as if divided by 255 twice", (1 / 255, 1 / 255)),
     "0 and 1 in uint8": ("or 0 and 1 stored as uint8; store them as float from 0 to 1", ("uint8", "uint8")),
-    "dim": ("from 0 to 0.4, where 1 is white: an eps is a budget 2.5 times larger than it looks", (0.4, 0.4)),
+    "dim": (
+        "from 0 to 0.4, where 1 is white: an eps is a budget 2.5 times larger than on images from 0 to 1",
+        (0.4, 0.4),
+    ),
     "of one grey": ("test images from 0 to 0, as if they were scaled in two ways", (1.0, 0.0)),
     "training dimmer": ("training images range from 0 to 0.1, test images from 0 to 1", (0.1, 1.0)),
     "as it should be": (None, (1.0, 0.9)),

@@ -294,8 +294,8 @@ def test_a_worker_of_other_libraries_is_named(site: Site) -> None:
 def test_a_worker_that_must_not_make_anything_says_why(site: Site, tmp_path: Path) -> None:
     for wrong, why in (
         (replace(site, mark=tmp_path / "elsewhere"), f"it does not share the registry {site.home}: No such file"),
-        (replace(site, files=(tmp_path / "images.npz",)), f"it does not see {tmp_path / 'images.npz'}"),
-        (replace(site, program="0" * 64), "its advae is not the one here"),
+        (replace(site, files=(tmp_path / "images.npz",)), f"it cannot find {tmp_path / 'images.npz'}"),
+        (replace(site, program="0" * 64), "its advae differs from the one here"),
     ):
         with pytest.raises(UsageError, match=why):
             compare_site(wrong)
@@ -303,6 +303,6 @@ def test_a_worker_that_must_not_make_anything_says_why(site: Site, tmp_path: Pat
 
 def test_the_worker_that_does_not_fit_is_named(opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_cluster, "digest_program", lambda: "0" * 64)
-    wrong = r"^worker tcp://127\.0\.0\.1:\d+: its advae is not the one here"
+    wrong = r"^worker tcp://127\.0\.0\.1:\d+: its advae differs from the one here"
     with open_test_cluster(tmp_path, workers=1) as cluster, pytest.raises(UsageError, match=wrong), opened(cluster):
         raise AssertionError("it was let in")

@@ -176,14 +176,14 @@ def test_only_what_is_far_off_is_explained(tmp_path: Path) -> None:
 def test_digits_stand_in_and_are_said_to(tmp_path: Path) -> None:
     lab = Lab(tmp_path / "home")
     found = find(lab, [attack_raw(lab), attack_honestly(lab)], reproduction=True)
-    assert found[32].stands_in
+    assert found[32].substituted
     assert found[32].measured_on == "digits"
     assert isinstance(found[32].protocol, Found)
     # Nothing is compared or explained of numbers that are not the paper's to begin with.
     assert found[32].difference is None
     assert found[32].explanation is None
     assert found[90].protocol == NotRun()
-    assert not found[90].stands_in
+    assert not found[90].substituted
     row = tabulate_paper([found[32]]).rows[0]
     assert row[1] == "mnist, ours: digits"
 

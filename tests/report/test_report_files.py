@@ -83,7 +83,7 @@ def test_nothing_is_written_into_the_registry(lab: Lab, pair: list[Manifest], tm
     for command in ("report", "reproduce"):
         refused = call(command, "--out", tmp_path / place, "--home", lab.registry.home)
         assert refused.code == 2
-        assert refused.err.endswith("it lies in the registry; write it elsewhere\n")
+        assert refused.err.endswith("it is in the registry's folder; write it elsewhere\n")
     assert read_tree(lab.registry.home) == before
 
 

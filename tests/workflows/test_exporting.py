@@ -425,7 +425,7 @@ def test_the_regression_has_the_options_and_the_attributes_of_a_fitted_one(lab: 
 
 @pytest.mark.parametrize("name", ["nn", "nn behind vanilla", "vanilla", "run"])
 def test_only_lr_is_a_regression(name: str, lab: Lab, tmp_path: Path) -> None:
-    message = f"^{lab.entries[name].id} is no lr classifier, and --format joblib takes nothing else; --format keras"
+    message = f"^{lab.entries[name].id} is not an lr classifier, which --format joblib needs; --format keras"
     lab.fail("joblib", name, tmp_path / "out.joblib", UsageError, message)
     assert list(tmp_path.iterdir()) == []
 

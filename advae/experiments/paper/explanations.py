@@ -9,7 +9,7 @@ EXPLANATIONS: dict[tuple[int, ...], str] = {
     ),
     (10, 18, 20, 22): (
         "The scale of raw output depends on the training, and the paper does not print its own; so the effect of an "
-        "eps that is added to raw output says nothing about the defence."
+        "eps that is added to raw output tells nothing about the defence."
     ),
     (27, 40, 53, 68, 85, 89, 96, 100, 106, 110, 115, 119): (
         "Our attack is stronger: behind the exponential layer plain cross-entropy saturates in float32, and the "
@@ -23,8 +23,8 @@ EXPLANATIONS: dict[tuple[int, ...], str] = {
         "its own is a vanilla autoencoder. The rest is the scale of raw output."
     ),
     (86, 88, 90): (
-        "Our network on raw output has partly collapsed, also on clean images; where gradients are zero, the accuracy "
-        "under attack is gradient masking, not robustness."
+        "Our network on raw output has partly collapsed, also on clean images; where gradients are zero, a high "
+        "robust accuracy shows gradient masking, not robustness."
     ),
     (107, 109, 111): (
         "Raw output of a denoising autoencoder reaches several hundred here, the exponential layer overflows, and the "

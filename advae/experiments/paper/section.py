@@ -27,7 +27,7 @@ EXPLANATION = (
 NEAR = 0.05
 """Largest difference of two accuracies, as a share, that needs no explanation."""
 
-STAND_INS = {"mnist": "digits"}
+SUBSTITUTES = {"mnist": "digits"}
 """Dataset of the paper -> dataset that is shown where the first was not run; no difference is computed for it."""
 
 
@@ -80,7 +80,7 @@ class PaperRecord(TableRecord):
     """Why they differ; null where they do not, or where it is not known."""
 
     @property
-    def stands_in(self) -> bool:
+    def substituted(self) -> bool:
         """Whether ours was measured on another dataset than the paper's."""
         return self.measured_on != self.dataset
 
@@ -112,8 +112,8 @@ def _follows_the_paper(comparison: Comparison) -> bool:
 
 def _find_counterpart(runs: Iterable[Run], published: Published, there: set[str]) -> PaperRecord:
     dataset = published.dataset
-    if dataset not in there and STAND_INS.get(dataset) in there:
-        dataset = STAND_INS[dataset]
+    if dataset not in there and SUBSTITUTES.get(dataset) in there:
+        dataset = SUBSTITUTES[dataset]
     same = [
         run
         for run in runs
@@ -212,10 +212,10 @@ def tabulate_paper(records: Iterable[PaperRecord]) -> Grid:
 
 def _write_row(record: PaperRecord) -> tuple[str, ...]:
     found = (record.protocol, record.adaptive)
-    points = NOT_APPLICABLE if record.stands_in else format_points(record.difference)
+    points = NOT_APPLICABLE if record.substituted else format_points(record.difference)
     return (
         show_count(record.figure),
-        f"{record.dataset}, ours: {record.measured_on}" if record.stands_in else record.dataset,
+        f"{record.dataset}, ours: {record.measured_on}" if record.substituted else record.dataset,
         record.name,
         show_percentage(record.accuracy),
         _write_found(record.protocol),
@@ -228,7 +228,7 @@ def _write_row(record: PaperRecord) -> tuple[str, ...]:
 
 
 def _write_explanation(record: PaperRecord) -> str:
-    if record.stands_in:
+    if record.substituted:
         return f"{record.measured_on} is not {record.dataset}: nothing to compare"
     if record.difference is None:
         return NOT_APPLICABLE
