@@ -15,7 +15,7 @@ TITLE = "Robust accuracy report"
 """Title of the page and of the Markdown."""
 
 FORMER_TITLE = "What the autoencoder is worth"
-"""Title in versions before 0.5, whose Markdown files are replaced."""
+"""Title of earlier versions, whose Markdown files are replaced, too."""
 
 COLLAPSED = "collapsed"
 """Of a pipeline that predicts one class whatever the image."""

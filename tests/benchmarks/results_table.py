@@ -168,7 +168,7 @@ def render_reproduction(document: Document) -> str:
         f"35 epochs, seed 0, 10,000 test images, TensorFlow {versions['tensorflow']}, Keras {versions['keras']}, "
         f"scikit-learn {versions['scikit-learn']}, {document['cores']} cores; accuracies in %. *Its protocol* is the "
         "paper's: raw output, the perturbation added behind the autoencoder (`encoded`), linear attacks neither "
-        "projected nor clipped. *Adaptive* is an honest one: output rescaled to the image's intensity, the image "
+        "projected nor clipped. *Adaptive*: output rescaled to the image's intensity, the image "
         "itself attacked within its budget by an attacker who knows the autoencoder; for clean images, the rescaled "
         "output.",
         "",

@@ -121,8 +121,8 @@ def _find_counterpart(runs: Iterable[Run], published: Published, there: set[str]
         == (dataset, published.classifier, published.autoencoder)
     ]
     raw = [run for run in same if not run.autoencoder_recipe or run.autoencoder_recipe.rescale == "none"]
-    honest = [run for run in same if read_raw_range(run) is None]
-    protocol, adaptive = _find(raw, published, _is_protocol), _find(honest, published, _is_adaptive)
+    rescaled = [run for run in same if read_raw_range(run) is None]
+    protocol, adaptive = _find(raw, published, _is_protocol), _find(rescaled, published, _is_adaptive)
     ours = protocol.accuracy if isinstance(protocol, Found) and dataset == published.dataset else None
     difference = None if ours is None else ours - published.accuracy
     return PaperRecord(
