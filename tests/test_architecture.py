@@ -241,7 +241,7 @@ def test_modules_are_imported_by_name_in_one_place_only() -> None:
     assert len(found) <= 1
 
 
-def test_there_is_one_way_to_a_bar() -> None:
+def test_all_progress_bars_are_made_by_the_session() -> None:
     """Any other would have Rich's defaults, which lead stdout to stderr while it is drawn."""
     drawing = {"Progress", "track", "Live", "Status"}
 

@@ -40,7 +40,7 @@ def write(folder: Path, content: bytes) -> Path:
 
 
 @pytest.mark.parametrize("array", ARRAYS.values(), ids=list(ARRAYS))
-def test_what_numpy_writes_is_read(tmp_path: Path, array: np.ndarray[Any, Any]) -> None:
+def test_arrays_of_numpy_are_read(tmp_path: Path, array: np.ndarray[Any, Any]) -> None:
     np.save(stream := io.BytesIO(), array)
     size = stream.tell()
     stream.seek(0)
@@ -50,7 +50,7 @@ def test_what_numpy_writes_is_read(tmp_path: Path, array: np.ndarray[Any, Any]) 
     np.testing.assert_array_equal(mapped, array, strict=True)
 
 
-def test_what_savez_writes_is_read(tmp_path: Path) -> None:
+def test_archives_of_savez_are_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", allow_pickle=False, **ARRAYS)
     arrays = read_stored_arrays(tmp_path / "a.npz")
     assert list(arrays) == list(ARRAYS)

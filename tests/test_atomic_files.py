@@ -68,7 +68,7 @@ def test_two_writers_do_not_meet(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077])
-def test_the_file_is_as_open_to_others_as_the_umask_says(tmp_path: Path, umask: int) -> None:
+def test_the_file_has_the_permissions_of_the_umask(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
         write(tmp_path / "out")
@@ -119,7 +119,7 @@ def test_a_folder_that_cannot_be_synced_is_no_failure(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, GeneratorExit, DatasetError])
-def test_what_is_raised_inside_goes_on_and_leaves_nothing(target: Path, error: type[BaseException]) -> None:
+def test_an_error_inside_is_raised_and_no_file_remains(target: Path, error: type[BaseException]) -> None:
     def fail() -> None:
         with write_aside(target) as draft:
             draft.write_text("half")
@@ -131,7 +131,7 @@ def test_what_is_raised_inside_goes_on_and_leaves_nothing(target: Path, error: t
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EIO])
 @pytest.mark.parametrize("call", ["mkdir", "fsync", "replace"])
-def test_a_disk_that_fails_is_one_line_and_leaves_nothing(
+def test_a_failing_disk_is_one_line_and_no_file_remains(
     target: Path, monkeypatch: pytest.MonkeyPatch, call: str, code: int
 ) -> None:
     def fail(*args: Any, **options: Any) -> None:
@@ -144,7 +144,7 @@ def test_a_disk_that_fails_is_one_line_and_leaves_nothing(
     assert str(caught.value) == f"cannot write {target}: {os.strerror(code)}"
 
 
-def test_a_file_that_grows_too_large_leaves_nothing(target: Path) -> None:
+def test_of_a_file_that_grows_too_large_nothing_remains(target: Path) -> None:
     """The system's own refusal, halfway through the content."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
@@ -155,7 +155,7 @@ def test_a_file_that_grows_too_large_leaves_nothing(target: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-def test_an_error_without_a_reason_of_the_system_is_told_in_its_own_words(target: Path) -> None:
+def test_an_error_without_a_reason_of_the_system_is_shown_with_its_own_text(target: Path) -> None:
     def fail() -> None:
         with write_aside(target):
             raise OSError("unable to extend the file")

@@ -217,7 +217,7 @@ def test_an_iterative_attack_lowers_a_linear_margin_by_eps_times_the_dual_norm(n
 
 
 @pytest.mark.parametrize("name", ["pgd", "mim", "apgd"])
-def test_a_success_on_the_way_is_not_lost(name: str) -> None:
+def test_a_success_during_the_iterations_is_returned(name: str) -> None:
     """A class that is met only half-way: the last iterate is back where the label is right."""
     import tensorflow as tf
 

@@ -11,7 +11,7 @@ from advae import batching
 from advae.batching import allocate, apply, find_output_range, lend
 
 
-def test_what_is_allocated_is_lent_without_a_copy() -> None:
+def test_allocated_memory_is_shared_without_a_copy() -> None:
     array = allocate(37, 11)
     array[...] = 1.0
     tensor = lend(array)

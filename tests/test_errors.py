@@ -58,7 +58,7 @@ def test_a_bad_budget_is_a_usage_error() -> None:
     assert issubclass(BudgetError, UsageError)
 
 
-def test_an_error_says_what_it_was_given() -> None:
+def test_an_error_contains_the_value_it_was_given() -> None:
     with pytest.raises(AdvaeError, match=r"^bad eps 2$"):
         raise BudgetError("bad eps 2")
 
@@ -91,7 +91,7 @@ def test_what_was_got_cannot_break_the_line() -> None:
     assert "\x1b" not in unknown("attack", "fg\nsm\r\x1b[31m", ATTACKS)
 
 
-def test_too_little_memory_is_told_by_what_libraries_call_it() -> None:
+def test_too_little_memory_is_recognized_by_the_messages_of_libraries() -> None:
     signs = (f"x: {sign}: y" for sign in MEMORY_SIGNS)
     assert all(is_memory_error(error) for error in (MemoryError(), *map(RuntimeError, signs)))
     others = (ValueError("x"), RecursionError(), DiskError("Cannot allocate memory"))

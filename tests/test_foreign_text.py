@@ -100,7 +100,9 @@ PUBLISHED = {"every name": publish_names, "every string": publish_all}
 
 
 @pytest.mark.parametrize("publish", PUBLISHED.values(), ids=PUBLISHED)
-def test_no_string_of_any_record_is_obeyed(lab: Lab, tmp_path: Path, publish: Callable[[Lab], list[Manifest]]) -> None:
+def test_no_string_of_any_record_is_executed(
+    lab: Lab, tmp_path: Path, publish: Callable[[Lab], list[Manifest]]
+) -> None:
     runs, out = publish(lab), tmp_path / "out"
     shown = [runs[-1].id, *runs[-1].parents, runs[2].id]
     for run in (run_in_pipes, run_at_terminal):

@@ -85,7 +85,7 @@ def lay(name: str, scene: Scene) -> Scene:
 # ---------------------------------------------------------------- the table itself
 
 
-def test_every_command_of_the_corpus_takes_what_is_good(scene: Scene) -> None:
+def test_every_command_of_the_corpus_accepts_good_files(scene: Scene) -> None:
     """Or it might be refused for another reason than what is hostile in it."""
     for command in COMMANDS:
         # TensorFlow takes a second for each; what they read is read by ``attack`` and ``data verify`` as well.
@@ -107,7 +107,7 @@ def test_the_canaries_sing_where_they_are_trusted(scene: Scene) -> None:
     assert sings_lambda(scene)
 
 
-def test_what_would_be_run_is_seen(scene: Scene) -> None:
+def test_code_that_would_be_executed_is_noticed(scene: Scene) -> None:
     import pickle
 
     with watch() as events:
@@ -220,7 +220,7 @@ def choose_offers(name: str) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("name", CORPUS)
-def test_what_is_hostile_is_refused(name: str, scene: Scene) -> None:
+def test_hostile_files_are_refused(name: str, scene: Scene) -> None:
     weighed = any(word in name for word in LARGE)
     scene = lay(name, scene)
     with guard_memory():
@@ -259,7 +259,7 @@ def test_every_door_calls_the_same_check(what: str, scene: Scene, monkeypatch: p
 
 
 @pytest.mark.parametrize("name", IN_PLACE)
-def test_one_entry_does_not_stop_what_reads_all(name: str, scene: Scene) -> None:
+def test_one_bad_entry_does_not_stop_commands_that_read_all(name: str, scene: Scene) -> None:
     """``ls`` shows the others; ``gc`` does its work or says why not."""
     scene = lay(name, scene)
     listed = succeed("registry", "ls", "--json", "--home", scene.home)
@@ -279,7 +279,7 @@ REPAIRS = {
 
 @pytest.mark.parametrize("repair", REPAIRS)
 @pytest.mark.parametrize("name", REPAIRED)
-def test_what_the_line_names_repairs_it(name: str, repair: str, scene: Scene) -> None:
+def test_the_repair_that_the_error_names_works(name: str, repair: str, scene: Scene) -> None:
     before = read_unmarked(scene.home)
     scene = lay(name, scene)
     command, whole = REPAIRS[repair]

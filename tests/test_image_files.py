@@ -140,7 +140,7 @@ def test_what_is_no_number_is_refused(path: Path, dtype: str) -> None:
 
 @pytest.mark.parametrize(("value", "expected"), [(-1e-9, 0), (1.0000001, 1), (1 + 2.3e-16, 1)])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.longdouble])
-def test_what_leaves_the_range_by_rounding_is_cut_off(path: Path, value: float, expected: float, dtype: Any) -> None:
+def test_a_rounding_error_outside_the_range_is_clipped(path: Path, value: float, expected: float, dtype: Any) -> None:
     x = np.full((4, SIDE * SIDE), 0.5, dtype)
     x[2, 1] = value
     assert read_all(save(path, x))[2, 1] == expected
@@ -248,7 +248,7 @@ def test_a_file_may_be_replaced_by_what_is_made_of_it(path: Path) -> None:
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077])
-def test_what_is_written_is_as_open_to_others_as_the_umask_says(path: Path, umask: int) -> None:
+def test_a_written_file_has_the_permissions_of_the_umask(path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
         fill(path)
@@ -271,7 +271,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, DatasetError])
-def test_a_failure_while_filling_leaves_the_target_and_no_temporary_file(
+def test_after_a_failed_write_the_target_is_unchanged_and_no_temporary_file_remains(
     target: Path, error: type[BaseException]
 ) -> None:
     def fail() -> None:
@@ -293,7 +293,7 @@ class FullDisk(io.FileIO):
 
 
 @pytest.mark.parametrize("buffered", [True, False], ids=["at the end", "halfway"])
-def test_a_disk_that_fills_leaves_the_target_and_no_temporary_file(
+def test_on_a_full_disk_the_target_is_unchanged_and_no_temporary_file_remains(
     target: Path, monkeypatch: pytest.MonkeyPatch, buffered: bool
 ) -> None:
     """A mapped file would end the process with SIGBUS instead."""
@@ -309,7 +309,7 @@ def test_a_disk_that_fills_leaves_the_target_and_no_temporary_file(
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES])
 @pytest.mark.parametrize(("module", "call"), [(io, "open"), (os, "replace")], ids=["open", "replace"])
-def test_a_disk_that_fails_leaves_the_target_and_no_temporary_file(
+def test_on_a_failing_disk_the_target_is_unchanged_and_no_temporary_file_remains(
     target: Path, monkeypatch: pytest.MonkeyPatch, module: Any, call: str, code: int
 ) -> None:
     def fail(*args: Any, **options: Any) -> None:
@@ -322,7 +322,7 @@ def test_a_disk_that_fails_leaves_the_target_and_no_temporary_file(
     assert str(caught.value) == f"cannot write {target}: {os.strerror(code)}"
 
 
-def test_a_source_that_is_refused_halfway_leaves_the_target(target: Path, path: Path) -> None:
+def test_where_the_source_is_refused_halfway_the_target_is_unchanged(target: Path, path: Path) -> None:
     x = np.zeros((BATCH + 1, 1), np.float32)
     x[BATCH] = np.nan
     source = open_images(save(path, x), 1)

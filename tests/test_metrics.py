@@ -43,7 +43,7 @@ def test_the_interval_is_closed_at_the_ends() -> None:
     assert wilson_interval(0, 10_000)[1] > 0
 
 
-def test_nothing_measured_is_nothing_known() -> None:
+def test_the_interval_without_samples_is_0_to_1() -> None:
     assert wilson_interval(0, 0) == (0.0, 1.0)
 
 

@@ -81,7 +81,7 @@ def test_images_outside_the_budget_or_the_range_are_not_scored(norm: str, pixel:
             measure_longest(subject, moved, norm, 0.1)
 
 
-def test_the_peers_are_imported_in_silence_and_change_nothing(tmp_path: Path) -> None:
+def test_the_peers_are_imported_without_messages_and_change_nothing(tmp_path: Path) -> None:
     """Not a word, no file in the user's home, no random state, filter or handler changed."""
     code = """
 import logging, os, random, warnings

@@ -425,7 +425,7 @@ def test_a_manifest_of_no_kind_is_refused() -> None:
         Manifest.model_validate(stored | {"recipe": stored["recipe"] | {"kind": "pickle"}})
 
 
-def test_a_request_stands_for_defaults_with_none() -> None:
+def test_a_request_has_none_for_defaults() -> None:
     request = NetworkRequest()
     assert request.model_dump(exclude_none=True) == {}
 

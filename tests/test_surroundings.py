@@ -103,7 +103,7 @@ def test_keras_looks_for_its_file_where_none_can_be(monkeypatch: pytest.MonkeyPa
         assert os.environ.get("KERAS_HOME") == home
 
 
-def test_what_is_the_machines_is_left_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_of_the_machine_are_not_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = {"KERAS_HOME": "k", "TF_NUM_INTRAOP_THREADS": "2", "TF_GPU_ALLOCATOR": "x", "OMP_NUM_THREADS": "1"}
     for name, value in {**kept, "TF_ENABLE_ONEDNN_OPTS": "0", "SCIPY_ARRAY_API": "1"}.items():
         monkeypatch.setenv(name, value)

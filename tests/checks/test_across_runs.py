@@ -205,14 +205,14 @@ def test_attacks_at_another_eps_or_norm_or_outside_the_budget_are_not_compared()
 
 
 @pytest.mark.parametrize(("left", "status"), [(0.1, "FAIL"), (0.195, "PASS"), (0.2, "PASS")])
-def test_twice_the_steps_that_leave_less_are_found_from_either_run(left: float, status: str) -> None:
+def test_twice_the_steps_that_lower_the_robust_accuracy_are_found_from_either_run(left: float, status: str) -> None:
     """Once the longer run is there it is the strongest, and the subject: the shorter one beside it must count too."""
     longer = attack((0.6, left), name="longer", steps=20)
     assert find("convergence", build_pipeline_runs(SUBJECT, longer)) == status
     assert find("convergence", build_pipeline_runs(longer, SUBJECT)) == status
 
 
-def test_steps_of_another_attack_say_nothing_of_convergence() -> None:
+def test_steps_of_another_attack_do_not_count_for_convergence() -> None:
     others = attack((0.5, 0.1), name="a", steps=20, method="pgd"), attack((0.5, 0.1), name="b", steps=15)
     assert find("convergence", build_pipeline_runs(SUBJECT, *others)) == "NOT RUN"
 
@@ -231,7 +231,7 @@ def test_an_ensemble_has_converged_where_the_strongest_of_its_attacks_has(left: 
     assert result.sentence.endswith("(eps 0.3)")
 
 
-def test_what_an_ensemble_cannot_say_is_said_by_its_attacks_alone() -> None:
+def test_checks_of_iterations_are_made_on_the_attacks_of_an_ensemble() -> None:
     lost, unused = {"result": {"lost_fraction": 0.5}}, (0.2, 0.6)
     for others, expected in (
         ([attack((0.9, 0.4), method="pgd")], {"best-iterate": "PASS", "monotone": "PASS"}),
@@ -284,7 +284,7 @@ def test_a_bare_classifier_that_holds_at_a_larger_eps_counts_at_a_smaller_one() 
         assert find("undefended", pipeline) == status
 
 
-def test_a_pair_on_few_samples_does_not_speak_for_one_on_many() -> None:
+def test_a_pair_on_few_samples_does_not_count_for_one_on_many() -> None:
     """The single step is further ahead on ten samples, where that is chance, than on all, where it is not."""
     step = attack((0.15,), eps=(0.3,), name="step", method="fgsm", steps=None)
     few = [attack((left,), eps=(0.3,), name=f"few {left}", n=10, **more) for left, more in
@@ -294,7 +294,7 @@ def test_a_pair_on_few_samples_does_not_speak_for_one_on_many() -> None:
     assert find("iterative", build_pipeline_runs(SUBJECT, level, *few)) == "PASS"
 
 
-def test_all_the_budget_on_few_samples_does_not_speak_for_many() -> None:
+def test_the_full_budget_on_few_samples_does_not_count_for_many() -> None:
     full = attack((0.3,), name="full", eps=(1.0,))
     few = attack((0.0,), name="few", eps=(1.0,), n=2)
     assert find("full-budget", build_pipeline_runs(SUBJECT, full, few)) == "FAIL"

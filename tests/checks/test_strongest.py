@@ -67,7 +67,7 @@ def test_samples_without_any_in_common_are_not_compared() -> None:
     assert find_strongest([other, first]) is first
 
 
-def test_nothing_is_the_strongest_of_nothing() -> None:
+def test_without_rows_there_is_no_strongest() -> None:
     assert find_strongest([]) is None
     assert group_by_samples([]) == []
 
@@ -93,7 +93,7 @@ OFTEN = make(0.0, method="pgd", steps=80, restarts=5, name="often")
         ([make(0.1, method="pgd", steps=40, name="weaker"), FGSM], ("weaker",), FGSM),
     ],
 )
-def test_equals_are_told_apart_by_how_they_search(
+def test_equally_strong_attacks_are_ordered_by_how_they_search(
     rows: list[ScoredRun], asked: tuple[str, ...], strongest: ScoredRun
 ) -> None:
     for order in (rows, rows[::-1]):

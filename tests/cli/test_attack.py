@@ -93,9 +93,7 @@ def test_a_missing_undefended_counterpart_is_trained_for_all_and_asked_for_by_na
     assert trained.lr in {run["twin"] for run in outcome.json["runs"]}
 
 
-def test_check_leaves_nothing_not_run_and_fails_where_the_report_does(
-    home: Path, trained: Trained, tmp_path: Path
-) -> None:
+def test_check_runs_everything_and_fails_where_the_report_does(home: Path, trained: Trained, tmp_path: Path) -> None:
     command = ("--clf", trained.nn_behind, "--method", "bim", "--eps", "0.05,0.2", "--queries", "1")
     assert attack(home, *command).code == 2
     outcome = attack(home, *command[:-2], "--check", "--json")
@@ -127,7 +125,7 @@ def read_headline(home: Path, out: Path) -> tuple[int, Any, list[tuple[str, str]
     return code, document["headlines"][0]["adaptive"], failures
 
 
-def test_a_quick_run_leaves_the_report_of_a_full_one_as_it_was(tmp_path: Path) -> None:
+def test_a_quick_run_does_not_change_the_report_of_a_full_one(tmp_path: Path) -> None:
     """Neither ten images nor another norm hides what 360 images say, and that a check fails on it."""
     home = tmp_path / "home"
     blur = succeed("train-ae", "--type", "blur", "--home", home, "-q").id
@@ -238,7 +236,7 @@ def test_adversarial_examples_are_exported_as_npy(eps: str, home: Path, trained:
         succeed("predict", "--clf", trained.nn, tmp_path / "adv.npy", "--home", home)
 
 
-def test_what_exported_images_are_not_is_told(home: Path, trained: Trained, tmp_path: Path) -> None:
+def test_exported_images_that_are_no_valid_result_have_a_note(home: Path, trained: Trained, tmp_path: Path) -> None:
     """Data attacked behind the purifier is no image, and the paper's protocol leaves no valid one."""
     options = ("--eps", "0.1", "--save-adversarial")
     encoded = attack(home, "--clf", trained.nn_behind, "--method", "fgsm", "--threat", "encoded", *options).id
@@ -275,7 +273,7 @@ def test_apgd_attacks_two_classes(tmp_path: Path, digits: Dataset) -> None:
     assert natural["results"][0]["targets"] == [1, 0]
 
 
-def test_behind_a_purifier_that_samples_the_accuracy_over_many_draws_is_told(tmp_path: Path) -> None:
+def test_behind_a_purifier_that_samples_the_accuracy_over_many_draws_is_shown(tmp_path: Path) -> None:
     home = tmp_path / "home"
     ae = succeed("train-ae", "--type", "variational", "--sample", "--epochs", 1, "--home", home, "-q").id
     succeed("train-clf", "--model", "lr", "--ae", ae, "--home", home, "-q")

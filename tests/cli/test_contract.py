@@ -136,7 +136,7 @@ def test_no_clip_is_never_called_a_valid_result(trained: Trained) -> None:
     assert "not a valid result" in outcome.err
 
 
-def test_a_zero_among_several_eps_is_told_once_and_the_attack_goes_on(trained: Trained) -> None:
+def test_a_zero_among_several_eps_is_warned_of_once(trained: Trained) -> None:
     attack = ("attack", "--method", "fgsm,tfgsm", "--limit", 20, "--clf", trained.lr, "--home", trained.home, "--eps")
     told = succeed(*attack, "0,1")
     assert len(told.out.split()) == 2
@@ -150,7 +150,7 @@ def test_a_step_size_may_be_a_fraction_as_eps_may(trained: Trained) -> None:
     assert succeed(*attack, "--step-size", "2/255").out == succeed(*attack, "--step-size", repr(2 / 255)).out
 
 
-def test_clf_left_out_is_what_the_last_training_returned_of_the_dataset_named(home: Path, trained: Trained) -> None:
+def test_without_clf_the_newest_classifier_of_the_dataset_is_attacked(home: Path, trained: Trained) -> None:
     succeed("train-clf", "--model", "nn", "--epochs", 8, "--home", home, "-q")
     attack = ("attack", "--method", "fgsm", "--eps", "0.1", "--limit", 50, "--home", home, "--json")
     assert succeed(*attack).json["classifier"] == trained.nn
@@ -283,7 +283,7 @@ def test_version_and_help() -> None:
     assert succeed("-h").out == succeed("--help").out == succeed().out
 
 
-def test_version_says_with_v_what_decides_a_result_and_where_it_is_computed() -> None:
+def test_version_with_v_prints_libraries_and_devices() -> None:
     from advae.registry import library_versions
 
     lines = succeed("--version", "-v").out.splitlines()
@@ -527,7 +527,7 @@ def test_divergence_is_exit_8_and_publishes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["truncated", "pickled", "shape", "range", "nan", "npz"])
-def test_bad_images_leave_no_output(damage: str, trained: Trained, tmp_path: Path) -> None:
+def test_for_bad_images_no_output_is_written(damage: str, trained: Trained, tmp_path: Path) -> None:
     source, target = tmp_path / "in.npy", tmp_path / "out.npy"
     images: Any = np.zeros((10, 8, 8), "f4")
     if damage == "pickled":
@@ -591,7 +591,7 @@ def test_the_four_steps_in_a_shell_at_a_terminal(environment: dict[str, str], tm
 
 
 @pytest.mark.timed
-def test_interrupted_training_is_130_and_leaves_nothing(environment: dict[str, str], tmp_path: Path) -> None:
+def test_an_interrupted_training_is_exit_130_and_stores_nothing(environment: dict[str, str], tmp_path: Path) -> None:
     import time
 
     process = subprocess.Popen(
@@ -747,7 +747,7 @@ def test_purify_replaces_what_it_reads_by_force_only(
     assert source.read_bytes() == (tmp_path / "out.npy").read_bytes() != before
 
 
-def test_an_overflow_is_told_and_no_image_is_written(trained: Trained, tmp_path: Path) -> None:
+def test_an_overflow_is_an_error_and_no_image_is_written(trained: Trained, tmp_path: Path) -> None:
     registry = Registry(tmp_path / "home")
     shutil.copytree(trained.home, registry.home)
     np.save(tmp_path / "in.npy", np.ones((3, 8, 8), "f4"))
@@ -781,7 +781,9 @@ def test_predict_prints_nothing_where_the_last_image_is_bad(trained: Trained, tm
         assert "rows 2500 to 2999" in one_line(call(*command), 6)
 
 
-def test_a_broken_ancestor_is_left_out_of_what_does_not_name_it(home: Path, trained: Trained, tmp_path: Path) -> None:
+def test_a_run_with_a_broken_ancestor_is_excluded_unless_it_is_named(
+    home: Path, trained: Trained, tmp_path: Path
+) -> None:
     attack = ("attack", "--method", "fgsm", "--eps", "0.1", "--limit", 20, "--home", home, "-q", "--clf")
     lost, kept = (succeed(*attack, clf).id for clf in (trained.lr, trained.nn))
     (home / "entries" / trained.lr / "manifest.json").write_text("{}")

@@ -147,7 +147,7 @@ def test_ls_of_no_home_is_empty(tmp_path: Path) -> None:
     assert not (tmp_path / "nothing").exists()
 
 
-def test_ls_says_which_entry_cannot_be_read_and_lists_the_others(scene: Scene) -> None:
+def test_ls_names_the_entry_that_cannot_be_read_and_lists_the_others(scene: Scene) -> None:
     path = spoil(scene, scene.clf, "manifest.json")
     listed = succeed("registry", "ls")
     assert listed.out.split() == [scene.run, scene.ae]
@@ -190,7 +190,7 @@ def test_show_draws_the_lineage_for_people(scene: Scene) -> None:
     assert "tags: best" in call_at_terminal("registry", "show", "best").err
 
 
-def test_show_tells_of_ancestors_that_are_gone_or_damaged(scene: Scene) -> None:
+def test_show_names_missing_and_damaged_ancestors(scene: Scene) -> None:
     """All that is known is printed before that."""
     spoil(scene, scene.clf, "manifest.json")
     lineage = json.loads(registry("show", scene.run).out)["lineage"]
@@ -203,7 +203,7 @@ def test_show_tells_of_ancestors_that_are_gone_or_damaged(scene: Scene) -> None:
     assert shown.err.splitlines()[-1] == f"advae: {scene.run} depends on {scene.clf}, which is missing"
 
 
-def test_show_of_a_damaged_entry_prints_what_is_known_and_says_that_it_is_damaged(scene: Scene) -> None:
+def test_show_prints_a_damaged_entry_and_fails(scene: Scene) -> None:
     path = spoil(scene, scene.ae)
     shown = registry("show", "best")
     assert shown.code == 4
@@ -225,7 +225,7 @@ def test_show_of_an_entry_of_the_first_schema(scene: Scene) -> None:
 # ---------------------------------------------------------------- tag, untag
 
 
-def test_tag_names_and_untag_forgets(scene: Scene) -> None:
+def test_tag_names_an_entry_and_untag_removes_the_tag(scene: Scene) -> None:
     assert succeed("registry", "tag", scene.clf[:7], "mine").id == scene.clf
     assert succeed("registry", "tag", "mine", "yours", "--json").json == {"id": scene.clf, "tag": "yours"}
     assert succeed("registry", "show", "yours").json["tags"] == ["mine", "yours"]
@@ -296,7 +296,7 @@ def test_rm_removes_what_is_damaged(scene: Scene, name: str) -> None:
 # ---------------------------------------------------------------- verify
 
 
-def test_verify_of_what_is_in_order(scene: Scene) -> None:
+def test_verify_of_undamaged_entries(scene: Scene) -> None:
     before = read_tree(scene.home)
     verified = succeed("registry", "verify")
     assert (verified.out, verified.err) == ("", "3 entries are undamaged\n")
@@ -317,7 +317,7 @@ def test_verify_names_the_damaged_files_and_prints_the_ids(scene: Scene) -> None
     assert document["checked"] == 3
 
 
-def test_verify_of_one_reads_what_it_rests_on_and_nothing_else(scene: Scene) -> None:
+def test_verify_of_one_entry_reads_it_and_its_ancestors_only(scene: Scene) -> None:
     lonely = publish(scene.registry, make_autoencoder_recipe(seed=5))
     spoil(scene, lonely.id)
     succeed("registry", "verify", scene.run)
@@ -328,7 +328,7 @@ def test_verify_of_one_reads_what_it_rests_on_and_nothing_else(scene: Scene) -> 
     assert succeed("registry", "ls").out
 
 
-def test_verify_finds_names_of_nothing(scene: Scene) -> None:
+def test_verify_finds_names_without_an_entry(scene: Scene) -> None:
     path = scene.home / "refs" / "ae" / "best"
     path.write_text("ae-0123456789ab\n")
     found = registry("verify")
@@ -357,7 +357,9 @@ def test_verify_finds_an_ancestor_that_is_gone(scene: Scene) -> None:
 # ---------------------------------------------------------------- rm
 
 
-def test_a_removal_that_ends_half_way_says_what_is_gone(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_removal_that_fails_half_way_prints_the_removed_entries(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hide = Registry._hide
 
     def fail_at_the_classifier(self: Registry, id_: str, *others: Any) -> bool:
@@ -375,7 +377,7 @@ def test_a_removal_that_ends_half_way_says_what_is_gone(scene: Scene, monkeypatc
 # ---------------------------------------------------------------- gc
 
 
-def test_gc_says_what_it_would_remove_and_then_removes_it(scene: Scene) -> None:
+def test_gc_shows_what_it_would_remove_and_then_removes_it(scene: Scene) -> None:
     lonely = publish(scene.registry, make_autoencoder_recipe(seed=5))
     behind = publish(scene.registry, make_classifier_recipe(autoencoder=lonely.id))
     draft = scene.home / "tmp" / "publish-0000000000000000"
@@ -433,7 +435,7 @@ def bundle_of(scene: Scene, id_: str) -> bytes:
     return pack_bundle(scene.registry, scene.registry.manifest(id_))
 
 
-def test_an_import_beside_other_weights_says_what_is_to_be_done(scene: Scene) -> None:
+def test_an_import_beside_other_weights_tells_what_to_do(scene: Scene) -> None:
     file = scene.folder / "it.tar"
     file.write_bytes(scene.bundle)
     ae = scene.registry.manifest(scene.ae)
@@ -624,7 +626,7 @@ def test_in_a_shell(case: str, scene: Scene, tmp_path: Path) -> None:
         assert read_unmarked(new.home) == read_unmarked(scene.home)
 
 
-def test_a_reader_that_goes_in_the_middle_is_named(scene: Scene) -> None:
+def test_a_reader_that_closes_stdout_early_is_an_error(scene: Scene) -> None:
     out, into = os.pipe()
     fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, 4096)  # so that the bundle cannot wait whole in the pipe
     assert len(scene.bundle) > 2 * 4096
@@ -665,7 +667,7 @@ def read_only(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Scene:
     return scene
 
 
-def test_what_only_reads_works_where_nothing_can_be_written(read_only: Scene) -> None:
+def test_commands_that_read_work_on_a_read_only_home(read_only: Scene) -> None:
     before = read_tree(read_only.home)
     for command in (
         ("ls",),
@@ -682,13 +684,13 @@ def test_what_only_reads_works_where_nothing_can_be_written(read_only: Scene) ->
     assert read_tree(read_only.home) == before
 
 
-def test_a_name_that_is_there_already_is_given_where_nothing_can_be_written(read_only: Scene) -> None:
+def test_an_existing_name_can_be_given_again_on_a_read_only_home(read_only: Scene) -> None:
     before = read_tree(read_only.home)
     assert succeed("registry", "tag", read_only.ae, "best").id == read_only.ae
     assert read_tree(read_only.home) == before
 
 
-def test_what_writes_says_that_it_cannot(read_only: Scene, good: Scene) -> None:
+def test_commands_that_write_fail_on_a_read_only_home(read_only: Scene, good: Scene) -> None:
     file = read_only.folder / "it.tar"
     file.write_bytes(good.bundle)
     for command in (("tag", read_only.ae, "x"), ("rm", read_only.run), ("import", file)):
@@ -696,7 +698,7 @@ def test_what_writes_says_that_it_cannot(read_only: Scene, good: Scene) -> None:
         assert f"cannot write to {read_only.home}: Read-only file system" in line
 
 
-def test_what_is_there_is_given_out_where_nothing_can_be_written(
+def test_existing_entries_are_printed_on_a_read_only_home(
     scene: Scene, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train = ("train-clf", "--model", "lr", "--dataset", scene.dataset)

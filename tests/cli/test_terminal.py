@@ -87,7 +87,7 @@ def test_a_terminal_on_stderr_changes_nothing_on_stdout(path: tuple[str, ...], t
         "data fetch mnist",
     ],
 )
-def test_a_bar_is_drawn_at_work_and_leaves_stdout_alone(line: str, tries: Try) -> None:
+def test_a_bar_is_drawn_at_work_and_not_on_stdout(line: str, tries: Try) -> None:
     seen, alone = tries(80, line), tries(None, line)
     assert BAR in seen.err
     assert "\x1b" not in alone.err

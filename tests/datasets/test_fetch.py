@@ -227,7 +227,7 @@ ANSWERS: dict[str, tuple[Callable[[str], Iterator[bytes]], str]] = {
 
 
 @pytest.mark.parametrize("case", ANSWERS)
-def test_a_mirror_takes_no_longer_than_it_may_and_the_next_is_asked(
+def test_a_slow_mirror_is_given_up_and_the_next_is_tried(
     case: str, tmp_path: Path, mirror: Mirror, tiny: DatasetRow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fetch, "MIRROR_TIMEOUT", 2)
@@ -244,7 +244,7 @@ def test_a_mirror_takes_no_longer_than_it_may_and_the_next_is_asked(
 
 
 @pytest.mark.usefixtures("tiny")
-def test_interrupt_leaves_nothing_half_done(tmp_path: Path) -> None:
+def test_after_an_interrupt_no_partial_file_remains(tmp_path: Path) -> None:
     def interrupt(name: str, _done: int, _total: int | None) -> None:
         if name == TRAIN_LABELS:
             raise KeyboardInterrupt

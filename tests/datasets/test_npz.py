@@ -66,7 +66,7 @@ def test_own_images_in_floats(tmp_path: Path, dtype: str) -> None:
     ("value", "dtype", "expected"),
     [(1 + 2.3e-16, "f8", 1), (1.0000001, "f4", 1), (-1e-9, "f8", 0), (-5e-7, "f4", 0), (1 + 1e-6, "longdouble", 1)],
 )
-def test_what_leaves_the_range_by_rounding_is_cut_off(
+def test_a_rounding_error_outside_the_range_is_clipped(
     tmp_path: Path, value: float, dtype: str, expected: float
 ) -> None:
     x = np.full((TRAIN, 5, 5), 0.5, dtype)

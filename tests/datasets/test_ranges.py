@@ -27,7 +27,7 @@ TOLD = {
 
 
 @pytest.mark.parametrize(("told", "scales"), TOLD.values(), ids=TOLD)
-def test_a_range_that_gives_eps_another_meaning_is_told(
+def test_a_range_that_gives_eps_another_meaning_is_warned_of(
     told: str | None, scales: tuple[float | str, float | str], tmp_path: Path
 ) -> None:
     own = make_own()
@@ -55,5 +55,5 @@ def test_images_of_one_light_grey_are_not_taken_for_dark_ones(tmp_path: Path) ->
     assert "from 0.5 to 0.5, where 1 is white, so each image is nearly one grey; store them" in found
 
 
-def test_what_is_published_is_as_it_should_be() -> None:
+def test_published_datasets_have_a_good_range() -> None:
     assert describe_trouble(load_dataset("digits")) is None

@@ -49,7 +49,7 @@ def test_data_dir_goes_before_the_cache(tmp_path: Path) -> None:
         assert found.problem is None
 
 
-def test_missing_dataset_says_where_and_what_to_do(tmp_path: Path) -> None:
+def test_a_missing_dataset_error_names_places_and_what_to_do(tmp_path: Path) -> None:
     data_dir, cache = tmp_path, tmp_path / "cache"
     line = load_line("fashion-mnist", data_dir=data_dir, cache_dir=cache)
     for part in (str(data_dir / "fashion_mnist"), str(cache / "fashion_mnist"), os.environ["KERAS_HOME"]):
@@ -59,7 +59,7 @@ def test_missing_dataset_says_where_and_what_to_do(tmp_path: Path) -> None:
     assert find_dataset("fashion-mnist", data_dir=data_dir, cache_dir=cache).problem == line
 
 
-def test_half_fetched_cache_is_missing_and_a_damaged_one_is_told(tmp_path: Path) -> None:
+def test_a_half_fetched_cache_is_missing_and_a_damaged_one_is_an_error(tmp_path: Path) -> None:
     files = make_idx_files()
     write_folder(tmp_path / "mnist", {TRAIN_IMAGES: files[TRAIN_IMAGES]})
     assert "mnist (incomplete)" in load_line("mnist", cache_dir=tmp_path)
@@ -69,7 +69,7 @@ def test_half_fetched_cache_is_missing_and_a_damaged_one_is_told(tmp_path: Path)
     assert "advae data fetch mnist" in line
 
 
-def test_keras_copy_that_is_not_the_published_one_is_left_aside() -> None:
+def test_a_copy_of_keras_that_is_not_the_published_one_is_not_used() -> None:
     keras = Path(os.environ["KERAS_HOME"]) / "datasets"
     keras.mkdir(parents=True)
     save_npz(keras / "mnist.npz", make_own(SIDE))

@@ -36,7 +36,7 @@ def test_row_is_complete(row: DatasetRow) -> None:
         assert row.keras
 
 
-def test_unknown_name_says_what_is_known() -> None:
+def test_an_unknown_name_lists_the_known_ones() -> None:
     for call in (load_dataset, find_dataset, verify_dataset, fetch_dataset):
         with pytest.raises(UsageError, match=r"unknown dataset 'mnits'; did you mean 'mnist'\? .*\.npz"):
             call("mnits")

@@ -44,7 +44,7 @@ def lay_out_plan(tmp_path: Path, text: str) -> tuple[ExperimentCell, ...]:
     return list_cells(Workspace(Registry(tmp_path / "home")), read_experiment(write(tmp_path, text)))
 
 
-def test_a_plan_says_how_images_are_chosen(tmp_path: Path) -> None:
+def test_a_plan_sets_how_images_are_chosen(tmp_path: Path) -> None:
     for sample, named in (("", None), ('sample = "stratified"\n', "stratified")):
         cells = lay_out_plan(tmp_path, f"{SMALL}limit = 100\n{sample}")
         runs = [cell.prepared.recipe for cell in cells if cell.prepared]
@@ -174,7 +174,7 @@ def test_what_an_attacker_needs_is_part_of_the_plan(tmp_path: Path) -> None:
     assert Counter(cell.level for cell in cells) == {"autoencoders": 3, "classifiers": 2, "attacks": 1}
 
 
-def test_a_zero_among_several_eps_of_a_plan_is_told(tmp_path: Path) -> None:
+def test_a_zero_among_several_eps_of_a_plan_is_warned_of(tmp_path: Path) -> None:
     told: list[str] = []
     experiment = read_experiment(write(tmp_path, SMALL.replace('[0.1, "50/255"]', "[0,1]")))
     list_cells(Workspace(Registry(tmp_path / "home"), tell=told.append), experiment)
@@ -194,11 +194,11 @@ def test_a_file_of_images_is_looked_for_beside_the_plan(tmp_path: Path) -> None:
     assert experiment.datasets == (str(tmp_path / "mine.npz"), str(tmp_path / "Mine.NPZ"), "mnist")
 
 
-def test_the_papers_plan_is_what_it_says_it_is(tmp_path: Path) -> None:
+def test_the_default_plan_is_the_papers_file(tmp_path: Path) -> None:
     assert read_experiment() == read_experiment(write(tmp_path, PAPER.read_text()))
 
 
-def test_a_plan_that_is_not_utf_8_is_said_to_be_so(tmp_path: Path) -> None:
+def test_a_plan_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "plan.toml"
     path.write_bytes(b"# \xe9\n" + SMALL.encode())
     with pytest.raises(UsageError, match=r"plan.toml: not UTF-8 text, at byte 2$"):
@@ -247,7 +247,7 @@ def test_a_plan_may_be_what_a_program_of_windows_saved(tmp_path: Path, encoding:
         ("epochs = 2", "code-size = 3, code_size = 4", "autoencoders.vanilla: code-size is given twice"),
     ],
 )
-def test_a_bad_plan_is_one_line_that_says_where(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_a_bad_plan_is_one_line_with_the_place(tmp_path: Path, old: str, new: str, said: str) -> None:
     path = write(tmp_path, SMALL.replace(old, new, 1))
     with pytest.raises(UsageError) as error:
         read_experiment(path)
@@ -316,7 +316,7 @@ def test_a_plan_without_attacks_is_refused(tmp_path: Path) -> None:
         ('model = "nn", epochs = 2', 'model = "nn", C = 2.0', "classifiers.nn: --C, --intercept and --max-iter do not"),
     ],
 )
-def test_an_option_that_does_not_fit_is_one_line_that_says_where(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_an_option_that_does_not_fit_is_one_line_with_the_place(tmp_path: Path, old: str, new: str, said: str) -> None:
     with pytest.raises(UsageError) as error:
         lay_out_plan(tmp_path, SMALL.replace(old, new, 1))
     assert str(error.value).startswith("the plan's ")
@@ -380,7 +380,7 @@ def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- how long it takes
 
 
-def test_what_is_there_takes_no_time(tmp_path: Path) -> None:
+def test_existing_cells_take_no_time(tmp_path: Path) -> None:
     cells = lay_out_plan(tmp_path, SMALL)
     surveyed = survey(Registry(tmp_path / "home"), cells)
     assert surveyed.list_missing("attacks") == surveyed.list_level("attacks")
@@ -389,7 +389,7 @@ def test_what_is_there_takes_no_time(tmp_path: Path) -> None:
     assert [done.estimate_seconds(level) for level in LEVELS] == [0] * len(LEVELS)
 
 
-def test_more_work_is_foretold_to_take_longer(tmp_path: Path) -> None:
+def test_more_work_has_a_longer_estimated_time(tmp_path: Path) -> None:
     def foretell(experiment: Experiment) -> dict[str, float]:
         registry = Registry(tmp_path / "home")
         surveyed = survey(registry, list_cells(Workspace(registry), experiment))

@@ -62,7 +62,7 @@ def test_the_processes_have_the_threads_that_one_alone_would_have(monkeypatch: p
     assert "MKL_NUM_THREADS" not in os.environ
 
 
-def test_too_little_memory_in_a_process_is_told_as_here() -> None:
+def test_too_little_memory_in_a_process_is_the_same_error_as_here() -> None:
     with pytest.raises(MemoryError, match="Unable to allocate 512"), open_pool(2) as run:
         list(run(take_memory, ["task"]))
 
@@ -82,7 +82,7 @@ def find_maker(home: Path, pids: list[int]) -> int | None:
     return None
 
 
-def test_a_worker_that_is_killed_costs_nothing_but_time(plan: Path, whole: Path, tmp_path: Path) -> None:
+def test_the_cell_of_a_killed_worker_is_computed_again(plan: Path, whole: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     with open_test_cluster(tmp_path, workers=2) as cluster:
         workers = [process.pid for process in cluster.processes[1:]]
@@ -104,7 +104,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(plan: Path, whole: Path,
     assert list((home / "tmp").iterdir()) == []
 
 
-def test_an_interrupt_takes_the_tasks_from_the_scheduler(plan: Path, tmp_path: Path) -> None:
+def test_an_interrupt_cancels_the_tasks_of_the_scheduler(plan: Path, tmp_path: Path) -> None:
     from distributed import Client
 
     home = tmp_path / "home"
@@ -151,7 +151,7 @@ def test_a_task_that_kills_its_workers_is_given_up(opened: Open, tmp_path: Path)
 
 
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_scheduler_that_ends_or_falls_silent_amid_the_work_is_an_error(
+def test_a_scheduler_that_ends_or_stops_answering_is_an_error(
     opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: signal.Signals
 ) -> None:
     for name, seconds in (("SCHEDULER_SECONDS", 3), ("WORKERS_SECONDS", 20), ("SILENCE_SECONDS", 0.5)):
@@ -291,7 +291,7 @@ def test_a_worker_of_other_libraries_is_named(site: Site) -> None:
     assert compare_site(other) == f"keras {site.versions['keras']}, not 2.0"
 
 
-def test_a_worker_that_must_not_make_anything_says_why(site: Site, tmp_path: Path) -> None:
+def test_a_worker_that_must_not_compute_gives_the_reason(site: Site, tmp_path: Path) -> None:
     for wrong, why in (
         (replace(site, mark=tmp_path / "elsewhere"), f"it does not share the registry {site.home}: No such file"),
         (replace(site, files=(tmp_path / "images.npz",)), f"it cannot find {tmp_path / 'images.npz'}"),

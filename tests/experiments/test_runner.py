@@ -49,7 +49,7 @@ def test_a_second_time_does_no_work(whole: Path, plan: Path, tmp_path: Path) -> 
     assert len(outcome.json["runs"]) == CELLS["attacks"]
 
 
-def test_latest_is_left_alone(whole: Path) -> None:
+def test_latest_is_not_changed(whole: Path) -> None:
     """``latest`` is what the last train command made."""
     registry = Registry(whole / "home")
     assert [registry.latest(kind) for kind in ("ae", "clf", "run")] == [None, None, None]
@@ -61,7 +61,7 @@ def test_the_rest_is_made_by_the_ordinary_commands_too(whole: Path) -> None:
     assert outcome.json["cached"] is True
 
 
-def test_a_dry_run_says_what_is_missing_and_makes_nothing(plan: Path, tmp_path: Path) -> None:
+def test_a_dry_run_shows_missing_cells_and_computes_none(plan: Path, tmp_path: Path) -> None:
     outcome = succeed("reproduce", "--home", tmp_path / "home", "--plan", plan, "--dry-run")
     assert len(outcome.out.split()) == sum(CELLS.values())
     assert not (tmp_path / "home").exists()
@@ -81,7 +81,7 @@ def test_the_papers_plan_can_be_copied() -> None:
     assert succeed("reproduce", "--show-plan", "--json").json == {"plan": PAPER.read_text()}
 
 
-def test_killed_half_way_it_goes_on_where_it_was(whole: Path, plan: Path, tmp_path: Path) -> None:
+def test_after_a_kill_the_experiment_continues_where_it_was(whole: Path, plan: Path, tmp_path: Path) -> None:
     """Two at a time and killed with -9; what was finished is not made again; same numbers, same report to the byte.
 
     All in a folder of files named like the modules that its processes import, none of which is executed.
@@ -116,7 +116,7 @@ def _wait_for(happened: Callable[[], bool], process: subprocess.Popen[bytes]) ->
         time.sleep(0.05)
 
 
-def test_a_training_that_diverges_costs_only_what_rests_on_it(whole: Path, tmp_path: Path) -> None:
+def test_after_a_divergence_only_cells_that_need_it_are_skipped(whole: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.toml"
     broken.write_text(PLAN.replace('raw = { type = "vanilla"', 'raw = { type = "vanilla", learning-rate = 1e30'))
     shutil.copytree(whole / "home", tmp_path / "home")
@@ -169,7 +169,7 @@ def test_a_training_that_diverges_in_a_process_of_its_own(tmp_path: Path) -> Non
     assert run["id"] in Registry(tmp_path / "home").ids()
 
 
-def test_where_every_attack_rests_on_what_diverged_that_is_what_is_said(tmp_path: Path) -> None:
+def test_where_every_attack_needs_a_diverged_training_that_is_the_error(tmp_path: Path) -> None:
     plan = tmp_path / "tiny.toml"
     plan.write_text(TINY.replace('["none", "broken"]', '["broken"]'))
     outcome = call("reproduce", "--home", tmp_path / "home", "--plan", plan, "--jobs", 1, "--out", tmp_path / "report")
@@ -203,7 +203,7 @@ def count_seconds(task: Task) -> Finished:
     return Finished(task.cell, 1.0)
 
 
-def test_one_at_a_time_people_are_told_whom_they_wait_for_while_they_wait(tmp_path: Path) -> None:
+def test_with_one_process_waiting_messages_are_shown_at_once(tmp_path: Path) -> None:
     plan = tmp_path / "tiny.toml"
     plan.write_text(TINY)
     registry, told = Registry(tmp_path / "home"), list[str]()

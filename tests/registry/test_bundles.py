@@ -54,7 +54,7 @@ def assert_untouched(registry: Registry, before: dict[str, bytes | None]) -> Non
 # ---------------------------------------------------------------- there and back
 
 
-def test_what_is_taken_elsewhere_is_equal_to_the_byte(registry: Registry, other: Registry, family: Family) -> None:
+def test_an_imported_entry_is_equal_to_the_byte(registry: Registry, other: Registry, family: Family) -> None:
     ids = [entry.id for entry in family]
     stream = io.BytesIO()
     assert write_bundle(registry, family[2], stream) == ids
@@ -67,7 +67,7 @@ def test_what_is_taken_elsewhere_is_equal_to_the_byte(registry: Registry, other:
 
 
 @pytest.mark.parametrize("kind", [0, 1, 2])
-def test_an_entry_goes_with_all_that_it_rests_on_and_nothing_else(
+def test_an_entry_is_exported_with_its_ancestors_only(
     kind: int, registry: Registry, other: Registry, family: Family
 ) -> None:
     publish(registry, make_autoencoder_recipe(seed=9))
@@ -76,7 +76,7 @@ def test_an_entry_goes_with_all_that_it_rests_on_and_nothing_else(
     )
 
 
-def test_what_two_share_goes_once_and_before_both(registry: Registry, other: Registry) -> None:
+def test_a_shared_ancestor_is_exported_once_and_before_both(registry: Registry, other: Registry) -> None:
     ae, clf, _ = publish_family(registry)
     undefended = publish(registry, make_classifier_recipe(autoencoder=ae.id, seed=3))
     run = publish(registry, make_run_recipe(classifier=clf.id, twin=undefended.id))
@@ -95,7 +95,9 @@ def test_entries_of_no_artifacts_and_of_several(registry: Registry, other: Regis
     assert read_entries(other) == read_entries(registry)
 
 
-def test_the_first_schema_goes_as_it_is(registry: Registry, other: Registry, family: Family) -> None:
+def test_a_manifest_of_the_first_schema_is_exported_unchanged(
+    registry: Registry, other: Registry, family: Family
+) -> None:
     path = locate(registry, family[0])
     path.write_bytes(seal_first_schema(json.loads(path.read_bytes())))
     take_bundle(other, pack_bundle(registry, family[2]))
@@ -178,9 +180,7 @@ def test_gzip_is_unpacked(level: int, registry: Registry, other: Registry, famil
         assert read_entries(other) == read_entries(registry)
 
 
-def test_a_tar_may_be_filled_up_and_nothing_else_may_follow(
-    registry: Registry, other: Registry, family: Family
-) -> None:
+def test_only_padding_may_follow_the_end_of_a_tar(registry: Registry, other: Registry, family: Family) -> None:
     content = pack_bundle(registry, family[2])
     members = b"".join(encode_member(name, part) for name, part in take_apart(content))
     for end in (bytes(BLOCK), END, END + bytes(-len(members + END) % tarfile.RECORDSIZE)):
@@ -213,7 +213,7 @@ def test_memory_is_taken_for_pieces_only(tmp_path: Path, other: Registry) -> Non
 # ---------------------------------------------------------------- what is there already
 
 
-def test_what_is_there_stays_and_is_said_to(registry: Registry, other: Registry, family: Family) -> None:
+def test_existing_entries_are_kept_and_named(registry: Registry, other: Registry, family: Family) -> None:
     ids = tuple(entry.id for entry in family)
     take_bundle(other, pack_bundle(registry, family[0]))
     before = {path: path.stat().st_ino for path in other.folders.entries.rglob("*")}
@@ -224,7 +224,7 @@ def test_what_is_there_stays_and_is_said_to(registry: Registry, other: Registry,
     assert read_entries(other) == read_entries(registry)
 
 
-def test_names_stay_with_what_is_replaced(registry: Registry, other: Registry, family: Family) -> None:
+def test_names_of_replaced_entries_are_kept(registry: Registry, other: Registry, family: Family) -> None:
     content = pack_bundle(registry, family[2])
     registry.tag(family[0], "best")
     registry.mark_latest(family[1])
@@ -292,7 +292,7 @@ def test_a_damaged_entry_is_not_written_not_even_its_beginning(
     assert stream.getvalue() == b""
 
 
-def test_an_entry_whose_parent_is_gone_is_not_written(registry: Registry, family: Family) -> None:
+def test_an_entry_without_its_parent_is_not_exported(registry: Registry, family: Family) -> None:
     registry.remove_all([family[0].id])
     stream = io.BytesIO()
     with pytest.raises(Exception, match=family[0].id) as caught:
@@ -301,7 +301,7 @@ def test_an_entry_whose_parent_is_gone_is_not_written(registry: Registry, family
     assert stream.getvalue() == b""
 
 
-def test_what_no_reader_takes_is_not_written(registry: Registry) -> None:
+def test_a_bundle_that_import_would_refuse_is_not_written(registry: Registry) -> None:
     """An entry whose artifact has another name than ours have could be published and never be read."""
     recipe = make_autoencoder_recipe()
     with pytest.raises((TypeError, ValueError, CorruptError), match=r"Weights-1\.npz"):
@@ -309,7 +309,7 @@ def test_what_no_reader_takes_is_not_written(registry: Registry) -> None:
     assert registry.ids() == list_names(registry.folders.tmp) == []
 
 
-def test_a_disk_that_fails_leaves_nothing_half_taken(registry: Registry, tmp_path: Path, family: Family) -> None:
+def test_on_a_failing_disk_no_partial_import_remains(registry: Registry, tmp_path: Path, family: Family) -> None:
     content, failed = pack_bundle(registry, family[2]), []
     for at in range(80):
         home = Registry(tmp_path / f"{at}")
@@ -392,7 +392,7 @@ def test_the_ratio_is_capped(other: Registry, tmp_path: Path, monkeypatch: pytes
     take_bundle(other, gzip.compress(pack_bundle(registry, small), 9))
 
 
-def test_zeros_without_end_are_not_unpacked(registry: Registry, other: Registry, family: Family) -> None:
+def test_endless_zeros_are_not_unpacked(registry: Registry, other: Registry, family: Family) -> None:
     name, content = take_apart(pack_bundle(registry, family[0]))[0]
     document = open_manifest(content)
     document["artifacts"][WEIGHTS]["size"] = 1 << 33
@@ -468,7 +468,7 @@ WORDS = {
 
 
 @pytest.mark.parametrize("case", WORDS)
-def test_a_refusal_says_why(case: str, registry: Registry, other: Registry, family: Family) -> None:
+def test_a_refusal_names_the_reason(case: str, registry: Registry, other: Registry, family: Family) -> None:
     change, words = WORDS[case]
     members = take_apart(pack_bundle(registry, family[2]))
     assert take_bundle(other, encode_bundle(members)).ids[-1] == family[2].id

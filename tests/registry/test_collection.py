@@ -54,7 +54,7 @@ def test_an_empty_home_has_no_garbage_and_is_not_made(registry: Registry) -> Non
     assert not registry.home.exists()
 
 
-def test_what_a_run_reaches_stays(registry: Registry) -> None:
+def test_ancestors_of_a_run_are_kept(registry: Registry) -> None:
     family = publish_family(registry)
     undefended = publish(registry, make_classifier_recipe())
     run = publish(registry, make_run_recipe(classifier=family[1].id, twin=undefended.id))
@@ -65,7 +65,7 @@ def test_what_a_run_reaches_stays(registry: Registry) -> None:
 
 @pytest.mark.parametrize("named", [0, 1])
 @pytest.mark.parametrize("name", ["tag", "latest"])
-def test_what_a_name_reaches_stays(named: int, name: str, registry: Registry) -> None:
+def test_named_entries_and_their_ancestors_are_kept(named: int, name: str, registry: Registry) -> None:
     pair = publish_pair(registry, 1)
     others = publish_pair(registry, 2)
     if name == "tag":
@@ -78,7 +78,7 @@ def test_what_a_name_reaches_stays(named: int, name: str, registry: Registry) ->
     assert set(registry.tags()) | {entry.id for entry in (registry.latest("ae"), registry.latest("clf")) if entry}
 
 
-def test_a_name_of_nothing_reaches_nothing_and_harms_nothing(registry: Registry) -> None:
+def test_a_name_without_an_entry_is_ignored(registry: Registry) -> None:
     entry = publish(registry)
     registry.tag(entry, "best")
     (registry.folders.refs / "ae" / "best").write_text("ae-000000000000\n")
@@ -97,7 +97,7 @@ def test_an_entry_of_the_first_schema_reaches_its_parents(registry: Registry) ->
     assert set(registry.ids()) == {ae.id, clf.id}
 
 
-def test_a_run_whose_classifier_is_gone_stays_all_the_same(registry: Registry) -> None:
+def test_a_run_without_its_classifier_is_kept(registry: Registry) -> None:
     run = publish(registry, make_run_recipe(classifier="clf-0123456789ab"))
     assert collect(registry) == []
     assert registry.ids() == [run.id]
@@ -148,7 +148,7 @@ def make_in_process(registry: Registry, id_: str, parents: tuple[str, ...]) -> I
 
 
 @pytest.mark.parametrize("make", [make_in_thread, make_in_process], ids=["thread", "process"])
-def test_what_is_being_made_and_what_it_will_rest_on_stays(make: Any, registry: Registry) -> None:
+def test_entries_in_the_making_and_their_parents_are_kept(make: Any, registry: Registry) -> None:
     ae, _ = publish_pair(registry, 1)
     recipe = make_classifier_recipe(autoencoder=ae.id, seed=99)
     with make(registry, entry_id(recipe), recipe.parents):
@@ -166,21 +166,21 @@ def test_what_is_being_made_and_what_it_will_rest_on_stays(make: Any, registry: 
     assert find_garbage(registry, grace=False).entries == (ae.id,)
 
 
-def test_an_entry_that_is_made_anew_stays(registry: Registry) -> None:
+def test_an_entry_that_is_computed_again_is_kept(registry: Registry) -> None:
     entry = publish(registry)
     with make_in_thread(registry, entry.id, ()):
         assert find_garbage(registry, grace=False).entries == ()
     assert find_garbage(registry, grace=False).entries == (entry.id,)
 
 
-def test_a_lock_that_is_not_held_keeps_nothing(registry: Registry) -> None:
+def test_a_lock_that_is_not_held_protects_nothing(registry: Registry) -> None:
     ae, _ = publish_pair(registry, 1)
     for content in (b"", b'{"pid": 1, "host": "x", "since": "x", "parents": ["%s"]}' % ae.id.encode(), b"\xff"):
         (registry.folders.locks / "clf-0123456789ab.lock").write_bytes(content)
         assert ae.id in find_garbage(registry, grace=False).entries
 
 
-def test_what_a_running_command_needs_stays_until_it_ends(registry: Registry) -> None:
+def test_entries_that_a_running_command_needs_are_kept_until_it_ends(registry: Registry) -> None:
     ae, clf = publish_pair(registry, 1)
     other = publish(registry)
     with registry.lease([clf.id, "run-000000000000"]):
@@ -244,7 +244,7 @@ def tomorrow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collection.time, "time", lambda: now() + DEAD_AFTER + 3600)
 
 
-def test_what_came_less_than_a_day_ago_stays_with_what_it_rests_on(
+def test_entries_younger_than_a_day_are_kept_with_their_ancestors(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ae, clf = publish_pair(registry, 1)
@@ -264,7 +264,7 @@ def test_what_came_less_than_a_day_ago_stays_with_what_it_rests_on(
     assert registry.ids() == [ae.id, clf.id]
 
 
-def test_what_came_yesterday_goes_and_what_comes_from_the_future_stays(
+def test_entries_of_yesterday_are_removed_and_those_of_the_future_kept(
     registry: Registry, tomorrow: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ae, clf = publish_pair(registry, 1)
@@ -273,7 +273,7 @@ def test_what_came_yesterday_goes_and_what_comes_from_the_future_stays(
     assert (find_garbage(registry).entries, find_garbage(registry).young) == ((), 2)
 
 
-def test_what_is_replaced_after_it_was_found_stays(registry: Registry) -> None:
+def test_an_entry_replaced_after_it_was_found_is_kept(registry: Registry) -> None:
     ae, clf = publish_pair(registry, 1)
     garbage = find_garbage(registry, grace=False)
     time.sleep(0.01)
@@ -307,7 +307,7 @@ def test_dependants_go_first(registry: Registry, monkeypatch: pytest.MonkeyPatch
     assert registry.ids() == list_names(registry.folders.tmp) == []
 
 
-def test_what_is_named_after_it_was_found_stays(registry: Registry) -> None:
+def test_an_entry_named_after_it_was_found_is_kept(registry: Registry) -> None:
     """Between the look and the removal another command may have come to need it."""
     pairs = [publish_pair(registry, seed) for seed in range(4)]
     garbage = find_garbage(registry, grace=False)
@@ -322,7 +322,7 @@ def test_what_is_named_after_it_was_found_stays(registry: Registry) -> None:
     assert registry.resolve("best") == pairs[0][0]
 
 
-def test_what_has_gone_meanwhile_is_no_error(registry: Registry) -> None:
+def test_an_entry_removed_meanwhile_is_no_error(registry: Registry) -> None:
     ae, clf = publish_pair(registry, 1)
     dead = registry.folders.tmp / "publish-0000000000000000"
     dead.mkdir()
@@ -349,7 +349,7 @@ def test_an_unreadable_entry_stops_it(registry: Registry) -> None:
     assert set(collect(registry)) == {ae.id, lonely.id}
 
 
-def test_looking_changes_nothing(registry: Registry) -> None:
+def test_finding_garbage_changes_nothing(registry: Registry) -> None:
     publish_family(registry)
     publish_pair(registry, 3)
     for name in ("tmp/publish-0000000000000000", "locks/clf-0123456789ab.lock"):
@@ -380,7 +380,7 @@ def put_draft(registry: Registry, name: str, age: float) -> Path:
     return path
 
 
-def test_a_young_draft_stays_and_an_old_one_goes(registry: Registry) -> None:
+def test_a_young_draft_is_kept_and_an_old_one_removed(registry: Registry) -> None:
     young = [put_draft(registry, f"publish-{n:016x}", age) for n, age in enumerate(AGES.values())]
     old = [put_draft(registry, f"import-{n:016x}", age) for n, age in enumerate((DEAD_AFTER + 60, 1e9))]
     single = registry.folders.tmp / "version-0000000000000000"
@@ -392,7 +392,7 @@ def test_a_young_draft_stays_and_an_old_one_goes(registry: Registry) -> None:
     assert list_names(registry.folders.tmp) == sorted(path.name for path in young)
 
 
-def test_what_others_keep_in_a_folder_of_such_a_name_stays(registry: Registry) -> None:
+def test_foreign_files_in_the_registrys_folders_are_kept(registry: Registry) -> None:
     """As after ``--home .`` in a project, or ``--home /``, whose tmp/ is everybody's."""
     publish(registry)
     names = ["notes.txt", "publish", "publish-0", "ssh-XXXXabcd", "report-2024", "Publish-0123456789abcdef"]
@@ -447,7 +447,7 @@ def test_nothing_is_removed_through_a_link(name: str, registry: Registry, tmp_pa
     assert read_tree(tmp_path) == before
 
 
-def test_a_probe_that_was_left_behind_goes_like_a_draft(registry: Registry) -> None:
+def test_an_abandoned_probe_is_removed_like_a_draft(registry: Registry) -> None:
     entry = publish(registry)
     registry.mark_latest(entry)
     places = [registry.folders.entries, registry.folders.refs, registry.folders.refs / "ae"]

@@ -33,7 +33,7 @@ INIT_TAKES = {"a file of one's own", "a folder of one's own", "both"}
 
 
 @pytest.mark.parametrize("what", FOREIGN)
-def test_a_folder_that_is_not_ours_is_refused_and_left_alone(what: str, tmp_path: Path) -> None:
+def test_a_foreign_folder_is_refused_and_not_changed(what: str, tmp_path: Path) -> None:
     home = tmp_path / "home"
     FOREIGN[what](home)
     before = read_tree(tmp_path)
@@ -74,7 +74,7 @@ OURS: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("what", OURS)
-def test_a_folder_that_may_be_ours_is_taken(what: str, tmp_path: Path) -> None:
+def test_a_folder_that_may_be_a_registry_is_accepted(what: str, tmp_path: Path) -> None:
     home = tmp_path / "home"
     OURS[what](home)
     Registry(home).ids()
@@ -104,7 +104,7 @@ COMMANDS = [
 
 @pytest.mark.parametrize("where", ["loop", "file/below"])
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_a_home_that_cannot_be_is_told_in_one_line_by_every_command(
+def test_an_impossible_home_is_one_line_for_every_command(
     command: tuple[str, ...], where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -128,7 +128,7 @@ def test_a_home_that_cannot_be_is_told_in_one_line_by_every_command(
         ("refs", errno.EACCES, "Permission denied"),
     ],
 )
-def test_where_an_entry_or_its_name_could_not_be_put_nothing_is_computed(
+def test_where_an_entry_cannot_be_published_nothing_is_computed(
     place: str, code: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry, rename = Registry(tmp_path / "home"), os.rename

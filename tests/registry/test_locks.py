@@ -63,7 +63,7 @@ def test_who_makes_it_is_written_into_the_lock(folders: Folders) -> None:
     assert told == []
 
 
-def test_what_is_made_is_known_while_it_is_made(folders: Folders) -> None:
+def test_entries_in_the_making_are_listed(folders: Folders) -> None:
     assert locks.find_in_making(folders) == {}
     with held(folders), held(folders, "run-000000000000", ()):
         before = read_tree(folders.locks)
@@ -73,7 +73,7 @@ def test_what_is_made_is_known_while_it_is_made(folders: Folders) -> None:
     assert locks.find_in_making(folders) == {}
 
 
-def test_a_second_one_waits_and_says_for_whom(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_process_waits_and_names_the_first(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "REMIND_AFTER", 0.1)
     told: list[str] = []
     done = threading.Event()
@@ -203,7 +203,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
 
 
 @pytest.mark.parametrize("code", locks.NO_LOCKS, ids=lambda code: errno.errorcode[code])
-def test_a_disk_without_locks_costs_work_and_nothing_else(
+def test_without_locks_the_work_is_done_twice_with_the_same_result(
     folders: Folders, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fail_with(monkeypatch, code)
@@ -232,7 +232,9 @@ def test_a_folder_in_the_place_of_a_lock_is_a_disk_error(folders: Folders) -> No
         pytest.fail("went on")
 
 
-def test_a_full_disk_takes_the_name_and_not_the_lock(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_full_disk_a_lock_is_held_without_its_holders_name(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*arguments: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

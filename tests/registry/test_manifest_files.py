@@ -277,7 +277,7 @@ def test_every_changed_value_of_the_first_schema_is_seen() -> None:
 
 
 @pytest.mark.parametrize("schema", [STORE_SCHEMA + 1, 99, 999_999_999])
-def test_a_newer_schema_is_refused_whatever_else_it_says(schema: int) -> None:
+def test_a_newer_schema_is_refused_whatever_else_it_contains(schema: int) -> None:
     for content in (
         seal_document({"schema": schema}),
         b'{"schema": %d}' % schema,
@@ -306,7 +306,7 @@ WRONG = {
 
 @pytest.mark.parametrize("name", WRONG)
 @pytest.mark.parametrize("recipe", ["ae", "run with a counterpart"])
-def test_what_it_says_of_its_recipe_must_be_so(name: str, recipe: str) -> None:
+def test_id_parents_and_dataset_must_fit_the_recipe(name: str, recipe: str) -> None:
     document = json.loads(encode(make_manifest(RECIPES[recipe])))
     document.pop("sha256")
     decode(seal_document(document))

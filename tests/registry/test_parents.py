@@ -132,7 +132,7 @@ def test_entries_of_older_schemas_are_not_compared(registry: Registry, family: F
     assert find_problems(registry) == {}
 
 
-def test_a_parent_that_is_replaced_while_it_is_used_is_told(registry: Registry, family: Family) -> None:
+def test_a_parent_replaced_while_it_is_used_is_an_error(registry: Registry, family: Family) -> None:
     recipe = make_classifier_recipe(autoencoder=family[0].id, seed=9)
 
     def compute() -> Any:
@@ -187,9 +187,7 @@ def test_no_child_is_imported_beside_other_weights_of_its_parent(
     assert other.manifest(mine.id).weights == family[0].weights
 
 
-def test_children_that_are_here_are_told_when_a_bundle_replaces_what_they_rest_on(
-    registry: Registry, other: Registry, family: Family
-) -> None:
+def test_entries_whose_parents_a_bundle_replaces_are_named(registry: Registry, other: Registry, family: Family) -> None:
     mine = publish_other(other, family[0].recipe)
     child = publish(other, make_classifier_recipe(autoencoder=mine.id, seed=8))
     assert take_bundle(other, pack_bundle(registry, family[0])).other == (mine.id,)
@@ -199,7 +197,7 @@ def test_children_that_are_here_are_told_when_a_bundle_replaces_what_they_rest_o
     assert take_bundle(other, pack_bundle(registry, family[0]), replace=True).resting == ()
 
 
-def test_what_is_equal_stays_as_it_is_even_by_force(registry: Registry, other: Registry, family: Family) -> None:
+def test_equal_entries_are_not_replaced_even_by_force(registry: Registry, other: Registry, family: Family) -> None:
     """The home that made an entry did not import it."""
     content = pack_bundle(registry, family[2])
     before = read_tree(registry.folders.entries)

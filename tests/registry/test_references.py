@@ -73,7 +73,7 @@ def test_reading_makes_nothing(references: References) -> None:
     ],
     ids=lambda content: repr(content[:20]),
 )
-def test_what_is_no_id_stands_for_nothing(references: References, content: bytes) -> None:
+def test_text_that_is_no_id_names_no_entry(references: References, content: bytes) -> None:
     references.write("ae", "best", AE)
     path = references.folders.refs / "ae" / "best"
     path.write_bytes(content)
@@ -84,7 +84,7 @@ def test_what_is_no_id_stands_for_nothing(references: References, content: bytes
 
 
 @pytest.mark.parametrize("name", ["..", "../ae/best", "/etc/passwd", "a/b", ".hidden", "-x", "", "a\0", "é", "x" * 65])
-def test_a_name_that_cannot_be_is_not_even_looked_for(
+def test_an_impossible_name_is_not_looked_for(
     references: References, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     references.write("ae", "best", AE)
@@ -130,7 +130,7 @@ RESOLVED = [
 
 
 @pytest.mark.parametrize(("ref", "kind", "expected"), RESOLVED)
-def test_an_id_or_its_beginning_stands_for_an_entry(
+def test_an_id_or_its_beginning_names_an_entry(
     references: References, ref: str, kind: Kind | None, expected: str
 ) -> None:
     assert resolve_id(references, IDS, ref, kind) == expected
@@ -153,7 +153,7 @@ UNRESOLVED = {
 
 
 @pytest.mark.parametrize("ref", UNRESOLVED)
-def test_what_stands_for_nothing_or_for_several_says_so_in_one_line(references: References, ref: str) -> None:
+def test_a_reference_to_no_entry_or_several_is_one_line(references: References, ref: str) -> None:
     references.write("ae", "best", AE)
     with pytest.raises(NotFoundError) as caught:
         resolve_id(references, IDS, ref, None)
@@ -176,7 +176,7 @@ def test_a_tag_does_not_hide_an_id_that_begins_with_it(references: References) -
     assert resolve_id(references, IDS, IDS[1], None) == IDS[1]
 
 
-def test_a_tag_of_what_is_gone_stands_for_nothing(references: References) -> None:
+def test_a_tag_of_a_removed_entry_names_no_entry(references: References) -> None:
     references.write("ae", "best", "ae-999999999999")
     with pytest.raises(NotFoundError):
         resolve_id(references, IDS, "best", None)

@@ -184,7 +184,7 @@ WRITES: dict[str, Callable[[Registry, Manifest], Any]] = {
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES])
 @pytest.mark.parametrize("name", [*WRITES, "check a new home", "publish in a new home"])
-def test_a_disk_that_fails_at_any_write_leaves_no_partial_entry(tmp_path: Path, name: str, code: int) -> None:
+def test_on_a_failing_disk_no_partial_entry_remains(tmp_path: Path, name: str, code: int) -> None:
     what, new, _ = name.partition(" in a new home" if " in " in name else " a new home")
     stranger, failed = publish(Registry(tmp_path / "elsewhere")), []
     for at in range(60):
@@ -212,7 +212,7 @@ def test_a_disk_that_fails_at_any_write_leaves_no_partial_entry(tmp_path: Path, 
 
 
 @pytest.mark.timed
-def test_an_interrupted_publish_leaves_what_was_there(
+def test_after_an_interrupted_publish_the_old_entry_is_there(
     registry: Registry, entry: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = read_tree(registry.home)
@@ -420,7 +420,7 @@ def test_a_bad_artifact_is_refused_although_its_digest_fits(
     assert_refused(registry, entry, lambda: registry.read_arrays(registry.manifest(entry.id), WEIGHTS), WEIGHTS)
 
 
-def test_a_corrupt_entry_leaves_the_others_in_reach(registry: Registry, entry: Manifest) -> None:
+def test_beside_a_corrupt_entry_the_others_can_be_read(registry: Registry, entry: Manifest) -> None:
     other = publish(registry, make_autoencoder_recipe(seed=1))
     registry.tag(other, "best")
     locate(registry, entry).write_bytes(b"")
@@ -467,7 +467,7 @@ def test_any_manifest_is_read_or_refused(
 # ---------------------------------------------------------------- references
 
 
-def test_an_id_and_its_prefixes_stand_for_an_entry(registry: Registry, entry: Manifest) -> None:
+def test_an_id_and_its_prefixes_name_an_entry(registry: Registry, entry: Manifest) -> None:
     publish(registry, make_classifier_recipe())
     digits = entry.id.removeprefix("ae-")
     for ref in (entry.id, entry.id[:-1], f"ae-{digits[:2]}", f"ae-{digits[0]}", digits, digits[:4]):
@@ -500,7 +500,7 @@ def test_a_kind_narrows_what_a_reference_may_be(registry: Registry) -> None:
         registry.resolve("best")
 
 
-def test_a_reference_to_nothing_says_what_to_do(registry: Registry, entry: Manifest) -> None:
+def test_an_error_for_an_unknown_reference_tells_what_to_do(registry: Registry, entry: Manifest) -> None:
     registry.tag(entry, "best")
     nothing = ["", entry.id[0], entry.id[3], "best?", "../../passwd", "ae-zz", "*", "a\0b", "x" * 5000, "best\n"]
     for ref in nothing:
@@ -511,7 +511,7 @@ def test_a_reference_to_nothing_says_what_to_do(registry: Registry, entry: Manif
             registry.resolve(ref)
 
 
-def test_latest_is_what_was_marked_of_each_kind_and_no_tag(registry: Registry, entry: Manifest) -> None:
+def test_latest_is_the_marked_entry_of_each_kind_and_no_tag(registry: Registry, entry: Manifest) -> None:
     clf = publish(registry, make_classifier_recipe())
     for marked in (publish(registry, OTHER), entry):
         registry.mark_latest(marked)
@@ -529,7 +529,7 @@ def test_latest_is_what_was_marked_of_each_kind_and_no_tag(registry: Registry, e
         registry.resolve(LATEST, "ae")
 
 
-def test_a_damaged_reference_stands_for_nothing(registry: Registry, entry: Manifest) -> None:
+def test_a_damaged_reference_names_no_entry(registry: Registry, entry: Manifest) -> None:
     for content in (b"", b"\xff\xfe", b"../../x", b"ae-xyz", b"ae-000000000000", b"a\0", b"x" * 100_000):
         registry.tag(entry, "best")
         registry.mark_latest(entry)
@@ -632,7 +632,7 @@ def test_remove_is_refused_while_another_entry_depends_on_it(registry: Registry)
     ],
     ids=repr,
 )
-def test_a_home_of_a_newer_schema_or_a_foreign_version_is_refused_in_one_line_and_left_alone(
+def test_a_home_of_a_newer_schema_or_a_foreign_version_is_refused_in_one_line_and_not_changed(
     registry: Registry, entry: Manifest, version: bytes, error: type[AdvaeError], line: str
 ) -> None:
     registry.tag(entry, "old")

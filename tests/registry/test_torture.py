@@ -63,7 +63,7 @@ def assert_kept(outcome: Outcome, at_least: int) -> None:
 
 
 @pytest.mark.timed
-def test_kill_9_at_any_moment_leaves_nothing_corrupt_and_nothing_dangling(laboratory: Laboratory) -> None:
+def test_after_kill_9_at_any_moment_no_entry_is_corrupt_and_no_name_dangles(laboratory: Laboratory) -> None:
     homes = [laboratory.start(kills.kill_often, in_memory=False, kills=50, seed=seed) for seed in (0, 1)]
     found = [home.result() for home in homes]
     for outcome in found:
@@ -74,7 +74,7 @@ def test_kill_9_at_any_moment_leaves_nothing_corrupt_and_nothing_dangling(labora
     assert {"publish", "replace", "remove"} <= {name for outcome in found for name in outcome.figures["killed_in"]}
 
 
-def test_a_stop_at_any_step_leaves_what_was_there_or_all_of_what_was_to_be(laboratory: Laboratory) -> None:
+def test_after_a_stop_at_any_step_the_old_entry_or_the_whole_new_one_is_there(laboratory: Laboratory) -> None:
     assert_kept(laboratory.run_halves(stops.stop_everywhere, list(OPERATIONS), every=5), STEPS)
 
 
@@ -109,7 +109,7 @@ MUST_HAVE = {
 }
 
 
-def test_the_steps_are_all_that_writing_takes(laboratory: Laboratory) -> None:
+def test_every_step_of_writing_is_listed(laboratory: Laboratory) -> None:
     """A stop is only as good as the list of steps; a call that goes unseen would never be stopped at."""
     found = laboratory.run(stops.list_steps, *MUST_HAVE)
     for name, expected in MUST_HAVE.items():
@@ -125,7 +125,7 @@ def test_everything_is_synced_before_it_is_shown_and_its_folder_after(laboratory
 # ---------------------------------------------------------------- disks that refuse
 
 
-def test_a_write_that_fails_at_any_step_is_a_disk_error_and_leaves_nothing(laboratory: Laboratory) -> None:
+def test_a_failed_write_at_any_step_is_a_disk_error_and_no_file_remains(laboratory: Laboratory) -> None:
     assert_kept(laboratory.run_halves(stops.fail_everywhere, list(OPERATIONS), every=5), STEPS)
 
 
@@ -149,7 +149,7 @@ def filled(laboratory: Laboratory) -> Outcome:
     return outcome
 
 
-def test_a_disk_that_fills_up_is_a_disk_error_and_leaves_nothing(filled: Outcome) -> None:
+def test_a_full_disk_is_a_disk_error_and_no_file_remains(filled: Outcome) -> None:
     assert [line for line in filled.violations if full_disks.EMPTYING not in line] == []
 
 
@@ -167,7 +167,7 @@ def test_a_crowd_computes_each_entry_once_and_loses_none(laboratory: Laboratory)
     assert outcome.figures["told_to_wait"] > 0
 
 
-def test_a_crowd_without_locks_loses_nothing_either(laboratory: Laboratory) -> None:
+def test_many_processes_without_locks_lose_nothing(laboratory: Laboratory) -> None:
     outcome = laboratory.run(crowds.obtain_together, in_memory=False, processes=6, each=40, recipes=20, locked=False)
     assert_kept(outcome, 6 * 40)
     assert outcome.figures["recipes"] == 20
@@ -189,22 +189,22 @@ def test_a_reader_finds_an_entry_whole_or_not_at_all(laboratory: Laboratory) -> 
     assert outcome.figures["absent"] > 0
 
 
-def test_two_at_once_come_to_what_one_after_the_other_would(laboratory: Laboratory) -> None:
+def test_two_actions_at_once_end_as_one_after_the_other(laboratory: Laboratory) -> None:
     assert_kept(laboratory.run_halves(stops.meet_everywhere, list(MEETING), every=4), 150)
 
 
 # ---------------------------------------------------------------- gc, and files of others
 
 
-def test_files_of_others_are_left_alone(laboratory: Laboratory) -> None:
+def test_foreign_files_are_not_changed(laboratory: Laboratory) -> None:
     assert_kept(laboratory.run(collecting.meet_strangers), 250)
 
 
-def test_gc_takes_nothing_that_a_running_command_needs_and_all_when_it_is_killed(laboratory: Laboratory) -> None:
+def test_gc_keeps_what_a_running_command_needs_until_it_is_killed(laboratory: Laboratory) -> None:
     assert_kept(laboratory.run(collecting.collect_beside_commands, rounds=2), 2)
 
 
-def test_a_command_that_needs_what_gc_has_found_gets_it(laboratory: Laboratory) -> None:
+def test_a_command_can_still_use_what_gc_has_found(laboratory: Laboratory) -> None:
     assert_kept(laboratory.run(collecting.meet_collection), 30)
 
 
@@ -249,7 +249,7 @@ def test_no_experiment_starts_tensorflow(laboratory: Laboratory) -> None:
     assert not {"tensorflow", "keras", "sklearn"} & modules
 
 
-def test_nothing_is_read_over_other_weights_than_it_was_made_from(laboratory: Laboratory) -> None:
+def test_no_entry_is_read_with_other_parents_weights(laboratory: Laboratory) -> None:
     outcome = laboratory.run(lineages.mix_weights)
     assert_kept(outcome, 2 * 3 * 3)
 

@@ -32,7 +32,7 @@ def find_all(registry: Registry) -> dict[str, list[str]]:
     return {id_: found for id_, found in find_all_problems(registry, registry.ids()) if found}
 
 
-def test_nothing_is_found_where_nothing_is_wrong_and_nothing_is_changed(registry: Registry, family: Family) -> None:
+def test_verification_of_sound_entries_finds_and_changes_nothing(registry: Registry, family: Family) -> None:
     registry.tag(family[0], "best")
     registry.mark_latest(family[1])
     before = read_tree(registry.home)
@@ -76,7 +76,7 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], Any], str]] = {
 
 
 @pytest.mark.parametrize("case", DAMAGES)
-def test_what_is_wrong_is_named(case: str, registry: Registry, family: Family) -> None:
+def test_every_damage_is_named(case: str, registry: Registry, family: Family) -> None:
     name, damage, words = DAMAGES[case]
     path = locate(registry, family[1], name)
     damage(path)
@@ -108,7 +108,7 @@ def test_several_things_wrong_are_all_named(registry: Registry, family: Family) 
     assert {id_: len(lines) for id_, lines in found.items()} == {family[0].id: 2, family[2].id: 1}
 
 
-def test_a_parent_that_is_gone_is_named(registry: Registry, family: Family) -> None:
+def test_a_missing_parent_is_named(registry: Registry, family: Family) -> None:
     ae, clf, run = family
     lost = publish(registry, make_run_recipe(classifier=clf.id, twin="clf-0123456789ab"))
     assert find_all(registry) == {lost.id: [f"{lost.id} depends on clf-0123456789ab, which is missing"]}
@@ -163,7 +163,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize("name", ["best", "latest"])
 @pytest.mark.parametrize("case", BROKEN)
-def test_a_name_of_nothing_is_found(case: str, name: str, registry: Registry, family: Family) -> None:
+def test_a_name_without_an_entry_is_found(case: str, name: str, registry: Registry, family: Family) -> None:
     content, words = BROKEN[case]
     for alias in ("best", "latest"):
         (registry.tag if alias == "best" else lambda entry, _: registry.mark_latest(entry))(family[0], alias)

@@ -55,7 +55,7 @@ def test_two_methods_make_one_run_of_noise_and_of_queries() -> None:
     assert len({*name(chosen)}) == len(chosen)
 
 
-def test_what_does_not_fit_together_is_told_and_put_right() -> None:
+def test_methods_and_threats_that_do_not_fit_are_replaced_with_a_message() -> None:
     told: list[str] = []
     chosen = apply_threat_models(
         [ask("bim", "black-box", steps=3, loss="ce"), ask("noise")], purified=True, tell=told.append

@@ -254,7 +254,7 @@ def assert_close(found: np.ndarray[Any, Any], expected: np.ndarray[Any, Any], rt
 
 
 @pytest.mark.parametrize("name", KERAS)
-def test_the_file_says_what_the_pipeline_says(name: str, lab: Lab) -> None:
+def test_the_exported_file_has_the_outputs_of_the_pipeline(name: str, lab: Lab) -> None:
     """Outputs and the gradient in the image, on digits, noise, black, white and single pixels."""
     found = lab.read(name)
     outputs, gradient = differentiate(*place_attacker(lab, name))
@@ -345,7 +345,7 @@ def test_black_stays_black_behind_a_rescaling_purifier(lab: Lab) -> None:
     assert lab.read("raw")["outputs"][black].any()
 
 
-def test_a_purifier_that_samples_is_exported_as_its_mean_and_that_is_told(lab: Lab) -> None:
+def test_a_purifier_that_samples_is_exported_as_its_mean_with_a_note(lab: Lab) -> None:
     import tensorflow as tf
 
     assert [name for name, exported in lab.exported.items() if exported.by_mean] == ["nn behind sampled", "sampled"]
@@ -373,7 +373,7 @@ def test_nothing_is_printed(lab: Lab, tmp_path: Path, capfd: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize("name", JOBLIB)
-def test_the_regression_says_what_ours_says(name: str, lab: Lab) -> None:
+def test_the_exported_regression_has_our_outputs(name: str, lab: Lab) -> None:
     """Not purified: on the same pixels, labels, probabilities and margins are those of our bare classifier."""
     import tensorflow as tf
 
@@ -385,12 +385,12 @@ def test_the_regression_says_what_ours_says(name: str, lab: Lab) -> None:
     np.testing.assert_allclose(found["probabilities"], tf.nn.softmax(logits).numpy(), rtol=1e-3, atol=1e-6)
 
 
-def test_a_purifier_that_is_left_out_is_told(lab: Lab) -> None:
+def test_an_export_without_its_purifier_has_a_note(lab: Lab) -> None:
     left_out = {name: lab.exported[f"{name} (joblib)"].left_out for name in JOBLIB}
     assert left_out == {"lr": None, "pair": None, "lr behind vanilla": lab.entries["vanilla"].id}
 
 
-def test_what_a_file_is_not_is_told(lab: Lab) -> None:
+def test_every_difference_of_an_exported_file_has_a_note(lab: Lab) -> None:
     """A draw left out, another gradient, an output that is no image, a purifier that stays behind; and nothing else."""
     told = {name: exported.notes for name, exported in lab.exported.items() if exported.notes}
     notes = {
@@ -495,7 +495,7 @@ def test_a_target_that_cannot_be_is_a_disk_error(format_: str, name: str, place:
 
 @pytest.mark.parametrize(("format_", "name"), FORMATS)
 @pytest.mark.parametrize("room", [0, 500, 2000])
-def test_a_disk_that_fills_leaves_nothing(format_: str, name: str, room: int, lab: Lab, target: Path) -> None:
+def test_on_a_full_disk_no_file_remains(format_: str, name: str, room: int, lab: Lab, target: Path) -> None:
     """The system refuses to let a file grow, in the middle of what Keras or joblib writes."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
