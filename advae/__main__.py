@@ -55,6 +55,7 @@ def _open_missing_streams() -> None:
             os.open(os.devnull, flags)
     for descriptor, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         if getattr(sys, name) is None:
+            # It stays open until the program ends.
             setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
@@ -66,6 +67,7 @@ def _leave_current_folder() -> None:
     if sys.flags.safe_path:
         return
     folder = sys.path.pop(0)
+    # Without pathlib, which may still be a file of the current folder.
     if os.path.realpath(folder) == os.path.dirname(os.path.dirname(os.path.realpath(__file__))):  # noqa: PTH120
         sys.path.append(folder)
 

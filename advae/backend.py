@@ -40,12 +40,11 @@ def start_tensorflow(scratch: Path | None = None) -> None:
     with _delay_interrupts(), _redirect_stderr(), ignore_keras_json(), warnings.catch_warnings():
         # The libraries warn about each other's versions; where warnings are errors, that would end the process.
         warnings.simplefilter("ignore")
-        import keras  # noqa: F401
+        pin_libraries()
         import tensorflow as tf
 
         # TensorFlow warns about retracing when one process trains or attacks several models.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
-        pin_libraries()
         # The devices and XLA each write a line at their first use, which is here.
         tf.function(lambda x: x + 1.0, jit_compile=True)(tf.zeros(()))
 
@@ -155,6 +154,7 @@ def _redirect_stderr() -> Iterator[None]:
         os.dup2(aside.fileno(), 2)
         try:
             yield
+        # Any error of an import; it is raised again.
         except Exception as error:
             if not is_memory_error(error):
                 aside.seek(0)

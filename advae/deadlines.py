@@ -21,6 +21,7 @@ def call_within(seconds: float, action: Callable[[], _T]) -> _T:
     def work() -> None:
         try:
             outcome.set_result(action())
+        # Any error, because it is raised again in the calling thread.
         except BaseException as error:
             outcome.set_exception(error)
 

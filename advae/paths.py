@@ -11,5 +11,5 @@ def to_path(text: str | Path) -> Path:
 
     A shell expands it only at the beginning of an unquoted word, and so not in ``--home=~/x``.
     """
-    # Path.expanduser raises for an unknown user; this returns the text unchanged.
+    # Path.expanduser raises for an unknown user; os.path.expanduser returns the text unchanged.
     return Path(os.path.expanduser(text))  # noqa: PTH111

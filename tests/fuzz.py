@@ -706,6 +706,7 @@ def fuzz(name: str, *, examples: int, folder: Path, long: bool = False, seed: in
             with weigh(peak, traced=long and not sum(tally.outcomes.values()) % TRACED):
                 outcome = read_or_refuse(target, refusal, content)
             assert peak.taken < len(content) + ROOM, f"{peak.taken >> 20} MiB for {len(content)} bytes"
+        # A defect of the package, of whatever type.
         except Exception as defect:
             if not long:
                 raise

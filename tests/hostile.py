@@ -198,7 +198,7 @@ def encode_bundle(members: Members) -> bytes:
 def take_apart(bundle: bytes) -> Members:
     """Return names and contents of a good bundle."""
     with tarfile.open(fileobj=io.BytesIO(bundle)) as archive:
-        return [(member.name, archive.extractfile(member).read()) for member in archive]  # type: ignore[union-attr]
+        return [(member.name, archive.extractfile(member).read()) for member in archive]
 
 
 def binary_size(size: int) -> bytes:
@@ -606,7 +606,7 @@ for _name, _field in SIZES.items():
         _step = 1 if _name == "one more" else -1
         add_bundle(
             f"size: {_name}",
-            lambda scene, step=_step: (  # type: ignore[misc]
+            lambda scene, step=_step: (
                 set_fields(scene.bundle[:BLOCK], size=b"%011o" % (len(take_apart(scene.bundle)[0][1]) + step))
                 + scene.bundle[BLOCK:]
             ),
@@ -718,7 +718,7 @@ OTHERS: dict[str, Callable[[Scene], bytes]] = {
 for _name, _make in OTHERS.items():
     add_bundle(f"other: {_name}", _make, FILE)
 for _part in (1, 511, 512, 513, 2000, -1025, -1500):
-    add_bundle(f"cut at {_part}", lambda scene, part=_part: scene.bundle.rstrip(b"\0")[:part])  # type: ignore[misc]
+    add_bundle(f"cut at {_part}", lambda scene, part=_part: scene.bundle.rstrip(b"\0")[:part])
 add_bundle("cut by gzip", lambda scene: gzip.compress(scene.bundle)[:-1000])
 add_bundle("flipped in gzip", lambda scene: flip(gzip.compress(scene.bundle), 200))
 add_bundle("flipped in weights", lambda scene: flip(scene.bundle, scene.bundle.index(b"PK\x03\x04") + 200))
@@ -740,7 +740,7 @@ add_weights("npz of members that overlap", lambda scene: repeat_member(encode_np
 add_weights("npz of Python 2", lambda scene: encode_npz({"0.0.npy": encode_npy("(9L,)", bytes(4))}))
 add_weights("npz of many members", lambda scene: repeat_member(b"", 20_000), {"verify": 4})
 for _name, _content in BAD_NPZ.items():
-    add_weights(f"npz, {_name}", lambda scene, content=_content: content, READ)  # type: ignore[misc]
+    add_weights(f"npz, {_name}", lambda scene, content=_content: content, READ)
 
 
 def flip(content: bytes, at: int) -> bytes:
@@ -1042,7 +1042,7 @@ for _type in ("blur", "pca"):
         f"baseline: {_type} of 64 MiB",
         {"export keras": 4, "purify": 6},
         encode_arrays(BASELINES[_type][1]),
-        ae=lambda stored, type_=_type: (  # type: ignore[misc]
+        ae=lambda stored, type_=_type: (
             as_baseline(type_, **({"code_size": 4096} if type_ == "pca" else {}))(stored),
             in_recipe("dataset.side", 4096)(stored),
         ),
@@ -1104,21 +1104,16 @@ for _name, _damage in DAMAGES.items():
 
 # ---------------------------------------------------------------- images and datasets
 
-NPYS: dict[str, Callable[[Scene], bytes]] = (
-    {
-        f"npy, {name}": lambda scene, content=content: content  # type: ignore[misc]
-        for name, content in BAD_NPY.items()
-    }
-    | {
-        "npy claims 8 TiB": lambda scene: encode_npy(f"({TIB8 // 16}, 2, 2)"),
-        "npy claims 8 TiB in version 1": lambda scene: b"\x93NUMPY\x01\0v\0" + encode_npy(f"({TIB8},)")[12:],
-        "npy of Python 2": lambda scene: encode_npy("(9L, 2L, 2L)", bytes(4)),
-        "npy of NaN": lambda scene: encode_npy("(1, 2, 2)", struct.pack("<4f", *[float("nan")] * 4)),
-    }
-)
+NPYS: dict[str, Callable[[Scene], bytes]] = {
+    f"npy, {name}": lambda scene, content=content: content for name, content in BAD_NPY.items()
+} | {
+    "npy claims 8 TiB": lambda scene: encode_npy(f"({TIB8 // 16}, 2, 2)"),
+    "npy claims 8 TiB in version 1": lambda scene: b"\x93NUMPY\x01\0v\0" + encode_npy(f"({TIB8},)")[12:],
+    "npy of Python 2": lambda scene: encode_npy("(9L, 2L, 2L)", bytes(4)),
+    "npy of NaN": lambda scene: encode_npy("(1, 2, 2)", struct.pack("<4f", *[float("nan")] * 4)),
+}
 NPZS: dict[str, Callable[[Scene], bytes]] = {
-    f"npz, {name}": lambda scene, content=content: encode_dataset(content)  # type: ignore[misc]
-    for name, content in BAD_NPY.items()
+    f"npz, {name}": lambda scene, content=content: encode_dataset(content) for name, content in BAD_NPY.items()
 } | {
     "npz claims 8 TiB": lambda scene: encode_dataset(encode_npy(f"({TIB8 // 4}, 2, 2)", descr="|u1")),
     "npz of Python 2": lambda scene: encode_dataset(encode_npy("(9L, 2L, 2L)", bytes(4))),

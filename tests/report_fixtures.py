@@ -61,7 +61,7 @@ def resize_images(x: np.ndarray[Any, Any], side: int) -> np.ndarray[Any, Any]:
 def load_all_images() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     from sklearn.datasets import load_digits
 
-    return load_digits(return_X_y=True)  # type: ignore[no-any-return]
+    return load_digits(return_X_y=True)
 
 
 def load_images(n: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

@@ -75,8 +75,7 @@ WRITES_ONLY = {
     "advae.experiments.processes": {"joblib.Parallel", "joblib.cpu_count", "joblib.delayed", "joblib.parallel_config"},
     # A client sends what is executed, and gets answers back, from a scheduler that the user names and trusts.
     "advae.experiments.dask_cluster": {
-        *("distributed", "distributed.Client", "distributed.Future", "distributed.KilledWorker"),
-        "distributed.as_completed",
+        *("distributed.Client", "distributed.Future", "distributed.KilledWorker", "distributed.as_completed"),
     },
 }
 """Where one of them is imported for its writer, and all that is taken of it."""

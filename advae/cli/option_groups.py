@@ -112,6 +112,7 @@ def grouped(**groups: OptionGroup) -> Callable[[Callable[..., None]], Callable[.
             function(**values, **built)
 
         parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own] + shared
+        # inspect reads it, but mypy does not know this attribute of functions.
         command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return command

@@ -94,10 +94,7 @@ def _connect(address: str) -> Iterator[Client]:
     """Give a client of a scheduler; dask's own messages do not reach the user."""
     import warnings
 
-    try:
-        import distributed  # noqa: F401
-    except ImportError:
-        raise UsageError(f"--backend dask needs dask and distributed: {INSTALL}") from None
+    open_client = _find_client()
     # Their messages about lost workers and connections would go to stderr.
     for name in ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -106,7 +103,7 @@ def _connect(address: str) -> Iterator[Client]:
         warnings.simplefilter("ignore")
         try:
             # dask's own time limit gives a better message, but starts again with each step.
-            client = call_within(SCHEDULER_SECONDS + 2, partial(_open_client, address))
+            client = call_within(SCHEDULER_SECONDS + 2, partial(open_client, address))
         except Exception as error:
             # Any kind of server may answer at the address, so dask may raise any error.
             why = NO_TLS if isinstance(error, TypeError) and address.startswith("tls:") else explain(error)
@@ -114,19 +111,20 @@ def _connect(address: str) -> Iterator[Client]:
     try:
         yield client
     finally:
-        # The scheduler then drops the tasks that no client waits for.
+        # The scheduler then drops the tasks that no client waits for. A scheduler that is gone raises any error.
         with suppress(Exception):
             call_within(SCHEDULER_SECONDS + 2, partial(client.close, timeout=SCHEDULER_SECONDS))
 
 
-def _open_client(address: str) -> Client:
-    from distributed import Client
-
-    class Quiet(Client):  # type: ignore[misc]
-        def __del__(self) -> None:
-            """Do nothing. dask's method waits for a scheduler that did not answer, and shows a traceback."""
-
-    return Quiet(address, timeout=SCHEDULER_SECONDS, set_as_default=False)
+def _find_client() -> Callable[[str], Client]:
+    """Return a function that connects a client to an address. Raises UsageError where dask is not installed."""
+    try:
+        from distributed import Client
+    except ImportError:
+        raise UsageError(f"--backend dask needs dask and distributed: {INSTALL}") from None
+    # dask's own __del__ waits for a scheduler that did not answer, and shows a traceback.
+    quiet = type("QuietClient", (Client,), {"__del__": lambda client: None})
+    return partial(quiet, timeout=SCHEDULER_SECONDS, set_as_default=False)
 
 
 # ---------------------------------------------------------------- the workers

@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, NoReturn, Protocol
 
 from advae.arrayfiles import DAMAGED, check_stored_arrays, explain
 from advae.errors import CorruptError, NotFoundError, UsageError
@@ -217,6 +217,10 @@ class _Counted:
             raise ValueError("it has padding that unpacks to nothing")
         return content
 
+    def seek(self, offset: int) -> NoReturn:
+        """Fail: gzip needs the method for a type, and calls it only to go back."""
+        raise io.UnsupportedOperation("seek")
+
     def _read(self, size: int) -> bytes:
         try:
             content = self.stream.read(size)
@@ -281,7 +285,7 @@ def _open_members(stream: IO[bytes]) -> _Members:
     packed = _Counted(stream)
     if packed.peek(2) != b"\x1f\x8b":
         return _Members(packed, None)
-    return _Members(gzip.GzipFile(fileobj=packed, mode="rb"), packed)  # type: ignore[call-overload]
+    return _Members(gzip.GzipFile(fileobj=packed, mode="rb"), packed)
 
 
 def _unpack(members: _Members, draft: Path) -> dict[str, Manifest]:

@@ -110,6 +110,7 @@ class WritableEntries(Entries):
                     # Where the system has no exchange there is a moment without the entry.
                     shutil.rmtree(aside, ignore_errors=True)
                     target.rename(aside)
+        # Also an interrupt; it is raised again.
         except BaseException:
             if aside.exists() and not target.exists():
                 aside.rename(target)

@@ -90,6 +90,7 @@ class References:
             for folder in {path.parent for path, _, _ in moved}:
                 sync(folder)
             yield
+        # Also an interrupt; it is raised again.
         except BaseException:
             for path, aside, id_ in moved:
                 if self._is_there(id_):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import tempfile
@@ -39,8 +40,8 @@ def import_peers() -> None:
     """Import foolbox and ART in silence. A second call does nothing."""
     start_tensorflow()
     with _quiet_imports():
-        import art  # noqa: F401
-        import foolbox  # noqa: F401
+        for name in ("art", "foolbox"):
+            importlib.import_module(name)
     # ART configures a logger of this name for itself; what we log under it would go to stderr.
     logging.getLogger("tests").handlers.clear()
     logging.getLogger("tests").setLevel(logging.NOTSET)

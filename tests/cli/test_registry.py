@@ -648,7 +648,7 @@ def read_only(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Scene:
     """A home on a disk that refuses every write, as one that is mounted read-only does."""
 
     def is_inside(path: object) -> bool:
-        return not isinstance(path, int) and Path(os.fsdecode(path)).is_relative_to(scene.home)  # type: ignore[arg-type]
+        return not isinstance(path, int) and Path(os.fsdecode(path)).is_relative_to(scene.home)
 
     def refuse_writing(name: str, writes: Any) -> None:
         call = getattr(io if name == "io.open" else os, name.removeprefix("io."))

@@ -7,10 +7,11 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 from advae.errors import AdvaeError, DiskError, NotFoundError
-from advae.records import entry_id
+from advae.records import AutoencoderRecipe, entry_id
 from advae.registry import Registry
 from advae.registry.collection import find_garbage, remove_garbage
 from tests.entries import make_autoencoder_recipe, make_run_recipe, publish, read_tree
@@ -115,6 +116,16 @@ def _follow_no_link(folder: Path) -> Outcome:
 # ---------------------------------------------------------------- beside others
 
 
+def _publish_under_lease(home: Path, recipes: list[AutoencoderRecipe], made: Path) -> None:
+    """Publish recipes one after the other under one lease, touch a file for each of them, and wait to be killed."""
+    own = Registry(home)
+    with own.lease(entry_id(recipe) for recipe in recipes):
+        for recipe in recipes:
+            publish(own, recipe)
+            (made / entry_id(recipe)).touch()
+        time.sleep(600)
+
+
 def collect_beside_commands(folder: Path, *, rounds: int = 20, cells: int = 8) -> Outcome:
     """Collect again and again beside a command that makes one entry after the other, and kill it half-way."""
     outcome = Outcome(rounds)
@@ -124,15 +135,7 @@ def collect_beside_commands(folder: Path, *, rounds: int = 20, cells: int = 8) -
         made = folder / f"made{number}"
         made.mkdir()
 
-        def act() -> None:
-            own = Registry(home)  # noqa: B023
-            with own.lease(entry_id(recipe) for recipe in recipes):  # noqa: B023
-                for recipe in recipes:  # noqa: B023
-                    publish(own, recipe)
-                    (made / entry_id(recipe)).touch()  # noqa: B023
-                time.sleep(600)
-
-        pid, end = fork(act, report=2), time.monotonic() + 300
+        pid, end = fork(partial(_publish_under_lease, home, recipes, made), report=2), time.monotonic() + 300
         while len(list(made.iterdir())) < (number % cells) + 1 and time.monotonic() < end:
             collect(registry)
         collect(registry)

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ class Crowd:
             os.read(gate, 1)
             act()
 
-        pids = [fork(lambda act=act: wait_and(act), report=writer) for act in acts]  # type: ignore[misc]
+        pids = [fork(partial(wait_and, act), report=writer) for act in acts]
         for handle in (gate, go, writer):
             os.close(handle)
         statuses = await_all(pids)
@@ -135,7 +136,7 @@ def obtain_together(
         patch.setattr(locks, "REMIND_AFTER", REMIND_AFTER)
         if not locked:
             patch.setattr(locks, "hold", _hold_nothing)
-        wrong = crowd.run(*[lambda number=number: act(number) for number in range(processes)])  # type: ignore[misc]
+        wrong = crowd.run(*[partial(act, number) for number in range(processes)])
     outcome = Outcome(len(crowd.read("got")), wrong + crowd.find_wrong() + crowd.find_differing())
     if outcome.count != processes * each:
         outcome.violations.append(f"{outcome.count} of {processes * each} were obtained")
@@ -166,7 +167,7 @@ def force_together(folder: Path, *, processes: int = 8) -> Outcome:
             if state == "damaged":
                 locate(Registry(crowd.home), entry, WEIGHTS).write_bytes(b"")
         with _patience(REMIND_AFTER):
-            lines = crowd.run(*[lambda: crowd.obtain(recipe, force=True)] * processes)  # noqa: B023
+            lines = crowd.run(*[partial(crowd.obtain, recipe, force=True)] * processes)
         lines += crowd.find_wrong() + crowd.find_differing()
         computed = sum(crowd.count_computed().values())
         lines += [] if computed == 1 else [f"it was computed {computed} times"]
@@ -175,24 +176,24 @@ def force_together(folder: Path, *, processes: int = 8) -> Outcome:
     return outcome
 
 
+def _kill_when_told(crowd: Crowd, holder: int) -> None:
+    """Kill a process once another has told that it waits for it; so a busy machine does not matter."""
+    _await(lambda: len(crowd.read("told")) >= TELLINGS or crowd.read("got"))
+    os.kill(holder, signal.SIGKILL)
+
+
 def kill_the_holder(folder: Path, *, rounds: int = 3) -> Outcome:
     """Kill the process that computes, once another has said three times that it waits for it, and then computes."""
     outcome, gaps = Outcome(), list[float]()
     for number in range(rounds):
         crowd, recipe = Crowd(folder / f"holder-{number}"), make_autoencoder_recipe(seed=number)
         slow = Crowd(crowd.home, seconds=600)
-        holder = fork(lambda: slow.obtain(recipe), report=2)  # noqa: B023
-        _await(lambda: crowd.read("began"))  # noqa: B023
-
-        def kill_when_told() -> None:
-            # However busy the machine is: the waiting process sets the pace.
-            _await(lambda: len(crowd.read("told")) >= TELLINGS or crowd.read("got"))  # noqa: B023
-            os.kill(holder, signal.SIGKILL)  # noqa: B023
-
-        killer = threading.Thread(target=kill_when_told)
+        holder = fork(partial(slow.obtain, recipe), report=2)
+        _await(partial(crowd.read, "began"))
+        killer = threading.Thread(target=_kill_when_told, args=(crowd, holder))
         killer.start()
         with _patience(REMIND_AFTER):
-            lines = crowd.run(lambda: crowd.obtain(recipe))  # noqa: B023
+            lines = crowd.run(partial(crowd.obtain, recipe))
         killer.join()
         await_all([holder])
         told = crowd.read("told")

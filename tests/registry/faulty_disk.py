@@ -134,7 +134,7 @@ class _Disk:
     def _watch_paths(self, name: str) -> Callable[..., Any]:
         def watched(path: Any, *rest: Any, **options: Any) -> Any:
             place = self.place(path, options.get("dir_fd"))
-            made = name == "mkdir" and os.path.isdir(path)  # noqa: PTH112
+            made = name == "mkdir" and Path(os.fsdecode(path)).is_dir()
             if place is None or made:
                 return self.now[name](path, *rest, **options)
             with self.step(name, place, (self.place(rest[0]) or "") if name in REVEALS else ""):

@@ -10,13 +10,14 @@ import resource
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from advae.errors import DiskError
-from advae.records import entry_id
+from advae.records import AutoencoderRecipe, entry_id
 from advae.registry import Registry
 from tests.calls import call
 from tests.entries import WEIGHTS, make_arrays, make_autoencoder_recipe, make_metrics, publish
@@ -137,7 +138,7 @@ def read_only_home(folder: Path) -> Outcome:
     outcome = Outcome(figures={"ways": [*ways, "injected"], "no_mount": why})
     for way, protect in {**ways, "injected": _inject_read_only}.items():
         home = Shelf(folder / way).take(OPERATIONS["publish"])
-        found = _report(lambda: _try_read_only(home, protect))  # noqa: B023
+        found = _report(partial(_try_read_only, home, protect))
         outcome.count += found.count
         outcome.violations += [f"{way}: {line}" for line in found.violations]
     return outcome
@@ -182,7 +183,7 @@ def _try_read_only(home: Path, protect: Callable[[Path], Any]) -> Outcome:
         computed: list[int] = []
         recipe = make_autoencoder_recipe(seed=99)
         try:
-            Registry(home).obtain(recipe, lambda: computed.append(1))  # type: ignore[arg-type, return-value]
+            Registry(home).obtain(recipe, lambda: computed.append(1))
             outcome.violations.append("obtain did not fail")
         except DiskError:
             outcome.violations += ["hours were spent before it failed"] * len(computed)
@@ -191,7 +192,7 @@ def _try_read_only(home: Path, protect: Callable[[Path], Any]) -> Outcome:
             registry.resolve("old") == entry,
             registry.latest("ae") == entry,
             WEIGHTS in entry.artifacts and len(registry.read_arrays(entry, WEIGHTS)) == 2,
-            registry.obtain(entry.recipe, lambda: computed.append(1)) == (entry, True),  # type: ignore
+            registry.obtain(entry.recipe, lambda: computed.append(1)) == (entry, True),
             len(registry.scan()[0]) == 4,
         ]
         outcome.violations += [f"read {number} failed" for number, right in enumerate(reads) if not right]
@@ -228,12 +229,16 @@ def fill_disk(folder: Path) -> Outcome:
     for limit in sizes:
         home = folder / limit
         home.mkdir(parents=True)
-        found = _report(lambda: _fill(home, limit))  # noqa: B023
+        found = _report(partial(_fill, home, limit))
         outcome.count += found.count
         outcome.violations += [f"{limit}: {line}" for line in found.violations]
         shutil.rmtree(home)
     outcome.figures["disks"] = len(sizes)
     return outcome
+
+
+def _publish_tagged(registry: Registry, *, recipe: AutoencoderRecipe, arrays: dict[str, Any], tag: str) -> None:
+    registry.tag(registry.publish(recipe, make_metrics(recipe), arrays), tag)
 
 
 def _fill(home: Path, limit: str) -> Outcome:
@@ -244,9 +249,7 @@ def _fill(home: Path, limit: str) -> Outcome:
     while True:
         recipe = make_autoencoder_recipe(seed=made)
         arrays = big if made % 2 else make_arrays()
-        operation = Operation(
-            lambda registry: registry.tag(registry.publish(recipe, make_metrics(recipe), arrays), f"t{made}")  # noqa: B023
-        )
+        operation = Operation(partial(_publish_tagged, recipe=recipe, arrays=arrays, tag=f"t{made}"))
         ids, names = see(home).ids, dict(see(home).names)
         try:
             operation.act(registry)

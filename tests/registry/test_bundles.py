@@ -10,13 +10,14 @@ import os
 import tarfile
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from advae.errors import CorruptError, DiskError, UsageError
+from advae.errors import CorruptError, DiskError, NotFoundError, UsageError
 from advae.registry import Registry, bundles
 from advae.registry.bundles import MEMBER, read_bundle, write_bundle
 from tests.entries import (
@@ -117,7 +118,8 @@ def test_equal_entries_give_equal_bytes(registry: Registry, other: Registry, fam
     assert pack_bundle(registry, family[2]) == content
     take_bundle(other, content)
     assert pack_bundle(other, family[2]) == content
-    member = tarfile.open(fileobj=io.BytesIO(content)).getmembers()[0]  # noqa: SIM115
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        member = archive.getmembers()[0]
     assert (member.uid, member.gid, member.uname, member.gname, member.mtime) == (0, 0, "", "", 0)
 
 
@@ -295,9 +297,8 @@ def test_a_damaged_entry_is_not_written_not_even_its_beginning(
 def test_an_entry_without_its_parent_is_not_exported(registry: Registry, family: Family) -> None:
     registry.remove_all([family[0].id])
     stream = io.BytesIO()
-    with pytest.raises(Exception, match=family[0].id) as caught:
+    with pytest.raises((NotFoundError, CorruptError), match=family[0].id):
         write_bundle(registry, family[2], stream)
-    assert caught.value.exit_code in (3, 4)  # type: ignore[attr-defined]
     assert stream.getvalue() == b""
 
 
@@ -313,7 +314,7 @@ def test_on_a_failing_disk_no_partial_import_remains(registry: Registry, tmp_pat
     content, failed = pack_bundle(registry, family[2]), []
     for at in range(80):
         home = Registry(tmp_path / f"{at}")
-        disk, error = write_on_failing_disk(lambda: take_bundle(home, content), at, errno.ENOSPC)  # noqa: B023
+        disk, error = write_on_failing_disk(partial(take_bundle, home, content), at, errno.ENOSPC)
         if error is None:
             break
         failed.append(disk.failed)
@@ -336,7 +337,7 @@ def test_a_reader_that_fails_is_one_of_our_errors(other: Registry) -> None:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with pytest.raises((CorruptError, DiskError), match=os.strerror(errno.EIO)):
-        read_bundle(other, Failing())  # type: ignore[arg-type]
+        read_bundle(other, Failing())
     assert list_names(other.folders.tmp) == []
 
 
@@ -445,8 +446,8 @@ def test_padding_without_end_is_not_read_to_its_end(
     monkeypatch.setattr(bundles, "FREE_OF_RATIO", 1 << 16)
     content = pack_bundle(registry, family[2])
     stream = Endless(*ENDLESS[case](content))
-    with pytest.raises(CorruptError, match=r"padded with what unpacks to nothing|data follows its end"):
-        read_bundle(other, stream)  # type: ignore[arg-type]
+    with pytest.raises(CorruptError, match=r"padding that unpacks to nothing|data follows its end"):
+        read_bundle(other, stream)
     assert stream.taken < (1 << 17) + 4 * len(content)
     assert other.ids() == list_names(other.folders.tmp) == []
 

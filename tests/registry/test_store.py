@@ -11,6 +11,7 @@ import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +193,7 @@ def test_on_a_failing_disk_no_partial_entry_remains(tmp_path: Path, name: str, c
         if not new:
             registry.tag(publish(registry), "old")
         before = read_files(registry)
-        disk, error = write_on_failing_disk(lambda: WRITES[what](registry, stranger), at, code)  # noqa: B023
+        disk, error = write_on_failing_disk(partial(WRITES[what], registry, stranger), at, code)
         if error is None:
             break
         failed.append(disk.failed)
@@ -334,7 +335,7 @@ def test_a_damaged_file_is_refused(registry: Registry, entry: Manifest, damage: 
     path = locate(registry, entry)
     path.write_bytes(damage(path.read_bytes()))
     for read in (registry.manifest, registry.find, registry.resolve):
-        assert_refused(registry, entry, lambda: read(entry.id), "manifest.json")  # noqa: B023
+        assert_refused(registry, entry, partial(read, entry.id), "manifest.json")
 
 
 SPOILS: dict[str, Callable[[Registry, Path], Any]] = {

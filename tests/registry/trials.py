@@ -70,6 +70,7 @@ def fork(act: Callable[[], Any], *, report: int | None = None) -> int:
     try:
         act()
         status = 0
+    # Whatever ends the child process is reported to its parent.
     except BaseException:
         if report is not None:
             os.write(report, traceback.format_exc(limit=-3).encode())
