@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,9 @@ from advae.cli.option_groups import SESSION, complete_names, grouped
 from advae.cli.options import DataDirOption
 from advae.cli.session import Session
 from advae.datasets import DATASETS, fetch_dataset, find_dataset, verify_dataset
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -39,13 +42,12 @@ def list_datasets(session: Session, data_dir: DataDirOption = None) -> None:
 def fetch(name: NameArgument, session: Session) -> None:
     """Download a dataset into advae's cache, checked by SHA-256; prints the folder."""
     with session.show_progress() as bar:
-        tasks: dict[str, Any] = {}
+        tasks: dict[str, TaskID] = {}
 
         def on_progress(file: str, done: int, total: int | None) -> None:
-            task = tasks.setdefault(file, None)
-            if task is None:
-                task = tasks[file] = bar.add_task(file)
-            bar.update(task, completed=done, total=total)
+            if file not in tasks:
+                tasks[file] = bar.add_task(file)
+            bar.update(tasks[file], completed=done, total=total)
 
         folder = fetch_dataset(name, on_progress=on_progress)
     session.put({"name": name, "path": str(folder)}, str(folder))

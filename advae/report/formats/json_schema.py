@@ -7,6 +7,7 @@ import inspect
 import textwrap
 from collections.abc import Mapping
 from itertools import pairwise
+from types import GenericAlias
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, create_model
@@ -110,7 +111,7 @@ class Document(Record):
 def build_model(sections: Mapping[str, Table]) -> type[Document]:
     """Return the type of the document, with a field for each table that has records, the sections included."""
     fields: dict[str, Any] = {
-        name: (tuple[table.record, ...], Field(description=table.explanation))  # type: ignore[name-defined]
+        name: (GenericAlias(tuple, (table.record, ...)), Field(description=table.explanation))
         for name, table in list_tables(sections).items()
         if table.record
     }
