@@ -22,7 +22,8 @@ from advae.registry import Registry
 from advae.threats import THREATS
 from tests.calls import call
 from tests.entries import encode_npz, pack_bundle
-from tests.hostile import Document, Members, rename_family, take_apart
+from tests.hostile.members import rename_family, take_apart
+from tests.hostile.scene import Document, Members
 from tests.report_fixtures import HISTORY, Lab, make_views
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]

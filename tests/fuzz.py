@@ -56,30 +56,24 @@ from advae.requests import AutoencoderRequest, ClassifierRequest, NetworkRequest
 from tests import changed_runs
 from tests.calls import call
 from tests.entries import WEIGHTS, encode_npz, list_names, locate, make_metrics, seal_document, seal_first_schema
-from tests.hostile import (
+from tests.hostile.files import encode_dataset
+from tests.hostile.members import (
     BLOCK,
     END,
     FIELDS,
-    MANIFEST,
-    ROOM,
-    Document,
-    Members,
     binary_size,
-    build_scene,
     change_artifact,
-    encode_arrays,
     encode_bundle,
-    encode_dataset,
     encode_member,
-    fit_weights,
-    guard_memory,
     open_manifest,
-    put_members,
     rename_family,
     set_fields,
     take_apart,
     tell_own,
 )
+from tests.hostile.recipes import encode_arrays
+from tests.hostile.rows import put_members
+from tests.hostile.scene import MANIFEST, ROOM, Document, Members, build_scene, fit_weights, guard_memory
 
 RESULTS = Path(__file__).with_suffix(".json")
 

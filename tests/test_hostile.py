@@ -20,25 +20,11 @@ from advae.registry import Registry, manifest_files
 from tests.calls import Outcome, call, succeed
 from tests.entries import list_names, read_unmarked
 from tests.fuzz import RESULTS, TARGETS, fuzz
-from tests.hostile import (
-    BASELINES,
-    BUNDLE,
-    COMMANDS,
-    CORPUS,
-    FORGED,
-    IMAGES,
-    MNIST,
-    READ,
-    ROOM,
-    SEALED,
-    Scene,
-    build_scene,
-    copy_scene,
-    guard_memory,
-    lay_baseline,
-    pickle_npz,
-    sings_lambda,
-)
+from tests.hostile.corpus import CORPUS
+from tests.hostile.executed import pickle_npz, sings_lambda
+from tests.hostile.recipes import BASELINES, lay_baseline
+from tests.hostile.rows import BUNDLE, COMMANDS, FORGED, IMAGES, MNIST, READ, SEALED
+from tests.hostile.scene import ROOM, Scene, build_scene, copy_scene, guard_memory
 
 LARGE = ("bomb", "iB", "GB", "petabytes", "bits", "digits", "deep J", "deep l", "many", "overlap", "long")
 """Words in the names of rows whose memory is measured, which takes three times as long."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Trained
-from tests.hostile import Scene, build_scene, copy_scene
+from tests.hostile.scene import Scene, build_scene, copy_scene
 
 
 @pytest.fixture(scope="module")

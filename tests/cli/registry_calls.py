@@ -14,7 +14,7 @@ from tests.entries import (
     pack_bundle,
     read_tree,
 )
-from tests.hostile import Scene
+from tests.hostile.scene import Scene
 
 
 def registry(*arguments: object) -> Outcome:

@@ -23,7 +23,8 @@ from tests.entries import (
     publish,
     read_tree,
 )
-from tests.hostile import Scene, change_members, take_apart
+from tests.hostile.members import change_members, take_apart
+from tests.hostile.scene import Scene
 
 # ---------------------------------------------------------------- ls
 

@@ -22,7 +22,7 @@ from tests.entries import (
     read_tree,
     read_unmarked,
 )
-from tests.hostile import Scene
+from tests.hostile.scene import Scene
 
 # ---------------------------------------------------------------- whole processes
 

@@ -16,7 +16,7 @@ from tests.entries import (
     read_tree,
     read_unmarked,
 )
-from tests.hostile import Scene
+from tests.hostile.scene import Scene
 
 
 def test_an_import_beside_other_weights_tells_what_to_do(scene: Scene) -> None:

@@ -12,7 +12,8 @@ from advae.backend import start_tensorflow
 from advae.registry import Registry
 from tests.calls import Outcome, call, succeed
 from tests.cli.registry_calls import call_at_terminal
-from tests.hostile import Scene, change_members, copy_scene, encode_bundle, rename_family, take_apart
+from tests.hostile.members import change_members, encode_bundle, rename_family, take_apart
+from tests.hostile.scene import Scene, copy_scene
 
 NAMES = {
     "colour": "\x1b[31;5;7mred",

@@ -38,7 +38,16 @@ from tests.entries import (
     seal_first_schema,
     take_bundle,
 )
-from tests.hostile import BLOCK, END, encode_bundle, encode_header, encode_member, open_manifest, take_apart, tell_own
+from tests.hostile.members import (
+    BLOCK,
+    END,
+    encode_bundle,
+    encode_header,
+    encode_member,
+    open_manifest,
+    take_apart,
+    tell_own,
+)
 from tests.registry.faulty_disk import write_on_failing_disk
 
 

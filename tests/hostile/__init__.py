@@ -1,0 +1,1 @@
+"""Hostile files, bundles and entries that every command must refuse, and what makes them."""

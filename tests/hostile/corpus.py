@@ -1,0 +1,11 @@
+"""The corpus: every hostile file, as rows of one table."""
+
+from __future__ import annotations
+
+from tests.hostile import bundles, executed, files, manifests, recipes
+from tests.hostile.rows import CORPUS
+
+PARTS = (executed, bundles, manifests, recipes, files)
+"""The modules whose rows the table has."""
+
+__all__ = ["CORPUS", "PARTS"]
