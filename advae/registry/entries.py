@@ -12,14 +12,8 @@ from advae.arrayfiles import DAMAGED, Header, explain, read_regular, read_stored
 from advae.errors import AdvaeError, CorruptError, DiskError, NewerSchemaError, NotFoundError
 from advae.identity import ID, Kind
 from advae.registry.folders import MANIFEST, Folders, hash_file
-from advae.registry.manifest_files import (
-    MAX_MANIFEST,
-    EntrySummary,
-    decode,
-    list_needed,
-    open_document,
-    summarize_entry,
-)
+from advae.registry.manifest_files import MAX_MANIFEST, decode, list_needed, open_document
+from advae.registry.summaries import EntrySummary, summarize_entry
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,11 +6,11 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from advae.errors import NewerSchemaError, printable
-from advae.identity import ID, STORE_SCHEMA, canonical_json, digest_weights, kind_of, name_recipe
+from advae.errors import NewerSchemaError
+from advae.identity import ID, STORE_SCHEMA, canonical_json, kind_of, name_recipe
+from advae.registry.summaries import SHA256, WRONG_FORM, summarize_entry
 
 if TYPE_CHECKING:
     from advae.records import Manifest
@@ -34,11 +34,7 @@ _FIRST = b'{\n "schema_version": 1,'
 PARENTS_SINCE = 3
 """The first schema whose manifests have the digests of the parents' weights."""
 
-SHA256 = re.compile(r"[0-9a-f]{64}")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?\+00:00")
-
-_UNFIT = (RecursionError, LookupError, TypeError, AttributeError, ValueError, OverflowError)
-"""What reading JSON of the wrong form raises."""
 
 
 def encode(manifest: Manifest) -> bytes:
@@ -91,7 +87,7 @@ def open_document(content: bytes) -> dict[str, Any]:
         named = all(ARTIFACT.fullmatch(name) for name in document["artifacts"])
     except NewerSchemaError:
         raise
-    except _UNFIT as error:
+    except WRONG_FORM as error:
         raise ValueError(str(error) if type(error) is ValueError else "it is no manifest") from None
     if claimed != own:
         raise ValueError("its id, its parents or its dataset do not fit its recipe")
@@ -118,7 +114,7 @@ def decode(content: bytes) -> Manifest:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise ValueError(f"it is no manifest: {'.'.join(map(str, first['loc']))} {first['msg'].lower()}") from None
-    except _UNFIT:
+    except WRONG_FORM:
         raise ValueError("it is no manifest") from None
     if manifest.metrics.kind != manifest.recipe.kind:
         raise ValueError("its metrics are not of its recipe's kind")
@@ -217,97 +213,3 @@ def _open_first_schema(content: bytes) -> Any:
 
 def _digest(content: bytes) -> bytes:
     return hashlib.sha256(content).hexdigest().encode()
-
-
-# ---------------------------------------------------------------- lists
-
-
-@dataclass(frozen=True)
-class EntrySummary:
-    """The summary of an entry for lists, taken from its manifest without checking all fields."""
-
-    id: str
-    """Id of the entry."""
-    kind: str
-    """Kind of the entry: ae, clf or run."""
-    dataset: str
-    """Name of the dataset, printable."""
-    dataset_digest: str
-    """SHA-256 of the dataset's decoded arrays."""
-    parents: tuple[str, ...]
-    """Ids of the entries that its recipe names."""
-    created: str
-    """Time at which it was published, ISO 8601 in UTC."""
-    size: int
-    """Bytes of its artifacts."""
-    what: str
-    """One line about the recipe and the main number."""
-    digests: dict[str, str]
-    """SHA-256 of its artifacts, by file name."""
-    parent_digests: dict[str, str] | None
-    """Digests of the weights that it was computed from, by id; None before schema 3."""
-    imported: str | None
-    """Time at which it was imported from a bundle, ISO 8601 in UTC; None if it was made here."""
-
-    @property
-    def weights(self) -> str:
-        """The digest of its weights, which other entries depend on."""
-        return digest_weights(self.digests)
-
-
-def summarize_entry(document: dict[str, Any]) -> EntrySummary:
-    """Return the summary of an opened document. Raises ValueError where one of its fields has a wrong form."""
-    try:
-        return EntrySummary(
-            id=document["id"],
-            kind=document["recipe"]["kind"],
-            dataset=printable(document["dataset"]["name"]),
-            dataset_digest=document["dataset"]["digest"],
-            parents=tuple(document["parents"]),
-            created=printable(document["created"]),
-            size=sum(_read_size(artifact) for artifact in document["artifacts"].values()),
-            what=printable(_SUMMARIES[document["recipe"]["kind"]](document["recipe"], document["metrics"])),
-            digests={name: _read_digest(artifact) for name, artifact in document["artifacts"].items()},
-            parent_digests=document.get("parent_digests"),
-            imported=document.get("imported"),
-        )
-    except _UNFIT:
-        raise ValueError("it is no manifest") from None
-
-
-def _read_size(artifact: dict[str, Any]) -> int:
-    size = artifact["size"]
-    if type(size) is not int or not 0 <= size < 1 << 63:
-        raise ValueError("it is no size")
-    return size
-
-
-def _read_digest(artifact: dict[str, Any]) -> str:
-    digest: str = artifact["sha256"]
-    if not SHA256.fullmatch(digest):
-        raise ValueError("it is no digest")
-    return digest
-
-
-def _summarise_autoencoder(recipe: dict[str, Any], metrics: dict[str, Any]) -> str:
-    network = recipe["network"]
-    if network is None:
-        options = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in recipe["options"].items())
-        how = f"a baseline, {options}"
-    else:
-        how = f"{network['epochs']} epochs"
-    return f"{recipe['type']}, {how}, seed {recipe['seed']}, mse {metrics['test_mse']:.4f}"
-
-
-def _summarise_classifier(recipe: dict[str, Any], metrics: dict[str, Any]) -> str:
-    behind = f" behind {recipe['autoencoder']}" if recipe["autoencoder"] else ""
-    return f"{recipe['model']}{behind}, seed {recipe['seed']}, clean {metrics['test_accuracy']:.4f}"
-
-
-def _summarise_run(recipe: dict[str, Any], metrics: dict[str, Any]) -> str:
-    robust = ", ".join(f"{result['accuracy']:.4f} at {result['eps']:.4g}" for result in metrics["results"][:3])
-    more = ", ..." if len(metrics["results"]) > 3 else ""
-    return f"{recipe['method']}, {recipe['threat']}, on {recipe['classifier']}: {robust}{more}"
-
-
-_SUMMARIES = {"ae": _summarise_autoencoder, "clf": _summarise_classifier, "run": _summarise_run}

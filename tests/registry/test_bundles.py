@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 
 from advae.errors import CorruptError, DiskError, NotFoundError, UsageError
-from advae.registry import Registry, bundles
-from advae.registry.bundles import MEMBER, read_bundle, write_bundle
+from advae.registry import Registry, bundle_members, bundles
+from advae.registry.bundle_members import MEMBER
+from advae.registry.bundles import read_bundle, write_bundle
 from tests.entries import (
     WEIGHTS,
     Family,
@@ -382,12 +383,15 @@ def test_caps_hold_for_import_and_export(
 ) -> None:
     content = pack_bundle(registry, family[2])
     least = measure_bundle(content)[cap]
-    monkeypatch.setattr(bundles, cap, least - 1)
+    modules = [module for module in (bundles, bundle_members) if hasattr(module, cap)]
+    for module in modules:
+        monkeypatch.setattr(module, cap, least - 1)
     refuse(other, content, words)
     with pytest.raises(UsageError, match=f"^{family[2].id} cannot be exported: with its ancestors it has .*, at most"):
         write_bundle(registry, family[2], stream := io.BytesIO())
     assert stream.getvalue() == b""
-    monkeypatch.setattr(bundles, cap, least)
+    for module in modules:
+        monkeypatch.setattr(module, cap, least)
     take_bundle(other, content)
 
 
@@ -395,7 +399,7 @@ def test_the_ratio_is_capped(other: Registry, tmp_path: Path, monkeypatch: pytes
     registry, recipe = Registry(tmp_path / "zeros"), make_autoencoder_recipe()
     entry = registry.publish(recipe, make_metrics(recipe), {WEIGHTS: {"0.0": np.zeros(1 << 19)}})
     packed = gzip.compress(pack_bundle(registry, entry), 9)
-    assert len(packed) * bundles.MAX_RATIO < 1 << 22
+    assert len(packed) * bundle_members.MAX_RATIO < 1 << 22
     refuse(other, packed, "unpacks to more than 100 times its size")
     take_bundle(other, gzip.compress(pack_bundle(registry, entry), 0))
     small = registry.publish(make_autoencoder_recipe(seed=1), make_metrics(recipe), {WEIGHTS: {"0.0": np.zeros(1000)}})
@@ -452,7 +456,7 @@ ENDLESS: dict[str, Callable[[bytes], tuple[bytes, bytes]]] = {
 def test_padding_without_end_is_not_read_to_its_end(
     case: str, registry: Registry, other: Registry, family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bundles, "FREE_OF_RATIO", 1 << 16)
+    monkeypatch.setattr(bundle_members, "FREE_OF_RATIO", 1 << 16)
     content = pack_bundle(registry, family[2])
     stream = Endless(*ENDLESS[case](content))
     with pytest.raises(CorruptError, match=r"padding that unpacks to nothing|data follows its end"):

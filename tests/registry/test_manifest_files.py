@@ -11,15 +11,8 @@ import pytest
 
 from advae.identity import STORE_SCHEMA, canonical_json, name_recipe
 from advae.records import Manifest
-from advae.registry.manifest_files import (
-    NewerSchemaError,
-    decode,
-    encode,
-    find_parents,
-    open_document,
-    printable,
-    summarize_entry,
-)
+from advae.registry.manifest_files import NewerSchemaError, decode, encode, find_parents, open_document, printable
+from advae.registry.summaries import summarize_entry
 from tests.entries import (
     ABSENT_DIGEST,
     TINY,
