@@ -199,7 +199,7 @@ def _open_stored(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, Header
             raise ValueError("it contains an array twice")
         # An uncompressed archive cannot contain more bytes than its file.
         if sum(member.file_size for member in members.values()) > path.stat().st_size:
-            raise ValueError("its members claim more bytes than it has")
+            raise ValueError("it claims more bytes than it has")
         yield archive, {name: read_member_header(archive, member) for name, member in members.items()}
 
 

@@ -58,7 +58,7 @@ def test_a_classifier_without_purifier_knows_only_some() -> None:
     assert surface.craft("x", 1) == surface.classify(surface.see("x", 1)) == ("classify", "x")
     for name, threat in THREATS.items():
         if threat.needs_purifier:
-            with pytest.raises(UsageError, match="knows only noise, transfer, adaptive, black-box"):
+            with pytest.raises(UsageError, match="has only noise, transfer, adaptive, black-box"):
                 find_threat(name, purified=False)
     with pytest.raises(UsageError, match="did you mean 'gray-box'"):
         find_threat("graybox", purified=True)

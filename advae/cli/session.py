@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 ROOM_FOR_LOSS = 70
-"""Columns of a terminal in which the progress bar has room for the losses beside it."""
+"""Columns of a terminal in which the progress bar has room for the losses, too."""
 
 
 def default_home() -> Path:

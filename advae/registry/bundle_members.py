@@ -133,6 +133,7 @@ class MemberReader:
 
 
 def open_members(stream: IO[bytes]) -> MemberReader:
+    """Return the reader of a tar, packed by gzip or not."""
     packed = _Counted(stream)
     if packed.peek(2) != b"\x1f\x8b":
         return MemberReader(packed, None)

@@ -162,8 +162,8 @@ def _find_unfit(registry: Registry, weights: dict[str, str]) -> tuple[str, ...]:
     """Return the entries that were made from other weights of some entries than these have now."""
     if not weights:
         return ()
-    resting = [(entry.id, entry.parent_digests or {}) for entry in registry.list_summaries()[0]]
-    return tuple(id_ for id_, then in resting if any(then.get(one, new) != new for one, new in weights.items()))
+    dependent = [(entry.id, entry.parent_digests or {}) for entry in registry.list_summaries()[0]]
+    return tuple(id_ for id_, then in dependent if any(then.get(one, new) != new for one, new in weights.items()))
 
 
 def _unpack(members: MemberReader, draft: Path) -> dict[str, Manifest]:

@@ -211,5 +211,5 @@ def _tell_of_trouble(workspace: Workspace, manifest: Manifest) -> None:
     if found.converged is False and not recipe.origin:
         workspace.tell(
             f"{manifest.id}: lbfgs had not converged after {found.iterations} iterations, as in the paper's protocol; "
-            "--max-iter lets it go on"
+            "a larger --max-iter allows more"
         )

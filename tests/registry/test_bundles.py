@@ -494,7 +494,7 @@ def test_a_flipped_bit_is_seen_in_every_member(at: int, registry: Registry, othe
     members = take_apart(pack_bundle(registry, family[2]))
     name, content = members[at]
     flipped = content[: len(content) // 2] + bytes([content[len(content) // 2] ^ 1]) + content[len(content) // 2 + 1 :]
-    refuse(other, encode_bundle([*members[:at], (name, flipped), *members[at + 1 :]]), "digest|not what its manifest")
+    refuse(other, encode_bundle([*members[:at], (name, flipped), *members[at + 1 :]]), "digest|not match its manifest")
 
 
 def test_every_cut_is_seen(registry: Registry, other: Registry, family: Family) -> None:
@@ -519,7 +519,7 @@ def test_parents_of_another_kind_are_refused(registry: Registry, other: Registry
         if change in good.values():
             assert take_bundle(other, content).ids[-1] == document["id"]
         else:
-            refuse(other, content, "no id of kind|not its recipe's")
+            refuse(other, content, "no id of kind|do not fit its recipe")
 
 
 def test_a_pickle_whose_digest_fits_is_refused(registry: Registry, other: Registry, family: Family) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from advae.errors import NewerSchemaError, printable
 from advae.identity import STORE_SCHEMA, canonical_json, name_recipe
 from advae.records import Manifest
-from advae.registry.manifest_files import NewerSchemaError, decode, encode, find_parents, open_document, printable
+from advae.registry.manifest_files import decode, encode, find_parents, open_document
 from advae.registry.summaries import summarize_entry
 from tests.entries import (
     ABSENT_DIGEST,
@@ -306,7 +307,7 @@ def test_id_parents_and_dataset_must_fit_the_recipe(name: str, recipe: str) -> N
     for wrong in (WRONG[name], None, [], {}, 7, "x" * 10):
         if wrong == document[name]:
             continue
-        with pytest.raises(ValueError, match=r"not its recipe's|is no manifest"):
+        with pytest.raises(ValueError, match=r"do not fit its recipe|is no manifest"):
             decode(seal_document(document | {name: wrong}))
 
 

@@ -88,12 +88,14 @@ def test_what_was_made_from_other_weights_is_not_loaded(read: Any, registry: Reg
     publish_other(registry, ae.recipe, replace=True)
     for entry in (clf, run):
         with pytest.raises(
-            CorruptError, match=f"{entry.id} was made from other weights of {ae.id} than are here"
+            CorruptError, match=f"{entry.id} was made from other weights of {ae.id} than the registry has now"
         ) as why:
             read(registry, entry)
         assert why.value.exit_code == 4
         assert "the command that made it repairs it with --force" in str(why.value)
-        with pytest.raises(CorruptError, match=f"{clf.id} was made from other weights of {ae.id} than are here"):
+        with pytest.raises(
+            CorruptError, match=f"{clf.id} was made from other weights of {ae.id} than the registry has"
+        ):
             pack_bundle(registry, entry)
     assert find_problems(registry).keys() == {clf.id, run.id}
     assert all("was made from other weights" in line for line in find_problems(registry)[run.id])
@@ -191,10 +193,10 @@ def test_entries_whose_parents_a_bundle_replaces_are_named(registry: Registry, o
     mine = publish_other(other, family[0].recipe)
     child = publish(other, make_classifier_recipe(autoencoder=mine.id, seed=8))
     assert take_bundle(other, pack_bundle(registry, family[0])).other == (mine.id,)
-    assert take_bundle(other, pack_bundle(registry, family[0])).resting == ()
-    assert take_bundle(other, pack_bundle(registry, family[0]), replace=True).resting == (child.id,)
+    assert take_bundle(other, pack_bundle(registry, family[0])).outdated == ()
+    assert take_bundle(other, pack_bundle(registry, family[0]), replace=True).outdated == (child.id,)
     assert find_problems(other).keys() == {child.id}
-    assert take_bundle(other, pack_bundle(registry, family[0]), replace=True).resting == ()
+    assert take_bundle(other, pack_bundle(registry, family[0]), replace=True).outdated == ()
 
 
 def test_equal_entries_are_not_replaced_even_by_force(registry: Registry, other: Registry, family: Family) -> None:

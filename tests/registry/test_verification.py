@@ -69,9 +69,9 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], Any], str]] = {
     "artifact a fifo": (WEIGHTS, lambda path: (path.unlink(), os.mkfifo(path)), "regular file"),
     "manifest gone": ("manifest.json", Path.unlink, "is missing"),
     "manifest of another bit": ("manifest.json", flip, "digest"),
-    "a file too many": ("extra.npz", lambda path: path.write_bytes(b"x"), "manifest.json names"),
-    "a folder too many": ("cache", Path.mkdir, "manifest.json names"),
-    "a program": ("run.py", lambda path: path.write_text("x"), "manifest.json names"),
+    "a file too many": ("extra.npz", lambda path: path.write_bytes(b"x"), "not listed in manifest.json"),
+    "a folder too many": ("cache", Path.mkdir, "not listed in manifest.json"),
+    "a program": ("run.py", lambda path: path.write_text("x"), "not listed in manifest.json"),
 }
 
 
