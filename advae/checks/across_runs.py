@@ -59,18 +59,10 @@ def check_samples(pipeline: PipelineRuns) -> CheckResult:
         for row in runs.values()
         if len(row.labels) == len(first.labels) and row.recipe.sample == first.recipe.sample
     ]
-    others = {row.id for row in same} - {first.id}
     for row in same:
-        ids, labels = np.array_equal(row.sample_ids, first.sample_ids), np.array_equal(row.labels, first.labels)
-        digests = {digest for one in (row, first) if (digest := one.metrics.samples_digest)}
-        if not (ids and labels and len(digests) <= 1):
-            what = "ids" if not ids else "labels" if not labels else "images"
-            return say("samples", "FAIL", f"{row.id} and {first.id} do not have the same {what}")
-        # Predictions may differ by a random purifier's draw, or by the order of float32 sums.
-        comparable = row.metrics.stochastic is False and row.recipe.threat == first.recipe.threat
-        clean = np.array_equal(row.clean_predictions, first.clean_predictions)
-        if row.recipe.classifier == first.recipe.classifier and comparable and not clean:
-            return say("samples", "FAIL", f"{row.id} and {first.id} disagree on the unchanged images")
+        if difference := _find_difference(row, first):
+            return say("samples", "FAIL", f"{row.id} and {first.id} {difference}")
+    others = {row.id for row in same} - {first.id}
     if not others:
         return not_run("samples")
     counts = np.bincount(first.labels)
@@ -78,6 +70,22 @@ def check_samples(pipeline: PipelineRuns) -> CheckResult:
         f"{len(others) + 1} runs on the same {len(first.labels)} samples, {counts.min()} to {counts.max()} of a class"
     )
     return say("samples", "PASS", what, len(others) + 1)
+
+
+def _find_difference(row: ScoredRun, first: ScoredRun) -> str | None:
+    """Return how the samples of two runs, or their clean predictions, differ; None where they do not."""
+    import numpy as np
+
+    ids, labels = np.array_equal(row.sample_ids, first.sample_ids), np.array_equal(row.labels, first.labels)
+    digests = {digest for one in (row, first) if (digest := one.metrics.samples_digest)}
+    if not (ids and labels and len(digests) <= 1):
+        return f"do not have the same {'ids' if not ids else 'labels' if not labels else 'images'}"
+    # Predictions may differ by a random purifier's draw, or by the order of float32 sums.
+    comparable = row.metrics.stochastic is False and row.recipe.threat == first.recipe.threat
+    clean = np.array_equal(row.clean_predictions, first.clean_predictions)
+    if row.recipe.classifier == first.recipe.classifier and comparable and not clean:
+        return "disagree on the unchanged images"
+    return None
 
 
 def check_clean_accuracy(pipeline: PipelineRuns) -> CheckResult:

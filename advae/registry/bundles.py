@@ -20,9 +20,10 @@ from typing import IO, TYPE_CHECKING
 from advae.arrayfiles import DAMAGED, check_stored_arrays, explain
 from advae.errors import CorruptError, NotFoundError, UsageError
 from advae.registry.bundle_members import BLOCK, MAX_MEMBERS, MAX_TOTAL, MemberReader, open_members
-from advae.registry.folders import MANIFEST, write_synced
+from advae.registry.folders import MANIFEST
 from advae.registry.manifest_files import add_import_mark, decode, list_needed, remove_import_mark
 from advae.registry.store import Registry
+from advae.registry.synced_files import write_synced
 
 if TYPE_CHECKING:
     from advae.records import Artifact, Manifest

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from advae.arrayfiles import DAMAGED, check_stored_arrays, explain, read_stored_arrays
 from advae.errors import DiskError
-from advae.registry.folders import FORMS, Folders, list_folder, make_synced_folder, remove_tree, write_npz
+from advae.registry.folders import FORMS, Folders
+from advae.registry.synced_files import list_folder, make_synced_folder, remove_tree, write_npz
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,9 +16,10 @@ from advae.errors import AdvaeError, CorruptError, DiskError
 from advae.identity import KINDS, kind_of
 from advae.registry import locks
 from advae.registry.checkpoints import find_finished
-from advae.registry.folders import DRAFT, FORMS, LOCK, PROBE, Folders, remove_tree
+from advae.registry.folders import DRAFT, FORMS, LOCK, PROBE, Folders
 from advae.registry.references import LATEST
 from advae.registry.store import Registry
+from advae.registry.synced_files import remove_tree
 
 DEAD_AFTER = 24 * 3600.0
 """Seconds after which a draft or an entry without a name counts as abandoned."""

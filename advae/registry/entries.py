@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from advae.arrayfiles import DAMAGED, Header, explain, read_regular, read_stored_arrays, require_regular
 from advae.errors import AdvaeError, CorruptError, DiskError, NewerSchemaError, NotFoundError
 from advae.identity import ID, Kind
-from advae.registry.folders import MANIFEST, Folders, hash_file
+from advae.registry.folders import MANIFEST, Folders
 from advae.registry.manifest_files import MAX_MANIFEST, decode, list_needed, open_document
 from advae.registry.summaries import EntrySummary, summarize_entry
+from advae.registry.synced_files import hash_file
 
 if TYPE_CHECKING:
     import numpy as np

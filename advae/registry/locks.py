@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 
 from advae.errors import DiskError, printable
 from advae.identity import ID
-from advae.registry.folders import LOCK, Folders, read_small
+from advae.registry.folders import LOCK, Folders
+from advae.registry.synced_files import read_small
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock

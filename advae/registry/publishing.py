@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 from advae.atomic_files import sync
 from advae.identity import Kind
 from advae.registry.entries import Entries
-from advae.registry.folders import MANIFEST, TAKEN, exchange, hash_file, try_moving, write_npz, write_synced
+from advae.registry.folders import MANIFEST, TAKEN
 from advae.registry.manifest_files import ARTIFACT, encode
+from advae.registry.synced_files import exchange, hash_file, try_moving, write_npz, write_synced
 
 if TYPE_CHECKING:
     from advae.records import Artifact, Manifest, Metrics
     from advae.registry.entries import AnyRecipe
-    from advae.registry.folders import Arrays
+    from advae.registry.synced_files import Arrays
 
 VERSIONED = ("advae", "tensorflow", "keras", "cleverhans", "scikit-learn", "numpy")
 """Libraries whose versions are stored with an entry, because they decide its numbers."""

@@ -11,7 +11,8 @@ from pathlib import Path
 from advae.atomic_files import sync
 from advae.errors import NotFoundError, UsageError
 from advae.identity import ID, KINDS, Kind
-from advae.registry.folders import Folders, make_synced_folder, read_small, write_synced
+from advae.registry.folders import Folders
+from advae.registry.synced_files import make_synced_folder, read_small, write_synced
 
 LATEST = "latest"
 TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

@@ -23,8 +23,8 @@ from advae.registry.references import LATEST, References, check_tag, resolve_id
 if TYPE_CHECKING:
     from advae.records import Manifest, Metrics
     from advae.registry.entries import AnyRecipe
-    from advae.registry.folders import Arrays
     from advae.registry.references import NameFile
+    from advae.registry.synced_files import Arrays
 
 
 class Registry(WritableEntries):

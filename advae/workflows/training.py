@@ -59,8 +59,6 @@ def make_autoencoder(workspace: Workspace, recipe: AutoencoderRecipe, dataset: D
     checkpoint = workspace.registry.checkpoint(entry_id(recipe), workspace.tell)
 
     def compute() -> Content:
-        import numpy as np
-
         if workspace.force:
             checkpoint.clear()
         behind = _find_classifier_behind(workspace, recipe)
@@ -70,10 +68,7 @@ def make_autoencoder(workspace: Workspace, recipe: AutoencoderRecipe, dataset: D
         arrays, history = purifiers.fit_autoencoder(recipe, data)
         purify = purifiers.restore_purifier(recipe, arrays)
         purified = apply(purify, dataset.x_test)
-        with np.errstate(over="ignore", invalid="ignore"):
-            test_mse = float(np.square(purified - dataset.x_test).mean())
-        if not math.isfinite(test_mse):
-            raise DivergedError(f"training diverged: test MSE {test_mse}, nothing was stored; {DIVERGED_HINT}")
+        test_mse = _measure_error(purified, dataset.x_test)
         head = {HEAD: collect_weights(behind.networks)} if behind and behind.networks else {}
         return AutoencoderMetrics(
             history=history,
@@ -89,6 +84,17 @@ def make_autoencoder(workspace: Workspace, recipe: AutoencoderRecipe, dataset: D
     if not made.cached:
         checkpoint.clear()
     return made
+
+
+def _measure_error(purified: FloatArray, x: FloatArray) -> float:
+    """Return the mean squared error per pixel. Raises DivergedError where it is not finite."""
+    import numpy as np
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        error = float(np.square(purified - x).mean())
+    if not math.isfinite(error):
+        raise DivergedError(f"training diverged: test MSE {error}, nothing was stored; {DIVERGED_HINT}")
+    return error
 
 
 def _find_classifier_behind(workspace: Workspace, recipe: AutoencoderRecipe) -> purifiers.Behind | None:

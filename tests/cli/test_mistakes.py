@@ -85,7 +85,7 @@ BAD: list[tuple[list[str], int, str]] = [
     (["attack", "--method", "fgsm", "--eps", "0.1", "--threat", "adaptiv"], 2, "did you mean 'adaptive'"),
     (["attack", "--method", "natural", "--eps", "0.1", "--clf", "{nn}"], 2, "logistic regression"),
     (["attack", "--method", "fgsm", "--eps", "0.1", "--clf", "{nn}", "--dataset", "mnist"], 2, "not 'mnist'"),
-    (["attack", "--method", "fgsm", "--eps", "0.1", "--clf", "{nn}", "--threat", "oblivious"], 2, "knows only noise"),
+    (["attack", "--method", "fgsm", "--eps", "0.1", "--clf", "{nn}", "--threat", "oblivious"], 2, "has only noise"),
     (["attack", "--method", "fgsm", "--eps", "0.1", "--clf", "{nn}", "--no-clip"], 2, "--no-clip does not fit"),
     (["attack", "--method", "fgsm", "--eps", "0.1", "--clf", "{nn}", "--steps", "5"], 2, "--steps does not fit"),
     (["attack", "--method", "fgsm", "--eps", "0.1", "--clf", "{nn}", "--target", "5"], 2, "--target does not fit"),

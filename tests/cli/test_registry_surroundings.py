@@ -35,7 +35,7 @@ SHELL = {
         "",
     ),
     "what bash puts in the place of a file": ("advae registry import <(cat it.tar) -q --home new", 0, "{run}\n", ""),
-    "stdout to a file": ("advae registry export {run} - > out.tar; cmp out.tar it.tar", 0, "", "holds"),
+    "stdout to a file": ("advae registry export {run} - > out.tar; cmp out.tar it.tar", 0, "", "contains"),
     "the reader is gone": ("advae registry export {run} - -q | true", 5, "", "its reader closed it before the end"),
     "a full disk": ("advae registry export {run} - -q > /dev/full", 5, "", "No space left on device"),
     "nothing to write to": ("advae registry export {run} - -q >&-", 5, "", "it is closed"),

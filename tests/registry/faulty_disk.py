@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from advae.errors import DiskError
-from advae.registry import folders
+from advae.registry import synced_files
 
 STOPPED = 86
 """Exit status of a process that was stopped at a step."""
@@ -94,7 +94,7 @@ class _Disk:
         self.home, self.hook, self.count = home, hook, 0
         self.opened: dict[int, str] = {}
         self.now: dict[str, Any] = {name: getattr(os, name) for name in _ON_PATHS + _ON_HANDLES + ("open",)}
-        self.now |= {"io": io.open, "savez": np.savez, "exchange": folders.exchange}
+        self.now |= {"io": io.open, "savez": np.savez, "exchange": synced_files.exchange}
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
         for name in _ON_PATHS:
@@ -105,7 +105,7 @@ class _Disk:
         for module in (io, builtins):
             patch.setattr(module, "open", self._open)
         patch.setattr(np, "savez", self._savez)
-        replace_everywhere(patch, folders, "exchange", self._exchange)
+        replace_everywhere(patch, synced_files, "exchange", self._exchange)
 
     @contextmanager
     def step(self, call: str, path: str, target: str = "") -> Iterator[Callable[[str], None]]:

@@ -18,7 +18,7 @@ import pytest
 
 from advae import atomic_files as drafts_module
 from advae.identity import kind_of
-from advae.registry import LATEST, Registry, collection, folders, locks, manifest_files
+from advae.registry import LATEST, Registry, collection, locks, manifest_files, synced_files
 from advae.registry.folders import Folders
 from advae.registry.references import References
 from tests.registry.collecting import collect_beside_commands, meet_collection, meet_strangers
@@ -100,7 +100,7 @@ def _copy_into_place(patch: pytest.MonkeyPatch, pause: float = 0) -> None:
 def _write_name_in_place(self: References, kind: str, alias: str, id_: str) -> None:
     folder = self.folders.refs / kind
     folder.mkdir(parents=True, exist_ok=True)
-    folders.write_synced(folder / alias, f"{id_}\n".encode())
+    synced_files.write_synced(folder / alias, f"{id_}\n".encode())
 
 
 def _name_first(patch: pytest.MonkeyPatch) -> None:
@@ -153,7 +153,7 @@ def _remove_unseen(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Registry, "remove_unless", lambda self, ids, _, told: remove(self, ids, set, told))
 
 
-UNSYNCED = _in_place_of(folders, "write_synced", _write_unsynced)
+UNSYNCED = _in_place_of(synced_files, "write_synced", _write_unsynced)
 HOLD_NOTHING = _in_place_of(locks, "hold", lambda *_: nullcontext())
 
 PLANTED: dict[str, Planted] = {
@@ -161,7 +161,7 @@ PLANTED: dict[str, Planted] = {
     "name not synced": Planted(UNSYNCED, _on(trace_syncs, "tag"), "is not synced before replace tmp/ref-*"),
     "import not synced": Planted(UNSYNCED, _on(trace_syncs, "import"), "is not synced before rename tmp/import-*"),
     "arrays not synced": Planted(
-        _in_place_of(folders, "write_npz", _write_arrays_unsynced),
+        _in_place_of(synced_files, "write_npz", _write_arrays_unsynced),
         _on(trace_syncs, "publish"),
         "weights.npz is not synced",
     ),
@@ -176,7 +176,7 @@ PLANTED: dict[str, Planted] = {
         _method(References, "write", _write_name_in_place), _on(stop_everywhere, "tag, moved"), "stands for"
     ),
     "entry away before the new one is there": Planted(
-        _in_place_of(folders, "exchange", lambda *_: False), _on(stop_everywhere, "publish, replace"), "is lost"
+        _in_place_of(synced_files, "exchange", lambda *_: False), _on(stop_everywhere, "publish, replace"), "is lost"
     ),
     "named before it is published": Planted(_name_first, _on(stop_everywhere, "train"), "which is not there"),
     "names removed last": Planted(

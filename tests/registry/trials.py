@@ -20,7 +20,7 @@ import pytest
 
 from advae.identity import KINDS
 from advae.registry import Registry, publishing
-from advae.registry.folders import list_folder
+from advae.registry.synced_files import list_folder
 from advae.registry.verification import find_broken_references, find_problems
 from tests.registry.faulty_disk import replace_everywhere
 
