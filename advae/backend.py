@@ -12,13 +12,17 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from advae.errors import is_memory_error
 from advae.settings import ignore_keras_json, pin_environment, pin_libraries
+from advae.tracing import trace
+
+UNUSED = ("matplotlib", "sklearn")
+"""Libraries that Keras imports if they are there, for plots and wrappers not used here: a third of its start."""
 
 INTERRUPTS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -37,7 +41,7 @@ def start_tensorflow(scratch: Path | None = None) -> None:
         return
     pin_environment()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _delay_interrupts(), _redirect_stderr(), ignore_keras_json(), warnings.catch_warnings():
+    with _delay_interrupts(), _redirect_stderr(), ignore_keras_json(), _hide(UNUSED), warnings.catch_warnings():
         # The libraries warn about each other's versions; where warnings are errors, that would end the process.
         warnings.simplefilter("ignore")
         pin_libraries()
@@ -46,7 +50,7 @@ def start_tensorflow(scratch: Path | None = None) -> None:
         # TensorFlow warns about retracing when one process trains or attacks several models.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
         # The devices and XLA each write a line at their first use, which is here.
-        tf.function(lambda x: x + 1.0, jit_compile=True)(tf.zeros(()))
+        trace(lambda x: x + 1.0, xla=True)(tf.zeros(()))
 
 
 def offer_scratch(parent: Path) -> None:
@@ -72,7 +76,7 @@ def compare_precisions(*, rounds: int = 7) -> float:
 
     import tensorflow as tf
 
-    multiply = tf.function(tf.matmul)
+    multiply = trace(tf.matmul)
     pairs = [
         [tf.cast(tf.random.stateless_uniform(shape, (0, 0)), kind) for shape in ((2500, 784), (784, 512))]
         for kind in (tf.float32, tf.bfloat16)
@@ -115,6 +119,19 @@ def _name_processor() -> str:
         lines = []
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(named, "") or platform.processor() or platform.machine()
+
+
+@contextmanager
+def _hide(libraries: Sequence[str]) -> Iterator[None]:
+    """Let imports in this context not find the libraries, except those that are imported already."""
+    hidden = [name for name in libraries if name not in sys.modules]
+    for name in hidden:
+        sys.modules[name] = None  # type: ignore[assignment]  # as the import system marks what it must not find
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 @contextmanager

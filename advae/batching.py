@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from advae.tracing import trace
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -73,7 +75,7 @@ def _compile(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[FloatArr
     """Return (x, draw) -> function of each batch; the batches take the random draws from ``draw`` on."""
     import tensorflow as tf
 
-    compiled = tf.function(function)
+    compiled = trace(function)
 
     def stream(x: FloatArray, draw: int) -> Iterator[FloatArray]:
         for index, rows, padded in lay_out_batches(len(x)):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from advae.attacks.goals import CONFIRMED_SHARE, select
 from advae.batching import Tensor
+from advae.tracing import loops_over_tensors
 
 if TYPE_CHECKING:
     from advae.attacks.goals import Goal
@@ -51,6 +52,7 @@ class _Moments(NamedTuple):
     """Running mean of the squared gradient, (n, d)."""
 
 
+@loops_over_tensors
 def cw(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor) -> Tensor:
     """Return for each sample the nearest success; where none was found, the point of the lowest margin.
 
@@ -91,6 +93,7 @@ def cw(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor) 
     return found.x_adv
 
 
+@loops_over_tensors
 def _succeeds(goal: Goal, x: Tensor, margins: Tensor) -> Tensor:
     """Return which points are a success, bool (n,); margins: (n,), at x."""
     import tensorflow as tf

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from advae.attacks.losses import margin_loss
 from advae.batching import Tensor
+from advae.tracing import loops_over_tensors
 
 COMPARISON_DRAWS = 64
 """Fresh draws by which points are compared where the pipeline samples: a share is then known to within 6 points."""
@@ -64,6 +65,7 @@ class Goal:
         losses, margins = (self.loss or margin_loss)(labels, logits), margin_loss(labels, logits)
         return sign * self._average(losses), -sign * self._average(margins)
 
+    @loops_over_tensors
     def measure_success(self, x: Tensor, block: int) -> tuple[Tensor, Tensor]:
         """Return the shares of COMPARISON_DRAWS with a success at x, and the mean margins: (n,) both.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from advae.attacks.losses import margin_loss
 from advae.batching import Tensor
+from advae.tracing import loops_over_tensors
 
 if TYPE_CHECKING:
     from advae.attacks.goals import Goal
@@ -23,6 +24,7 @@ def fgsm(goal: Goal, x: Tensor, *, eps: Tensor) -> Tensor:
     return _sign_step(goal, x, eps, draw=0)
 
 
+@loops_over_tensors
 def bim(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor) -> Tensor:
     """Return x after ``steps`` signed-gradient steps, each followed by projection into the eps-ball and the range.
 

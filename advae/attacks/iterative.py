@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from advae.attacks.ball import norm_order, project, random_point
 from advae.attacks.goals import is_ahead, select
 from advae.batching import Tensor
+from advae.tracing import loops_over_tensors
 
 if TYPE_CHECKING:
     from advae.attacks.goals import Goal
@@ -34,6 +35,7 @@ def mim(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor)
     return _iterate(goal, x, x, eps, step_size, steps, accumulate=True)
 
 
+@loops_over_tensors
 def _iterate(
     goal: Goal, x: Tensor, x_adv: Tensor, eps: Tensor, step_size: Tensor, steps: Tensor, *, accumulate: bool
 ) -> Tensor:
@@ -58,6 +60,7 @@ def _iterate(
     return _choose(goal, best, x_adv)
 
 
+@loops_over_tensors
 def apgd(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor) -> Tensor:
     """Return the best iterate of Auto-PGD: momentum, and a step that is halved where the loss stops rising.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from advae.attacks.goals import select
 from advae.batching import Tensor
+from advae.tracing import loops_over_tensors
 
 if TYPE_CHECKING:
     from advae.attacks.goals import Goal
@@ -35,6 +36,7 @@ class _Answers(NamedTuple):
     """Number of queries that were no success."""
 
 
+@loops_over_tensors
 def search_noisy(
     goal: Goal, x: Tensor, *, eps: Tensor, steps: Tensor, propose: Callable[[Tensor, Tensor], Tensor]
 ) -> Tensor:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from advae.attacks.noisy_search import search_noisy
 from advae.batching import Tensor
+from advae.tracing import loops_over_tensors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +38,7 @@ TILES = 5
 """Number of bumps along a side of the first point in L2 (algorithm 3)."""
 
 
+@loops_over_tensors
 def square(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor) -> Tensor:
     """Return for each sample the point of the lowest margin that ``steps`` queries found, x among them.
 
@@ -94,6 +96,7 @@ def _draw_for(rows: Tensor, seed: Tensor, query: Tensor, x: Tensor) -> Draw:
     return lambda many: tf.gather(tf.random.stateless_uniform((tf.shape(x)[0], many), own), rows)
 
 
+@loops_over_tensors
 def _propose(goal: Goal, x: Tensor, best: Tensor, eps: Tensor, query: Tensor, steps: Tensor, draw: Draw) -> Tensor:
     """Return the next point to query: the first one, or the best one changed inside a window."""
     import tensorflow as tf

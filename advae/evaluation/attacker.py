@@ -12,6 +12,7 @@ from advae.batching import Tensor, split_rows
 from advae.evaluation.purifier_draws import FIRST_UNSEEN_DRAW, draw_for_attack, draw_for_score, seed_restart
 from advae.metrics import find_aims
 from advae.threats import Surface
+from advae.tracing import trace
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,9 +69,9 @@ class Attacker:
         images, labels = tf.TensorSpec((None, x.shape[1]), tf.float32), tf.TensorSpec((None,), tf.int64)
         real, whole = tf.TensorSpec((), tf.float32), tf.TensorSpec((), tf.int32)
         # The number of rows varies: samples with a success are dropped, and measure_progress attacks a few only.
-        self._propose = tf.function(self._propose_batch, [images, labels, whole, real, real, whole, whole])
-        self._gradient = tf.function(self._gradient_batch, [images, labels, whole])
-        self._look = tf.function(self._look_at_batch, [images, images, labels, whole])
+        self._propose = trace(self._propose_batch, [images, labels, whole, real, real, whole, whole])
+        self._gradient = trace(self._gradient_batch, [images, labels, whole])
+        self._look = trace(self._look_at_batch, [images, images, labels, whole])
 
     def aims(self, targets: tuple[int, ...] | None) -> IntArray:
         """Return the labels for the attack, int64 (n,): the target classes, or the true classes where untargeted."""

@@ -11,6 +11,7 @@ from advae.batching import Tensor, split_rows
 from advae.evaluation.attacker import Attacker
 from advae.evaluation.run_artifacts import EpsScores, SavedSamples, join_columns
 from advae.evaluation.scorer import MEASURED_IN_GRAPH, Scorer
+from advae.tracing import trace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +39,7 @@ class EpsSweep:
         reals, positions = tf.TensorSpec((None,), tf.float32), tf.TensorSpec((None,), tf.int64)
         affine = scorer.surface.affine and not attacker.recipe.clip
         measure = self._extrapolate_logits if affine else self._measure_images
-        self._measure = tf.function(measure, [images, labels, labels, whole, reals, positions, positions])
+        self._measure = trace(measure, [images, labels, labels, whole, reals, positions, positions])
 
     def score(
         self,

@@ -18,6 +18,7 @@ from advae.evaluation.purifier_draws import (
 )
 from advae.evaluation.run_artifacts import EpsScores, SavedSamples, join_columns
 from advae.threats import THREATS, Surface
+from advae.tracing import loops_over_tensors, trace
 
 if TYPE_CHECKING:
     from advae.evaluation.attacker import Proposal
@@ -96,14 +97,12 @@ class Scorer:
 
         self.surface, self.recipe, self.x = surface, recipe, x
         images, whole = tf.TensorSpec((None, x.shape[1]), tf.float32), tf.TensorSpec((), tf.int32)
-        self._classify = tf.function(self._classify_batch, [images, whole])
-        self._round = tf.function(self._classify_rounded, [images, whole])
+        self._classify = trace(self._classify_batch, [images, whole])
+        self._round = trace(self._classify_rounded, [images, whole])
         labels = tf.TensorSpec((None,), tf.int64)
-        self._rate = tf.function(lambda x, y, index: self.rate(x, y, index, draw_for_rate), [images, labels, whole])
-        self._try = tf.function(
-            lambda x, y, index: self.rate(x, y, index, draw_for_rate_trial), [images, labels, whole]
-        )
-        self._start = tf.function(self._start_batch, [images, whole])
+        self._rate = trace(lambda x, y, index: self.rate(x, y, index, draw_for_rate), [images, labels, whole])
+        self._try = trace(lambda x, y, index: self.rate(x, y, index, draw_for_rate_trial), [images, labels, whole])
+        self._start = trace(self._start_batch, [images, whole])
 
     @property
     def on_images(self) -> bool:
@@ -257,6 +256,7 @@ class Scorer:
 
         return self._classify_batch(tf.round(x_adv * 255.0) / 255.0, draw)[1]
 
+    @loops_over_tensors
     def rate(self, x_adv: Tensor, y: Tensor, index: Tensor, draw: Callable[[int, Tensor, Tensor], Tensor]) -> Tensor:
         """Return the share of SCORING_DRAWS with a wrong prediction, float32 (m,).
 

@@ -12,6 +12,7 @@ from advae.batching import lend
 from advae.errors import DivergedError
 from advae.models.held_out import split
 from advae.models.training_progress import NO_CHECKPOINT, TrainingCheckpoint, TrainingState
+from advae.tracing import loops_over_tensors, trace
 
 if TYPE_CHECKING:
     import numpy as np
@@ -196,6 +197,7 @@ def _compile_pass(
     """
     import tensorflow as tf
 
+    @loops_over_tensors
     def run(positions: Tensor, weights: Tensor, seed: Tensor, pace: Tensor) -> Tensor:
         total = tf.constant(0.0) if numbers is None else tf.zeros(numbers)
         for i in tf.range(tf.shape(positions)[0]):
@@ -209,4 +211,4 @@ def _compile_pass(
         *(tf.TensorSpec((None, size), tf.int32), tf.TensorSpec((None, size))),
         *(tf.TensorSpec((2,), tf.int32), tf.TensorSpec((2,))),
     )
-    return tf.function(run, jit_compile=xla, input_signature=spec)
+    return trace(run, spec, xla=xla)

@@ -16,6 +16,7 @@ from advae.batching import Tensor
 from advae.models.autoencoder_networks import require_loss
 from advae.models.fitting import Moment
 from advae.models.reconstruction import weighted_mean
+from advae.tracing import loops_over_tensors
 
 if TYPE_CHECKING:
     from advae.records import AutoencoderRecipe
@@ -92,6 +93,7 @@ class RobustObjective:
         return weighted_mean(entropy + beta * divergence + weight * distance, weights), moved
 
 
+@loops_over_tensors
 def perturb(loss: Callable[[Tensor], Tensor], x: Tensor, *, eps: Tensor, steps: int, seed: Tensor) -> Tensor:
     """Return x after ``steps`` signed-gradient steps from a random point of the eps-ball, inside it and in [0, 1].
 

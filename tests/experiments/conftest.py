@@ -12,15 +12,12 @@ from filelock import FileLock
 from tests.calls import succeed
 from tests.entries import list_names, watch_garbage
 
-PLAN = """
+NETWORKS = """
 datasets = ["digits"]
 [autoencoders]
 vanilla = { type = "vanilla", epochs = 2 }
-raw = { type = "vanilla", epochs = 2, rescale = "none" }
-variational = { type = "variational", epochs = 2 }
 [classifiers]
 nn = { model = "nn", epochs = 2 }
-lr = { model = "lr", max-iter = 20 }
 [[attacks]]
 classifiers = ["nn"]
 behind = ["none", "vanilla"]
@@ -28,6 +25,20 @@ methods = ["fgsm"]
 threats = ["oblivious", "adaptive"]
 eps = [0.1, 0.3]
 limit = 60
+"""
+"""A part of PLAN, whose entries are among those of PLAN."""
+
+PLAN = f"""{NETWORKS}
+[autoencoders.raw]
+type = "vanilla"
+epochs = 2
+rescale = "none"
+[autoencoders.variational]
+type = "variational"
+epochs = 2
+[classifiers.lr]
+model = "lr"
+max-iter = 20
 [[attacks]]
 classifiers = ["lr"]
 behind = ["none", "raw"]
@@ -43,6 +54,13 @@ limit = 60
 def plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("plan") / "plan.toml"
     path.write_text(PLAN)
+    return path
+
+
+@pytest.fixture(scope="session")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("plan") / "networks.toml"
+    path.write_text(NETWORKS)
     return path
 
 

@@ -118,7 +118,7 @@ def _wait_for(happened: Callable[[], bool], process: subprocess.Popen[bytes]) ->
 
 def test_after_a_divergence_only_cells_that_need_it_are_skipped(whole: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.toml"
-    broken.write_text(PLAN.replace('raw = { type = "vanilla"', 'raw = { type = "vanilla", learning-rate = 1e30'))
+    broken.write_text(PLAN.replace('rescale = "none"', 'rescale = "none"\nlearning-rate = 1e30'))
     shutil.copytree(whole / "home", tmp_path / "home")
     before = Registry(tmp_path / "home").ids()
     arguments = ("reproduce", "--home", tmp_path / "home", "--plan", broken, "--jobs", 1, "--out", tmp_path / "report")
