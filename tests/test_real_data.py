@@ -60,7 +60,7 @@ def test_the_papers_linear_attacks_on_mnist(options: tuple[object, ...]) -> None
 
 
 def test_fashion_mnist_has_its_class_names(options: tuple[object, ...]) -> None:
-    clf = succeed("train-clf", "--model", "nn", "--dataset", "fashion-mnist", "--epochs", 2, *options).json
+    clf = succeed("train-clf", "--model", "nn", "--dataset", "fashion-mnist", "--epochs", 1, *options).json
     assert clf["metrics"]["test_accuracy"] > 0.8
     assert clf["recipe"]["dataset"]["classes"][9] == "Ankle boot"
     run = succeed("attack", "--method", "fgsm", "--eps", "0.3", "--limit", 1000, *options).json
