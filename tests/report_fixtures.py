@@ -264,12 +264,7 @@ def read_files(lab: Lab, runs: list[Manifest], out: Path) -> dict[str, str]:
 
 def read_headlines(comparison: Comparison) -> Grid:
     """Return the table of headlines that a report has."""
-    return tabulate_headlines(collect_findings(comparison).collect(list_headlines))
-
-
-def collect_findings(comparison: Comparison) -> Findings:
-    """Return what a report's tables are made from, without scores by class."""
-    return Findings(comparison, {}, {})
+    return tabulate_headlines(Findings(comparison).collect(list_headlines))
 
 
 def print_summary(comparison: Comparison, *, width: int = 80, encoding: str = "utf-8") -> str:

@@ -16,7 +16,7 @@ from advae.cli.entry_names import say_found
 from advae.cli.session import Session
 from advae.errors import CheckFailedError, printable
 from advae.records import ClassifierRecipe, RunRecipe
-from advae.report.analysis.check_results import list_all_failures
+from advae.report.analysis.check_results import FailureRecord, list_all_failures
 from advae.report.analysis.collecting import compare_runs
 from advae.report.data.contents import Comparison
 from advae.report.data.run_reader import open_run
@@ -81,9 +81,13 @@ def _tell_checks(session: Session, attacks: Attacks, comparison: Comparison) -> 
         session.tell(build_check_table(one))
     failures = list_all_failures(comparison.pipelines)
     for failure in failures:
-        if failure.classifier not in asked:
+        if failure.classifier_id not in asked:
             session.tell(failure.text)
-    return {"verdicts": list(map(_describe_checks, checked)), "failures": [vars(failure) for failure in failures]}
+    return {"verdicts": list(map(_describe_checks, checked)), "failures": list(map(_describe_failure, failures))}
+
+
+def _describe_failure(failure: FailureRecord) -> dict[str, Any]:
+    return {"classifier" if name == "classifier_id" else name: value for name, value in failure}
 
 
 def _describe_checks(checked: CheckedClassifier) -> dict[str, Any]:

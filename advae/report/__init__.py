@@ -92,12 +92,12 @@ def write_comparison(
     removed, and so is one under a name of an earlier version. Raises UsageError for an unknown format, or a file of
     such a name that no report wrote, DiskError where ``out`` cannot be written.
     """
-    from advae.report.analysis.confusion import score_runs
+    from advae.report.analysis.tables import Findings
     from advae.report.formats.catalogue import name_keys
     from advae.report.formats.report_files import FORMER_KEYS, write_files
 
     check_formats(formats)
-    findings = score_runs(comparison, sections)
+    findings = Findings(comparison, sections or {})
     texts = {key: text for name in formats for key, text in WRITERS[name](findings).items()}
     stale = {*name_keys(findings.sections).values(), *FORMER_KEYS} - texts.keys() if "csv" in formats else ()
     return write_files(out, texts, findings.sections, stale=stale)

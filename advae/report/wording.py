@@ -26,6 +26,8 @@ NOT_RUN = "NOT RUN"
 NOT_APPLICABLE = "n/a"
 """In place of a number that has no meaning, as the target hit rate of an untargeted attack."""
 
+AGAIN = "What is already in the registry is not computed again, and the ids stay the same."
+
 SMALLEST_P = 0.001
 
 NOT_ESTABLISHED = "robustness not established"

@@ -51,7 +51,7 @@ def record(registry: Registry, surveyed: Survey, diverged: list[Finished]) -> di
         for level in ("attacks", "autoencoders")
     )
     comparison = compare_runs(registry, runs, purifiers, reproduction=True)
-    findings = Findings(comparison, {run.id: () for run in comparison.runs}, {"paper": PAPER_SECTION})
+    findings = Findings(comparison, {"paper": PAPER_SECTION})
     document = build_document(findings).model_dump(mode="json", by_alias=True)
     (dataset,) = {run.recipe.dataset.name for run in comparison.runs}
     return {

@@ -14,10 +14,10 @@ from advae.records import Manifest
 from advae.report.analysis.baseline_comparison import BaselineComparison, find_baseline_comparisons
 from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.seed_spread import list_spreads
+from advae.report.analysis.tables import Findings
 from advae.report.data.word_tables import Grid
-from advae.report.formats.catalogue import group_baselines
-from advae.report.formats.record_tables import tabulate_baselines
-from tests.report_fixtures import Lab, collect_findings, read_files
+from advae.report.formats.catalogue import TABLES
+from tests.report_fixtures import Lab, read_files
 
 
 def attack_behind(lab: Lab, type_: str, **changes: Any) -> Manifest:
@@ -30,10 +30,8 @@ def find_contest(lab: Lab) -> BaselineComparison:
 
 
 def tabulate_contest(lab: Lab) -> Grid:
-    ((name, (records, _)),) = group_baselines(
-        collect_findings(compare_runs(lab.registry, lab.registry.entries("run")))
-    ).items()
-    return tabulate_baselines(name, records)
+    (part,) = TABLES["baselines"].tabulate(Findings(compare_runs(lab.registry, lab.registry.entries("run"))))
+    return part.grid
 
 
 # ---------------------------------------------------------------- baselines
@@ -143,4 +141,4 @@ def test_one_seed_is_no_spread(lab: Lab, tmp_path: Path) -> None:
 def test_what_differs_in_more_than_seeds_is_no_spread(lab: Lab, changes: dict[str, Any]) -> None:
     add_seed(lab, 0, 0.2)
     add_seed(lab, 1, 0.3, **changes)
-    assert list_spreads(collect_findings(compare_runs(lab.registry, lab.registry.entries("run")))) == []
+    assert list_spreads(Findings(compare_runs(lab.registry, lab.registry.entries("run")))) == []

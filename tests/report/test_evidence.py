@@ -16,11 +16,11 @@ from rich.console import Console
 from advae.records import CheckResult, Manifest
 from advae.report.analysis.check_results import list_all_failures, list_failures
 from advae.report.analysis.collecting import compare_runs
-from advae.report.analysis.confusion import score_runs
 from advae.report.analysis.findings import answer
 from advae.report.analysis.headlines import write_headlines
 from advae.report.analysis.illusion_gap import find_gaps, find_largest_gap
 from advae.report.analysis.ranking import summarize_pipelines
+from advae.report.analysis.tables import Findings
 from advae.report.analysis.threat_comparison import compare_threats
 from advae.report.data.contents import AttackedPipeline, Comparison
 from advae.report.formats.attack_checks import build_check_table, check_classifier
@@ -160,7 +160,7 @@ def test_gaps_and_threat_models_are_told_on_the_most_images(lab: Lab) -> None:
     pipeline = find_pipeline(lab, classifier)
     (gap,) = find_gaps(pipeline)
     assert gap.n == 360
-    document = build_document(score_runs(compare(lab)))
+    document = build_document(Findings(compare(lab)))
     assert [one.n for one in document.illusion_gaps] == [360]
     (headline,) = document.headlines
     assert (headline.classifier_id, headline.illusion_gap) == (classifier.id, document.illusion_gaps[0].illusion_gap)

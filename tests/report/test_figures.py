@@ -11,7 +11,8 @@ import pytest
 from advae.experiments.paper.published import DRAWN
 from advae.records import Manifest
 from advae.report.analysis.collecting import compare_runs
-from advae.report.analysis.confusion import score_runs, select_shown
+from advae.report.analysis.confusion import select_shown
+from advae.report.analysis.tables import Findings
 from advae.report.data.contents import Comparison
 from advae.report.drawing.figure import Drawing
 from advae.report.drawing.figure_table import FIGURES, draw_figures
@@ -94,7 +95,7 @@ def test_png_is_one_that_others_read() -> None:
 def test_many_matrices_are_cut_to_the_largest_eps_and_all_stay_in_json(
     lab: Lab, pair: list[Manifest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    findings = score_runs(compare_runs(lab.registry, pair))
+    findings = Findings(compare_runs(lab.registry, pair))
     monkeypatch.setattr("advae.report.analysis.confusion.MAX_CELLS", 400)
     assert [[one.eps for one in scores] for scores in select_shown(findings).values()] == [[None, 0.3]] * 2
     monkeypatch.setattr("advae.report.analysis.confusion.MAX_CELLS", 399)

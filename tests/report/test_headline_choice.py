@@ -14,13 +14,14 @@ from advae.metrics import confusion_matrix
 from advae.records import History, Manifest
 from advae.report.analysis.activations import list_activation_records
 from advae.report.analysis.collecting import compare_runs
+from advae.report.analysis.tables import Findings
 from advae.report.data.word_tables import read_value
 from advae.report.drawing.figure import TRAINING, Drawing
 from advae.report.drawing.figure_table import FIGURES
 from advae.report.drawing.pixels import GAIN_COLOUR, LOSS_COLOUR, tile_differences
 from advae.report.formats.record_tables import tabulate_activations
 from tests.report.galleries import attack_linear, decode_png
-from tests.report_fixtures import SIDE, Lab, collect_findings, make_views, read_files
+from tests.report_fixtures import SIDE, Lab, make_views, read_files
 
 
 def draw(lab: Lab, name: str, runs: list[Manifest], networks: list[Manifest] | None = None) -> list[Drawing]:
@@ -197,7 +198,7 @@ def test_activations_stand_in_one_figure_and_one_table(lab: Lab) -> None:
     keys = re.findall(r'dy=".35em">([^<]*[a-z])</text>', html.unescape(drawing.markup))
     assert keys == names
     assert "output stays softplus" in drawing.caption
-    findings = collect_findings(compare_runs(lab.registry, runs, [tanh, relu, mixed, *others]))
+    findings = Findings(compare_runs(lab.registry, runs, [tanh, relu, mixed, *others]))
     grid = tabulate_activations(list_activation_records(findings))
     assert [row[1] for row in grid.rows] == names
     assert [row[-1] for row in grid.rows] == [mixed.id, relu.id, tanh.id, paper.id]
@@ -207,7 +208,7 @@ def test_activations_stand_in_one_figure_and_one_table(lab: Lab) -> None:
 def test_one_choice_of_activations_is_no_comparison(lab: Lab) -> None:
     runs = [lab.add_run(lab.add_classifier(lab.add_autoencoder()))]
     assert draw(lab, "activations", runs) == []
-    assert list_activation_records(collect_findings(compare_runs(lab.registry, runs))) == []
+    assert list_activation_records(Findings(compare_runs(lab.registry, runs))) == []
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -12,12 +12,13 @@ import pytest
 from advae.records import Manifest
 from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.illusion_gap import explain_gap, find_gaps
+from advae.report.analysis.tables import Findings
 from advae.report.analysis.threat_comparison import compare_threats
 from advae.report.data.contents import Comparison
 from advae.report.data.word_tables import Grid
-from advae.report.formats.catalogue import tabulate_pipelines
+from advae.report.formats.catalogue import TABLES
 from advae.threats import THREATS_BY_KNOWLEDGE
-from tests.report_fixtures import Lab, collect_findings, print_summary, read_files
+from tests.report_fixtures import Lab, print_summary, read_files
 
 
 @pytest.fixture
@@ -26,8 +27,8 @@ def classifier(lab: Lab) -> Manifest:
 
 
 def tabulate_threats(comparison: Comparison) -> Grid:
-    (grid,) = tabulate_pipelines(collect_findings(comparison)).values()
-    return grid
+    (part,) = TABLES["threat_models"].tabulate(Findings(comparison))
+    return part.grid
 
 
 def accuracy_of(run: Manifest, index: int) -> float:

@@ -15,7 +15,6 @@ from advae.errors import UsageError
 from advae.records import Manifest
 from advae.report import write_report
 from advae.report.analysis.collecting import compare_runs
-from advae.report.analysis.confusion import score_runs
 from advae.report.analysis.tables import Findings, Table, TableRecord
 from advae.report.data.word_tables import Cell, Grid, Part, read_value
 from advae.report.formats.catalogue import TABLES, name_keys
@@ -75,7 +74,7 @@ def test_markdown_has_every_table_under_the_headings_of_the_page(
 ) -> None:
     lab, runs = everything
     text = read_files(lab, runs, tmp_path)["md"]
-    findings = score_runs(compare_runs(lab.registry, runs))
+    findings = Findings(compare_runs(lab.registry, runs))
     parts = [part for table in TABLES.values() for part in table.tabulate(findings)]
     widths = sorted(line.count("---") for line in text.splitlines() if re.fullmatch(r"\|( --- \|)+", line))
     assert widths == sorted(len(part.grid.titles) for part in parts if part.grid.rows)
@@ -129,7 +128,7 @@ def test_a_row_of_the_table_of_tables_is_all_that_a_new_table_takes(
 def test_cells_carry_the_numbers_behind_their_words(everything: tuple[Lab, list[Manifest]]) -> None:
     """Whatever a cell with a number says of it, rounded, is that number."""
     lab, runs = everything
-    findings = score_runs(compare_runs(lab.registry, runs))
+    findings = Findings(compare_runs(lab.registry, runs))
     seen = dict.fromkeys((name for name, table in TABLES.items() if [*table.tabulate(findings)]), 0)
     for name, table in TABLES.items():
         for cell in (cell for part in table.tabulate(findings) for row in part.grid.rows for cell in row):

@@ -9,6 +9,7 @@ from advae.models.layers import PAPER_ACTIVATIONS
 from advae.records import AutoencoderRecipe
 from advae.report.analysis.tables import Findings, TableRecord
 from advae.report.data.contents import Comparison
+from advae.report.data.grouping import group_by
 from advae.report.data.trained import Network, read_error
 
 SOFTPLUS = (
@@ -35,16 +36,14 @@ class ActivationRecord(TableRecord):
 
 def find_activations(comparison: Comparison) -> list[list[Network]]:
     """Return the groups of two and more autoencoders that differ in the activations of their hidden layers only."""
-    groups: dict[str, list[Network]] = {}
-    for network in comparison.networks:
-        if network.purifier and network.purifier.network and network.history and network.history.loss:
-            groups.setdefault(_identify(network.purifier), []).append(network)
+    trained = [network for network in comparison.networks if network.history and network.history.loss]
+    groups = group_by((one for one in trained if one.purifier and one.purifier.network), _identify)
     return [sorted(group, key=_order) for group in groups.values() if len(group) > 1]
 
 
-def _identify(recipe: AutoencoderRecipe) -> str:
+def _identify(network: Network) -> str:
     """Return what autoencoders have in common that differ in their hidden activations only."""
-    fields = recipe.model_dump(mode="json")
+    fields = network.manifest.recipe.model_dump(mode="json")
     fields["network"]["activations"] = fields["network"]["activations"][-1]
     return json.dumps(fields, sort_keys=True)
 

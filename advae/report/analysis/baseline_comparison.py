@@ -9,6 +9,7 @@ from typing import Literal
 from advae.checks import pick_strongest
 from advae.models.baselines import BASELINES
 from advae.records import Norm
+from advae.report.analysis.headline_choice import group_by_kind
 from advae.report.analysis.tables import Difference, Findings, ShownInterval, ShownShare, TableRecord
 from advae.report.data.commands import suggest_baselines
 from advae.report.data.contents import AttackedPipeline, Comparison, Row
@@ -127,13 +128,8 @@ class BaselineComparison:
 
 def find_baseline_comparisons(comparison: Comparison) -> list[BaselineComparison]:
     """Return a comparison for each dataset and kind of classifier with an autoencoder somewhere."""
-    groups: dict[tuple[str, str], list[AttackedPipeline]] = {}
-    for pipeline in comparison.pipelines:
-        if pipeline.first.defended:
-            run = pipeline.first
-            groups.setdefault((run.recipe.dataset.digest, run.classifier_recipe.model), []).append(pipeline)
-    baseline_comparisons = (_build_comparison(group) for group in groups.values())
-    return [compared for compared in baseline_comparisons if compared.autoencoders]
+    defended = [pipeline for pipeline in comparison.pipelines if pipeline.first.defended]
+    return [compared for compared in map(_build_comparison, group_by_kind(defended)) if compared.autoencoders]
 
 
 def _build_comparison(pipelines: list[AttackedPipeline]) -> BaselineComparison:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from advae.checks import CHECKS, PipelineRuns, ScoredRun, check_together, not_run, number_of
@@ -58,18 +57,23 @@ class CheckRecord(RunCheckRecord):
 class FailureRecord(TableRecord):
     """A check that fails: on a pipeline's headline number, in another norm, or on one run alone."""
 
-    classifier_id: str
-    """The classifier's id in the registry."""
     check: str
     """The check's name."""
+    sentence: str
+    """What was found, for people."""
     run: str
     """The id of the run that it fails on."""
     eps: float | None
     """The budget that it was found at; null for what a run stored, which is on all its eps."""
-    sentence: str
-    """What was found, for people."""
+    classifier_id: str
+    """The classifier's id in the registry."""
     headline: bool
     """Whether it fails on the headline number of its pipeline, which is not reliable then."""
+
+    @property
+    def text(self) -> str:
+        where = self.run if self.eps is None else f"{self.run} at eps {self.eps:.4g}"
+        return f"{self.check} FAIL of {where}: {self.sentence}"
 
 
 def check_headline(pipeline: AttackedPipeline) -> tuple[CheckResult, ...]:
@@ -147,57 +151,48 @@ def summarize_stored(run: Run) -> tuple[str, ...]:
 _BAD = ("FAIL", "WARN")
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A check that fails."""
-
-    check: str
-    """Name of the check."""
-    sentence: str
-    """What it found."""
-    run: str
-    """Id of the run that it was found on; None where it needs none."""
-    eps: float | None
-    """Eps that it was found at; None for a stored result, which is about all eps of the run."""
-    classifier: str
-    """Id of the pipeline's classifier."""
-    headline: bool
-    """Whether it is about the pipeline's headline number, which is then not reliable."""
-
-    @property
-    def text(self) -> str:
-        where = self.run if self.eps is None else f"{self.run} at eps {self.eps:.4g}"
-        return f"{self.check} FAIL of {where}: {self.sentence}"
-
-
-def find_failures(pipeline: AttackedPipeline) -> list[Failure]:
+def find_failures(pipeline: AttackedPipeline) -> list[FailureRecord]:
     """Return every check that fails on a pipeline: on its headline number, in another norm, and on one run alone.
 
     All that counts failures counts these: each format of the report, ``--strict``, ``--check`` and ``--fail-under``.
     """
     found = [
-        Failure(result.check, result.sentence, panel.subject.id, panel.subject.eps, pipeline.id, number == 0)
-        for number, panel in enumerate(pipeline.checked)
-        for result in panel.checks
-        if result.status == "FAIL"
+        failure
+        for panel in pipeline.checked
+        for failure in _list_failed(panel.checks, panel.subject, pipeline, headline=panel.subject is pipeline.subject)
     ]
     alone = [
-        Failure(result.check, result.sentence, run.id, None, pipeline.id, headline=False)
+        failure
         for run in pipeline.runs
-        for result in run.metrics.verdicts
+        for failure in _list_failed(run.metrics.verdicts, run, pipeline, headline=False)
         # On how few or which images one run was made says nothing of a number that was found on others.
-        if result.status == "FAIL" and not (result.check == "sample-size" and pipeline.checked)
+        if not (failure.check == "sample-size" and pipeline.checked)
     ]
     return found + [one for one in alone if not any(_includes(told, one) for told in found)]
 
 
-def _includes(told: Failure, alone: Failure) -> bool:
+def _list_failed(
+    results: Iterable[CheckResult], found_on: Row | Run, pipeline: AttackedPipeline, *, headline: bool
+) -> Iterator[FailureRecord]:
+    for one in results:
+        if one.status == "FAIL":
+            yield FailureRecord(
+                check=one.check,
+                sentence=one.sentence,
+                run=found_on.id,
+                eps=found_on.eps if isinstance(found_on, Row) else None,
+                classifier_id=pipeline.id,
+                headline=headline,
+            )
+
+
+def _includes(told: FailureRecord, alone: FailureRecord) -> bool:
     """Whether a failure of several runs already says what one of them has stored."""
     same = told.run == alone.run or alone.run in told.sentence or told.check == "clean-accuracy"
     return told.check == alone.check and same
 
 
-def list_all_failures(pipelines: Iterable[AttackedPipeline]) -> list[Failure]:
+def list_all_failures(pipelines: Iterable[AttackedPipeline]) -> list[FailureRecord]:
     """Return every check that fails on any of the pipelines."""
     return [failure for pipeline in pipelines for failure in find_failures(pipeline)]
 

@@ -13,6 +13,7 @@ from advae.report.analysis.headline_choice import choose_subject, choose_terms, 
 from advae.report.analysis.row_warnings import write_notes
 from advae.report.data.contents import AttackedPipeline, CheckedRow, Comparison, Row, list_parents, list_runs_of
 from advae.report.data.dataset_names import Labels, label_datasets, name_dataset
+from advae.report.data.grouping import group_by
 from advae.report.data.pairing import CounterpartFinder, drop_copies
 from advae.report.data.run_reader import open_run
 from advae.report.data.runs import Measured, Run
@@ -54,7 +55,8 @@ def compare_runs(
     named = [replace(run, dataset=name_dataset(run.recipe.dataset, labels)) for run in opened if run.id in kept]
     runs = sorted(named, key=_order)
     finder = CounterpartFinder(registry, runs, labels)
-    bare = [_build_pipeline(group, finder, tuple(asked)) for group in _group_by_classifier(runs)]
+    by_classifier = group_by(runs, lambda run: run.classifier.id)
+    bare = [_build_pipeline(group, finder, tuple(asked)) for group in by_classifier.values()]
     pipelines = tuple(_check(pipeline, finder) for pipeline in _choose_subjects(bare))
     rows = tuple(row for pipeline in pipelines for row in pipeline.rows)
     shown = tuple(_list_networks(shelf, rows, more, labels))
@@ -111,13 +113,6 @@ def _order(run: Run) -> tuple[object, ...]:
     pipeline = (run.classifier_recipe.model, not run.defended, run.autoencoder_type, run.classifier.id)
     attack = (recipe.method, recipe.norm, not recipe.clip, -1 if recipe.target is None else recipe.target)
     return recipe.dataset.name, recipe.dataset.digest, *pipeline, *attack, place_threat(recipe.threat), run.id
-
-
-def _group_by_classifier(runs: Iterable[Run]) -> list[list[Run]]:
-    groups: dict[str, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(run.classifier.id, []).append(run)
-    return list(groups.values())
 
 
 def _build_pipeline(runs: list[Run], finder: CounterpartFinder, asked: tuple[str, ...]) -> AttackedPipeline:

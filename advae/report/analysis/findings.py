@@ -10,6 +10,7 @@ from advae.report.analysis.check_results import count_elsewhere, count_results, 
 from advae.report.analysis.illusion_gap import weigh_gap
 from advae.report.analysis.ranking import ClassifierGroup, PipelineSummary, group_pipelines
 from advae.report.data.contents import Comparison, Row
+from advae.report.data.grouping import group_by
 from advae.report.wording import (
     COLLAPSED,
     NBSP,
@@ -211,9 +212,7 @@ def _weigh(best: PipelineSummary, name: str) -> str:
 
 def _choose_peers(summaries: Sequence[PipelineSummary]) -> list[PipelineSummary]:
     """Return the most summaries that are on the same terms; of equally many those on the most images."""
-    terms: dict[object, list[PipelineSummary]] = {}
-    for summary in summaries:
-        terms.setdefault(summary.terms, []).append(summary)
+    terms = group_by(summaries, lambda summary: summary.terms)
     return max(terms.values(), key=lambda peers: (len(peers), peers[0].row.run.metrics.n if peers[0].row else 0))
 
 

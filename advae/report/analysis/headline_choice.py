@@ -9,15 +9,13 @@ from advae.checks import find_full_budget, find_strongest
 from advae.checks.strongest import is_stronger, rank_samples
 from advae.records import Norm
 from advae.report.data.contents import AttackedPipeline, Row, Terms
+from advae.report.data.grouping import group_by
 
 
 def group_by_kind(pipelines: Sequence[AttackedPipeline]) -> list[list[AttackedPipeline]]:
     """Return the pipelines by dataset and kind of classifier, in their order: those whose numbers are compared."""
-    groups: dict[tuple[str, str], list[AttackedPipeline]] = {}
-    for pipeline in pipelines:
-        run = pipeline.first
-        groups.setdefault((run.recipe.dataset.digest, run.classifier_recipe.model), []).append(pipeline)
-    return list(groups.values())
+    kinds = group_by(pipelines, lambda one: (one.first.recipe.dataset.digest, one.first.classifier_recipe.model))
+    return list(kinds.values())
 
 
 def choose_terms(pipelines: Sequence[AttackedPipeline]) -> Terms | None:
@@ -28,11 +26,9 @@ def choose_terms(pipelines: Sequence[AttackedPipeline]) -> Terms | None:
     smallest eps. A budget that reaches every image tests the attack, not the defence: it counts only where there is no
     other.
     """
-    by_terms: dict[Terms, list[Row]] = {}
     pipelines = [pipeline for pipeline in pipelines if pipeline.first.defended] or pipelines
-    for pipeline in pipelines:
-        for terms, row in pipeline.find_worst("adaptive").items():
-            by_terms.setdefault(terms, []).append(row)
+    worst = (row for pipeline in pipelines for row in pipeline.find_worst("adaptive").values())
+    by_terms = group_by(worst, lambda row: row.terms)
     limited = {terms: rows for terms, rows in by_terms.items() if terms[1] < find_full_budget(rows[0].recipe)}
     strongest = (pipeline.find_strongest(["adaptive"]) for pipeline in pipelines)
     votes = Counter(row.terms for row in strongest if row)

@@ -146,11 +146,6 @@ class AccuracyRecord(MeasuredResult):
         """The result itself where it is one behind a purifier."""
         return self if self.autoencoder_id else None
 
-    @property
-    def valid(self) -> bool:
-        """Whether it and its counterpart stayed inside the budget."""
-        return all(side.within_budget for side in (self, self.undefended) if side)
-
 
 def describe_result(side: Measured) -> dict[str, Any]:
     """Return the fields of a RunResult."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import ConfigDict, WithJsonSchema
 
@@ -13,9 +13,6 @@ from advae.records import Record
 from advae.report.data.contents import Comparison
 from advae.report.data.runs import Rate
 from advae.report.data.word_tables import Part
-
-if TYPE_CHECKING:
-    from advae.report.analysis.confusion import Scores
 
 # Promised, not checked: a stored number that breaks it is for the checks to find, and must not stop the report.
 ShownShare = Annotated[float, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
@@ -25,8 +22,8 @@ IDS = "ids"
 Ids = Annotated[tuple[str, ...], IDS]
 """Ids of the registry: in a CSV one cell, separated by spaces, n/a where there is none."""
 
-Listed = TypeVar("Listed", bound=Record)
-Collect = Callable[["Findings"], Iterable[Record]]
+Listed = TypeVar("Listed")
+Collect = Callable[["Findings"], Iterable[Any]]
 
 CsvLine = dict[str, Any]
 """A line of a CSV file: value by column. None: it has no meaning there."""
@@ -61,15 +58,13 @@ class Findings:
 
     comparison: Comparison
     """Runs, rows and pipelines of the report."""
-    scores: Mapping[str, tuple[Scores, ...]]
-    """Scores by class of each run, by its id: of the unchanged images, then at each eps."""
-    sections: Mapping[str, Table]
+    sections: Mapping[str, Table] = field(default_factory=dict)
     """Tables that the caller hands to the report, by name; shown behind the headlines."""
     collected: dict[Collect, tuple[Any, ...]] = field(default_factory=dict, compare=False, repr=False)
     """Records that were made already, by what makes them."""
 
     def collect(self, collect: Callable[[Findings], Iterable[Listed]]) -> tuple[Listed, ...]:
-        """Return the records that a function makes of the findings; every format shares them."""
+        """Return what a function makes of the findings, made once; every format shares it."""
         if collect not in self.collected:
             self.collected[collect] = tuple(collect(self))
         return self.collected[collect]

@@ -10,6 +10,7 @@ from advae.records import Norm, key_eps, unite_eps
 from advae.report.analysis.run_results import RunResult, describe_result
 from advae.report.analysis.tables import CsvLine, Findings
 from advae.report.data.contents import AttackedPipeline, Row
+from advae.report.data.grouping import group_by
 from advae.report.data.threat_models import list_by_knowledge, place_threat
 from advae.report.wording import NOT_RUN, name_pipeline
 
@@ -58,10 +59,7 @@ def _build_comparison(pipeline: AttackedPipeline, threat: str) -> ThreatComparis
 
 def _group(rows: Iterable[Row]) -> dict[Budget, list[Row]]:
     """Return rows by norm and key of the eps, of which there may be thousands."""
-    groups: dict[Budget, list[Row]] = {}
-    for row in rows:
-        groups.setdefault((row.recipe.norm, key_eps(row.eps)), []).append(row)
-    return groups
+    return group_by(rows, lambda row: (row.recipe.norm, key_eps(row.eps)))
 
 
 def list_budgets(pipeline: AttackedPipeline) -> list[Budget]:

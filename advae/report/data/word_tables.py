@@ -31,6 +31,8 @@ class Grid:
     """Titles of the columns; the first may be empty."""
     rows: tuple[tuple[str, ...], ...]
     """Text of each cell; a Cell where a number is behind it."""
+    meanings: tuple[str, ...] = ()
+    """Meaning of each column; empty where the titles say it."""
 
 
 @dataclass(frozen=True)

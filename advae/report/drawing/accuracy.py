@@ -9,6 +9,7 @@ from advae.checks import NOT_VALID
 from advae.records import unite_eps
 from advae.report.analysis.eps_selection import DRAWN_EPS, MANY_EPS, SHOWN_EPS, list_eps, select_eps
 from advae.report.data.contents import AttackedPipeline, Comparison, Row
+from advae.report.data.grouping import group_by
 from advae.report.data.runs import Measured, Rate, Run
 from advae.report.drawing.axes import Axis, make_axis, write_percent
 from advae.report.drawing.charts import (
@@ -107,34 +108,28 @@ def draw_targeted(comparison: Comparison) -> Iterator[Drawing]:
 
 def _group_by_attack(comparison: Comparison) -> Iterator[tuple[AttackedPipeline, str, list[Row]]]:
     for pipeline in comparison.pipelines:
-        groups: dict[str, list[Row]] = {}
-        for row in pipeline.rows:
-            groups.setdefault(name_attack(row.run), []).append(row)
-        yield from ((pipeline, attack, rows) for attack, rows in groups.items())
+        for attack, rows in group_by(pipeline.rows, lambda row: name_attack(row.run)).items():
+            yield pipeline, attack, rows
 
 
 def _group_targeted(comparison: Comparison) -> Iterator[tuple[AttackedPipeline, str, list[Row]]]:
     """Yield the rows of several targeted attacks under one threat model; of one alone there is nothing to compare."""
     for pipeline in comparison.pipelines:
-        groups: dict[str, list[Row]] = {}
-        for row in pipeline.rows:
-            if row.run.recipe.method in TARGETED:
-                unclipped = "" if row.run.recipe.clip else ", not clipped"
-                groups.setdefault(f"{row.run.recipe.threat}{unclipped}", []).append(row)
-        for threat, rows in groups.items():
-            if len({row.run.recipe.method for row in rows}) > 1:
+        targeted = (row for row in pipeline.rows if row.recipe.method in TARGETED)
+        for threat, rows in group_by(targeted, _name_threat).items():
+            if len({row.recipe.method for row in rows}) > 1:
                 yield pipeline, threat, rows
+
+
+def _name_threat(row: Row) -> str:
+    return f"{row.recipe.threat}{'' if row.recipe.clip else ', not clipped'}"
 
 
 def _collect_points(sides: Iterable[Measured | None]) -> Iterator[tuple[Run, tuple[Measured, ...]]]:
     """Yield each run with its points in the order of eps."""
-    runs: dict[str, dict[float, Measured]] = {}
-    for side in sides:
-        if side:
-            runs.setdefault(side.run.id, {})[side.result.eps] = side
-    for points in runs.values():
-        ordered = tuple(points[eps] for eps in sorted(points))
-        yield ordered[0].run, ordered
+    for points in group_by(filter(None, sides), lambda side: side.id).values():
+        by_eps = {point.eps: point for point in points}
+        yield points[0].run, tuple(by_eps[eps] for eps in sorted(by_eps))
 
 
 def _trace_runs(rows: list[Row]) -> list[Curve]:

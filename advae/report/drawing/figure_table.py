@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from advae.report.data.contents import Comparison
+from advae.report.data.grouping import group_by
 from advae.report.drawing.accuracy import draw_accuracy, draw_details, draw_targeted
 from advae.report.drawing.figure import Drawing
 from advae.report.drawing.image_strip import draw_strips
@@ -46,8 +47,5 @@ FIGURES: dict[str, Figure] = {
 
 def draw_figures(comparison: Comparison) -> dict[str, list[Drawing]]:
     """Return every figure, in the order of FIGURES, by the place on the page that it belongs to."""
-    places: dict[str, list[Drawing]] = {}
-    for figure in FIGURES.values():
-        for drawing in figure.draw(comparison):
-            places.setdefault(drawing.place, []).append(drawing)
-    return places
+    drawings = (drawing for figure in FIGURES.values() for drawing in figure.draw(comparison))
+    return group_by(drawings, lambda drawing: drawing.place)

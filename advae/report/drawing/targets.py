@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from advae.report.analysis.confusion import MANY_CLASSES
 from advae.report.data.contents import AttackedPipeline, Comparison
+from advae.report.data.grouping import group_by
 from advae.report.data.runs import Run
 from advae.report.drawing.figure import Drawing
 from advae.report.drawing.image_strip import find_largest
@@ -21,14 +22,9 @@ def draw_targets(comparison: Comparison) -> Iterator[Drawing]:
     for pipeline in comparison.pipelines:
         if len(pipeline.first.recipe.dataset.classes) > MANY_CLASSES:
             continue
-        groups: dict[str, list[Run]] = {}
-        for run in pipeline.runs:
-            if find_targets(run):
-                groups.setdefault(run.recipe.threat, []).append(run)
-        for threat, runs in groups.items():
-            if all(run.recipe.target is not None for run in runs):
-                continue
-            yield _draw_runs(pipeline, threat, runs)
+        for threat, runs in group_by(filter(find_targets, pipeline.runs), lambda run: run.recipe.threat).items():
+            if any(run.recipe.target is None for run in runs):
+                yield _draw_runs(pipeline, threat, runs)
 
 
 def find_targets(run: Run) -> tuple[int, ...] | None:

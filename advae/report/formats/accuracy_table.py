@@ -11,6 +11,9 @@ from advae.report.analysis.tables import Findings, NotRun
 from advae.report.data.word_tables import Cell, Grid
 from advae.report.wording import NOT_RUN, format_eps, format_p, format_rate, format_share
 
+NOT_VALID_MARK = " not valid"
+"""Behind an accuracy under an attack outside its budget."""
+
 
 @dataclass(frozen=True)
 class AccuracyColumn:
@@ -22,7 +25,7 @@ class AccuracyColumn:
     """Record -> text for people."""
     value: Callable[[AccuracyRecord], float | str | None]
     """Record -> value to sort by; None where there is no number."""
-    explanation: str
+    meaning: str
     """Meaning of its numbers."""
 
     def read(self, row: AccuracyRecord) -> str:
@@ -32,7 +35,7 @@ class AccuracyColumn:
 
 
 def _write_robust(side: MeasuredResult | None) -> str:
-    mark = "" if side is None or side.within_budget else " not valid"
+    mark = "" if side is None or side.within_budget else NOT_VALID_MARK
     return format_rate(side.robust if side else None) + mark
 
 
@@ -40,8 +43,8 @@ def _write_p(record: AccuracyRecord) -> str:
     return NOT_RUN if isinstance(record.mcnemar_p, NotRun) else format_p(record.mcnemar_p)
 
 
-def _name_column(title: str, read: Callable[[AccuracyRecord], str], explanation: str) -> AccuracyColumn:
-    return AccuracyColumn(title, read, read, explanation)
+def _name_column(title: str, read: Callable[[AccuracyRecord], str], meaning: str) -> AccuracyColumn:
+    return AccuracyColumn(title, read, read, meaning)
 
 
 ACCURACY_COLUMNS = (
@@ -125,11 +128,12 @@ ACCURACY_COLUMNS = (
 
 def tabulate_accuracy(records: Iterable[AccuracyRecord]) -> Grid:
     """Return the accuracy table: one row for each run and eps shown that is not merely the counterpart of another."""
-    rows = (tuple(column.read(row) for column in ACCURACY_COLUMNS) for row in select_rows(records))
-    return Grid("Accuracy table", tuple(column.title for column in ACCURACY_COLUMNS), tuple(rows))
+    rows = (tuple(column.read(row) for column in ACCURACY_COLUMNS) for row in _select_rows(records))
+    titles, meanings = zip(*((column.title, column.meaning) for column in ACCURACY_COLUMNS), strict=True)
+    return Grid("Accuracy table", titles, tuple(rows), meanings)
 
 
-def select_rows(records: Iterable[AccuracyRecord]) -> list[AccuracyRecord]:
+def _select_rows(records: Iterable[AccuracyRecord]) -> list[AccuracyRecord]:
     """Return the records that people are shown: all of a run with few eps, a selection of one with many."""
     every = list(records)
     told = {(row.undefended.run, row.undefended.eps) for row in every if row.defended and row.undefended}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from advae.errors import NotFoundError
 from advae.records import CheckResult, Manifest
 from advae.report.analysis.check_results import (
-    Failure,
+    FailureRecord,
     describe_subject,
     find_failures,
     list_pipeline_checks,
@@ -40,7 +40,7 @@ class CheckedClassifier:
     """Id of the run of the headline number; None without a valid adaptive run: every check is NOT RUN then."""
     eps: float | None
     """eps of the headline number; None as above."""
-    failures: tuple[Failure, ...]
+    failures: tuple[FailureRecord, ...]
     """Every check that fails, of other runs and eps too."""
 
 

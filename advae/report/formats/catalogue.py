@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
 from advae.report.analysis.activations import SOFTPLUS, ActivationRecord, list_activation_records
 from advae.report.analysis.baseline_comparison import (
     BaselineRecord,
-    MissingBaselines,
     list_baselines,
     list_missing_baselines,
 )
@@ -20,12 +19,13 @@ from advae.report.analysis.check_results import (
 )
 from advae.report.analysis.confusion import (
     MOST_SHOWN,
-    Scores,
+    ScoresRecord,
     list_matrix_lines,
     list_score_lines,
     select_shown,
     tabulate_matrix,
     tabulate_report,
+    title_scores,
 )
 from advae.report.analysis.headline_records import HeadlineRecord, list_headlines
 from advae.report.analysis.illusion_gap import GapRecord, list_gaps
@@ -33,11 +33,11 @@ from advae.report.analysis.run_results import AccuracyRecord, list_accuracies
 from advae.report.analysis.seed_spread import SeedRecord, list_spreads
 from advae.report.analysis.tables import Findings, Table, flatten_record
 from advae.report.analysis.threat_comparison import ThreatModelRecord, list_threat_models
+from advae.report.data.grouping import group_by
 from advae.report.data.runs import Run
 from advae.report.data.word_tables import Grid, Part
 from advae.report.formats.accuracy_table import explain_rows, tabulate_accuracy
 from advae.report.formats.record_tables import (
-    group_by,
     tabulate_activations,
     tabulate_baselines,
     tabulate_checks,
@@ -62,19 +62,15 @@ def _tabulate_activations(findings: Findings) -> Iterator[Part]:
         yield Part(tabulate_activations(records), {})
 
 
-def group_baselines(findings: Findings) -> dict[str, tuple[list[BaselineRecord], MissingBaselines | None]]:
-    """Return the records of each dataset and kind of classifier by its name, and what was not run there."""
-    found = group_by(findings.collect(list_baselines), lambda one: (one.dataset, one.classifier))
-    missing = {(one.dataset, one.classifier): one for one in findings.collect(list_missing_baselines)}
-    return {", ".join(key): (found.get(key, []), missing.get(key)) for key in sorted({*found, *missing})}
-
-
 def _tabulate_baselines(findings: Findings) -> Iterator[Part]:
     explained = explain_rows(findings, "report-baselines.csv")
-    for name, (records, missing) in group_baselines(findings).items():
+    found = group_by(findings.collect(list_baselines), lambda one: (one.dataset, one.classifier))
+    lacking = {(one.dataset, one.classifier): one for one in findings.collect(list_missing_baselines)}
+    for key in sorted({*found, *lacking}):
+        name, missing = ", ".join(key), lacking.get(key)
         told = f"{NOT_RUN}: {', '.join(missing.missing)}; the command below runs them." if missing else ""
         aside, command = " ".join(filter(None, (explained, told))), missing.command if missing else ""
-        yield Part(tabulate_baselines(name, records), {}, name, aside, command)
+        yield Part(tabulate_baselines(name, found.get(key, [])), {}, name, aside, command)
 
 
 def _tabulate_seeds(findings: Findings) -> Iterator[Part]:
@@ -85,52 +81,32 @@ def _tabulate_seeds(findings: Findings) -> Iterator[Part]:
 
 def _tabulate_threats(findings: Findings) -> Iterator[Part]:
     aside = explain_rows(findings, "report-threat-models.csv")
-    for id_, grid in tabulate_pipelines(findings).items():
+    records = group_by(findings.collect(list_threat_models), lambda one: one.classifier_id)
+    for id_, several in group_by(findings.collect(list_accuracies), lambda one: one.classifier_id).items():
+        grid = tabulate_threats(records.get(id_, ()), sized=len({one.samples for one in several}) > 1)
         yield Part(grid, {"classifier_id": id_}, THREATS_HEADING, aside)
 
 
-def tabulate_pipelines(findings: Findings) -> dict[str, Grid]:
-    """Return the table of threat models of each pipeline, by the classifier's id."""
-    sets: dict[str, set[str | None]] = {}
-    for one in findings.collect(list_accuracies):
-        sets.setdefault(one.classifier_id, set()).add(one.samples)
-    records = group_by(findings.collect(list_threat_models), lambda one: one.classifier_id)
-    return {id_: tabulate_threats(records.get(id_, ()), sized=len(several) > 1) for id_, several in sets.items()}
-
-
-def group_checks(findings: Findings) -> dict[str, list[list[CheckRecord]]]:
-    """Return the results of each pipeline by the classifier's id: on its headline number, then in the other norm."""
-    pipelines = group_by(findings.collect(list_checks), lambda one: one.classifier_id)
-    return {id_: list(group_by(found, lambda one: one.headline).values()) for id_, found in pipelines.items()}
-
-
-def describe_checked(records: Sequence[CheckRecord]) -> str:
-    """Return what results are about, as a sentence; nothing where there is no adaptive run."""
-    run, eps, norm = records[0].run, records[0].eps, records[0].norm
-    return f"On the strongest adaptive attack: {describe_place(run, eps, norm)}." if run else ""
-
-
 def _tabulate_checks(findings: Findings) -> Iterator[Part]:
-    for id_, panels in group_checks(findings).items():
-        for records in panels:
-            heading = f"{CHECKS_HEADING}: {summarize_checks(records)}"
-            grid = tabulate_checks(f"Checks on {id_}", records)
-            yield Part(grid, {"classifier_id": id_}, heading, describe_checked(records))
+    for (id_, headline), records in group_by(findings.collect(list_checks), _identify_checked).items():
+        run, eps, norm = records[0].run, records[0].eps, records[0].norm
+        about = "" if headline else " in the other norm"
+        aside = f"On the strongest adaptive attack: {describe_place(run, eps, norm)}." if run else ""
+        grid = tabulate_checks(f"Checks on {id_}{about}", records)
+        yield Part(grid, {"classifier_id": id_}, f"{CHECKS_HEADING}{about}: {summarize_checks(records)}", aside)
 
 
-def tabulate_stored(findings: Findings) -> dict[str, Grid]:
-    """Return the results on each run alone as a table, by the run's id."""
-    records = group_by(findings.collect(list_run_checks), lambda one: str(one.run))
-    return {id_: tabulate_checks(f"Checks on {id_} alone", found) for id_, found in records.items()}
+def _identify_checked(record: CheckRecord) -> tuple[str, bool]:
+    return record.classifier_id, record.headline
 
 
 def _tabulate_run_checks(findings: Findings) -> Iterator[Part]:
-    for id_, grid in tabulate_stored(findings).items():
-        yield Part(grid, {"run": id_}, RUN_CHECKS_HEADING)
+    for id_, records in group_by(findings.collect(list_run_checks), lambda one: str(one.run)).items():
+        yield Part(tabulate_checks(f"Checks on {id_} alone", records), {"run": id_}, RUN_CHECKS_HEADING)
 
 
 def _tabulate_scores(
-    caption: str, large: str, tabulate: Callable[[Run, Scores], Grid]
+    caption: str, large: str, tabulate: Callable[[Run, ScoresRecord], Grid]
 ) -> Callable[[Findings], Iterator[Part]]:
     """Return what tabulates the scores of each run that a page has room for. large: the caption for many classes."""
 
@@ -139,7 +115,7 @@ def _tabulate_scores(
         for run in findings.comparison.runs:
             for scores in shown[run.id]:
                 aside = large if scores.is_large else caption
-                yield Part(tabulate(run, scores), {"run": run.id, "eps": scores.eps}, scores.title, aside)
+                yield Part(tabulate(run, scores), {"run": run.id, "eps": scores.eps}, title_scores(run, scores), aside)
 
     return tabulate_all
 
@@ -278,3 +254,13 @@ def name_keys(sections: Mapping[str, Table]) -> dict[str, str]:
     """Return what the CSV of each table is called among the report's files, ``csv-seeds``; by the table's name."""
     names = {name: f"csv-{name.replace('_', '-')}" for name in list_tables(sections)}
     return names | {ACCURACY: "csv"}
+
+
+def group_parts(findings: Findings) -> dict[object, list[tuple[str, Part]]]:
+    """Return the parts of the tables about pipelines and runs, each with its table's name, by classifier's or run's id.
+
+    The key of a part that names it comes first among its keys.
+    """
+    tables = [(name, table) for name, table in TABLES.items() if table.about != "report"]
+    named = ((name, part) for name, table in tables for part in table.tabulate(findings))
+    return group_by(named, lambda one: next(iter(one[1].keys.values())))

@@ -7,8 +7,8 @@ from typing import Any
 
 from advae.records import Record, RunRecipe
 from advae.report.analysis.baseline_comparison import list_missing_baselines
-from advae.report.analysis.check_results import FailureRecord, list_all_failures
-from advae.report.analysis.confusion import describe_scores
+from advae.report.analysis.check_results import list_all_failures
+from advae.report.analysis.confusion import score_runs
 from advae.report.analysis.eps_selection import MANY_EPS
 from advae.report.analysis.tables import Findings
 from advae.report.data.commands import list_commands
@@ -35,7 +35,7 @@ def build_document(findings: Findings) -> Record:
     }
     return build_model(findings.sections)(
         **tables,
-        failures=tuple(_describe_failure(vars(failure)) for failure in list_all_failures(comparison.pipelines)),
+        failures=tuple(list_all_failures(comparison.pipelines)),
         missing_baselines=findings.collect(list_missing_baselines),
         runs=tuple(_describe_run(run, findings) for run in comparison.runs),
         networks=tuple(map(_describe_network, comparison.networks)),
@@ -44,14 +44,10 @@ def build_document(findings: Findings) -> Record:
     )
 
 
-def _describe_failure(facts: dict[str, Any]) -> FailureRecord:
-    return FailureRecord(classifier_id=facts["classifier"], **{k: v for k, v in facts.items() if k != "classifier"})
-
-
 def _describe_run(run: Run, findings: Findings) -> RunEntry:
     # As they are stored, but for check results that were made anew.
     metrics = run.manifest.as_run()[1].model_copy(update={"verdicts": run.metrics.verdicts})
-    scores = tuple(map(describe_scores, findings.scores[run.id]))
+    scores = score_runs(findings)[run.id]
     return RunEntry(id=run.id, imported=run.manifest.imported, recipe=run.recipe, metrics=metrics, scores=scores)
 
 

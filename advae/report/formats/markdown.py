@@ -13,15 +13,15 @@ from advae.report.analysis.headlines import Headline, explain_headline, write_he
 from advae.report.analysis.tables import Findings
 from advae.report.data.commands import list_commands
 from advae.report.data.contents import Comparison
+from advae.report.data.grouping import group_by
 from advae.report.data.runs import Run
 from advae.report.data.threat_models import describe_threat
 from advae.report.data.word_tables import Part
-from advae.report.formats.catalogue import TABLES, list_tables
-from advae.report.wording import IMPORTED_EXPLAINED, TITLE, describe_run, name_attack, name_pipeline
+from advae.report.formats.catalogue import TABLES, group_parts, list_tables
+from advae.report.wording import AGAIN, IMPORTED_EXPLAINED, TITLE, describe_run, name_attack, name_pipeline
 
 MARKS = re.compile(r"([\\`*_\[\]|~#!$])")
 HEADLINE_SECTION = "Robust accuracy under the strongest attack"
-AGAIN = "What is already in the registry is not computed again, and the ids stay the same."
 
 
 def render_markdown(findings: Findings) -> str:
@@ -82,18 +82,14 @@ def _write_pipelines(findings: Findings) -> Iterator[str]:
     """Yield what the tables below each pipeline and each of its runs are, and these."""
     tables = [table for table in TABLES.values() if table.about != "report"]
     yield "\n".join(f"- **{escape(table.heading)}** – {escape(table.explanation)}" for table in tables)
-    parts: dict[object, list[Part]] = {}
-    for table in tables:
-        key = "classifier_id" if table.about == "pipeline" else "run"
-        for part in table.tabulate(findings):
-            parts.setdefault(part.keys[key], []).append(part)
+    parts = group_parts(findings)
     for pipeline in findings.comparison.pipelines:
         yield f"### {escape(name_pipeline(pipeline.first))}, {pipeline.id}"
-        yield from _write_parts(parts.get(pipeline.id, ()), "####")
+        yield from _write_parts((part for _, part in parts.get(pipeline.id, ())), "####")
         for run in pipeline.runs:
             yield f"#### {escape(_name_run(run))}"
             yield f"{escape(describe_run(run))}. {describe_threat(run.recipe.threat)}"
-            yield from _write_parts(parts.get(run.id, ()), "#####")
+            yield from _write_parts((part for _, part in parts.get(run.id, ())), "#####")
 
 
 def _name_run(run: Run) -> str:
@@ -102,10 +98,7 @@ def _name_run(run: Run) -> str:
 
 def _write_parts(parts: Iterable[Part], mark: str) -> Iterator[str]:
     """Yield parts below their headings; those of one heading and with the same keys are together."""
-    groups: dict[tuple[object, ...], list[Part]] = {}
-    for part in parts:
-        groups.setdefault((part.heading, *part.keys.values()), []).append(part)
-    for group in groups.values():
+    for group in group_by(parts, lambda part: (part.heading, *part.keys.values())).values():
         if group[0].heading:
             yield f"{mark} {escape(group[0].heading)}"
         for part in group:

@@ -5,53 +5,30 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from advae.report.analysis.activations import list_activation_records
 from advae.report.analysis.check_results import summarize_checks
-from advae.report.analysis.confusion import (
-    REPORT_COLUMNS,
-    Scores,
-    select_shown,
-    tabulate_matrix,
-    tabulate_report,
-)
+from advae.report.analysis.confusion import MATRIX_NAME
 from advae.report.analysis.eps_selection import list_eps
 from advae.report.analysis.findings import answer
 from advae.report.analysis.headline_records import list_headlines
 from advae.report.analysis.headlines import describe_attack, explain_doubt, write_headline
-from advae.report.analysis.run_results import AccuracyRecord, list_accuracies
-from advae.report.analysis.seed_spread import list_spreads
-from advae.report.analysis.tables import Findings, Table
+from advae.report.analysis.tables import Findings
 from advae.report.data.commands import list_commands
 from advae.report.data.contents import AttackedPipeline
+from advae.report.data.grouping import group_by
 from advae.report.data.runs import Run
 from advae.report.data.threat_models import describe_threat
-from advae.report.data.word_tables import Grid, Part, read_value
+from advae.report.data.word_tables import Cell, Grid, Part, read_value
 from advae.report.drawing.figure import TRAINING
 from advae.report.drawing.figure_table import draw_figures
 from advae.report.drawing.templates import render_template
-from advae.report.formats.accuracy_table import ACCURACY_COLUMNS, AccuracyColumn, explain_rows, select_rows
-from advae.report.formats.catalogue import (
-    HEADLINES_EXPLAINED,
-    LARGE_MATRIX,
-    LARGE_REPORT,
-    describe_checked,
-    group_baselines,
-    group_checks,
-    tabulate_pipelines,
-    tabulate_stored,
-)
-from advae.report.formats.record_tables import (
-    tabulate_activations,
-    tabulate_baselines,
-    tabulate_checks,
-    tabulate_headlines,
-    tabulate_spreads,
-)
+from advae.report.formats.accuracy_table import NOT_VALID_MARK
+from advae.report.formats.catalogue import group_parts, list_tables
 from advae.report.wording import (
-    BENEFIT,
+    AGAIN,
     IMPORTED_EXPLAINED,
     NOT_APPLICABLE,
     NOT_ESTABLISHED,
@@ -88,117 +65,42 @@ class Branch:
     """The pipelines of the branch."""
 
 
-@dataclass(frozen=True)
-class ShownCell:
-    """A cell of the accuracy table."""
-
-    column: AccuracyColumn
-    """Its column."""
-    text: str
-    """Text for people."""
-    order: str
-    """Value that its column sorts by; empty where there is no number."""
-
-
-@dataclass(frozen=True)
-class MatrixRow:
-    """A row of a confusion matrix, of one true class."""
-
-    name: str
-    """Name of the class."""
-    cells: tuple[tuple[int, str], ...]
-    """Count, and style class of the shade, of each predicted class."""
-
-
-@dataclass(frozen=True)
-class ScoresView:
-    """A confusion matrix, or of many classes their most frequent mistakes, beside its classification report."""
-
-    scores: Scores
-    """The scores that are shown."""
-    names: tuple[str, ...]
-    """Names of the classes."""
-    rows: tuple[MatrixRow, ...]
-    """Rows of the matrix; empty for many classes."""
-    mistakes: Grid | None
-    """The most frequent mistakes; None for few classes."""
-    report: Sequence[Sequence[str]]
-    """Rows of the classification report."""
-
-
 def render_page(findings: Findings) -> str:
     """Return the whole page; equal findings give equal bytes."""
-    comparison, shown = findings.comparison, select_shown(findings)
+    comparison, parts = findings.comparison, group_parts(findings)
+    tables = {name: table for name, table in list_tables(findings.sections).items() if table.about == "report"}
     script = render_template("page.js.j2")
     return render_template(
         "page.html.j2",
-        activations=tabulate_activations(findings.collect(list_activation_records)),
+        **{function.__name__.lstrip("_"): function for function in FUNCTIONS},
+        again=AGAIN,
         answer=answer(comparison),
-        benefit=BENEFIT,
         branches=_branch(comparison.pipelines, (_name_dataset, _name_classifier, name_autoencoder)),
-        columns=ACCURACY_COLUMNS,
-        baselines=group_baselines(findings),
         commands=list_commands(comparison),
         comparison=comparison,
         datasets=sorted({run.dataset for run in comparison.runs}),
         figures=draw_figures(comparison),
-        headlines_explained=HEADLINES_EXPLAINED,
-        large_matrix=LARGE_MATRIX,
-        large_report=LARGE_REPORT,
-        title=TITLE,
         imported_explained=IMPORTED_EXPLAINED,
-        headlines=tabulate_headlines(findings.collect(list_headlines)),
         missing=_list_missing(findings),
-        panels={run.id: [_build_panel(run, one) for one in shown[run.id]] for run in comparison.runs},
+        not_established=NOT_ESTABLISHED,
+        panels={run.id: _list_panels(parts.get(run.id, ())) for run in comparison.runs},
+        parts=parts,
         places={pipeline.id for pipeline in comparison.pipelines} | {run.id for run in comparison.runs},
-        report_columns=REPORT_COLUMNS,
-        rows=[(row.valid, tuple(_list_cells(row))) for row in select_rows(findings.collect(list_accuracies))],
-        rows_explained=explain_rows(findings, "report.csv"),
-        threats_explained=explain_rows(findings, "report-threat-models.csv"),
-        contests_explained=explain_rows(findings, "report-baselines.csv"),
-        spreads_explained=explain_rows(findings, "report-seeds.csv"),
-        spreads=findings.collect(list_spreads),
-        sections=_list_sections(findings),
         script=script,
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        training=TRAINING,
-        not_established=NOT_ESTABLISHED,
+        sections=list(findings.sections),
         statuses=STATUSES,
-        describe_attack=describe_attack,
-        describe_run=describe_run,
-        describe_checked=describe_checked,
-        describe_threat=describe_threat,
-        explain_doubt=explain_doubt,
-        list_eps=list_eps,
-        format_rate=format_rate,
-        name_attack=name_attack,
-        name_pipeline=name_pipeline,
-        order_cell=_order_cell,
-        split_counts=_split_counts,
-        summarize_checks=summarize_checks,
-        tabulate_baselines=tabulate_baselines,
-        checks=group_checks(findings),
-        threat_tables=tabulate_pipelines(findings),
-        tabulate_spreads=tabulate_spreads,
-        stored=tabulate_stored(findings),
-        tabulate_checks=tabulate_checks,
-        write_headline=write_headline,
+        tables={name: (table, list(table.tabulate(findings))) for name, table in tables.items()},
+        title=TITLE,
+        training=TRAINING,
     )
-
-
-def _list_sections(findings: Findings) -> list[tuple[str, Table, list[Part]]]:
-    """Return the name, the table and its parts of each section that has something to show."""
-    parts = ((name, table, list(table.tabulate(findings))) for name, table in findings.sections.items())
-    return [section for section in parts if section[2]]
 
 
 def _branch(pipelines: Sequence[AttackedPipeline], names: Sequence[Callable[[Run], str]]) -> tuple[Branch, ...]:
     """Return the pipelines by their first name, each group by the next, in the order of the report."""
     if not names:
         return ()
-    groups: dict[str, list[AttackedPipeline]] = {}
-    for pipeline in pipelines:
-        groups.setdefault(names[0](pipeline.first), []).append(pipeline)
+    groups = group_by(pipelines, lambda pipeline: names[0](pipeline.first))
     return tuple(Branch(name, _branch(group, names[1:]), tuple(group)) for name, group in groups.items())
 
 
@@ -230,27 +132,43 @@ def _order_cell(cell: str) -> str | None:
     return "" if value is None else repr(value)
 
 
-def _list_cells(row: AccuracyRecord) -> Iterator[ShownCell]:
-    for column in ACCURACY_COLUMNS:
-        value = column.value(row)
-        yield ShownCell(column, column.text(row), "" if value is None or value in NOTHING else str(value))
+def _list_panels(parts: Iterable[tuple[str, Part]]) -> list[list[Part]]:
+    """Return a run's confusion matrices, each beside its classification report, one pair for each eps."""
+    scores = (part for _, part in parts if "eps" in part.keys)
+    return list(group_by(scores, lambda part: part.keys["eps"]).values())
 
 
-def _build_panel(run: Run, scores: Scores) -> ScoresView:
-    names = run.recipe.dataset.classes
-    rows = () if scores.is_large else zip(names, range(len(names)), scores.matrix, strict=True)
-    return ScoresView(
-        scores=scores,
-        names=names,
-        rows=tuple(MatrixRow(name, tuple(_shade_row(label, counts))) for name, label, counts in rows),
-        mistakes=tabulate_matrix(run, scores) if scores.is_large else None,
-        report=tabulate_report(run, scores).rows,
-    )
+def _shade(grid: Grid, label: int) -> list[str]:
+    """Return the style of each count of a confusion matrix in the row of a class: how large a share, right or wrong.
+
+    Of other grids no style.
+    """
+    if not grid.name.startswith(MATRIX_NAME):
+        return [""] * (len(grid.titles) - 1)
+    counts = [int(cell.value or 0) for cell in grid.rows[label][1:] if isinstance(cell, Cell)]
+    shades = (-(-count * MATRIX_SHADES // (sum(counts) or 1)) for count in counts)
+    return [f"{'r' if place == label else 'w'}{shade}" if shade else "" for place, shade in enumerate(shades)]
 
 
-def _shade_row(label: int, counts: Sequence[int]) -> Iterator[tuple[int, str]]:
-    """Yield each count of a row with its style: how large a share it is, and whether it is right or wrong."""
-    total = sum(counts)
-    for predicted, count in enumerate(counts):
-        shade = -(-count * MATRIX_SHADES // total) if total else 0
-        yield count, f"{'r' if predicted == label else 'w'}{shade}" if shade else ""
+def _is_invalid(row: Sequence[str]) -> bool:
+    """Whether a row of the accuracy table has a number that is not valid."""
+    return any(cell.endswith(NOT_VALID_MARK) for cell in row)
+
+
+FUNCTIONS: tuple[Callable[..., Any], ...] = (
+    describe_attack,
+    describe_run,
+    describe_threat,
+    explain_doubt,
+    format_rate,
+    list_eps,
+    name_attack,
+    name_pipeline,
+    summarize_checks,
+    write_headline,
+    _is_invalid,
+    _order_cell,
+    _shade,
+    _split_counts,
+)
+"""What the template calls, under its name without the dash in front."""

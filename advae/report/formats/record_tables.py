@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Sequence
 
 from advae.records import Norm, key_eps
 from advae.report.analysis.activations import ActivationRecord
@@ -14,6 +13,7 @@ from advae.report.analysis.headline_records import HeadlineRecord, Strength
 from advae.report.analysis.seed_spread import SeedRecord
 from advae.report.analysis.tables import NotRun
 from advae.report.analysis.threat_comparison import ThreatModelRecord
+from advae.report.data.grouping import group_by
 from advae.report.data.word_tables import Cell, Grid, show_count, show_eps, show_percentage, show_rate
 from advae.report.wording import (
     NOT_APPLICABLE,
@@ -25,18 +25,6 @@ from advae.report.wording import (
     format_rate,
     format_share,
 )
-
-One = TypeVar("One")
-Key = TypeVar("Key")
-
-
-def group_by(several: Iterable[One], read: Callable[[One], Key]) -> dict[Key, list[One]]:
-    """Return what has the same key together, in its order."""
-    groups: dict[Key, list[One]] = {}
-    for one in several:
-        groups.setdefault(read(one), []).append(one)
-    return groups
-
 
 # ---------------------------------------------------------------- headlines
 

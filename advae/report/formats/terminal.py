@@ -15,8 +15,9 @@ from advae.report.analysis.illusion_gap import explain_gap, find_gaps, find_larg
 from advae.report.analysis.ranking import PipelineSummary, summarize_pipelines
 from advae.report.analysis.tables import Findings, NotRun
 from advae.report.data.contents import Comparison
+from advae.report.data.grouping import group_by
 from advae.report.formats.attack_checks import STATUS_COLOURS
-from advae.report.formats.record_tables import describe_strength, group_by, write_gap
+from advae.report.formats.record_tables import describe_strength, write_gap
 from advae.report.wording import (
     IMPORTED_EXPLAINED,
     NBSP,
@@ -81,7 +82,7 @@ def build_headline_table(comparison: Comparison, *, plain: bool = False) -> Tabl
     table.add_column("accuracy, in %", overflow="fold")
     for title in ("eps", "clean", "oblivious", "adaptive", "gap", "checks"):
         table.add_column(title, justify="left" if title == "checks" else "right", no_wrap=True)
-    records = list(list_headlines(Findings(comparison, {}, {})))
+    records = list(list_headlines(Findings(comparison)))
     for (dataset, classifier), group in group_by(records, lambda one: (one.dataset, one.classifier)).items():
         # Text, not markup: names come from users' files, and one like [red] must stay what it is.
         table.add_row(Text(f"{classifier} on {dataset}", style="bold"))
