@@ -8,19 +8,26 @@ from typing import Literal
 
 from advae.checks import pick_strongest
 from advae.models.baselines import BASELINES
-from advae.records import Norm
 from advae.report.analysis.headline_choice import group_by_kind
-from advae.report.analysis.tables import Difference, Findings, ShownInterval, ShownShare, TableRecord
+from advae.report.analysis.tables import (
+    AttackRecord,
+    Difference,
+    Findings,
+    KindRecord,
+    ShownInterval,
+    ShownShare,
+    read_attack,
+)
 from advae.report.data.commands import suggest_baselines
 from advae.report.data.contents import AttackedPipeline, Comparison, Row
 from advae.report.data.pairing import identify_attack
 from advae.report.data.runs import Measured
-from advae.report.wording import name_attack, name_autoencoder
+from advae.report.wording import name_autoencoder
 
 Role = Literal["undefended", "baseline", "autoencoder"]
 
 
-class BaselineRecord(TableRecord):
+class BaselineRecord(AttackRecord, KindRecord):
     """One purifier, or none, under an attack that an autoencoder and a baseline both met."""
 
     status: Literal["measured", "NOT RUN"]
@@ -29,22 +36,6 @@ class BaselineRecord(TableRecord):
     """The classifier's id in the registry; null where none was trained behind such a purifier."""
     run: str | None
     """The run's id in the registry; null where it was not measured."""
-    dataset: str
-    """The dataset's name; for one's own file, the name of the file."""
-    classifier: str
-    """Kind of the classifier: nn or mlp, a network, or lr, logistic regression."""
-    threat: str
-    """What the attacker knows, as `advae attack --threat` takes it."""
-    method: str
-    """The attack, as `advae attack --method` takes it."""
-    attack: str
-    """The attack in words."""
-    norm: Norm
-    """The norm that bounds the perturbation."""
-    eps: float
-    """The budget, in units of an image's range, 0 to 1."""
-    n: int
-    """Number of test images."""
     role: Role
     """The classifier is undefended, or behind a baseline, or behind an autoencoder."""
     purifier: str
@@ -61,13 +52,9 @@ class BaselineRecord(TableRecord):
     classifier."""
 
 
-class MissingBaselines(TableRecord):
+class MissingBaselines(KindRecord):
     """Baselines that were not run under every attack that is compared, for one classifier on one dataset."""
 
-    dataset: str
-    """The dataset's name; for one's own file, the name of the file."""
-    classifier: str
-    """Kind of the classifier: nn or mlp, a network, or lr, logistic regression."""
     missing: tuple[str, ...]
     """The kinds of baselines that are missing."""
     command: str
@@ -213,12 +200,7 @@ def _describe_purified(match: ComparedAttack, role: Role, kind: str, side: Measu
         run=side.run.id if side else None,
         dataset=run.dataset,
         classifier=run.classifier_recipe.model,
-        threat=run.recipe.threat,
-        method=run.recipe.method,
-        attack=name_attack(run),
-        norm=run.recipe.norm,
-        eps=match.first.eps,
-        n=run.metrics.n,
+        **read_attack(match.first),
         role=role,
         purifier=kind,
         purifier_name=kind,

@@ -4,29 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from advae.records import Norm, Rescale, Status
+from advae.records import Norm, Status
 from advae.report.analysis.check_results import count_elsewhere, count_results
 from advae.report.analysis.headlines import find_shown
 from advae.report.analysis.ranking import PipelineSummary, summarize_pipelines
-from advae.report.analysis.tables import Difference, Findings, Ids, NotRun, ShownInterval, ShownShare, TableRecord
+from advae.report.analysis.tables import (
+    AttackRecord,
+    Difference,
+    Findings,
+    Ids,
+    NotRun,
+    PipelineRecord,
+    ShownInterval,
+    ShownShare,
+    read_attack,
+    read_pipeline,
+)
 from advae.report.data.contents import Row, Terms
 from advae.report.data.runs import Rate
-from advae.report.wording import name_attack, name_pipeline
+from advae.report.wording import name_pipeline
 
 
-class Strength(TableRecord):
+class Strength(AttackRecord):
     """The robust accuracy of a pipeline under the strongest attack of one threat model."""
 
     robust_accuracy: ShownShare
     """Share of the images still classified correctly under attack, 0 to 1."""
     robust_accuracy_interval: ShownInterval
     """Wilson's 95 % confidence interval of the robust accuracy."""
-    eps: float
-    """The budget, in units of an image's range, 0 to 1."""
-    attack: str
-    """The attack in words."""
-    n: int
-    """Number of test images."""
     run: str
     """The run's id in the registry."""
     images: str
@@ -34,29 +39,15 @@ class Strength(TableRecord):
     comparable: bool
     """Whether it is at the eps and on the images that a reader expects: an adaptive result on those of the others of
     its kind, an oblivious one on those of the adaptive one."""
-    threat: str
-    """What the attacker knows, as `advae attack --threat` takes it."""
 
     @property
     def robust(self) -> Rate:
         return Rate(self.robust_accuracy, *self.robust_accuracy_interval)
 
 
-class HeadlineRecord(TableRecord):
+class HeadlineRecord(PipelineRecord):
     """The robust accuracy of one pipeline under the strongest attack, and whether that is reliable."""
 
-    classifier_id: str
-    """The classifier's id in the registry."""
-    autoencoder_id: str | None
-    """The id in the registry of the purifier in front; null where there is none."""
-    dataset: str
-    """The dataset's name; for one's own file, the name of the file."""
-    classifier: str
-    """Kind of the classifier: nn or mlp, a network, or lr, logistic regression."""
-    autoencoder: str
-    """Kind of the purifier in front of the classifier; none where there is none."""
-    rescale: Rescale | None
-    """How the purifier's output becomes an image: intensity or none; null where there is no purifier."""
     pipeline: str
     """The pipeline in words: dataset, classifier, purifier, seeds other than 0."""
     is_counterpart: bool
@@ -116,12 +107,7 @@ def list_headlines(findings: Findings) -> Iterator[HeadlineRecord]:
     for summary in summarize_pipelines(findings.comparison):
         run, row, pipeline = summary.pipeline.first, summary.row, summary.pipeline
         yield HeadlineRecord(
-            classifier_id=pipeline.id,
-            autoencoder_id=run.autoencoder.id if run.autoencoder else None,
-            dataset=run.dataset,
-            classifier=run.classifier_recipe.model,
-            autoencoder=run.autoencoder_type,
-            rescale=run.autoencoder_recipe.rescale if run.autoencoder_recipe else None,
+            **read_pipeline(run),
             pipeline=name_pipeline(run),
             is_counterpart=pipeline.id not in shown,
             eps=row.eps if row else None,
@@ -148,18 +134,13 @@ def list_headlines(findings: Findings) -> Iterator[HeadlineRecord]:
 def _describe_strength(row: Row | None, terms: Terms | None) -> Strength | NotRun:
     if row is None:
         return NotRun()
-    rate, run = row.attacked, row.run
-    interval = (rate.low, rate.high)
     return Strength(
-        robust_accuracy=rate.value,
-        robust_accuracy_interval=interval,
-        eps=row.eps,
-        attack=name_attack(run),
-        n=run.metrics.n,
-        run=run.id,
-        images=run.size,
+        **read_attack(row),
+        robust_accuracy=row.accuracy,
+        robust_accuracy_interval=row.result.accuracy_interval,
+        run=row.id,
+        images=row.run.size,
         comparable=terms in (None, row.terms),
-        threat=run.recipe.threat,
     )
 
 

@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, create_model
 
-from advae.records import EpsResult, Norm, Rescale
+from advae.records import EpsResult, Norm
 from advae.report.analysis.check_results import summarize_stored
-from advae.report.analysis.tables import Findings, Ids, NotRun, ShownInterval, ShownShare, TableRecord, join_rate
+from advae.report.analysis.tables import (
+    Findings,
+    Ids,
+    NotRun,
+    PipelineRecord,
+    ShownInterval,
+    ShownShare,
+    TableRecord,
+    join_rate,
+    read_pipeline,
+)
 from advae.report.data.runs import Measured, Rate
 from advae.report.wording import name_attack, name_autoencoder
 from advae.run_options import RUN_OPTIONS, values_of
@@ -107,22 +117,9 @@ class MeasuredResult(RunResult):
     """Always measured."""
 
 
-class AccuracyRecord(MeasuredResult):
+class AccuracyRecord(PipelineRecord, MeasuredResult):
     """One run at one eps, beside the same attack without the purifier."""
 
-    dataset: str
-    """The dataset's name; for one's own file, the name of the file."""
-    classifier: str
-    """Kind of the classifier: nn or mlp, a network, or lr, logistic regression."""
-    classifier_id: str
-    """The classifier's id in the registry."""
-    autoencoder: str
-    """Kind of the purifier in front of the classifier; none where there is none."""
-    autoencoder_id: str | None
-    """The id in the registry of the purifier in front; null where there is none."""
-    rescale: Rescale | None
-    """How the purifier's output becomes an image: intensity, scaled to its input's total and clipped to 0 to 1, or
-    none, left as it is; null where there is no purifier."""
     undefended_counterpart: MeasuredResult | NotRun
     """The same attack at the same eps on the same images, without the purifier; NOT RUN where the registry holds no
     such run; the run's own result for a classifier without purifier."""
@@ -173,12 +170,7 @@ def list_accuracies(findings: Findings) -> Iterator[AccuracyRecord]:
         run, other = row.run, row.undefended
         yield AccuracyRecord(
             **describe_result(row),
-            dataset=run.dataset,
-            classifier=run.classifier_recipe.model,
-            classifier_id=run.classifier.id,
-            autoencoder=run.autoencoder_type,
-            autoencoder_id=run.autoencoder.id if run.autoencoder else None,
-            rescale=run.autoencoder_recipe.rescale if run.autoencoder_recipe else None,
+            **read_pipeline(run),
             undefended_counterpart=MeasuredResult(**describe_result(other)) if other else NotRun(),
             mcnemar_p=NotRun() if row.defended and other is None else row.p_value,
             notes=row.notes,

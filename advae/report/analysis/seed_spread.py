@@ -6,31 +6,18 @@ import json
 from collections.abc import Sequence
 
 from advae.checks import pick_strongest
-from advae.records import Norm
-from advae.report.analysis.tables import Findings, Ids, ShownShare, TableRecord
+from advae.report.analysis.tables import AttackRecord, Findings, Ids, ShownShare, read_attack
 from advae.report.data.contents import Row
 from advae.report.data.pairing import identify_attack
 from advae.report.data.runs import Run
-from advae.report.wording import name_attack, name_kind
+from advae.report.wording import name_kind
 
 
-class SeedRecord(TableRecord):
+class SeedRecord(AttackRecord):
     """The same attack on pipelines that differ in their seeds only."""
 
     pipeline: str
     """The pipelines in words, without their seeds."""
-    threat: str
-    """What the attacker knows, as `advae attack --threat` takes it."""
-    method: str
-    """The attack, as `advae attack --method` takes it."""
-    attack: str
-    """The attack in words."""
-    norm: Norm
-    """The norm that bounds the perturbation."""
-    eps: float
-    """The budget, in units of an image's range, 0 to 1."""
-    n: int
-    """Number of test images."""
     seeds: int
     """How many pipelines there are."""
     mean: ShownShare
@@ -57,15 +44,10 @@ def list_spreads(findings: Findings) -> list[SeedRecord]:
 
 
 def _describe(rows: Sequence[Row]) -> SeedRecord:
-    run, values = rows[0].run, [row.accuracy for row in rows]
+    values = [row.accuracy for row in rows]
     return SeedRecord(
-        pipeline=name_kind(run),
-        threat=run.recipe.threat,
-        method=run.recipe.method,
-        attack=name_attack(run),
-        norm=run.recipe.norm,
-        eps=rows[0].eps,
-        n=run.metrics.n,
+        **read_attack(rows[0]),
+        pipeline=name_kind(rows[0].run),
         seeds=len(values),
         mean=sum(values) / len(values),
         minimum=min(values),

@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import ConfigDict, WithJsonSchema
 
-from advae.records import Record
+from advae.records import Norm, Record, Rescale
 from advae.report.data.contents import Comparison
-from advae.report.data.runs import Rate
+from advae.report.data.runs import Measured, Rate, Run
 from advae.report.data.word_tables import Part
+from advae.report.wording import name_attack
 
 # Promised, not checked: a stored number that breaks it is for the checks to find, and must not stop the report.
 ShownShare = Annotated[float, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
@@ -45,6 +46,64 @@ class NotRun(TableRecord):
 
     status: Literal["NOT RUN"] = "NOT RUN"
     """NOT RUN: no such run is in the registry."""
+
+
+class KindRecord(TableRecord):
+    """What is about one kind of classifier on one dataset."""
+
+    dataset: str
+    """The dataset's name; for one's own file, the name of the file."""
+    classifier: str
+    """Kind of the classifier: nn or mlp, a network, or lr, logistic regression."""
+
+
+class PipelineRecord(KindRecord):
+    """What is about one classifier with its purifier."""
+
+    classifier_id: str
+    """The classifier's id in the registry."""
+    autoencoder: str
+    """Kind of the purifier in front of the classifier; none where there is none."""
+    autoencoder_id: str | None
+    """The id in the registry of the purifier in front; null where there is none."""
+    rescale: Rescale | None
+    """How the purifier's output becomes an image: intensity, scaled to its input's total and clipped to 0 to 1, or
+    none, left as it is; null where there is no purifier."""
+
+
+class AttackRecord(TableRecord):
+    """What is about one attack at one eps."""
+
+    threat: str
+    """What the attacker knows, as `advae attack --threat` takes it."""
+    method: str
+    """The attack, as `advae attack --method` takes it."""
+    attack: str
+    """The attack in words."""
+    norm: Norm
+    """The norm that bounds the perturbation."""
+    eps: float
+    """The budget, in units of an image's range, 0 to 1."""
+    n: int
+    """Number of test images."""
+
+
+def read_pipeline(run: Run) -> dict[str, Any]:
+    """Return the fields of a PipelineRecord."""
+    return {
+        "dataset": run.dataset,
+        "classifier": run.classifier_recipe.model,
+        "classifier_id": run.classifier.id,
+        "autoencoder": run.autoencoder_type,
+        "autoencoder_id": run.autoencoder.id if run.autoencoder else None,
+        "rescale": run.autoencoder_recipe.rescale if run.autoencoder_recipe else None,
+    }
+
+
+def read_attack(row: Measured) -> dict[str, Any]:
+    """Return the fields of an AttackRecord."""
+    facts = {name: getattr(row.recipe, name) for name in ("threat", "method", "norm")}
+    return facts | {"attack": name_attack(row.run), "eps": row.eps, "n": row.run.metrics.n}
 
 
 def join_rate(share: float | None, interval: tuple[float, float] | None) -> Rate | None:
