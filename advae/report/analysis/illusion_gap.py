@@ -78,6 +78,11 @@ def explain_gap(pipeline: AttackedPipeline) -> str:
     if gap is None:
         command = suggest_gap(pipeline)
         return f"Illusion gap: {NOT_RUN}" + (f"; {command}" if command else "")
+    return describe_gap(gap)
+
+
+def describe_gap(gap: GapRecord) -> str:
+    """Return a gap as a sentence, with both numbers."""
     oblivious, adaptive = map(format_share, (gap.oblivious, gap.adaptive))
     budget = format_budget(gap.eps, gap.norm)
     both = f"Robust accuracy under an oblivious attack {oblivious}, adaptive {adaptive}"

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from advae.checks import CHECKS, NOT_VALID
-from advae.records import CheckResult
-from advae.report.analysis.check_results import count_results, list_all_failures
+from advae.report.analysis.check_results import CheckRecord, count_results, list_all_failures, list_checks
 from advae.report.analysis.findings import answer
 from advae.report.analysis.headline_records import HeadlineRecord, Strength, list_headlines
-from advae.report.analysis.illusion_gap import explain_gap, find_gaps, find_largest_gap
-from advae.report.analysis.ranking import PipelineSummary, summarize_pipelines
+from advae.report.analysis.illusion_gap import describe_gap, find_largest_gap, list_gaps
 from advae.report.analysis.tables import Findings, NotRun
 from advae.report.data.contents import Comparison
 from advae.report.data.grouping import group_by
@@ -24,8 +22,6 @@ from advae.report.wording import (
     NOT_APPLICABLE,
     NOT_ESTABLISHED,
     NOT_RUN,
-    name_attacked,
-    name_pipeline,
 )
 
 if TYPE_CHECKING:
@@ -50,11 +46,11 @@ TO_ASCII = str.maketrans({NBSP: " ", "\N{MINUS SIGN}": "-", "\N{LEFT DOUBLE QUOT
 
 def summarize(comparison: Comparison, *, width: int, encoding: str) -> list[RenderableType]:
     """Return the parts of the summary, in order. width: columns of the terminal; encoding: of the terminal."""
-    unicode = _can_encode(encoding)
-    said = "\n".join(_wrap(line, width) for line in answer(comparison).split("\n"))
-    texts = ["\n".join(_quote(comparison, width)), _explain_widest(comparison, width)]
-    said, *texts = (text if unicode else text.translate(TO_ASCII) for text in (said, *texts))
-    return [said, build_headline_table(comparison, plain=not unicode), *(text for text in texts if text)]
+    unicode, findings = _can_encode(encoding), Findings(comparison)
+    paragraphs = [answer(comparison).split("\n"), _list_doubts(findings), _explain_widest(findings)]
+    texts = ["\n".join(_wrap(line, width) for line in lines) for lines in paragraphs]
+    said, *more = (text if unicode else text.translate(TO_ASCII) for text in texts)
+    return [said, build_headline_table(findings, plain=not unicode), *filter(None, more)]
 
 
 def _can_encode(encoding: str) -> bool:
@@ -72,7 +68,7 @@ def _wrap(text: str, width: int) -> str:
 # ---------------------------------------------------------------- the table
 
 
-def build_headline_table(comparison: Comparison, *, plain: bool = False) -> Table:
+def build_headline_table(findings: Findings, *, plain: bool = False) -> Table:
     """Return the accuracy table in 80 columns, a row for each pipeline. plain: in ASCII only."""
     from rich.box import ASCII2, SIMPLE_HEAD
     from rich.table import Table
@@ -82,7 +78,7 @@ def build_headline_table(comparison: Comparison, *, plain: bool = False) -> Tabl
     table.add_column("accuracy, in %", overflow="fold")
     for title in ("eps", "clean", "oblivious", "adaptive", "gap", "checks"):
         table.add_column(title, justify="left" if title == "checks" else "right", no_wrap=True)
-    records = list(list_headlines(Findings(comparison)))
+    records = findings.collect(list_headlines)
     for (dataset, classifier), group in group_by(records, lambda one: (one.dataset, one.classifier)).items():
         # Text, not markup: names come from users' files, and one like [red] must stay what it is.
         table.add_row(Text(f"{classifier} on {dataset}", style="bold"))
@@ -132,54 +128,46 @@ def _show_worst(record: HeadlineRecord) -> Text:
 # ---------------------------------------------------------------- checks that did not pass
 
 
-def _quote(comparison: Comparison, width: int) -> Iterator[str]:
+def _list_doubts(findings: Findings) -> Iterator[str]:
     """Yield a paragraph for each reason against the numbers: checks that fail or warn, and checks that were not run."""
-    invalid = sum(not row.result.within_budget for row in comparison.rows)
+    rows, headlines = findings.comparison.rows, {one.classifier_id: one for one in findings.collect(list_headlines)}
+    invalid = sum(not row.result.within_budget for row in rows)
     if invalid:
-        yield _wrap(f"{NOT_VALID} ({invalid} of {len(comparison.rows)} measurements)", width)
-    summaries = summarize_pipelines(comparison)
-    doubted = [summary for summary in summaries if summary.defended and summary.doubt]
+        yield f"{NOT_VALID} ({invalid} of {len(rows)} measurements)"
+    doubted = [one for one in headlines.values() if one.oblivious and one.doubt]
     if doubted:
-        first = doubted[0].pipeline
-        where = f"{len(doubted)} of {len(summaries)} pipelines, first {name_pipeline(first.first)}, {first.id}"
-        yield _wrap(f"{NOT_ESTABLISHED} ({where}): {doubted[0].doubt}", width)
-    found = {check: _collect(summaries, check) for check in CHECKS}
-    quoted = [check for check, told in found.items() if any(one.status in ("FAIL", "WARN") for _, one in told)]
-    quoted.sort(key=lambda check: found[check][0][1].status != "FAIL")
-    for check in quoted[:SHOWN_CHECKS]:
-        yield _wrap(_quote_check(found[check]), width)
+        where = f"{len(doubted)} of {len(headlines)} pipelines, first {doubted[0].pipeline}, {doubted[0].classifier_id}"
+        yield f"{NOT_ESTABLISHED} ({where}): {doubted[0].doubt}"
+    checks = sorted(findings.collect(list_checks), key=lambda one: [*STATUS_COLOURS].index(one.status))
+    found = group_by((one for one in checks if one.headline), lambda one: one.check)
+    quoted = [check for check in CHECKS if check in found and found[check][0].status in ("FAIL", "WARN")]
+    quoted.sort(key=lambda check: found[check][0].status != "FAIL")
+    yield from (_quote_check(found[check], headlines) for check in quoted[:SHOWN_CHECKS])
     if quoted[SHOWN_CHECKS:]:
         yield f"and {len(quoted[SHOWN_CHECKS:])} more checks that did not pass; the page has them all"
-    elsewhere = [one for one in list_all_failures(comparison.pipelines) if not one.headline]
+    elsewhere = [one for one in list_all_failures(findings.comparison.pipelines) if not one.headline]
     if elsewhere:
-        yield _wrap(f"FAIL on other runs: {len(elsewhere)}, first {elsewhere[0].text}", width)
-    absent = [(check, sum(one.status == NOT_RUN for _, one in told)) for check, told in found.items()]
-    missing = ", ".join(f"{check} ({count})" for check, count in absent if count)
+        yield f"FAIL on other runs: {len(elsewhere)}, first {elsewhere[0].text}"
+    absent = {check: count_results(found.get(check, ()))["NOT RUN"] for check in CHECKS}
+    missing = ", ".join(f"{check} ({count})" for check, count in absent.items() if count)
     if missing:
-        yield _wrap(f"NOT RUN (on how many pipelines): {missing}", width)
+        yield f"NOT RUN (on how many pipelines): {missing}"
 
 
-def _collect(summaries: Sequence[PipelineSummary], check: str) -> list[tuple[PipelineSummary, CheckResult]]:
-    """Return the results of one check on the numbers that are shown, of every pipeline, the worst first."""
-    order = [*STATUS_COLOURS]
-    told = [(summary, result) for summary in summaries for result in summary.checks if result.check == check]
-    return sorted(told, key=lambda one: order.index(one[1].status))
-
-
-def _quote_check(told: Sequence[tuple[PipelineSummary, CheckResult]]) -> str:
-    """Return the worst result of a check, with its pipeline."""
-    (summary, worst), counts = told[0], count_results(result for _, result in told)
-    whose = f"{summary.name}, {name_attacked(summary.pipeline.first)}"
-    of = "" if len(told) == 1 else f" ({counts[worst.status]} of {len(told)} pipelines, first {whose})"
+def _quote_check(found: Sequence[CheckRecord], headlines: Mapping[str, HeadlineRecord]) -> str:
+    """Return the worst result of a check, with its pipeline. found: of all pipelines, the worst first."""
+    worst, whose = found[0], headlines[found[0].classifier_id]
+    first = f"first {whose.purifier_name}, {whose.classifier} on {whose.dataset}"
+    of = "" if len(found) == 1 else f" ({count_results(found)[worst.status]} of {len(found)} pipelines, {first})"
     return f"{worst.check} {worst.status}{of}: {worst.sentence}"
 
 
 # ---------------------------------------------------------------- the largest illusion gap
 
 
-def _explain_widest(comparison: Comparison, width: int) -> str:
-    """Return the sentence on the largest gap of all pipelines, empty where there is none."""
-    gap = find_largest_gap([gap for pipeline in comparison.pipelines for gap in find_gaps(pipeline)])
-    pipelines = (pipeline for pipeline in comparison.pipelines if gap and pipeline.id == gap.classifier_id)
-    told = (f"{name_pipeline(pipeline.first)}: {explain_gap(pipeline)}" for pipeline in pipelines)
-    return "".join(_wrap(f"Largest illusion gap, {one}", width) for one in told)
+def _explain_widest(findings: Findings) -> Iterator[str]:
+    """Yield the sentence on the largest gap of all pipelines; nothing where there is none."""
+    gap = find_largest_gap(findings.collect(list_gaps))
+    names = {one.classifier_id: one.pipeline for one in findings.collect(list_headlines)}
+    if gap:
+        yield f"Largest illusion gap, {names[gap.classifier_id]}: {describe_gap(gap)}"
