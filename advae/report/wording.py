@@ -118,11 +118,6 @@ def mark_imported(imported: object) -> str:
     return f", {IMPORTED}" if imported else ""
 
 
-def name_attacked(run: Run) -> str:
-    """Return the kind of classifier and the dataset, ``nn on mnist``."""
-    return f"{run.classifier_recipe.model} on {run.dataset}"
-
-
 def name_attack(run: Run) -> str:
     """Return the attack's method with what sets it apart: its target, then options as words, numbers and switches."""
     recipe = run.recipe

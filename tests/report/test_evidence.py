@@ -17,9 +17,9 @@ from advae.records import CheckResult, Manifest
 from advae.report.analysis.check_results import list_all_failures, list_failures
 from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.findings import answer
+from advae.report.analysis.headline_records import list_headlines
 from advae.report.analysis.headlines import write_headlines
 from advae.report.analysis.illusion_gap import find_gaps, find_largest_gap
-from advae.report.analysis.ranking import summarize_pipelines
 from advae.report.analysis.tables import Findings
 from advae.report.analysis.threat_comparison import compare_threats
 from advae.report.data.contents import AttackedPipeline, Comparison
@@ -89,7 +89,7 @@ def test_a_stronger_attack_on_many_of_the_images_counts_and_says_how_many(lab: L
     lab.add_run(classifier, eps=(0.1,), keep=(0.5,), n=400, limit=None, checked=True)
     strong = lab.add_run(classifier, method="pgd", eps=(0.1,), keep=(0.0,), n=100, checked=True)
     assert describe(lab, classifier)[0] == strong.id
-    assert "n = 100)" in answer(compare(lab))
+    assert "n = 100)" in answer(Findings(compare(lab)))
 
 
 def test_what_fails_on_fewer_images_fails_until_more_can_tell(lab: Lab) -> None:
@@ -207,9 +207,9 @@ def test_one_pipeline_has_one_headline_number_in_every_format(
              read_headlines(comparison).rows}  # fmt: skip
     terminal = print_summary(comparison, width=100)
     page, markdown = html.unescape(files["html"]).replace(NBSP, " "), files["md"].replace("\\", "").replace(NBSP, " ")
-    assert {summary.pipeline.id: summary.adaptive for summary in summarize_pipelines(comparison)} == {
-        pipeline.id: pipeline.subject for pipeline in comparison.pipelines
-    }
+    assert {
+        one.classifier_id: (one.adaptive.run, one.adaptive.eps) for one in list_headlines(Findings(comparison))
+    } == {one.id: (one.subject.id, one.subject.eps) for one in comparison.pipelines}
     for headline in write_headlines(comparison):
         id_, row = headline.pipeline.id, headline.pipeline.subject
         assert row is not None
@@ -267,7 +267,7 @@ def test_the_same_checks_fail_wherever_failures_are_counted(
     assert {tuple(re.findall(r"^([\w-]+) FAIL of (run-\w+)", reason)[0]) for reason in reasons} == failures
     elsewhere = sum(not one.headline for one in list_all_failures(comparison.pipelines))
     assert elsewhere == 1
-    assert "On other runs 1 check fails." in answer(comparison)
+    assert "On other runs 1 check fails." in answer(Findings(comparison))
     assert f"FAIL on other runs: {elsewhere}, first " in " ".join(print_summary(comparison).split())
     shown = set()
     for classifier in several.values():
@@ -339,7 +339,7 @@ def test_budgets_that_are_one_float32_are_one_in_the_report(lab: Lab, tmp_path: 
     assert all(row.undefended and row.undefended.id == bare.id for row in pipeline.rows)
     assert {result.check: result.status for result in pipeline.checks}["adaptive"] == "PASS"
     assert len(compare(lab).table_rows) == 2
-    (summary,) = (one for one in summarize_pipelines(compare(lab)) if one.defended)
+    (summary,) = (one for one in list_headlines(Findings(compare(lab))) if one.defended)
     assert summary.gap is not None
     document = json.loads(read_files(lab, [own, oblivious, bare], tmp_path)["json"])
     assert [run["recipe"]["eps"] for run in document["runs"] if run["id"] == oblivious.id] == [[0.1 + 0.2]]
@@ -408,4 +408,4 @@ def test_baselines_are_compared_on_the_most_images_only(lab: Lab) -> None:
     for kind, n, kept in (("blur", 360, 0.3), ("pca", 360, 0.2), ("binary", 10, 1.0)):
         classifier = lab.add_classifier(lab.add_autoencoder(kind))
         lab.add_run(classifier, eps=(0.1,), keep=(kept,), n=n, checked=True)
-    assert "The baseline blur has" in answer(compare(lab))
+    assert "The baseline blur has" in answer(Findings(compare(lab)))

@@ -14,7 +14,8 @@ from advae.checks import CHECKS
 from advae.records import Manifest
 from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.findings import answer
-from advae.report.analysis.ranking import summarize_pipelines
+from advae.report.analysis.headline_records import list_headlines
+from advae.report.analysis.tables import Findings
 from advae.report.data.word_tables import Cell
 from advae.report.wording import NBSP, format_rate, format_share
 from tests.report_fixtures import DIGITS, NETWORK, Lab, read_files, read_headlines
@@ -29,7 +30,7 @@ def compare(lab: Lab) -> Any:
 
 
 def say(lab: Lab) -> str:
-    return answer(compare(lab)).replace(NBSP, " ")
+    return answer(Findings(compare(lab))).replace(NBSP, " ")
 
 
 def defend(lab: Lab, type_: str = "vanilla", *, model: str = "nn", **changes: Any) -> Manifest:
@@ -329,7 +330,7 @@ def test_the_number_behind_the_checks_is_that_of_the_failing_ones(lab: Lab) -> N
 )
 def test_what_is_not_run_has_its_command(lab: Lab, threat: str, method: str, words: str) -> None:
     run = defend(lab, threat=threat, method=method)
-    (summary,) = summarize_pipelines(compare(lab))
+    (summary,) = list_headlines(Findings(compare(lab)))
     assert summary.command is not None
     assert words.format(run.parents[0]) in summary.command
 
@@ -338,7 +339,7 @@ def test_nothing_is_missing_where_both_were_run(lab: Lab) -> None:
     classifier = lab.add_classifier(lab.add_autoencoder())
     for threat in ("adaptive", "oblivious"):
         lab.add_run(classifier, threat=threat)
-    assert [summary.command for summary in summarize_pipelines(compare(lab))] == [None]
+    assert [summary.command for summary in list_headlines(Findings(compare(lab)))] == [None]
 
 
 def test_budgets_that_reach_every_image_are_no_headline(lab: Lab) -> None:
@@ -397,7 +398,6 @@ def test_no_other_dataset_is_compared_with(tmp_path: Path) -> None:
 
 def test_rates_of_the_answer_are_those_of_the_table(lab: Lab) -> None:
     defend(lab)
-    (summary,) = summarize_pipelines(compare(lab))
-    assert summary.adaptive is not None
-    assert format_rate(summary.adaptive.attacked) in answer(compare(lab))
+    (summary,) = list_headlines(Findings(compare(lab)))
+    assert format_rate(summary.adaptive.rate) in answer(Findings(compare(lab)))
     assert format_share(summary.clean.value) in read_headlines(compare(lab)).rows[0][6]

@@ -14,6 +14,7 @@ from advae.report.analysis.check_results import list_failures
 from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.findings import answer
 from advae.report.analysis.headlines import write_headlines
+from advae.report.analysis.tables import Findings
 from advae.report.data.threat_models import describe_threat
 from advae.threats import THREATS
 from tests.report_fixtures import Lab, print_summary, read_files
@@ -120,7 +121,7 @@ def test_a_collapsed_pipeline_is_said_to_be_so_everywhere_and_is_the_best_of_non
     assert all("sparse, collapsed" in files[name] for name in ("html", "md"))
     printed = " ".join(print_summary(comparison).split())
     assert "clean-accuracy FAIL (1 of 2 pipelines, first sparse, collapsed" in printed
-    assert "one has a reliable result: vanilla has" in answer(comparison)
+    assert "one has a reliable result: vanilla has" in answer(Findings(comparison))
     assert any("clean-accuracy FAIL" in reason for reason in list_failures(comparison))
 
 
@@ -129,7 +130,7 @@ def test_a_classifier_that_predicts_one_class_has_collapsed_whatever_the_sample_
     classifier = lab.add_classifier(lab.add_autoencoder(), classes_predicted=1)
     comparison = compare_runs(lab.registry, [lab.add_run(classifier, n=1, constant=0, checked=True)])
     assert comparison.pipelines[0].collapsed
-    assert "it has collapsed, it predicts one class whatever the image" in answer(comparison)
+    assert "it has collapsed, it predicts one class whatever the image" in answer(Findings(comparison))
 
 
 def test_small_samples_are_flagged(lab: Lab, pair: list[Manifest]) -> None:

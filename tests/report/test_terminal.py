@@ -13,6 +13,7 @@ from advae.checks import CHECKS
 from advae.records import Manifest
 from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.findings import answer
+from advae.report.analysis.tables import Findings
 from advae.report.formats.terminal import summarize
 from tests.calls import call
 from tests.report_fixtures import DIGITS, Lab, print_summary
@@ -34,7 +35,7 @@ def test_the_summary_fits_80_columns_and_says_what_the_page_does(lab: Lab, sever
     text = print_summary(comparison)
     assert max(map(len, text.splitlines())) <= 80
     words = " ".join(text.split())
-    assert " ".join(answer(comparison).split()) in words
+    assert " ".join(answer(Findings(comparison)).split()) in words
     assert "logits FAIL (1 of 4 pipelines, first sparse, nn on digits): the classifier returns probabilities" in words
     oblivious, adaptive = (run.as_run()[1] for run in (several[4], several[3]))
     clean, left = adaptive.clean_accuracy, adaptive.results[1].accuracy

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
-from advae.records import Norm, Status
+from advae.checks import find_strongest
+from advae.records import Norm, Status, key_eps
 from advae.report.analysis.check_results import count_elsewhere, count_results
+from advae.report.analysis.headline_choice import group_by_kind
 from advae.report.analysis.headlines import find_shown
-from advae.report.analysis.ranking import PipelineSummary, summarize_pipelines
 from advae.report.analysis.tables import (
     AttackRecord,
     Difference,
@@ -20,9 +22,10 @@ from advae.report.analysis.tables import (
     read_attack,
     read_pipeline,
 )
-from advae.report.data.contents import Row, Terms
-from advae.report.data.runs import Rate
-from advae.report.wording import name_pipeline
+from advae.report.data.commands import suggest_attack
+from advae.report.data.contents import AttackedPipeline, Row, Terms
+from advae.report.data.runs import Rate, Run
+from advae.report.wording import COLLAPSED, describe_seeds, mark_imported, name_autoencoder, name_pipeline
 
 
 class Strength(AttackRecord):
@@ -40,8 +43,14 @@ class Strength(AttackRecord):
     """Whether it is at the eps and on the images that a reader expects: an adaptive result on those of the others of
     its kind, an oblivious one on those of the adaptive one."""
 
+    undefended_robust_accuracy: ShownShare | None
+    """Robust accuracy of the undefended counterpart, 0 to 1; null where it was not run, or for a classifier without
+    purifier."""
+    samples: str
+    """Digest of the images attacked: the same for runs on the very same images, in the same order."""
+
     @property
-    def robust(self) -> Rate:
+    def rate(self) -> Rate:
         return Rate(self.robust_accuracy, *self.robust_accuracy_interval)
 
 
@@ -96,6 +105,25 @@ class HeadlineRecord(PipelineRecord):
         return Rate(self.clean_accuracy, *self.clean_accuracy_interval)
 
     @property
+    def defended(self) -> bool:
+        return self.oblivious is not None
+
+    @property
+    def robust(self) -> float:
+        """The headline number, 0 where there is none."""
+        return self.adaptive.robust_accuracy if isinstance(self.adaptive, Strength) else 0.0
+
+    @property
+    def gap(self) -> float | None:
+        """The illusion gap, None where there is none."""
+        return self.illusion_gap if isinstance(self.illusion_gap, float) else None
+
+    @property
+    def terms(self) -> Terms | None:
+        """What two numbers must share before one is set beside the other."""
+        return (self.shown.norm, key_eps(self.shown.eps), self.shown.samples) if self.shown else None
+
+    @property
     def shown(self) -> Strength | None:
         """The result that tells eps and images: the adaptive one, else the oblivious one."""
         return next((one for one in (self.adaptive, self.oblivious) if isinstance(one, Strength)), None)
@@ -104,31 +132,67 @@ class HeadlineRecord(PipelineRecord):
 def list_headlines(findings: Findings) -> Iterator[HeadlineRecord]:
     """Yield a record for each pipeline, beside the others of its kind."""
     shown = {pipeline.id for pipeline in findings.comparison.headlines}
-    for summary in summarize_pipelines(findings.comparison):
-        run, row, pipeline = summary.pipeline.first, summary.row, summary.pipeline
-        yield HeadlineRecord(
-            **read_pipeline(run),
-            pipeline=name_pipeline(run),
-            is_counterpart=pipeline.id not in shown,
-            eps=row.eps if row else None,
-            norm=row.recipe.norm if row else None,
-            n=row.run.metrics.n if row else None,
-            clean_accuracy=summary.clean.value,
-            oblivious=_describe_strength(summary.oblivious, summary.terms) if summary.defended else None,
-            adaptive=_describe_strength(summary.adaptive, summary.shared),
-            illusion_gap=_describe_gap(summary),
-            command=summary.command,
-            reliable=summary.reliable,
-            robustness_established=pipeline.doubt is None,
-            collapsed=summary.collapsed,
-            checks=count_results(summary.checks),
-            fail_on_other_runs=sum(count_elsewhere([pipeline]).values()),
-            imported=summary.imported,
-            clean_accuracy_interval=(summary.clean.low, summary.clean.high),
-            purifier_name=summary.name,
-            doubt=pipeline.doubt,
-            strongest=_describe_strength(find_shown(pipeline), summary.shared),
-        )
+    for pipelines in group_by_kind(findings.comparison.pipelines):
+        records = [_describe(pipeline, is_counterpart=pipeline.id not in shown) for pipeline in pipelines]
+        names = Counter(record.purifier_name for record in records)
+        for record in records:
+            name = f"{record.purifier_name} ({record.classifier_id})"
+            yield record if names[record.purifier_name] == 1 else record.model_copy(update={"purifier_name": name})
+
+
+def _describe(pipeline: AttackedPipeline, *, is_counterpart: bool) -> HeadlineRecord:
+    adaptive, oblivious, defended = pipeline.subject, _find_oblivious(pipeline), pipeline.first.defended
+    row = adaptive or oblivious
+    run, gap = _find_run(pipeline, row), _measure_gap(oblivious, adaptive) if defended else None
+    missing = "adaptive" if adaptive is None else "oblivious" if isinstance(gap, NotRun) else None
+    marks = (f", {COLLAPSED}" if pipeline.collapsed else "") + mark_imported(run.imported)
+    return HeadlineRecord(
+        **read_pipeline(run),
+        pipeline=name_pipeline(run),
+        is_counterpart=is_counterpart,
+        eps=row.eps if row else None,
+        norm=row.recipe.norm if row else None,
+        n=row.run.metrics.n if row else None,
+        clean_accuracy=run.clean.value,
+        oblivious=_describe_strength(oblivious, row.terms if row else None) if defended else None,
+        adaptive=_describe_strength(adaptive, pipeline.shared),
+        illusion_gap=gap,
+        command=suggest_attack(run.recipe, missing) if missing else None,
+        reliable=adaptive is not None and pipeline.doubt is None and not pipeline.failures,
+        robustness_established=pipeline.doubt is None,
+        collapsed=pipeline.collapsed,
+        checks=count_results(pipeline.checks),
+        fail_on_other_runs=sum(count_elsewhere([pipeline]).values()),
+        imported=run.imported,
+        clean_accuracy_interval=(run.clean.low, run.clean.high),
+        purifier_name=f"{name_autoencoder(run)}{describe_seeds(run)}{marks}",
+        doubt=pipeline.doubt,
+        strongest=_describe_strength(find_shown(pipeline), pipeline.shared),
+    )
+
+
+def _find_run(pipeline: AttackedPipeline, row: Row | None) -> Run:
+    """Return the run of the row that is shown, else of the strongest attack of any kind."""
+    strongest = row or pipeline.find_strongest({run.recipe.threat for run in pipeline.runs})
+    return (strongest or pipeline.rows[0]).run
+
+
+def _find_oblivious(pipeline: AttackedPipeline) -> Row | None:
+    """Return the strongest oblivious row on the headline's terms, else at its eps.
+
+    A pipeline without a headline number has the strongest that there is.
+    """
+    wanted, worst = pipeline.subject.terms if pipeline.subject else pipeline.shared, pipeline.find_worst("oblivious")
+    beside = [row for terms, row in worst.items() if wanted and terms[:2] == wanted[:2]]
+    row = (worst.get(wanted) if wanted else None) or find_strongest(beside, pipeline.asked)
+    return row if row or pipeline.subject else pipeline.find_strongest(["oblivious"])
+
+
+def _measure_gap(oblivious: Row | None, adaptive: Row | None) -> float | NotRun:
+    """Return the illusion gap, NotRun where one side is missing or the two were not run on the same terms."""
+    if oblivious is None or adaptive is None or oblivious.terms != adaptive.terms:
+        return NotRun()
+    return oblivious.accuracy - adaptive.accuracy
 
 
 def _describe_strength(row: Row | None, terms: Terms | None) -> Strength | NotRun:
@@ -141,10 +205,6 @@ def _describe_strength(row: Row | None, terms: Terms | None) -> Strength | NotRu
         run=row.id,
         images=row.run.size,
         comparable=terms in (None, row.terms),
+        undefended_robust_accuracy=row.undefended.accuracy if row.defended and row.undefended else None,
+        samples=row.sample_key,
     )
-
-
-def _describe_gap(summary: PipelineSummary) -> float | NotRun | None:
-    if not summary.defended:
-        return None
-    return NotRun() if summary.gap is None else summary.gap

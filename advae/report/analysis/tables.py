@@ -56,6 +56,11 @@ class KindRecord(TableRecord):
     classifier: str
     """Kind of the classifier: nn or mlp, a network, or lr, logistic regression."""
 
+    @property
+    def attacked(self) -> str:
+        """The kind of classifier and the dataset, ``nn on mnist``."""
+        return f"{self.classifier} on {self.dataset}"
+
 
 class PipelineRecord(KindRecord):
     """What is about one classifier with its purifier."""

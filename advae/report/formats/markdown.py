@@ -27,7 +27,7 @@ HEADLINE_SECTION = "Robust accuracy under the strongest attack"
 def render_markdown(findings: Findings) -> str:
     """Return the report as GitHub's Markdown: the sections of the page in their order, without figures."""
     comparison = findings.comparison
-    blocks = [f"# {TITLE}", *map(escape, answer(comparison).split("\n"))]
+    blocks = [f"# {TITLE}", *map(escape, answer(findings).split("\n"))]
     blocks += [
         "Every accuracy has its Wilson 95 % confidence interval.",
         *([IMPORTED_EXPLAINED] if comparison.imported else []),

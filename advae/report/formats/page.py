@@ -74,7 +74,7 @@ def render_page(findings: Findings) -> str:
         "page.html.j2",
         **{function.__name__.lstrip("_"): function for function in FUNCTIONS},
         again=AGAIN,
-        answer=answer(comparison),
+        answer=answer(findings),
         branches=_branch(comparison.pipelines, (_name_dataset, _name_classifier, name_autoencoder)),
         commands=list_commands(comparison),
         comparison=comparison,

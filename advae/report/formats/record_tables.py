@@ -75,7 +75,7 @@ def _write_strength(strength: Strength | NotRun) -> Cell:
     """Return the robust accuracy, with the attack where it is not on the terms that a reader expects."""
     if isinstance(strength, NotRun):
         return Cell(NOT_RUN, None)
-    cell = show_rate(strength.robust)
+    cell = show_rate(strength.rate)
     return cell if strength.comparable else Cell(f"{cell} {describe_strength(strength)}", cell.value)
 
 

@@ -47,7 +47,7 @@ TO_ASCII = str.maketrans({NBSP: " ", "\N{MINUS SIGN}": "-", "\N{LEFT DOUBLE QUOT
 def summarize(comparison: Comparison, *, width: int, encoding: str) -> list[RenderableType]:
     """Return the parts of the summary, in order. width: columns of the terminal; encoding: of the terminal."""
     unicode, findings = _can_encode(encoding), Findings(comparison)
-    paragraphs = [answer(comparison).split("\n"), _list_doubts(findings), _explain_widest(findings)]
+    paragraphs = [answer(findings).split("\n"), _list_doubts(findings), _explain_widest(findings)]
     texts = ["\n".join(_wrap(line, width) for line in lines) for lines in paragraphs]
     said, *more = (text if unicode else text.translate(TO_ASCII) for text in texts)
     return [said, build_headline_table(findings, plain=not unicode), *filter(None, more)]
@@ -79,9 +79,9 @@ def build_headline_table(findings: Findings, *, plain: bool = False) -> Table:
     for title in ("eps", "clean", "oblivious", "adaptive", "gap", "checks"):
         table.add_column(title, justify="left" if title == "checks" else "right", no_wrap=True)
     records = findings.collect(list_headlines)
-    for (dataset, classifier), group in group_by(records, lambda one: (one.dataset, one.classifier)).items():
+    for attacked, group in group_by(records, lambda one: one.attacked).items():
         # Text, not markup: names come from users' files, and one like [red] must stay what it is.
-        table.add_row(Text(f"{classifier} on {dataset}", style="bold"))
+        table.add_row(Text(attacked, style="bold"))
         for record in group:
             cells = (cell.translate(TO_ASCII) if plain else cell for cell in _list_cells(record))
             table.add_row(*map(Text, cells), _show_worst(record))
@@ -157,7 +157,7 @@ def _list_doubts(findings: Findings) -> Iterator[str]:
 def _quote_check(found: Sequence[CheckRecord], headlines: Mapping[str, HeadlineRecord]) -> str:
     """Return the worst result of a check, with its pipeline. found: of all pipelines, the worst first."""
     worst, whose = found[0], headlines[found[0].classifier_id]
-    first = f"first {whose.purifier_name}, {whose.classifier} on {whose.dataset}"
+    first = f"first {whose.purifier_name}, {whose.attacked}"
     of = "" if len(found) == 1 else f" ({count_results(found)[worst.status]} of {len(found)} pipelines, {first})"
     return f"{worst.check} {worst.status}{of}: {worst.sentence}"
 
