@@ -88,7 +88,7 @@ def write_comparison(
     """Write ``report.<format>`` into ``out`` for each format and return the files' paths; equal records, equal bytes.
 
     sections: tables that the caller adds to the report's own, by name. With ``csv`` come the other tables that have
-    lines, ``report-<table>.csv``, as ``csv-<table>``; the file of one that has none, left from an earlier report, is
+    lines, ``report-<table>.csv``, as ``csv-<table>``; an earlier report's file of one that has none is
     removed, and so is one under a name of an earlier version. Raises UsageError for an unknown format, or a file of
     such a name that no report wrote, DiskError where ``out`` cannot be written.
     """

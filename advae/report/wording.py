@@ -122,8 +122,10 @@ def name_attack(run: Run) -> str:
     """Return the attack's method with what sets it apart: its target, then options as words, numbers and switches."""
     recipe = run.recipe
     target = f" to class {show_class(recipe.dataset, recipe.target)}" if recipe.target is not None else ""
-    told = [_name_option(option, getattr(recipe, option.name)) for option in sorted(RUN_OPTIONS.values(), key=_order)]
-    return ", ".join([f"{recipe.method}{target}", *filter(None, told)])
+    options = [
+        _name_option(option, getattr(recipe, option.name)) for option in sorted(RUN_OPTIONS.values(), key=_order)
+    ]
+    return ", ".join([f"{recipe.method}{target}", *filter(None, options)])
 
 
 def _order(option: NamedOption) -> int:

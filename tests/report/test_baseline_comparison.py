@@ -24,12 +24,12 @@ def attack_behind(lab: Lab, type_: str, **changes: Any) -> Manifest:
     return lab.add_run(lab.add_classifier(lab.add_autoencoder(type_)), **changes)
 
 
-def find_contest(lab: Lab) -> BaselineComparison:
+def find_compared(lab: Lab) -> BaselineComparison:
     (compared,) = find_baseline_comparisons(compare_runs(lab.registry, lab.registry.entries("run")))
     return compared
 
 
-def tabulate_contest(lab: Lab) -> Grid:
+def tabulate_compared(lab: Lab) -> Grid:
     (part,) = TABLES["baselines"].tabulate(Findings(compare_runs(lab.registry, lab.registry.entries("run"))))
     return part.grid
 
@@ -59,9 +59,9 @@ def test_a_missing_baseline_is_not_run_with_one_line_that_runs_it(lab: Lab, tmp_
     lab.add_run(lab.add_classifier())
     attack_behind(lab, "vanilla")
     attack_behind(lab, "blur")
-    compared = find_contest(lab)
+    compared = find_compared(lab)
     assert compared.missing == ("pca", "binary")
-    grid = tabulate_contest(lab)
+    grid = tabulate_compared(lab)
     place = grid.titles.index("behind pca")
     assert [row[place] for row in grid.rows] == ["NOT RUN", "NOT RUN"]
     assert compared.command is not None
@@ -78,7 +78,7 @@ def test_a_missing_baseline_is_not_run_with_one_line_that_runs_it(lab: Lab, tmp_
 
 def test_without_any_baseline_all_are_not_run(lab: Lab) -> None:
     attack_behind(lab, "vanilla")
-    compared = find_contest(lab)
+    compared = find_compared(lab)
     assert compared.missing == tuple(BASELINES)
     assert compared.matches == ()
 
@@ -91,7 +91,7 @@ def test_without_any_baseline_all_are_not_run(lab: Lab) -> None:
 def test_a_baseline_under_another_attack_is_no_match(lab: Lab, changes: dict[str, Any]) -> None:
     attack_behind(lab, "vanilla")
     attack_behind(lab, "blur", **changes)
-    assert find_contest(lab).matches == ()
+    assert find_compared(lab).matches == ()
 
 
 def test_a_baseline_alone_makes_no_comparison(lab: Lab) -> None:
@@ -102,7 +102,7 @@ def test_a_baseline_alone_makes_no_comparison(lab: Lab) -> None:
 def test_a_benefit_without_an_undefended_run_is_not_run(lab: Lab) -> None:
     attack_behind(lab, "vanilla")
     attack_behind(lab, "blur")
-    grid = tabulate_contest(lab)
+    grid = tabulate_compared(lab)
     assert {row[grid.titles.index("undefended")] for row in grid.rows} == {"NOT RUN"}
     assert all("(NOT RUN)" in row[grid.titles.index("behind blur")] for row in grid.rows)
 

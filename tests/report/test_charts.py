@@ -47,7 +47,7 @@ def test_losses_that_span_much_are_drawn_on_a_logarithmic_scale() -> None:
     assert not make_loss_axis("loss", [0.11, 2.0]).logarithmic
 
 
-def test_points_lie_where_their_values_say() -> None:
+def test_points_are_at_the_places_of_their_values() -> None:
     markup = draw(Line("a", [(0, 0), (5, 0.25), (10, 1)], Style("#123456", "dot"), band=[(0, 0), (0, 0.5), (1, 1)]))
     left, bottom = LEFT, TOP + 100
     ends = f"{left} {bottom}", f"{left + 50} {bottom - 25}", f"{left + 100} {TOP}"

@@ -80,7 +80,7 @@ def test_the_undefended_rows_of_every_seed_are_asked(lab: Lab) -> None:
 # ---------------------------------------------------------------- what cannot be overlooked
 
 
-def test_a_failure_stands_above_the_number_in_words(lab: Lab, tmp_path: Path) -> None:
+def test_a_failure_is_written_above_the_number(lab: Lab, tmp_path: Path) -> None:
     run = lab.add_run(lab.add_classifier(lab.add_autoencoder()), checked=True, found={"probabilities": True})
     files = read_files(lab, [run], tmp_path)
     alarm = f"Not reliable: 1 of {len(CHECKS)} checks fails, on {run.id} at eps 0.3"
@@ -152,7 +152,7 @@ def test_strict_is_0_where_nothing_fails(lab: Lab, healthy: list[Manifest], tmp_
     assert call(*arguments).code == 0
 
 
-def test_strict_minds_what_a_run_stored_though_no_pipeline_stands_on_it(lab: Lab) -> None:
+def test_strict_counts_stored_failures_of_runs_without_a_headline(lab: Lab) -> None:
     run = lab.add_run(lab.add_classifier(model="lr"), method="non-targeted", valid=False, checked=True)
     (reason,) = list_failures(compare_runs(lab.registry, [run]))
     assert reason.startswith(f"budget FAIL of {run.id}: outside the budget: not a valid result")

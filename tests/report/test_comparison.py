@@ -81,7 +81,7 @@ def test_counterpart_with_other_steps_is_noted(lab: Lab) -> None:
     assert any("other options (steps 40" in note for note in row.notes)
 
 
-def test_undefended_run_alone_keeps_its_row(lab: Lab, tmp_path: Path) -> None:
+def test_an_undefended_run_alone_has_a_row(lab: Lab, tmp_path: Path) -> None:
     run = lab.add_run(lab.add_classifier())
     rows = json.loads(read_files(lab, [run], tmp_path)["json"])["accuracy"]
     assert [row["autoencoder"] for row in rows] == ["none", "none"]
@@ -102,7 +102,7 @@ def test_confusion_rows_sum_to_the_true_counts(lab: Lab, pair: list[Manifest], t
             assert [one["classification_report"][str(k)]["support"] for k in range(10)] == counts.tolist()
 
 
-def test_json_keeps_every_number_unrounded(lab: Lab, pair: list[Manifest], tmp_path: Path) -> None:
+def test_json_has_every_number_unrounded(lab: Lab, pair: list[Manifest], tmp_path: Path) -> None:
     document = json.loads(read_files(lab, pair, tmp_path)["json"])
     assert document["schema"] == 5
     stored = {run.id: run.metrics.model_dump(mode="json") for run in pair}

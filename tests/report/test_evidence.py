@@ -84,7 +84,7 @@ def test_quick_runs_on_other_pipelines_take_nothing_over(lab: Lab) -> None:
     assert describe(lab, classifier)[0] == full.id
 
 
-def test_a_stronger_attack_on_many_of_the_images_counts_and_says_how_many(lab: Lab) -> None:
+def test_a_stronger_attack_on_many_of_the_images_counts_with_their_number(lab: Lab) -> None:
     classifier = lab.add_classifier(lab.add_autoencoder())
     lab.add_run(classifier, eps=(0.1,), keep=(0.5,), n=400, limit=None, checked=True)
     strong = lab.add_run(classifier, method="pgd", eps=(0.1,), keep=(0.0,), n=100, checked=True)
@@ -92,7 +92,7 @@ def test_a_stronger_attack_on_many_of_the_images_counts_and_says_how_many(lab: L
     assert "n = 100)" in answer(Findings(compare(lab)))
 
 
-def test_what_fails_on_fewer_images_fails_until_more_can_tell(lab: Lab) -> None:
+def test_a_check_that_fails_on_fewer_images_fails_until_a_run_on_more_has_it(lab: Lab) -> None:
     """Beside the full run no black-box attack was made: what the smaller one found is not forgotten."""
     classifier = lab.add_classifier(lab.add_autoencoder())
     black = {"method": "square", "threat": "black-box", "steps": None, "queries": 1000, "keep": (0.1,)}
@@ -150,7 +150,7 @@ def test_a_few_images_with_gradients_establish_nothing_that_many_without_do_not(
 # ---------------------------------------------------------------- gaps and the table of threat models
 
 
-def test_gaps_and_threat_models_are_told_on_the_most_images(lab: Lab) -> None:
+def test_gaps_and_threat_models_are_those_on_the_most_images(lab: Lab) -> None:
     classifier = lab.add_classifier(lab.add_autoencoder())
     full = {"eps": (0.1,), "n": 360, "limit": None}
     few = {"eps": (0.1,), "n": 10}
@@ -306,7 +306,7 @@ def test_a_stored_failure_of_an_attack_without_gradients_is_read_as_not_run(lab:
 
 
 def test_after_an_attack_the_one_that_was_asked_for_is_checked_and_its_convergence_found(lab: Lab) -> None:
-    """All leave nothing: neither the single step nor the one with most effort is what was asked about."""
+    """All have robust accuracy 0: neither the single step nor the strongest attack is the requested run."""
     classifier = lab.add_classifier(lab.add_autoencoder())
     nothing: dict[str, Any] = {"eps": (0.3,), "keep": (0.0,), "checked": True}
     asked = lab.add_run(classifier, method="pgd", steps=40, restarts=1, **nothing)
@@ -362,7 +362,7 @@ def test_an_attack_whose_images_were_stored_later_is_one_attack(lab: Lab) -> Non
         (("a/same", "b/same"), {"data (eeeeee)", "data (ffffff)"}),
     ],
 )
-def test_two_files_of_one_name_are_told_apart_wherever_a_dataset_is_named(
+def test_two_files_of_one_name_have_distinct_dataset_names_everywhere(
     folders: tuple[str, str], names: set[str], tmp_path: Path
 ) -> None:
     lab = Lab(tmp_path / "home")

@@ -38,7 +38,7 @@ def draw(comparison: Comparison, name: str) -> list[Drawing]:
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_every_figure_draws_something_and_says_what(gallery: Comparison, name: str) -> None:
+def test_every_figure_draws_something_with_a_caption(gallery: Comparison, name: str) -> None:
     drawings = draw(gallery, name)
     assert drawings
     assert all(drawing.label and drawing.caption and drawing.markup and drawing.place for drawing in drawings)
@@ -54,7 +54,7 @@ def test_every_figure_of_the_paper_that_shows_a_result_is_drawn() -> None:
 
 
 @pytest.mark.parametrize("name", ["accuracy", "details", "targeted", "targets", "strips", "changes", "mistakes"])
-def test_captions_say_what_was_attacked(gallery: Comparison, name: str) -> None:
+def test_captions_name_what_was_attacked(gallery: Comparison, name: str) -> None:
     for caption in (drawing.caption for drawing in draw(gallery, name)):
         for fact in ("digits: ", "/255)", "n = 100", "seed 0", "run-"):
             assert fact in caption

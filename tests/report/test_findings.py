@@ -46,7 +46,7 @@ def read_rate(run: Manifest, index: int = 1) -> str:
 # ---------------------------------------------------------------- the answer
 
 
-def test_one_defence_with_all_that_can_be_said(lab: Lab) -> None:
+def test_the_answer_on_one_defence_with_every_result(lab: Lab) -> None:
     bare = lab.add_run(lab.add_classifier(), keep=(0.3, 0.1), checked=True)
     run = defend(lab)
     oblivious = lab.add_run(lab.registry.manifest(run.parents[0]), threat="oblivious", keep=(0.9, 0.8), checked=True)
@@ -101,7 +101,7 @@ def test_without_an_adaptive_attack_nothing_is_established(lab: Lab, kinds: tupl
         defend(lab, kind, threat="oblivious", keep=(0.9, 0.9))
     text = say(lab)
     assert text.startswith("Robustness not established for ")
-    assert "%" not in text, "what an attacker leaves who does not know is no answer"
+    assert "%" not in text, "the robust accuracy under an oblivious attacker is no answer"
 
 
 def test_without_any_autoencoder_there_is_no_defence_to_speak_of(lab: Lab) -> None:
@@ -121,8 +121,8 @@ def test_a_baseline_is_no_defence(lab: Lab) -> None:
 
 def test_a_baseline_with_as_high_an_accuracy_is_named(lab: Lab) -> None:
     defend(lab, "vanilla", keep=(0.4, 0.2))
-    rival = defend(lab, "blur", keep=(0.6, 0.5))
-    assert f"behind blur, which has learnt nothing, {read_rate(rival).split(' [')[0]}" in say(lab)
+    blurred = defend(lab, "blur", keep=(0.6, 0.5))
+    assert f"behind blur, which has learnt nothing, {read_rate(blurred).split(' [')[0]}" in say(lab)
 
 
 def test_a_baseline_with_a_lower_accuracy_is_not(lab: Lab) -> None:
@@ -155,7 +155,7 @@ def test_what_was_attacked_elsewhere_is_not_compared(lab: Lab) -> None:
     assert say(lab).startswith("Of 3 autoencoders in front of nn on digits, 2 can be compared; the best, sparse, has")
 
 
-def test_two_that_stand_on_different_terms_are_both_told(lab: Lab) -> None:
+def test_two_results_on_different_terms_are_both_listed(lab: Lab) -> None:
     runs = [
         defend(lab, kind, eps=(eps,), keep=(0.5,), n=n) for kind, eps, n in (("vanilla", 0.1, 80), ("sparse", 0.3, 100))
     ]
@@ -235,7 +235,7 @@ def test_the_gap_is_taken_on_the_images_of_the_adaptive_number(lab: Lab, two_pla
 @pytest.mark.parametrize(
     ("left", "eps", "refuted"), [(0.0, 0.3, True), (0.0, 0.2, True), (0.55, 0.3, False), (0.0, 0.4, False)]
 )
-def test_what_leaves_less_within_the_same_budget_is_shown(lab: Lab, left: float, eps: float, refuted: bool) -> None:
+def test_a_stronger_attack_within_the_same_budget_is_shown(lab: Lab, left: float, eps: float, refuted: bool) -> None:
     """More than chance it must be, and within the eps of the others, which are two and on 400 images."""
     defend(lab, "vanilla", eps=(0.3,), keep=(0.6,), n=400, limit=None)
     defend(lab, "denoising", eps=(0.3,), keep=(0.6,), n=400, limit=None)
@@ -302,7 +302,7 @@ def test_the_table_has_a_row_for_each_pipeline_at_the_eps_that_they_share(lab: L
 @pytest.mark.parametrize(
     ("changes", "mark"), [({}, None), ({"found": BAD}, "not reliable"), ({"checked": False, "stuck": 0.9}, "not ")]
 )
-def test_a_number_that_does_not_stand_says_so_in_its_own_cell(
+def test_a_number_that_is_not_reliable_is_marked_in_its_own_cell(
     lab: Lab, changes: dict[str, Any], mark: str | None
 ) -> None:
     run = defend(lab, **changes)
@@ -347,7 +347,7 @@ def test_budgets_that_reach_every_image_are_no_headline(lab: Lab) -> None:
     assert read_table(lab)[run.parents[0]][ADAPTIVE].replace(NBSP, " ") == read_rate(run, 0)
 
 
-def test_names_of_seeds_tell_pipelines_apart(lab: Lab) -> None:
+def test_seeds_in_names_distinguish_pipelines(lab: Lab) -> None:
     for seed in (0, 1):
         lab.add_run(lab.add_classifier(lab.add_autoencoder(seed=seed), seed=seed))
     assert {row["autoencoder"] for row in read_table(lab).values()} == {"vanilla", "vanilla, seed 1"}
@@ -373,7 +373,7 @@ def test_without_an_attack_in_the_headline_there_is_no_eps(lab: Lab) -> None:
     assert [line[name] for name in ("eps", "n", "oblivious_n", "adaptive_run")] == ["n/a", "n/a", "NOT RUN", "NOT RUN"]
 
 
-def test_programs_are_told_which_run_says_so(lab: Lab, two_plans: dict[str, Manifest]) -> None:
+def test_programs_read_which_run_a_number_is_from(lab: Lab, two_plans: dict[str, Manifest]) -> None:
     files = read_files(lab, list(lab.registry.entries("run")), lab.registry.home / "out")
     lines = {line["classifier_id"]: line for line in csv.DictReader(io.StringIO(files["csv-headlines"]))}
     for run in two_plans.values():

@@ -76,7 +76,7 @@ FORGED: dict[str, tuple[Callable[[Lab], Manifest], str]] = {
 
 
 @pytest.mark.parametrize(("make", "reason"), FORGED.values(), ids=FORGED)
-def test_a_forged_run_is_refused_by_name_and_left_out_by_id(
+def test_a_forged_run_is_refused_by_name_and_otherwise_excluded(
     make: Callable[[Lab], Manifest], reason: str, lab: Lab, tmp_path: Path
 ) -> None:
     good, bad = add_good(lab), make(lab)

@@ -54,7 +54,7 @@ def test_details_are_drawn_only_where_they_show_more_than_the_whole(lab: Lab) ->
     assert ">0\N{NO-BREAK SPACE}%<" not in drawing.markup
 
 
-def test_what_is_not_valid_is_said_to_be_so_in_full(lab: Lab) -> None:
+def test_the_mark_of_an_invalid_result_is_not_cut(lab: Lab) -> None:
     runs = attack_linear(lab, lab.add_autoencoder(), valid=False)
     for name in ("accuracy", "targeted"):
         for drawing in draw(lab, name, runs):
@@ -151,7 +151,7 @@ def test_too_many_strips_are_cut_to_one_for_each_threat(lab: Lab, monkeypatch: p
 # ---------------------------------------------------------------- autoencoders
 
 
-def test_purified_images_stand_with_each_classifier_behind_the_autoencoder(lab: Lab) -> None:
+def test_purified_images_are_shown_with_each_classifier_behind_the_autoencoder(lab: Lab) -> None:
     purifier, idle = (lab.add_autoencoder(views=make_views(), seed=seed) for seed in (0, 1))
     classifiers = [lab.add_classifier(purifier, model=model) for model in ("nn", "lr")]
     drawings = draw(lab, "purified", [lab.add_run(classifier) for classifier in classifiers], [idle])
@@ -188,7 +188,7 @@ def add_activations(lab: Lab, **changes: Any) -> list[Manifest]:
     return [lab.add_autoencoder(activations=(*hidden, "softplus"), **changes) for hidden in chosen]
 
 
-def test_activations_stand_in_one_figure_and_one_table(lab: Lab) -> None:
+def test_activations_are_compared_in_one_figure_and_one_table(lab: Lab) -> None:
     history = History(loss=(3.0, 0.1), validation_loss=(2.0, 0.25), seconds=1.0)
     tanh, paper, relu, mixed = add_activations(lab, history=history)
     others = [lab.add_autoencoder("sparse"), lab.add_autoencoder(seed=1)]
@@ -212,7 +212,7 @@ def test_one_choice_of_activations_is_no_comparison(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_kinds_stand_in_one_figure_that_says_what_cannot_be_compared(lab: Lab, seed: int) -> None:
+def test_kinds_are_in_one_figure_whose_caption_names_what_cannot_be_compared(lab: Lab, seed: int) -> None:
     kinds = [lab.add_autoencoder(kind, seed=seed) for kind in ("vanilla", "sparse")]
     other = lab.add_autoencoder("denoising", seed=2)
     (drawing,) = draw(lab, "kinds", [lab.add_run(lab.add_classifier(other))], kinds)

@@ -20,7 +20,7 @@ from advae.threats import THREATS
 from tests.report_fixtures import Lab, print_summary, read_files
 
 
-def test_what_left_the_budget_is_marked_everywhere(lab: Lab, tmp_path: Path) -> None:
+def test_a_result_outside_the_budget_is_marked_in_every_format(lab: Lab, tmp_path: Path) -> None:
     run = lab.add_run(lab.add_classifier(model="lr"), method="non-targeted", valid=False)
     files = read_files(lab, [run], tmp_path)
     mark = "outside the budget: not a valid result (neither projected nor clipped, linf 0.18 at eps 0.1)"
@@ -49,7 +49,7 @@ def test_adaptive_run_outside_the_budget_establishes_nothing(lab: Lab) -> None:
 def test_robustness_is_established_by_an_adaptive_attack_of_that_eps_with_gradients(
     lab: Lab, eps: float, stuck: float, established: bool
 ) -> None:
-    """Neither a smaller budget than the weaker attacker had, nor an attack that stands still, establishes anything."""
+    """An attack on a smaller budget, or one without gradients, does not establish robustness."""
     classifier = lab.add_classifier(lab.add_autoencoder())
     runs = [
         lab.add_run(classifier, threat="oblivious", eps=(0.1,), keep=(0.3,)),
@@ -61,7 +61,7 @@ def test_robustness_is_established_by_an_adaptive_attack_of_that_eps_with_gradie
     assert any(note.startswith("robustness not established") for note in oblivious.notes) is not established
 
 
-def test_a_headline_from_one_step_attacks_says_so(lab: Lab) -> None:
+def test_a_headline_from_one_step_attacks_has_a_warning(lab: Lab) -> None:
     classifier = lab.add_classifier(lab.add_autoencoder())
     runs = [lab.add_run(classifier, method="fgsm", steps=None)]
     for said in (True, False):
@@ -82,7 +82,7 @@ def test_headline_is_the_worst_valid_row_at_the_smallest_eps_that_reaches_it(lab
     assert (strongest.run.id, strongest.eps) == (runs[0].id, 0.2)
 
 
-def test_encoded_rows_say_where_the_budget_applies(lab: Lab) -> None:
+def test_encoded_rows_name_where_the_budget_applies(lab: Lab) -> None:
     classifier = lab.add_classifier(lab.add_autoencoder(rescale="none", reach=(0.0, 45.0)))
     row = compare_runs(lab.registry, [lab.add_run(classifier, threat="encoded")]).rows[0]
     assert any("added to data from 0 to 45, 45 times the range of an image" in note for note in row.notes)
@@ -99,7 +99,7 @@ def test_collapsed_classifier_is_noted(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("checked", [True, False])
-def test_a_collapsed_pipeline_is_said_to_be_so_everywhere_and_is_the_best_of_none(
+def test_a_collapsed_pipeline_is_marked_in_every_format_and_is_never_the_best(
     lab: Lab, checked: bool, tmp_path: Path
 ) -> None:
     """Also where the run is from before it was checked: its predictions are stored."""

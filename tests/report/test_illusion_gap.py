@@ -130,7 +130,7 @@ def test_threat_models_go_from_noise_to_black_box_with_the_worst_of_each(lab: La
     assert cells["adaptive"][2].endswith("bim, 10 steps")
 
 
-def test_a_threat_model_with_invalid_runs_only_says_so(lab: Lab) -> None:
+def test_a_threat_model_with_invalid_runs_only_is_marked(lab: Lab) -> None:
     run = lab.add_run(lab.add_classifier(model="lr"), method="non-targeted", steps=None, valid=False)
     cells = {row[0]: row[1] for row in tabulate_threats(compare_runs(lab.registry, [run])).rows}
     assert cells["adaptive"] == "only outside the budget: not a valid result"

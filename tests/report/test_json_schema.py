@@ -131,7 +131,7 @@ def find_values(schema: Any, key: str) -> Iterator[str]:
             yield from find_values(value, key)
 
 
-def test_every_object_says_which_fields_it_has_and_has_no_other() -> None:
+def test_every_object_lists_its_fields_and_allows_no_other() -> None:
     objects = list(find_objects(SCHEMA))
     assert len(objects) > 30
     for schema in objects:

@@ -1,4 +1,4 @@
-"""The paper beside ours: which of our runs stands beside which of its accuracies, and when."""
+"""The paper beside ours: which of our runs is compared with which of its accuracies."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def attack_honestly(lab: Lab, *, keep: float = 0.1, seed: int = 0, **changes: An
     return lab.add_run(rescaled, eps=(0.3,), keep=(keep,), **changes)
 
 
-def test_ours_stands_under_both_protocols(tmp_path: Path) -> None:
+def test_our_accuracies_are_shown_under_both_protocols(tmp_path: Path) -> None:
     """Figure 32: BIM on the network behind the vanilla autoencoder, 97.47 % in the paper."""
     lab = on(tmp_path, "mnist")
     raw, honest = attack_raw(lab), attack_honestly(lab)
@@ -76,7 +76,7 @@ def test_every_figure_appears_where_ours_is_missing(tmp_path: Path) -> None:
     assert find(lab, [attack_honestly(lab)], reproduction=True).keys() == found.keys()
 
 
-def test_a_report_that_is_about_something_else_leaves_the_paper_out(tmp_path: Path) -> None:
+def test_a_report_on_other_runs_has_no_section_on_the_paper(tmp_path: Path) -> None:
     lab = on(tmp_path, "mnist")
     assert find(lab, [attack_honestly(lab)]) == {}
     digits = Lab(tmp_path / "digits")
@@ -120,7 +120,7 @@ def test_of_several_the_largest_then_the_first_seed_counts(tmp_path: Path) -> No
 
 
 def test_a_variational_output_is_raw_and_an_image(tmp_path: Path) -> None:
-    """Its output is in [0, 1] as it stands: one pipeline stands under both protocols."""
+    """Its raw output is in [0, 1]: one pipeline serves both protocols."""
     lab = on(tmp_path, "mnist")
     behind = lab.add_classifier(lab.add_autoencoder("variational", rescale="none"))
     encoded = lab.add_run(behind, eps=(0.3,), keep=(0.5,), threat="encoded")
@@ -131,8 +131,8 @@ def test_a_variational_output_is_raw_and_an_image(tmp_path: Path) -> None:
     assert (one.protocol.run, one.adaptive.run) == (encoded.id, adaptive.id)
 
 
-def test_what_is_no_valid_result_says_so_in_every_file(tmp_path: Path) -> None:
-    """The paper's linear attacks leave their budget: the number never stands alone."""
+def test_an_invalid_result_is_marked_in_every_file(tmp_path: Path) -> None:
+    """The paper's linear attacks exceed their budget: the number always has a mark."""
     lab = on(tmp_path, "mnist")
     raw = lab.add_classifier(lab.add_autoencoder(rescale="none", reach=(0.0, 40.0)), model="lr")
     attacks: dict[str, Any] = {"method": "non-targeted", "eps": (PAPER_EPS,), "steps": None, "loss": None}
@@ -173,7 +173,7 @@ def test_only_what_is_far_off_is_explained(tmp_path: Path) -> None:
     assert found.explanation is None
 
 
-def test_digits_stand_in_and_are_said_to(tmp_path: Path) -> None:
+def test_digits_replace_mnist_with_a_remark(tmp_path: Path) -> None:
     lab = Lab(tmp_path / "home")
     found = find(lab, [attack_raw(lab), attack_honestly(lab)], reproduction=True)
     assert found[32].substituted

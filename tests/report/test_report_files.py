@@ -50,7 +50,7 @@ def test_what_an_earlier_version_called_otherwise_is_removed(lab: Lab, pair: lis
     assert set(out.iterdir()) == {*files.values(), own}
 
 
-def test_what_no_report_wrote_is_kept_under_a_former_name(lab: Lab, pair: list[Manifest], tmp_path: Path) -> None:
+def test_a_foreign_file_under_a_former_name_is_not_removed(lab: Lab, pair: list[Manifest], tmp_path: Path) -> None:
     own = tmp_path / "report-ladder.csv"
     own.write_text("height,weight\n")
     write_report(lab.registry, pair, tmp_path, formats=["csv"])

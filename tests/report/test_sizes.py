@@ -72,9 +72,7 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return counts
 
 
-def test_a_report_on_many_eps_shows_a_selection_and_keeps_all_for_programs(
-    tmp_path: Path, checks: Counter[str]
-) -> None:
+def test_a_report_on_many_eps_shows_a_selection_and_has_all_for_programs(tmp_path: Path, checks: Counter[str]) -> None:
     lab = Lab(tmp_path / "home")
     eps, keep = np.linspace(0, 1, EPS + 1)[1:].tolist(), np.linspace(0.9, 0.1, EPS).tolist()
     keep[33], keep[77] = 0.0, 1.0

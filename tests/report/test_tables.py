@@ -239,7 +239,9 @@ def test_score_lines_are_precision_recall_and_f1(lab: Lab, tmp_path: Path) -> No
 # ---------------------------------------------------------------- files
 
 
-def test_a_table_that_became_empty_leaves_no_file(everything: tuple[Lab, list[Manifest]], tmp_path: Path) -> None:
+def test_the_file_of_a_table_that_became_empty_is_removed(
+    everything: tuple[Lab, list[Manifest]], tmp_path: Path
+) -> None:
     lab, runs = everything
     out = tmp_path / "out"
     out.mkdir()

@@ -30,7 +30,7 @@ def several(lab: Lab) -> list[Manifest]:
     return runs
 
 
-def test_the_summary_fits_80_columns_and_says_what_the_page_does(lab: Lab, several: list[Manifest]) -> None:
+def test_the_summary_fits_80_columns_and_agrees_with_the_page(lab: Lab, several: list[Manifest]) -> None:
     comparison = compare_runs(lab.registry, several)
     text = print_summary(comparison)
     assert max(map(len, text.splitlines())) <= 80

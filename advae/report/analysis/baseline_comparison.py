@@ -72,7 +72,7 @@ class ComparedAttack:
     rows: dict[str, Row]
     """Row of each pipeline, by classifier id."""
 
-    def weigh(self, row: Row) -> float | None:
+    def measure_benefit(self, row: Row) -> float | None:
         """Return what a purifier brings: accuracy minus accuracy without; None where the latter is missing."""
         return row.accuracy - self.undefended.accuracy if self.undefended else None
 
@@ -182,7 +182,7 @@ def _describe_pipeline(
     row = match.rows.get(pipeline.id)
     record = _describe_purified(match, role, pipeline.first.autoencoder_type, row)
     more = {"classifier_id": pipeline.id, "purifier_name": _name(pipeline, others)}
-    return record.model_copy(update=more | ({"benefit": match.weigh(row)} if row else {}))
+    return record.model_copy(update=more | ({"benefit": match.measure_benefit(row)} if row else {}))
 
 
 def _name(pipeline: AttackedPipeline, others: Sequence[AttackedPipeline]) -> str:

@@ -113,13 +113,13 @@ def _open_row(measured: Measured) -> ScoredRun:
     )
 
 
-_GRAVITY: tuple[Status, ...] = ("FAIL", "WARN", "PASS", "NOT RUN")
+_STATUSES: tuple[Status, ...] = ("FAIL", "WARN", "PASS", "NOT RUN")
 
 
 def count_results(results: Iterable[CheckResult | RunCheckRecord]) -> dict[Status, int]:
-    """Return how many results there are of each status, the gravest first."""
+    """Return how many results there are of each status, the most serious first."""
     statuses = [result.status for result in results]
-    return {status: statuses.count(status) for status in _GRAVITY}
+    return {status: statuses.count(status) for status in _STATUSES}
 
 
 def summarize_checks(results: Iterable[CheckResult | RunCheckRecord]) -> str:
@@ -168,7 +168,7 @@ def find_failures(pipeline: AttackedPipeline) -> list[FailureRecord]:
         # On how few or which images one run was made says nothing of a number that was found on others.
         if not (failure.check == "sample-size" and pipeline.checked)
     ]
-    return found + [one for one in alone if not any(_includes(told, one) for told in found)]
+    return found + [one for one in alone if not any(_includes(other, one) for other in found)]
 
 
 def _list_failed(
@@ -186,10 +186,10 @@ def _list_failed(
             )
 
 
-def _includes(told: FailureRecord, alone: FailureRecord) -> bool:
+def _includes(several: FailureRecord, alone: FailureRecord) -> bool:
     """Whether a failure of several runs already says what one of them has stored."""
-    same = told.run == alone.run or alone.run in told.sentence or told.check == "clean-accuracy"
-    return told.check == alone.check and same
+    same = several.run == alone.run or alone.run in several.sentence or several.check == "clean-accuracy"
+    return several.check == alone.check and same
 
 
 def list_all_failures(pipelines: Iterable[AttackedPipeline]) -> list[FailureRecord]:
@@ -210,7 +210,7 @@ def describe_excluded(id_: str, why: str) -> str:
 def list_failures(comparison: Comparison) -> list[str]:
     """Return why a report is not to be relied on.
 
-    Checks that fail, defences whose robustness is not established, and entries that it leaves out.
+    Checks that fail, defences whose robustness is not established, and entries that it excludes.
     """
     return list(dict.fromkeys(_find_reasons(comparison)))
 

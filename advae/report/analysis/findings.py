@@ -9,7 +9,7 @@ from advae.errors import printable
 from advae.models.baselines import BASELINES
 from advae.report.analysis.check_results import summarize_counts
 from advae.report.analysis.headline_records import HeadlineRecord, Strength, list_headlines
-from advae.report.analysis.illusion_gap import weigh_gap
+from advae.report.analysis.illusion_gap import describe_gap_size
 from advae.report.analysis.tables import Findings, NotRun
 from advae.report.data.grouping import group_by
 from advae.report.wording import COLLAPSED, NBSP, NOT_ESTABLISHED, NOT_RUN, format_eps, format_rate, format_share
@@ -17,8 +17,8 @@ from advae.report.wording import COLLAPSED, NBSP, NOT_ESTABLISHED, NOT_RUN, form
 Group = Sequence[HeadlineRecord]
 """The records of all pipelines with one kind of classifier on one dataset."""
 
-TOLD = 4
-"""Numbers that are told one by one where no two can be compared; the table has them all."""
+MOST_LISTED = 4
+"""Numbers that are listed where no two can be compared; the table has all of them."""
 
 NOT_SHARED = "they were not attacked on the same images at the same eps"
 
@@ -27,7 +27,7 @@ def answer(findings: Findings) -> str:
     """Return the answer: a few sentences; a line for each where there are several datasets or kinds of classifier."""
     records = findings.collect(list_headlines)
     groups = list(group_by(records, lambda one: (one.dataset, one.classifier)).values())
-    lines = [" ".join([*_answer_group(group), *_vouch(group), *_admit(group)]) for group in groups]
+    lines = [" ".join(_write_group(group)) for group in groups]
     # A name in them begins no line.
     return "\n".join(
         printable(line, keep=NBSP) for line in (lines if len(groups) == 1 else [_introduce(groups), *lines])
@@ -45,6 +45,12 @@ def _introduce(groups: Sequence[Group]) -> str:
     return f"{what}; for {share} an adaptive attack was run and no check fails{_count_absent(defences)}."
 
 
+def _write_group(group: Group) -> Iterator[str]:
+    yield from _answer_group(group)
+    yield from _count_passed_checks(group)
+    yield from _count_other_failures(group)
+
+
 def _answer_group(group: Group) -> Iterator[str]:
     """Yield the sentences on one kind of classifier and dataset."""
     attacked = [record for record in _list_defences(group) if isinstance(record.adaptive, Strength)]
@@ -52,15 +58,15 @@ def _answer_group(group: Group) -> Iterator[str]:
     if not _list_defences(group):
         yield from _answer_undefended(group)
     elif not attacked:
-        yield _deny(group)
+        yield _explain_no_attack(group)
     elif not reliable:
-        yield from _doubt(group, attacked)
+        yield from _explain_unreliable(group, attacked)
     else:
-        yield from _praise(group, reliable)
+        yield from _describe_best(group, reliable)
 
 
-def _vouch(group: Group) -> Iterator[str]:
-    """Yield how many checks were run on the results that no check makes unreliable."""
+def _count_passed_checks(group: Group) -> Iterator[str]:
+    """Yield how many checks passed on the reliable results."""
     reliable = [record for record in _list_defences(group) if record.reliable]
     if not reliable:
         return
@@ -78,8 +84,8 @@ def _vouch(group: Group) -> Iterator[str]:
     yield f"No check fails{found}{have if others else ''}."
 
 
-def _admit(group: Group) -> Iterator[str]:
-    """Yield how many checks fail on runs that none of the numbers above is from."""
+def _count_other_failures(group: Group) -> Iterator[str]:
+    """Yield how many checks fail on other runs than those of the numbers above."""
     total = sum(record.fail_on_other_runs for record in group)
     if total:
         yield f"On other runs {total} {'check fails' if total == 1 else 'checks fail'}."
@@ -114,7 +120,7 @@ def _answer_undefended(group: Group) -> Iterator[str]:
         yield f"Without one it has {_write_robust(weakest)}{f', but {warning}' if warning else ''}."
 
 
-def _deny(group: Group) -> str:
+def _explain_no_attack(group: Group) -> str:
     """Return that no valid adaptive attack on the defences was run."""
     first, where = _list_defences(group)[0], group[0].attacked
     if len(_list_defences(group)) == 1:
@@ -126,7 +132,7 @@ def _deny(group: Group) -> str:
 # ---------------------------------------------------------------- results that are not reliable
 
 
-def _doubt(group: Group, attacked: Sequence[HeadlineRecord]) -> Iterator[str]:
+def _explain_unreliable(group: Group, attacked: Sequence[HeadlineRecord]) -> Iterator[str]:
     best = _choose_best([record for record in attacked if not record.collapsed] or attacked)
     where = group[0].attacked
     if len(_list_defences(group)) == 1:
@@ -153,23 +159,23 @@ def _warn(record: HeadlineRecord) -> str:
 # ---------------------------------------------------------------- reliable results
 
 
-def _praise(group: Group, reliable: Sequence[HeadlineRecord]) -> Iterator[str]:
+def _describe_best(group: Group, reliable: Sequence[HeadlineRecord]) -> Iterator[str]:
     peers, best = _choose_peers(reliable), _choose_best(reliable)
     if len(peers) == 1 < len(reliable):
         yield from _list_unlike(group, reliable)
         return
-    yield f"{_introduce_best(group, reliable)} {_write_robust(best)}{_compare(best, group)}."
-    yield _weigh(best, "it" if len(_list_defences(group)) == 1 else best.purifier_name)
+    yield f"{_introduce_best(group, reliable)} {_write_robust(best)}{_compare_undefended(best, group)}."
+    yield _compare_oblivious(best, "it" if len(_list_defences(group)) == 1 else best.purifier_name)
 
 
 def _list_unlike(group: Group, reliable: Sequence[HeadlineRecord]) -> Iterator[str]:
     """Yield the numbers of those that were all attacked on other terms, none of them the best."""
     where = f"{_count(_list_defences(group))} in front of {group[0].attacked}"
     yield f"Of {where}, {len(reliable)} have a reliable result, but no two can be compared: {NOT_SHARED}."
-    for record in reliable[:TOLD]:
+    for record in reliable[:MOST_LISTED]:
         yield f"{record.purifier_name[0].upper()}{record.purifier_name[1:]} has {_write_robust(record)}."
-    if reliable[TOLD:]:
-        yield f"The table has {len(reliable[TOLD:])} more."
+    if reliable[MOST_LISTED:]:
+        yield f"The table has {len(reliable[MOST_LISTED:])} more."
 
 
 def _introduce_best(group: Group, reliable: Sequence[HeadlineRecord]) -> str:
@@ -188,24 +194,24 @@ def _introduce_best(group: Group, reliable: Sequence[HeadlineRecord]) -> str:
     return f"None of {defences} has more than" if equal else f"The best of {defences}, {best.purifier_name}, has"
 
 
-def _compare(best: HeadlineRecord, group: Group) -> str:
+def _compare_undefended(best: HeadlineRecord, group: Group) -> str:
     """Return the robust accuracy without it, and that of a baseline where that is as high."""
     other = best.adaptive.undefended_robust_accuracy if isinstance(best.adaptive, Strength) else None
     without = "" if other is None else f"; without it {format_share(other)}"
-    rivals = [one for one in _list_baselines(group) if one.terms == best.terms and not one.collapsed]
-    rival = max(rivals, key=lambda one: one.robust, default=None)
-    if rival is None or isinstance(rival.adaptive, NotRun) or rival.robust < best.robust:
+    baselines = [one for one in _list_baselines(group) if one.terms == best.terms and not one.collapsed]
+    baseline = max(baselines, key=lambda one: one.robust, default=None)
+    if baseline is None or isinstance(baseline.adaptive, NotRun) or baseline.robust < best.robust:
         return without
-    return f"{without}; behind {rival.purifier_name}, which has learnt nothing, {format_share(rival.robust)}"
+    return f"{without}; behind {baseline.purifier_name}, which has learnt nothing, {format_share(baseline.robust)}"
 
 
-def _weigh(best: HeadlineRecord, name: str) -> str:
+def _compare_oblivious(best: HeadlineRecord, name: str) -> str:
     gap, robust = best.illusion_gap, best.oblivious
     if not isinstance(robust, Strength) or not isinstance(gap, float):
         where = " on the same images at the same eps" if isinstance(robust, Strength) else ""
         return f"The oblivious attack on {name} was {NOT_RUN}{where}."
     share = format_share(robust.robust_accuracy)
-    return f"Under an oblivious attacker, who does not know of {name}, it is {share}: {weigh_gap(gap)}."
+    return f"Under an oblivious attacker, who does not know of {name}, it is {share}: {describe_gap_size(gap)}."
 
 
 # ---------------------------------------------------------------- words

@@ -94,7 +94,7 @@ class HeadlineRecord(PipelineRecord):
     clean_accuracy_interval: ShownInterval
     """Wilson's 95 % confidence interval of the clean accuracy."""
     purifier_name: str
-    """The purifier in words, with the classifier's id where that alone tells it from another."""
+    """The purifier in words, with the classifier's id where another pipeline has the same name."""
     doubt: str | None
     """Why robustness is not established; null where it is."""
     strongest: Strength | NotRun
@@ -125,7 +125,7 @@ class HeadlineRecord(PipelineRecord):
 
     @property
     def shown(self) -> Strength | None:
-        """The result that tells eps and images: the adaptive one, else the oblivious one."""
+        """The result that eps and images are shown of: the adaptive one, else the oblivious one."""
         return next((one for one in (self.adaptive, self.oblivious) if isinstance(one, Strength)), None)
 
 

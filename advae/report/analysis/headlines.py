@@ -56,8 +56,8 @@ class Headline:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Its warnings, without what the headline itself already says."""
-        said = {result.sentence for result in self.pipeline.failures}
-        notes = [note for note in self.noted.notes if note not in said and not note.startswith(NOT_ESTABLISHED)]
+        sentences = {result.sentence for result in self.pipeline.failures}
+        notes = [note for note in self.noted.notes if note not in sentences and not note.startswith(NOT_ESTABLISHED)]
         one_step = not any(is_iterative(run.recipe) for run in self.pipeline.runs)
         return (*notes, ONE_STEP) if one_step else tuple(notes)
 

@@ -86,13 +86,13 @@ def describe_gap(gap: GapRecord) -> str:
     oblivious, adaptive = map(format_share, (gap.oblivious, gap.adaptive))
     budget = format_budget(gap.eps, gap.norm)
     both = f"Robust accuracy under an oblivious attack {oblivious}, adaptive {adaptive}"
-    return f"{both}: {weigh_gap(gap.illusion_gap)} (eps {budget})."
+    return f"{both}: {describe_gap_size(gap.illusion_gap)} (eps {budget})."
 
 
 NOT_RELIABLE = "the adaptive attack is weaker than the oblivious one, so the result is not reliable"
 
 
-def weigh_gap(size: float) -> str:
+def describe_gap_size(size: float) -> str:
     """Return in words what a gap means."""
     if size > 0:
         return f"overestimated by {100 * size:.1f} points, the illusion gap"
@@ -100,7 +100,7 @@ def weigh_gap(size: float) -> str:
 
 
 def suggest_gap(pipeline: AttackedPipeline) -> str | None:
-    """Return the command that runs what the gap lacks, None where no valid attack tells how."""
+    """Return the command that runs what the gap lacks, None where there is no valid attack to start from."""
     strongest = pipeline.subject or pipeline.find_strongest(["oblivious", "gray-box", "encoded"])
     if strongest is None:
         return None

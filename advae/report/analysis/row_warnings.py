@@ -14,34 +14,34 @@ AT_EPS = ("budget", "clean-accuracy", "gradients", "proportion", "sample-size")
 
 
 def write_notes(row: Row, *, doubt: str | None) -> tuple[str, ...]:
-    """Return the warnings that belong beside a row, the gravest first.
+    """Return the warnings that belong beside a row, the most serious first.
 
     doubt: why the robustness of its pipeline is not established at its eps, None where it is.
     """
     other = row.undefended if row.defended else None
-    said = _collect_sentences(row)
+    found = _collect_sentences(row)
     others = _collect_sentences(other) if other else {}
     notes = [
-        said.pop("budget", None),
+        found.pop("budget", None),
         f"undefended: {others['budget']}" if "budget" in others else None,
         f"{NOT_ESTABLISHED}: {doubt}" if doubt and row.defended else None,
-        said.pop("clean-accuracy", None) or _note_chance(row),
-        said.pop("gradients", None),
-        said.pop("proportion", None) or _note_encoded(row),
-        *(said[check] for check in said if check != "sample-size"),
+        found.pop("clean-accuracy", None) or _note_chance(row),
+        found.pop("gradients", None),
+        found.pop("proportion", None) or _note_encoded(row),
+        *(found[check] for check in found if check != "sample-size"),
         _note_options(row, other),
-        said.get("sample-size"),
+        found.get("sample-size"),
         _note_imported(row),
     ]
     return tuple(note for note in notes if note)
 
 
 def _collect_sentences(measured: Measured) -> dict[str, str]:
-    """Return what the checks find against a row, by check: at its own eps where the check can tell, else its run."""
+    """Return the sentences of checks against a row, by check: at its own eps where possible, else of its run."""
     stored = {result.check: result for result in measured.run.metrics.verdicts if result.status == "FAIL"}
     at_eps = {result.check: result for result in _check_eps(measured) if result.status in ("FAIL", "WARN")}
-    found = stored | at_eps
-    return {check: found[check].sentence for check in CHECKS if check in found}
+    objections = stored | at_eps
+    return {check: objections[check].sentence for check in CHECKS if check in objections}
 
 
 def _check_eps(measured: Measured) -> tuple[CheckResult, ...]:

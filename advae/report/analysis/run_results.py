@@ -127,7 +127,7 @@ class AccuracyRecord(PipelineRecord, MeasuredResult):
     """How likely so large a difference to the undefended counterpart is by accident, 0 to 1: McNemar's exact test on
     the same images; NOT RUN where there is no such run, null for a classifier without purifier."""
     notes: tuple[str, ...]
-    """Warnings about the number, the gravest first."""
+    """Warnings about the number, the most serious first."""
     imported: Ids
     """Ids of what came from a bundle: the run, or an entry that it depends on; empty where nothing did."""
     purifier_name: str
@@ -147,10 +147,10 @@ class AccuracyRecord(PipelineRecord, MeasuredResult):
 def describe_result(side: Measured) -> dict[str, Any]:
     """Return the fields of a RunResult."""
     run, recipe, result = side.run, side.run.recipe, side.result
-    told = values_of(recipe) | {"threat": recipe.threat, "method": recipe.method}
-    told |= {name: getattr(result, name) for name in RESULT_FIELDS}
+    fields = values_of(recipe) | {"threat": recipe.threat, "method": recipe.method}
+    fields |= {name: getattr(result, name) for name in RESULT_FIELDS}
     clean, robust = run.clean, side.attacked
-    return told | {
+    return fields | {
         "run": run.id,
         "attack": name_attack(run),
         "n": run.metrics.n,

@@ -1,4 +1,4 @@
-"""Names of datasets that tell two of them apart, where a report shows two files of one name."""
+"""Distinct names of datasets, where a report shows two files of one name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Labels = Mapping[str, str]
 """Digest of a dataset -> its name, with what sets it apart from another of the same name."""
 
 DIGITS = 6
-"""Of a digest, enough to tell a few datasets apart."""
+"""Shown digits of a digest, enough to distinguish a few datasets."""
 
 
 def label_datasets(entries: Iterable[Manifest]) -> Labels:
@@ -35,7 +35,7 @@ def name_dataset(ref: DatasetRef, labels: Labels) -> str:
 def _mark_foreign(name: str, digest: str) -> str | None:
     """Return the name of a dataset that has a published one's and other images, None where that is not so.
 
-    Nothing that is said of the published one holds of it: neither the paper's numbers nor that it is known.
+    It is neither compared with the paper nor called by the published name alone.
     """
     row = DATASETS.get(name)
     return f"{name} (not as published, {digest[:DIGITS]})" if row and row.digest != digest else None

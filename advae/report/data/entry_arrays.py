@@ -65,7 +65,7 @@ def find_array_kind(name: str, classes: int) -> ArrayKind:
 def fit_arrays(arrays: Arrays, shapes: Shapes, classes: int) -> Arrays:
     """Return the arrays that should have these shapes, each as the type that it is read as.
 
-    The registry vouches for the bytes only, and a figure drawn from arrays of another shape would be wrong in silence.
+    The registry checks the bytes only; a figure of arrays of another shape would be wrong without an error.
     Raises ValueError for what is missing, of another shape or type, or out of its range.
     """
     fitted = {}

@@ -191,7 +191,7 @@ def _show(value: Any) -> str:
 
 
 def _check_samples(run: Run) -> Iterator[str]:
-    """Yield where the shown images are none of the attacked ones, or are said to be taken for something else."""
+    """Yield where the shown images are none of the attacked ones, or have other labels or predictions."""
     import numpy as np
 
     samples, outcomes = run.samples, run.outcomes

@@ -146,7 +146,7 @@ def _trace_targeted(rows: list[Row]) -> list[Curve]:
         solid = TARGETED[run.recipe.method]
         style = solid if run.defended else replace(solid, dashes=DOTTED, hollow=True)
         side = "defended" if run.defended else "undefended"
-        # That it was not clipped is said of all of them together.
+        # The legend of the figure has "not clipped" once, for all of them.
         name = name_attack(run).removesuffix(", not clipped")
         curves.append(Curve(run, points, f"{name}, {side}", style))
     return curves
@@ -189,7 +189,7 @@ def _find_reach(curves: list[Curve]) -> float:
 
 
 def _lay_out(reach: float, y: Axis, curves: list[Curve], *more: Line) -> Chart:
-    """Return a chart over eps in both scales, from 0 to just beyond the largest; what is not valid is said to be so."""
+    """Return a chart over eps in both scales, from 0 to just beyond the largest; invalid results are marked."""
     high, none_valid = reach * 1.03, not any(curve.valid for curve in curves)
     x = make_axis("eps (share of the pixel range)", 0.0, high)
     upper = make_axis("eps of 255", 0.0, high * 255)

@@ -14,7 +14,7 @@ from advae.report.drawing.templates import render_template
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
-"""The palette of Okabe and Ito 2008, which colour-blind readers can tell apart."""
+"""The palette of Okabe and Ito 2008, which colour-blind readers can distinguish."""
 
 GREY, WINE = "#666666", "#882255"
 
@@ -42,7 +42,7 @@ WIDE = 54
 
 @dataclass(frozen=True)
 class Style:
-    """Look of a line. Colour, marker and dashes all differ, so that lines can be told apart in grey, too."""
+    """Look of a line. Colour, marker and dashes all differ, so that lines differ in grey, too."""
 
     color: str
     """Colour as CSS writes it."""

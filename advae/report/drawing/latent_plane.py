@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from advae.report.data.entry_arrays import Arrays
 
 CLASS_COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, BLACK, YELLOW, GREY, WINE)
-"""Classes bear their names as well, since so many colours are hard to tell apart."""
+"""Class names are written too, since so many colours are hard to distinguish."""
 
 POINTS = 1_500
-"""Images whose place is drawn; more would weigh on the page and hide each other."""
+"""Images whose place is drawn; more would make the page larger and hide each other."""
 
 WIDTH, HEIGHT = 440, 420
 

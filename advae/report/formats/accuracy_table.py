@@ -136,8 +136,8 @@ def tabulate_accuracy(records: Iterable[AccuracyRecord]) -> Grid:
 def _select_rows(records: Iterable[AccuracyRecord]) -> list[AccuracyRecord]:
     """Return the records that people are shown: all of a run with few eps, a selection of one with many."""
     every = list(records)
-    told = {(row.undefended.run, row.undefended.eps) for row in every if row.defended and row.undefended}
-    shown = (row for row in every if (row.run, row.eps) not in told)
+    counterparts = {(row.undefended.run, row.undefended.eps) for row in every if row.defended and row.undefended}
+    shown = (row for row in every if (row.run, row.eps) not in counterparts)
     return select_eps(shown, lambda row: (row.run, row.eps, row.robust_accuracy or 0.0))
 
 

@@ -68,8 +68,8 @@ def _tabulate_baselines(findings: Findings) -> Iterator[Part]:
     lacking = {(one.dataset, one.classifier): one for one in findings.collect(list_missing_baselines)}
     for key in sorted({*found, *lacking}):
         name, missing = ", ".join(key), lacking.get(key)
-        told = f"{NOT_RUN}: {', '.join(missing.missing)}; the command below runs them." if missing else ""
-        aside, command = " ".join(filter(None, (explained, told))), missing.command if missing else ""
+        absent = f"{NOT_RUN}: {', '.join(missing.missing)}; the command below runs them." if missing else ""
+        aside, command = " ".join(filter(None, (explained, absent))), missing.command if missing else ""
         yield Part(tabulate_baselines(name, found.get(key, [])), {}, name, aside, command)
 
 

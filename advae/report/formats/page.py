@@ -1,4 +1,4 @@
-"""The report as one self-contained HTML page: no request leaves it, and names from users' files stay inert."""
+"""The report as one self-contained HTML page: it makes no request, and names from users' files are escaped."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ MATRIX_SHADES = 8
 """Steps of the background that the cells of a confusion matrix take with their share of the row."""
 
 STATUSES = {"FAIL": "0", "WARN": "1", "PASS": "2"}
-"""What a check result sorts by, the gravest first; NOT RUN comes last, as everywhere."""
+"""What a check result sorts by, the most serious first; NOT RUN comes last, as everywhere."""
 
 COUNT = re.compile(r"\d+ (FAIL|WARN|PASS|NOT RUN)")
 

@@ -21,7 +21,7 @@ FORMER_KEYS = {
     "csv-stored-verdicts": "run_checks",
     "csv-verdicts": "checks",
 }
-"""What earlier versions called the CSV of a table, and the table: their files are removed, not left beside the new."""
+"""What earlier versions called the CSV of a table, and the table: their files are removed."""
 
 _PAGE, _PAGE_POLICY = "<!DOCTYPE html>", "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
@@ -30,16 +30,16 @@ RECOGNIZERS: dict[str, Callable[[str], bool]] = {
     "md": lambda head: head.startswith((f"# {TITLE}\n", f"# {FORMER_TITLE}\n")),
     "json": lambda head: '"urn:advae:report:' in head[:200],
 }
-"""What tells the beginning of a format's file from that of anything else, also where an earlier version wrote it."""
+"""How the beginning of a file of each format is recognized, those of earlier versions too."""
 
 
 def write_files(
     out: Path, texts: Mapping[str, str], sections: Mapping[str, Table], *, stale: Iterable[str] = ()
 ) -> dict[str, Path]:
-    """Write texts by key into a folder, remove what an earlier report left under the stale keys; return the paths.
+    """Write texts by key into a folder, remove an earlier report's files of the stale keys; return the paths.
 
     Raises UsageError, with nothing written, where a file that no report wrote has such a name; one under a stale key is
-    left alone. Raises DiskError.
+    not removed. Raises DiskError.
     """
     refuse_foreign(out, texts, sections)
     make_folder(out)
