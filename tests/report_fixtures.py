@@ -33,9 +33,10 @@ from advae.records import (
 )
 from advae.registry import Registry
 from advae.report import write_report
+from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.headline_records import list_headlines
 from advae.report.analysis.tables import Findings
-from advae.report.data.contents import Comparison
+from advae.report.data.contents import AttackedPipeline, Comparison
 from advae.report.data.word_tables import Grid
 from advae.report.formats.record_tables import tabulate_headlines
 from advae.report.formats.terminal import summarize
@@ -260,6 +261,13 @@ def _check(recipe: RunRecipe, metrics: RunMetrics, found: dict[str, Any]) -> Run
 
 def read_files(lab: Lab, runs: list[Manifest], out: Path) -> dict[str, str]:
     return {name: path.read_text("utf-8") for name, path in write_report(lab.registry, runs, out).items()}
+
+
+def check_classifier(registry: Registry, classifier_id: str, runs: list[Manifest] | None = None) -> AttackedPipeline:
+    """Return a classifier with its purifier, checked as ``attack --check`` does. runs: None for all of the registry."""
+    own = [run for run in runs or registry.entries("run") if run.parents[0] == classifier_id]
+    (pipeline,) = compare_runs(registry, own, asked=[run.id for run in runs or ()]).pipelines
+    return pipeline
 
 
 def read_headlines(comparison: Comparison) -> Grid:

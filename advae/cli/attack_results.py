@@ -18,9 +18,9 @@ from advae.errors import CheckFailedError, printable
 from advae.records import ClassifierRecipe, RunRecipe
 from advae.report.analysis.check_results import FailureRecord, list_all_failures
 from advae.report.analysis.collecting import compare_runs
-from advae.report.data.contents import Comparison
+from advae.report.data.contents import AttackedPipeline, Comparison
 from advae.report.data.run_reader import open_run
-from advae.report.formats.attack_checks import CheckedClassifier, build_check_table, collect_checks
+from advae.report.formats.attack_checks import build_check_table
 from advae.run_options import RUN_OPTIONS, values_of
 from advae.settings import FLOAT32
 from advae.threats import THREATS
@@ -76,24 +76,26 @@ def _tell_checks(session: Session, attacks: Attacks, comparison: Comparison) -> 
     """Show the check results of the attacked classifiers and all failed checks; return them for programs."""
     asked = _list_classifiers(attacks.requested)
     pipelines = {pipeline.id: pipeline for pipeline in comparison.pipelines}
-    checked = [collect_checks(pipelines[id_]) for id_ in asked]
-    for one in checked:
-        session.tell(build_check_table(one))
+    for id_ in asked:
+        session.tell(build_check_table(pipelines[id_]))
     failures = list_all_failures(comparison.pipelines)
     for failure in failures:
         if failure.classifier_id not in asked:
             session.tell(failure.text)
-    return {"verdicts": list(map(_describe_checks, checked)), "failures": list(map(_describe_failure, failures))}
+    return {
+        "verdicts": [_describe_checks(pipelines[id_]) for id_ in asked],
+        "failures": list(map(_describe_failure, failures)),
+    }
 
 
 def _describe_failure(failure: FailureRecord) -> dict[str, Any]:
     return {"classifier" if name == "classifier_id" else name: value for name, value in failure}
 
 
-def _describe_checks(checked: CheckedClassifier) -> dict[str, Any]:
-    results = [result.model_dump(mode="json") for result in checked.checks]
-    classifier = checked.pipeline.first.classifier.id
-    return {"classifier": classifier, "run": checked.run, "eps": checked.eps, "verdicts": results}
+def _describe_checks(pipeline: AttackedPipeline) -> dict[str, Any]:
+    results = [result.model_dump(mode="json") for result in pipeline.checks]
+    run, eps = (pipeline.subject.id, pipeline.subject.eps) if pipeline.subject else (None, None)
+    return {"classifier": pipeline.id, "run": run, "eps": eps, "verdicts": results}
 
 
 def _list_ids(made: Iterable[Made]) -> list[str]:

@@ -17,10 +17,10 @@ from typing import Any
 
 from advae.records import Manifest
 from advae.registry import Registry
-from advae.report.formats.attack_checks import check_classifier
 from advae.requests import AttackRequest, AutoencoderRequest, ClassifierRequest, NetworkRequest
 from advae.workflows import AttackCommand, Workspace, put_classifier, run_attacks, train_autoencoder, train_classifier
 from tests.benchmarks.machine import describe_machine
+from tests.report_fixtures import check_classifier
 
 RESULTS = Path(__file__).parent / "results" / "robust.json"
 SUBSAMPLE = 1_000

@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from advae.records import CheckResult, Manifest
-from advae.report.analysis.check_results import list_all_failures, list_failures
+from advae.report.analysis.check_results import find_failures, list_all_failures, list_failures
 from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.findings import answer
 from advae.report.analysis.headline_records import list_headlines
@@ -23,11 +23,11 @@ from advae.report.analysis.illusion_gap import find_gaps, find_largest_gap
 from advae.report.analysis.tables import Findings
 from advae.report.analysis.threat_comparison import compare_threats
 from advae.report.data.contents import AttackedPipeline, Comparison
-from advae.report.formats.attack_checks import build_check_table, check_classifier
+from advae.report.formats.attack_checks import build_check_table
 from advae.report.formats.json_document import build_document
 from advae.report.wording import NBSP
 from tests.calls import call
-from tests.report_fixtures import DIGITS, Lab, print_summary, read_files, read_headlines
+from tests.report_fixtures import DIGITS, Lab, check_classifier, print_summary, read_files, read_headlines
 
 SOFTMAX = {"probabilities": True}
 
@@ -275,9 +275,10 @@ def test_the_same_checks_fail_wherever_failures_are_counted(
         console = Console(width=80, record=True, file=io.StringIO())
         console.print(build_check_table(checked))
         text = " ".join(console.export_text().split())
-        assert text.count(" FAIL ") >= len(checked.failures)
-        shown |= {(one.check, one.run) for one in checked.failures}
-        assert all(one.text in text for one in checked.failures if not one.headline)
+        failed = find_failures(checked)
+        assert text.count(" FAIL ") >= len(failed)
+        shown |= {(one.check, one.run) for one in failed}
+        assert all(one.text in text for one in failed if not one.headline)
     assert shown == {(check, run) for check, run in failures}
 
 
@@ -316,7 +317,8 @@ def test_after_an_attack_the_one_that_was_asked_for_is_checked_and_its_convergen
         lab.add_run(classifier, method="pgd", steps=80, restarts=5, **nothing),
     ]
     checked = check_classifier(lab.registry, classifier.id, [asked, *others])
-    assert checked.run == asked.id
+    assert checked.subject is not None
+    assert checked.subject.id == asked.id
     assert {result.check: result.status for result in checked.checks}["convergence"] == "PASS"
     subject = find_pipeline(lab, classifier).subject
     assert subject is not None

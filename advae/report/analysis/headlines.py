@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from advae.checks import CHECKS, is_iterative
 from advae.report.analysis.check_results import count_elsewhere, describe_subject, summarize_checks
@@ -21,14 +22,20 @@ class Headline:
 
     pipeline: AttackedPipeline
     """The pipeline."""
-    name: str
-    """Its name."""
-    strongest: Row | None
-    """Row of the headline number, else of the strongest attack on the images; None where there is none."""
-    gap: str | None
-    """The illusion gap as a sentence; None for a pipeline without purifier."""
-    noted: Row
-    """Row whose notes are shown."""
+
+    @property
+    def name(self) -> str:
+        return name_pipeline(self.pipeline.first)
+
+    @cached_property
+    def strongest(self) -> Row | None:
+        """Row of the headline number, else of the strongest attack on the images; None where there is none."""
+        return find_shown(self.pipeline)
+
+    @property
+    def noted(self) -> Row:
+        """Row whose notes are shown."""
+        return self.strongest or self.pipeline.find_strongest(ORDER) or self.pipeline.rows[0]
 
     @property
     def established(self) -> bool:
@@ -74,7 +81,7 @@ class Headline:
 
 def write_headlines(comparison: Comparison) -> tuple[Headline, ...]:
     """Return the headline of every pipeline that is not merely the counterpart of another."""
-    return tuple(write_headline(pipeline) for pipeline in comparison.headlines)
+    return tuple(map(Headline, comparison.headlines))
 
 
 def explain_headline(headline: Headline) -> str:
@@ -106,18 +113,6 @@ def describe_attack(row: Row) -> str:
     return f"under {name_attack(row.run)}, threat model {recipe.threat}, at eps {format_eps(row.eps, recipe.norm)}"
 
 
-def write_headline(pipeline: AttackedPipeline) -> Headline:
-    """Return the headline of one pipeline."""
-    strongest = find_shown(pipeline)
-    return Headline(
-        pipeline=pipeline,
-        name=name_pipeline(pipeline.first),
-        strongest=strongest,
-        gap=explain_gap(pipeline) if pipeline.first.defended else None,
-        noted=strongest or pipeline.find_strongest(ORDER) or pipeline.rows[0],
-    )
-
-
 def find_shown(pipeline: AttackedPipeline) -> Row | None:
     """Return the row of the headline number, without an adaptive one the strongest attack on the images."""
     return pipeline.subject or pipeline.find_strongest(INPUT_THREATS)
@@ -127,8 +122,8 @@ def _write_facts(headline: Headline) -> Iterator[str]:
     row = headline.strongest
     if headline.pipeline.collapsed:
         yield f"{COLLAPSED}: it predicts one class whatever the image, so there is nothing that an attack could take"
-    if headline.gap:
-        yield headline.gap
+    if headline.pipeline.first.defended:
+        yield explain_gap(headline.pipeline)
     yield headline.summary
     for panel in headline.pipeline.other_norms:
         robust = format_rate(panel.subject.attacked)

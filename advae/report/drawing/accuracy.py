@@ -12,47 +12,29 @@ from advae.report.data.contents import AttackedPipeline, Comparison, Row
 from advae.report.data.grouping import group_by
 from advae.report.data.runs import Measured, Rate, Run
 from advae.report.drawing.axes import Axis, make_axis, write_percent
-from advae.report.drawing.charts import (
-    BLACK,
-    BLUE,
-    DASHED,
-    DOTTED,
-    GREEN,
-    GREY,
-    MIXED,
-    ORANGE,
-    PURPLE,
-    SKY,
-    SOLID,
-    VERMILLION,
-    YELLOW,
-    Chart,
-    Line,
-    Style,
-    draw_chart,
-)
+from advae.report.drawing.charts import Chart, Colour, Dashes, Line, Style, draw_chart
 from advae.report.drawing.figure import Drawing
 from advae.report.wording import name_attack, name_pipeline
 
 LINES = {
-    "adaptive": Style(VERMILLION, "circle", SOLID),
-    "gray-box": Style(BLUE, "square", DASHED),
-    "oblivious": Style(GREEN, "up", MIXED),
-    "encoded": Style(PURPLE, "diamond", DOTTED),
-    "transfer": Style(ORANGE, "down", DASHED),
-    "black-box": Style(GREY, "star", SOLID),
-    "noise": Style(SKY, "plus", DOTTED),
+    "adaptive": Style(Colour.VERMILLION, "circle", Dashes.SOLID),
+    "gray-box": Style(Colour.BLUE, "square", Dashes.DASHED),
+    "oblivious": Style(Colour.GREEN, "up", Dashes.MIXED),
+    "encoded": Style(Colour.PURPLE, "diamond", Dashes.DOTTED),
+    "transfer": Style(Colour.ORANGE, "down", Dashes.DASHED),
+    "black-box": Style(Colour.GREY, "star", Dashes.SOLID),
+    "noise": Style(Colour.SKY, "plus", Dashes.DOTTED),
 }
 """Lines of a defended pipeline, by threat model."""
 
-OTHER_LINE = Style(YELLOW, "left", SOLID)
-UNDEFENDED_LINE = Style(BLACK, "cross", DOTTED)
+OTHER_LINE = Style(Colour.YELLOW, "left", Dashes.SOLID)
+UNDEFENDED_LINE = Style(Colour.BLACK, "cross", Dashes.DOTTED)
 
 TARGETED = {
-    "natural": Style(VERMILLION, "circle"),
-    "non-natural": Style(BLUE, "square"),
-    "one-target": Style(GREEN, "up"),
-    "tfgsm": Style(PURPLE, "diamond"),
+    "natural": Style(Colour.VERMILLION, "circle"),
+    "non-natural": Style(Colour.BLUE, "square"),
+    "one-target": Style(Colour.GREEN, "up"),
+    "tfgsm": Style(Colour.PURPLE, "diamond"),
 }
 """The attacks that aim at a class."""
 
@@ -144,7 +126,7 @@ def _trace_targeted(rows: list[Row]) -> list[Curve]:
     curves = []
     for run, points in _collect_points(sides):
         solid = TARGETED[run.recipe.method]
-        style = solid if run.defended else replace(solid, dashes=DOTTED, hollow=True)
+        style = solid if run.defended else replace(solid, dashes=Dashes.DOTTED, hollow=True)
         side = "defended" if run.defended else "undefended"
         # The legend of the figure has "not clipped" once, for all of them.
         name = name_attack(run).removesuffix(", not clipped")
@@ -166,7 +148,7 @@ def _name_side(run: Run) -> str:
 def _draw_whole(pipeline: AttackedPipeline, attack: str, curves: list[Curve]) -> Drawing:
     """Return the curves on the scale of all accuracies, with what guessing would reach."""
     reach, share = _find_reach(curves), 1 / len(pipeline.first.recipe.dataset.classes)
-    chance = Line(f"chance ({share:.0%})", [(0.0, share), (reach, share)], Style(GREY, dashes="10 4"))
+    chance = Line(f"chance ({share:.0%})", [(0.0, share), (reach, share)], Style(Colour.GREY, dashes="10 4"))
     y = make_axis("accuracy", -0.02, 1.02, write=write_percent)
     return _finish(pipeline, "Accuracy against eps", attack, curves, _lay_out(reach, y, curves, chance))
 

@@ -8,17 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from advae.report.drawing.axes import Axis
 from advae.report.drawing.templates import render_template
 
-BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
-"""The palette of Okabe and Ito 2008, which colour-blind readers can distinguish."""
 
-GREY, WINE = "#666666", "#882255"
+class Colour(StrEnum):
+    """The palette of Okabe and Ito 2008, which colour-blind readers can distinguish, and two more."""
 
-SOLID, DASHED, DOTTED, MIXED = "", "7 4", "2 3", "8 3 2 3"
+    BLUE = "#0072B2"
+    ORANGE = "#E69F00"
+    GREEN = "#009E73"
+    VERMILLION = "#D55E00"
+    SKY = "#56B4E9"
+    PURPLE = "#CC79A7"
+    BLACK = "#000000"
+    YELLOW = "#F0E442"
+    GREY = "#666666"
+    WINE = "#882255"
+
+
+class Dashes(StrEnum):
+    """Dashes of a line, as SVG writes them."""
+
+    SOLID = ""
+    DASHED = "7 4"
+    DOTTED = "2 3"
+    MIXED = "8 3 2 3"
+
 
 MARKERS = {
     "circle": "m-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0-7 0z",
@@ -48,7 +66,7 @@ class Style:
     """Colour as CSS writes it."""
     marker: str | None = None
     """Name of the marker's shape; None for no markers."""
-    dashes: str = SOLID
+    dashes: str = Dashes.SOLID
     """Dashes as SVG writes them."""
     hollow: bool = False
     """Whether the markers are empty."""

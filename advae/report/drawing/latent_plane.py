@@ -8,22 +8,7 @@ from typing import TYPE_CHECKING
 from advae.report.data.contents import Comparison
 from advae.report.data.trained import Network
 from advae.report.drawing.axes import Axis, make_axis
-from advae.report.drawing.charts import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    WINE,
-    YELLOW,
-    Chart,
-    Line,
-    Style,
-    draw_chart,
-)
+from advae.report.drawing.charts import Chart, Colour, Line, Style, draw_chart
 from advae.report.drawing.figure import Drawing
 from advae.report.drawing.pixels import encode_png_uri, find_range, paint_grey
 from advae.report.drawing.purified import describe_purifier, list_places
@@ -34,7 +19,7 @@ if TYPE_CHECKING:
 
     from advae.report.data.entry_arrays import Arrays
 
-CLASS_COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, BLACK, YELLOW, GREY, WINE)
+CLASS_COLOURS = tuple(Colour)
 """Class names are written too, since so many colours are hard to distinguish."""
 
 POINTS = 1_500

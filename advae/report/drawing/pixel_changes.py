@@ -10,17 +10,7 @@ from advae.attacks import TARGETS_FROM
 from advae.report.data.contents import AttackedPipeline, Comparison, Row
 from advae.report.data.runs import Measured, Run
 from advae.report.drawing.axes import make_axis
-from advae.report.drawing.charts import (
-    BLACK,
-    BLUE,
-    VERMILLION,
-    Chart,
-    Line,
-    Style,
-    draw_group,
-    measure_legend,
-    wrap_svg,
-)
+from advae.report.drawing.charts import Chart, Colour, Line, Style, draw_group, measure_legend, wrap_svg
 from advae.report.drawing.figure import Drawing
 from advae.report.drawing.pixels import tile_differences, tile_grey
 from advae.report.drawing.templates import render_template
@@ -125,15 +115,15 @@ def _chart_values(change: Change) -> Chart:
     low, high = min(0.0, *both), max(1.0, *both)
     # What was there before has fewer peaks, and on top hides less.
     lines = [
-        Line("after", _number(change.after.tolist()), Style(VERMILLION, thin=True, dashes="3 1")),
-        Line("before", _number(change.before.tolist()), Style(BLUE, thin=True)),
+        Line("after", _number(change.after.tolist()), Style(Colour.VERMILLION, thin=True, dashes="3 1")),
+        Line("before", _number(change.before.tolist()), Style(Colour.BLUE, thin=True)),
     ]
     y = make_axis("pixel value", low, high, most=4)
     return Chart(make_axis("pixel, row by row", 0, len(change.before)), y, lines, width=WIDTH, height=VALUES)
 
 
 def _chart_change(change: Change, reach: float) -> Chart:
-    line = Line(None, _number((change.after - change.before).tolist()), Style(BLACK, thin=True))
+    line = Line(None, _number((change.after - change.before).tolist()), Style(Colour.BLACK, thin=True))
     y = make_axis("perturbation", -reach * 1.05, reach * 1.05, most=4)
     return Chart(make_axis("pixel, row by row", 0, len(change.before)), y, [line], width=WIDTH, height=CHANGE)
 

@@ -9,31 +9,19 @@ from advae.report.analysis.activations import SOFTPLUS, find_activations, name_a
 from advae.report.data.contents import Comparison
 from advae.report.data.trained import Network, name_trained_purifier
 from advae.report.drawing.axes import Axis, make_axis, make_loss_axis, write_percent
-from advae.report.drawing.charts import (
-    BLACK,
-    BLUE,
-    DASHED,
-    DOTTED,
-    GREEN,
-    GREY,
-    MIXED,
-    ORANGE,
-    PURPLE,
-    SKY,
-    SOLID,
-    VERMILLION,
-    WINE,
-    Chart,
-    Line,
-    Style,
-    draw_chart,
-)
+from advae.report.drawing.charts import Chart, Colour, Dashes, Line, Style, draw_chart
 from advae.report.drawing.figure import TRAINING, Drawing
 from advae.report.wording import mark_imported
 
-CURVE_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK, GREY, WINE)
+CURVE_COLOURS = (
+    *(Colour.BLUE, Colour.VERMILLION, Colour.GREEN, Colour.PURPLE, Colour.ORANGE),
+    *(Colour.SKY, Colour.BLACK, Colour.GREY, Colour.WINE),
+)
 SHAPES = ("circle", "square", "up", "diamond", "down", "left", "star", "plus")
-DASHES = (SOLID, DASHED, MIXED, DOTTED)
+DASHES = (Dashes.SOLID, Dashes.DASHED, Dashes.MIXED, Dashes.DOTTED)
+
+FIRST, SECOND = Style(Colour.BLUE, "circle", Dashes.SOLID), Style(Colour.VERMILLION, "square", Dashes.DASHED)
+"""Looks of two lines in one figure."""
 
 MARKED = 8
 """Epochs of a line that carry a marker, about."""
@@ -52,8 +40,10 @@ def draw_progress(comparison: Comparison) -> Iterator[Drawing]:
         history = network.history
         if history and history.clean_accuracy and history.attacked_accuracy:
             lines = [
-                *_draw_line("clean accuracy", history.clean_accuracy, Style(BLUE, "circle", SOLID)),
-                *_draw_line("robust accuracy", history.attacked_accuracy, Style(VERMILLION, "square", DASHED)),
+                *_draw_line("clean accuracy", history.clean_accuracy, Style(Colour.BLUE, "circle", Dashes.SOLID)),
+                *_draw_line(
+                    "robust accuracy", history.attacked_accuracy, Style(Colour.VERMILLION, "square", Dashes.DASHED)
+                ),
             ]
             name = _name_network(network)
             what = f"Accuracy by epoch on held-out training images of the {name}, {network.id}"
@@ -114,8 +104,8 @@ def _compare(named: Sequence[tuple[str, Network]], title: str) -> Chart:
 
 def _draw_network(network: Network, history: History) -> Drawing:
     lines = [
-        *_draw_line("training", history.loss, Style(BLUE, "circle", SOLID)),
-        *_draw_line("validation", history.validation_loss, Style(VERMILLION, "square", DASHED)),
+        *_draw_line("training", history.loss, FIRST),
+        *_draw_line("validation", history.validation_loss, SECOND),
     ]
     name = _name_network(network)
     mark = mark_imported(network.manifest.imported)

@@ -14,7 +14,7 @@ from advae.report.analysis.confusion import MATRIX_NAME
 from advae.report.analysis.eps_selection import list_eps
 from advae.report.analysis.findings import answer
 from advae.report.analysis.headline_records import list_headlines
-from advae.report.analysis.headlines import describe_attack, explain_doubt, write_headline
+from advae.report.analysis.headlines import Headline, describe_attack, explain_doubt
 from advae.report.analysis.tables import Findings
 from advae.report.data.commands import list_commands
 from advae.report.data.contents import AttackedPipeline
@@ -165,7 +165,7 @@ FUNCTIONS: tuple[Callable[..., Any], ...] = (
     name_attack,
     name_pipeline,
     summarize_checks,
-    write_headline,
+    Headline,
     _is_invalid,
     _order_cell,
     _shade,
