@@ -302,7 +302,7 @@ def test_a_bundle_takes_along_what_was_protected(home: Path, made: Any, tmp_path
         (("train-ae", "--type", "robust", "--protect", "{behind}"), 2, "take a classifier without an autoencoder"),
         (("train-clf",), 2, "train-clf needs --model"),
         (("train-clf", "--from", "{lr}"), 2, "train-clf needs --model"),
-        (("train-clf", "--from", "{lr}", "--ae", "{ae}", "--model", "nn"), 2, "do not fit together"),
+        (("train-clf", "--from", "{lr}", "--ae", "{ae}", "--model", "nn"), 2, "exclude each other"),
         (("train-clf", "--from", "{lr}", "--ae", "{ae}", "--epochs", "3"), 2, "need --model"),
         (("train-clf", "--from", "{behind}", "--ae", "{ae}"), 2, "take a classifier without an autoencoder"),
         (("train-clf", "--model", "mlp", "--C", "1"), 2, "they are for lr"),
