@@ -238,7 +238,7 @@ class Mute:
 
 def test_a_scheduler_that_answers_only_once_is_a_usage_error(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_cluster, "SCHEDULER_SECONDS", 0.1)
-    monkeypatch.setattr(dask_cluster, "_open_client", lambda address: Mute())
+    monkeypatch.setattr(dask_cluster, "_find_client", lambda: lambda address: Mute())
     with (
         pytest.raises(UsageError, match="the scheduler at x or a worker of it does not answer"),
         opened(Cluster(Path(), "x")),
