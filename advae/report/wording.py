@@ -41,8 +41,8 @@ IMPORTED_EXPLAINED = (
 )
 
 BENEFIT = (
-    "Points of accuracy under attack that a purifier brings, in brackets. An autoencoder that brings no more than a "
-    "blur, a projection or two grey levels has learnt nothing that protects."
+    "In brackets: the robust accuracy behind the purifier minus that of the undefended classifier, in points. An "
+    "autoencoder that adds no more than a baseline (blur, projection, two grey levels) has not learnt to protect."
 )
 
 NBSP = "\N{NO-BREAK SPACE}"

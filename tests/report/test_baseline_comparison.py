@@ -71,7 +71,7 @@ def test_a_missing_baseline_is_not_run_with_one_line_that_runs_it(lab: Lab, tmp_
     for word in ("train-ae", "train-clf", "attack", "$T", "$CLF", "bim", "0.1,0.3"):
         assert any(word in part for part in words), word
     files = read_files(lab, lab.registry.entries("run"), tmp_path)
-    assert "How much of the benefit is blur?" in files["html"]
+    assert "Autoencoders and baselines" in files["html"]
     assert "digits: nn behind baseline (blur)" in files["html"]
     assert compared.command in files["md"]
 
@@ -125,14 +125,14 @@ def test_seeds_have_mean_minimum_and_maximum(lab: Lab, tmp_path: Path) -> None:
     assert (spread["minimum"], spread["maximum"]) == (min(values), max(values))
     assert spread["mean"] == pytest.approx(sum(values) / 3)
     assert {*spread["runs"]} == {run.id for run in runs}
-    assert "The same with other seeds" in files["html"]
-    assert "The same with other seeds" in files["md"]
+    assert "Robust accuracy over seeds" in files["html"]
+    assert "Robust accuracy over seeds" in files["md"]
 
 
 def test_one_seed_is_no_spread(lab: Lab, tmp_path: Path) -> None:
     files = read_files(lab, [add_seed(lab, 0, 0.2)], tmp_path)
     assert json.loads(files["json"])["seeds"] == []
-    assert "The same with other seeds" not in files["html"]
+    assert "Robust accuracy over seeds" not in files["html"]
 
 
 @pytest.mark.parametrize(

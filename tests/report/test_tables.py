@@ -81,10 +81,10 @@ def test_markdown_has_every_table_under_the_headings_of_the_page(
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == [
         "Robust accuracy under the strongest attack",
         "Robust accuracy of each pipeline",
-        "One activation or another",
+        "Activations of the hidden layers",
         "Accuracy, defended and undefended",
-        "How much of the benefit is blur?",
-        "The same with other seeds",
+        "Autoencoders and baselines",
+        "Robust accuracy over seeds",
         "Threat models: what the attacker knows",
         "Each pipeline",
         "How to run this again",

@@ -1,4 +1,4 @@
-"""How much of the benefit is blur: autoencoders beside baselines that have learnt nothing, under the same attacks."""
+"""Autoencoders beside baselines, which have learnt nothing, under the same attacks."""
 
 from __future__ import annotations
 

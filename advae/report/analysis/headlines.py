@@ -85,7 +85,7 @@ def write_headlines(comparison: Comparison) -> tuple[Headline, ...]:
 
 
 def explain_headline(headline: Headline) -> str:
-    """Return the sentence that answers what the pipeline is worth, with threat, eps, n and run id."""
+    """Return the robust accuracy as a sentence, with threat model, eps, n and run id."""
     if headline.established and headline.strongest:
         return _write_robust(headline.strongest)
     return f"{NOT_ESTABLISHED}: {explain_doubt(headline)}"

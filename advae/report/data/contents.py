@@ -218,7 +218,7 @@ class Comparison:
 
     @property
     def headlines(self) -> tuple[AttackedPipeline, ...]:
-        """The pipelines that are worth a headline: all that are not merely the counterpart of another one."""
+        """The pipelines that have a headline: all that are not merely the counterpart of another one."""
         ids = {row.run.classifier.id for row in self.table_rows}
         return tuple(pipeline for pipeline in self.pipelines if pipeline.id in ids)
 

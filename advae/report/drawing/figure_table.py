@@ -37,7 +37,7 @@ FIGURES: dict[str, Figure] = {
     "kinds": Figure(draw_kinds, "loss by epoch, kinds of autoencoder together"),
     "losses": Figure(draw_losses, "loss by epoch, training and validation"),
     "progress": Figure(draw_progress, "clean and robust accuracy by epoch of autoencoders trained against attacks"),
-    "purified": Figure(draw_purified, "images beside their purified selves"),
+    "purified": Figure(draw_purified, "images and what the purifier makes of them"),
     "planes": Figure(draw_planes, "the latent plane, and the images generated from it"),
     "strips": Figure(draw_strips, "images before and after an attack, and the difference"),
     "changes": Figure(draw_changes, "values of one image before and after an attack"),

@@ -55,6 +55,6 @@ def _draw_network(network: Network, views: Arrays) -> tuple[str, str, str]:
         tile_differences(purified - x, dataset.side),
     ]
     truth = [dataset.classes[label] for label in views["labels"].tolist()]
-    label = f"Test images beside their purified selves, {network.id}"
+    label = f"Test images and what the purifier makes of them, {network.id}"
     markup = render_template("strip.html.j2", rows=rows, truth=truth, predictions={}, label=label)
     return markup, label, f"The first {len(x)} test images, and their output: {describe_purifier(network)}."

@@ -155,7 +155,7 @@ TABLES: dict[str, Table] = {
         marks=("classifier_id", "illusion_gap"),
     ),
     "activations": Table(
-        "One activation or another",
+        "Activations of the hidden layers",
         f"Autoencoders that differ in the activations of their hidden layers only. {SOFTPLUS}",
         "report",
         _tabulate_activations,
@@ -174,7 +174,7 @@ TABLES: dict[str, Table] = {
         marks=("run", "classifier_id", "threat", "eps"),
     ),
     "baselines": Table(
-        "How much of the benefit is blur?",
+        "Autoencoders and baselines",
         BENEFIT,
         "report",
         _tabulate_baselines,
@@ -183,7 +183,7 @@ TABLES: dict[str, Table] = {
         marks=("classifier_id", "run", "purifier"),
     ),
     "seeds": Table(
-        "The same with other seeds",
+        "Robust accuracy over seeds",
         "Pipelines that differ in their seeds only, under the same attack on the same images: how much a number "
         "depends on chance.",
         "report",
