@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -226,6 +227,14 @@ def test_the_rooms_of_the_report_do_not_import_upwards() -> None:
         names = (name for name in find_imports(ast.walk(parse(path))) if name.startswith("advae.report."))
         upwards = {name for name in names if find_level(name) > find_level(NAMES[path])}
         assert upwards == set(), path.name
+
+
+def test_no_modules_import_each_other() -> None:
+    """Neither directly nor in a circle of several, not even for types."""
+    graph = {name: {*find_imports(ast.walk(parse(path)))} - {name} for path, name in NAMES.items()}
+    TopologicalSorter(graph).prepare()
+    with pytest.raises(CycleError):
+        TopologicalSorter(graph | {"advae.errors": {"advae.report.wording"}}).prepare()
 
 
 def test_modules_are_imported_by_name_in_one_place_only() -> None:
