@@ -35,7 +35,7 @@ class Step:
     """Whether its own ancestors are not shown."""
 
 
-def trace(registry: Registry, id_: str) -> Iterator[Step]:
+def list_steps(registry: Registry, id_: str) -> Iterator[Step]:
     """Yield an entry and its ancestors, each before its own parents."""
     seen: set[str] = set()
     waiting = [(0, id_)]

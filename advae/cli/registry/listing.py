@@ -12,7 +12,7 @@ import typer
 from advae.cli.entry_names import say_moment
 from advae.cli.option_groups import SESSION, RefArgument, complete_names, complete_tags, grouped
 from advae.cli.options import DataDirOption, DatasetOption
-from advae.cli.registry.lineage import build_tree, draw_tree, trace
+from advae.cli.registry.lineage import build_tree, draw_tree, list_steps
 from advae.cli.session import Session
 from advae.errors import CorruptError, UsageError, printable, unknown
 from advae.identity import KINDS
@@ -107,7 +107,7 @@ def show_entry(ref: RefArgument, session: Session) -> None:
         "bytes": registry.size(manifest),
         "bytes_with_ancestors": sum(entry.size for entry in lineage.values() if entry),
         "imported": manifest.imported,
-        "lineage": build_tree(trace(registry, manifest.id)),
+        "lineage": build_tree(list_steps(registry, manifest.id)),
         "ancestors": [id_ for id_ in lineage if id_ != manifest.id],
     }
     if session.as_json or session.quiet or not sys.stdout.isatty():
@@ -127,7 +127,7 @@ def _tell_of_entry(session: Session, document: dict[str, Any], manifest: Manifes
     from rich.text import Text
 
     lines = [Text(printable(line)) for line in _describe(document, manifest)]
-    session.tell(Group(*lines, draw_tree(trace(session.registry, manifest.id))))
+    session.tell(Group(*lines, draw_tree(list_steps(session.registry, manifest.id))))
 
 
 def _describe(document: dict[str, Any], manifest: Manifest) -> Iterator[str]:
