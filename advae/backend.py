@@ -123,7 +123,10 @@ def _name_processor() -> str:
 
 @contextmanager
 def _hide(libraries: Sequence[str]) -> Iterator[None]:
-    """Let imports in this context not find the libraries, except those that are imported already."""
+    """Let imports in this context not find the libraries, except those that are imported already.
+
+    What is imported here stays without them to the end of the process.
+    """
     hidden = [name for name in libraries if name not in sys.modules]
     for name in hidden:
         sys.modules[name] = None  # type: ignore[assignment]  # as the import system marks what it must not find

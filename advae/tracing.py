@@ -1,7 +1,7 @@
-"""TensorFlow graphs traced from Python functions, of which AutoGraph rewrites only those with loops of their own.
+"""TensorFlow graphs traced from Python functions, of which AutoGraph rewrites only those that loop over tensors.
 
-By default AutoGraph reads and rewrites every function that is called while a graph is traced, Keras' layers and
-CleverHans included, which takes as long as the trace itself.
+By default AutoGraph reads and rewrites each of our functions and CleverHans' that is called while a graph is traced,
+and calls all others through itself.
 """
 
 from __future__ import annotations
@@ -22,6 +22,14 @@ def trace(function: Callable[..., Any], signature: Sequence[Any] | None = None, 
     import tensorflow as tf
 
     return tf.function(function, signature, autograph=False, jit_compile=xla or None)
+
+
+def keep_from_autograph(function: Callable[Arguments, Traced]) -> Callable[Arguments, Traced]:
+    """Return a function that AutoGraph does not rewrite where CleverHans traces it into a graph of its own."""
+    import tensorflow as tf
+
+    kept: Callable[Arguments, Traced] = tf.autograph.experimental.do_not_convert(function)
+    return kept
 
 
 def loops_over_tensors(function: Callable[Arguments, Traced]) -> Callable[Arguments, Traced]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from advae.attacks.losses import margin_loss
 from advae.batching import Tensor
-from advae.tracing import loops_over_tensors
+from advae.tracing import keep_from_autograph, loops_over_tensors
 
 if TYPE_CHECKING:
     from advae.attacks.goals import Goal
@@ -47,9 +47,8 @@ def loss_gradient(goal: Goal, x: Tensor) -> Tensor:
     """Return the gradient at x, float32 (n, d); ``fgsm`` and the first step of ``bim`` use its sign."""
     from cleverhans.tf2.utils import compute_gradient
 
-    return compute_gradient(
-        lambda images: goal.view(images, 0)[1], goal.loss or margin_loss, x, _repeat_labels(goal), goal.targeted
-    )
+    see, loss = (keep_from_autograph(one) for one in (lambda images: goal.view(images, 0)[1], goal.loss or margin_loss))
+    return compute_gradient(see, loss, x, _repeat_labels(goal), goal.targeted)
 
 
 def margin_gradient(goal: Goal, x: Tensor) -> Tensor:
@@ -70,11 +69,11 @@ def _sign_step(goal: Goal, x: Tensor, size: Tensor, *, draw: Tensor) -> Tensor:
 
     # CleverHans 4.0's own range check raises with NumPy 2; the evaluation checks ranges instead.
     moved = fast_gradient_method(
-        lambda images: goal.view(images, draw)[1],
+        keep_from_autograph(lambda images: goal.view(images, draw)[1]),
         x,
         size,
         np.inf,
-        loss_fn=goal.loss,
+        loss_fn=goal.loss and keep_from_autograph(goal.loss),
         clip_min=goal.lower,
         clip_max=goal.upper,
         y=_repeat_labels(goal),

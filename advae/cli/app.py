@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -93,6 +92,7 @@ def _describe(
 
 def _put_version(*, verbose: bool, as_json: bool) -> None:
     """Print the version; verbose: also those of Python and the libraries, and the devices that TensorFlow uses."""
+    import json
     from importlib import metadata
 
     document: dict[str, Any] = {"advae": metadata.version("advae")}

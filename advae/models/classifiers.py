@@ -95,9 +95,7 @@ def require_undefended(classifier: ClassifierRecipe) -> None:
     from advae.records import entry_id
 
     if classifier.autoencoder:
-        raise UsageError(
-            f"{entry_id(classifier)} is behind {classifier.autoencoder}; take a classifier without an autoencoder"
-        )
+        raise UsageError(f"{entry_id(classifier)} is behind {classifier.autoencoder}; take an undefended classifier")
 
 
 def put_behind(classifier: ClassifierRecipe, autoencoder: str) -> ClassifierRecipe:

@@ -56,7 +56,8 @@ NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 def hold(folders: Folders, id_: str, parents: tuple[str, ...], tell: Callable[[str], None]) -> Iterator[None]:
     """Hold the lock of an entry; wait for the process that makes it now and tell which.
 
-    Where the disk has no locks, continue without. Raises DiskError where the lock cannot be written.
+    Where the disk has no locks, or access to the lock is denied, continue without it. Raises DiskError where the lock
+    cannot be written.
     """
     from filelock import FileLock
 

@@ -88,9 +88,9 @@ def write_comparison(
     """Write ``report.<format>`` into ``out`` for each format and return the files' paths; equal records, equal bytes.
 
     sections: tables that the caller adds to the report's own, by name. With ``csv`` come the other tables that have
-    lines, ``report-<table>.csv``, as ``csv-<table>``; an earlier report's file of one that has none is
-    removed, and so is one under a name of an earlier version. Raises UsageError for an unknown format, or a file of
-    such a name that no report wrote, DiskError where ``out`` cannot be written.
+    lines, ``report-<table>.csv``, as ``csv-<table>``; the file that an earlier report wrote of a table without lines
+    is removed, and so is one under a name of an earlier version. Raises UsageError for an unknown format, or a file
+    of such a name that no report wrote, DiskError where ``out`` cannot be written.
     """
     from advae.report.analysis.tables import Findings
     from advae.report.formats.catalogue import name_keys

@@ -46,10 +46,11 @@ class Case:
     """What the autoencoder is trained with; None for the undefended classifier."""
 
     protects: str | None = None
-    """The model that the purifier is trained in front of; None for a head of its own."""
+    """The model that the purifier is trained in front of; None for a classifier trained with it."""
 
     classifier: str | None = None
-    """The model that is put behind the purifier as it is; ``trained`` for one trained behind it; None for the head."""
+    """The model that is put behind the purifier as it is; ``trained`` for one trained behind it; None for the one
+    trained with it."""
 
     wanted: tuple[float, float] | None = None
     """Least clean accuracy and least robust accuracy, in [0, 1]; None for a pipeline that is there for comparison."""

@@ -54,7 +54,7 @@ def test_the_answer_on_one_defence_with_every_result(lab: Lab) -> None:
     text = say(lab)
     assert text.startswith(
         f"The vanilla autoencoder in front of nn on digits has {read_rate(run)} robust accuracy under an "
-        f"adaptive attack (bim, 10 steps, eps 0.3 (76.5/255), n = 100); without it {100 * without:.1f} %. "
+        f"adaptive attack (bim, 10 steps, eps 0.3 (76.5/255), n = 100); undefended {100 * without:.1f} %. "
         f"Under an oblivious attacker, who does not know of it, it is {100 * seems:.1f} %: overestimated by "
         f"{100 * (seems - left):.1f} points, the illusion gap. No check fails: 1 WARN, "
     )
@@ -107,8 +107,8 @@ def test_without_an_adaptive_attack_nothing_is_established(lab: Lab, kinds: tupl
 def test_without_any_autoencoder_there_is_no_defence_to_speak_of(lab: Lab) -> None:
     run = lab.add_run(lab.add_classifier(), checked=True)
     assert say(lab) == (
-        f"No autoencoder in front of nn on digits was attacked. Without one it has {read_rate(run)} robust accuracy "
-        "(bim, 10 steps, eps 0.3 (76.5/255), n = 100)."
+        f"No autoencoder in front of nn on digits was attacked. The undefended classifier has {read_rate(run)} "
+        "robust accuracy (bim, 10 steps, eps 0.3 (76.5/255), n = 100)."
     )
 
 

@@ -95,7 +95,7 @@ def test_every_threat_model_of_the_table_is_described() -> None:
 
 def test_collapsed_classifier_is_noted(lab: Lab) -> None:
     run = lab.add_run(lab.add_classifier(), clean=0.1)
-    assert any("cannot be told from chance (10.0" in note for note in compare_runs(lab.registry, [run]).rows[0].notes)
+    assert any("does not differ from chance (10.0" in note for note in compare_runs(lab.registry, [run]).rows[0].notes)
 
 
 @pytest.mark.parametrize("checked", [True, False])

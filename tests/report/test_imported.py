@@ -11,6 +11,8 @@ import pytest
 
 from advae.records import Manifest
 from advae.report.analysis.collecting import compare_runs
+from advae.report.analysis.findings import answer
+from advae.report.analysis.tables import Findings
 from advae.report.wording import IMPORTED_EXPLAINED
 from tests.entries import locate, seal_document
 from tests.report_fixtures import Lab, Tags, print_summary, read_files
@@ -49,6 +51,7 @@ def test_every_format_marks_what_is_imported_and_what_rests_on_it(
     for text in (files["html"], files["md"], shown):
         assert explained in " ".join(text.split())
     assert (" vanilla, imported" in shown) is own
+    assert "vanilla autoencoder in front of nn on digits" in answer(Findings(compare_runs(lab.registry, runs)))
     assert (">vanilla, imported<" in files["html"]) is own
     assert ("| vanilla, imported |" in files["md"]) is own
     assert f"imported, so measured elsewhere: {entry.id}" in files["md"]

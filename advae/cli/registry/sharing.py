@@ -87,7 +87,7 @@ def import_entries(
     force: Annotated[bool, typer.Option("--force", help="Replace entries that are there already.")] = False,
     tag: TagOption = None,
 ) -> None:
-    """Import the entries of a bundle, after all of it is checked; prints the id of the exported entry."""
+    """Import the entries of a bundle, after all of it has been checked; prints the id of the exported entry."""
     from advae.registry import check_tag
     from advae.workflows.exporting import import_bundle
 
@@ -116,4 +116,4 @@ def _describe_import(imported: Imported) -> Iterator[str]:
         yield f"{', '.join(imported.other)} were kept, although the bundle has other weights; --force replaces them"
     if imported.outdated:
         ids = ", ".join(imported.outdated)
-        yield f"{ids} were made from the replaced weights; the commands that made them compute them again with --force"
+        yield f"{ids} were made from other weights than are here now; their commands compute them again with --force"

@@ -9,7 +9,7 @@ EXPLANATIONS: dict[tuple[int, ...], str] = {
     ),
     (10, 18, 20, 22): (
         "The scale of raw output depends on the training, and the paper does not print its own; so the effect of an "
-        "eps that is added to raw output tells nothing about the defence."
+        "eps that is added to raw output does not measure the defence."
     ),
     (27, 40, 53, 68, 85, 89, 96, 100, 106, 110, 115, 119): (
         "Our attack is stronger: behind the exponential layer plain cross-entropy saturates in float32, and the "

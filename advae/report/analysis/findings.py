@@ -12,7 +12,16 @@ from advae.report.analysis.headline_records import HeadlineRecord, Strength, lis
 from advae.report.analysis.illusion_gap import describe_gap_size
 from advae.report.analysis.tables import Findings, NotRun
 from advae.report.data.grouping import group_by
-from advae.report.wording import COLLAPSED, NBSP, NOT_ESTABLISHED, NOT_RUN, format_eps, format_rate, format_share
+from advae.report.wording import (
+    COLLAPSED,
+    NBSP,
+    NOT_ESTABLISHED,
+    NOT_RUN,
+    format_eps,
+    format_rate,
+    format_share,
+    mark_imported,
+)
 
 Group = Sequence[HeadlineRecord]
 """The records of all pipelines with one kind of classifier on one dataset."""
@@ -117,7 +126,7 @@ def _answer_undefended(group: Group) -> Iterator[str]:
     if bare:
         weakest = min(_choose_peers(bare), key=lambda record: record.robust)
         warning = _warn(weakest)
-        yield f"Without one it has {_write_robust(weakest)}{f', but {warning}' if warning else ''}."
+        yield f"The undefended classifier has {_write_robust(weakest)}{f', but {warning}' if warning else ''}."
 
 
 def _explain_no_attack(group: Group) -> str:
@@ -195,9 +204,9 @@ def _introduce_best(group: Group, reliable: Sequence[HeadlineRecord]) -> str:
 
 
 def _compare_undefended(best: HeadlineRecord, group: Group) -> str:
-    """Return the robust accuracy without it, and that of a baseline where that is as high."""
+    """Return the robust accuracy of the undefended classifier, and that of a baseline where that is as high."""
     other = best.adaptive.undefended_robust_accuracy if isinstance(best.adaptive, Strength) else None
-    without = "" if other is None else f"; without it {format_share(other)}"
+    without = "" if other is None else f"; undefended {format_share(other)}"
     baselines = [one for one in _list_baselines(group) if one.terms == best.terms and not one.collapsed]
     baseline = max(baselines, key=lambda one: one.robust, default=None)
     if baseline is None or isinstance(baseline.adaptive, NotRun) or baseline.robust < best.robust:
@@ -240,7 +249,9 @@ def _name_attack(strength: Strength) -> str:
 
 
 def _name_defence(record: HeadlineRecord) -> str:
-    more = record.purifier_name.removeprefix(record.autoencoder).replace(f", {COLLAPSED}", "")
+    more = record.purifier_name.removeprefix(record.autoencoder)
+    for mark in (f", {COLLAPSED}", mark_imported(record.imported)):
+        more = more.replace(mark, "")
     return f"the {record.autoencoder} autoencoder{more}"
 
 

@@ -63,7 +63,7 @@ def _note_chance(measured: Measured) -> str | None:
     run, chance = measured.run, 1 / len(measured.run.recipe.dataset.classes)
     if run.clean.low > chance:
         return None
-    return f"clean accuracy cannot be told from chance ({format_share(chance)}): its robust accuracy means nothing"
+    return f"clean accuracy does not differ from chance ({format_share(chance)}): its robust accuracy means nothing"
 
 
 def _note_imported(row: Row) -> str | None:

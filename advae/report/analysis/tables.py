@@ -49,7 +49,7 @@ class NotRun(TableRecord):
 
 
 class KindRecord(TableRecord):
-    """What is about one kind of classifier on one dataset."""
+    """Fields of a record about one kind of classifier on one dataset."""
 
     dataset: str
     """The dataset's name; for one's own file, the name of the file."""
@@ -63,7 +63,7 @@ class KindRecord(TableRecord):
 
 
 class PipelineRecord(KindRecord):
-    """What is about one classifier with its purifier."""
+    """Fields of a record about one classifier with its purifier."""
 
     classifier_id: str
     """The classifier's id in the registry."""
@@ -77,7 +77,7 @@ class PipelineRecord(KindRecord):
 
 
 class AttackRecord(TableRecord):
-    """What is about one attack at one eps."""
+    """Fields of a record about one attack at one eps."""
 
     threat: str
     """What the attacker knows, as `advae attack --threat` takes it."""

@@ -1,4 +1,4 @@
-"""What has the same key together."""
+"""Grouping by key."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Key = TypeVar("Key")
 
 
 def group_by(several: Iterable[One], read: Callable[[One], Key]) -> dict[Key, list[One]]:
-    """Return lists of what has the same key, in order, by that key."""
+    """Return the items of each key, in their order, by key."""
     groups: dict[Key, list[One]] = {}
     for one in several:
         groups.setdefault(read(one), []).append(one)

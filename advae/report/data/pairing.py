@@ -99,8 +99,10 @@ def describe_differences(run: Run, other: Run) -> str:
     """Return the options of EFFORTS in which a run differs from another of its method: ``steps 40 instead of 80``."""
     mine, theirs = (values_of(one.recipe, EFFORTS) for one in (run, other))
     differing = (name for name in EFFORTS if mine[name] != theirs[name])
-    texts = (f"{RUN_OPTIONS[name].word} {mine[name]} instead of {theirs[name]}" for name in differing)
-    return ", ".join(texts).replace("None", "none")
+    texts = (
+        f"{RUN_OPTIONS[name].word} {mine[name] or 'none'} instead of {theirs[name] or 'none'}" for name in differing
+    )
+    return ", ".join(texts)
 
 
 def identify_attack(run: Run) -> str:

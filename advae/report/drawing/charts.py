@@ -15,7 +15,10 @@ from advae.report.drawing.templates import render_template
 
 
 class Colour(StrEnum):
-    """The palette of Okabe and Ito 2008, which colour-blind readers can distinguish, and two more."""
+    """The palette of Okabe and Ito 2008, which colour-blind readers can distinguish, and two more.
+
+    The order is that of the colours of classes.
+    """
 
     BLUE = "#0072B2"
     ORANGE = "#E69F00"

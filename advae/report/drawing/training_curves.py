@@ -40,10 +40,8 @@ def draw_progress(comparison: Comparison) -> Iterator[Drawing]:
         history = network.history
         if history and history.clean_accuracy and history.attacked_accuracy:
             lines = [
-                *_draw_line("clean accuracy", history.clean_accuracy, Style(Colour.BLUE, "circle", Dashes.SOLID)),
-                *_draw_line(
-                    "robust accuracy", history.attacked_accuracy, Style(Colour.VERMILLION, "square", Dashes.DASHED)
-                ),
+                *_draw_line("clean accuracy", history.clean_accuracy, FIRST),
+                *_draw_line("robust accuracy", history.attacked_accuracy, SECOND),
             ]
             name = _name_network(network)
             what = f"Accuracy by epoch on held-out training images of the {name}, {network.id}"
