@@ -51,7 +51,7 @@ def test_the_summary_fits_80_columns_and_agrees_with_the_page(lab: Lab, several:
 
 def test_every_pipeline_has_one_row(lab: Lab, several: list[Manifest]) -> None:
     text = print_summary(compare_runs(lab.registry, several))
-    rows = [line for line in text.splitlines() if re.match(r"^ +(vanilla|sparse|blur|none)", line)]
+    rows = [line for line in text.splitlines() if re.match(r"^ +(vanilla|sparse|blur|undefended) +[0-9]", line)]
     assert len(rows) == 4
 
 

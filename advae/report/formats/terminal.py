@@ -96,11 +96,16 @@ def build_headline_table(findings: Findings, *, plain: bool = False) -> Table:
     return table
 
 
+def _name_purifier(record: HeadlineRecord) -> str:
+    """Return the purifier in words; a row has no column title that says what there is none of."""
+    return record.purifier_name if record.autoencoder_id else record.purifier_name.replace("none", "undefended", 1)
+
+
 def _list_cells(record: HeadlineRecord) -> tuple[str, ...]:
     defended, gap = record.oblivious is not None, record.illusion_gap
     budget = NOT_APPLICABLE if record.eps is None else f"{record.eps:.3g}{'' if record.norm == 'linf' else ' L2'}"
     return (
-        f" {record.purifier_name}",
+        f" {_name_purifier(record)}",
         budget,
         f"{100 * record.clean_accuracy:.1f}",
         _write_strength(record.oblivious, "") if defended else NOT_APPLICABLE,
@@ -157,7 +162,7 @@ def _list_doubts(findings: Findings) -> Iterator[str]:
 def _quote_check(found: Sequence[CheckRecord], headlines: Mapping[str, HeadlineRecord]) -> str:
     """Return the worst result of a check, with its pipeline. found: of all pipelines, the worst first."""
     worst, whose = found[0], headlines[found[0].classifier_id]
-    first = f"first {whose.purifier_name}, {whose.attacked}"
+    first = f"first {_name_purifier(whose)}, {whose.attacked}"
     of = "" if len(found) == 1 else f" ({count_results(found)[worst.status]} of {len(found)} pipelines, {first})"
     return f"{worst.check} {worst.status}{of}: {worst.sentence}"
 
