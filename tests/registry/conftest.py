@@ -6,13 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from advae.records import Manifest
 from advae.registry import Registry
-from tests.entries import Family, publish_family
+from tests.entries import Family, publish, publish_family
 
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
-    return Registry(tmp_path / "home")
+    """An empty home, whose parent folder does not exist yet."""
+    return Registry(tmp_path / "deep" / "home")
+
+
+@pytest.fixture
+def entry(registry: Registry) -> Manifest:
+    """An autoencoder in ``registry``."""
+    return publish(registry)
 
 
 @pytest.fixture

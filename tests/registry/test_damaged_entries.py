@@ -30,17 +30,6 @@ from tests.entries import (
     seal,
 )
 
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Registry:
-    return Registry(tmp_path / "deep" / "home")
-
-
-@pytest.fixture
-def entry(registry: Registry) -> Manifest:
-    return publish(registry)
-
-
 OTHER = make_autoencoder_recipe(seed=1)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,17 +20,6 @@ from tests.entries import (
     publish_family,
     read_tree,
 )
-
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Registry:
-    return Registry(tmp_path / "deep" / "home")
-
-
-@pytest.fixture
-def entry(registry: Registry) -> Manifest:
-    return publish(registry)
-
 
 OTHER = make_autoencoder_recipe(seed=1)
 

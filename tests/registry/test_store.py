@@ -37,17 +37,6 @@ from tests.entries import (
 )
 from tests.registry.faulty_disk import write_on_failing_disk
 
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Registry:
-    return Registry(tmp_path / "deep" / "home")
-
-
-@pytest.fixture
-def entry(registry: Registry) -> Manifest:
-    return publish(registry)
-
-
 # ---------------------------------------------------------------- publish and read
 
 
