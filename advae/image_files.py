@@ -15,13 +15,13 @@ from advae.errors import DatasetError
 if TYPE_CHECKING:
     import numpy as np
 
-    from advae.records import FloatArray
+    from advae.records import FloatArray, ImageShape
 
 
-def open_images(path: Path, side: int) -> np.ndarray[Any, Any]:
+def open_images(path: Path, shape: ImageShape) -> np.ndarray[Any, Any]:
     """Return the images of a .npy file, mapped, not read.
 
-    uint8 or float; (n, side, side), (n, side, side, 1) or (n, side * side), n > 0. Raises DatasetError.
+    uint8 or float; (n, h, w, c), grey ones also (n, h, w), or flat, (n, h * w * c); n > 0. Raises DatasetError.
     """
     import numpy as np
 
@@ -31,9 +31,9 @@ def open_images(path: Path, side: int) -> np.ndarray[Any, Any]:
         raise DatasetError(f"{path} does not exist") from None
     except DAMAGED as error:
         raise DatasetError(f"{path} is not a readable .npy file: {explain(error)}") from None
-    shapes = [(side, side), (side, side, 1), (side * side,)]
+    shapes = list(dict.fromkeys([shape.stored, tuple(shape), (shape.size,)]))
     if images.ndim == 0 or images.shape[1:] not in shapes or len(images) == 0:
-        allowed = ", ".join(str(("n", *shape)).replace("'", "") for shape in shapes)
+        allowed = ", ".join(str(("n", *one)).replace("'", "") for one in shapes)
         raise DatasetError(f"{path} has shape {images.shape}; the model takes {allowed}, n > 0")
     if images.dtype != np.uint8 and not np.issubdtype(images.dtype, np.floating):
         raise DatasetError(f"{path} has dtype {images.dtype}; uint8, or float in [0, 1], is expected")

@@ -522,7 +522,7 @@ def target_models(folder: Path) -> Target:
 def use_model(registry: Registry, manifest: Manifest) -> None:
     """Load a model and apply it to images, as purify, predict and export do."""
     recipe = manifest.recipe
-    x = np.zeros((2, recipe.dataset.side**2 if recipe.dataset.side**2 <= APPLIED else 0), np.float32)
+    x = np.zeros((2, recipe.dataset.shape.size if recipe.dataset.shape.size <= APPLIED else 0), np.float32)
     if isinstance(recipe, AutoencoderRecipe):
         purifier = load_purifier(registry, manifest)
         assert not x.size or purifier(x, 0).shape == x.shape

@@ -16,9 +16,11 @@ import pytest
 from advae.batching import BATCH
 from advae.errors import DatasetError, DiskError
 from advae.image_files import open_images, stream_images, write_images
+from advae.records import ImageShape
 from tests.entries import BAD_NPY, Canary
 
 SIDE = 3
+SHAPE = ImageShape(SIDE, SIDE, 1)
 SHAPES = [(SIDE, SIDE), (SIDE, SIDE, 1), (SIDE * SIDE,)]
 
 
@@ -32,9 +34,9 @@ def save(path: Path, array: Any, **options: Any) -> Path:
     return path
 
 
-def read_all(path: Path, side: int = SIDE) -> np.ndarray[Any, Any]:
+def read_all(path: Path, shape: ImageShape = SHAPE) -> np.ndarray[Any, Any]:
     """Return what is streamed from a file, joined."""
-    return np.concatenate([batch for _, batch in stream_images(open_images(path, side), path)])
+    return np.concatenate([batch for _, batch in stream_images(open_images(path, shape), path)])
 
 
 def assert_refused(path: Path, *words: str) -> None:
@@ -54,7 +56,7 @@ def assert_refused(path: Path, *words: str) -> None:
 @pytest.mark.parametrize("n", [1, 5])
 def test_each_shape_is_read_as_rows(path: Path, shape: tuple[int, ...], n: int) -> None:
     x = np.random.default_rng(0).random((n, *shape), dtype=np.float32)
-    images = open_images(save(path, x), SIDE)
+    images = open_images(save(path, x), SHAPE)
     assert images.shape == x.shape
     rows = read_all(path)
     assert rows.shape == (n, SIDE * SIDE)
@@ -88,13 +90,13 @@ def test_columns_first_is_read_in_the_order_of_pixels(path: Path) -> None:
 
 
 def test_the_file_is_mapped_not_read(path: Path) -> None:
-    assert isinstance(open_images(save(path, np.zeros((2, SIDE, SIDE), np.uint8)), SIDE), np.memmap)
+    assert isinstance(open_images(save(path, np.zeros((2, SIDE, SIDE), np.uint8)), SHAPE), np.memmap)
 
 
 @pytest.mark.parametrize("n", [1, BATCH - 1, BATCH, BATCH + 1, 2 * BATCH + 7])
 def test_batches_cover_every_row_once_in_order(path: Path, n: int) -> None:
     x = (np.arange(n, dtype=np.float32) / n)[:, None]
-    images = open_images(save(path, x), 1)
+    images = open_images(save(path, x), ImageShape(1, 1, 1))
     seen = list(stream_images(images, path))
     assert len(seen) == -(-n // BATCH)
     assert np.concatenate([np.arange(n)[rows] for rows, _ in seen]).tolist() == list(range(n))
@@ -157,7 +159,7 @@ def test_a_value_out_of_range_is_refused(path: Path, value: float, dtype: Any) -
 def test_a_value_out_of_range_names_its_rows(path: Path) -> None:
     x = np.zeros((BATCH + 3, 1), np.float32)
     x[BATCH + 1] = 2
-    stream = stream_images(open_images(save(path, x), 1), path)
+    stream = stream_images(open_images(save(path, x), ImageShape(1, 1, 1)), path)
     assert len(next(stream)[1]) == BATCH
     with pytest.raises(DatasetError, match=f"rows {BATCH} to {BATCH + 2} "):
         next(stream)
@@ -210,7 +212,7 @@ def fill(target: Path, n: int = 2, value: float = 1.0) -> None:
 @pytest.mark.parametrize("shape", [(BATCH + 4, *shape) for shape in SHAPES], ids=str)
 def test_what_is_written_has_the_shape_of_what_was_read(path: Path, tmp_path: Path, shape: tuple[int, ...]) -> None:
     x = np.random.default_rng(0).random(shape, dtype=np.float32)
-    source = open_images(save(path, x), SIDE)
+    source = open_images(save(path, x), SHAPE)
     target = tmp_path / "out.npy"
     with write_images(target, source.shape) as write:
         for _, batch in stream_images(source, path):
@@ -240,7 +242,7 @@ def test_an_older_target_is_replaced_when_all_is_written(path: Path) -> None:
 
 
 def test_a_file_may_be_replaced_by_what_is_made_of_it(path: Path) -> None:
-    source = open_images(save(path, np.full((BATCH + 1, 9), 0.25)), SIDE)
+    source = open_images(save(path, np.full((BATCH + 1, 9), 0.25)), SHAPE)
     with write_images(path, source.shape) as write:
         for _, batch in stream_images(source, path):
             write(batch * 2)
@@ -325,7 +327,7 @@ def test_on_a_failing_disk_the_target_is_unchanged_and_no_temporary_file_remains
 def test_where_the_source_is_refused_halfway_the_target_is_unchanged(target: Path, path: Path) -> None:
     x = np.zeros((BATCH + 1, 1), np.float32)
     x[BATCH] = np.nan
-    source = open_images(save(path, x), 1)
+    source = open_images(save(path, x), ImageShape(1, 1, 1))
 
     def copy() -> None:
         with write_images(target, source.shape) as write:

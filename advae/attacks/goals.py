@@ -35,6 +35,8 @@ class Goal:
     """Largest valid pixel, scalar or (n, d)."""
     norm: str = "linf"
     """Norm of the budget: ``linf`` or ``l2``."""
+    shape: tuple[int, int, int] | None = None
+    """Height, width and channels of an image; None for a grey square."""
     seed: Tensor = (0, 0)
     """Seed of the attack's own randomness, int32 (2,)."""
     eot_samples: int = 1

@@ -125,4 +125,4 @@ class PipelineRuns:
 
 def find_full_budget(recipe: RunRecipe) -> float:
     """Return the smallest eps whose ball around any image contains every other image."""
-    return 1.0 if recipe.norm == "linf" else float(recipe.dataset.side)
+    return 1.0 if recipe.norm == "linf" else recipe.dataset.shape.diameter

@@ -13,7 +13,7 @@ from advae.errors import DatasetError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from advae.records import IntArray
+    from advae.records import ImageShape, IntArray
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,20 @@ class Decoded:
     """The arrays of a dataset as stored in its files, not yet scaled or flattened."""
 
     x_train: NDArray[Any]
-    """Training images, (n, side, side), uint8 or float in [0, 1]."""
+    """Training images, (n, h, w) or (n, h, w, 3), uint8 or float in [0, 1]."""
     y_train: IntArray
     """Their labels, int64 (n,)."""
     x_test: NDArray[Any]
     """Test images, like x_train."""
     y_test: IntArray
     """Their labels, int64 (n,)."""
+
+    @property
+    def shape(self) -> ImageShape:
+        """Height, width and channels of an image."""
+        from advae.records import ImageShape
+
+        return ImageShape(*self.x_train.shape[1:], *((1,) if self.x_train.ndim == 3 else ()))
 
     @cached_property
     def digest(self) -> str:

@@ -90,7 +90,7 @@ def _assemble(name: str, classes: tuple[str, ...], decoded: Decoded, source: Pat
     from advae.records import Dataset, DatasetRef
 
     return Dataset(
-        ref=DatasetRef(name=name, digest=decoded.digest, side=decoded.x_train.shape[1], classes=classes),
+        ref=DatasetRef.make(name, decoded.digest, decoded.shape, classes),
         x_train=_flatten(decoded.x_train),
         y_train=decoded.y_train,
         x_test=_flatten(decoded.x_test),
@@ -100,7 +100,7 @@ def _assemble(name: str, classes: tuple[str, ...], decoded: Decoded, source: Pat
 
 
 def _flatten(images: NDArray[Any]) -> FloatArray:
-    """Return float32 (n, side * side) in [0, 1]. images: (n, side, side), uint8 or float in [0, 1]."""
+    """Return float32 (n, d) in [0, 1]. images: (n, ...), uint8 or float in [0, 1]."""
     import numpy as np
 
     flat = allocate(len(images), math.prod(images.shape[1:]))

@@ -25,6 +25,8 @@ from advae.errors import DatasetError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from advae.records import ImageShape
+
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
 NPZ_MAX_BYTES = 4 << 30
 """Most bytes of the four unpacked arrays together. In memory a dataset takes up to eight times as many."""
@@ -37,9 +39,9 @@ NPZ_MAX_RATIO = 200
 def read_npz(path: Path) -> Decoded:
     """Return the arrays of a user's dataset: x_train, y_train, x_test, y_test.
 
-    Images: n x side x side, with or without a last axis of length 1, uint8 or float in [0, 1] up to rounding, which is
-    clipped. Labels: integers 0 to k - 1, k >= 2, each of them in y_train. Raises DatasetError for anything else;
-    shapes, types and sizes are checked before memory is allocated, and objects are refused, never unpickled.
+    Images: n x height x width, with or without a last axis of 1 (grey) or 3 (colour), uint8 or float in [0, 1] up to
+    rounding, which is clipped. Labels: integers 0 to k - 1, k >= 2, each of them in y_train. Raises DatasetError for
+    anything else; shapes, types and sizes are checked before memory is allocated, and objects are refused.
     """
     import numpy as np
 
@@ -95,8 +97,7 @@ def _check_claims(path: Path, claims: dict[str, Header]) -> None:
     """Raise DatasetError unless the arrays claim to be images and their labels."""
     train, test = (_check_images(f"{path}: {key}", claims[key]) for key in ("x_train", "x_test"))
     if train != test:
-        sides = f"{show_shape((train, train))} and {show_shape((test, test))}"
-        raise DatasetError(f"{path}: x_train and x_test are {sides} pixels, expected the same")
+        raise DatasetError(f"{path}: x_train and x_test are {train} and {test} pixels, expected the same")
     for images, labels in (("x_train", "y_train"), ("x_test", "y_test")):
         where, (shape, dtype) = f"{path}: {labels}", claims[labels]
         if len(shape) != 1 or dtype.kind not in "iu":
@@ -104,29 +105,32 @@ def _check_claims(path: Path, claims: dict[str, Header]) -> None:
         check_counts(where, images=claims[images].shape[0], labels=shape[0])
 
 
-def _check_images(where: str, claim: Header) -> int:
-    """Return the side of the images. Raises DatasetError if shape or dtype is another, or the side is too long."""
-    from advae.records import MAX_SIDE
+def _check_images(where: str, claim: Header) -> ImageShape:
+    """Return the shape of the images. Raises DatasetError if shape or dtype is another, or a side is too long."""
+    from advae.records import MAX_SIDE, ImageShape
 
-    shape = claim.shape[:3] if len(claim.shape) == 4 and claim.shape[3] == 1 else claim.shape
-    if len(shape) != 3 or shape[1] != shape[2]:
-        raise DatasetError(f"{where} has shape {show_shape(claim.shape)}, expected n x side x side")
-    if shape[1] > MAX_SIDE:
+    shape = (*claim.shape, 1) if len(claim.shape) == 3 else claim.shape
+    if len(shape) != 4 or shape[3] not in (1, 3):
+        hint = "; move the channels last" if len(shape) == 4 and shape[1] in (1, 3) else ""
+        raise DatasetError(
+            f"{where} has shape {show_shape(claim.shape)}, expected n x height x width, or n x height x width x 3{hint}"
+        )
+    if max(shape[1:3]) > MAX_SIDE:
         allowed = show_shape((MAX_SIDE, MAX_SIDE))
-        raise DatasetError(f"{where} holds images of {show_shape(shape[1:])} pixels, expected at most {allowed}")
+        raise DatasetError(f"{where} holds images of {show_shape(shape[1:3])} pixels, expected at most {allowed}")
     if claim.dtype.kind != "f" and claim.dtype.name != "uint8":
         raise DatasetError(f"{where} holds {claim.dtype} values, expected uint8, or float in [0, 1]")
-    return shape[1]
+    return ImageShape(*shape[1:])
 
 
 def _check_range(where: str, images: NDArray[Any]) -> NDArray[Any]:
-    """Return the images in range, without a trailing axis. Raises DatasetError if they are not."""
+    """Return the images in range, grey ones without a trailing axis. Raises DatasetError if they are not."""
     if images.dtype.kind == "f":
         clipped = clip_rounding(images)
         if clipped is None:
             raise DatasetError(f"{where} ranges from {show_range(images)}, expected float in [0, 1]")
         images = clipped
-    return images.reshape(images.shape[:3])
+    return images.reshape(images.shape[:3]) if images.shape[3:] == (1,) else images
 
 
 def _check_classes(path: Path, y_train: NDArray[Any], y_test: NDArray[Any]) -> None:

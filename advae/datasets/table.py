@@ -20,8 +20,8 @@ class DatasetRow:
     """One line on the dataset, for people."""
     classes: tuple[str, ...]
     """Names of the classes, by label."""
-    side: int
-    """Side of an image, in pixels."""
+    shape: tuple[int, int, int]
+    """Height, width and channels of an image."""
     counts: tuple[int, int]
     """Published number of training and test images."""
     digest: str
@@ -67,7 +67,7 @@ _ROWS = (
         name="digits",
         summary="8 x 8 handwritten digits, bundled with scikit-learn",
         classes=tuple("0123456789"),
-        side=8,
+        shape=(8, 8, 1),
         counts=(1_437, 360),
         digest="91f4c162168de633fae5ed22c94ec04e34b069875ae13f7c7e67a2e4359f1bb3",
         read_bundled=_read_digits,
@@ -76,7 +76,7 @@ _ROWS = (
         name="mnist",
         summary="28 x 28 handwritten digits (LeCun, Cortes and Burges)",
         classes=tuple("0123456789"),
-        side=28,
+        shape=(28, 28, 1),
         counts=(60_000, 10_000),
         digest="c9c899568825c0192b158204e056115690ebe9e01a8a467321a8e34a416b7a26",
         folder="mnist",
@@ -100,7 +100,7 @@ _ROWS = (
             *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
             *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
         ),
-        side=28,
+        shape=(28, 28, 1),
         counts=(60_000, 10_000),
         digest="050f7be9e1fdbb830bcf90ae3e83424b0016c046a7122ee06248af6d72d5ccda",
         folder="fashion_mnist",

@@ -247,6 +247,7 @@ class Attacker:
             lower=lower,
             upper=upper,
             norm=self.recipe.norm,
+            shape=self.recipe.dataset.shape,
             seed=seed_restart(self.recipe.seed, index, restart),
             eot_samples=self.recipe.draws or 1,
             noisy=self.surface.craft_samples,

@@ -48,7 +48,7 @@ def estimate_classifier(recipe: ClassifierRecipe, n: int) -> float:
 
 def _count_weights(recipe: AutoencoderRecipe | ClassifierRecipe) -> float:
     """Return how many weights an autoencoder or a classifier has, without biases."""
-    pixels, classes = recipe.dataset.side**2, len(recipe.dataset.classes)
+    pixels, classes = recipe.dataset.shape.size, len(recipe.dataset.classes)
     options = recipe.network if isinstance(recipe, AutoencoderRecipe) else recipe.options
     if isinstance(options, PerceptronOptions):
         return float(options.hidden * (pixels + options.narrow) + options.narrow * classes)

@@ -25,7 +25,15 @@ from advae.models.reconstruction import RECONSTRUCTION_LOSSES, choose_loss
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays
-    from advae.records import Activations, AutoencoderRecipe, Dataset, History, NetworkOptions, Rescale
+    from advae.records import (
+        Activations,
+        AutoencoderRecipe,
+        Dataset,
+        History,
+        ImageShape,
+        NetworkOptions,
+        Rescale,
+    )
     from advae.requests import AutoencoderRequest
 
 
@@ -63,8 +71,8 @@ class NetworkKind:
     """One line for ``--help``."""
     build: Callable[[AutoencoderRecipe], Autoencoder]
     """Recipe -> the untrained autoencoder."""
-    defaults: Callable[[int, OwnOptions], Defaults]
-    """(side of an image, options) -> defaults."""
+    defaults: Callable[[ImageShape, OwnOptions], Defaults]
+    """(shape of an image, options) -> defaults."""
     options: Mapping[str, Option] = field(default_factory=dict)
     """The options that only this kind has, by name."""
     check: Callable[[OwnOptions, OwnOptions, Activations], None] = lambda options, given, activations: None
@@ -77,7 +85,7 @@ class NetworkKind:
     def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
         """Return the request with every default filled in. Raises UsageError for an unknown or impossible value."""
         options = fill_in_options(self.options, request.options)
-        defaults = self.defaults(dataset.ref.side, options)
+        defaults = self.defaults(dataset.ref.shape, options)
         loss = choose_loss(request.loss, defaults.loss)
         network = layers.fill_in(request.network, dataset, code=defaults.code, activations=defaults.activations)
         self.check(options, request.options, network.activations)
@@ -129,7 +137,7 @@ def list_sizes(recipe: AutoencoderRecipe, numbers_per_code: int = 1) -> tuple[tu
 
     numbers_per_code: outputs of the encoder for each number of the code, 2 for mean and variance.
     """
-    shape, pixels = require_network(recipe), recipe.dataset.side**2
+    shape, pixels = require_network(recipe), recipe.dataset.shape.size
     return (pixels, shape.hidden, numbers_per_code * shape.code), (shape.code, shape.hidden, pixels)
 
 

@@ -27,7 +27,7 @@ from advae.models.reconstruction import gaussian_kl, kl_sparsity, weighted_mean
 from advae.models.robust import RobustKind
 
 if TYPE_CHECKING:
-    from advae.records import Activations, AutoencoderRecipe
+    from advae.records import Activations, AutoencoderRecipe, ImageShape
 
 # ---------------------------------------------------------------- vanilla
 
@@ -188,17 +188,18 @@ def _check_variational(options: OwnOptions, given: OwnOptions, activations: Acti
 # ---------------------------------------------------------------- the table
 
 
-def _paper_defaults(side: int, options: OwnOptions) -> Defaults:
-    return Defaults(side, layers.PAPER_ACTIVATIONS, "categorical-crossentropy", "intensity")
+def _paper_defaults(shape: ImageShape, options: OwnOptions) -> Defaults:
+    return Defaults(layers.default_code_size(shape), layers.PAPER_ACTIVATIONS, "categorical-crossentropy", "intensity")
 
 
-def _sparse_defaults(side: int, options: OwnOptions) -> Defaults:
+def _sparse_defaults(shape: ImageShape, options: OwnOptions) -> Defaults:
     """Return a sigmoid code for KL, which needs a mean activation in (0, 1), and a ReLU code for L1."""
     code = "sigmoid" if options["penalty"] == "kl" else "relu"
-    return Defaults(side, ("relu", code, "exponential", "softplus"), "categorical-crossentropy", "intensity")
+    activations = ("relu", code, "exponential", "softplus")
+    return Defaults(layers.default_code_size(shape), activations, "categorical-crossentropy", "intensity")
 
 
-def _variational_defaults(side: int, options: OwnOptions) -> Defaults:
+def _variational_defaults(shape: ImageShape, options: OwnOptions) -> Defaults:
     """Return a code of 2 numbers, as in the paper's section 5.5; a sigmoid output needs no rescaling."""
     return Defaults(2, ("relu", "linear", "relu", "sigmoid"), "binary-crossentropy", "none")
 

@@ -27,7 +27,7 @@ from advae.models.model_kinds import (
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays
-    from advae.records import AutoencoderRecipe, Dataset, FloatArray
+    from advae.records import AutoencoderRecipe, Dataset, FloatArray, ImageShape
     from advae.requests import AutoencoderRequest
 
 ULP = 2.0**-24
@@ -46,8 +46,8 @@ class BaselineKind:
     """Recipe -> the shapes of those arrays, by name."""
     build: Callable[[AutoencoderRecipe, Arrays], Purifier]
     """(recipe, arrays) -> the purifier."""
-    check: Callable[[OwnOptions, int], None]
-    """(options, side of an image); raises UsageError for an impossible value."""
+    check: Callable[[OwnOptions, ImageShape], None]
+    """(options, shape of an image); raises UsageError for an impossible value."""
     options: Mapping[str, Option] = field(default_factory=dict)
     """The options that only this kind has, by name."""
     has_code: bool = False
@@ -61,7 +61,7 @@ class BaselineKind:
         options = fill_in_options(self.options, request.options)
         if self.has_code:
             options[CODE] = _choose_code_size(request.network.code, dataset)
-        self.check(options, dataset.ref.side)
+        self.check(options, dataset.ref.shape)
         return Choices(network=None, loss=None, rescale="none", options=options)
 
     def fit(self, recipe: AutoencoderRecipe, data: TrainingData) -> tuple[Arrays, None]:
@@ -74,7 +74,7 @@ class BaselineKind:
             raise CorruptError(f"the recipe of a baseline, {recipe.type}, has a network, a loss or rescaling")
         require_own_options(recipe, self.options, **({CODE: int} if self.has_code else {}))
         with refuse_impossible():
-            self.check(recipe.options, recipe.dataset.side)
+            self.check(recipe.options, recipe.dataset.shape)
         return {name: Weight(shape) for name, shape in self.shapes(recipe).items()}
 
     def restore(self, recipe: AutoencoderRecipe, arrays: Arrays, precision: str) -> Purifier:
@@ -125,26 +125,40 @@ def blur_matrix(side: int, sigma: float) -> FloatArray:
 
 
 def compute_blur(recipe: AutoencoderRecipe, x: FloatArray) -> Arrays:
-    """Return the matrix of the blur; it does not depend on the images."""
-    return {"kernel": blur_matrix(recipe.dataset.side, float(recipe.options["sigma"]))}
+    """Return the matrices of the blur; they do not depend on the images."""
+    sigma = float(recipe.options["sigma"])
+    return {name: blur_matrix(side, sigma) for name, (side, _) in _list_kernels(recipe).items()}
+
+
+def _list_kernels(recipe: AutoencoderRecipe) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the matrices of the blur: one for a square image, else one for each direction."""
+    height, width, _ = recipe.dataset.shape
+    sides = {"kernel": height} if height == width else {"kernel": height, "across": width}
+    return {name: (side, side) for name, side in sides.items()}
 
 
 def build_blur(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
-    """Return the blur as a linear map, G X G^T."""
+    """Return the blur as a linear map, G X G^T for each channel X."""
     from keras import ops
 
-    kernel, side = arrays["kernel"], recipe.dataset.side
+    kernel, across = arrays["kernel"], arrays.get("across", arrays["kernel"])
+    (height, width, channels), size = recipe.dataset.shape, recipe.dataset.shape.size
 
     def blur(x: Tensor) -> Tensor:
-        images = ops.reshape(x, (-1, side, side))
-        blurred = ops.matmul(ops.matmul(kernel, images), kernel.T)
+        images = ops.reshape(x, (-1, height, width) if channels == 1 else (-1, height, width, channels))
+        if channels > 1:
+            images = ops.moveaxis(images, -1, 1)
+        blurred = ops.matmul(ops.matmul(kernel, images), across.T)
+        if channels > 1:
+            blurred = ops.moveaxis(blurred, 1, -1)
         # Needed on hardware whose products are less precise than float32.
-        return ops.clip(ops.reshape(blurred, (-1, side * side)), 0.0, 1.0)
+        return ops.clip(ops.reshape(blurred, (-1, size)), 0.0, 1.0)
 
     return Purifier(blur)
 
 
-def _check_blur(options: OwnOptions, side: int) -> None:
+def _check_blur(options: OwnOptions, shape: ImageShape) -> None:
+    side = max(shape.height, shape.width)
     if not 0 < float(options["sigma"]) <= side:
         raise UsageError(f"bad --sigma {options['sigma']}: above 0, at most {side}, the side of an image")
 
@@ -185,16 +199,16 @@ def build_pca(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
 def _choose_code_size(given: int | None, dataset: Dataset) -> int:
     """Return the number of components: the given one, else the autoencoders' default code size. Raises UsageError."""
     n, pixels = dataset.x_train.shape
-    size = min(dataset.ref.side, n) if given is None else given
+    size = min(layers.default_code_size(dataset.ref.shape), n) if given is None else given
     if size > n:
         raise UsageError(f"bad --code-size {size}: at most {min(n, pixels)} components for {n} images")
     return size
 
 
-def _check_pca(options: OwnOptions, side: int) -> None:
+def _check_pca(options: OwnOptions, shape: ImageShape) -> None:
     size = options[CODE]
-    if not (type(size) is int and 1 <= size <= side * side):
-        raise UsageError(f"bad --code-size {size}: at most {side * side} components for images of {side} x {side}")
+    if not (type(size) is int and 1 <= size <= shape.size):
+        raise UsageError(f"bad --code-size {size}: at most {shape.size} components for images of {shape}")
 
 
 # ---------------------------------------------------------------- binary
@@ -208,7 +222,7 @@ def build_binary(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
     return Purifier(lambda x: ops.relu(ops.sign(x - threshold)), differentiable=False)
 
 
-def _check_binary(options: OwnOptions, side: int) -> None:
+def _check_binary(options: OwnOptions, shape: ImageShape) -> None:
     from advae.requests import suggest_scale
 
     if not 0 < float(options["threshold"]) < 1:
@@ -223,7 +237,7 @@ BASELINES: dict[str, BaselineKind] = {
     "blur": BaselineKind(
         "a baseline, no autoencoder: Gaussian blur",
         compute_blur,
-        lambda recipe: {"kernel": (recipe.dataset.side,) * 2},
+        _list_kernels,
         build_blur,
         _check_blur,
         {"sigma": Option(1.0, "Width of the Gaussian in pixels")},
@@ -232,8 +246,8 @@ BASELINES: dict[str, BaselineKind] = {
         "a baseline, no autoencoder: projection on --code-size principal components",
         compute_pca,
         lambda recipe: {
-            "mean": (recipe.dataset.side**2,),
-            "components": (int(recipe.options[CODE]), recipe.dataset.side**2),
+            "mean": (recipe.dataset.shape.size,),
+            "components": (int(recipe.options[CODE]), recipe.dataset.shape.size),
         },
         build_pca,
         _check_pca,

@@ -99,14 +99,16 @@ def _build(stack: Stack, seed: int) -> Any:
 
 def fill_in_paper_network(request: ClassifierRequest, network: NetworkRequest, dataset: Dataset) -> NetworkOptions:
     """Return the options of the paper's network with every default filled in. Raises UsageError."""
-    return layers.fill_in(network, dataset, code=dataset.ref.side, activations=layers.PAPER_ACTIVATIONS)
+    return layers.fill_in(
+        network, dataset, code=layers.default_code_size(dataset.ref.shape), activations=layers.PAPER_ACTIVATIONS
+    )
 
 
 def describe_paper_network(recipe: ClassifierRecipe) -> Stack:
     """Return the paper's five layers, then one logit a class. Raises CorruptError for another kind's recipe."""
     from advae.records import NetworkOptions
 
-    options, pixels = recipe.options, recipe.dataset.side**2
+    options, pixels = recipe.options, recipe.dataset.shape.size
     if not isinstance(options, NetworkOptions):
         raise CorruptError(f"the recipe of a {recipe.model} classifier has no network options")
     layers.refuse_unknown_activations(options.activations)
@@ -126,7 +128,7 @@ def fill_in_perceptron(request: ClassifierRequest, network: NetworkRequest, data
 
     if network.activations or network.code:
         raise UsageError(f"--activations and --code-size do not fit --model {request.model}; they are for nn")
-    hidden = network.hidden or layers.default_hidden_size(dataset.ref.side)
+    hidden = network.hidden or layers.default_hidden_size(dataset.ref.shape)
     return PerceptronOptions(
         hidden=hidden,
         narrow=layers.narrow_size(hidden),
@@ -146,7 +148,7 @@ def describe_perceptron(recipe: ClassifierRecipe) -> Stack:
         raise CorruptError(f"the recipe of a {recipe.model} classifier has no perceptron options")
     between = options.activation or "relu"
     layers.refuse_unknown_activations((between,))
-    sizes = (recipe.dataset.side**2, options.hidden, options.narrow, len(recipe.dataset.classes))
+    sizes = (recipe.dataset.shape.size, options.hidden, options.narrow, len(recipe.dataset.classes))
     return Stack(sizes, (between, between, "linear"), options)
 
 

@@ -12,7 +12,7 @@ from advae.settings import BFLOAT16
 if TYPE_CHECKING:
     import numpy as np
 
-    from advae.records import Activations, Dataset, NetworkOptions
+    from advae.records import Activations, Dataset, ImageShape, NetworkOptions
     from advae.requests import NetworkRequest
 
     Arrays = dict[str, np.ndarray[Any, Any]]
@@ -24,19 +24,24 @@ ACTIVATIONS = ("relu", "sigmoid", "tanh", "elu", "softplus", "exponential", "lea
 PAPER_ACTIVATIONS: Activations = ("relu", "relu", "exponential", "softplus")
 
 
-def default_hidden_size(side: int) -> int:
-    """Return the paper's width of the hidden layers: 9/14 of the pixels, 504 for 28 x 28.
+def default_hidden_size(shape: ImageShape) -> int:
+    """Return the paper's width of the hidden layers: 9/14 of an image's values, 504 for 28 x 28.
 
     Raises UsageError where that is more than a layer may have.
     """
     from advae.records import MAX_LAYER
 
-    size = round(side * side * 9 / 14)
+    size = round(shape.size * 9 / 14)
     if size > MAX_LAYER:
         raise UsageError(
-            f"images of {side} x {side} pixels need --hidden-size N, at most {MAX_LAYER}: by default it would be {size}"
+            f"images of {shape} pixels need --hidden-size N, at most {MAX_LAYER}: by default it would be {size}"
         )
     return size
+
+
+def default_code_size(shape: ImageShape) -> int:
+    """Return the paper's width of the code: the side of an image; of others the root of its number of values."""
+    return round(shape.diameter)
 
 
 def narrow_size(hidden: int) -> int:
@@ -71,7 +76,7 @@ def fill_in(
         if name not in ACTIVATIONS:
             raise UsageError(unknown("activation", name, ACTIVATIONS))
     return NetworkOptions(
-        hidden=request.hidden or default_hidden_size(dataset.ref.side),
+        hidden=request.hidden or default_hidden_size(dataset.ref.shape),
         code=request.code or code,
         activations=request.activations or activations,
         epochs=request.epochs or epochs,

@@ -71,7 +71,7 @@ class LogisticKind:
 
     def weights(self, recipe: ClassifierRecipe) -> Weights:
         """Return the arrays of ``fit``, by name, as they follow from the recipe."""
-        classes, pixels = len(recipe.dataset.classes), recipe.dataset.side**2
+        classes, pixels = len(recipe.dataset.classes), recipe.dataset.shape.size
         rows = classes if classes > 2 else 1
         return {
             "coef": Weight((rows, pixels), FLOATS),

@@ -67,7 +67,7 @@ class RobustKind:
         _check_options(options)
         loss = choose_loss(request.loss, "squared-error")
         # 64 numbers for 28 x 28.
-        code = max(1, round(dataset.ref.side * 16 / 7))
+        code = max(1, round(dataset.ref.shape.diameter * 16 / 7))
         network = layers.fill_in(
             request.network,
             dataset,

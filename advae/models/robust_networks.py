@@ -31,7 +31,7 @@ def build_robust(recipe: AutoencoderRecipe) -> tuple[Any, Any]:
     encoder = [*body, *map(dense, narrowing, (first, first, code))]
     decoder = map(dense, widening, (second, output))
     return (
-        keras.Sequential([keras.Input((recipe.dataset.side**2,)), *encoder]),
+        keras.Sequential([keras.Input((recipe.dataset.shape.size,)), *encoder]),
         keras.Sequential([keras.Input((inner,)), *decoder]),
     )
 
@@ -47,7 +47,7 @@ def _list_dense_sizes(recipe: AutoencoderRecipe) -> tuple[tuple[int, ...], tuple
     """Return the sizes of the dense layers: features of the body, hidden/4, hidden, code; and code, hidden, d."""
     shape, features = require_network(recipe), _find_body(recipe).features(recipe)
     narrow = layers.narrow_size(shape.hidden)
-    return (features, narrow, shape.hidden, shape.code), (shape.code, shape.hidden, recipe.dataset.side**2)
+    return (features, narrow, shape.hidden, shape.code), (shape.code, shape.hidden, recipe.dataset.shape.size)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def _find_body(recipe: AutoencoderRecipe) -> Body:
 
 
 PIXELWISE = ((2.0, 2.0, -2.0, -2.0), (0.0, -1.0, 2.0, 1.0))
-"""Initial kernel and bias of four functions of one pixel p: max(2p, 0), max(2p - 1, 0), max(2 - 2p, 0) and
+"""Initial kernel and bias of four functions of one value p of a pixel: max(2p, 0), max(2p - 1, 0), max(2 - 2p, 0) and
 max(1 - 2p, 0). The best defence of grey values is a threshold, and from these weights training finds it sooner."""
 
 FILTERS, WINDOW, STRIDES = (16, 32), 4, 2
@@ -78,13 +78,16 @@ def _conv(recipe: AutoencoderRecipe, seeds: Iterator[int]) -> list[Any]:
     import numpy as np
     from keras import initializers, layers
 
-    side, activation = recipe.dataset.side, require_network(recipe).activations[0]
+    (height, width, channels), activation = recipe.dataset.shape, require_network(recipe).activations[0]
     # ReLU masks no gradient here: for each pixel value one of the four functions has a gradient. Revision 1 used the
     # network's activation.
-    pixelwise = layers.Conv2D(len(PIXELWISE[0]), 1, activation="relu" if recipe.recipe_rev > 1 else activation)
-    pixelwise.build((None, side, side, 1))
+    pixelwise = layers.Conv2D(
+        channels * len(PIXELWISE[0]), 1, activation="relu" if recipe.recipe_rev > 1 else activation
+    )
+    pixelwise.build((None, height, width, channels))
     kernel, bias = (np.array(values, np.float32) for values in PIXELWISE)
-    pixelwise.set_weights([kernel.reshape(pixelwise.kernel.shape), bias])
+    each = np.kron(np.eye(channels, dtype=np.float32), kernel)
+    pixelwise.set_weights([each.reshape(pixelwise.kernel.shape), np.tile(bias, channels)])
     filters = [
         layers.Conv2D(
             count,
@@ -96,20 +99,21 @@ def _conv(recipe: AutoencoderRecipe, seeds: Iterator[int]) -> list[Any]:
         )
         for count in FILTERS
     ]
-    return [layers.Reshape((side, side, 1)), pixelwise, *filters, layers.Flatten()]
+    return [layers.Reshape((height, width, channels)), pixelwise, *filters, layers.Flatten()]
 
 
 def _conv_shapes(recipe: AutoencoderRecipe) -> list[tuple[int, ...]]:
-    counts = (len(PIXELWISE[0]), *FILTERS)
+    channels = recipe.dataset.shape.channels
+    counts = (channels * len(PIXELWISE[0]), *FILTERS)
     filters = [shape for before, n in pairwise(counts) for shape in ((WINDOW, WINDOW, before, n), (n,))]
-    return [(1, 1, 1, counts[0]), (counts[0],), *filters]
+    return [(1, 1, channels, counts[0]), (counts[0],), *filters]
 
 
 def _count_conv_features(recipe: AutoencoderRecipe) -> int:
-    side = recipe.dataset.side
+    height, width, _ = recipe.dataset.shape
     for _ in FILTERS:
-        side = -(-side // STRIDES)
-    return side * side * FILTERS[-1]
+        height, width = -(-height // STRIDES), -(-width // STRIDES)
+    return height * width * FILTERS[-1]
 
 
 def _dense(recipe: AutoencoderRecipe, seeds: Iterator[int]) -> list[Any]:
@@ -120,7 +124,7 @@ def _dense(recipe: AutoencoderRecipe, seeds: Iterator[int]) -> list[Any]:
 
 
 def _dense_shapes(recipe: AutoencoderRecipe) -> list[tuple[int, ...]]:
-    return layers.dense_shapes((recipe.dataset.side**2, require_network(recipe).hidden))
+    return layers.dense_shapes((recipe.dataset.shape.size, require_network(recipe).hidden))
 
 
 BODIES: dict[str, Body] = {

@@ -21,9 +21,9 @@ Count = Annotated[int, Field(ge=1, le=1_000_000)]
 PositiveReal = Annotated[float, Field(gt=0, le=LARGEST)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 StoredOptions = Annotated[dict[Name, Scalar], Field(max_length=1000)]
-Radius = Annotated[float, Field(ge=0, le=MAX_SIDE)]
+Radius = Annotated[float, Field(ge=0, le=2 * MAX_SIDE)]
 Radii = Annotated[tuple[Radius, ...], Field(fail_fast=True, min_length=1, max_length=MAX_ITEMS)]
-"""Radii of a ball in units of x; the largest L2 distance between two images is their side."""
+"""Radii of a ball in units of x; the largest L2 distance between two images is the root of their values."""
 
 
 class NetworkOptions(Record):

@@ -31,7 +31,7 @@ def purify_images(workspace: Workspace, ae_ref: str, source: Path, target: Path)
     import numpy as np
 
     manifest = workspace.registry.resolve(ae_ref, "ae")
-    stored = image_files.open_images(source, manifest.recipe.dataset.side)
+    stored = image_files.open_images(source, manifest.recipe.dataset.shape)
     refuse_inside(workspace, target)
     if target.exists() and target.samefile(source) and not workspace.force:
         raise UsageError(f"bad OUT {target}: it is the file of the images to purify; name another, or use --force")
@@ -66,7 +66,7 @@ def predict_images(workspace: Workspace, clf_ref: str, source: Path) -> tuple[Ma
     After the last prediction a line tells the user for how many images the pipeline overflowed.
     """
     manifest = workspace.registry.resolve(clf_ref, "clf")
-    stored = image_files.open_images(source, manifest.recipe.dataset.side)
+    stored = image_files.open_images(source, manifest.recipe.dataset.shape)
     image_files.check_images(stored, source)
     start_tensorflow(workspace.registry.folders.tmp)
     defend = compile_batched(load_pipeline(workspace.registry, manifest).defend)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from advae.attacks import ATTACKS, Attack
 from advae.checks import MANY_RESTARTS
+from advae.records import ImageShape
 from advae.requests import AttackRequest
 from advae.run_options import RUN_OPTIONS, values_of
 from advae.threats import ALL, THREATS, list_threats
@@ -63,9 +64,9 @@ def _drop_repeated(requests: Iterable[AttackRequest]) -> list[AttackRequest]:
     return found
 
 
-def list_comparisons(requests: Sequence[AttackRequest], *, purified: bool, side: int) -> list[AttackRequest]:
+def list_comparisons(requests: Sequence[AttackRequest], *, purified: bool, shape: ImageShape) -> list[AttackRequest]:
     """Return the additional runs on the classifier that the checks of its adaptive attacks need."""
-    checks = [check for request in requests for check in _check(request, purified=purified, side=side)]
+    checks = [check for request in requests for check in _check(request, purified=purified, shape=shape)]
     return [check for check in _drop_repeated(checks) if check not in requests]
 
 
@@ -74,7 +75,7 @@ def list_undefended(requests: Iterable[AttackRequest]) -> list[AttackRequest]:
     return [request for request in requests if request.threat == "adaptive"]
 
 
-def _check(request: AttackRequest, *, purified: bool, side: int) -> Iterator[AttackRequest]:
+def _check(request: AttackRequest, *, purified: bool, shape: ImageShape) -> Iterator[AttackRequest]:
     known = list_threats(purified=purified)
     attack = request.model_copy(update={"threat": "adaptive"}) if request.threat not in ("noise", "black-box") else None
     base = attack if attack and request.clip else _ask(request, _strong(request))
@@ -91,7 +92,7 @@ def _check(request: AttackRequest, *, purified: bool, side: int) -> Iterator[Att
         yield iterative
         steps = iterative.steps or ATTACKS[iterative.method].steps or 1
         yield iterative.model_copy(update={"steps": 2 * steps})
-    most = 1.0 if request.norm == "linf" else float(side)
+    most = 1.0 if request.norm == "linf" else shape.diameter
     yield strong.model_copy(update={"eps": (most,), "restarts": None})
 
 

@@ -126,12 +126,12 @@ def _prepare(
     workspace: Workspace, target: Target, command: AttackCommand, note: Callable[[str], None]
 ) -> tuple[list[Aimed], list[Aimed]]:
     """Return the runs of a command on one classifier, and those that the checks compare with. note: takes remarks."""
-    purified, side = target.purified, target.recipe.dataset.side
+    purified, shape = target.purified, target.recipe.dataset.shape
     requests = apply_threat_models(command.requests, purified=purified, tell=note)
     requested = [_aim(workspace, target, request, on_demand=command.on_demand) for request in requests]
     if not command.check:
         return requested, []
-    wanted = list_comparisons(requests, purified=purified, side=side)
+    wanted = list_comparisons(requests, purified=purified, shape=shape)
     checks = [_aim(workspace, target, request, on_demand=True) for request in wanted]
     if purified:
         undefended = describe_undefended(PipelineRecipes(target.recipe))

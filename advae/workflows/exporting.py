@@ -49,9 +49,9 @@ class Exported:
 def export_keras(workspace: Workspace, ref: str, path: Path) -> Exported:
     """Write an autoencoder, or a classifier behind its purifier, as a Keras model that does not need this package.
 
-    Images float32 (n, side, side, 1) in [0, 1] -> logits (n, classes), or purified images of the same shape. Raises
-    UsageError for a run, or a path that Keras would not read or that exists; CorruptError; DiskError, after which no
-    partial file remains.
+    Images float32 (n, height, width, channels) in [0, 1] -> logits (n, classes), or purified images of the same shape.
+    Raises UsageError for a run, or a path that Keras would not read or that exists; CorruptError; DiskError, after
+    which no partial file remains.
     """
     if not path.name.endswith(f".{KERAS}"):
         raise UsageError(f"bad FILE {path}: Keras reads a model only from a name that ends in .{KERAS}")
@@ -80,15 +80,15 @@ def _build_model(registry: Registry, manifest: Manifest) -> tuple[Any, Purifier 
     """
     import keras
 
-    side = manifest.recipe.dataset.side
+    shape = manifest.recipe.dataset.shape
     source = manifest if manifest.kind == "ae" else find_purifier(registry, manifest)
     purifier = load_purifier(registry, source) if source else None
-    images = keras.Input((side, side, 1), dtype="float32", name="images")
-    x = keras.layers.Reshape((side * side,))(images)
+    images = keras.Input(tuple(shape), dtype="float32", name="images")
+    x = keras.layers.Reshape((shape.size,))(images)
     if purifier:
         purified = purifier.mean(x)
         x = purified if purifier.differentiable else follow_identity(x, purified)
-    outputs = keras.layers.Reshape((side, side, 1))(x) if source is manifest else load_classifier(registry, manifest)(x)
+    outputs = keras.layers.Reshape(tuple(shape))(x) if source is manifest else load_classifier(registry, manifest)(x)
     return keras.Model(images, outputs, name=manifest.id), purifier
 
 
@@ -113,7 +113,7 @@ def _describe_model(manifest: Manifest, *, by_mean: bool, exact: bool) -> Iterat
 def export_joblib(workspace: Workspace, ref: str, path: Path) -> Exported:
     """Write the fitted scikit-learn LogisticRegression of an ``lr`` classifier, without its purifier.
 
-    It takes float (n, side * side), purified images where the classifier has a purifier. Raises UsageError for any
+    It takes float (n, d), purified images where the classifier has a purifier. Raises UsageError for any
     other entry; CorruptError; DiskError, after which no partial file remains.
     """
     manifest = workspace.registry.resolve(ref)
@@ -140,9 +140,9 @@ def export_joblib(workspace: Workspace, ref: str, path: Path) -> Exported:
 def export_npy(workspace: Workspace, ref: str, path: Path) -> Exported:
     """Write the adversarial examples of a run that stored them, as float32 .npy, with ids, labels and predictions.
 
-    FILE.npy: (n, side, side), of a run at several eps (eps, n, side, side); FILE-ids.npy and FILE-labels.npy, int64
-    (n,); FILE-predictions.npy, int64 (n,) or (eps, n), of the whole pipeline. Raises UsageError for any other entry;
-    CorruptError; DiskError.
+    FILE.npy: (n, h, w), colour ones (n, h, w, 3), of a run at several eps (eps, n, ...); FILE-ids.npy and
+    FILE-labels.npy, int64 (n,); FILE-predictions.npy, int64 (n,) or (eps, n), of the whole pipeline. Raises UsageError
+    for any other entry; CorruptError; DiskError.
     """
     if not path.name.endswith(f".{NPY}"):
         raise UsageError(f"bad FILE {path}: a file of a numpy array has a name that ends in .{NPY}")
@@ -155,8 +155,8 @@ def export_npy(workspace: Workspace, ref: str, path: Path) -> Exported:
 
     parts = {name: path.with_name(f"{path.stem}{name}.{NPY}") for name in ("-ids", "-labels", "-predictions", "")}
     check_targets(workspace, *parts.values())
-    arrays, side = workspace.registry.read_arrays(manifest, ADVERSARIAL), manifest.recipe.dataset.side
-    images = arrays["x_adv"].astype(np.float32).reshape(*arrays["x_adv"].shape[:2], side, side)
+    arrays, shape = workspace.registry.read_arrays(manifest, ADVERSARIAL), manifest.recipe.dataset.shape
+    images = arrays["x_adv"].astype(np.float32).reshape(*arrays["x_adv"].shape[:2], *shape.stored)
     alone = len(images) == 1
     # The images are written last, so that where they exist the other files do, too.
     for name, array in (

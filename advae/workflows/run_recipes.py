@@ -14,7 +14,7 @@ from advae.evaluation.ensemble import list_members
 from advae.evaluation.purifier_draws import DRAWS_PER_BATCH
 from advae.models.classifiers import is_linear
 from advae.models.purifiers import samples
-from advae.records import RunRecipe, key_eps, unite_eps
+from advae.records import ImageShape, RunRecipe, key_eps, unite_eps
 from advae.requests import AttackRequest, suggest_point, suggest_scale
 from advae.run_options import RUN_OPTIONS
 from advae.settings import BFLOAT16, FLOAT32
@@ -54,7 +54,7 @@ def prepare_run(
     row = find_attack(request.method, model=recipe.model, linear=is_linear(recipe.model))
     threat = find_threat(request.threat, purified=recipe.autoencoder is not None)
     _check_options(request, row)
-    _check_budget(request, row, side=recipe.dataset.side)
+    _check_budget(request, row, shape=recipe.dataset.shape)
     undefended, surrogate = describe_undefended(recipes), describe_reseeded(recipes, SURROGATE)
     counterpart = find_counterpart(undefended) if threat.needs_undefended else None
     needed = ((undefended, counterpart == undefended.id), (surrogate, threat.needs_surrogate))
@@ -128,24 +128,24 @@ def _check_options(request: AttackRequest, row: Attack) -> None:
         )
 
 
-def _check_budget(request: AttackRequest, row: Attack, *, side: int) -> None:
+def _check_budget(request: AttackRequest, row: Attack, *, shape: ImageShape) -> None:
     """Raise UsageError for a norm that the method does not have or too large a step, BudgetError for a bad eps."""
     if request.norm not in row.norms:
         raise UsageError(f"attack {request.method!r} has no --norm {request.norm}; it takes {', '.join(row.norms)}")
     # The largest distance between two images: from black to white.
-    most = 1 if request.norm == "linf" else side
+    most = 1 if request.norm == "linf" else shape.diameter
     if request.step_size is not None and not 0 < request.step_size <= most:
         raise UsageError(
-            f"bad --step-size {request.step_size}: more than 0 and at most {most}, "
+            f"bad --step-size {request.step_size}: more than 0 and at most {most:g}, "
             f"the largest {request.norm} distance between two images{suggest_scale(request.step_size, most)}"
         )
     if not request.eps:
-        raise BudgetError(f"no eps given; one or more numbers in [0, {most}], such as 0.1,0.2 or 50/255")
+        raise BudgetError(f"no eps given; one or more numbers in [0, {most:g}], such as 0.1,0.2 or 50/255")
     point = suggest_point(request.eps)
     for eps in request.eps:
         if not (math.isfinite(eps) and 0 <= eps <= most):
             raise BudgetError(
-                f"bad eps {eps}: a number in [0, {most}], in units of a pixel's range (50/255 is accepted)"
+                f"bad eps {eps}: a number in [0, {most:g}], in units of a pixel's range (50/255 is accepted)"
                 f"{f'; did you mean {point}, with a decimal point?' if point else suggest_scale(eps, most)}"
             )
     if len(unite_eps(request.eps)) < len(request.eps):

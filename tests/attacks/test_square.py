@@ -204,7 +204,7 @@ def test_windows_shrink_as_the_paper_says() -> None:
     import tensorflow as tf
 
     def size(query: int, steps: int) -> int:
-        return int(_window_size(tf.constant(query), tf.constant(steps), 28))
+        return int(_window_size(tf.constant(query), tf.constant(steps), (28, 28, 1)))
 
     for halvings, after in enumerate((0, 11, 51, 201, 501, 1001, 2001, 4001, 6001, 8001)):
         expected = max(round(np.sqrt(0.8 / 2**halvings) * 28), 1)
@@ -238,8 +238,8 @@ def test_a_bump_lies_in_its_window_and_nowhere_else() -> None:
     down, right = tf.constant([0, 1, 3, 3]), tf.constant([0, 2, 0, 3])
     for size in (3, 5):
         corners = (tf.minimum(down, 7 - size), tf.minimum(right, 7 - size))
-        placed = _place_bump(*corners, tf.constant(size), 7, tf.constant([0.9, 0.1, 0.9, 0.1]))
-        window = _window(*corners, tf.constant(size), 7)
+        placed = _place_bump(*corners, tf.constant(size), (7, 7, 1), tf.constant([0.9, 0.1, 0.9, 0.1]))
+        window = _window(*corners, tf.constant(size), (7, 7, 1))
         np.testing.assert_array_equal(placed.numpy() != 0.0, window.numpy())
         for i, way in enumerate((0, 1, 0, 1)):
             image = np.zeros((7, 7), "f4")

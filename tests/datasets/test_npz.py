@@ -91,10 +91,19 @@ def unit(n: int, value: float) -> np.ndarray[Any, Any]:
 
 
 NPZ_DAMAGE: dict[str, tuple[Arrays, str]] = {
-    "flat": ({"x_train": np.zeros((TRAIN, 25), np.uint8)}, "x_train has shape 20 x 25, expected n x side x side"),
-    "oblong": ({"x_test": np.zeros((TEST, 5, 4), np.uint8)}, "x_test has shape 10 x 5 x 4"),
-    "colour": ({"x_train": np.zeros((TRAIN, 5, 5, 3), np.uint8)}, "x_train has shape 20 x 5 x 5 x 3"),
-    "wide": ({"x_train": np.zeros((TRAIN, 1, 5000), np.uint8)}, "x_train has shape 20 x 1 x 5000, expected n x side"),
+    "flat": ({"x_train": np.zeros((TRAIN, 25), np.uint8)}, "x_train has shape 20 x 25, expected n x height x width"),
+    "channels first": (
+        {"x_train": np.zeros((TRAIN, 3, 5, 5), np.uint8)},
+        "expected n x height x width, or n x height x width x 3; move the channels last",
+    ),
+    "colour for one": (
+        {"x_train": np.zeros((TRAIN, 5, 5, 3), np.uint8)},
+        "are 5 x 5 x 3 and 5 x 5 pixels, expected the same",
+    ),
+    "wide": (
+        {"x_train": np.zeros((TRAIN, 1, 5000), np.uint8)},
+        "x_train holds images of 1 x 5000 pixels, expected at most 4096 x 4096",
+    ),
     "large": (
         {key: np.zeros((1, 5000, 5000), "u1") for key in ("x_train", "x_test")},
         "x_train holds images of 5000 x 5000 pixels, expected at most 4096 x 4096",

@@ -30,7 +30,7 @@ def test_row_is_complete(row: DatasetRow) -> None:
     if row.files:
         shapes = [file.shape for file in row.files]
         train, test = row.counts
-        assert shapes == [(train, row.side, row.side), (train,), (test, row.side, row.side), (test,)]
+        assert shapes == [(train, *row.shape[:2]), (train,), (test, *row.shape[:2]), (test,)]
         assert all(mirror.endswith("/") for mirror in row.mirrors)
         assert row.folder
         assert row.keras

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from advae.attacks import ATTACKS
+from advae.records import ImageShape
 from advae.requests import AttackRequest, note_zero
 from advae.threats import THREATS, THREATS_BY_KNOWLEDGE
 from advae.workflows.attack_selection import apply_threat_models, list_comparisons, list_undefended
 
-SIDE = 8
+SHAPE = ImageShape(8, 8, 1)
 
 
 def ask(method: str = "bim", threat: str = "adaptive", **changes: Any) -> AttackRequest:
@@ -98,7 +99,7 @@ def test_unknown_names_are_refused_later() -> None:
 def test_the_comparisons_are_the_runs_that_the_checks_need(method: str, purified: bool) -> None:
     norm = ATTACKS[method].norms[0]
     request = ask(method, norm=norm)
-    found = [request, *list_comparisons([request], purified=purified, side=SIDE)]
+    found = [request, *list_comparisons([request], purified=purified, shape=SHAPE)]
     assert len(found) == len({repr(one) for one in found})
     adaptive = [one for one in found if one.threat == "adaptive"]
     threats = {one.threat for one in found}
@@ -109,7 +110,7 @@ def test_the_comparisons_are_the_runs_that_the_checks_need(method: str, purified
     assert strong
     steps = {one.steps or ATTACKS[one.method].steps for one in strong}
     assert max(steps) == 2 * min(steps)
-    assert [one.eps for one in adaptive if one.eps not in [(0.1, 0.3)]] == [(1.0 if norm == "linf" else SIDE,)]
+    assert [one.eps for one in adaptive if one.eps not in [(0.1, 0.3)]] == [(1.0 if norm == "linf" else 8.0,)]
     if norm == "linf":
         assert any(one.method == "fgsm" for one in adaptive)
     assert list_undefended(found) == adaptive
@@ -120,7 +121,7 @@ def test_the_comparisons_are_the_runs_that_the_checks_need(method: str, purified
 
 def test_checks_of_an_attack_that_is_no_attack_on_images_are_adaptive_ones() -> None:
     request = ask("non-targeted", "encoded", clip=False)
-    checks = list_comparisons([request], purified=True, side=SIDE)
+    checks = list_comparisons([request], purified=True, shape=SHAPE)
     assert {one.threat for one in checks} <= {*THREATS} - {"encoded", "gray-box"}
     assert all(one.clip for one in checks)
     assert any(one.threat == "adaptive" for one in checks)

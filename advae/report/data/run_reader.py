@@ -82,7 +82,7 @@ def _read_outcomes(registry: Registry, manifest: Manifest) -> Arrays:
 def _read_samples(registry: Registry, manifest: Manifest) -> Arrays:
     recipe, _ = manifest.as_run()
     found = registry.read_arrays(manifest, SAMPLES)
-    eps, m, d = len(recipe.eps), count_items(found, "ids"), recipe.dataset.side**2
+    eps, m, d = len(recipe.eps), count_items(found, "ids"), recipe.dataset.shape.size
     shapes = {"ids": (m,), "labels": (m,), "predictions": (eps, m)}
     images = {"x": (m, d), "start": (m, d), "x_adv": (eps, m, d), "seen": (eps, m, d)}
     return fit_artifact(manifest, SAMPLES, found, shapes | images)

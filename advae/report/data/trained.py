@@ -73,7 +73,7 @@ def _read_history(entry: Manifest) -> History | None:
 
 def _read_views(registry: Registry, manifest: Manifest) -> Arrays:
     views = registry.read_arrays(manifest, SAMPLES)
-    d, m = manifest.recipe.dataset.side**2, count_items(views, "x")
+    d, m = manifest.recipe.dataset.shape.size, count_items(views, "x")
     shapes: dict[str, tuple[int, ...]] = {"x": (m, d), "purified": (m, d), "labels": (m,)}
     if "codes" in views:
         k, along = count_items(views, "codes"), math.isqrt(count_items(views, "generated"))

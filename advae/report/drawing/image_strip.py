@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from advae.records import ImageShape
 from advae.report.analysis.confusion import MANY_CLASSES, MOST_SHOWN
 from advae.report.data.contents import Comparison
 from advae.report.data.runs import Run
 from advae.report.drawing.figure import Drawing
-from advae.report.drawing.pixels import Tiles, tile_differences, tile_grey
+from advae.report.drawing.pixels import Tiles, tile_differences, tile_images
 from advae.report.drawing.templates import render_template
 from advae.report.wording import describe_run, format_eps
 
@@ -67,7 +68,7 @@ def _draw_strip(run: Run, index: int) -> Drawing:
     }
     eps = format_eps(run.recipe.eps[index])
     label = f"Test images before and after the attack at eps {eps}, with true and predicted classes"
-    rows = _build_rows(samples, run.recipe.dataset.side, index)
+    rows = _build_rows(samples, run.recipe.dataset.shape, index)
     markup = render_template("strip.html.j2", rows=rows, truth=truth, predictions=results, label=label)
     many = len(samples["ids"]) < len(run.samples["ids"])
     whose = f"the first {MOST_SHOWN} of {len(names)} classes" if many else "each class"
@@ -90,13 +91,13 @@ def _select_samples(run: Run) -> Arrays:
     return {name: x[:, :MOST_SHOWN] if name in per_eps else x[:MOST_SHOWN] for name, x in run.samples.items()}
 
 
-def _build_rows(samples: Arrays, side: int, index: int) -> list[Tiles]:
+def _build_rows(samples: Arrays, shape: ImageShape, index: int) -> list[Tiles]:
     import numpy as np
 
     x, start, x_adv, seen = samples["x"], samples["start"], samples["x_adv"][index], samples["seen"][index]
-    rows = [tile_grey("input", x, side)]
+    rows = [tile_images("input", x, shape)]
     if not np.array_equal(x, start):
-        rows.append(tile_grey("purified: attack starts here", start, side))
-    rows += [tile_grey("adversarial", x_adv, side), tile_differences(x_adv - start, side)]
+        rows.append(tile_images("purified: attack starts here", start, shape))
+    rows += [tile_images("adversarial", x_adv, shape), tile_differences(x_adv - start, shape)]
     # What passes no purifier on its way is seen as it is.
-    return rows if np.array_equal(seen, x_adv) else [*rows, tile_grey("seen by the classifier", seen, side)]
+    return rows if np.array_equal(seen, x_adv) else [*rows, tile_images("seen by the classifier", seen, shape)]

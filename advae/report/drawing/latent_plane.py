@@ -10,7 +10,7 @@ from advae.report.data.trained import Network
 from advae.report.drawing.axes import Axis, make_axis
 from advae.report.drawing.charts import Chart, Colour, Line, Style, draw_chart
 from advae.report.drawing.figure import Drawing
-from advae.report.drawing.pixels import encode_png_uri, find_range, paint_grey
+from advae.report.drawing.pixels import encode_png_uri, find_range, paint
 from advae.report.drawing.purified import describe_purifier, list_places
 
 if TYPE_CHECKING:
@@ -72,16 +72,23 @@ def _scatter(network: Network, codes: NDArray[np.floating], labels: NDArray[np.i
 
 def _show_generated(network: Network, views: Arrays) -> Chart:
     """Return all generated images as one, each in the middle of its place on the plane."""
-    side, along = network.manifest.recipe.dataset.side, views["axes"].shape[1]
-    grey = paint_grey(views["generated"], *find_range(views["generated"])).reshape(along, along, side, side)
+    shape, along = network.manifest.recipe.dataset.shape, views["axes"].shape[1]
+    painted = paint(views["generated"], *find_range(views["generated"])).reshape(along, along, *shape)
     # The second axis points upwards, where a picture's lines run downwards.
-    picture = grey[:, ::-1].transpose(1, 2, 0, 3).reshape(along * side, along * side)
+    picture = painted[:, ::-1].transpose(1, 2, 0, 3, 4).reshape(along * shape.height, along * shape.width, -1)
     ends = []
     for steps in views["axes"].astype(float).tolist():
         half = (steps[-1] - steps[0]) / (along - 1) / 2
         ends.append((steps[0] - half, steps[-1] + half))
     x, y = _make_axes(*ends)
-    return Chart(x, y, width=WIDTH, height=HEIGHT, image=encode_png_uri(picture), grid=False)
+    return Chart(
+        x,
+        y,
+        width=WIDTH,
+        height=HEIGHT,
+        image=encode_png_uri(picture[..., 0] if shape.is_grey else picture),
+        grid=False,
+    )
 
 
 def _make_axes(x: tuple[float, float], y: tuple[float, float]) -> tuple[Axis, Axis]:

@@ -12,7 +12,7 @@ from advae.report.data.runs import Measured, Run
 from advae.report.drawing.axes import make_axis
 from advae.report.drawing.charts import Chart, Colour, Line, Style, draw_group, measure_legend, wrap_svg
 from advae.report.drawing.figure import Drawing
-from advae.report.drawing.pixels import tile_differences, tile_grey
+from advae.report.drawing.pixels import tile_differences, tile_images
 from advae.report.drawing.templates import render_template
 from advae.report.wording import describe_run, format_eps
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 WIDTH, PICTURES, VALUES, CHANGE = 440, 190, 190, 160
 """Of a panel, and the heights of its parts, in the unit of a chart."""
+
+
+MOST_VALUES = 10_000
+"""Values of the largest image that is drawn value by value; of a larger one the lines would be a block."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +55,8 @@ def _choose_rows(pipeline: AttackedPipeline) -> list[Row]:
     chosen: dict[tuple[str, bool], Row] = {}
     for row in pipeline.rows:
         recipe = row.run.recipe
-        if recipe.method == TARGETS_FROM and len(row.run.samples["ids"]):
+        drawable = len(row.run.samples["ids"]) and recipe.dataset.shape.size <= MOST_VALUES
+        if recipe.method == TARGETS_FROM and drawable:
             best = chosen.setdefault((recipe.threat, recipe.clip), row)
             if row.eps > best.eps:
                 chosen[recipe.threat, recipe.clip] = row
@@ -92,11 +97,11 @@ def _describe_prediction(run: Run, index: int, place: int) -> str:
 def _draw_panel(change: Change, reach: float) -> str:
     """Return the pictures above both charts. reach: the largest change, so that panels share its scale."""
     run = change.measured.run
-    side = run.recipe.dataset.side
+    shape = run.recipe.dataset.shape
     pictures = (
-        tile_grey("purified" if run.recipe.threat == "encoded" else "image", change.before[None], side),
-        tile_grey("adversarial", change.after[None], side),
-        tile_differences((change.after - change.before)[None], side),
+        tile_images("purified" if run.recipe.threat == "encoded" else "image", change.before[None], shape),
+        tile_images("adversarial", change.after[None], shape),
+        tile_differences((change.after - change.before)[None], shape),
     )
     values = _chart_values(change)
     below = PICTURES + VALUES + measure_legend(values)
@@ -119,13 +124,18 @@ def _chart_values(change: Change) -> Chart:
         Line("before", _number(change.before.tolist()), Style(Colour.BLUE, thin=True)),
     ]
     y = make_axis("pixel value", low, high, most=4)
-    return Chart(make_axis("pixel, row by row", 0, len(change.before)), y, lines, width=WIDTH, height=VALUES)
+    return Chart(make_axis(_name_places(change), 0, len(change.before)), y, lines, width=WIDTH, height=VALUES)
 
 
 def _chart_change(change: Change, reach: float) -> Chart:
     line = Line(None, _number((change.after - change.before).tolist()), Style(Colour.BLACK, thin=True))
     y = make_axis("perturbation", -reach * 1.05, reach * 1.05, most=4)
-    return Chart(make_axis("pixel, row by row", 0, len(change.before)), y, [line], width=WIDTH, height=CHANGE)
+    return Chart(make_axis(_name_places(change), 0, len(change.before)), y, [line], width=WIDTH, height=CHANGE)
+
+
+def _name_places(change: Change) -> str:
+    grey = change.measured.run.recipe.dataset.shape.is_grey
+    return "pixel, row by row" if grey else "red, green, blue of each pixel, row by row"
 
 
 def _number(values: Sequence[float]) -> list[tuple[float, float]]:

@@ -1,12 +1,13 @@
-"""Images as crisp pixels: on a grey scale, as coloured differences, and as PNG within the page."""
+"""Images as crisp pixels: as they are, as coloured differences, and as PNG within the page."""
 
 from __future__ import annotations
 
 import base64
-import struct
-import zlib
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from advae.records import ImageShape
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,20 +35,28 @@ class Tiles:
     """A PNG data URI for each image."""
 
 
-def tile_grey(title: str, images: Images, side: int) -> Tiles:
-    """Return images on one grey scale: 0 to 1, widened where the values leave it. images: float32 (m, side * side)."""
+def tile_images(title: str, images: Images, shape: ImageShape) -> Tiles:
+    """Return images on one scale: 0 to 1, widened where the values leave it. images: float32 (m, d)."""
     low, high = find_range(images)
     scale = "" if (low, high) == (0.0, 1.0) else f"black {low:.3g}, white {high:.3g}"
-    pixels = paint_grey(images, low, high).reshape(-1, side, side)
+    pixels = paint(images, low, high).reshape(-1, *shape.stored)
     return Tiles(title, scale, tuple(encode_png_uri(image) for image in pixels))
 
 
-def tile_differences(delta: Images, side: int) -> Tiles:
-    """Return differences as colours: white for none, orange for brighter, blue for darker."""
+def tile_differences(delta: Images, shape: ImageShape) -> Tiles:
+    """Return differences as colours.
+
+    Grey images: white for none, orange for brighter, blue for darker. Colour images: each channel by itself, grey for
+    none, lighter for more of it, darker for less.
+    """
     import numpy as np
 
     reach = max(float(np.abs(delta).max()), 1e-12)
-    steps = np.rint(delta / reach * SHADES).reshape(-1, side, side)
+    if not shape.is_grey:
+        pixels = paint(delta, -reach, reach).reshape(-1, *shape)
+        scale = f"each channel: black \N{MINUS SIGN}{reach:.3g}, grey 0, full +{reach:.3g}"
+        return Tiles("difference", scale, tuple(encode_png_uri(image) for image in pixels))
+    steps = np.rint(delta / reach * SHADES).reshape(-1, *shape.stored)
     share = np.arange(-SHADES, SHADES + 1)[:, None] / SHADES
     colours = np.where(share > 0, np.array(GAIN_COLOUR), np.array(LOSS_COLOUR))
     palette = np.rint(255 + np.abs(share) * (colours - 255)).astype(np.uint8)
@@ -61,28 +70,24 @@ def find_range(images: Images) -> tuple[float, float]:
     return min(0.0, float(images.min())), max(1.0, float(images.max()))
 
 
-def paint_grey(images: Images, low: float, high: float) -> Pixels:
-    """Return values as uint8 greys, ``low`` black and ``high`` white."""
+def paint(images: Images, low: float, high: float) -> Pixels:
+    """Return values as uint8, ``low`` as 0 and ``high`` as 255."""
     import numpy as np
 
-    grey: Pixels = np.rint((images - low) / (high - low) * 255).astype(np.uint8)
-    return grey
+    painted: Pixels = np.rint((images - low) / (high - low) * 255).astype(np.uint8)
+    return painted
 
 
 def encode_png_uri(pixels: Pixels, palette: Pixels | None = None) -> str:
     """Return an image as a PNG data URI.
 
-    pixels: uint8 (h, w) of greys, or of places in the palette, uint8 (colours, 3).
+    pixels: uint8 (h, w) of greys, or of places in the palette, uint8 (colours, 3); or (h, w, 3) of colours.
     """
-    height, width = pixels.shape
-    # Each line begins with its filter; 0 is none. https://www.w3.org/TR/png-3/
-    lines = b"".join(b"\0" + line.tobytes() for line in pixels)
-    header = struct.pack(">IIBBBBB", width, height, 8, 0 if palette is None else 3, 0, 0, 0)
-    colours = [] if palette is None else [(b"PLTE", palette.tobytes())]
-    chunks = ((b"IHDR", header), *colours, (b"IDAT", zlib.compress(lines, 9)), (b"IEND", b""))
-    png = b"\x89PNG\r\n\x1a\n" + b"".join(_frame_chunk(name, content) for name, content in chunks)
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    from PIL import Image
 
-
-def _frame_chunk(name: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+    image = Image.fromarray(pixels)
+    if palette is not None:
+        image.putpalette(palette.tobytes())
+    stream = io.BytesIO()
+    image.save(stream, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from advae.report.data.contents import Comparison
 from advae.report.data.trained import Network, name_trained_purifier
 from advae.report.drawing.figure import TRAINING, Drawing
-from advae.report.drawing.pixels import tile_differences, tile_grey
+from advae.report.drawing.pixels import tile_differences, tile_images
 from advae.report.drawing.templates import render_template
 from advae.report.wording import mark_imported
 
@@ -50,9 +50,9 @@ def _draw_network(network: Network, views: Arrays) -> tuple[str, str, str]:
     dataset = network.manifest.recipe.dataset
     x, purified = views["x"], views["purified"]
     rows = [
-        tile_grey("input", x, dataset.side),
-        tile_grey("purified", purified, dataset.side),
-        tile_differences(purified - x, dataset.side),
+        tile_images("input", x, dataset.shape),
+        tile_images("purified", purified, dataset.shape),
+        tile_differences(purified - x, dataset.shape),
     ]
     truth = [dataset.classes[label] for label in views["labels"].tolist()]
     label = f"Test images and what the purifier makes of them, {network.id}"
