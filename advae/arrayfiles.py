@@ -130,11 +130,11 @@ def read_header(stream: IO[bytes], size: int) -> Header:
     return Header(shape, dtype)
 
 
-def _require_small_directory(stream: IO[bytes], size: int) -> None:
-    """Raise ValueError where an archive claims a directory larger than that of any .npz of this program.
+def require_small_directory(stream: IO[bytes], size: int, *, writer: str = "numpy.savez") -> None:
+    """Raise ValueError where an archive claims a directory larger than that of any archive of this program.
 
-    zipfile reads the whole directory and takes ten times its memory. In a 64-bit archive it uses the 64-bit record
-    alone, whatever the archive's last bytes say.
+    writer: the function that writes such archives, for the error. zipfile reads the whole directory and takes ten times
+    its memory. In a 64-bit archive it uses the 64-bit record alone, whatever the archive's last bytes say.
     """
     stream.seek(max(0, size - _END - _LOCATOR - _END64))
     tail = stream.read(_END + _LOCATOR + _END64)
@@ -146,7 +146,7 @@ def _require_small_directory(stream: IO[bytes], size: int) -> None:
         ours &= record[:4] == b"PK\x06\x06" and int.from_bytes(locator[8:16], "little") == size - len(tail)
         claimed = int.from_bytes(record[40:48], "little")
     if not ours:
-        raise ValueError("it is not an archive that numpy.savez writes")
+        raise ValueError(f"it is not an archive that {writer} writes")
     if claimed > MAX_DIRECTORY:
         raise ValueError(f"its directory claims {claimed} bytes, expected at most {MAX_DIRECTORY}")
 
@@ -156,7 +156,7 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     """Give an .npz whose list of members takes little memory. Raises ValueError or one of DAMAGED."""
     size = require_regular(path)
     with path.open("rb") as stream:
-        _require_small_directory(stream, size)
+        require_small_directory(stream, size)
         with zipfile.ZipFile(stream) as archive:
             yield archive
 

@@ -28,7 +28,7 @@ class NotFoundError(AdvaeError):
 
 
 class CorruptError(AdvaeError):
-    """A registry entry that is damaged, or that this version refuses to read."""
+    """A registry entry, or a file of another program, that is damaged or that this version refuses to read."""
 
     exit_code = 4
 

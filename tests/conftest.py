@@ -58,6 +58,18 @@ def real_data_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
+def shared_models() -> Path:
+    """The folder ``models`` beside ADVAE_DATA_DIR, files of other libraries; without it skipped, a failure in CI."""
+    folder = os.environ.get("ADVAE_DATA_DIR")
+    models = Path(folder).resolve().parent / "models" if folder else None
+    if models and models.is_dir():
+        return models
+    if os.environ.get("CI"):
+        pytest.fail("there is no folder 'models' beside ADVAE_DATA_DIR")
+    pytest.skip("there is no folder 'models' beside ADVAE_DATA_DIR")
+
+
+@pytest.fixture(scope="session")
 def digits() -> Dataset:
     from advae.datasets import load_dataset
 

@@ -1,0 +1,24 @@
+"""Table of the ways in which an added model is stored and rebuilt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from advae.models.added.foreign import Restore
+from advae.models.added.keras_network import restore_keras
+
+
+@dataclass(frozen=True)
+class ForeignFormat:
+    """How models of one format are rebuilt."""
+
+    summary: str
+    """What such a model is."""
+    restore: Restore | None
+    """(graph, arrays) -> function; None for a model that gives scores only."""
+
+
+FORMATS: dict[str, ForeignFormat] = {
+    "keras": ForeignFormat("layers of Keras and their weights", restore_keras),
+}
+"""By the name that a ForeignModel has as its format."""

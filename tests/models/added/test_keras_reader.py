@@ -1,0 +1,148 @@
+"""What a .keras file becomes computes what Keras computes, for every allowed layer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from advae.backend import start_tensorflow
+from advae.batching import apply
+from advae.identity import canonical_json
+from advae.models.added.foreign import ForeignModel
+from advae.models.added.keras_layers import LAYERS, OPERATIONS
+from advae.models.added.keras_network import restore_keras
+from advae.models.added.keras_reader import read_keras
+from tests.models.added.keras_models import MODELS, save_model
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _started() -> None:
+    start_tensorflow()
+
+
+def draw(shape: tuple[int | None, ...]) -> np.ndarray:
+    return np.random.default_rng(3).random((5, *(size or 9 for size in shape)), dtype=np.float32)
+
+
+def compute(model: ForeignModel, x: np.ndarray) -> np.ndarray:
+    import tensorflow as tf
+
+    return tf.function(restore_keras(model.graph, model.arrays))(x).numpy()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_computes_what_keras_computes(name: str, tmp_path: Path) -> None:
+    import keras
+
+    path = save_model(name, tmp_path)
+    model = read_keras(path, cut=False)
+    x = draw(model.takes)
+    expected = keras.saving.load_model(path)(x, training=False).numpy()
+    found = compute(model, x)
+    assert found.shape[1:] == tuple(size or 9 for size in model.gives) == expected.shape[1:]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_models_have_every_layer_and_function(tmp_path: Path) -> None:
+    graphs = [read_keras(save_model(name, tmp_path), cut=False).graph for name in MODELS]
+    used = {name for graph in graphs for name, _ in graph["layers"]}
+    assert set(LAYERS) - used == set()
+    several = {name for name in used if name.startswith("ops.")}
+    assert several >= {f"ops.{name}" for name in ("Add", "Subtract", "Multiply", "TrueDivide", "Gelu", "Softmax")}
+    assert several <= {f"ops.{name}" for name in OPERATIONS}
+
+
+def test_every_function_is_one_of_keras() -> None:
+    import keras
+
+    assert [row.function for row in OPERATIONS.values() if not hasattr(keras.ops, row.function)] == []
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_same_file_gives_the_same_json(name: str, tmp_path: Path) -> None:
+    """Names that Keras gives by counting, and the date in the file, do not matter."""
+    first = read_keras(save_model(name, tmp_path), cut=True)
+    second = read_keras(save_model(name, tmp_path), cut=True)
+    assert canonical_json(first.graph) == canonical_json(second.graph)
+    assert json.loads(canonical_json(first.graph)) == first.graph
+    assert list(first.arrays) == list(second.arrays)
+    assert all(np.array_equal(first.arrays[key], second.arrays[key]) for key in first.arrays)
+
+
+ENDINGS = {
+    "residual": ("softmax", (3,)),
+    "functions": ("softmax", (3,)),
+    "one score": ("sigmoid", (1,)),
+    "several scores": (None, (3,)),
+    "convolutions": (None, (8, 8, 4)),
+}
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_the_last_softmax_is_cut_off(name: str, tmp_path: Path) -> None:
+    path = save_model(name, tmp_path)
+    whole, cut = read_keras(path, cut=False), read_keras(path, cut=True)
+    assert (cut.ending, cut.gives) == ENDINGS[name]
+    assert whole.ending is None
+    x = draw(cut.takes)
+    logits, outputs = compute(cut, x).astype(float), compute(whole, x)
+    if cut.ending == "softmax":
+        logits = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    if cut.ending == "sigmoid":
+        logits = 1 / (1 + np.exp(-logits))
+    np.testing.assert_allclose(logits, outputs, atol=1e-5)
+
+
+AFFINE = {"Add": False, "convolutions": True, "pooling": False, "standardised": True, "frozen": True, "open size": True}
+
+
+@pytest.mark.parametrize("name", AFFINE)
+def test_what_is_affine_is_found(name: str, tmp_path: Path) -> None:
+    """In an affine model the value at the middle of two images is the middle of the values."""
+    model = read_keras(save_model(name, tmp_path), cut=True)
+    assert model.affine is AFFINE[name]
+    x = draw(model.takes)
+    a, b, middle = (compute(model, one) for one in (x[:1], x[1:2], (x[:1] + x[1:2]) / 2))
+    assert np.allclose((a + b) / 2, middle, atol=1e-4) is AFFINE[name]
+
+
+def test_gradients_are_those_of_finite_differences(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    model = read_keras(save_model("residual", tmp_path), cut=True)
+    run = restore_keras(model.graph, model.arrays)
+    x = tf.constant(draw(model.takes)[:1] * 255)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        score = run(x)[0, 1]
+    gradient = tape.gradient(score, x).numpy()
+    direction = np.random.default_rng(0).normal(size=gradient.shape).astype("f4")
+    step = 0.05
+    difference = (run(x + step * direction)[0, 1] - run(x - step * direction)[0, 1]) / (2 * step)
+    assert abs((gradient * direction).sum() - difference) <= 0.02 * abs(difference)
+
+
+ACCURACIES = {"keras_cnn_mnist.keras": "mnist", "keras_resnet_photos16.keras": "photos16"}
+
+
+@pytest.mark.parametrize("name", ACCURACIES)
+def test_the_clean_accuracy_is_what_keras_measured(name: str, shared_models: Path, real_data_dir: Path) -> None:
+    from advae.datasets import load_dataset
+
+    wanted = json.loads((shared_models / "scores.json").read_text())[name]
+    model = read_keras(shared_models / name, cut=True)
+    if ACCURACIES[name] == "mnist":
+        dataset = load_dataset("mnist", data_dir=real_data_dir)
+        x, y = dataset.x_test, dataset.y_test
+    else:
+        with np.load(shared_models / "photos16.npz", allow_pickle=False) as photos:
+            x, y = photos["x_test"].astype("f4").reshape(len(photos["y_test"]), -1), photos["y_test"]
+    run = restore_keras(model.graph, model.arrays)
+    import tensorflow as tf
+
+    logits = apply(lambda flat, draw: run(tf.reshape(flat, (-1, *model.takes))), x)
+    assert len(x) == wanted["n"]
+    assert round(float((logits.argmax(1) == y).mean()), 4) == wanted["clean_accuracy"]
