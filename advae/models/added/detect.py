@@ -13,7 +13,7 @@ from advae.models.added.zip_members import open_zip
 TORCH_MEMBER = re.compile(r"(^|/)(data|constants)\.pkl$")
 """Names of pickles in PyTorch's archives."""
 
-MAX_FILE = 1 << 30
+MAX_MODEL_FILE = 1 << 30
 """Bytes of a model's file."""
 
 ALLOWED = "expected a model saved as .keras, .skops or .onnx"
@@ -33,7 +33,7 @@ def read_model_file(path: Path) -> bytes:
     if path.is_dir():
         raise CorruptError(f"{printable(str(path))}: {_describe_folder(path)}")
     try:
-        return read_regular(str(path), MAX_FILE)
+        return read_regular(str(path), MAX_MODEL_FILE)
     except (OSError, ValueError) as error:
         raise CorruptError(f"{printable(str(path))}: {explain(error)}; {ALLOWED}") from None
 

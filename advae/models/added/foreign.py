@@ -20,7 +20,7 @@ class ForeignModel:
     """A model that another program saved, checked and taken apart."""
 
     format: str
-    """How it is rebuilt, a name of FORMATS."""
+    """How it is rebuilt, a name of MODEL_FORMATS."""
     graph: dict[str, Any]
     """Its operations as JSON, canonical: equal for files that hold the same model."""
     arrays: Arrays

@@ -18,7 +18,7 @@ class ForeignFormat:
     """(graph, arrays) -> function; None for a model that gives scores only."""
 
 
-FORMATS: dict[str, ForeignFormat] = {
+MODEL_FORMATS: dict[str, ForeignFormat] = {
     "keras": ForeignFormat("layers of Keras and their weights", restore_keras),
 }
 """By the name that a ForeignModel has as its format."""

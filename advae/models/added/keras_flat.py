@@ -49,7 +49,7 @@ class Flat:
     sources: list[str | list[Any]] = field(default_factory=list)
     """Of each layer: the group of its weights in the HDF5 file, or its weights themselves."""
     shape: list[int | None] = field(default_factory=list)
-    """Shape of the input, without the batch."""
+    """LayerShape of the input, without the batch."""
     output: int = 0
     """Value that the model returns."""
     precisions: set[str] = field(default_factory=set)

@@ -14,7 +14,7 @@ Allows = Callable[[Any], bool]
 """Value of a setting, from JSON -> whether it is allowed."""
 
 Settings = Mapping[str, Any]
-Shape = tuple[int, ...]
+LayerShape = tuple[int, ...]
 
 MAX_WINDOW = 4096
 """Largest side of a kernel, window, stride, dilation or padding."""
@@ -80,65 +80,65 @@ ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
 # ---------------------------------------------------------------- shapes of weights
 
 
-def _channels(config: Settings, shape: Shape) -> int:
+def _channels(config: Settings, shape: LayerShape) -> int:
     return shape[0] if config.get("data_format") == "channels_first" else shape[-1]
 
 
-def _bias(config: Settings, size: int) -> list[Shape]:
+def _bias(config: Settings, size: int) -> list[LayerShape]:
     return [(size,)] if config.get("use_bias", True) else []
 
 
-def _dense(config: Settings, shape: Shape) -> list[Shape]:
+def _dense(config: Settings, shape: LayerShape) -> list[LayerShape]:
     return [(shape[-1], config["units"]), *_bias(config, config["units"])]
 
 
-def _conv(config: Settings, shape: Shape) -> list[Shape]:
+def _conv(config: Settings, shape: LayerShape) -> list[LayerShape]:
     inputs = _channels(config, shape) // config.get("groups", 1)
     return [(*config["kernel_size"], inputs, config["filters"]), *_bias(config, config["filters"])]
 
 
-def _transposed_conv(config: Settings, shape: Shape) -> list[Shape]:
+def _transposed_conv(config: Settings, shape: LayerShape) -> list[LayerShape]:
     filters = config["filters"]
     return [(*config["kernel_size"], filters, _channels(config, shape)), *_bias(config, filters)]
 
 
-def _depthwise_conv(config: Settings, shape: Shape) -> list[Shape]:
+def _depthwise_conv(config: Settings, shape: LayerShape) -> list[LayerShape]:
     inputs, multiplier = _channels(config, shape), config["depth_multiplier"]
     return [(*config["kernel_size"], inputs, multiplier), *_bias(config, inputs * multiplier)]
 
 
-def _separable_conv(config: Settings, shape: Shape) -> list[Shape]:
+def _separable_conv(config: Settings, shape: LayerShape) -> list[LayerShape]:
     first, filters = _depthwise_conv({**config, "use_bias": False}, shape), config["filters"]
     mixed = _channels(config, shape) * config["depth_multiplier"]
     return [*first, (*(1 for _ in config["kernel_size"]), mixed, filters), *_bias(config, filters)]
 
 
-def sizes_of_axes(axes: int | Sequence[int], shape: Shape) -> Shape:
+def sizes_of_axes(axes: int | Sequence[int], shape: LayerShape) -> LayerShape:
     """Return the sizes along some axes, counted with the batch as axis 0. Raises IndexError for another axis."""
     batched = (1, *shape)
     return tuple(batched[axis] for axis in ([axes] if isinstance(axes, int) else axes))
 
 
-def _normalised(config: Settings, shape: Shape) -> list[Shape]:
+def _normalised(config: Settings, shape: LayerShape) -> list[LayerShape]:
     """Return the shapes of scale and shift."""
     size = sizes_of_axes(config["axis"], shape)
     return [size] * (config.get("scale", True) + config.get("center", True))
 
 
-def _scaled(config: Settings, shape: Shape) -> list[Shape]:
+def _scaled(config: Settings, shape: LayerShape) -> list[LayerShape]:
     return [sizes_of_axes(config["axis"], shape)]
 
 
-def _batch_normalised(config: Settings, shape: Shape) -> list[Shape]:
+def _batch_normalised(config: Settings, shape: LayerShape) -> list[LayerShape]:
     return [*_normalised(config, shape), *[sizes_of_axes(config["axis"], shape)] * 2]
 
 
-def _prelu(config: Settings, shape: Shape) -> list[Shape]:
+def _prelu(config: Settings, shape: LayerShape) -> list[LayerShape]:
     shared = config.get("shared_axes") or []
     return [tuple(1 if axis in shared else size for axis, size in enumerate(shape, 1))]
 
 
-def _standardised(config: Settings, shape: Shape) -> list[Shape]:
+def _standardised(config: Settings, shape: LayerShape) -> list[LayerShape]:
     """Return the shapes of mean and variance."""
     return [sizes_of_axes(config["axis"] or [], shape)] * 2
 
@@ -152,7 +152,7 @@ class LayerRow:
 
     settings: Mapping[str, Allows] = field(default_factory=dict)
     """The constructor's arguments that are kept, each with its check."""
-    weights: Callable[[Settings, Shape], list[Shape]] = lambda config, shape: []
+    weights: Callable[[Settings, LayerShape], list[LayerShape]] = lambda config, shape: []
     """(settings, input shape without the batch) -> shapes of the weights in Keras' order."""
     affine: bool = False
     """Whether the layer is affine in its inputs, whatever its settings."""

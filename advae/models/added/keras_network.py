@@ -15,7 +15,7 @@ from advae.batching import Tensor
 from advae.errors import CorruptError
 from advae.models.added.keras_config import clean_settings
 from advae.models.added.keras_flat import MAX_CALLS, OPS
-from advae.models.added.keras_layers import LAYERS, OPERATIONS, Shape
+from advae.models.added.keras_layers import LAYERS, OPERATIONS, LayerShape
 from advae.models.layers import Weight, require_weights
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ class KerasPlan(NamedTuple):
     layers: list[Any]
     """Layers, not built, and functions."""
     builds: list[Any]
-    """Shape, or shapes, of the input of each layer, with the batch; None for functions and layers not called."""
+    """LayerShape, or shapes, of the input of each layer, with the batch; None for functions and layers not called."""
     weights: dict[str, Weight]
     """The arrays that the graph needs, by name."""
     gives: tuple[int | None, ...]
-    """Shape of the output without the batch."""
+    """LayerShape of the output without the batch."""
 
 
 def name_array(layer: int, number: int) -> str:
@@ -52,7 +52,7 @@ def name_array(layer: int, number: int) -> str:
     return f"{layer}.{number}"
 
 
-def plan_network(graph: dict[str, Any], constants: Callable[[int], list[Shape]]) -> KerasPlan:
+def plan_network(graph: dict[str, Any], constants: Callable[[int], list[LayerShape]]) -> KerasPlan:
     """Return what a graph asks for. Raises ValueError, or another of arrayfiles.DAMAGED, for one not allowed.
 
     constants: number of a layer -> the shapes of its constants, for functions.
@@ -61,7 +61,7 @@ def plan_network(graph: dict[str, Any], constants: Callable[[int], list[Shape]])
     layers = [_make_layer(name, settings) for name, settings in graph["layers"]]
     builds: list[Any] = [None] * len(layers)
     weights: dict[str, Weight] = {}
-    shapes: list[Shape] = [tuple(one or OPEN_SIZE for one in graph["shape"])]
+    shapes: list[LayerShape] = [tuple(one or OPEN_SIZE for one in graph["shape"])]
     for number, values in graph["calls"]:
         name, settings = graph["layers"][number]
         taken = [None if value is None else shapes[value] for value in values]
@@ -113,7 +113,7 @@ def _make_layer(name: str, settings: dict[str, Any]) -> Any:
     return None if name == "Normalization" else getattr(keras.layers, name)(**settings, dtype="float32")
 
 
-def _only_shape(name: str, taken: list[Shape | None]) -> Shape:
+def _only_shape(name: str, taken: list[LayerShape | None]) -> LayerShape:
     row = LAYERS[name]
     if None in taken or (len(taken) != row.inputs if row.inputs else len(taken) < 2):
         raise ValueError(f"its {name} is called on {len(taken)} values, expected {row.inputs or 'two or more'}")
@@ -125,7 +125,7 @@ def _add_batch(inputs: int | None, taken: list[Any]) -> Any:
     return batched[0] if inputs else batched
 
 
-def _broadcast(operands: int, taken: list[Shape | None], kept: list[Shape]) -> Shape:
+def _broadcast(operands: int, taken: list[LayerShape | None], kept: list[LayerShape]) -> LayerShape:
     import numpy as np
 
     if len(taken) != operands or taken.count(None) != len(kept):
@@ -138,14 +138,14 @@ def _broadcast(operands: int, taken: list[Shape | None], kept: list[Shape]) -> S
     return _limit(found[1:])
 
 
-def _find_output_shape(layer: Any, name: str, taken: list[Any]) -> Shape:
+def _find_output_shape(layer: Any, name: str, taken: list[Any]) -> LayerShape:
     """Return the shape of a layer's output without the batch."""
     shape = _add_batch(LAYERS[name].inputs, taken)
     found = taken[0] if layer is None else layer.compute_output_shape(shape)[1:]
     return _limit(tuple(found))
 
 
-def _limit(shape: tuple[Any, ...]) -> Shape:
+def _limit(shape: tuple[Any, ...]) -> LayerShape:
     if not all(isinstance(one, int) and one > 0 for one in shape) or math.prod(shape) > MAX_VALUES:
         raise ValueError(f"a layer returns {' x '.join(map(str, shape))[:80]} numbers for an image")
     return shape
@@ -168,9 +168,9 @@ def restore_keras(graph: dict[str, Any], arrays: Arrays) -> Callable[[Tensor], T
         raise CorruptError(f"the stored network is damaged: {explain(error)}") from None
 
 
-def list_constants(arrays: Arrays, layer: int) -> list[Shape]:
+def list_constants(arrays: Arrays, layer: int) -> list[LayerShape]:
     """Return the shapes of the arrays of one layer."""
-    found: list[Shape] = []
+    found: list[LayerShape] = []
     while (name := name_array(layer, len(found))) in arrays:
         found.append(arrays[name].shape)
     return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from advae.arrayfiles import DAMAGED, explain
 from advae.errors import CorruptError, printable
-from advae.models.added.detect import MAX_FILE, read_model_file
+from advae.models.added.detect import MAX_MODEL_FILE, read_model_file
 from advae.models.added.foreign import Ending, ForeignModel
 from advae.models.added.keras_config import MAX_CONFIG
 from advae.models.added.keras_flat import OPS, Flat, parse_config
@@ -51,7 +51,7 @@ def _take_apart(content: bytes, *, cut: bool) -> ForeignModel:
     with open_zip(content, writer="Keras") as archive:
         refuse_members(archive, (CONFIG, WEIGHTS, METADATA).__contains__)
         flat = parse_config(read_zip_member(archive, CONFIG, longest=MAX_CONFIG))
-        groups = read_keras_weights(read_zip_member(archive, WEIGHTS, longest=MAX_FILE))
+        groups = read_keras_weights(read_zip_member(archive, WEIGHTS, longest=MAX_MODEL_FILE))
     graph: dict[str, Any] = {"shape": flat.shape, "layers": flat.layers, "calls": flat.calls, "output": flat.output}
     arrays = _gather(flat, groups)
     plan = plan_network(graph, lambda layer: list_constants(arrays, layer))

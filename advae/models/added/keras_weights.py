@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MAX_OBJECTS = 100_000
 """Groups and datasets of one file."""
 
-MAX_NESTING = 64
+MAX_GROUP_DEPTH = 64
 """Groups inside each other."""
 
 
@@ -71,7 +71,7 @@ class _Walk:
         one = group[name]
         address = _address(one)
         self._count += 1
-        if address in self._seen or self._count > MAX_OBJECTS or depth > MAX_NESTING:
+        if address in self._seen or self._count > MAX_OBJECTS or depth > MAX_GROUP_DEPTH:
             raise ValueError(f"its weights have {shown!r} twice, or are too many or too deep")
         self._seen.add(address)
         if type(one) not in (Dataset, Group):
