@@ -51,6 +51,8 @@ def fetch_dataset(
     DiskError if the cache cannot be written.
     """
     row = find_row(name)
+    if row and row.made_from:
+        return fetch_dataset(row.made_from, cache_dir=cache_dir, mirrors=mirrors, on_progress=on_progress)
     if row is None or not row.files:
         reason = "comes with the installation" if row else "is your own file"
         raise UsageError(f"{name} {reason}, there is nothing to fetch")

@@ -12,7 +12,7 @@ from advae.datasets.idx import read_idx_folder
 from advae.datasets.npz import read_npz
 from advae.datasets.ranges import describe_trouble
 from advae.datasets.search import describe_missing, locate
-from advae.datasets.table import DatasetRow, find_row
+from advae.datasets.table import DATASETS, DatasetRow, find_row
 from advae.errors import DatasetError
 from advae.paths import to_path
 
@@ -64,11 +64,15 @@ def verify_dataset(name: str, *, data_dir: Path | None = None, cache_dir: Path |
     if row and digest != row.digest:
         counts = f"{len(dataset.x_train)} + {len(dataset.x_test)} images"
         where = source or "the bundled copy"
-        raise DatasetError(f"{where}: not the published {name}: {counts} with digest {digest}, expected {row.digest}")
+        expected = f"expected {row.digest}{row.caution}"
+        raise DatasetError(f"{where}: not the published {name}: {counts} with digest {digest}, {expected}")
     return Verified(source, digest, None if row else describe_trouble(dataset))
 
 
 def _read_files(row: DatasetRow, data_dir: Path | None, cache_dir: Path | None) -> tuple[Decoded, Path]:
+    if row.make:
+        base, path = _read_files(DATASETS[row.made_from], data_dir, cache_dir)
+        return row.make(base), path
     origin, path = locate(row, data_dir, cache_dir)
     try:
         npz = path.suffix == ".npz"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -44,6 +44,8 @@ def find_dataset(name: str, *, data_dir: Path | None = None, cache_dir: Path | N
     row = find_row(name)
     if row and row.read_bundled:
         return FoundDataset(name, "bundled", None, *row.counts)
+    if row and row.made_from:
+        return replace(find_dataset(row.made_from, data_dir=data_dir, cache_dir=cache_dir), name=name)
     origin, path = None, None
     try:
         origin, path = locate(row, data_dir, cache_dir) if row else ("file", to_path(name))

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from advae.datasets.decoded import Decoded
 from advae.datasets.idx import IdxFile
+from advae.datasets.photos import PHOTOS, blend_digits, read_photos
 from advae.errors import UsageError, unknown
 
 
 @dataclass(frozen=True)
 class DatasetRow:
-    """A row of DATASETS. A bundled dataset has ``read_bundled`` and no field after it."""
+    """A row of DATASETS: a bundled dataset has ``read_bundled``, one made from another ``make``, others files."""
 
     name: str
     """Name of the dataset, as ``--dataset`` takes it."""
@@ -28,6 +29,12 @@ class DatasetRow:
     """SHA-256 of the published arrays, decoded, hex."""
     read_bundled: Callable[[], Decoded] | None = None
     """Reads a dataset that an installed library contains; None for one that has files."""
+    made_from: str = ""
+    """Name of the dataset whose files it is made from; empty for one that is not made."""
+    make: Callable[[Decoded], Decoded] | None = None
+    """Makes it from the arrays of that dataset."""
+    caution: str = ""
+    """What can change its arrays while its files are right, for the error of another digest."""
     folder: str = ""
     """Name of its folder in the data folder and in the cache."""
     torchvision: str = ""
@@ -61,6 +68,8 @@ def _name_mnist_files(*sha256: str) -> tuple[IdxFile, ...]:
         IdxFile("t10k-labels-idx1-ubyte", (10_000,), sha256[3]),
     )
 
+
+_DECODERS = "; its photographs are JPEG files, which another decoder may read differently"
 
 _ROWS = (
     DatasetRow(
@@ -116,6 +125,27 @@ _ROWS = (
             "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
         ),
         keras="fashion-mnist",
+    ),
+    DatasetRow(
+        name="photos",
+        summary="16 x 16 colour patches of two photographs, bundled with scikit-learn",
+        classes=PHOTOS,
+        shape=(16, 16, 3),
+        counts=(1_664, 416),
+        digest="0c36ed1c4e4d02707217c837f4f280ec381e605dbf0b0e5cd53cdbf3722f5b18",
+        read_bundled=read_photos,
+        caution=_DECODERS,
+    ),
+    DatasetRow(
+        name="photo-digits",
+        summary="32 x 32 colour photographs with a digit of mnist over each, made from its files",
+        classes=tuple("0123456789"),
+        shape=(32, 32, 3),
+        counts=(60_000, 10_000),
+        digest="d4fb8e37cebb86f131e3f14d00f578f3af2daff283883e4b2eb6a71137c58fe2",
+        made_from="mnist",
+        make=blend_digits,
+        caution=_DECODERS,
     ),
 )
 

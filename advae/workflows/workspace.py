@@ -126,7 +126,7 @@ def load_named(workspace: Workspace, name: str) -> Dataset:
     row = DATASETS.get(name)
     if row and row.digest != dataset.ref.digest:
         counts = f"{len(dataset.x_train)} training and {len(dataset.x_test)} test images"
-        workspace.tell(f"{dataset.source} is not the published {name}: it contains {counts}")
+        workspace.tell(f"{dataset.source or 'the bundled copy'} is not the published {name}: it contains {counts}")
     if not row or row.digest != dataset.ref.digest:
         trouble = describe_trouble(dataset)
         if trouble:

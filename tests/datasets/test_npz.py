@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from advae.datasets import NPZ_KEYS, find_dataset, load_dataset, verify_dataset
+from advae.records import ImageShape
 from tests.entries import BAD_NPY, MANY, Canary, hide_directory
 
 from .samples import (
@@ -82,6 +83,18 @@ def test_trailing_channel_is_dropped(tmp_path: Path) -> None:
     channel = {**arrays, "x_train": arrays["x_train"][..., None], "x_test": arrays["x_test"][..., None]}
     deep = load_dataset(str(save_npz(tmp_path / "b.npz", channel)))
     assert flat.ref.digest == deep.ref.digest
+
+
+@pytest.mark.parametrize("shape", [(5, 4), (4, 5, 3), (5, 5, 3)], ids=str)
+def test_oblong_and_colour_images_are_flattened_row_by_row(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (TRAIN + TEST, *shape), np.uint8)
+    arrays = {**make_own(), "x_train": images[:TRAIN], "x_test": images[TRAIN:]}
+    data = load_dataset(str(save_npz(tmp_path / "a.npz", arrays)))
+    assert data.ref.shape == ImageShape(*(*shape, 1)[:3])
+    assert data.ref.side is None
+    assert np.array_equal(data.x_test, images[TRAIN:].reshape(TEST, -1).astype(np.float32) / np.float32(255))
+    turned = {key: array.swapaxes(1, 2) if array.ndim > 1 else array for key, array in arrays.items()}
+    assert load_dataset(str(save_npz(tmp_path / "b.npz", turned))).ref.digest != data.ref.digest
 
 
 def unit(n: int, value: float) -> np.ndarray[Any, Any]:
