@@ -13,6 +13,7 @@ from advae.errors import UsageError
 from advae.models.autoencoders import AUTOENCODERS
 from advae.models.classifiers import CLASSIFIERS
 from advae.models.layers import ACTIVATIONS
+from advae.models.model_kinds import Option
 
 if TYPE_CHECKING:
     from advae.requests import NetworkRequest
@@ -119,26 +120,33 @@ def build_network_request(given: dict[str, Any]) -> NetworkRequest | None:
 
 
 def _own_options() -> dict[str, tuple[Any, Any]]:
-    """Return the options that belong to one kind of autoencoder, from the table of kinds."""
+    """Return the options that not every kind of autoencoder has, from the table of kinds."""
     options: dict[str, tuple[Any, Any]] = {}
     for type_, kind in AUTOENCODERS.items():
         for name, option in kind.options.items():
-            if name in options:
-                raise ValueError(f"two kinds of autoencoder have an option {name!r}; give one of them another name")
-            flag = f"--{name.replace('_', '-')}"
-            is_flag = option.default is False
-            metavar = None if is_flag else "NAME" if isinstance(option.default, str) else "X"
-            help_ = f"{option.help}." if is_flag else f"{option.help}; default {option.default}."
-            settings: dict[str, Any] = {"metavar": metavar, "help": help_, "rich_help_panel": f"Only {type_}"}
-            if isinstance(option.default, float):
-                settings["parser"] = read_fraction
-            annotation = make_option(type(option.default) | None, flag, **settings)
-            options[name] = (annotation, None)
+            if name not in options:
+                several = sum(name in other.options for other in AUTOENCODERS.values()) > 1
+                options[name] = (_make_own_option(name, option, _NETWORK if several else f"Only {type_}"), None)
     return options
 
 
+def _make_own_option(name: str, option: Option, panel: str) -> Any:
+    """Return the annotation of an option of some kinds of autoencoder."""
+    is_flag = option.default is False
+    metavar = None if is_flag else "NAME" if isinstance(option.default, str) else "X"
+    default = option.explained or option.default
+    settings: dict[str, Any] = {
+        "metavar": metavar,
+        "help": f"{option.help}." if is_flag else f"{option.help}; default {default}.",
+        "rich_help_panel": panel,
+    }
+    if isinstance(option.default, float):
+        settings["parser"] = read_fraction
+    return make_option(type(option.default) | None, f"--{name.replace('_', '-')}", **settings)
+
+
 OWN_OPTIONS = OptionGroup(_own_options(), lambda v: {name: value for name, value in v.items() if value is not None})
-"""The given options that belong to one kind of autoencoder."""
+"""The given options that not every kind of autoencoder has."""
 
 
 def parse_activations(text: str | None) -> tuple[str, str, str, str] | None:

@@ -6,6 +6,7 @@ from advae.models import classifiers, purifiers
 from advae.records import (
     AutoencoderRecipe,
     ClassifierRecipe,
+    ConvolutionOptions,
     LogisticOptions,
     NetworkOptions,
     PerceptronOptions,
@@ -47,8 +48,12 @@ def estimate_classifier(recipe: ClassifierRecipe, n: int) -> float:
 
 
 def _count_weights(recipe: AutoencoderRecipe | ClassifierRecipe) -> float:
-    """Return how many weights an autoencoder or a classifier has, without biases."""
+    """Return how many weights an autoencoder or a classifier has, without biases; of convolutions, how often used."""
     pixels, classes = recipe.dataset.shape.size, len(recipe.dataset.classes)
+    if isinstance(recipe, AutoencoderRecipe) and purifiers.is_convolutional(recipe):
+        return purifiers.describe_coder(recipe).count_products()
+    if isinstance(recipe, ClassifierRecipe) and isinstance(recipe.options, ConvolutionOptions):
+        return classifiers.describe_convolutions(recipe).count_products()
     options = recipe.network if isinstance(recipe, AutoencoderRecipe) else recipe.options
     if isinstance(options, PerceptronOptions):
         return float(options.hidden * (pixels + options.narrow) + options.narrow * classes)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from advae.batching import Tensor
-from advae.errors import CorruptError, UsageError
+from advae.errors import CorruptError, UsageError, unknown
 from advae.models import layers
 from advae.models.contracts import Purifier
+from advae.models.convolutions import ConvolutionalCoder
 from advae.models.fitting import train
 from advae.models.layers import Weights
 from advae.models.model_kinds import (
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         ImageShape,
         NetworkOptions,
         Rescale,
+        Scalar,
     )
     from advae.requests import AutoencoderRequest
 
@@ -61,6 +63,10 @@ class Defaults:
     """Name of the reconstruction loss."""
     rescale: Rescale
     """How the output is scaled."""
+    hidden: int | None = None
+    """Units, or filters, of the hidden layers; None: the paper's share of an image's values."""
+    epochs: int = layers.PAPER_EPOCHS
+    """Passes over the training images."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ class NetworkKind:
     """Recipe -> the untrained autoencoder."""
     defaults: Callable[[ImageShape, OwnOptions], Defaults]
     """(shape of an image, options) -> defaults."""
-    options: Mapping[str, Option] = field(default_factory=dict)
+    more_options: Mapping[str, Option] = field(default_factory=dict)
     """The options that only this kind has, by name."""
     check: Callable[[OwnOptions, OwnOptions, Activations], None] = lambda options, given, activations: None
     """(options, those that were given, activations); raises UsageError for an impossible value."""
@@ -82,15 +88,30 @@ class NetworkKind:
     adversarial = False
     recipe_rev = 1
 
+    @property
+    def options(self) -> Mapping[str, Option]:
+        """The options of the kind, by name."""
+        return {BODY: BODY_OPTION, **self.more_options}
+
     def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
         """Return the request with every default filled in. Raises UsageError for an unknown or impossible value."""
         options = fill_in_options(self.options, request.options)
+        options[BODY] = choose_body(request.options.get(BODY), dataset.ref.shape)
         defaults = self.defaults(dataset.ref.shape, options)
         loss = choose_loss(request.loss, defaults.loss)
-        network = layers.fill_in(request.network, dataset, code=defaults.code, activations=defaults.activations)
+        network = layers.fill_in(
+            request.network,
+            dataset,
+            hidden=defaults.hidden,
+            code=defaults.code,
+            activations=defaults.activations,
+            epochs=defaults.epochs,
+        )
         self.check(options, request.options, network.activations)
         _check_loss_fits(loss, network.activations[-1])
-        return Choices(network, loss, request.rescale or defaults.rescale, options)
+        # Recipes had no body before there was another than dense.
+        stored = {name: value for name, value in options.items() if (name, value) != (BODY, DENSE)}
+        return Choices(network, loss, request.rescale or defaults.rescale, stored)
 
     def fit(self, recipe: AutoencoderRecipe, data: TrainingData) -> tuple[Arrays, History | None]:
         """Return the trained weights and the loss history. Raises DivergedError."""
@@ -103,6 +124,7 @@ class NetworkKind:
             options=require_network(recipe),
             seed=recipe.seed,
             on_epoch=data.on_epoch,
+            xla=find_body(recipe) == DENSE,
         )
         return layers.collect_weights(built.networks), history
 
@@ -114,6 +136,9 @@ class NetworkKind:
         require_own_options(recipe, self.options)
         with refuse_impossible():
             self.check(recipe.options, {}, network.activations)
+            choose_body(recipe.options.get(BODY), recipe.dataset.shape)
+        if find_body(recipe) == CONV:
+            return layers.name_weights(*describe_coder(recipe, self.numbers_per_code).list_shapes())
         return layers.name_weights(*map(layers.dense_shapes, list_sizes(recipe, self.numbers_per_code)))
 
     def restore(self, recipe: AutoencoderRecipe, arrays: Arrays, precision: str) -> Purifier:
@@ -123,6 +148,38 @@ class NetworkKind:
         layers.put_weights(built.networks, arrays)
         layers.set_precision(built.networks, precision)
         return built.reconstruct if recipe.rescale == "none" else _rescale(built.reconstruct)
+
+
+# ---------------------------------------------------------------- the body
+
+BODY, CONV, DENSE = "body", "conv", "dense"
+
+BODY_OPTION = Option(
+    DENSE,
+    "Layers: conv, or dense",
+    absent=True,
+    explained="conv for colour and from 32 x 32 pixels on, and for robust; else dense",
+)
+
+
+def choose_body(given: Scalar | None, shape: ImageShape) -> str:
+    """Return the body that was given, else the default for images of a shape. Raises UsageError for an unknown one."""
+    if given is None:
+        return CONV if shape.suits_convolutions else DENSE
+    if given not in (CONV, DENSE):
+        raise UsageError(unknown("body", str(given), (CONV, DENSE)))
+    return str(given)
+
+
+def find_body(recipe: AutoencoderRecipe) -> str:
+    """Return the body of a recipe of a kind that is not robust."""
+    return str(recipe.options.get(BODY, DENSE))
+
+
+def describe_coder(recipe: AutoencoderRecipe, numbers_per_code: int = 1) -> ConvolutionalCoder:
+    """Return the encoder and the decoder of a convolutional body, not built."""
+    network = require_network(recipe)
+    return ConvolutionalCoder(recipe.dataset.shape, network.hidden, network.code, network.activations, numbers_per_code)
 
 
 def require_network(recipe: AutoencoderRecipe) -> NetworkOptions:

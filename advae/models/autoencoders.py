@@ -13,9 +13,13 @@ from advae.batching import Tensor
 from advae.errors import UsageError, unknown
 from advae.models import layers
 from advae.models.autoencoder_networks import (
+    BODY,
+    CONV,
     Autoencoder,
     Defaults,
     NetworkKind,
+    describe_coder,
+    find_body,
     list_sizes,
     require_loss,
     require_network,
@@ -33,7 +37,9 @@ if TYPE_CHECKING:
 
 
 def _coder(recipe: AutoencoderRecipe, *, numbers_per_code: int = 1) -> tuple[Any, Any]:
-    """Return the untrained encoder d-hidden-code and decoder code-hidden-d."""
+    """Return the untrained encoder d-hidden-code and decoder code-hidden-d, or the convolutional ones."""
+    if find_body(recipe) == CONV:
+        return describe_coder(recipe, numbers_per_code).build(recipe.seed)
     first, code, second, output = require_network(recipe).activations
     encoder, decoder = list_sizes(recipe, numbers_per_code)
     # Encoder and decoder need different seeds, both from the recipe's.
@@ -188,19 +194,35 @@ def _check_variational(options: OwnOptions, given: OwnOptions, activations: Acti
 # ---------------------------------------------------------------- the table
 
 
+CONV_CODE, CONV_HIDDEN, CONV_EPOCHS = 8, 64, 12
+"""Channels of a convolutional code, a sixth of a colour image's values; filters; passes over the training images."""
+
+
+def _conv_defaults(code_activation: str, loss: str = "squared-error") -> Defaults:
+    """Return defaults of a convolutional body, whose output is an image in (0, 1): it needs no rescaling."""
+    activations = ("leaky_relu", code_activation, "leaky_relu", "sigmoid")
+    return Defaults(CONV_CODE, activations, loss, "none", CONV_HIDDEN, CONV_EPOCHS)
+
+
 def _paper_defaults(shape: ImageShape, options: OwnOptions) -> Defaults:
+    if options[BODY] == CONV:
+        return _conv_defaults("leaky_relu")
     return Defaults(layers.default_code_size(shape), layers.PAPER_ACTIVATIONS, "categorical-crossentropy", "intensity")
 
 
 def _sparse_defaults(shape: ImageShape, options: OwnOptions) -> Defaults:
     """Return a sigmoid code for KL, which needs a mean activation in (0, 1), and a ReLU code for L1."""
     code = "sigmoid" if options["penalty"] == "kl" else "relu"
+    if options[BODY] == CONV:
+        return _conv_defaults(code)
     activations = ("relu", code, "exponential", "softplus")
     return Defaults(layers.default_code_size(shape), activations, "categorical-crossentropy", "intensity")
 
 
 def _variational_defaults(shape: ImageShape, options: OwnOptions) -> Defaults:
     """Return a code of 2 numbers, as in the paper's section 5.5; a sigmoid output needs no rescaling."""
+    if options[BODY] == CONV:
+        return _conv_defaults("linear", "binary-crossentropy")
     return Defaults(2, ("relu", "linear", "relu", "sigmoid"), "binary-crossentropy", "none")
 
 

@@ -6,18 +6,20 @@ from typing import TYPE_CHECKING
 
 from advae.errors import UsageError, unknown
 from advae.models.contracts import Classifier
-from advae.models.dense_classifiers import (
-    DenseKind,
-    build_head,
-    describe_head,
-    describe_paper_network,
-    describe_perceptron,
-    fill_in_paper_network,
-    fill_in_perceptron,
-)
 from advae.models.held_out import needs_each_class
 from advae.models.logistic import LogisticKind
 from advae.models.model_kinds import ClassifierKind, FittedClassifier
+from advae.models.network_classifiers import (
+    NetworkClassifierKind,
+    build_head,
+    describe_convolutions,
+    describe_head,
+    describe_paper_network,
+    describe_perceptron,
+    fill_in_convolutions,
+    fill_in_paper_network,
+    fill_in_perceptron,
+)
 from advae.settings import FLOAT32
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ __all__ = [
     "ClassifierKind",
     "FittedClassifier",
     "build_head",
+    "describe_convolutions",
     "describe_head",
     "is_linear",
     "make_classifier_recipe",
@@ -45,11 +48,17 @@ CLASSIFIER_RECIPE_REV = 1
 
 CLASSIFIERS: dict[str, ClassifierKind] = {
     "lr": LogisticKind(),
-    "nn": DenseKind("the paper's five-layer network", fill_in_paper_network, describe_paper_network),
-    "mlp": DenseKind(
+    "nn": NetworkClassifierKind("the paper's five-layer network", fill_in_paper_network, describe_paper_network),
+    "mlp": NetworkClassifierKind(
         "two hidden layers, the head that a robust autoencoder is trained with",
         fill_in_perceptron,
         describe_perceptron,
+    ),
+    "cnn": NetworkClassifierKind(
+        "three convolutions and two dense layers",
+        fill_in_convolutions,
+        describe_convolutions,
+        xla=False,
     ),
 }
 

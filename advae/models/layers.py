@@ -64,6 +64,7 @@ def fill_in(
     request: NetworkRequest,
     dataset: Dataset,
     *,
+    hidden: int | None = None,
     code: int,
     activations: Activations,
     epochs: int = PAPER_EPOCHS,
@@ -76,7 +77,7 @@ def fill_in(
         if name not in ACTIVATIONS:
             raise UsageError(unknown("activation", name, ACTIVATIONS))
     return NetworkOptions(
-        hidden=request.hidden or default_hidden_size(dataset.ref.shape),
+        hidden=request.hidden or hidden or default_hidden_size(dataset.ref.shape),
         code=request.code or code,
         activations=request.activations or activations,
         epochs=request.epochs or epochs,

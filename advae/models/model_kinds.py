@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from advae.records import (
         AutoencoderRecipe,
         ClassifierRecipe,
+        ConvolutionOptions,
         Dataset,
         FloatArray,
         History,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 OwnOptions = Mapping[str, "Scalar"]
 """The options that only one kind of autoencoder has, by name."""
 
-ClassifierOptions: TypeAlias = "NetworkOptions | LogisticOptions | PerceptronOptions"
+ClassifierOptions: TypeAlias = "NetworkOptions | LogisticOptions | PerceptronOptions | ConvolutionOptions"
 
 # ---------------------------------------------------------------- autoencoders
 
@@ -49,6 +50,10 @@ class Option:
     """One line for ``--help``, without the default."""
     since: int = 1
     """The kind's first ``recipe_rev`` that has the option; older recipes are read without it."""
+    absent: bool = False
+    """Whether a recipe lacks the option where it has its default."""
+    explained: str | None = None
+    """The default in words; None: the value itself."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,11 @@ def require_own_options(recipe: AutoencoderRecipe, options: Mapping[str, Option]
 
     more: names and types of options that are not in the kind's table.
     """
-    own = {name: type(option.default) for name, option in options.items() if option.since <= recipe.recipe_rev}
+    own = {
+        name: type(option.default)
+        for name, option in options.items()
+        if option.since <= recipe.recipe_rev and (not option.absent or name in recipe.options)
+    }
     # JSON does not distinguish integers from floats, and has no largest number.
     given = {
         name: float if type(value) is int and abs(value) <= MAX_INTEGER else type(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from advae.errors import UsageError, unknown
-from advae.models.autoencoder_networks import rescale_to_intensity
+from advae.models.autoencoder_networks import CONV, describe_coder, find_body, rescale_to_intensity
 from advae.models.autoencoders import AUTOENCODERS
 from advae.models.contracts import Purifier
 from advae.models.held_out import needs_each_class
@@ -26,8 +26,10 @@ __all__ = [
     "Purifier",
     "TrainingData",
     "collect_examples",
+    "describe_coder",
     "fit_autoencoder",
     "is_adversarial",
+    "is_convolutional",
     "make_autoencoder_recipe",
     "rescale_to_intensity",
     "restore_purifier",
@@ -94,6 +96,11 @@ def fit_autoencoder(recipe: AutoencoderRecipe, data: TrainingData) -> tuple[Arra
 def is_adversarial(recipe: AutoencoderRecipe) -> bool:
     """Return whether an autoencoder is trained in front of a classifier, on adversarial examples."""
     return AUTOENCODERS[recipe.type].adversarial
+
+
+def is_convolutional(recipe: AutoencoderRecipe) -> bool:
+    """Return whether both halves of an autoencoder are convolutions."""
+    return not is_adversarial(recipe) and find_body(recipe) == CONV
 
 
 def samples(recipe: AutoencoderRecipe) -> bool:

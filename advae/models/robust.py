@@ -34,7 +34,7 @@ ROBUST_ACTIVATIONS: Activations = ("leaky_relu", "leaky_relu", "leaky_relu", "si
 """Leaky, because the zero gradient of ReLU for negative inputs would mask gradients from the training attacks."""
 
 ROBUST_OPTIONS = {
-    "body": Option("conv", "First layers of the encoder: conv, or dense"),
+    "body": Option("conv", "Layers: conv, or dense"),
     "train_eps": Option(0.3, "L-infinity radius of the training attacks, in units of a pixel's range"),
     "train_steps": Option(5, "Iterations of each training attack, from a random point"),
     "warmup": Option(0.4, "Share of the training during which the radius grows from 0"),

@@ -48,6 +48,11 @@ class ImageShape(NamedTuple):
         return self.channels == 1
 
     @property
+    def suits_convolutions(self) -> bool:
+        """Whether autoencoders are convolutional by default: for colour, and from 32 x 32 pixels on."""
+        return not self.is_grey or self.height * self.width >= 32 * 32
+
+    @property
     def stored(self) -> tuple[int, ...]:
         """The shape of an image in a file: (height, width) where it is grey, else (height, width, channels)."""
         return self[:2] if self.is_grey else tuple(self)

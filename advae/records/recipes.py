@@ -60,6 +60,23 @@ class PerceptronOptions(Record):
     """Adam's learning rate at the beginning."""
 
 
+class ConvolutionOptions(Record):
+    """Shape and training of the convolutional classifier: convolutions - hidden - classes."""
+
+    filters: tuple[LayerSize, LayerSize, LayerSize]
+    """Filters of each convolution."""
+    hidden: LayerSize
+    """Units of the dense layer behind them."""
+    activation: Name
+    """Activation between the layers."""
+    epochs: Count
+    """Passes over the training images."""
+    batch_size: Count
+    """Images in a training step."""
+    learning_rate: PositiveReal
+    """Adam's learning rate at the beginning."""
+
+
 class LogisticOptions(Record):
     """Options of scikit-learn's LogisticRegression."""
 
@@ -117,7 +134,7 @@ class ClassifierRecipe(Record):
     """The images that it was trained on."""
     autoencoder: Name | None
     """Id of the purifier in front of it; None: undefended."""
-    options: NetworkOptions | LogisticOptions | PerceptronOptions
+    options: NetworkOptions | LogisticOptions | PerceptronOptions | ConvolutionOptions
     """Shape and training of a network, or the options of a logistic regression."""
     seed: Seed
     """Seed of all that is random in training."""

@@ -8,6 +8,7 @@ from advae.quoting import join_command
 from advae.records import (
     AutoencoderRecipe,
     ClassifierRecipe,
+    ConvolutionOptions,
     LogisticOptions,
     Manifest,
     NetworkOptions,
@@ -106,6 +107,7 @@ def _list_autoencoder_options(recipe: AutoencoderRecipe) -> CommandOptions:
     options: CommandOptions = {"type": recipe.type}
     if recipe.network:
         options |= _list_network_options(recipe.network)
+        options["body"] = "dense" if recipe.dataset.shape.suits_convolutions else None
     return options | {"loss": recipe.loss, "rescale": recipe.rescale, "protect": recipe.protects} | recipe.options
 
 
@@ -120,7 +122,7 @@ def _list_classifier_options(recipe: ClassifierRecipe) -> CommandOptions:
     return options | _list_schedule(given) | {"hidden-size": given.hidden}
 
 
-def _list_schedule(trained: NetworkOptions | PerceptronOptions) -> CommandOptions:
+def _list_schedule(trained: NetworkOptions | PerceptronOptions | ConvolutionOptions) -> CommandOptions:
     return {
         "epochs": trained.epochs,
         "batch-size": trained.batch_size,
