@@ -426,6 +426,7 @@ def target_weights(folder: Path) -> Target:
 SIZES = (0, 1, 2, 3, 4, 5, 8, 64, 4096, 65_536, 10**6, 2**31, 10**40)
 TYPES = ("f2", "f8", ">f4", "i4", "u1", "?")
 TINY = NetworkRequest(hidden=3, code=2, epochs=1)
+THIN = NetworkRequest(hidden=3, epochs=1)
 APPLIED = 1 << 10
 """Pixels of the images that a model may take to be applied: what it makes of larger ones takes memory of its own."""
 
@@ -440,9 +441,9 @@ def make_models(folder: Path) -> list[tuple[Document, dict[str, Any]]]:
     ]
     recipes += [
         classifiers.make_classifier_recipe(ClassifierRequest(model=kind, network=network), dataset, None)
-        for kind, network in (("lr", None), ("nn", TINY), ("mlp", NetworkRequest(hidden=3, epochs=1)))
+        for kind, network in (("lr", None), ("nn", TINY), ("mlp", THIN), ("cnn", THIN))
     ]
-    assert {"lr", "nn", "mlp"} == classifiers.CLASSIFIERS.keys()
+    assert {"lr", "nn", "mlp", "cnn"} == classifiers.CLASSIFIERS.keys()
     registry, rng, made = Registry(folder / "models"), np.random.default_rng(0), []
     for recipe in recipes:
         arrays = {

@@ -27,20 +27,23 @@ def make_goal(
     upper: float = 1.0,
     norm: str = "linf",
     seed: int = 0,
+    shape: tuple[int, int, int] | None = None,
 ) -> Goal:
     import tensorflow as tf
 
     chosen, labels = tf.constant([seed, 0]), tf.constant(labels, tf.int64)
-    return Goal(_look_at(logits), labels, targeted, find_loss(loss), 0.0, upper, norm=norm, seed=chosen)
+    return Goal(_look_at(logits), labels, targeted, find_loss(loss), 0.0, upper, norm=norm, seed=chosen, shape=shape)
 
 
 @cache
-def _compile(attack: Any, logits: Any, loss: Any, norm: str, targeted: bool, pixels: int, bounds: int) -> Any:
+def _compile(
+    attack: Any, logits: Any, loss: Any, norm: str, targeted: bool, shape: Any, pixels: int, bounds: int
+) -> Any:
     """Return an attack on any number of images. bounds: the rank of the upper bound of a pixel, 0 or 2."""
     import tensorflow as tf
 
     def run(x: Any, labels: Any, upper: Any, seed: Any, eps: Any, steps: Any) -> Any:
-        goal = Goal(logits, labels, targeted, loss, 0.0, upper, norm=norm, seed=seed)
+        goal = Goal(logits, labels, targeted, loss, 0.0, upper, norm=norm, seed=seed, shape=shape)
         return attack(goal, x, eps=eps, step_size=eps, steps=steps)
 
     real, whole, images = tf.float32, tf.int32, tf.TensorSpec((None, pixels), tf.float32)
@@ -54,7 +57,9 @@ def run_attack(attack: Any, goal: Goal, x: Any, eps: float, steps: int) -> Any:
     import tensorflow as tf
 
     upper = tf.convert_to_tensor(goal.upper)
-    compiled = _compile(attack, goal.logits, goal.loss, goal.norm, goal.targeted, x.shape[1], upper.shape.rank)
+    compiled = _compile(
+        attack, goal.logits, goal.loss, goal.norm, goal.targeted, goal.shape, x.shape[1], upper.shape.rank
+    )
     varying = (goal.labels, upper, goal.seed)
     return compiled(tf.constant(x), *varying, tf.constant(eps), tf.constant(steps)).numpy()
 

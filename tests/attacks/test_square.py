@@ -256,3 +256,53 @@ def test_images_of_every_size_are_attacked(norm: str, side: int) -> None:
     moved = run(goal, x, 0.1, 100)
     assert np.isfinite(moved).all()
     assert (margins_of(goal, moved) < margins_of(goal, x)).all()
+
+
+SHAPES = [(4, 4, 3), (3, 6, 1), (5, 3, 3), (1, 4, 3), (12, 7, 3)]
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_colour_and_oblong_images_are_attacked(norm: str, shape: tuple[int, int, int]) -> None:
+    x, _w, logits = make_safe_samples(5, int(np.prod(shape)), bias=50.0)
+    goal = make_goal(logits, np.ones(5), norm=norm, shape=shape)
+    moved = run(goal, x, 0.1, 100)
+    change = moved - x
+    length = np.abs(change).max(axis=1) if norm == "linf" else np.linalg.norm(change, axis=1)
+    np.testing.assert_allclose(length, 0.1, rtol=2e-5)
+    assert (margins_of(goal, moved) < margins_of(goal, x)).all()
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 3), (4, 3, 3), (2, 5, 3)], ids=str)
+def test_windows_over_all_channels_find_the_corner_that_lowers_a_linear_margin_most(shape: tuple[int, ...]) -> None:
+    """A channel has a sign of its own, so that flips of single pixels reach every corner of the ball."""
+    x, w, logits = make_safe_samples(30, int(np.prod(shape)), bias=50.0)
+    goal = make_goal(logits, np.ones(30), shape=shape)
+    drop = margins_of(goal, x) - margins_of(goal, run(goal, x, 0.1, 1500))
+    np.testing.assert_allclose(drop, 0.1 * np.abs(w).sum(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_a_step_changes_whole_windows_of_all_channels(norm: str) -> None:
+    """Of the second query only: where a pixel changes, its channels change; what changes is a rectangle or two."""
+    shape = (6, 8, 3)
+    x, _w, logits = make_safe_samples(40, 144, bias=50.0)
+    goal = make_goal(logits, np.ones(40), norm=norm, shape=shape)
+    first, second = (run(goal, x, 0.1, queries).reshape(-1, *shape) for queries in (1, 2))
+    changed = np.abs(second - first) > 1e-6
+    improved = changed.any(axis=(1, 2, 3))
+    assert improved.sum() > 5
+    for pixels in changed.any(axis=-1)[improved]:
+        rows, columns = pixels.any(axis=1), pixels.any(axis=0)
+        if norm == "linf":
+            np.testing.assert_array_equal(pixels, rows[:, None] & columns[None])
+
+
+def test_l2_windows_in_colour_come_near_the_steepest_direction_of_a_linear_margin() -> None:
+    """Less near than in grey, since a query of algorithm 3 changes all channels, for better or worse, at once."""
+    x, w, logits = make_safe_samples(30, 48, bias=50.0)
+    goal = make_goal(logits, np.ones(30), norm="l2", shape=(4, 4, 3))
+    drop = margins_of(goal, x) - margins_of(goal, run(goal, x, 0.5, 2000))
+    dual = 0.5 * np.linalg.norm(w)
+    assert (drop <= dual * (1 + 1e-4)).all()
+    assert drop.mean() > 0.55 * dual

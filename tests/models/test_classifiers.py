@@ -21,6 +21,7 @@ REQUESTS = {
     "lr": ClassifierRequest(model="lr"),
     "nn": ClassifierRequest(model="nn", network=NetworkRequest(epochs=8)),
     "mlp": ClassifierRequest(model="mlp", network=NetworkRequest(epochs=20)),
+    "cnn": ClassifierRequest(model="cnn", network=NetworkRequest(epochs=8, hidden=32)),
 }
 
 
