@@ -95,10 +95,16 @@ class Header(NamedTuple):
     """Dtype of its values."""
 
 
-def read_header(stream: IO[bytes], size: int) -> Header:
+def holds_numbers(dtype: np.dtype[Any]) -> bool:
+    """Return whether the values of a dtype are truth values or real numbers."""
+    return dtype.kind in "buif"
+
+
+def read_header(stream: IO[bytes], size: int, accepts: Callable[[np.dtype[Any]], bool] = holds_numbers) -> Header:
     """Return shape and dtype of a .npy stream of ``size`` bytes.
 
-    Raises ValueError unless it holds numbers, exactly as many as its header claims; or one of DAMAGED.
+    accepts: which dtypes are read; none that holds objects may be among them. Raises ValueError for another dtype, and
+    unless there are exactly as many values as the header claims; or one of DAMAGED.
     """
     from numpy.lib import format as npy
 
@@ -120,7 +126,7 @@ def read_header(stream: IO[bytes], size: int) -> Header:
         except UserWarning:
             raise ValueError("its header is Python 2's; save it again with a current numpy") from None
     left = size - stream.tell()
-    if dtype.kind not in "buif":
+    if dtype.hasobject or not accepts(dtype):
         raise ValueError(f"it holds {dtype} values, expected numbers")
     if len(shape) > MAX_AXES or any(n >= 1 << 63 for n in shape):
         raise ValueError(f"it claims a shape of {len(shape)} axes that no array has")
@@ -130,11 +136,13 @@ def read_header(stream: IO[bytes], size: int) -> Header:
     return Header(shape, dtype)
 
 
-def require_small_directory(stream: IO[bytes], size: int, *, writer: str = "numpy.savez") -> None:
-    """Raise ValueError where an archive claims a directory larger than that of any archive of this program.
+def require_small_directory(
+    stream: IO[bytes], size: int, *, longest: int = MAX_DIRECTORY, writer: str = "numpy.savez"
+) -> None:
+    """Raise ValueError where an archive of ``size`` bytes claims a directory of more than ``longest`` bytes.
 
-    writer: the function that writes such archives, for the error. zipfile reads the whole directory and takes ten times
-    its memory. In a 64-bit archive it uses the 64-bit record alone, whatever the archive's last bytes say.
+    zipfile reads the whole directory and takes ten times its memory. In a 64-bit archive it uses the 64-bit record
+    alone, whatever the archive's last bytes say. writer: what writes such archives, for the error.
     """
     stream.seek(max(0, size - _END - _LOCATOR - _END64))
     tail = stream.read(_END + _LOCATOR + _END64)
@@ -147,8 +155,8 @@ def require_small_directory(stream: IO[bytes], size: int, *, writer: str = "nump
         claimed = int.from_bytes(record[40:48], "little")
     if not ours:
         raise ValueError(f"it is not an archive that {writer} writes")
-    if claimed > MAX_DIRECTORY:
-        raise ValueError(f"its directory claims {claimed} bytes, expected at most {MAX_DIRECTORY}")
+    if claimed > longest:
+        raise ValueError(f"its directory claims {claimed} bytes, expected at most {longest}")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from advae.models.added.foreign import Restore
 from advae.models.added.keras_network import restore_keras
+from advae.models.added.sklearn_restore import restore_sklearn
 
 
 @dataclass(frozen=True)
@@ -20,5 +21,7 @@ class ForeignFormat:
 
 MODEL_FORMATS: dict[str, ForeignFormat] = {
     "keras": ForeignFormat("layers of Keras and their weights", restore_keras),
+    "sklearn": ForeignFormat("the steps of a scikit-learn pipeline", restore_sklearn),
+    "sklearn-scores": ForeignFormat("a scikit-learn model in a process of its own, asked for scores", None),
 }
 """By the name that a ForeignModel has as its format."""

@@ -10,7 +10,11 @@ from pathlib import PurePosixPath
 from advae.arrayfiles import PACKINGS, require_small_directory
 from advae.errors import printable
 
-MAX_ZIP_MEMBERS = 10_000
+MAX_ZIP_MEMBERS = 100_000
+"""Boosted trees of scikit-learn have ten thousands."""
+
+MAX_ZIP_DIRECTORY = 1 << 24
+"""Bytes of the directory; a member takes about a hundred."""
 
 MAX_ZIP_RATIO = 100
 FREE_OF_ZIP_RATIO = 1 << 20
@@ -23,7 +27,7 @@ def open_zip(content: bytes, *, writer: str) -> zipfile.ZipFile:
     writer: what writes such archives, for the error. Raises ValueError, or another of arrayfiles.DAMAGED.
     """
     stream = io.BytesIO(content)
-    require_small_directory(stream, len(content), writer=writer)
+    require_small_directory(stream, len(content), longest=MAX_ZIP_DIRECTORY, writer=writer)
     archive = zipfile.ZipFile(stream)
     members = archive.infolist()
     if len(members) > MAX_ZIP_MEMBERS:
