@@ -13,7 +13,7 @@ from advae.datasets import DATASETS
 from advae.paths import to_path
 from advae.report import FORMATS
 
-_FOLDERS = " and ".join(f"{row.folder}/" for row in DATASETS.values() if row.folder)
+_FOLDERS = ", ".join(f"{row.folder}/" for row in DATASETS.values() if row.folder)
 
 DatasetOption = Annotated[
     str | None,

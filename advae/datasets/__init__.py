@@ -4,6 +4,7 @@ Files are not trusted: sizes in a header are checked before memory is allocated,
 Only ``fetch_dataset`` uses the network. To add a dataset, add one row to ``DATASETS`` in table.py.
 """
 
+from advae.datasets.cifar import CifarArchive
 from advae.datasets.decoded import Decoded
 from advae.datasets.fetch import Progress, fetch_dataset
 from advae.datasets.idx import IdxFile, read_idx
@@ -16,6 +17,7 @@ from advae.datasets.table import DATASETS, DatasetRow
 __all__ = [
     "DATASETS",
     "NPZ_KEYS",
+    "CifarArchive",
     "DatasetRow",
     "Decoded",
     "FoundDataset",

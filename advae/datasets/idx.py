@@ -50,6 +50,11 @@ class IdxFile:
         """Bytes of the unpacked file."""
         return _count_bytes(self.shape)
 
+    @property
+    def checksums(self) -> dict[str, str]:
+        """Hex digest of the unpacked file, by the name of the hash function."""
+        return {"sha256": self.sha256}
+
 
 def _count_bytes(shape: tuple[int, ...]) -> int:
     return 4 + 4 * len(shape) + math.prod(shape)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from advae.batching import allocate
+from advae.datasets.cifar import read_cifar, verify_cifar
 from advae.datasets.decoded import Decoded
 from advae.datasets.idx import read_idx_folder
 from advae.datasets.npz import read_npz
@@ -56,12 +57,15 @@ def load_dataset(name: str, *, data_dir: Path | None = None, cache_dir: Path | N
 def verify_dataset(name: str, *, data_dir: Path | None = None, cache_dir: Path | None = None) -> Verified:
     """Return where a dataset was read from and its digest, after comparison with the published digest.
 
-    An .npz has no published digest; it is only read and checked.
+    CIFAR-10 is compared by the checksums of its files, because no digest of its arrays is known. An .npz has no
+    published digest; it is only read and checked.
     Raises UsageError and DatasetError as ``load_dataset`` does; DatasetError if the digests differ.
     """
     row, dataset = find_row(name), load_dataset(name, data_dir=data_dir, cache_dir=cache_dir)
     source, digest = dataset.source, dataset.ref.digest
-    if row and digest != row.digest:
+    if row and row.archive:
+        verify_cifar(Path(str(source)), row.archive)
+    elif row and digest != row.digest:
         counts = f"{len(dataset.x_train)} + {len(dataset.x_test)} images"
         where = source or "the bundled copy"
         expected = f"expected {row.digest}{row.caution}"
@@ -75,8 +79,7 @@ def _read_files(row: DatasetRow, data_dir: Path | None, cache_dir: Path | None) 
         return row.make(base), path
     origin, path = locate(row, data_dir, cache_dir)
     try:
-        npz = path.suffix == ".npz"
-        decoded = read_npz(path) if npz else read_idx_folder(path, row.files, classes=len(row.classes))
+        decoded = _read_found(row, path)
         # The user did not choose Keras' copy, so only the published dataset is accepted.
         if origin == "keras" and decoded.digest != row.digest:
             raise DatasetError(f"{path}: digest {decoded.digest}, expected {row.digest}")
@@ -88,6 +91,14 @@ def _read_files(row: DatasetRow, data_dir: Path | None, cache_dir: Path | None) 
             raise describe_missing(row, data_dir, cache_dir, f" (not used: {error})") from error
         raise
     return decoded, path
+
+
+def _read_found(row: DatasetRow, path: Path) -> Decoded:
+    if path.suffix == ".npz":
+        return read_npz(path)
+    if row.archive:
+        return read_cifar(path, row.archive, classes=len(row.classes))
+    return read_idx_folder(path, row.files, classes=len(row.classes))
 
 
 def _assemble(name: str, classes: tuple[str, ...], decoded: Decoded, source: Path | None) -> Dataset:

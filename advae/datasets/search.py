@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from advae.datasets.cifar import count_cifar, find_cifar, find_pickled
 from advae.datasets.idx import count_idx_folder, find_idx, holds_idx
 from advae.datasets.npz import count_npz
 from advae.datasets.reading import exists, list_contents, refuse_unreadable
@@ -49,10 +50,17 @@ def find_dataset(name: str, *, data_dir: Path | None = None, cache_dir: Path | N
     origin, path = None, None
     try:
         origin, path = locate(row, data_dir, cache_dir) if row else ("file", to_path(name))
-        train, test = count_npz(path) if row is None or path.suffix == ".npz" else count_idx_folder(path, row.files)
+        train, test = _count(row, path)
     except DatasetError as error:
         return FoundDataset(name, origin, str(path.absolute()) if path else None, problem=str(error))
     return FoundDataset(name, origin, str(path.absolute()), train, test)
+
+
+def _count(row: DatasetRow | None, path: Path) -> tuple[int | None, int | None]:
+    """Return how many training and test images the files' headers or lengths say."""
+    if row is None or path.suffix == ".npz":
+        return count_npz(path)
+    return count_cifar(path, row.archive) if row.archive else count_idx_folder(path, row.files)
 
 
 def locate(row: DatasetRow, data_dir: Path | None, cache_dir: Path | None) -> tuple[Origin, Path]:
@@ -67,7 +75,7 @@ def locate(row: DatasetRow, data_dir: Path | None, cache_dir: Path | None) -> tu
         if found := _search_data_dir(row, data_dir):
             return "data-dir", found
     for origin, path in _list_places(row, cache_dir).items():
-        if all(find_idx(path, file) for file in row.files) if origin == "cache" else exists(path):
+        if exists(path) and (origin != "cache" or all(find_idx(path, file) for file in row.files)):
             return origin, path
     raise describe_missing(row, data_dir, cache_dir)
 
@@ -78,6 +86,8 @@ def _search_data_dir(row: DatasetRow, data_dir: Path) -> Path | None:
     The files of both datasets have the same names. Files in ``data_dir`` itself are therefore taken only if the labels
     of the test images are the published ones.
     """
+    if row.archive:
+        return find_cifar(data_dir, row.archive, (row.folder, row.torchvision))
     made = f"{row.torchvision}/raw"
     named = [data_dir / name for name in (row.folder, made, row.name, f"{row.folder}/{made}", f"{row.folder}/raw")]
     there = [path for path in named if exists(path)]
@@ -93,14 +103,19 @@ def describe_missing(row: DatasetRow, data_dir: Path | None, cache_dir: Path | N
     searched = [f"{path}{notes.get(origin, '')}" for origin, path in places.items()]
     if data_dir:
         searched.insert(0, f"{data_dir / row.folder} ({_describe_data_dir(row, data_dir)})")
+    wanted = f"{row.folder}/ or torchvision's {row.torchvision}/raw"
+    if row.archive:
+        wanted = f"{row.archive.folder}/ or {row.archive.name}"
     return DatasetError(
         f"{row.name} not found in {', '.join(searched)}; point --data-dir or ADVAE_DATA_DIR at a folder that has "
-        f"{row.folder}/ or torchvision's {row.torchvision}/raw, or run: advae data fetch {row.name}"
+        f"{wanted}, or run: advae data fetch {row.name}"
     )
 
 
 def _describe_data_dir(row: DatasetRow, data_dir: Path) -> str:
     """Return a phrase on the contents of a data folder without the dataset."""
+    if row.archive and (pickled := find_pickled(data_dir, row.archive, (row.folder, row.torchvision))):
+        return f"{pickled} is pickled and never read: take the binary version, {row.archive.name}"
     if any(find_idx(data_dir, file) for file in row.files):
         return f"the IDX files in {data_dir} are not {row.name}'s"
     return f"{data_dir} holds {list_contents(data_dir)}"
@@ -114,7 +129,12 @@ def choose_cache(row: DatasetRow, cache_dir: Path | None) -> Path:
 
 
 def _list_places(row: DatasetRow, cache_dir: Path | None) -> dict[Origin, Path]:
-    """Return the places in the order in which they are searched, after the data folder."""
+    """Return the places in the order in which they are searched, after the data folder.
+
+    Keras' copy of CIFAR-10 is pickled.
+    """
+    if row.archive:
+        return {"cache": choose_cache(row, cache_dir) / row.archive.name}
     keras = to_path(os.environ.get("KERAS_HOME") or "~/.keras")
     return {"cache": choose_cache(row, cache_dir), "keras": keras / "datasets" / row.keras}
 

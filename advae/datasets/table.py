@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from advae.datasets.cifar import CifarArchive
 from advae.datasets.decoded import Decoded
 from advae.datasets.idx import IdxFile
 from advae.datasets.photos import PHOTOS, blend_digits, read_photos
@@ -25,8 +26,8 @@ class DatasetRow:
     """Height, width and channels of an image."""
     counts: tuple[int, int]
     """Published number of training and test images."""
-    digest: str
-    """SHA-256 of the published arrays, decoded, hex."""
+    digest: str | None
+    """SHA-256 of the published arrays, decoded, hex; None where only checksums of its files are published."""
     read_bundled: Callable[[], Decoded] | None = None
     """Reads a dataset that an installed library contains; None for one that has files."""
     made_from: str = ""
@@ -41,8 +42,10 @@ class DatasetRow:
     """Name of the folder that torchvision makes."""
     files: tuple[IdxFile, ...] = ()
     """Training images and labels, test images and labels."""
+    archive: CifarArchive | None = None
+    """The archive of CIFAR-10; None for others."""
     mirrors: tuple[str, ...] = ()
-    """Base URLs of ``<file>.gz``."""
+    """Base URLs of ``<file>.gz``, or of the archive."""
     keras: str = ""
     """Name of its file or folder in Keras' cache."""
 
@@ -146,6 +149,35 @@ _ROWS = (
         made_from="mnist",
         make=blend_digits,
         caution=_DECODERS,
+    ),
+    DatasetRow(
+        name="cifar-10",
+        summary="32 x 32 colour photographs of animals and vehicles (Krizhevsky), in the binary version",
+        classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+        shape=(32, 32, 3),
+        counts=(50_000, 10_000),
+        digest=None,
+        folder="cifar-10",
+        torchvision="CIFAR10",
+        archive=CifarArchive(
+            name="cifar-10-binary.tar.gz",
+            folder="cifar-10-batches-bin",
+            size=170_052_171,
+            checksums={
+                "md5": "c32a1d4ab5d03f1284b67883e8d87530",
+                "sha256": "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+            },
+            batches={
+                "data_batch_1.bin": "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
+                "data_batch_2.bin": "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed",
+                "data_batch_3.bin": "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67",
+                "data_batch_4.bin": "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48",
+                "data_batch_5.bin": "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add",
+                "test_batch.bin": "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b",
+            },
+            pickled=("cifar-10-batches-py", "cifar-10-python.tar.gz"),
+        ),
+        mirrors=("https://www.cs.toronto.edu/~kriz/",),
     ),
 )
 

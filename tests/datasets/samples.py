@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import hashlib
+import io
 import struct
+import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from advae.datasets import DATASETS, load_dataset
+from advae.datasets import DATASETS, CifarArchive, load_dataset
+from advae.datasets.cifar import RECORD
 from advae.errors import DatasetError
 
 SIDE = 28
@@ -64,6 +69,43 @@ def make_own(side: int = 5) -> Arrays:
 def save_npz(path: Path, arrays: Arrays) -> Path:
     np.savez_compressed(path, **arrays)
     return path
+
+
+def make_batches(records: int = 4) -> dict[str, bytes]:
+    """Return the files of a small CIFAR-10, by name; each record's label is its place."""
+    rng, archive = np.random.default_rng(0), DATASETS["cifar-10"].archive
+    assert archive
+    batches = {}
+    for name in archive.batches:
+        batch = rng.integers(0, 256, (records, RECORD), np.uint8)
+        batch[:, 0] = np.arange(records) % 10
+        batches[name] = batch.tobytes()
+    return batches
+
+
+def encode_tar(members: dict[str, bytes], kind: bytes = tarfile.REGTYPE) -> bytes:
+    """Return a .tar.gz of members by name."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz", compresslevel=1) as archive:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.type = len(content), kind
+            archive.addfile(member, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def publish_cifar(monkeypatch: pytest.MonkeyPatch, content: bytes) -> CifarArchive:
+    """Have the table say that these bytes are the published archive of the small CIFAR-10."""
+    row = DATASETS["cifar-10"]
+    assert row.archive
+    archive = replace(
+        row.archive,
+        size=len(content),
+        checksums={name: hashlib.new(name, content, usedforsecurity=False).hexdigest() for name in ("md5", "sha256")},
+        batches={name: hashlib.sha256(batch).hexdigest() for name, batch in make_batches().items()},
+    )
+    monkeypatch.setitem(DATASETS, row.name, replace(row, archive=archive))
+    return archive
 
 
 def patch(data: bytes, at: int, new: bytes) -> bytes:

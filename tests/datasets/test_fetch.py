@@ -31,6 +31,7 @@ from .samples import (
     make_images,
     make_labels,
     mark_label,
+    publish_cifar,
 )
 
 
@@ -117,7 +118,7 @@ def test_fetch_repairs_one_file(tmp_path: Path, mirror: Mirror, tiny: DatasetRow
 
 
 BAD_BODIES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
-    "another file": (lambda d: gzip.compress(mark_label(gzip.decompress(d))), "SHA-256"),
+    "another file": (lambda d: gzip.compress(mark_label(gzip.decompress(d))), "sha256"),
     "a web page": (lambda _: b"<html>please log in</html>" * 9, "incorrect header check"),
     "nothing": (lambda _: b"", "ends early"),
     "cut": (lambda d: d[:-20], "ends early"),
@@ -141,6 +142,24 @@ def test_wrong_content_is_not_kept(tmp_path: Path, mirror: Mirror, case: str) ->
     assert list((tmp_path / "tiny").iterdir()) == []
     folder = fetch_dataset("tiny", cache_dir=tmp_path, mirrors=[*bad, f"{mirror.url}/good/"])
     assert len(list(folder.iterdir())) == 4
+
+
+def test_an_archive_is_kept_as_it_is(tmp_path: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = bytes(40_000)
+    archive = publish_cifar(monkeypatch, content)
+    mirror.bodies = {f"/{name}/{archive.name}": body for name, body in cut_and_lengthen(content).items()}
+    for name, expected in (("short", "ends early"), ("long", "more than 40000 bytes"), ("other", "md5")):
+        with pytest.raises(DatasetError, match=expected):
+            fetch_dataset("cifar-10", cache_dir=tmp_path, mirrors=[f"{mirror.url}/{name}/"])
+        assert list((tmp_path / "cifar-10").iterdir()) == []
+    for _ in range(2):
+        folder = fetch_dataset("cifar-10", cache_dir=tmp_path, mirrors=[f"{mirror.url}/good/"])
+        assert (folder / archive.name).read_bytes() == content
+    assert len(mirror.asked) == 4, "what is intact is not fetched again"
+
+
+def cut_and_lengthen(content: bytes) -> dict[str, bytes]:
+    return {"good": content, "short": content[:-1], "long": content + b"x", "other": content[:-1] + b"x"}
 
 
 @pytest.mark.usefixtures("tiny")

@@ -38,7 +38,7 @@ def _mark_foreign(name: str, digest: str) -> str | None:
     It is neither compared with the paper nor called by the published name alone.
     """
     row = DATASETS.get(name)
-    return f"{name} (not as published, {digest[:DIGITS]})" if row and row.digest != digest else None
+    return f"{name} (not as published, {digest[:DIGITS]})" if row and row.digest not in (None, digest) else None
 
 
 def _tell_apart(name: str, group: Mapping[str, Manifest]) -> dict[str, str]:
