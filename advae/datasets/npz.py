@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from advae.arrayfiles import (
-    DAMAGED,
-    Header,
-    clip_rounding,
-    explain,
-    open_archive,
-    read_member,
-    read_member_header,
-    show_range,
-)
+from advae.arrayfiles import DAMAGED, Header, explain, open_archive, read_member, read_member_header
 from advae.datasets.decoded import Decoded, check_counts, show_shape
+from advae.datasets.own_rules import check_classes, check_image_claim, check_label_claim, check_range
 from advae.datasets.reading import refuse_unreadable
 from advae.errors import DatasetError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from advae.records import ImageShape
 
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
 NPZ_MAX_BYTES = 4 << 30
@@ -36,8 +26,26 @@ NPZ_MAX_RATIO = 200
 """Above NPZ_FREE_BYTES, an archive that unpacks to more than this multiple of its size is refused as a zip bomb."""
 
 
+class ArrayPair(NamedTuple):
+    """Two arrays of an .npz that belong together."""
+
+    images: str
+    """Name of the array of images."""
+    labels: str
+    """Name of the array of their labels."""
+
+
+TRAIN, TEST = ArrayPair("x_train", "y_train"), ArrayPair("x_test", "y_test")
+MEDMNIST = (
+    ArrayPair("train_images", "train_labels"),
+    ArrayPair("val_images", "val_labels"),
+    ArrayPair("test_images", "test_labels"),
+)
+"""The arrays of MedMNIST's files, https://medmnist.com; the validation images join the training images."""
+
+
 def read_npz(path: Path) -> Decoded:
-    """Return the arrays of a user's dataset: x_train, y_train, x_test, y_test.
+    """Return the arrays of a user's dataset: x_train, y_train, x_test, y_test, or those of MedMNIST.
 
     Images: n x height x width, with or without a last axis of 1 (grey) or 3 (colour), uint8 or float in [0, 1] up to
     rounding, which is clipped. Labels: integers 0 to k - 1, k >= 2, each of them in y_train. Raises DatasetError for
@@ -45,40 +53,41 @@ def read_npz(path: Path) -> Decoded:
     """
     import numpy as np
 
-    with _open_npz(path) as archive:
-        _check_claims(path, {key: _read_claim(archive, key, path) for key in NPZ_KEYS})
-        x_train, y_train, x_test, y_test = (read_member(archive, key) for key in NPZ_KEYS)
-    x_train, x_test = _check_range(f"{path}: x_train", x_train), _check_range(f"{path}: x_test", x_test)
-    for where, labels in (("y_train", y_train), ("y_test", y_test)):
-        if labels.min() < 0:
-            raise DatasetError(f"{path}: {where} has label {labels.min()}, expected 0 or more")
-    _check_classes(path, y_train, y_test)
+    with _open_npz(path) as (archive, parts):
+        _check_claims(path, parts, {name: _read_claim(archive, name, path) for part in parts for name in part})
+        read = [_read_part(archive, part, path) for part in parts]
+    *train, (x_test, y_test) = read
+    x_train, y_train = train[0] if len(train) == 1 else (np.concatenate(arrays) for arrays in zip(*train, strict=True))
+    check_classes(f"{path}: {parts[0].labels}", y_train, y_test)
     return Decoded(x_train, y_train.astype(np.int64), x_test, y_test.astype(np.int64))
 
 
 def count_npz(path: Path) -> tuple[int, int]:
     """Return how many training and test images the headers claim. Raises DatasetError for a bad archive or header."""
-    with _open_npz(path) as archive:
-        train, test = (_read_claim(archive, key, path).shape for key in ("x_train", "x_test"))
-    return (train[0] if train else 0), (test[0] if test else 0)
+    with _open_npz(path) as (archive, parts):
+        shapes = [_read_claim(archive, part.images, path).shape for part in parts]
+    counts = [shape[0] if shape else 0 for shape in shapes]
+    return sum(counts[:-1]), counts[-1]
 
 
 @contextmanager
-def _open_npz(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Give an archive that has all keys and unpacks to a plausible multiple of its own size."""
+def _open_npz(path: Path) -> Iterator[tuple[zipfile.ZipFile, tuple[ArrayPair, ...]]]:
+    """Give an archive that has all arrays and unpacks to a plausible multiple of its own size, and its parts."""
     with refuse_unreadable(path, DAMAGED), open_archive(path) as archive:
-        missing = [key for key in NPZ_KEYS if f"{key}.npy" not in archive.NameToInfo]
+        parts = MEDMNIST if f"{MEDMNIST[0].images}.npy" in archive.NameToInfo else (TRAIN, TEST)
+        names = [name for part in parts for name in part]
+        missing = [name for name in names if f"{name}.npy" not in archive.NameToInfo]
         if missing:
-            raise DatasetError(f"{path}: no {', '.join(missing)}; expected {', '.join(NPZ_KEYS)}")
+            raise DatasetError(f"{path}: no {', '.join(missing)}; expected {', '.join(names)}")
         # Compared with the size of the file, because the packed sizes of members may overlap or be wrong.
-        unpacked = sum(archive.getinfo(f"{key}.npy").file_size for key in NPZ_KEYS)
+        unpacked = sum(archive.getinfo(f"{name}.npy").file_size for name in names)
         packed = path.stat().st_size
         if unpacked > min(NPZ_MAX_BYTES, max(NPZ_FREE_BYTES, NPZ_MAX_RATIO * packed)):
             raise DatasetError(
                 f"{path}: {packed} bytes claim to unpack to {unpacked}; allowed are {NPZ_MAX_RATIO} times as many, "
                 f"and {NPZ_MAX_BYTES} at most"
             )
-        yield archive
+        yield archive, parts
 
 
 def _read_claim(archive: zipfile.ZipFile, key: str, path: Path) -> Header:
@@ -93,58 +102,27 @@ def _read_claim(archive: zipfile.ZipFile, key: str, path: Path) -> Header:
     return claim
 
 
-def _check_claims(path: Path, claims: dict[str, Header]) -> None:
-    """Raise DatasetError unless the arrays claim to be images and their labels."""
-    train, test = (_check_images(f"{path}: {key}", claims[key]) for key in ("x_train", "x_test"))
-    if train != test:
-        raise DatasetError(f"{path}: x_train and x_test are {train} and {test} pixels, expected the same")
-    for images, labels in (("x_train", "y_train"), ("x_test", "y_test")):
-        where, (shape, dtype) = f"{path}: {labels}", claims[labels]
-        if len(shape) != 1 or dtype.kind not in "iu":
-            raise DatasetError(f"{where} holds {show_shape(shape)} {dtype} values, expected n integers")
-        check_counts(where, images=claims[images].shape[0], labels=shape[0])
+def _check_claims(path: Path, parts: tuple[ArrayPair, ...], claims: Mapping[str, Header]) -> None:
+    """Raise DatasetError unless the arrays claim to be images of one shape and their labels."""
+    first = parts[0].images
+    shape = check_image_claim(f"{path}: {first}", claims[first])
+    for part in parts:
+        other = check_image_claim(f"{path}: {part.images}", claims[part.images])
+        if other != shape:
+            raise DatasetError(f"{path}: {first} and {part.images} are {shape} and {other} pixels, expected the same")
+        dtypes = claims[first].dtype, claims[part.images].dtype
+        # Joined, the levels 0 to 255 and 0 to 1 would become one array.
+        if part in parts[1:-1] and dtypes[0] != dtypes[1]:
+            raise DatasetError(f"{path}: {first} and {part.images} hold {dtypes[0]} and {dtypes[1]}, expected the same")
+        where, images = f"{path}: {part.labels}", claims[part.images].shape[0]
+        check_label_claim(where, claims[part.labels], images=images)
+        check_counts(where, images=images, labels=claims[part.labels].shape[0])
 
 
-def _check_images(where: str, claim: Header) -> ImageShape:
-    """Return the shape of the images. Raises DatasetError if shape or dtype is another, or a side is too long."""
-    from advae.records import MAX_SIDE, ImageShape
-
-    shape = (*claim.shape, 1) if len(claim.shape) == 3 else claim.shape
-    if len(shape) != 4 or shape[3] not in (1, 3):
-        hint = "; move the channels last" if len(shape) == 4 and shape[1] in (1, 3) else ""
-        raise DatasetError(
-            f"{where} has shape {show_shape(claim.shape)}, expected n x height x width, or n x height x width x 3{hint}"
-        )
-    if max(shape[1:3]) > MAX_SIDE:
-        allowed = show_shape((MAX_SIDE, MAX_SIDE))
-        raise DatasetError(f"{where} holds images of {show_shape(shape[1:3])} pixels, expected at most {allowed}")
-    if claim.dtype.kind != "f" and claim.dtype.name != "uint8":
-        raise DatasetError(f"{where} holds {claim.dtype} values, expected uint8, or float in [0, 1]")
-    return ImageShape(*shape[1:])
-
-
-def _check_range(where: str, images: NDArray[Any]) -> NDArray[Any]:
-    """Return the images in range, grey ones without a trailing axis. Raises DatasetError if they are not."""
-    if images.dtype.kind == "f":
-        clipped = clip_rounding(images)
-        if clipped is None:
-            raise DatasetError(f"{where} ranges from {show_range(images)}, expected float in [0, 1]")
-        images = clipped
-    return images.reshape(images.shape[:3]) if images.shape[3:] == (1,) else images
-
-
-def _check_classes(path: Path, y_train: NDArray[Any], y_test: NDArray[Any]) -> None:
-    import numpy as np
-
-    from advae.records import MAX_CLASSES
-
-    present = np.unique(y_train).tolist()
-    classes = max(present[-1], int(y_test.max())) + 1
-    # No set of all classes is built, because one wrong label may be as large as 2 ** 63.
-    absent = next((i for i, label in enumerate(present) if i != label), len(present))
-    if absent < classes:
-        raise DatasetError(f"{path}: y_train has no example of label {absent}, expected each of 0 to {classes - 1}")
-    if classes > MAX_CLASSES:
-        raise DatasetError(f"{path}: {classes} classes, expected at most {MAX_CLASSES}")
-    if classes < 2:
-        raise DatasetError(f"{path}: all labels are 0, expected at least 2 classes")
+def _read_part(archive: zipfile.ZipFile, part: ArrayPair, path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return images in range, and labels that are not negative, (n,). Raises DatasetError for others."""
+    images = check_range(f"{path}: {part.images}", read_member(archive, part.images))
+    labels = read_member(archive, part.labels).reshape(-1)
+    if labels.min() < 0:
+        raise DatasetError(f"{path}: {part.labels} has label {labels.min()}, expected 0 or more")
+    return images, labels

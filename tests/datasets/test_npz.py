@@ -104,7 +104,10 @@ def unit(n: int, value: float) -> np.ndarray[Any, Any]:
 
 
 NPZ_DAMAGE: dict[str, tuple[Arrays, str]] = {
-    "flat": ({"x_train": np.zeros((TRAIN, 25), np.uint8)}, "x_train has shape 20 x 25, expected n x height x width"),
+    "flat": (
+        {"x_train": np.zeros((TRAIN, 25), np.uint8)},
+        "x_train has shape 20 x 25, expected n x height x width, or n x height x width x 3; reshape each row",
+    ),
     "channels first": (
         {"x_train": np.zeros((TRAIN, 3, 5, 5), np.uint8)},
         "expected n x height x width, or n x height x width x 3; move the channels last",
@@ -113,6 +116,16 @@ NPZ_DAMAGE: dict[str, tuple[Arrays, str]] = {
         {"x_train": np.zeros((TRAIN, 5, 5, 3), np.uint8)},
         "are 5 x 5 x 3 and 5 x 5 pixels, expected the same",
     ),
+    "grey channels first": (
+        {"x_train": np.zeros((TRAIN, 1, 5, 5), np.uint8)},
+        "x_train has shape 20 x 1 x 5 x 5, expected n x height x width, or n x height x width x 3; move the",
+    ),
+    "transparency": (
+        {"x_train": np.zeros((TRAIN, 5, 5, 4), np.uint8)},
+        "; leave out the fourth channel, which is transparency",
+    ),
+    "grey and transparency": ({"x_train": np.zeros((TRAIN, 5, 5, 2), np.uint8)}, "; leave out the second channel"),
+    "volumes": ({"x_train": np.zeros((TRAIN, 5, 5, 5), np.uint8)}, "; volumes (3-D sets) are not images"),
     "wide": (
         {"x_train": np.zeros((TRAIN, 1, 5000), np.uint8)},
         "x_train holds images of 1 x 5000 pixels, expected at most 4096 x 4096",
@@ -125,19 +138,42 @@ NPZ_DAMAGE: dict[str, tuple[Arrays, str]] = {
     "no image": ({"x_train": np.zeros((0, 5, 5), np.uint8)}, "x_train is empty: its shape is 0 x 5 x 5"),
     "no pixel": ({"x_train": np.zeros((TRAIN, 0, 0), np.uint8)}, "x_train is empty"),
     "scalar": ({"x_train": np.uint8(3)}, "x_train has shape none, expected"),
-    "int images": ({"x_train": np.zeros((TRAIN, 5, 5), np.int16)}, "x_train holds int16 values, expected uint8"),
-    "bool images": ({"x_train": np.zeros((TRAIN, 5, 5), bool)}, "x_train holds bool values, expected uint8"),
+    "int images": (
+        {"x_train": np.zeros((TRAIN, 5, 5), np.int16)},
+        "x_train holds int16 values, expected uint8, or float in [0, 1]; store levels from 0 to 255 as",
+    ),
+    "bool images": (
+        {"x_train": np.zeros((TRAIN, 5, 5), bool)},
+        "x_train holds bool values, expected uint8, or float in [0, 1]; store them as float32",
+    ),
     "complex": ({"x_train": np.zeros((TRAIN, 5, 5), complex)}, "x_train: it holds complex128 values, expected numbers"),
-    "0 to 255": ({"x_train": unit(TRAIN, 255)}, "x_train ranges from 0 to 255, expected float in [0, 1]"),
+    "0 to 255": (
+        {"x_train": unit(TRAIN, 255)},
+        "x_train ranges from 0 to 255, expected float in [0, 1]; divide by 255",
+    ),
+    "-1 to 1": ({"x_train": 2 * unit(TRAIN, 1) - 1}, "ranges from -1 to 1, expected float in [0, 1]; add 1 and divide"),
+    "standardized": ({"x_train": unit(TRAIN, 3) - 2}, "ranges from -2 to 1, expected float in [0, 1]; undo the stand"),
     "negative": ({"x_test": unit(TEST, -2e-6)}, "x_test ranges from -2e-06 to 0"),
     "beyond rounding": ({"x_test": unit(TEST, 1.000002)}, "x_test ranges from 0 to 1.00000203, expected float in"),
-    "nan": ({"x_train": unit(TRAIN, np.nan)}, "x_train ranges from nan to nan"),
-    "inf": ({"x_train": unit(TRAIN, np.inf)}, "x_train ranges from 0 to inf"),
+    "nan": (
+        {"x_train": unit(TRAIN, np.nan)},
+        "x_train has NaN in image 19, expected float in [0, 1]; repair the image or leave it out",
+    ),
+    "inf": ({"x_train": unit(TRAIN, np.inf)}, "x_train has infinity in image 19"),
     "too few labels": ({"y_train": make_labels(19)}, "y_train: 19 labels for 20 images"),
-    "float labels": ({"y_test": np.zeros(TEST)}, "y_test holds 10 float64 values, expected n integers"),
-    "one-hot": ({"y_test": np.eye(10, dtype=np.int64)}, "y_test holds 10 x 10 int64 values, expected n integers"),
+    "float labels": (
+        {"y_test": np.zeros(TEST)},
+        "y_test holds 10 float64 values, expected n integers; store the numbers",
+    ),
+    "one-hot": (
+        {"y_test": np.eye(10, dtype=np.int64)},
+        "y_test holds 10 x 10 int64 values, expected n integers; of one-hot labels store argmax",
+    ),
     "label -1": ({"y_test": make_labels(TEST).astype(np.int8) - 1}, "y_test has label -1, expected 0 or more"),
-    "from 1": ({"y_train": make_labels(TRAIN) + 1}, "no example of label 0"),
+    "from 1": (
+        {"y_train": make_labels(TRAIN) + 1},
+        "no example of label 0, expected each of 0 to 10; labels begin at 0: subtract 1 from all",
+    ),
     "only in test": ({"y_test": make_labels(TEST) + 1}, "no example of label 10, expected each of 0 to 10"),
     "huge label": (
         {"y_test": np.full(TEST, 2**64 - 1, np.uint64)},
@@ -167,6 +203,66 @@ def test_npz_rule(tmp_path: Path, case: str) -> None:
     line = load_line(path)
     assert expected in line
     assert str(path) in line
+
+
+def make_medmnist(shape: tuple[int, ...] = (5, 5), labels: int = 1) -> Arrays:
+    """Return arrays under MedMNIST's names: 12 + 8 + 10 images."""
+    arrays, rng = {}, np.random.default_rng(0)
+    for part, n in (("train", 12), ("val", 8), ("test", 10)):
+        arrays[f"{part}_images"] = rng.integers(0, 256, (n, *shape), np.uint8)
+        arrays[f"{part}_labels"] = np.tile(np.arange(n)[:, None] % 4, labels).astype(np.uint8)
+    return arrays
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (5, 5, 3)], ids=str)
+def test_medmnist_is_read_as_it_is(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    arrays = make_medmnist(shape)
+    data = load_dataset(str(path := save_npz(tmp_path / "bloodmnist.npz", arrays)))
+    assert (data.ref.shape, data.ref.classes) == (ImageShape(*(*shape, 1)[:3]), ("0", "1", "2", "3"))
+    joined = np.concatenate([arrays["train_images"], arrays["val_images"]])
+    assert np.array_equal(data.x_train, joined.reshape(20, -1) / np.float32(255))
+    assert data.y_train.tolist() == [i % 4 for n in (12, 8) for i in range(n)]
+    assert data.y_test.tolist() == arrays["test_labels"].ravel().tolist()
+    found = find_dataset(str(path))
+    assert (found.train, found.test) == (20, 10)
+    plain = {"x_train": joined, "y_train": data.y_train, "x_test": arrays["test_images"], "y_test": data.y_test}
+    assert load_dataset(str(save_npz(path, plain))).ref.digest == data.ref.digest
+
+
+MEDMNIST_DAMAGE: dict[str, tuple[Arrays, str]] = {
+    "multi-label": (
+        make_medmnist(labels=14),
+        "train_labels holds 12 x 14 uint8 values, expected n integers; of one-hot",
+    ),
+    "3-D": (make_medmnist((5, 5, 5)), "train_images has shape 12 x 5 x 5 x 5, expected n x height x width, or"),
+    "sides": ({"val_images": np.zeros((8, 6, 6), "u1")}, "train_images and val_images are 5 x 5 and 6 x 6 pixels"),
+    "types": (
+        {"val_images": np.zeros((8, 5, 5))},
+        "train_images and val_images hold uint8 and float64, expected the same",
+    ),
+    "counts": ({"val_labels": np.zeros((7, 1), "u1")}, "val_labels: 7 labels for 8 images"),
+    "classes": ({"test_labels": np.full((10, 1), 4, "u1")}, "train_labels has no example of label 4"),
+    "float": ({"val_labels": np.zeros((8, 1))}, "val_labels holds 8 x 1 float64 values, expected n integers"),
+}
+
+
+@pytest.mark.parametrize("case", MEDMNIST_DAMAGE)
+def test_what_is_wrong_with_medmnist_is_named(tmp_path: Path, case: str) -> None:
+    changed, expected = MEDMNIST_DAMAGE[case]
+    assert expected in load_line(save_npz(tmp_path / "a.npz", make_medmnist() | changed))
+
+
+def test_medmnist_without_a_part_is_refused(tmp_path: Path) -> None:
+    arrays = make_medmnist()
+    del arrays["val_labels"]
+    assert "no val_labels; expected train_images, train_labels" in load_line(save_npz(tmp_path / "a.npz", arrays))
+
+
+def test_labels_may_be_a_column(tmp_path: Path) -> None:
+    arrays = make_own()
+    column = {**arrays, "y_train": arrays["y_train"][:, None], "y_test": arrays["y_test"][:, None]}
+    one, other = (load_dataset(str(save_npz(tmp_path / "a.npz", each))) for each in (arrays, column))
+    assert one.ref == other.ref
 
 
 def test_objects_are_not_unpickled(tmp_path: Path) -> None:
