@@ -72,8 +72,8 @@ def _describe(model: Any) -> tuple[NDArray[Any], int]:
     return classes, int(takes)
 
 
-def _score(model: Any, x: FloatArray, classes: NDArray[Any]) -> tuple[FloatArray, NDArray[np.int64]]:
-    """Return scores, float32 (n, classes), and the positions of the labels that the model predicts, int64 (n,)."""
+def _score(model: Any, x: FloatArray, classes: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return scores (n, classes), and the positions of the labels that the model predicts, int64 (n,)."""
     import numpy as np
 
     # The models of most users were fitted on float64, and some look at the type.
@@ -89,18 +89,19 @@ def _score(model: Any, x: FloatArray, classes: NDArray[Any]) -> tuple[FloatArray
     matches = np.asarray(model.predict(images))[:, None] == classes
     if not (matches.sum(axis=1) == 1).all():
         raise CorruptError("the model predicts labels that are not among its classes")
-    return found.astype(np.float32), matches.argmax(axis=1)
+    return found, matches.argmax(axis=1)
 
 
-def _lift_labels(scores: FloatArray, labels: NDArray[np.int64]) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Return scores whose largest one is the label's, and which of them were lifted, bool (n,)."""
+def _lift_labels(scores: NDArray[Any], labels: NDArray[np.int64]) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Return scores, float32, whose largest one is the label's, and where it was another one's before, bool (n,)."""
     import numpy as np
 
-    disagreed = scores.argmax(axis=1) != labels
-    rows = np.flatnonzero(disagreed)
-    largest = scores[rows].max(axis=1)
-    scores[rows, labels[rows]] = largest + LABEL_LEAD * np.maximum(1.0, np.abs(largest))
-    return scores, disagreed
+    # Rounding makes equal what was not, so more scores are lifted than disagree.
+    rounded = scores.astype(np.float32)
+    rows = np.flatnonzero(rounded.argmax(axis=1) != labels)
+    largest = rounded[rows].max(axis=1)
+    rounded[rows, labels[rows]] = largest + LABEL_LEAD * np.maximum(1.0, np.abs(largest))
+    return rounded, scores.argmax(axis=1) != labels
 
 
 def _prepare(model: Any) -> str:
