@@ -61,7 +61,7 @@ LIGHT = {*sys.stdlib_module_names, "advae", "typer", "rich", "pydantic"}
 
 HEAVY = {
     *("numpy", "tensorflow", "keras", "sklearn", "scipy", "cleverhans", "matplotlib", "jinja2", "joblib", "h5py"),
-    *("dask", "distributed", "skops"),
+    *("dask", "distributed", "skops", "onnx", "onnxruntime", "google"),
 }
 
 FORBIDDEN = {

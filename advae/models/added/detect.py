@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from advae.arrayfiles import DAMAGED, explain, read_regular
@@ -130,24 +130,40 @@ _MODEL_FIELDS = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 2
 
 def is_onnx(content: bytes) -> bool:
     """Return whether a file is an ONNX model: its outermost fields are a ModelProto's, and fill the file."""
-    seen, at = set[int](), 0
-    while at < len(content):
+    seen = set[int]()
+    try:
+        for field, start, end in read_fields(content, 0, len(content)):
+            if _MODEL_FIELDS.get(field) != (0 if end < start else 2):
+                return False
+            seen.add(field)
+    except ValueError:
+        return False
+    return {1, 7} <= seen
+
+
+def read_fields(content: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Yield number, start and end of each field of a message of protobuf between two places.
+
+    The end of a number is before its start. Raises ValueError for what is no message.
+    """
+    while at < end:
         tag, at = _read_number(content, at)
-        field, kind = tag >> 3, tag & 7
-        if _MODEL_FIELDS.get(field) != kind:
-            return False
-        seen.add(field)
-        size, at = _read_number(content, at)
-        at += size if kind == 2 else 0
-    return at == len(content) and {1, 7} <= seen
+        kind, start = tag & 7, at
+        if kind == 2:
+            size, start = _read_number(content, at)
+            at = start + size
+        elif kind in (0, 1, 5):
+            at = _read_number(content, at)[1] if kind == 0 else at + (8 if kind == 1 else 4)
+        if kind not in (0, 1, 2, 5) or at > end:
+            raise ValueError("it is damaged: it is no message of protobuf")
+        yield tag >> 3, start, at if kind == 2 else -1
 
 
 def _read_number(content: bytes, at: int) -> tuple[int, int]:
-    """Return a number of up to ten bytes in protobuf's encoding, and where the next field begins."""
+    """Return a number of up to ten bytes in protobuf's encoding, and where it ends."""
     value = 0
-    for shift in range(0, 70, 7):
-        byte = content[at + shift // 7] if at + shift // 7 < len(content) else 0
-        value |= (byte & 0x7F) << shift
+    for place, byte in enumerate(content[at : at + 10]):
+        value |= (byte & 0x7F) << (7 * place)
         if byte < 0x80:
-            return value, at + shift // 7 + 1
-    return value, len(content) + 1
+            return value, at + place + 1
+    raise ValueError("it is damaged: it is no message of protobuf")

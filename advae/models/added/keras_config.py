@@ -15,8 +15,8 @@ from advae.models.added.keras_layers import (
     IDENTITIES,
     LAYERS,
     OPERATIONS,
-    Allows,
 )
+from advae.models.added.setting_checks import require_setting
 
 MAX_CONFIG = 1 << 22
 """Bytes of the configuration."""
@@ -196,13 +196,7 @@ def clean_settings(name: str, config: dict[str, Any], settings: Any) -> dict[str
         known = key in settings or LEFT_OUT.fullmatch(key)
         if not known and value not in (None, False, 0.0) and not key.startswith("renorm_"):
             raise ValueError(f"its {name} has {printable(key[:40])!r}, which is not supported")
-    return {
-        key: config[key] for key, check in settings.items() if key in config and allows(name, key, config[key], check)
-    }
-
-
-def allows(name: str, key: str, value: Any, check: Allows) -> bool:
-    """Return True. Raises ValueError where a layer's setting has a value that is not allowed."""
-    if not check(value):
-        raise ValueError(f"its {name} has {key} {printable(repr(value)[:60])}, which is not allowed")
-    return True
+    kept = [key for key in settings if key in config]
+    for key in kept:
+        require_setting(name, key, config[key], settings[key])
+    return {key: config[key] for key in kept}

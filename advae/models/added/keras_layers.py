@@ -5,66 +5,39 @@ A layer is made by its class's constructor with these settings alone. Nothing is
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-Allows = Callable[[Any], bool]
-"""Value of a setting, from JSON -> whether it is allowed."""
+from advae.models.added.setting_checks import (
+    MAX_WINDOW,
+    Allows,
+    either,
+    is_flag,
+    is_number,
+    list_of,
+    one_of,
+    whole_number,
+)
 
 Settings = Mapping[str, Any]
 LayerShape = tuple[int, ...]
-
-MAX_WINDOW = 4096
-"""Largest side of a kernel, window, stride, dilation or padding."""
 
 MAX_UNITS = 1 << 24
 """Most units, filters or groups."""
 
 
-# ---------------------------------------------------------------- checks of settings
-
-
-def _whole(low: int, high: int) -> Allows:
-    return lambda value: type(value) is int and low <= value <= high
-
-
-def _number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
-
-
-def _flag(value: Any) -> bool:
-    return type(value) is bool
-
-
-def _list_of(check: Allows, *lengths: int) -> Allows:
-    return lambda value: (
-        isinstance(value, list)
-        and (len(value) in lengths if lengths else len(value) <= MAX_WINDOW)
-        and all(map(check, value))
-    )
-
-
-def _either(*checks: Allows) -> Allows:
-    return lambda value: any(check(value) for check in checks)
-
-
 def _ascending(value: Any) -> bool:
     """Return whether up to three axes are in order, all counted from the same end."""
-    return _list_of(_AXIS, 0, 1, 2, 3)(value) and value == sorted(value) and len({axis < 0 for axis in value}) <= 1
+    return list_of(_AXIS, 0, 1, 2, 3)(value) and value == sorted(value) and len({axis < 0 for axis in value}) <= 1
 
 
-def _one_of(*allowed: str | None) -> Allows:
-    return lambda value: (value is None or isinstance(value, str)) and value in allowed
-
-
-_NONE = _one_of(None)
-_WINDOW = _whole(1, MAX_WINDOW)
-_MARGIN = _whole(0, MAX_WINDOW)
-_AXIS = _whole(-32, 32)
-_COUNT = _whole(1, MAX_UNITS)
-_FORMAT = _one_of("channels_last", "channels_first")
+_NONE = one_of(None)
+_WINDOW = whole_number(1, MAX_WINDOW)
+_MARGIN = whole_number(0, MAX_WINDOW)
+_AXIS = whole_number(-32, 32)
+_COUNT = whole_number(1, MAX_UNITS)
+_FORMAT = one_of("channels_last", "channels_first")
 _FORMATTED: dict[str, Allows] = {"data_format": _FORMAT}
 
 ACTIVATIONS_OF_KERAS = (
@@ -161,26 +134,26 @@ class LayerRow:
 
 
 def _window(axes: int, name: str, *paddings: str) -> dict[str, Allows]:
-    pair = _list_of(_WINDOW, axes)
-    return {name: pair, "strides": pair, "padding": _one_of(*(paddings or ("valid", "same"))), "data_format": _FORMAT}
+    pair = list_of(_WINDOW, axes)
+    return {name: pair, "strides": pair, "padding": one_of(*(paddings or ("valid", "same"))), "data_format": _FORMAT}
 
 
 def _convolution(axes: int, *paddings: str, **more: Allows) -> dict[str, Allows]:
-    settings = {**_window(axes, "kernel_size", *paddings), "dilation_rate": _list_of(_WINDOW, axes), "use_bias": _flag}
+    settings = {**_window(axes, "kernel_size", *paddings), "dilation_rate": list_of(_WINDOW, axes), "use_bias": is_flag}
     return settings | more
 
 
-_SCALED: dict[str, Allows] = {"epsilon": _number, "center": _flag, "scale": _flag}
-_AXES = _either(_AXIS, _list_of(_AXIS, 1, 2, 3))
-_TRANSPOSED: Allows = _either(_NONE, _MARGIN, _list_of(_MARGIN, 1, 2))
-_VALUES = _either(_number, _list_of(_number))
+_SCALED: dict[str, Allows] = {"epsilon": is_number, "center": is_flag, "scale": is_flag}
+_AXES = either(_AXIS, list_of(_AXIS, 1, 2, 3))
+_TRANSPOSED: Allows = either(_NONE, _MARGIN, list_of(_MARGIN, 1, 2))
+_VALUES = either(is_number, list_of(is_number))
 _MERGED = LayerRow(affine=True, inputs=None)
-_POOLED = {"data_format": _FORMAT, "keepdims": _flag}
-_SIDES = _list_of(_list_of(_MARGIN, 2), 2)
+_POOLED = {"data_format": _FORMAT, "keepdims": is_flag}
+_SIDES = list_of(list_of(_MARGIN, 2), 2)
 _RESIZED = ("bilinear", "nearest", "bicubic", "lanczos3", "lanczos5")
 
 LAYERS: dict[str, LayerRow] = {
-    "Activation": LayerRow({"activation": _one_of(*ACTIVATIONS_OF_KERAS)}),
+    "Activation": LayerRow({"activation": one_of(*ACTIVATIONS_OF_KERAS)}),
     "Add": _MERGED,
     "Average": _MERGED,
     "AveragePooling1D": LayerRow(_window(1, "pool_size"), affine=True),
@@ -196,38 +169,38 @@ LAYERS: dict[str, LayerRow] = {
     "Conv2DTranspose": LayerRow(
         _convolution(2, filters=_COUNT, output_padding=_TRANSPOSED), _transposed_conv, affine=True
     ),
-    "Cropping1D": LayerRow({"cropping": _list_of(_MARGIN, 2)}, affine=True),
+    "Cropping1D": LayerRow({"cropping": list_of(_MARGIN, 2)}, affine=True),
     "Cropping2D": LayerRow({"cropping": _SIDES, **_FORMATTED}, affine=True),
-    "Dense": LayerRow({"units": _COUNT, "use_bias": _flag}, _dense, affine=True),
+    "Dense": LayerRow({"units": _COUNT, "use_bias": is_flag}, _dense, affine=True),
     "DepthwiseConv2D": LayerRow(_convolution(2, depth_multiplier=_COUNT), _depthwise_conv, affine=True),
-    "Dot": LayerRow({"axes": _either(_AXIS, _list_of(_AXIS, 2)), "normalize": _flag}, inputs=None),
-    "ELU": LayerRow({"alpha": _number}),
+    "Dot": LayerRow({"axes": either(_AXIS, list_of(_AXIS, 2)), "normalize": is_flag}, inputs=None),
+    "ELU": LayerRow({"alpha": is_number}),
     "Flatten": LayerRow(_FORMATTED, affine=True),
     "GlobalAveragePooling1D": LayerRow(_POOLED, affine=True),
     "GlobalAveragePooling2D": LayerRow(_POOLED, affine=True),
     "GlobalMaxPooling1D": LayerRow(_POOLED),
     "GlobalMaxPooling2D": LayerRow(_POOLED),
-    "GroupNormalization": LayerRow({"groups": _whole(-1, MAX_UNITS), "axis": _AXIS, **_SCALED}, _normalised),
+    "GroupNormalization": LayerRow({"groups": whole_number(-1, MAX_UNITS), "axis": _AXIS, **_SCALED}, _normalised),
     "LayerNormalization": LayerRow({"axis": _AXES, **_SCALED}, _normalised),
-    "LeakyReLU": LayerRow({"negative_slope": _number}),
+    "LeakyReLU": LayerRow({"negative_slope": is_number}),
     "MaxPooling1D": LayerRow(_window(1, "pool_size")),
     "MaxPooling2D": LayerRow(_window(2, "pool_size")),
     "Maximum": LayerRow(inputs=None),
     "Minimum": LayerRow(inputs=None),
     "Multiply": LayerRow(inputs=None),
-    "Normalization": LayerRow({"axis": _either(_NONE, _ascending), "invert": _flag}, _standardised, affine=True),
-    "PReLU": LayerRow({"shared_axes": _either(_NONE, _list_of(_AXIS, 1, 2, 3))}, _prelu),
-    "Permute": LayerRow({"dims": _list_of(_whole(1, 8), 1, 2, 3)}, affine=True),
-    "RMSNormalization": LayerRow({"axis": _AXES, "epsilon": _number}, _scaled),
-    "ReLU": LayerRow({"max_value": _either(_NONE, _number), "negative_slope": _number, "threshold": _number}),
+    "Normalization": LayerRow({"axis": either(_NONE, _ascending), "invert": is_flag}, _standardised, affine=True),
+    "PReLU": LayerRow({"shared_axes": either(_NONE, list_of(_AXIS, 1, 2, 3))}, _prelu),
+    "Permute": LayerRow({"dims": list_of(whole_number(1, 8), 1, 2, 3)}, affine=True),
+    "RMSNormalization": LayerRow({"axis": _AXES, "epsilon": is_number}, _scaled),
+    "ReLU": LayerRow({"max_value": either(_NONE, is_number), "negative_slope": is_number, "threshold": is_number}),
     "RepeatVector": LayerRow({"n": _WINDOW}, affine=True),
     "Rescaling": LayerRow({"scale": _VALUES, "offset": _VALUES}, affine=True),
-    "Reshape": LayerRow({"target_shape": _list_of(_whole(-1, 1 << 31), 1, 2, 3, 4)}, affine=True),
+    "Reshape": LayerRow({"target_shape": list_of(whole_number(-1, 1 << 31), 1, 2, 3, 4)}, affine=True),
     "Resizing": LayerRow(
         {
-            **{"height": _WINDOW, "width": _WINDOW, "interpolation": _one_of(*_RESIZED), **_FORMATTED},
-            **{"crop_to_aspect_ratio": _flag, "pad_to_aspect_ratio": _flag, "antialias": _flag},
-            **{"fill_mode": _one_of("constant"), "fill_value": _number},
+            **{"height": _WINDOW, "width": _WINDOW, "interpolation": one_of(*_RESIZED), **_FORMATTED},
+            **{"crop_to_aspect_ratio": is_flag, "pad_to_aspect_ratio": is_flag, "antialias": is_flag},
+            **{"fill_mode": one_of("constant"), "fill_value": is_number},
         }
     ),
     "SeparableConv2D": LayerRow(_convolution(2, filters=_COUNT, depth_multiplier=_COUNT), _separable_conv, affine=True),
@@ -236,9 +209,9 @@ LAYERS: dict[str, LayerRow] = {
     "UnitNormalization": LayerRow({"axis": _AXES}),
     "UpSampling1D": LayerRow({"size": _WINDOW}, affine=True),
     "UpSampling2D": LayerRow(
-        {"size": _list_of(_WINDOW, 2), "interpolation": _one_of(*_RESIZED), **_FORMATTED}, affine=True
+        {"size": list_of(_WINDOW, 2), "interpolation": one_of(*_RESIZED), **_FORMATTED}, affine=True
     ),
-    "ZeroPadding1D": LayerRow({"padding": _list_of(_MARGIN, 2), **_FORMATTED}, affine=True),
+    "ZeroPadding1D": LayerRow({"padding": list_of(_MARGIN, 2), **_FORMATTED}, affine=True),
     "ZeroPadding2D": LayerRow({"padding": _SIDES, **_FORMATTED}, affine=True),
 }
 """Classes of ``keras.layers``. An activation inside a layer becomes a layer of its own."""
@@ -268,9 +241,9 @@ class OperationRow:
 OPERATIONS: dict[str, OperationRow] = {
     **{name: OperationRow(name.lower(), 2) for name in ("Add", "Subtract", "Multiply", "Divide", "Maximum", "Minimum")},
     **{name: OperationRow(name.lower()) for name in ("Relu", "Relu6", "Sigmoid", "Silu", "Softplus", "Tanh", "Selu")},
-    "Elu": OperationRow("elu", settings={"alpha": _number}),
-    "Gelu": OperationRow("gelu", settings={"approximate": _flag}),
-    "LeakyRelu": OperationRow("leaky_relu", settings={"negative_slope": _number}),
+    "Elu": OperationRow("elu", settings={"alpha": is_number}),
+    "Gelu": OperationRow("gelu", settings={"approximate": is_flag}),
+    "LeakyRelu": OperationRow("leaky_relu", settings={"negative_slope": is_number}),
     "LogSoftmax": OperationRow("log_softmax", settings={"axis": _AXIS}),
     "Softmax": OperationRow("softmax", settings={"axis": _AXIS}),
     "TrueDivide": OperationRow("true_divide", 2),

@@ -1,0 +1,180 @@
+"""What an .onnx file becomes computes what onnxruntime computes, for every operator that is converted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from advae.backend import start_tensorflow
+from advae.batching import apply
+from advae.identity import canonical_json
+from advae.models.added.foreign import ForeignModel
+from advae.models.added.onnx_file import parse_onnx
+from advae.models.added.onnx_network import restore_onnx
+from advae.models.added.onnx_operations import ONNX_OPERATIONS
+from advae.models.added.onnx_operators import CONVERSIONS
+from advae.models.added.onnx_reader import read_onnx
+from advae.models.added.onnx_scores import open_session, run_session
+from tests.models.added.onnx_models import MODELS, SCORES, write_model
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _started() -> None:
+    start_tensorflow()
+
+
+def draw(shape: tuple[int | None, ...]) -> np.ndarray:
+    return np.random.default_rng(3).normal(0.3, 1, (5, *shape)).astype("f4")
+
+
+def compute(model: ForeignModel, x: np.ndarray) -> np.ndarray:
+    import tensorflow as tf
+
+    return tf.function(restore_onnx(model.graph, model.arrays))(x).numpy()
+
+
+def expect(path: Path, x: np.ndarray) -> np.ndarray:
+    content = path.read_bytes()
+    return run_session(open_session(content), parse_onnx(content), x)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_computes_what_onnxruntime_computes(name: str, tmp_path: Path) -> None:
+    path = write_model(MODELS[name], tmp_path / "model.onnx")
+    model = read_onnx(path, cut=False)
+    assert (model.format, model.notes) == ("onnx", ())
+    x = draw(model.takes)
+    found, expected = compute(model, x), expect(path, x)
+    assert found.shape == (5, *model.gives)
+    np.testing.assert_allclose(found, expected.reshape(found.shape), rtol=2e-4, atol=1e-5)
+
+
+def test_the_models_have_every_operator(tmp_path: Path) -> None:
+    graphs = [read_onnx(write_model(model, tmp_path / "m.onnx"), cut=False).graph for model in MODELS.values()]
+    assert set(CONVERSIONS) - {node.op_type for model in MODELS.values() for node in model.nodes} == set()
+    assert set(ONNX_OPERATIONS) - {op for graph in graphs for op, *_ in graph["nodes"]} == set()
+
+
+@pytest.mark.parametrize("name", ["residual", "view", "parts"])
+def test_the_same_file_gives_the_same_json(name: str, tmp_path: Path) -> None:
+    path = write_model(MODELS[name], tmp_path / "model.onnx")
+    first, second = read_onnx(path, cut=True), read_onnx(path, cut=True)
+    assert canonical_json(first.graph) == canonical_json(second.graph)
+    assert json.loads(canonical_json(first.graph)) == first.graph
+    assert all(np.array_equal(first.arrays[key], second.arrays[key]) for key in (*first.arrays, *second.arrays))
+
+
+def test_names_and_order_of_weights_do_not_matter(tmp_path: Path) -> None:
+    message = MODELS["residual"].build()
+    path = write_model(MODELS["residual"], tmp_path / "model.onnx")
+    for place, one in enumerate([*message.graph.initializer]):
+        for node in message.graph.node:
+            node.input[:] = [f"weight{place}" if name == one.name else name for name in node.input]
+        one.name = f"weight{place}"
+    message.graph.initializer.sort(key=lambda one: one.name, reverse=True)
+    (other := tmp_path / "other.onnx").write_bytes(message.SerializeToString())
+    first, second = read_onnx(path, cut=True), read_onnx(other, cut=True)
+    assert first.graph == second.graph
+    assert all(np.array_equal(first.arrays[key], second.arrays[key]) for key in first.arrays)
+
+
+ENDINGS = {"residual": ("softmax", (3,)), "score": ("sigmoid", (1,)), "smooth": (None, (4, 6, 8)), "view": (None, (3,))}
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_the_last_softmax_is_cut_off(name: str, tmp_path: Path) -> None:
+    path = write_model(MODELS[name], tmp_path / "model.onnx")
+    whole, cut = read_onnx(path, cut=False), read_onnx(path, cut=True)
+    assert (cut.ending, cut.gives) == ENDINGS[name]
+    x = draw(cut.takes)
+    logits, outputs = compute(cut, x).astype(float), compute(whole, x)
+    if cut.ending == "softmax":
+        logits = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    if cut.ending == "sigmoid":
+        logits = 1 / (1 + np.exp(-logits))
+    np.testing.assert_allclose(logits, outputs, atol=1e-5)
+
+
+AFFINE = (
+    "conv",
+    "average pool",
+    "pad",
+    "last channels",
+    "view",
+    "sizes",
+    "gemm",
+    "fixed sizes",
+    "old reduction",
+    "parts",
+)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_is_affine_is_found(name: str, tmp_path: Path) -> None:
+    """In an affine model the value at the middle of two images is the middle of the values."""
+    model = read_onnx(write_model(MODELS[name], tmp_path / "model.onnx"), cut=True)
+    x = draw(model.takes)
+    a, b, middle = (compute(model, one) for one in (x[:1], x[1:2], (x[:1] + x[1:2]) / 2))
+    if name in AFFINE:
+        assert model.affine
+    if model.affine:
+        np.testing.assert_allclose((a + b) / 2, middle, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["residual", "conv", "average pool", "gelu"])
+def test_gradients_are_those_of_finite_differences(name: str, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    model = read_onnx(write_model(MODELS[name], tmp_path / "model.onnx"), cut=True)
+    run = restore_onnx(model.graph, model.arrays)
+    x = tf.constant(draw(model.takes)[:1])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        score = tf.reduce_sum(tf.sin(run(x)))
+    gradient = tape.gradient(score, x).numpy()
+    direction = np.random.default_rng(0).normal(size=gradient.shape).astype("f4")
+    step = 2e-3
+    above, below = (tf.reduce_sum(tf.sin(run(x + sign * step * direction))) for sign in (1, -1))
+    difference = float((above - below) / (2 * step))
+    assert abs(float((gradient * direction).sum()) - difference) <= 0.02 * abs(difference) + 0.01
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_an_unknown_operator_falls_back_to_scores(name: str, tmp_path: Path) -> None:
+    path = write_model(SCORES[name], tmp_path / "model.onnx")
+    model = read_onnx(path, cut=True)
+    assert (model.format, model.differentiable, model.arrays) == ("onnx-scores", False, {})
+    assert model.file == path.read_bytes()
+    (note,) = model.notes
+    assert note.endswith("the model gives scores only, computed by onnxruntime")
+    x = draw(model.takes)
+    assert expect(path, x).shape == (5, *model.gives)
+
+
+def test_a_function_that_differs_falls_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    row = ONNX_OPERATIONS["Relu"]
+    monkeypatch.setitem(ONNX_OPERATIONS, "Relu", replace(row, run=lambda attributes, x: x))
+    model = read_onnx(write_model(MODELS["residual"], tmp_path / "model.onnx"), cut=True)
+    assert model.format == "onnx-scores"
+    assert "which differs by" in model.notes[0]
+
+
+@pytest.mark.parametrize("name", ["torch_cnn_mnist.onnx", "torch_dynamo_mnist.onnx"])
+def test_the_clean_accuracy_is_what_pytorch_measured(name: str, shared_models: Path, real_data_dir: Path) -> None:
+    import tensorflow as tf
+
+    from advae.datasets import load_dataset
+
+    wanted = json.loads((shared_models / "scores.json").read_text())[name]
+    model = read_onnx(shared_models / name, cut=True)
+    dataset = load_dataset("mnist", data_dir=real_data_dir)
+    mean, deviation = (0.1307, 0.3081) if "mean" in wanted["how"] else (0.0, 1.0)
+    run = restore_onnx(model.graph, model.arrays)
+    logits = apply(lambda x, draw: run(tf.reshape((x - mean) / deviation, (-1, *model.takes))), dataset.x_test)
+    assert len(logits) == wanted["n"]
+    assert round(float((logits.argmax(1) == dataset.y_test).mean()), 4) == wanted["clean_accuracy"]
