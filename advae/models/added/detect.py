@@ -18,6 +18,8 @@ MAX_MODEL_FILE = 1 << 30
 
 ALLOWED = "expected a model saved as .keras, .skops or .onnx"
 
+INSTALL_MODELS = 'pip install "advae[models]"'
+
 SAVE_AS_KERAS = 'open it with Keras and save it in the new format: model.save("model.keras")'
 SAVE_AS_SKOPS = 'save the estimator with skops: skops.io.dump(estimator, "model.skops")'
 EXPORT = 'export it: torch.onnx.export(model, (image,), "model.onnx", external_data=False)'

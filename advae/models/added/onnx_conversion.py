@@ -24,14 +24,14 @@ Inputs = Sequence[Any]
 """Numbers of values, arrays, and None for what is left out."""
 
 
-Conversion = Callable[["OnnxConverter", OnnxNode, Inputs], int]
+OperatorConversion = Callable[["OnnxConverter", OnnxNode, Inputs], int]
 """(converter, operation, its inputs) -> number of the value that it makes."""
 
 
 class OnnxConverter:
     """Values of a file: numbers of values that depend on the image, and arrays of constants."""
 
-    def __init__(self, file: OnnxFile, conversions: Mapping[str, Conversion]) -> None:
+    def __init__(self, file: OnnxFile, conversions: Mapping[str, OperatorConversion]) -> None:
         """conversions: of operations of images, by the name of the standard operator."""
         self.file = file
         self._conversions = conversions

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from advae.errors import UsageError, printable
-from advae.models.added.detect import read_fields
+from advae.models.added.detect import INSTALL_MODELS, read_fields
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,7 +74,7 @@ def parse_onnx(content: bytes) -> OnnxFile:
     try:
         from onnx import ModelProto, checker
     except ImportError as error:
-        raise UsageError(f'an .onnx file needs onnx ({error}); run: pip install "advae[models]"') from None
+        raise UsageError(f"an .onnx file needs onnx ({error}): {INSTALL_MODELS}") from None
     from google.protobuf.message import DecodeError
 
     _check_sizes(content)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from advae.models.added.onnx_conversion import Conversion, Inputs, OnnxConverter
+from advae.models.added.onnx_conversion import Inputs, OnnxConverter, OperatorConversion
 from advae.models.added.onnx_file import OnnxNode
 from advae.models.added.onnx_folding import (
     BATCH_MARK,
@@ -24,7 +24,7 @@ def _plain(to: OnnxConverter, node: OnnxNode, inputs: Inputs) -> int:
     return to.add(node.op, {}, inputs)
 
 
-def _with(**defaults: float) -> Conversion:
+def _with(**defaults: float) -> OperatorConversion:
     """Return the conversion of an operation whose attributes are numbers with defaults."""
 
     def convert(to: OnnxConverter, node: OnnxNode, inputs: Inputs) -> int:
@@ -34,7 +34,7 @@ def _with(**defaults: float) -> Conversion:
     return convert
 
 
-def _one_by_one(op: str) -> Conversion:
+def _one_by_one(op: str) -> OperatorConversion:
     """Return the conversion of an operation of any number of inputs to one of two."""
 
     def convert(to: OnnxConverter, node: OnnxNode, inputs: Inputs) -> int:
@@ -107,7 +107,7 @@ def _pool(to: OnnxConverter, node: OnnxNode, inputs: Inputs) -> int:
     return to.add(node.op, resolve_pool(node, to.shape(inputs[0])[1:]), inputs)
 
 
-def _global(op: str) -> Conversion:
+def _global(op: str) -> OperatorConversion:
     def convert(to: OnnxConverter, node: OnnxNode, inputs: Inputs) -> int:
         rank = len(to.shape(inputs[0])) + 1
         return to.add(op, {"axes": list(range(2, rank)), "keepdims": True}, inputs)
@@ -240,7 +240,7 @@ def _pad(to: OnnxConverter, node: OnnxNode, inputs: Inputs) -> int:
     return to.add("Pad", attributes, inputs[:1])
 
 
-CONVERSIONS: dict[str, Conversion] = {
+CONVERSIONS: dict[str, OperatorConversion] = {
     **dict.fromkeys(("Abs", "Erf", "Exp", "HardSwish", "Log", "Mish", "Neg", "Relu", "Sigmoid", "Softplus"), _plain),
     **dict.fromkeys(("Softsign", "Sqrt", "Tanh", "Add", "Sub", "Mul", "Div", "Pow", "MatMul", "PRelu"), _plain),
     **{"Sum": _one_by_one("Add"), "Max": _one_by_one("Max"), "Min": _one_by_one("Min")},

@@ -15,6 +15,7 @@ from advae.models.added.onnx_folding import UnknownOperationError
 from advae.models.added.onnx_network import is_affine_graph, restore_onnx, trace_graph
 from advae.models.added.onnx_operators import CONVERSIONS
 from advae.models.added.onnx_scores import check_scores, open_session, run_session
+from advae.models.added.score_process import ScoreProcess
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays
@@ -72,9 +73,12 @@ def _convert(content: bytes, file: OnnxFile, *, cut: bool) -> ForeignModel:
 def _fall_back(content: bytes, file: OnnxFile, unknown: str) -> ForeignModel:
     """Return the model as its checked file, for scores only."""
     gives = check_scores(content, file)
-    session = open_session(content)
-    for x in _draw_probes(file):
-        run_session(session, file, x)
+    process = ScoreProcess("onnx-scores", content, {})
+    try:
+        for x in _draw_probes(file):
+            process.scores(x.reshape(len(x), -1))
+    finally:
+        process.close()
     note = f"the {unknown} has no differentiable counterpart: the model gives scores only, computed by onnxruntime"
     graph = {"shape": list(file.shape)}
     return ForeignModel(

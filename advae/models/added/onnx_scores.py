@@ -5,11 +5,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from advae.errors import UsageError, printable
-from advae.models.added.onnx_file import OnnxFile
+from advae.arrayfiles import DAMAGED, explain
+from advae.errors import CorruptError, UsageError, printable
+from advae.models.added.detect import INSTALL_MODELS
+from advae.models.added.onnx_file import OnnxFile, parse_onnx
 from advae.models.added.onnx_network import LARGEST_VALUE
+from advae.models.added.score_process import OpenedModel, ScoredModel
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from advae.records import FloatArray
 
 NOT_DETERMINISTIC = frozenset(("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform"))
@@ -24,7 +30,7 @@ def open_session(content: bytes) -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise UsageError(f'an .onnx file needs onnxruntime ({error}); run: pip install "advae[models]"') from None
+        raise UsageError(f"an .onnx file needs onnxruntime ({error}): {INSTALL_MODELS}") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     # Only fatal messages go to stderr.
@@ -56,6 +62,27 @@ def run_session(session: Any, file: OnnxFile, x: FloatArray) -> FloatArray:
             raise ValueError("its output is not one row of numbers for each image")
         found.append(output[: len(part)].astype(np.float32))
     return np.concatenate(found)
+
+
+def open_onnx(content: bytes, options: dict[str, Any]) -> OpenedModel:
+    """Return a model that answers with the scores that onnxruntime computes; it has no labels of its own.
+
+    For the process of a model: the file is checked again. options: none. Raises CorruptError, UsageError.
+    """
+    import numpy as np
+
+    try:
+        file = parse_onnx(content)
+        gives = math.prod(check_scores(content, file))
+        session = open_session(content)
+    except DAMAGED as error:
+        raise CorruptError(f"the stored .onnx file is refused: {explain(error)}") from None
+
+    def ask(x: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+        scores = run_session(session, file, x.reshape(len(x), *file.shape)).reshape(len(x), gives)
+        return scores, np.zeros(len(x), bool)
+
+    return OpenedModel(ScoredModel(math.prod(file.shape), gives, []), ask)
 
 
 def _show(error: Exception) -> str:

@@ -27,7 +27,16 @@ def _open_sklearn(content: bytes, options: dict[str, Any]) -> OpenedModel:
     return open_sklearn(content, options)
 
 
-OPENERS: dict[str, Callable[[bytes, dict[str, Any]], OpenedModel]] = {"sklearn-scores": _open_sklearn}
+def _open_onnx(content: bytes, options: dict[str, Any]) -> OpenedModel:
+    from advae.models.added.onnx_scores import open_onnx
+
+    return open_onnx(content, options)
+
+
+OPENERS: dict[str, Callable[[bytes, dict[str, Any]], OpenedModel]] = {
+    "sklearn-scores": _open_sklearn,
+    "onnx-scores": _open_onnx,
+}
 """Format -> (file, options) -> the opened model. Raises AdvaeError."""
 
 

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from advae.errors import CorruptError, UsageError
+from advae.models.added.detect import INSTALL_MODELS
 from advae.models.added.score_process import OpenedModel, ScoredModel
 from advae.models.added.sklearn_types import KNOWN_TYPES
 from advae.models.added.skops_reader import check_skops
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from advae.records import FloatArray
-
-INSTALL_MODELS = 'pip install "advae[models]"'
 
 LEAST_PROBABILITY = 1e-10
 """Probabilities are raised to it before their logarithm is taken."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from advae.backend import start_tensorflow
 from advae.batching import apply
+from advae.errors import CorruptError, UsageError
 from advae.identity import canonical_json
 from advae.models.added.foreign import ForeignModel
 from advae.models.added.onnx_file import parse_onnx
@@ -18,6 +20,7 @@ from advae.models.added.onnx_operations import ONNX_OPERATIONS
 from advae.models.added.onnx_operators import CONVERSIONS
 from advae.models.added.onnx_reader import read_onnx
 from advae.models.added.onnx_scores import open_session, run_session
+from advae.models.added.score_process import ScoreProcess
 from tests.models.added.onnx_models import MODELS, SCORES, write_model
 
 
@@ -151,7 +154,29 @@ def test_an_unknown_operator_falls_back_to_scores(name: str, tmp_path: Path) -> 
     (note,) = model.notes
     assert note.endswith("the model gives scores only, computed by onnxruntime")
     x = draw(model.takes)
-    assert expect(path, x).shape == (5, *model.gives)
+    process = ScoreProcess(model.format, model.file or b"", {})
+    try:
+        np.testing.assert_array_equal(process.scores(x.reshape(5, -1)), expect(path, x).reshape(5, -1))
+        assert process.describe().gives == np.prod(model.gives)
+    finally:
+        process.close()
+
+
+def test_the_process_refuses_a_file_that_is_not_allowed() -> None:
+    process = ScoreProcess("onnx-scores", b"\x08\x09\x3a\x00", {})
+    with pytest.raises(CorruptError, match=r"the stored \.onnx file is refused"):
+        process.describe()
+    process.close()
+
+
+@pytest.mark.parametrize("missing", ["onnx", "onnxruntime"])
+def test_a_missing_library_is_named_with_its_command(
+    missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_model(MODELS["gemm"], tmp_path / "model.onnx")
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(UsageError, match=r'needs onnx.*pip install "advae\[models\]"'):
+        read_onnx(path, cut=True)
 
 
 def test_a_function_that_differs_falls_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
