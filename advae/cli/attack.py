@@ -9,7 +9,7 @@ import typer
 from advae.attacks import ATTACKS
 from advae.cli.attack_options import ATTACK, build_requests, describe_methods
 from advae.cli.option_groups import SESSION, complete_names, complete_refs, grouped
-from advae.cli.options import DataDirOption, DatasetOption, ForceOption
+from advae.cli.options import DataDirOption, DatasetOption, ForceOption, ResizeOption
 from advae.cli.session import Session
 from advae.cli.values import read_share
 
@@ -39,6 +39,7 @@ def attack(
     ] = None,
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
+    resize: ResizeOption = None,
     check: Annotated[
         bool,
         typer.Option("--check", help="Also run the attacks that the checks compare with; print all check results."),
@@ -65,7 +66,7 @@ def attack(
     from advae.workflows import AttackCommand, run_attacks
 
     requests = build_requests(method, eps, options)
-    with session.workspace(f"attack {method}", data_dir=data_dir, force=force) as workspace:
+    with session.workspace(f"attack {method}", data_dir=data_dir, resize=resize, force=force) as workspace:
         made = run_attacks(workspace, clf, dataset, AttackCommand(requests, check=check, seeds=seeds))
     comparison = compare_attacks(session, made) if made.checks or fail_under is not None else None
     put_runs(session, made, comparison)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from advae.cli.option_groups import SESSION, complete_names, grouped
-from advae.cli.options import DataDirOption
+from advae.cli.options import DataDirOption, ResizeOption
 from advae.cli.session import Session
 from advae.datasets import DATASETS, fetch_dataset, find_dataset, verify_dataset
 
@@ -55,9 +55,9 @@ def fetch(name: NameArgument, session: Session) -> None:
 
 @app.command("verify")
 @grouped(session=SESSION)
-def verify(name: NameArgument, session: Session, data_dir: DataDirOption = None) -> None:
+def verify(name: NameArgument, session: Session, data_dir: DataDirOption = None, resize: ResizeOption = None) -> None:
     """Check a dataset against the published one; prints its digest."""
-    source, digest, trouble = verify_dataset(name, data_dir=data_dir)
+    source, digest, trouble = verify_dataset(name, data_dir=data_dir, resize=resize)
     known = "is the published dataset" if name in DATASETS else "can be read; there is no published one to compare"
     session.tell(f"{name} in {source or 'scikit-learn'} {known}")
     if trouble:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from advae.cli.option_groups import complete_names
+from advae.cli.values import read_size
 from advae.datasets import DATASETS
 from advae.paths import to_path
 from advae.report import FORMATS
@@ -19,9 +20,20 @@ DatasetOption = Annotated[
     str | None,
     typer.Option(
         "--dataset",
-        metavar="NAME|PATH.npz",
-        help=f"{', '.join(DATASETS)}, or an .npz of your own images.",
+        metavar="NAME|PATH",
+        help=f"{', '.join(DATASETS)}, or your own images: an .npz, or a folder with train/CLASS and test/CLASS.",
         autocompletion=complete_names(DATASETS),
+    ),
+]
+# The parser returns a tuple, of which Typer knows no form for one value.
+ResizeOption = Annotated[
+    Any,
+    typer.Option(
+        "--resize",
+        metavar="H,W",
+        parser=read_size,
+        help="Resize the images of a folder to this height and width.",
+        show_default=False,
     ),
 ]
 DataDirOption = Annotated[

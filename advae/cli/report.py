@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from advae.cli.option_groups import SESSION, complete_refs, grouped
-from advae.cli.options import ALL_FORMATS, DataDirOption, DatasetOption, FormatOption, OutOption
+from advae.cli.options import ALL_FORMATS, DataDirOption, DatasetOption, FormatOption, OutOption, ResizeOption
 from advae.cli.session import Session
 
 
@@ -27,6 +27,7 @@ def report(
     ] = None,
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
+    resize: ResizeOption = None,
     out: OutOption = Path("advae-report"),
     format_: FormatOption = ALL_FORMATS,
     strict: Annotated[
@@ -52,7 +53,7 @@ def report(
         session.put(document, json.dumps(document, indent=2))
         return
     formats = check_out(session, out, format_)
-    with session.workspace("report", data_dir=data_dir) as workspace:
+    with session.workspace("report", data_dir=data_dir, resize=resize) as workspace:
         chosen = choose_runs(workspace, refs or [], dataset)
         comparison = compare_runs(session.registry, chosen.runs, required=chosen.named, excluded=chosen.excluded)
         files = write_comparison(comparison, out, formats=formats, sections=SECTIONS)

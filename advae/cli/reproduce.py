@@ -9,7 +9,7 @@ import typer
 
 from advae.atomic_files import require_writable
 from advae.cli.option_groups import SESSION, complete_names, grouped
-from advae.cli.options import ALL_FORMATS, DataDirOption, FormatOption, OutOption
+from advae.cli.options import ALL_FORMATS, DataDirOption, FormatOption, OutOption, ResizeOption
 from advae.cli.session import Session
 from advae.cli.values import split_names
 from advae.datasets import DATASETS
@@ -29,12 +29,13 @@ def reproduce(
         str | None,
         typer.Option(
             "--dataset",
-            metavar="NAME|PATH.npz[,...]",
-            help=f"{', '.join(DATASETS)}, or an .npz of your own images; default: the plan's, digits.",
+            metavar="NAME|PATH[,...]",
+            help=f"{', '.join(DATASETS)}, or an .npz or a folder of your own images; default: the plan's, digits.",
             autocompletion=complete_names(DATASETS),
         ),
     ] = None,
     data_dir: DataDirOption = None,
+    resize: ResizeOption = None,
     plan: Annotated[
         Path | None,
         typer.Option(
@@ -87,7 +88,7 @@ def reproduce(
     experiment = read_experiment(plan)
     if dataset:
         experiment = experiment.model_copy(update={"datasets": tuple(split_names("--dataset", dataset))})
-    with session.workspace("reproduce", data_dir=data_dir) as workspace:
+    with session.workspace("reproduce", data_dir=data_dir, resize=resize) as workspace:
         surveyed = survey(session.registry, list_cells(workspace, experiment))
     put_survey(session, surveyed, print_ids=dry_run)
     if not dry_run:

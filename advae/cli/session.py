@@ -126,7 +126,14 @@ class Session:
             write(text + "\n")
 
     @contextmanager
-    def workspace(self, what: str, *, data_dir: Path | None = None, force: bool = False) -> Iterator[Workspace]:
+    def workspace(
+        self,
+        what: str,
+        *,
+        data_dir: Path | None = None,
+        resize: tuple[int, int] | None = None,
+        force: bool = False,
+    ) -> Iterator[Workspace]:
         """Give a workspace whose progress is drawn as a bar: with a terminal, and without ``-q``."""
         from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -154,4 +161,6 @@ class Session:
             def on_batch(done: int, total: int) -> None:
                 progress.update(task, total=total, completed=done)
 
-            yield Workspace(self.registry, data_dir, force, on_epoch, on_batch, self.tell)
+            yield Workspace(
+                self.registry, data_dir, resize, force, on_epoch=on_epoch, on_batch=on_batch, tell=self.tell
+            )

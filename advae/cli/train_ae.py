@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from advae.cli.option_groups import SESSION, complete_names, complete_refs, grouped
-from advae.cli.options import DataDirOption, DatasetOption, ForceOption, SeedOption, TagOption
+from advae.cli.options import DataDirOption, DatasetOption, ForceOption, ResizeOption, SeedOption, TagOption
 from advae.cli.session import Session
 from advae.cli.trained import put_autoencoder
 from advae.cli.training_options import NETWORK, OWN_OPTIONS, TypeOption, build_network_request
@@ -24,6 +24,7 @@ def train_ae(
     own: dict[str, Any],
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
+    resize: ResizeOption = None,
     loss: Annotated[
         str | None,
         typer.Option(
@@ -73,5 +74,5 @@ def train_ae(
         options=own,
         seed=seed,
     )
-    with session.workspace(f"train {type_}", data_dir=data_dir, force=force) as workspace:
+    with session.workspace(f"train {type_}", data_dir=data_dir, resize=resize, force=force) as workspace:
         put_autoencoder(session, lambda: train_autoencoder(workspace, dataset, request, protect), tag)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from advae.cli.option_groups import SESSION, complete_refs, grouped
-from advae.cli.options import DataDirOption, DatasetOption, ForceOption, SeedOption, TagOption
+from advae.cli.options import DataDirOption, DatasetOption, ForceOption, ResizeOption, SeedOption, TagOption
 from advae.cli.session import Session
 from advae.cli.trained import put_trained
 from advae.cli.training_options import NETWORK, ModelOption, build_network_request
@@ -46,6 +46,7 @@ def train_clf(
     ] = None,
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
+    resize: ResizeOption = None,
     c: Annotated[
         float | None,
         typer.Option(
@@ -80,11 +81,11 @@ def train_clf(
     logistic = _build_logistic(c, intercept, max_iter)
     if model is None or from_ is not None:
         _check_untrained(model=model, ae=ae, options=network or logistic or seed)
-        with session.workspace("put behind", data_dir=data_dir, force=force) as workspace:
+        with session.workspace("put behind", data_dir=data_dir, resize=resize, force=force) as workspace:
             put_trained(session, lambda: put_classifier(workspace, dataset, str(ae), from_), tag)
         return
     request = ClassifierRequest(model=model, network=build_network_request(network), logistic=logistic, seed=seed)
-    with session.workspace(f"train {model}", data_dir=data_dir, force=force) as workspace:
+    with session.workspace(f"train {model}", data_dir=data_dir, resize=resize, force=force) as workspace:
         put_trained(session, lambda: train_classifier(workspace, dataset, request, ae), tag)
 
 

@@ -27,6 +27,20 @@ def read_share(text: str | float) -> float:
     return share
 
 
+def read_size(text: str | tuple[int, int]) -> tuple[int, int]:
+    """Return height and width of a text such as ``32,32``, for ``typer.Option(parser=...)``. Raises BadParameter."""
+    from advae.records import MAX_SIDE
+
+    parts = text.split(",") if isinstance(text, str) else text
+    try:
+        height, width = map(int, parts)
+    except ValueError:
+        height = width = 0
+    if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
+        raise typer.BadParameter(f"input should be height,width, each 1 to {MAX_SIDE}, got {text!r}")
+    return height, width
+
+
 def show_input(value: object) -> str:
     """Return the end of an error line: the value, and for a decimal comma the number with a point."""
     point = str(value).replace(",", ".")

@@ -1,4 +1,4 @@
-"""Readers of images: scikit-learn's digits, IDX files of MNIST and Fashion-MNIST, and a user's own .npz.
+"""Readers of images: scikit-learn's, IDX files, CIFAR-10's archive, and a user's own .npz or folder.
 
 Files are not trusted: sizes in a header are checked before memory is allocated, and nothing is unpickled.
 Only ``fetch_dataset`` uses the network. To add a dataset, add one row to ``DATASETS`` in table.py.
@@ -12,7 +12,7 @@ from advae.datasets.load import Verified, load_dataset, verify_dataset
 from advae.datasets.npz import NPZ_KEYS, read_npz
 from advae.datasets.ranges import describe_dark, describe_trouble
 from advae.datasets.search import FoundDataset, Origin, find_dataset
-from advae.datasets.table import DATASETS, DatasetRow
+from advae.datasets.table import DATASETS, DatasetRow, is_own
 
 __all__ = [
     "DATASETS",
@@ -29,6 +29,7 @@ __all__ = [
     "describe_trouble",
     "fetch_dataset",
     "find_dataset",
+    "is_own",
     "load_dataset",
     "read_idx",
     "read_npz",

@@ -58,7 +58,7 @@ def fetch_dataset(
         return fetch_dataset(row.made_from, cache_dir=cache_dir, mirrors=mirrors, on_progress=on_progress)
     files: tuple[PublishedFile, ...] = ((row.archive,) if row.archive else row.files) if row else ()
     if row is None or not files:
-        reason = "comes with the installation" if row else "is your own file"
+        reason = "comes with the installation" if row else "is your own"
         raise UsageError(f"{name} {reason}, there is nothing to fetch")
     folder = choose_cache(row, cache_dir)
     order = list(row.mirrors if mirrors is None else mirrors)

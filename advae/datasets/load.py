@@ -10,11 +10,12 @@ from advae.batching import allocate
 from advae.datasets.cifar import read_cifar, verify_cifar
 from advae.datasets.decoded import Decoded
 from advae.datasets.idx import read_idx_folder
+from advae.datasets.image_folder import read_image_folder
 from advae.datasets.npz import read_npz
 from advae.datasets.ranges import describe_trouble
 from advae.datasets.search import describe_missing, locate
-from advae.datasets.table import DATASETS, DatasetRow, find_row
-from advae.errors import DatasetError
+from advae.datasets.table import DATASETS, DatasetRow, find_row, is_npz
+from advae.errors import DatasetError, UsageError
 from advae.paths import to_path
 
 if TYPE_CHECKING:
@@ -34,34 +35,55 @@ class Verified(NamedTuple):
     """One line on a wrong range of its pixels; None for a good range."""
 
 
-def load_dataset(name: str, *, data_dir: Path | None = None, cache_dir: Path | None = None) -> Dataset:
-    """Return a dataset of the table, or the one in the .npz file that ``name`` is the path of. Never downloads.
+def load_dataset(
+    name: str,
+    *,
+    data_dir: Path | None = None,
+    cache_dir: Path | None = None,
+    resize: tuple[int, int] | None = None,
+) -> Dataset:
+    """Return a dataset of the table, or of the .npz or folder of images that ``name`` is the path of. Never downloads.
 
     Files of the table's datasets are searched in ``data_dir``, then in ``cache_dir`` (default: the user's cache
-    folder), then in Keras' cache. They may hold fewer images than the published ones.
-    Raises UsageError if the name is unknown; DatasetError if files are missing or damaged.
+    folder), then in Keras' cache. They may hold fewer images than the published ones. resize: height and width of the
+    images of a folder. Raises UsageError if the name is unknown, or ``resize`` is given for something else;
+    DatasetError if files are missing or damaged.
     """
     row = find_row(name)
+    if resize and (row or is_npz(name)):
+        raise UsageError(f"--resize {resize[0]},{resize[1]} is for a folder of images, and {name} is none")
     if row is None:
-        path = to_path(name).absolute()
-        decoded = read_npz(path)
-        classes = tuple(str(label) for label in range(int(decoded.y_train.max()) + 1))
-        # The name has its suffix, so that a user's mnist.npz is not confused with MNIST.
-        return _assemble(path.name, classes, decoded, path)
+        return _load_own(name, resize)
     if row.read_bundled:
         return _assemble(name, row.classes, row.read_bundled(), None)
     decoded, path = _read_files(row, data_dir, cache_dir)
     return _assemble(name, row.classes, decoded, path)
 
 
-def verify_dataset(name: str, *, data_dir: Path | None = None, cache_dir: Path | None = None) -> Verified:
+def _load_own(name: str, resize: tuple[int, int] | None) -> Dataset:
+    """Return the dataset in a user's .npz or folder. Its name has its suffix or a slash, as no published one has."""
+    path = to_path(name).absolute()
+    if is_npz(name):
+        decoded = read_npz(path)
+        return _assemble(path.name, tuple(map(str, range(int(decoded.y_train.max()) + 1))), decoded, path)
+    decoded, classes = read_image_folder(path, resize)
+    return _assemble(f"{path.name}/", classes, decoded, path, resize)
+
+
+def verify_dataset(
+    name: str,
+    *,
+    data_dir: Path | None = None,
+    cache_dir: Path | None = None,
+    resize: tuple[int, int] | None = None,
+) -> Verified:
     """Return where a dataset was read from and its digest, after comparison with the published digest.
 
-    CIFAR-10 is compared by the checksums of its files, because no digest of its arrays is known. An .npz has no
-    published digest; it is only read and checked.
+    CIFAR-10 is compared by the checksums of its files, because no digest of its arrays is known. A user's own
+    images have no published digest; they are only read and checked.
     Raises UsageError and DatasetError as ``load_dataset`` does; DatasetError if the digests differ.
     """
-    row, dataset = find_row(name), load_dataset(name, data_dir=data_dir, cache_dir=cache_dir)
+    row, dataset = find_row(name), load_dataset(name, data_dir=data_dir, cache_dir=cache_dir, resize=resize)
     source, digest = dataset.source, dataset.ref.digest
     if row and row.archive:
         verify_cifar(Path(str(source)), row.archive)
@@ -101,11 +123,17 @@ def _read_found(row: DatasetRow, path: Path) -> Decoded:
     return read_idx_folder(path, row.files, classes=len(row.classes))
 
 
-def _assemble(name: str, classes: tuple[str, ...], decoded: Decoded, source: Path | None) -> Dataset:
+def _assemble(
+    name: str,
+    classes: tuple[str, ...],
+    decoded: Decoded,
+    source: Path | None,
+    resize: tuple[int, int] | None = None,
+) -> Dataset:
     from advae.records import Dataset, DatasetRef
 
     return Dataset(
-        ref=DatasetRef.make(name, decoded.digest, decoded.shape, classes),
+        ref=DatasetRef.make(name, decoded.digest, decoded.shape, classes, resize),
         x_train=_flatten(decoded.x_train),
         y_train=decoded.y_train,
         x_test=_flatten(decoded.x_test),

@@ -10,9 +10,10 @@ from typing import Literal
 
 from advae.datasets.cifar import count_cifar, find_cifar, find_pickled
 from advae.datasets.idx import count_idx_folder, find_idx, holds_idx
+from advae.datasets.image_folder import count_image_folder
 from advae.datasets.npz import count_npz
 from advae.datasets.reading import exists, list_contents, refuse_unreadable
-from advae.datasets.table import DatasetRow, find_row
+from advae.datasets.table import DatasetRow, find_row, is_npz
 from advae.errors import DatasetError
 from advae.paths import to_path
 
@@ -24,7 +25,7 @@ class FoundDataset:
     """The place that a dataset would be read from, by names and headers of files."""
 
     name: str
-    """Name in the table, or path of an .npz."""
+    """Name in the table, or path of an .npz or a folder of images."""
     origin: Origin | None = None
     """Kind of place; None where the dataset was not found."""
     path: str | None = None
@@ -58,8 +59,10 @@ def find_dataset(name: str, *, data_dir: Path | None = None, cache_dir: Path | N
 
 def _count(row: DatasetRow | None, path: Path) -> tuple[int | None, int | None]:
     """Return how many training and test images the files' headers or lengths say."""
-    if row is None or path.suffix == ".npz":
+    if is_npz(path.name):
         return count_npz(path)
+    if row is None:
+        return count_image_folder(path)
     return count_cifar(path, row.archive) if row.archive else count_idx_folder(path, row.files)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from advae.datasets.cifar import CifarArchive
 from advae.datasets.decoded import Decoded
 from advae.datasets.idx import IdxFile
 from advae.datasets.photos import PHOTOS, blend_digits, read_photos
 from advae.errors import UsageError, unknown
+from advae.paths import to_path
 
 
 @dataclass(frozen=True)
@@ -185,7 +188,21 @@ DATASETS: dict[str, DatasetRow] = {row.name: row for row in _ROWS}
 
 
 def find_row(name: str) -> DatasetRow | None:
-    """Return the row of a name, None for a path that ends in .npz. Raises UsageError for anything else."""
-    if name not in DATASETS and not name.lower().endswith(".npz"):
-        raise UsageError(unknown("dataset", name, DATASETS) + ", or a path that ends in .npz")
+    """Return the row of a name, None for a path that ends in .npz, or a folder. Raises UsageError for anything else."""
+    path = to_path(name)
+    # The recorded place of a user's own images is absolute; the images may be gone.
+    gone = path.is_absolute() and not os.path.lexists(path)
+    if name not in DATASETS and not gone and not is_own(name, path):
+        raise UsageError(unknown("dataset", name, DATASETS) + ", or a path that ends in .npz, or a folder")
     return DATASETS.get(name)
+
+
+def is_npz(name: str) -> bool:
+    """Return whether the name of a dataset is the path of an .npz, by its end."""
+    return name.lower().endswith(".npz")
+
+
+def is_own(name: str, path: Path) -> bool:
+    """Return whether a name is of a user's own images, which are at ``path``: an .npz, or a folder without a row."""
+    # Unlike pathlib's, this function returns False for a path that no file can have.
+    return is_npz(name) or (name not in DATASETS and os.path.isdir(path))  # noqa: PTH112

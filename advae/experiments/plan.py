@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, Field, Strict, ValidationError, create_model
 
 from advae.arrayfiles import explain
+from advae.datasets import is_own
 from advae.errors import BudgetError, UsageError, unknown
 from advae.paths import to_path
 from advae.records import Activations, Record, Scalar, Seed
@@ -104,7 +105,7 @@ class Experiment(Record):
     """The contents of a plan: trainings and attacks, which are repeated for each dataset and seed."""
 
     datasets: PlannedNames
-    """Names of datasets, or paths of .npz files."""
+    """Names of datasets, or paths of .npz files and of folders of images."""
     seeds: Annotated[tuple[Annotated[Seed, Strict()], ...], Field(min_length=1)] = (0,)
     """Seeds of trainings and attacks."""
     autoencoders: dict[str, PlannedOptions] = Field(default_factory=dict)
@@ -195,7 +196,7 @@ def _take(options: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
 
 
 def read_experiment(path: Path | None = None) -> Experiment:
-    """Return the plan of a TOML file; path: None for the paper's plan. Paths of .npz files are relative to the file.
+    """Return the plan of a TOML file; path: None for the paper's plan. Paths are relative to the file.
 
     Raises UsageError for a file that cannot be read, is no TOML, or uses a name that it does not define.
     """
@@ -286,5 +287,6 @@ def _find_unknown(place: str, names: PlannedNames, known: tuple[str, ...]) -> It
 
 
 def _place(name: str, folder: Path) -> str:
-    """Return a dataset's name, or the path of an .npz file, which is relative to the plan."""
-    return str(folder / to_path(name)) if name.lower().endswith(".npz") else name
+    """Return a dataset's name, or the path of an .npz or a folder, which is relative to the plan."""
+    path = folder / to_path(name)
+    return str(path) if is_own(name, path) else name

@@ -176,7 +176,7 @@ def _make(task: Task, tell: Callable[[str], None] | None = None) -> Finished:
 
 def _make_entry(workspace: Workspace, cell: ExperimentCell) -> None:
     def load() -> Dataset:
-        dataset = _load(cell.place, workspace.data_dir)
+        dataset = _load(cell.place, workspace.data_dir, cell.recipe.dataset.resize)
         if dataset.ref.digest != cell.recipe.dataset.digest:
             raise DatasetError(
                 f"{dataset.source or cell.place} no longer contains the images that the plan was made for"
@@ -193,5 +193,5 @@ def _make_entry(workspace: Workspace, cell: ExperimentCell) -> None:
 
 
 @cache
-def _load(place: str, data_dir: Path | None) -> Dataset:
-    return load_dataset(place, data_dir=data_dir)
+def _load(place: str, data_dir: Path | None, resize: tuple[int, int] | None) -> Dataset:
+    return load_dataset(place, data_dir=data_dir, resize=resize)

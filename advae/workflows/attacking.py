@@ -259,7 +259,9 @@ def _find_counterpart(registry: Registry, classifier: Manifest, undefended: Pipe
     if on_demand:
         return undefended.id
     dataset = recipe.dataset.name if recipe.dataset.name in DATASETS else str(classifier.source)
-    command = join_command(["advae", "train-clf", "--model", recipe.model, "--dataset", dataset])
+    resize = recipe.dataset.resize
+    size = ["--resize", f"{resize[0]},{resize[1]}"] if resize else []
+    command = join_command(["advae", "train-clf", "--model", recipe.model, "--dataset", dataset, *size])
     raise NotFoundError(
         f"{classifier.id} has no undefended counterpart, which the oblivious attacker needs; `{command}` makes one"
     )

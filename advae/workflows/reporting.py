@@ -36,7 +36,7 @@ def choose_runs(workspace: Workspace, refs: Sequence[str], dataset_name: str | N
     for id_ in named & corrupt.keys():
         raise corrupt[id_]
     if dataset_name:
-        wanted = identify_dataset(dataset_name, workspace.data_dir)
+        wanted = identify_dataset(dataset_name, workspace.data_dir, workspace.resize)
         runs = [run for run in runs if wanted in (run.recipe.dataset.name, run.recipe.dataset.digest)]
     chosen = []
     for run in runs:

@@ -29,6 +29,8 @@ class Workspace:
     """Registry that entries are read from and published to."""
     data_dir: Path | None = None
     """Folder with the files of datasets; None where the user names none."""
+    resize: tuple[int, int] | None = None
+    """Height and width to which the images of a folder are resized; None where the user names none."""
     force: bool = False
     """Whether existing entries and files are computed again or replaced."""
     on_epoch: OnEpoch = lambda epoch: None
@@ -112,17 +114,21 @@ def check_targets(workspace: Workspace, *targets: Path) -> None:
             raise UsageError(f"bad FILE {target}: it exists already; name another file, or replace it with --force")
 
 
-def identify_dataset(name: str, data_dir: Path | None) -> str:
-    """Return the key of a dataset in entries: the name of a published dataset, the digest of a user's file.
+def identify_dataset(name: str, data_dir: Path | None, resize: tuple[int, int] | None = None) -> str:
+    """Return the key of a dataset in entries: the name of a published dataset, the digest of a user's own.
 
     Raises UsageError and DatasetError as ``load_dataset`` does.
     """
-    return name if name in DATASETS else load_dataset(name, data_dir=data_dir).ref.digest
+    published = name in DATASETS and not resize
+    return name if published else load_dataset(name, data_dir=data_dir, resize=resize).ref.digest
 
 
-def load_named(workspace: Workspace, name: str) -> Dataset:
-    """Return a dataset. Warn the user where it differs from the published one, or its pixels do not span [0, 1]."""
-    dataset = load_dataset(name, data_dir=workspace.data_dir)
+def load_named(workspace: Workspace, name: str, resize: tuple[int, int] | None = None) -> Dataset:
+    """Return a dataset. Warn the user where it differs from the published one, or its pixels do not span [0, 1].
+
+    resize: height and width where the user gives none.
+    """
+    dataset = load_dataset(name, data_dir=workspace.data_dir, resize=workspace.resize or resize)
     row, counts = DATASETS.get(name), (len(dataset.x_train), len(dataset.x_test))
     # No digest of CIFAR-10 is published; ``advae data verify`` compares its files.
     published = row and (counts == row.counts if row.digest is None else row.digest == dataset.ref.digest)
@@ -144,11 +150,14 @@ def load_dataset_of(workspace: Workspace, parent: Manifest | None, name: str | N
     if parent is None:
         return load_named(workspace, name or DEFAULT_DATASET)
     ref = parent.recipe.dataset
+    if workspace.resize not in (None, ref.resize):
+        made = f"with --resize {ref.resize[0]},{ref.resize[1]}" if ref.resize else "without --resize"
+        raise UsageError(f"{parent.id} was made {made}; leave --resize out")
     if name in DATASETS and name != ref.name:
         raise UsageError(f"{parent.id} was made from dataset {ref.name!r}, not {name!r}")
     if not name:
         return _load_recorded(workspace, parent)
-    dataset = load_named(workspace, name)
+    dataset = load_named(workspace, name, ref.resize)
     if dataset.ref.digest != ref.digest:
         raise UsageError(f"{parent.id} was made from dataset {ref.name!r}, and {name!r} contains other images")
     return dataset
@@ -158,11 +167,12 @@ def _load_recorded(workspace: Workspace, parent: Manifest) -> Dataset:
     """Return the dataset that an entry was made from, read from the recorded place. Raises DatasetError."""
     ref = parent.recipe.dataset
     own = ref.name not in DATASETS
-    place, hint = (parent.source, "; if it has moved, pass --dataset PATH.npz") if own else (ref.name, "")
+    option = "--dataset DIR" if ref.name.endswith("/") else "--dataset PATH.npz"
+    place, hint = (parent.source, f"; if it has moved, pass {option}") if own else (ref.name, "")
     if place is None:
-        raise DatasetError(f"{parent.id} does not say where dataset {ref.name!r} is; pass --dataset PATH.npz")
+        raise DatasetError(f"{parent.id} does not say where dataset {ref.name!r} is; pass {option}")
     try:
-        dataset = load_named(workspace, place)
+        dataset = load_named(workspace, place, ref.resize)
     except DatasetError as error:
         raise DatasetError(f"{error}{hint}") from error
     if dataset.ref.digest != ref.digest:

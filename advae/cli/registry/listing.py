@@ -11,7 +11,7 @@ import typer
 
 from advae.cli.entry_names import say_moment
 from advae.cli.option_groups import SESSION, RefArgument, complete_names, complete_tags, grouped
-from advae.cli.options import DataDirOption, DatasetOption
+from advae.cli.options import DataDirOption, DatasetOption, ResizeOption
 from advae.cli.registry.lineage import build_tree, draw_tree, list_steps
 from advae.cli.session import Session
 from advae.errors import CorruptError, UsageError, printable, unknown
@@ -33,6 +33,7 @@ def list_entries(
     ] = None,
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
+    resize: ResizeOption = None,
     tag: Annotated[
         str | None,
         typer.Option("--tag", metavar="NAME", help="Only entries with this tag.", autocompletion=complete_tags),
@@ -47,7 +48,7 @@ def list_entries(
     if dataset is not None:
         from advae.workflows import identify_dataset
 
-        wanted = identify_dataset(dataset, data_dir)
+        wanted = identify_dataset(dataset, data_dir, resize)
         entries = [entry for entry in entries if wanted in (entry.dataset, entry.dataset_digest)]
     if tag is not None:
         entries = [entry for entry in entries if tag in tags.get(entry.id, [])]

@@ -83,7 +83,11 @@ def suggest_attack(recipe: RunRecipe, threat: str, **changes: Scalar | None) -> 
 
 def suggest_baselines(run: Run, kinds: Iterable[str]) -> str:
     """Return one line that makes some baselines and attacks classifiers behind them as this run did its own."""
-    data: CommandOptions = {"dataset": _name_data(run.classifier)}
+    resize = run.recipe.dataset.resize
+    data: CommandOptions = {
+        "dataset": _name_data(run.classifier),
+        "resize": f"{resize[0]},{resize[1]}" if resize else None,
+    }
     make = _join(["advae", "train-ae"], data)
     classifier = _list_classifier_options(run.classifier_recipe) | {"ae": SHELL_AE} | data
     train = _join(["advae", "train-clf"], classifier | {"seed": run.classifier_recipe.seed})
@@ -95,8 +99,8 @@ def suggest_baselines(run: Run, kinds: Iterable[str]) -> str:
 
 def _name_data(entry: Manifest) -> str:
     """Return what ``--dataset`` takes: the user's own file, else the name of a published dataset, wherever it lay."""
-    file = entry.source if entry.source and entry.source.endswith(".npz") else None
-    return file or entry.dataset.name
+    own = entry.dataset.name.endswith((".npz", "/"))
+    return entry.source if own and entry.source else entry.dataset.name
 
 
 def _join(words: list[str], options: CommandOptions) -> str:

@@ -46,9 +46,7 @@ def _tell_apart(name: str, group: Mapping[str, Manifest]) -> dict[str, str]:
         return {digest: _mark_foreign(name, digest) or name for digest in group}
     if len(group) == 1:
         return dict.fromkeys(group, name)
-    files = {
-        digest: PurePath(one.source) for digest, one in group.items() if one.source and one.source.endswith(".npz")
-    }
+    files = {digest: PurePath(one.source) for digest, one in group.items() if one.source}
     folders = [path.parent.name for path in files.values()]
     distinct = len(files) == len(group) and all(folders) and len(set(folders)) == len(folders)
     return {digest: f"{name} ({files[digest].parent.name if distinct else digest[:DIGITS]})" for digest in group}
