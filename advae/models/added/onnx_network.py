@@ -52,7 +52,9 @@ class OnnxTrace:
         row = check_node(op, attributes, [isinstance(one, int) for one in inputs])
         self._check_windows(op, attributes, inputs)
         with self._graph.as_default():
-            taken = [self._values[one] if isinstance(one, int) else one for one in inputs]
+            taken = [
+                self._values[one] if isinstance(one, int) else one for one in prepare_inputs(row, attributes, inputs)
+            ]
             found = row.run(attributes, *taken)
         shape = tuple(found.shape)
         if shape[0] is not None or None in shape[1:]:
@@ -72,15 +74,26 @@ class OnnxTrace:
         if len(pads) != 2 * axes or any(len(one) != axes for one in lists):
             raise ValueError(f"its {op} has settings for another number of axes")
         extra = attributes.get("extra", [0] * axes)
-        padded = [side + pads[n] + pads[n + axes] + extra[n] for n, side in enumerate(sides)]
         kernel = inputs[1].shape if len(inputs) > 1 and not isinstance(inputs[1], int) else ()
-        if kernel and (len(kernel) != axes + 2 or kernel[1] * attributes["group"] != channels):
+        takes = (
+            (kernel[0] if op == "ConvTranspose" else kernel[1] * attributes["group"]) if len(kernel) > 1 else channels
+        )
+        if kernel and (len(kernel) != axes + 2 or takes != channels):
             raise ValueError(f"its {op} has a kernel for other images")
         wide = [(size - 1) * one + 1 for size, one in zip(kernel[2:], attributes.get("dilations", ()), strict=True)]
         if max(wide, default=1) > MAX_WINDOW or math.prod([*kernel[:2], *wide]) > LARGEST_VALUE:
             raise ValueError(f"its {op} has a dilation that is too large")
+        if op == "ConvTranspose":
+            channels = kernel[1]
+            sides = [(side - 1) * attributes["strides"][n] + wide[n] for n, side in enumerate(sides)]
+        padded = [side + pads[n] + pads[n + axes] + extra[n] for n, side in enumerate(sides)]
         if channels * math.prod(padded) > LARGEST_VALUE:
             raise ValueError(f"its {op} has padding that is too large")
+
+
+def _count_channels(op: str, kernel: tuple[int, ...], attributes: dict[str, Any]) -> int:
+    """Return how many channels an image must have for a kernel."""
+    return kernel[0] if op == "ConvTranspose" else kernel[1] * int(attributes["group"])
 
 
 def check_node(op: str, attributes: dict[str, Any], live: list[bool]) -> OperationOfOnnx:
@@ -93,11 +106,16 @@ def check_node(op: str, attributes: dict[str, Any], live: list[bool]) -> Operati
         raise ValueError(f"its graph has the operation {op[:40]!r}, which this advae does not know")
     if set(attributes) != set(row.attributes) or (row.inputs and len(live) not in row.inputs) or not any(live):
         raise ValueError(f"its {op} has other attributes or inputs than it should")
-    if any(live[place] for place in row.constants if place < len(live)):
+    if row.prepare and (not live[0] or any(live[1:])):
         raise ValueError(f"its {op} takes weights that depend on the image")
     for key, check in row.attributes.items():
         require_setting(op, key, attributes[key], check)
     return row
+
+
+def prepare_inputs(row: OperationOfOnnx, attributes: dict[str, Any], inputs: Sequence[Any]) -> list[Any]:
+    """Return the inputs of a node with its arrays as the operation takes them."""
+    return list(inputs) if row.prepare is None else [inputs[0], *row.prepare(attributes, *inputs[1:])]
 
 
 def restore_onnx(graph: dict[str, Any], arrays: Arrays) -> Callable[[Tensor], Tensor]:
@@ -111,14 +129,27 @@ def restore_onnx(graph: dict[str, Any], arrays: Arrays) -> Callable[[Tensor], Te
     except DAMAGED as error:
         raise CorruptError(f"the stored network is damaged: {explain(error)}") from None
 
+    steps = [_bind_node(op, attributes, inputs, arrays) for op, attributes, inputs in graph["nodes"]]
+
     def run(x: Tensor) -> Tensor:
         values = [x]
-        for op, attributes, inputs in graph["nodes"]:
-            taken = [values[one] if isinstance(one, int) else arrays[one] for one in inputs]
-            values.append(ONNX_OPERATIONS[op].run(attributes, *taken))
+        for step in steps:
+            values.append(step(values))
         return values[graph["output"]]
 
     return run
+
+
+def _bind_node(
+    op: str, attributes: dict[str, Any], inputs: list[int | str], arrays: Arrays
+) -> Callable[[list[Tensor]], Tensor]:
+    """Return values -> value of one node; its arrays are tensors, which no traced function copies."""
+    import tensorflow as tf
+
+    row = ONNX_OPERATIONS[op]
+    taken = prepare_inputs(row, attributes, [arrays[one] if isinstance(one, str) else one for one in inputs])
+    kept = [one if isinstance(one, int) else tf.constant(one) for one in taken]
+    return lambda values: row.run(attributes, *(values[one] if isinstance(one, int) else one for one in kept))
 
 
 def trace_graph(graph: dict[str, Any], arrays: Arrays) -> tuple[int, ...]:

@@ -98,7 +98,48 @@ def _convolve(to: OnnxConverter, node: OnnxNode, inputs: Inputs) -> int:
     if kernel is None or kernel.ndim not in (3, 4) or len(to.shape(inputs[0])) != kernel.ndim - 1:
         raise UnknownOperationError("Conv of other than one or two axes")
     settings = resolve_pads(node, to.shape(inputs[0])[1:], kernel.shape[2:])
-    return to.add("Conv", {**settings, "group": node.attributes.get("group", 1)}, inputs)
+    group = node.attributes.get("group", 1)
+    # TensorFlow's own operation for one group of each channel needs equal strides.
+    depthwise = group > 1 and kernel.shape[1] == 1 and kernel.shape[0] % group == 0 and len({*settings["strides"]}) == 1
+    return to.add("DepthwiseConv" if depthwise else "Conv", {**settings, "group": group}, inputs)
+
+
+def _convolve_transposed(to: OnnxConverter, node: OnnxNode, inputs: Inputs) -> int:
+    kernel = to.constant(inputs, 1)
+    to.constant(inputs, 2)
+    if kernel is None or kernel.ndim not in (3, 4) or len(to.shape(inputs[0])) != kernel.ndim - 1:
+        raise UnknownOperationError("ConvTranspose of other than one or two axes")
+    words = node.attributes.get("auto_pad", "NOTSET") != "NOTSET" or "output_shape" in node.attributes
+    if words or node.attributes.get("group", 1) != 1:
+        raise UnknownOperationError("ConvTranspose of groups, or of a given output size")
+    settings = resolve_pads(node, to.shape(inputs[0])[1:], kernel.shape[2:])
+    extra = list(node.attributes.get("output_padding", [0] * (kernel.ndim - 2)))
+    return to.add("ConvTranspose", {**settings, "group": 1, "extra": extra}, inputs)
+
+
+def _normalise_layer(to: OnnxConverter, node: OnnxNode, inputs: Inputs) -> int:
+    axis = place_axis(node.attributes.get("axis", -1), len(to.shape(inputs[0])) + 1)
+    if axis == 0:
+        raise UnknownOperationError("LayerNormalization over the images of a batch")
+    return to.add(node.op, {"axis": axis, "epsilon": float(node.attributes.get("epsilon", 1e-5))}, inputs)
+
+
+def _resize(to: OnnxConverter, node: OnnxNode, inputs: Inputs) -> int:
+    """Return images enlarged by whole numbers, each pixel repeated; other ways of resizing are not converted."""
+    full = (1, *to.shape(inputs[0]))
+    places = (1,) if to.file.opset < 11 else (2, 3)
+    scales, sizes = (*(to.constant(inputs, place) for place in places), None)[:2]
+    if scales is not None and scales.size:
+        times = [float(one) for one in scales.reshape(-1)[:9]]
+    elif sizes is not None and sizes.size == len(full):
+        batch, *wanted = read_list(sizes)
+        times = [float(batch in (BATCH_MARK, to.file.batch)), *(a / b for a, b in zip(wanted, full[1:], strict=True))]
+    else:
+        times = node.attributes.get("scales", [])
+    whole = len(times) == len(full) and times[0] == 1 and all(one.is_integer() and one >= 1 for one in times)
+    if node.attributes.get("mode", "nearest") != "nearest" or not whole:
+        raise UnknownOperationError(f"{node.op} that interpolates")
+    return to.add("Repeat", {"times": [int(one) for one in times[1:]]}, inputs[:1])
 
 
 def _pool(to: OnnxConverter, node: OnnxNode, inputs: Inputs) -> int:
@@ -252,6 +293,7 @@ CONVERSIONS: dict[str, OperatorConversion] = {
     **{"GlobalAveragePool": _global("ReduceMean"), "GlobalMaxPool": _global("ReduceMax")},
     **{"ReduceMean": _reduce, "ReduceMax": _reduce, "Flatten": _flatten, "Reshape": _reshape, "Squeeze": _squeeze},
     **{"Unsqueeze": _unsqueeze, "Transpose": _transpose, "Concat": _concatenate, "Gather": _gather},
-    **{"Slice": _slice, "Pad": _pad},
+    **{"Slice": _slice, "Pad": _pad, "ConvTranspose": _convolve_transposed, "Resize": _resize, "Upsample": _resize},
+    "LayerNormalization": _normalise_layer,
 }
 """Standard operators of images; those of constants alone are folded."""

@@ -137,6 +137,11 @@ def _unary(*names: str) -> Model:
     return chain(*((name, {}) for name in names))
 
 
+FLOOR = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+"""How PyTorch enlarges images."""
+
+ONE_TWO_THREE = np.array([1, 1, 2, 3], np.float32)
+
 MODELS: dict[str, Model] = {
     "smooth": _unary("Sigmoid", "Tanh", "Softplus", "Erf", "Neg", "Exp", "Softsign", "Mish"),
     "numbers": _unary("Abs", "Sqrt", "Exp", "Log", "HardSwish"),
@@ -245,6 +250,30 @@ MODELS: dict[str, Model] = {
     "old slice": Model(
         [node("Slice", "x", "s", axes=[2, 3], starts=[1, -6], ends=[-1, 7]), node("Neg", "s", "y")], opset=9
     ),
+    "transposed conv": chain(
+        ("ConvTranspose", {"also": "k b", "strides": [2, 1], "pads": [1, 0, 0, 2], "output_padding": [1, 0]}),
+        (
+            "ConvTranspose",
+            {"also": "d", "strides": [2, 2], "dilations": [2, 1], "pads": [0, 0, 1, 0], "output_padding": [1, 1]},
+        ),
+        **{"k": drawn(4, 3, 3, 2), "b": drawn(3), "d": drawn(3, 2, 2, 2)},
+    ),
+    "layer normalisation": chain(
+        ("LayerNormalization", {"also": "s b"}),
+        ("LayerNormalization", {"also": "t", "axis": 2}),
+        s=drawn(8),
+        b=drawn(8),
+        t=drawn(6, 8),
+    ),
+    "enlarged": chain(
+        ("Resize", {"also": "_ times", "mode": "nearest", **FLOOR}),
+        ("Resize", {"also": "_ times", "mode": "nearest"}),
+        times=ONE_TWO_THREE,
+    ),
+    "enlarged to sizes": Model(
+        [node("Resize", "x _ _ sizes", "y", mode="nearest")], {"sizes": whole(1, 4, 12, 24)}, batch=1
+    ),
+    "old enlarged": Model([node("Upsample", "x times", "y", mode="nearest")], {"times": ONE_TWO_THREE}, opset=9),
     "score": Model(
         [
             node("Flatten", "x", "f"),
@@ -262,6 +291,9 @@ SCORES: dict[str, Model] = {
     "cast to whole numbers": chain(("Cast", {"to": TensorProto.INT32}), ("Cast", {"to": TensorProto.FLOAT})),
     "padding of an unusual mode": chain(("Pad", {"also": "pads", "mode": "edge"}), pads=whole(0, 0, 1, 1, 0, 0, 1, 1)),
     "dilated pool": chain(("MaxPool", {"kernel_shape": [2, 2], "dilations": [2, 2]})),
+    "smoothly enlarged": chain(
+        ("Resize", {"also": "_ times", "mode": "linear"}), times=np.array([1, 1, 2, 2], np.float32)
+    ),
     "sort": Model([node("TopK", "x k", "y places", axis=1)], {"k": whole(2)}),
 }
 """Models that give scores only."""

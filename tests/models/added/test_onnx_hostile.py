@@ -213,6 +213,16 @@ CORPUS: dict[str, Row] = {
     ),
     "expansion": Row(model_row(chain(("Expand", {"also": "t"}), t=whole(1, 4, HUGE, 8))), "Expand"),
     "expansion of gigabytes": Row(model_row(chain(("Expand", {"also": "t"}), t=whole(1 << 30, 4, 6, 8))), "refused"),
+    "strides of a transposed convolution": Row(
+        model_row(
+            chain(("ConvTranspose", {"also": "k", "strides": [4096] * 2, "pads": [4096] * 4}), k=drawn(4, 1, 3, 3))
+        ),
+        "too large",
+    ),
+    "enlarged": Row(
+        model_row(chain(("Resize", {"also": "_ t", "mode": "nearest"}), t=np.array([1, 1, 4096, 4096], np.float32))),
+        "Repeat",
+    ),
     "tiles": Row(model_row(chain(("Tile", {"also": "t"}), t=whole(1, 1 << 20, 1 << 10, 1))), "Tile"),
     "resized": Row(model_row(chain(("Resize", {"also": "_ _ t"}), t=whole(1, 4, 1 << 20, 1 << 20))), "Resize"),
     "range": Row(
