@@ -29,7 +29,7 @@ from advae.models.added.keras_config import (
 )
 from advae.models.added.keras_layers import IDENTITIES, LAYERS, OPERATIONS
 
-MAX_CALLS = 20_000
+MAX_CALLS = 5_000
 
 OPS = "ops."
 """Begins the name of a layer that is a function of ``keras.ops``."""

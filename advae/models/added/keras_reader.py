@@ -9,7 +9,7 @@ from advae.arrayfiles import DAMAGED, explain
 from advae.errors import CorruptError, printable
 from advae.models.added.detect import MAX_MODEL_FILE, read_model_file
 from advae.models.added.foreign import Ending, ForeignModel
-from advae.models.added.keras_config import MAX_CONFIG
+from advae.models.added.keras_config import MAX_CONFIG, parse_json
 from advae.models.added.keras_flat import OPS, Flat, parse_config
 from advae.models.added.keras_layers import LAYERS
 from advae.models.added.keras_network import list_constants, name_array, plan_network, restore_keras
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from advae.models.layers import Arrays, Weight
 
 CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
+
+MAX_METADATA = 1 << 16
+"""Bytes of the metadata."""
 
 ENDINGS: dict[str, Ending] = {"softmax": "softmax", "sigmoid": "sigmoid", "log_softmax": "log-softmax"}
 """The last activation -> how it is called in a ForeignModel."""
@@ -50,6 +53,7 @@ def _take_apart(content: bytes, *, cut: bool) -> ForeignModel:
 
     with open_zip(content, writer="Keras") as archive:
         refuse_members(archive, (CONFIG, WEIGHTS, METADATA).__contains__)
+        _check_version(read_zip_member(archive, METADATA, longest=MAX_METADATA))
         flat = parse_config(read_zip_member(archive, CONFIG, longest=MAX_CONFIG))
         groups = read_keras_weights(read_zip_member(archive, WEIGHTS, longest=MAX_MODEL_FILE))
     graph: dict[str, Any] = {"shape": flat.shape, "layers": flat.layers, "calls": flat.calls, "output": flat.output}
@@ -73,6 +77,16 @@ def _take_apart(content: bytes, *, cut: bool) -> ForeignModel:
         affine=is_affine(graph),
         notes=tuple(notes),
     )
+
+
+def _check_version(metadata: bytes) -> None:
+    """Raise ValueError for a file of Keras 2, whose configuration and weights are laid out differently."""
+    found = parse_json(metadata)
+    version = found.get("keras_version") if isinstance(found, dict) else None
+    if not isinstance(version, str):
+        raise ValueError("its metadata.json names no version of Keras")
+    if version.startswith("2."):
+        raise ValueError(f"Keras {printable(version[:20])} saved it; open it with Keras 3 and save it again")
 
 
 def _gather(flat: Flat, groups: dict[str, Arrays]) -> Arrays:

@@ -8,16 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from advae.errors import UsageError, printable
-from advae.models.added.detect import INSTALL_MODELS, read_fields
+from advae.models.added.detect import INSTALL_MODELS
+from advae.models.added.onnx_sizes import check_part_sizes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MAX_STRUCTURE = 1 << 23
-"""Bytes of all that is not an initializer; read, it takes up to fifty times as much."""
-
 MAX_NODES = 20_000
-MAX_TENSORS = 20_000
 
 OPSETS = range(7, 28)
 """Versions of the standard operators that are read."""
@@ -26,9 +23,6 @@ STANDARD = ("", "ai.onnx")
 """Names of the standard operators' domain."""
 
 EXTERNAL = "its weights are in another file; export it in one: torch.onnx.export(..., external_data=False)"
-
-_GRAPH, _INITIALIZER, _VALUES = 7, 5, (4, 5, 7, 9, 10)
-"""Numbers of fields of ModelProto, GraphProto and, of the values of a tensor, TensorProto."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +71,7 @@ def parse_onnx(content: bytes) -> OnnxFile:
         raise UsageError(f"an .onnx file needs onnx ({error}): {INSTALL_MODELS}") from None
     from google.protobuf.message import DecodeError
 
-    _check_sizes(content)
+    check_part_sizes(content)
     try:
         model = ModelProto.FromString(content)
     except DecodeError:
@@ -98,39 +92,12 @@ def parse_onnx(content: bytes) -> OnnxFile:
     return OnnxFile(opset, name, batch, shape, output, nodes, constants)
 
 
-def _check_sizes(content: bytes) -> None:
-    """Raise ValueError where a file holds more small parts than a model has: each would take memory when it is read."""
-    structure, tensors = 0, 0
-
-    def count(field: int, start: int, end: int) -> None:
-        nonlocal structure
-        structure += 8 if end < start else 8 + end - start
-        if structure > MAX_STRUCTURE or tensors > MAX_TENSORS:
-            raise ValueError(f"it has more than {MAX_STRUCTURE} bytes without its weights")
-
-    for part in read_fields(content, 0, len(content)):
-        if part[0] != _GRAPH or part[2] < part[1]:
-            count(*part)
-            continue
-        for inner in read_fields(content, part[1], part[2]):
-            if inner[0] != _INITIALIZER or inner[2] < inner[1]:
-                count(*inner)
-                continue
-            tensors += 1
-            for values in read_fields(content, inner[1], inner[2]):
-                count(values[0], values[1], values[1] if values[0] in _VALUES and values[2] > 0 else values[2])
-
-
 def _check_model(model: Any) -> int:
     """Return the version of the standard operators. Raises ValueError for parts that are not supported."""
     versions = {one.domain: one.version for one in model.opset_import}
     opset = versions.get("", versions.get("ai.onnx"))
     if opset is None or opset not in OPSETS:
         raise ValueError(f"it uses version {opset} of the operators, expected {OPSETS[0]} to {OPSETS[-1]}")
-    if model.functions:
-        raise ValueError("it has functions of its own, which are not supported; export it with them inlined")
-    if model.graph.sparse_initializer:
-        raise ValueError("it has sparse weights, which are not supported")
     if len(model.graph.node) > MAX_NODES:
         raise ValueError(f"it has {len(model.graph.node)} operations, expected at most {MAX_NODES}")
     return int(opset)
@@ -190,8 +157,6 @@ def _read_attribute(op: str, attribute: Any) -> Any:
         AttributeProto.INTS: lambda one: list(one.ints),
         AttributeProto.TENSOR: lambda one: read_tensor(one.t),
     }
-    if attribute.type in (AttributeProto.GRAPH, AttributeProto.GRAPHS):
-        raise ValueError(f"its {printable(op[:60])} holds operations of its own (a branch or loop); export without it")
     if attribute.type not in readers or attribute.ref_attr_name:
         raise ValueError(f"its {printable(op[:60])} has an attribute that is neither numbers nor text")
     read: Callable[[Any], Any] = readers[attribute.type]
@@ -212,7 +177,7 @@ def read_tensor(tensor: Any) -> NDArray[Any]:
     shown = printable(tensor.name[:60])
     if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
         raise ValueError(EXTERNAL)
-    if tensor.data_type not in kinds or tensor.HasField("segment"):
+    if tensor.data_type not in kinds:
         raise ValueError(f"its weights {shown!r} are of a kind that is not supported; export them as float32")
     (dtype, field), shape = kinds[tensor.data_type], tuple(tensor.dims)
     typed = getattr(tensor, field) if field else ()

@@ -89,9 +89,23 @@ def repeat_nodes(message: onnx.ModelProto, folder: Path) -> None:
     message.graph.node.extend([node("Relu", "y", f"more{number}") for number in range(25_000)])
 
 
-def add_small_parts(message: onnx.ModelProto, folder: Path) -> None:
-    """5 million entries of two bytes each, of which each takes a hundred in memory."""
-    message.graph.MergeFromString(b"\x0a\x00" * 5_000_000)
+def small_parts(*fields: int) -> Make:
+    """Return a row with 4 million parts of two bytes, within parts of these fields, each of which takes a hundred."""
+
+    def make(folder: Path) -> bytes:
+        *outer, last = fields
+        content = bytes([last << 3 | 2, 0]) * 4_000_000
+        for field in reversed(outer):
+            content = bytes([field << 3 | 2]) + encode_number(len(content)) + content
+        return MODELS["residual"].build().SerializeToString() + content
+
+    return make
+
+
+def encode_number(number: int) -> bytes:
+    """Return a number as protobuf writes it."""
+    rest, last = number >> 7, number & 0x7F
+    return bytes([last | 0x80]) + encode_number(rest) if rest else bytes([last])
 
 
 def fill_nan(message: onnx.ModelProto, folder: Path) -> None:
@@ -146,7 +160,8 @@ CORPUS: dict[str, Row] = {
     "branch": Row(change_row(add_branch), "branch or loop"),
     "deep nesting": Row(change_row(nest_deeply), "branch or loop"),
     "many operations": Row(change_row(repeat_nodes), "operations"),
-    "many small parts": Row(change_row(add_small_parts), "bytes without its weights"),
+    "many attributes": Row(small_parts(7, 1, 5), "beside its weights"),
+    "many sizes": Row(small_parts(7, 13, 2, 1, 2, 1), "beside its weights"),
     "circle": Row(change_row(set_field("graph.node.0.input.0", "y")), "not there before"),
     "value twice": Row(change_row(set_field("graph.node.1.output.0", "c")), "two values"),
     "value that is not there": Row(change_row(set_field("graph.node.0.input.0", "outside")), "not there before"),

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +32,28 @@ def _started() -> None:
     start_tensorflow()
 
 
+@dataclass(frozen=True)
+class Saved:
+    """The file of a model, and what is read of it."""
+
+    path: Path
+    whole: ForeignModel
+    cut: ForeignModel
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Saved]:
+    """Each model is built and read once for all tests."""
+
+    @cache
+    def save(name: str) -> Saved:
+        path = write_model(MODELS[name], tmp_path_factory.mktemp("saved") / "model.onnx")
+        whole = read_onnx(path, cut=False)
+        return Saved(path, whole, read_onnx(path, cut=True) if name in ENDINGS else whole)
+
+    return save
+
+
 def draw(shape: tuple[int | None, ...]) -> np.ndarray:
     return np.random.default_rng(3).normal(0.3, 1, (5, *shape)).astype("f4")
 
@@ -45,9 +70,8 @@ def expect(path: Path, x: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_model_computes_what_onnxruntime_computes(name: str, tmp_path: Path) -> None:
-    path = write_model(MODELS[name], tmp_path / "model.onnx")
-    model = read_onnx(path, cut=False)
+def test_a_model_computes_what_onnxruntime_computes(name: str, saved: Callable[[str], Saved]) -> None:
+    path, model = saved(name).path, saved(name).whole
     assert (model.format, model.notes) == ("onnx", ())
     x = draw(model.takes)
     found, expected = compute(model, x), expect(path, x)
@@ -55,8 +79,8 @@ def test_a_model_computes_what_onnxruntime_computes(name: str, tmp_path: Path) -
     np.testing.assert_allclose(found, expected.reshape(found.shape), rtol=2e-4, atol=1e-5)
 
 
-def test_the_models_have_every_operator(tmp_path: Path) -> None:
-    graphs = [read_onnx(write_model(model, tmp_path / "m.onnx"), cut=False).graph for model in MODELS.values()]
+def test_the_models_have_every_operator(saved: Callable[[str], Saved]) -> None:
+    graphs = [saved(name).whole.graph for name in MODELS]
     assert set(CONVERSIONS) - {node.op_type for model in MODELS.values() for node in model.nodes} == set()
     assert set(ONNX_OPERATIONS) - {op for graph in graphs for op, *_ in graph["nodes"]} == set()
 
@@ -88,9 +112,8 @@ ENDINGS = {"residual": ("softmax", (3,)), "score": ("sigmoid", (1,)), "smooth": 
 
 
 @pytest.mark.parametrize("name", ENDINGS)
-def test_the_last_softmax_is_cut_off(name: str, tmp_path: Path) -> None:
-    path = write_model(MODELS[name], tmp_path / "model.onnx")
-    whole, cut = read_onnx(path, cut=False), read_onnx(path, cut=True)
+def test_the_last_softmax_is_cut_off(name: str, saved: Callable[[str], Saved]) -> None:
+    whole, cut = saved(name).whole, saved(name).cut
     assert (cut.ending, cut.gives) == ENDINGS[name]
     x = draw(cut.takes)
     logits, outputs = compute(cut, x).astype(float), compute(whole, x)
@@ -116,9 +139,9 @@ AFFINE = (
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_what_is_affine_is_found(name: str, tmp_path: Path) -> None:
+def test_what_is_affine_is_found(name: str, saved: Callable[[str], Saved]) -> None:
     """In an affine model the value at the middle of two images is the middle of the values."""
-    model = read_onnx(write_model(MODELS[name], tmp_path / "model.onnx"), cut=True)
+    model = saved(name).cut
     x = draw(model.takes)
     a, b, middle = (compute(model, one) for one in (x[:1], x[1:2], (x[:1] + x[1:2]) / 2))
     if name in AFFINE:
@@ -128,10 +151,10 @@ def test_what_is_affine_is_found(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["residual", "conv", "average pool", "gelu"])
-def test_gradients_are_those_of_finite_differences(name: str, tmp_path: Path) -> None:
+def test_gradients_are_those_of_finite_differences(name: str, saved: Callable[[str], Saved]) -> None:
     import tensorflow as tf
 
-    model = read_onnx(write_model(MODELS[name], tmp_path / "model.onnx"), cut=True)
+    model = saved(name).cut
     run = restore_onnx(model.graph, model.arrays)
     x = tf.constant(draw(model.takes)[:1])
     with tf.GradientTape() as tape:
