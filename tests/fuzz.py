@@ -41,7 +41,9 @@ from hypothesis import seed as set_seed
 from hypothesis import strategies as st
 
 from advae.backend import start_tensorflow
-from advae.datasets import find_dataset, load_dataset, read_idx
+from advae.datasets import DATASETS, find_dataset, load_dataset, read_idx
+from advae.datasets.cifar import read_cifar
+from advae.datasets.image_folder import read_image_folder
 from advae.errors import AdvaeError, CorruptError, DatasetError, NotFoundError, UsageError
 from advae.evaluation.pipelines import list_weights, load_classifier, load_purifier, read_weights
 from advae.identity import ID, name_recipe
@@ -55,6 +57,8 @@ from advae.registry.verification import find_problems
 from advae.requests import AutoencoderRequest, ClassifierRequest, NetworkRequest
 from tests import changed_runs
 from tests.calls import call
+from tests.datasets import pictures
+from tests.datasets.samples import make_batches
 from tests.entries import WEIGHTS, encode_npz, list_names, locate, make_metrics, seal_document, seal_first_schema
 from tests.hostile.files import encode_dataset
 from tests.hostile.members import (
@@ -303,6 +307,74 @@ def target_idx(folder: Path) -> Target:
         assert array.dtype == np.uint8
 
     return Target(contents(), read)
+
+
+# ---------------------------------------------------------------- CIFAR-10 and folders of images
+
+
+def target_cifar(folder: Path) -> Target:
+    path, batches = folder / "archive.tar.gz", make_batches(1)
+    members = [encode_member(f"cifar-10-batches-bin/{name}", content) for name, content in batches.items()]
+    archive = DATASETS["cifar-10"].archive
+    assert archive
+
+    @st.composite
+    def contents(draw: Draw) -> bytes:
+        blocks = change_headers(draw, members) if draw(st.booleans()) else members
+        if one_in(draw, 3):
+            blocks = change_order(draw, blocks)
+        content = edit(b"".join(blocks) + END, draw(EDITS)) if one_in(draw, 3) else b"".join(blocks) + END
+        packed = gzip.compress(content, 1)
+        return edit(packed, draw(EDITS)) if one_in(draw, 4) else packed
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        decoded = read_cifar(path, archive, classes=10)
+        assert decoded.x_train.shape[1:] == decoded.x_test.shape[1:] == (32, 32, 3)
+        assert max(decoded.y_train.max(), decoded.y_test.max()) < 10
+
+    return Target(contents(), read)
+
+
+def target_pictures(folder: Path) -> Target:
+    pictures.write_files(folder, pictures.make_files())
+    path = folder / "train" / "cat" / "b.png"
+    picture = pictures.draw(1, 6, 4, 3)
+    good = [
+        pictures.encode(picture),
+        pictures.encode(picture, "JPEG"),
+        pictures.encode(pictures.draw(1)),
+        pictures.claim_png(4, 6, zlib.compress(bytes(30))),
+    ]
+    # Its import takes more memory than any example may.
+    read_image_folder(folder)
+
+    @st.composite
+    def contents(draw: Draw) -> bytes:
+        content = edit(pick(draw, *good), draw(EDITS))
+        return repair_png(content) if draw(st.booleans()) else content
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        decoded, classes = read_image_folder(folder, (3, 3) if len(content) % 2 else None)
+        assert decoded.x_train.shape[0] == 5
+        assert decoded.x_train.dtype == np.uint8
+        assert classes == ("cat", "dog")
+
+    return Target(contents(), read)
+
+
+def repair_png(content: bytes) -> bytes:
+    """Return a PNG, the checksums of whose chunks are right as far as their lengths can be followed."""
+    at, repaired = 8, content[:8]
+    while len(content) >= at + 12:
+        length = int.from_bytes(content[at : at + 4], "big")
+        if length > len(content):
+            break
+        body = content[at + 4 : at + 8 + length]
+        repaired += content[at : at + 4] + body + struct.pack(">I", zlib.crc32(body))
+        at += 12 + length
+    return repaired + content[at:]
 
 
 # ---------------------------------------------------------------- .npy and .npz
@@ -676,6 +748,8 @@ def target_reports(folder: Path) -> Target:
 TARGETS: dict[str, tuple[Callable[[Path], Target], type[AdvaeError]]] = {
     "manifest": (target_manifests, CorruptError),
     "idx": (target_idx, DatasetError),
+    "cifar": (target_cifar, DatasetError),
+    "pictures": (target_pictures, DatasetError),
     "dataset": (target_datasets, DatasetError),
     "weights": (target_weights, CorruptError),
     "model": (target_models, CorruptError),

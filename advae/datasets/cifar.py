@@ -31,6 +31,9 @@ RECORD = 1 + CHANNELS * SIZE * SIZE
 BATCH_RECORDS = 10_000
 """Records of a published file; a file may have fewer."""
 
+CHUNK = 1 << 18
+"""Bytes of an archive that are read at once."""
+
 HEADERS = 1 << 20
 """Most bytes of an archive beside its records."""
 
@@ -172,6 +175,15 @@ def _read_archive(path: Path, archive: CifarArchive) -> dict[str, bytes]:
     return batches
 
 
+def _read_up_to(stream: gzip.GzipFile, size: int) -> bytes:
+    """Return the next bytes of a stream; no memory is taken for those that it does not have."""
+    parts, left = [], size
+    while left and (part := stream.read(min(left, CHUNK))):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
 def _list_batches(stream: gzip.GzipFile, path: Path, archive: CifarArchive) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of each file of records. Raises DatasetError before a claimed length is read."""
     left, wanted = archive.longest, {f"{archive.folder}/{name}": name for name in archive.batches}
@@ -186,7 +198,7 @@ def _list_batches(stream: gzip.GzipFile, path: Path, archive: CifarArchive) -> I
             stream.seek(padded, 1)
             continue
         _check_length(f"{path}: {name}", member.size)
-        content = stream.read(member.size)
+        content = _read_up_to(stream, member.size)
         if len(content) < member.size:
             raise DatasetError(f"{path}: {name} claims {member.size} bytes, got {len(content)}")
         stream.seek(padded - member.size, 1)

@@ -6,6 +6,7 @@ All headers are read before memory is allocated; nothing but PNG and JPEG is dec
 
 from __future__ import annotations
 
+import io
 import math
 import os
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from advae.arrayfiles import DAMAGED, explain, require_regular
+from advae.arrayfiles import DAMAGED, explain, read_regular, require_regular
 from advae.datasets.decoded import Decoded, show_shape
 from advae.datasets.npz import NPZ_FREE_BYTES, NPZ_MAX_BYTES, NPZ_MAX_RATIO
 from advae.datasets.picture import Picture, describe_picture, open_picture, to_pixels
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 """Ends of the names of image files, in any case."""
+
+LONGEST_IMAGE = 1 << 28
+"""Most bytes of an image file: more than the largest image takes that is not packed."""
 
 EXPECTED = "expected DIR/train/CLASS/*.png and DIR/test/CLASS/*.png, or .jpg"
 
@@ -124,7 +128,11 @@ def _name_file(path: Path) -> Iterator[None]:
 
 def _describe(path: Path) -> Picture:
     with _name_file(path):
-        return describe_picture(path, require_regular(path))
+        packed = require_regular(path)
+        # A file may be long and take no room on the disk.
+        if packed > LONGEST_IMAGE:
+            raise ValueError(f"it has {packed} bytes, expected at most {LONGEST_IMAGE}")
+        return describe_picture(path, packed)
 
 
 def _check_claim(path: Path, picture: Picture) -> None:
@@ -173,7 +181,7 @@ def _read_part(
 
     images = np.empty((len(files), *shape), np.uint8)
     for i, path in enumerate(files):
-        with _name_file(path), open_picture(path) as picture:
+        with _name_file(path), open_picture(io.BytesIO(read_regular(str(path), LONGEST_IMAGE))) as picture:
             pixels = to_pixels(picture, grey=len(shape) == 2, resize=resize)
         if pixels.shape != shape:
             raise DatasetError(f"{path}: is {show_shape(pixels.shape)} pixels, where its header claimed other ones")

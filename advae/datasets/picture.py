@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,9 +40,10 @@ class Picture:
 
 
 @contextmanager
-def open_picture(path: Path) -> Iterator[Image.Image]:
+def open_picture(file: Path | io.BytesIO) -> Iterator[Image.Image]:
     """Give an image whose header alone was read.
 
+    file: to decode the pixels, the content in memory, of which Pillow cannot ask for more than there is.
     Raises OSError for another format, and Pillow's DecompressionBombError or DecompressionBombWarning for more pixels
     than Pillow takes to be safe.
     """
@@ -51,7 +53,7 @@ def open_picture(path: Path) -> Iterator[Image.Image]:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         # No other format of Pillow is tried: some start programs.
-        with Image.open(path, formats=("PNG", "JPEG")) as picture:
+        with Image.open(file, formats=("PNG", "JPEG")) as picture:
             yield picture
 
 

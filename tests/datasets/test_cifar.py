@@ -160,7 +160,7 @@ def test_damaged_archives(tmp_path: Path, case: str) -> None:
     tracemalloc.start()
     try:
         line = load_line("cifar-10", data_dir=tmp_path)
-        assert tracemalloc.get_traced_memory()[1] < (40 << 20 if "claims" in case else 4 << 20)
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
     finally:
         tracemalloc.stop()
     assert any(part in line for part in expected.split("|")), line

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tests.hostile import bundles, executed, files, manifests, recipes
+from tests.hostile import bundles, executed, files, foreign_images, manifests, recipes
 from tests.hostile.rows import CORPUS
 
-PARTS = (executed, bundles, manifests, recipes, files)
+PARTS = (executed, bundles, manifests, recipes, files, foreign_images)
 """The modules whose rows the table has."""
 
 __all__ = ["CORPUS", "PARTS"]

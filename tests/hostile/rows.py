@@ -59,6 +59,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "ls --dataset": ("registry", "ls", "--dataset", "{file}"),
     "data verify": ("data", "verify", "{file}"),
     "data verify mnist": ("data", "verify", "mnist", "--data-dir", "{folder}"),
+    "data verify cifar-10": ("data", "verify", "cifar-10", "--data-dir", "{folder}"),
+    "data verify --resize": ("data", "verify", "{file}", "--resize", "8,8"),
     "train-ae mnist": ("train-ae", "--type", "vanilla", "--dataset", "mnist", "--data-dir", "{folder}"),
 }
 """Every command that reads an entry, a bundle, an .npz or .npy, as ``Scene`` fills it in."""
@@ -68,6 +70,8 @@ REPLACING = BUNDLE | {"import --force": 4}
 IMAGES = dict.fromkeys(("purify it", "predict it"), 6)
 DATASET = dict.fromkeys(("train-ae", "ls --dataset", "data verify"), 6)
 MNIST = dict.fromkeys(("data verify mnist", "train-ae mnist"), 6)
+CIFAR = {"data verify cifar-10": 6}
+FOLDER = DATASET | {"train-clf": 6, "data verify --resize": 6}
 FILE = REPLACING | IMAGES | DATASET | {"train-clf": 6}
 USED = dict.fromkeys(("purify", "predict", "attack", "export keras"), 4)
 SEALED = dict.fromkeys(("show", "purify", "predict", "attack", "verify all"), 4)
