@@ -190,8 +190,11 @@ def test_each_seed_has_cells_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_file_of_images_is_looked_for_beside_the_plan(tmp_path: Path) -> None:
-    experiment = read_experiment(write(tmp_path, SMALL.replace('["digits"]', '["mine.npz", "Mine.NPZ", "mnist"]')))
-    assert experiment.datasets == (str(tmp_path / "mine.npz"), str(tmp_path / "Mine.NPZ"), "mnist")
+    (tmp_path / "pets").mkdir()
+    names = '["mine.npz", "Mine.NPZ", "mnist", "pets", "minst"]'
+    experiment = read_experiment(write(tmp_path, SMALL.replace('["digits"]', names)))
+    beside = [str(tmp_path / name) for name in ("mine.npz", "Mine.NPZ", "pets")]
+    assert experiment.datasets == (*beside[:2], "mnist", beside[2], "minst")
 
 
 def test_the_default_plan_is_the_papers_file(tmp_path: Path) -> None:
