@@ -78,7 +78,7 @@ def parse_onnx(content: bytes) -> OnnxFile:
         raise ValueError("it is damaged: it is no message of protobuf") from None
     opset = _check_model(model)
     graph = model.graph
-    constants = {tensor.name: read_tensor(tensor) for tensor in graph.initializer}
+    constants = {_text(tensor.name): read_tensor(tensor) for tensor in graph.initializer}
     if len(constants) < len(graph.initializer):
         raise ValueError("it has two weights of one name")
     nodes = [_read_node(node) for node in graph.node]
@@ -90,6 +90,13 @@ def parse_onnx(content: bytes) -> OnnxFile:
     except Exception as error:
         raise ValueError(f"it is no valid model: {str(error).splitlines()[0]}") from None
     return OnnxFile(opset, name, batch, shape, output, nodes, constants)
+
+
+def _text(value: Any) -> str:
+    """Return a text of the file; protobuf gives bytes where it is not one."""
+    if not isinstance(value, str):
+        raise ValueError("it is damaged: a name is no text")
+    return value
 
 
 def _check_model(model: Any) -> int:
@@ -116,13 +123,13 @@ def _read_input(graph: Any, constants: dict[str, Any]) -> tuple[str, int | None,
     if not 2 <= len(sizes) <= 5 or len(shape) < len(sizes) - 1:
         shown = " x ".join("?" if one is None else str(one) for one in sizes)
         raise ValueError(f"its input has the shape {shown}; only the first size may be open: export it on one image")
-    return inputs[0].name, sizes[0] or None, tuple(shape)
+    return _text(inputs[0].name), sizes[0] or None, tuple(shape)
 
 
 def _read_output_name(graph: Any) -> str:
     if len(graph.output) != 1:
         raise ValueError(f"it has {len(graph.output)} outputs, expected one")
-    return str(graph.output[0].name)
+    return _text(graph.output[0].name)
 
 
 def _check_order(nodes: list[OnnxNode], known: set[str]) -> None:
@@ -139,11 +146,13 @@ def _check_order(nodes: list[OnnxNode], known: set[str]) -> None:
 
 
 def _read_node(node: Any) -> OnnxNode:
-    if node.domain not in STANDARD:
-        shown = printable(f"{node.domain}.{node.op_type}"[:80])
+    op, domain = _text(node.op_type)[:60], _text(node.domain)[:60]
+    if domain not in STANDARD:
+        shown = printable(f"{domain}.{op}")
         raise ValueError(f"it has the operator {shown!r}, which is not a standard one; export the model without it")
-    attributes = {one.name: _read_attribute(node.op_type, one) for one in node.attribute}
-    return OnnxNode(printable(node.op_type[:60]), attributes, list(node.input), list(node.output))
+    attributes = {_text(one.name): _read_attribute(op, one) for one in node.attribute}
+    inputs, outputs = ([_text(one) for one in names] for names in (node.input, node.output))
+    return OnnxNode(printable(op), attributes, inputs, outputs)
 
 
 def _read_attribute(op: str, attribute: Any) -> Any:
@@ -174,7 +183,7 @@ def read_tensor(tensor: Any) -> NDArray[Any]:
         **{TensorProto.UINT8: ("u1", "int32_data"), TensorProto.INT8: ("i1", "int32_data")},
         **{TensorProto.BOOL: ("?", "int32_data"), TensorProto.FLOAT16: ("<f2", None)},
     }
-    shown = printable(tensor.name[:60])
+    shown = printable(_text(tensor.name)[:60])
     if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
         raise ValueError(EXTERNAL)
     if tensor.data_type not in kinds:

@@ -258,6 +258,13 @@ CORPUS: dict[str, Row] = {
         "neither numbers nor text",
     ),
     "division by zero": Row(model_row(chain(("Div", {"also": "z"}), z=np.float32(np.nan))), "finite"),
+    "names that are no text": Row(
+        lambda folder: MODELS["residual"].build().SerializeToString().replace(b"shift", b"\xff\xfe\xfd\xfc\xfb"),
+        "no text",
+    ),
+    "operators that are no text": Row(
+        lambda folder: MODELS["residual"].build().SerializeToString().replace(b"Relu", b"\xff" * 4), "no text"
+    ),
     "names that move the cursor": Row(change_row(set_field("graph.node.0.domain", "\x1b[2J")), "\\x1b"),
     "pickle": Row(lambda folder: pickle.dumps(Canary(folder / "touched")), "refused"),
     "empty": Row(lambda folder: b"", "refused"),
