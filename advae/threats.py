@@ -120,8 +120,8 @@ class Threat:
     """Whether the perturbation is added to the image; False: to the purified image, inside the pipeline."""
     samples: bool = False
     """Whether gradients pass through a random purifier, so that they are averaged over EOT samples."""
-    method: str | None = None
-    """The only attack that fits the threat model; None for any."""
+    methods: tuple[str, ...] | None = None
+    """The attacks that fit the threat model, the default one first; None for any."""
 
 
 def _identity(x: Tensor, draw: Tensor) -> Tensor:
@@ -215,7 +215,7 @@ THREATS: dict[str, Threat] = {
         "sees a gradient. A robust accuracy lower than the adaptive attack's is a sign of gradient masking.",
         view_black_box,
         needs_purifier=False,
-        method="square",
+        methods=("square", "hop-skip-jump"),
     ),
     "gray-box": Threat(
         "The attacker knows the classifier but not the autoencoder: the classifier alone is differentiated, and the "
@@ -240,7 +240,7 @@ THREATS: dict[str, Threat] = {
         "Random-noise baseline of the same norm: no attack at all. Under any attack the robust accuracy must be lower.",
         view_black_box,
         needs_purifier=False,
-        method="noise",
+        methods=("noise",),
     ),
     "encoded": Threat(
         "The attacker changes the purified data behind the autoencoder, which is not possible from outside the "

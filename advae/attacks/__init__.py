@@ -10,6 +10,7 @@ from advae.attacks.ball import noise
 from advae.attacks.carlini_wagner import cw
 from advae.attacks.goals import Goal
 from advae.attacks.gradient_sign import bim, fgsm, loss_gradient, margin_gradient
+from advae.attacks.hop_skip_jump import hop_skip_jump
 from advae.attacks.iterative import apgd, mim, pgd
 from advae.attacks.linear import (
     linear_direction,
@@ -68,6 +69,8 @@ class Attack:
     """Whether ``steps`` are queries for logits, not gradients."""
     threat: str | None = None
     """The only threat model that fits the attack; None for any."""
+    takes_gradients: bool = True
+    """Whether the attack uses gradients; without them it works on any classifier."""
     members: Mapping[str, tuple[tuple[str, str | None], ...]] = field(default_factory=dict)
     """Norm -> (attack, loss or None for its own) of an ensemble, cheapest first; empty for a single attack. A sample is
     attacked by the members in turn until one succeeds."""
@@ -78,11 +81,6 @@ class Attack:
     def iterative(self) -> bool:
         """Whether the attack takes several steps."""
         return self.steps is not None
-
-    @property
-    def takes_gradients(self) -> bool:
-        """Whether the attack uses gradients; attacks under threat models without gradients do not."""
-        return self.threat is None
 
     @property
     def targeted(self) -> bool:
@@ -144,8 +142,28 @@ ATTACKS: dict[str, Attack] = {
         sized=False,
         queries=True,
         threat="black-box",
+        takes_gradients=False,
     ),
-    "noise": Attack("random noise, the floor", noise, margin_gradient, norms=NORMS, loss=None, threat="noise"),
+    "hop-skip-jump": Attack(
+        "HopSkipJump: along the boundary, labels only",
+        hop_skip_jump,
+        margin_gradient,
+        steps=1000,
+        norms=NORMS,
+        loss=None,
+        sized=False,
+        queries=True,
+        takes_gradients=False,
+    ),
+    "noise": Attack(
+        "random noise, the floor",
+        noise,
+        margin_gradient,
+        norms=NORMS,
+        loss=None,
+        threat="noise",
+        takes_gradients=False,
+    ),
     "worst": Attack(
         "fgsm, pgd, apgd with two losses and square (l2: pgd, apgd, cw, square), until one succeeds",
         fgsm,

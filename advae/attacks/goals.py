@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from advae.attacks.losses import margin_loss
 from advae.batching import Tensor
@@ -88,6 +88,17 @@ class Goal:
         import tensorflow as tf
 
         return values if self.eot_samples == 1 else tf.reduce_mean(tf.reshape(values, (-1, self.eot_samples)), axis=-1)
+
+
+def narrow(goal: Goal, rows: Tensor) -> Goal:
+    """Return the goal for the samples in ``rows``."""
+    import tensorflow as tf
+
+    lower, upper = (
+        tf.gather(bound, rows) if tf.convert_to_tensor(bound).shape.rank else bound
+        for bound in (goal.lower, goal.upper)
+    )
+    return replace(goal, labels=tf.gather(goal.labels, rows), lower=lower, upper=upper)
 
 
 def select(where: Tensor, ones: tuple[Tensor, ...], others: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from advae.attacks.goals import narrow
 from advae.attacks.noisy_search import search_noisy
 from advae.batching import Tensor
 from advae.tracing import loops_over_tensors
@@ -67,7 +67,7 @@ def square(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tens
     query = 0
     while query < steps and eps > 0.0 and tf.reduce_any(lowest >= 0.0):
         rows = tf.where(lowest >= 0.0)[:, 0]
-        unbroken = _narrow(goal, rows)
+        unbroken = narrow(goal, rows)
         tried = _propose(
             unbroken, tf.gather(x, rows), tf.gather(best, rows), eps, query, steps, _draw_for(rows, seed, query, x)
         )
@@ -78,17 +78,6 @@ def square(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tens
         lowest = tf.tensor_scatter_nd_update(lowest, place, tf.boolean_mask(margins, lower))
         query += 1
     return tf.where((clean < lowest)[:, None], x, best)
-
-
-def _narrow(goal: Goal, rows: Tensor) -> Goal:
-    """Return the goal for the samples in ``rows``."""
-    import tensorflow as tf
-
-    lower, upper = (
-        tf.gather(bound, rows) if tf.convert_to_tensor(bound).shape.rank else bound
-        for bound in (goal.lower, goal.upper)
-    )
-    return replace(goal, labels=tf.gather(goal.labels, rows), lower=lower, upper=upper)
 
 
 def _draw_for(rows: Tensor, seed: Tensor, query: Tensor, x: Tensor) -> Draw:

@@ -23,8 +23,8 @@ def apply_threat_models(
 ) -> list[AttackRequest]:
     """Return each request under each of its threat models; for ``all``, under each that the classifier has.
 
-    Where a threat model has one attack only, that attack replaces the method; where an attack has one threat model
-    only, that replaces the threat model. tell: takes a line about each replacement.
+    Where a method is not among the attacks of a threat model, the first of them replaces it; where an attack has one
+    threat model only, that replaces the threat model. tell: takes a line about each replacement.
     """
     chosen = []
     for request in requests:
@@ -40,11 +40,11 @@ def apply_threat_models(
 def _fit(request: AttackRequest, threat: str) -> AttackRequest:
     """Return a request under a threat model, with the method or threat model replaced where they do not fit."""
     row = ATTACKS.get(request.method)
-    only = THREATS[threat].method if threat in THREATS else None
+    fitting = THREATS[threat].methods if threat in THREATS else None
     if row and row.threat:
         return request.model_copy(update={"threat": row.threat})
-    if only and only != request.method:
-        return _ask(request, only, threat=threat)
+    if fitting and request.method not in fitting:
+        return _ask(request, fitting[0], threat=threat)
     return request.model_copy(update={"threat": threat})
 
 

@@ -19,7 +19,7 @@ SIDE, CLASSES, N = 6, 4, 90
 STEPS = {"cw": 40}
 """Of attacks that five steps leave where they were."""
 
-OTHERS = [name for name, row in THREATS.items() if name != "adaptive" and row.method is None]
+OTHERS = [name for name, row in THREATS.items() if name != "adaptive" and row.methods is None]
 PAIRS = [
     *(("fgsm", threat) for threat in OTHERS),
     *((method, row.threat or "adaptive") for method, row in ATTACKS.items()),

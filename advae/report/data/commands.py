@@ -18,7 +18,7 @@ from advae.records import (
 )
 from advae.report.data.contents import Comparison, list_parents, list_runs_of
 from advae.report.data.runs import Run
-from advae.report.data.threat_models import find_method
+from advae.report.data.threat_models import list_methods
 from advae.run_options import RUN_OPTIONS, write_options
 
 SHELL_AE, SHELL_CLF = "__ae_of_this_line__", "__clf_of_this_line__"
@@ -67,13 +67,15 @@ def describe_command(entry: Manifest) -> str:
 def suggest_attack(recipe: RunRecipe, threat: str, **changes: Scalar | None) -> str:
     """Return the command for the attack of a run under another threat model.
 
-    Where either threat model has its own attack, only the options that all attacks share are kept. changes: options to
-    replace.
+    Where the attack does not fit, another one replaces it, and only the options that all attacks share are kept.
+    changes: options to replace.
     """
-    options, method = _list_attack_options(recipe), find_method(threat)
-    if method is None and find_method(recipe.threat):
+    options, method, fitting = _list_attack_options(recipe), recipe.method, list_methods(threat)
+    if fitting and method not in fitting:
+        method = fitting[0]
+    elif not fitting and list_methods(recipe.threat):
         method = FREE_METHOD
-    if method and method != recipe.method:
+    if method != recipe.method:
         kept = {"eps", "clf", *(option.word for option in RUN_OPTIONS.values() if option.row.shared)}
         options = {name: value for name, value in options.items() if name in kept} | {"method": method}
     # Not every threat model has EOT samples: their number is the default.

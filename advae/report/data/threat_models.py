@@ -26,6 +26,6 @@ def list_by_knowledge(*, defended: bool) -> list[str]:
     return [name for name in THREATS_BY_KNOWLEDGE if defended or not THREATS[name].needs_purifier]
 
 
-def find_method(name: str) -> str | None:
-    """Return the only attack that such an attacker can make, None for any."""
-    return THREATS[name].method if name in THREATS else None
+def list_methods(name: str) -> tuple[str, ...]:
+    """Return the only attacks that such an attacker can make, the default one first; empty for any."""
+    return (THREATS[name].methods if name in THREATS else None) or ()
