@@ -6,13 +6,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from advae.attacks.hop_skip_jump import hop_skip_jump
 from advae.records import Dataset
 from advae.registry import Registry
 from advae.workflows import Workspace
+from tests.attacks.models import make_goal, run_attack
 from tests.benchmarks.peer_attacks import Subject, import_peers
 from tests.benchmarks.peers import (
     EPS,
@@ -63,6 +66,38 @@ def test_with_the_default_loss_no_peer_is_stronger(defence: str, method: str, bo
     above = [bound for bound in bounds[defence] if bound.rule == "never above" and bound.ours.attack == method]
     assert len(above) == 2 * len(EPS["linf"])
     assert [str(bound) for bound in above if not bound.holds] == []
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_hop_skip_jump_is_as_near_as_arts_at_equal_queries(norm: str, digits: Dataset) -> None:
+    """On logistic regression of digits; both begin at random images, so the medians are compared."""
+    from art.attacks.evasion import HopSkipJump
+    from art.estimators.classification import BlackBoxClassifier
+    from sklearn.linear_model import LogisticRegression
+
+    fitted = LogisticRegression(max_iter=500).fit(digits.x_train, digits.y_train)
+    weights, bias = fitted.coef_.T.astype("f4"), fitted.intercept_.astype("f4")
+    x = digits.x_test[fitted.predict(digits.x_test) == digits.y_test][:20]
+    y = fitted.predict(x)
+    asked = 0
+
+    def answer(images: Any) -> Any:
+        nonlocal asked
+        asked += len(images)
+        return images @ weights + bias
+
+    estimator = BlackBoxClassifier(answer, (x.shape[1],), 10, clip_values=(0.0, 1.0))
+    order = {"linf": "inf", "l2": 2}[norm]
+    theirs = HopSkipJump(estimator, norm=order, max_iter=6, verbose=False).generate(x.copy(), np.eye(10)[y])
+    goal = make_goal(lambda images: images @ weights + bias, y, norm=norm)
+    ours = run_attack(hop_skip_jump, goal, x, 0.0, asked // len(x))
+
+    def measure(moved: Any) -> float:
+        assert (answer(moved).argmax(axis=1) != y).mean() > 0.9
+        return float(np.median(np.linalg.norm(moved - x, np.inf if norm == "linf" else 2, axis=1)))
+
+    found = measure(ours), measure(theirs)
+    assert found[0] <= 1.2 * found[1], found
 
 
 @pytest.mark.parametrize(
