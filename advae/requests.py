@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, Strict, ValidationError, create_model
 
@@ -117,6 +117,23 @@ class ClassifierRequest(Request):
     """Options of ``lr``; None: all defaults."""
     seed: Seed = 0
     """Seed of initial weights and order of the images."""
+
+
+class AddRequest(Request):
+    """The request of ``add-clf`` and ``add-ae``; None: found by asking the model."""
+
+    input_range: tuple[float, float] | None = None
+    """The values that the model takes for black and white."""
+    mean: Annotated[tuple[float, ...], Field(min_length=1, max_length=3)] | None = None
+    """Mean that is subtracted from them, one for all channels or one for each; None: none is."""
+    std: Annotated[tuple[PositiveReal, ...], Field(min_length=1, max_length=3)] | None = None
+    """Deviation that they are then divided by; None: they are not."""
+    channels: Literal["first", "last"] | None = None
+    """Where the model's input has the channels."""
+    outputs: Literal["logits", "probabilities"] | None = None
+    """What a classifier returns."""
+    trust: tuple[str, ...] = ()
+    """Full names of types in a .skops file that the user trusts."""
 
 
 class PlacementRequest(Request):

@@ -35,6 +35,8 @@ class Pipeline:
     """Whether ``classify`` is affine, as logistic regression is."""
     samples: bool = False
     """Whether ``purify`` is random, so that two outputs for the same image differ."""
+    scores_only: bool = False
+    """Whether ``classify`` has no gradient, because it is a model that is only asked."""
 
     @property
     def affine(self) -> bool:
@@ -89,6 +91,8 @@ class Surface:
     """Whether ``see`` is random, so that one misclassification is not yet a reliable success."""
     craft_samples: bool = False
     """Whether ``craft`` is random."""
+    scores_only: bool = False
+    """Whether ``craft`` has no gradient, so that it can only be asked."""
 
     def find_range(self, start: Tensor) -> tuple[Tensor, Tensor]:
         """Return the smallest and the largest valid values of points that start there: scalars, or (n, d).
@@ -116,6 +120,8 @@ class Threat:
     """Whether the undefended counterpart of the classifier is needed."""
     needs_surrogate: bool = False
     """Whether a pipeline of the same recipe and another seed is needed."""
+    differentiates_classifier: bool = True
+    """Whether the attacker takes gradients of the classifier itself; False: of another one, or of none."""
     on_input: bool = True
     """Whether the perturbation is added to the image; False: to the purified image, inside the pipeline."""
     samples: bool = False
@@ -139,6 +145,7 @@ def view_adaptive(pipeline: Pipeline) -> Surface:
         affine=pipeline.affine,
         samples=pipeline.samples,
         craft_samples=pipeline.samples,
+        scores_only=pipeline.scores_only,
     )
 
 
@@ -146,7 +153,13 @@ def view_black_box(pipeline: Pipeline) -> Surface:
     """The whole pipeline is queried for its logits, never differentiated."""
     samples = pipeline.samples
     return Surface(
-        _identity, pipeline.defend, pipeline.purified, pipeline.classify, samples=samples, craft_samples=samples
+        _identity,
+        pipeline.defend,
+        pipeline.purified,
+        pipeline.classify,
+        samples=samples,
+        craft_samples=samples,
+        scores_only=pipeline.scores_only,
     )
 
 
@@ -216,6 +229,7 @@ THREATS: dict[str, Threat] = {
         view_black_box,
         needs_purifier=False,
         methods=("square", "hop-skip-jump"),
+        differentiates_classifier=False,
     ),
     "gray-box": Threat(
         "The attacker knows the classifier but not the autoencoder: the classifier alone is differentiated, and the "
@@ -228,6 +242,7 @@ THREATS: dict[str, Threat] = {
         view_transfer,
         needs_purifier=False,
         needs_surrogate=True,
+        differentiates_classifier=False,
         samples=True,
     ),
     "oblivious": Threat(
@@ -235,12 +250,14 @@ THREATS: dict[str, Threat] = {
         "classifier, and the result then passes through the autoencoder.",
         view_oblivious,
         needs_undefended=True,
+        differentiates_classifier=False,
     ),
     "noise": Threat(
         "Random-noise baseline of the same norm: no attack at all. Under any attack the robust accuracy must be lower.",
         view_black_box,
         needs_purifier=False,
         methods=("noise",),
+        differentiates_classifier=False,
     ),
     "encoded": Threat(
         "The attacker changes the purified data behind the autoencoder, which is not possible from outside the "

@@ -83,6 +83,11 @@ class Attack:
         return self.steps is not None
 
     @property
+    def needs_gradients(self) -> bool:
+        """Whether it cannot be made on a model that gives scores only; an ensemble has members that can."""
+        return self.takes_gradients and not self.members
+
+    @property
     def targeted(self) -> bool:
         """Whether the attack aims at a class."""
         return self.target is not None or self.choose_targets is not None

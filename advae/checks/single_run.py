@@ -122,6 +122,8 @@ def _find_rises(results: Sequence[EpsResult]) -> Iterator[tuple[float, int, int]
 
 def check_gradients(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
     """Check for gradient masking: gradients that are zero, infinite, undefined, or stopped by clipping."""
+    if metrics.backward == "none":
+        return not_run("gradients", "the classifier gives scores only: the attack asks for them and uses no gradients")
     share = max(result.zero_gradient_fraction for result in metrics.results)
     stopped = metrics.clipped_fraction or 0.0
     clipped = f", and clipping stops it at {show_share(stopped)} of the purified pixels" if stopped else ""

@@ -30,6 +30,8 @@ class Command:
 COMMANDS: dict[str, Command] = {
     "train-ae": Command("train_ae", "train_ae", "Train an autoencoder, or make a baseline; prints its id."),
     "train-clf": Command("train_clf", "train_clf", "Train a classifier; prints its id."),
+    "add-clf": Command("add_clf", "add_clf", "Add a classifier that another program trained; prints its id."),
+    "add-ae": Command("add_ae", "add_ae", "Add a purifier that another program trained; prints its id."),
     "attack": Command("attack", "attack", "Attack a classifier; prints the run's id."),
     "report": Command("report", "report", "Write a report; prints its page's path."),
     "reproduce": Command("reproduce", "reproduce", "Run the paper's whole experiment; prints its report's path."),

@@ -59,6 +59,16 @@ def attack(
             help="Exit 7 if robust accuracy is below X, in [0, 1], or a check is FAIL.",
         ),
     ] = None,
+    surrogate: Annotated[
+        str | None,
+        typer.Option(
+            "--surrogate",
+            metavar="REF",
+            help="Whose gradients --threat transfer uses. Default: the same pipeline trained from another seed; for an "
+            "added model a cnn trained on its answers.",
+            autocompletion=complete_refs("clf"),
+        ),
+    ] = None,
     force: ForceOption = False,
 ) -> None:
     """Attack a classifier; prints the run's id, or with --json its numbers."""
@@ -67,7 +77,7 @@ def attack(
 
     requests = build_requests(method, eps, options)
     with session.workspace(f"attack {method}", data_dir=data_dir, resize=resize, force=force) as workspace:
-        made = run_attacks(workspace, clf, dataset, AttackCommand(requests, check=check, seeds=seeds))
+        made = run_attacks(workspace, clf, dataset, AttackCommand(requests, check, seeds, surrogate))
     comparison = compare_attacks(session, made) if made.checks or fail_under is not None else None
     put_runs(session, made, comparison)
     if fail_under is not None and comparison:

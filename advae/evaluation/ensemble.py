@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from advae.records import RunRecipe
 
 
-def list_members(recipe: RunRecipe) -> list[RunRecipe]:
-    """Return the recipes of an ensemble's attacks in their order; of any other attack its own recipe alone."""
+def list_members(recipe: RunRecipe, *, scores_only: bool = False) -> list[RunRecipe]:
+    """Return the recipes of an ensemble's attacks in their order; of any other attack its own recipe alone.
+
+    scores_only: whether the attacker can only ask, so that members that need gradients are left out.
+    """
     members = ATTACKS[recipe.method].members.get(recipe.norm)
     if members is None:
         return [recipe]
+    members = tuple(one for one in members if not (scores_only and ATTACKS[one[0]].takes_gradients))
     return [recipe.model_copy(update=_fill_in(method, loss, recipe)) for method, loss in members]
 
 

@@ -100,7 +100,7 @@ def _make_attackers(
     surface: Surface, recipe: RunRecipe, x: FloatArray, y: IntArray, on_batch: OnBatch
 ) -> tuple[Attacker | None, list[Attacker]]:
     """Return the attacker whose mistakes give the targets, if any, and the attack or the members of the ensemble."""
-    source, members = find_source(recipe), list_members(recipe)
+    source, members = find_source(recipe), list_members(recipe, scores_only=surface.scores_only)
     batches = sum(1 for _ in split_rows(list_rows(y)))
     report = _count_batches(on_batch, len(recipe.eps) * (len(members) + bool(source)) * batches)
     attackers = [Attacker(surface, member, x, y, report) for member in members]
@@ -136,7 +136,9 @@ def _measure_clean_success(scorer: Scorer, x: FloatArray, y: IntArray) -> FloatA
     return np.concatenate(found) if found else None
 
 
-def _name_backward(surface: Surface) -> Literal["exact", "identity"]:
+def _name_backward(surface: Surface) -> Literal["exact", "identity", "none"]:
+    if surface.scores_only:
+        return "none"
     return "identity" if surface.through and not surface.through.differentiable else "exact"
 
 

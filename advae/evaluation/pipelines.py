@@ -25,8 +25,13 @@ HEAD = "head.npz"
 """The artifact of an autoencoder that holds the arrays of the classifier that was trained along with it."""
 
 
-def list_weights(recipe: AutoencoderRecipe | ClassifierRecipe) -> Weights:
-    """Return the arrays that follow from a recipe, by name. Raises CorruptError for an unknown kind."""
+def list_weights(recipe: AutoencoderRecipe | ClassifierRecipe) -> Weights | None:
+    """Return the arrays that follow from a recipe, by name; None for an added model, whose digest identifies them.
+
+    Raises CorruptError for an unknown kind.
+    """
+    if recipe.added:
+        return None
     if isinstance(recipe, AutoencoderRecipe):
         if recipe.type not in AUTOENCODERS:
             raise CorruptError(f"{entry_id(recipe)} is of type {recipe.type!r}, which this advae does not know")
@@ -39,11 +44,15 @@ def list_weights(recipe: AutoencoderRecipe | ClassifierRecipe) -> Weights:
 def read_weights(
     registry: Registry, manifest: Manifest, recipe: AutoencoderRecipe | ClassifierRecipe, name: str = WEIGHTS
 ) -> Arrays:
-    """Return the arrays of a recipe from an entry. Nothing is read before all names and shapes fit the recipe.
+    """Return the arrays of a recipe from an entry; those of an added model are checked when it is restored.
+
+    Of others nothing is read before all names and shapes fit the recipe.
 
     Raises CorruptError where they do not, or cannot be read.
     """
     expected = list_weights(recipe)
+    if expected is None:
+        return registry.read_arrays(manifest, name)
     return registry.read_arrays(manifest, name, lambda headers: require_weights(expected, headers))
 
 
@@ -107,4 +116,5 @@ def load_pipeline(
         surrogate=behind.differentiate if behind else None,
         unit_range=found is None or found.as_autoencoder()[1].unit_range,
         linear=loaded.linear,
+        scores_only=not loaded.differentiable,
     )

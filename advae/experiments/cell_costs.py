@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from advae.models import classifiers, purifiers
 from advae.records import (
+    AddedOptions,
     AutoencoderRecipe,
     ClassifierRecipe,
     ConvolutionOptions,
@@ -38,9 +39,9 @@ def estimate_autoencoder(recipe: AutoencoderRecipe, n: int) -> float:
 
 
 def estimate_classifier(recipe: ClassifierRecipe, n: int) -> float:
-    """Return the operations of training a classifier on n images; none for one that is taken over."""
+    """Return the operations of training a classifier on n images; none for one that is taken over or added."""
     options = recipe.options
-    if recipe.origin:
+    if recipe.origin or isinstance(options, AddedOptions):
         return 0.0
     if isinstance(options, LogisticOptions):
         return DOUBLE_PRECISION * TRAINING_OPERATIONS * n * options.max_iter * _count_weights(recipe)

@@ -13,6 +13,7 @@ from advae.models.network_classifiers import (
     NetworkClassifierKind,
     build_head,
     describe_convolutions,
+    describe_distilled,
     describe_head,
     describe_paper_network,
     describe_perceptron,
@@ -35,7 +36,9 @@ __all__ = [
     "FittedClassifier",
     "build_head",
     "describe_convolutions",
+    "describe_distilled",
     "describe_head",
+    "gives_gradients",
     "is_linear",
     "make_classifier_recipe",
     "put_behind",
@@ -84,9 +87,16 @@ def make_classifier_recipe(request: ClassifierRequest, dataset: Dataset, autoenc
     )
 
 
-def is_linear(model: str) -> bool:
-    """Return whether the logits of a kind of classifier are affine in the image; False for a kind that is unknown."""
-    return model in CLASSIFIERS and CLASSIFIERS[model].linear
+def is_linear(recipe: ClassifierRecipe) -> bool:
+    """Return whether a classifier's logits are affine in the image; False for a kind that is unknown."""
+    if recipe.added:
+        return recipe.added.affine
+    return recipe.model in CLASSIFIERS and CLASSIFIERS[recipe.model].linear
+
+
+def gives_gradients(recipe: ClassifierRecipe) -> bool:
+    """Return whether a classifier can be differentiated; False for an added model that gives scores only."""
+    return recipe.added is None or recipe.added.differentiable
 
 
 def restore_classifier(recipe: ClassifierRecipe, arrays: Arrays, precision: str = FLOAT32) -> Classifier:
@@ -94,9 +104,14 @@ def restore_classifier(recipe: ClassifierRecipe, arrays: Arrays, precision: str 
 
     precision: of its wide matrix products. Raises CorruptError where the arrays do not fit the recipe.
     """
-    kind = CLASSIFIERS[recipe.model]
-    logits = kind.restore(recipe, arrays, precision)
-    return Classifier(logits, classes=len(recipe.dataset.classes), linear=kind.linear)
+    classes, linear = len(recipe.dataset.classes), is_linear(recipe)
+    if recipe.added:
+        # Not imported when a command starts.
+        from advae.models.added.stored import restore_model
+
+        logits = restore_model(recipe.added, recipe.dataset.shape, arrays)
+        return Classifier(logits, classes, gives_gradients(recipe), linear, trainable=False)
+    return Classifier(CLASSIFIERS[recipe.model].restore(recipe, arrays, precision), classes, linear=linear)
 
 
 def require_undefended(classifier: ClassifierRecipe) -> None:

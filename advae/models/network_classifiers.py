@@ -128,11 +128,11 @@ class NetworkClassifierKind:
 
 
 def _find_schedule(recipe: ClassifierRecipe) -> Schedule:
-    """Return epochs, batch size and learning rate. Raises CorruptError for a logistic regression."""
-    from advae.records import LogisticOptions
+    """Return epochs, batch size and learning rate. Raises CorruptError for what is not trained in epochs."""
+    from advae.records import AddedOptions, LogisticOptions
 
-    if isinstance(recipe.options, LogisticOptions):
-        raise CorruptError(f"the recipe of a {recipe.model} classifier has logistic options")
+    if isinstance(recipe.options, LogisticOptions | AddedOptions):
+        raise CorruptError(f"the recipe of a {recipe.model} classifier has no epochs")
     return recipe.options
 
 
@@ -204,6 +204,10 @@ def describe_perceptron(recipe: ClassifierRecipe) -> DenseStack:
 FILTERS = (16, 32, 64)
 """Filters of the three convolutions: on two processors an epoch of 60,000 small colour images takes half a minute."""
 
+DISTILLED_BATCH = 64
+DISTILLED_REV = 1
+"""Raised when the code would train another surrogate on the same answers."""
+
 CNN_HIDDEN = 128
 CNN_EPOCHS = 12
 
@@ -233,6 +237,28 @@ def describe_convolutions(recipe: ClassifierRecipe) -> ConvolutionalStack:
     layers.refuse_unknown_activations((options.activation,))
     classes = len(recipe.dataset.classes)
     return ConvolutionalStack(recipe.dataset.shape, options.filters, options.hidden, classes, options.activation)
+
+
+def describe_distilled(classifier: ClassifierRecipe) -> ClassifierRecipe:
+    """Return the recipe of the convolutional network that is trained on a classifier's answers, purifier included."""
+    from advae.records import ClassifierRecipe, ConvolutionOptions, entry_id
+
+    return ClassifierRecipe(
+        model="cnn",
+        dataset=classifier.dataset,
+        autoencoder=None,
+        options=ConvolutionOptions(
+            filters=FILTERS,
+            hidden=CNN_HIDDEN,
+            activation=PERCEPTRON_ACTIVATION,
+            epochs=CNN_EPOCHS,
+            batch_size=DISTILLED_BATCH,
+            learning_rate=layers.PAPER_LEARNING_RATE,
+        ),
+        seed=0,
+        recipe_rev=DISTILLED_REV,
+        distilled=entry_id(classifier),
+    )
 
 
 # ---------------------------------------------------------------- the head of a robust autoencoder

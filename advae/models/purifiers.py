@@ -95,12 +95,12 @@ def fit_autoencoder(recipe: AutoencoderRecipe, data: TrainingData) -> tuple[Arra
 
 def is_adversarial(recipe: AutoencoderRecipe) -> bool:
     """Return whether an autoencoder is trained in front of a classifier, on adversarial examples."""
-    return AUTOENCODERS[recipe.type].adversarial
+    return recipe.added is None and AUTOENCODERS[recipe.type].adversarial
 
 
 def is_convolutional(recipe: AutoencoderRecipe) -> bool:
     """Return whether both halves of an autoencoder are convolutions."""
-    return not is_adversarial(recipe) and find_body(recipe) == CONV
+    return recipe.network is not None and not is_adversarial(recipe) and find_body(recipe) == CONV
 
 
 def samples(recipe: AutoencoderRecipe) -> bool:
@@ -114,4 +114,10 @@ def restore_purifier(recipe: AutoencoderRecipe, arrays: Arrays, precision: str =
     precision: of its wide matrix products. Raises CorruptError where the arrays do not fit, or the recipe is
     impossible.
     """
+    if recipe.added:
+        # Not imported when a command starts.
+        from advae.models.added.stored import restore_model
+
+        purify = restore_model(recipe.added, recipe.dataset.shape, arrays)
+        return Purifier(purify, differentiable=recipe.added.differentiable)
     return AUTOENCODERS[recipe.type].restore(recipe, arrays, precision)

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, create_model
 
 from advae.identity import name_recipe
-from advae.records.base import LARGEST, MAX_ITEMS, Name, Natural, Record, Scalar, absent_unless_given
+from advae.records.base import (
+    LARGEST,
+    MAX_CLASSES,
+    MAX_ITEMS,
+    Digest,
+    Name,
+    Names,
+    Natural,
+    Real,
+    Record,
+    Scalar,
+    absent_unless_given,
+)
 from advae.records.datasets import MAX_SIDE, DatasetRef
 from advae.run_options import RUN_OPTIONS, NamedOption, RunOptions
 from advae.settings import Rescale as Rescale
@@ -77,6 +89,37 @@ class ConvolutionOptions(Record):
     """Adam's learning rate at the beginning."""
 
 
+class AddedOptions(Record):
+    """A model that another program trained: what identifies it, and how images are turned into its input."""
+
+    format: Name
+    """How it is stored, a name of MODEL_FORMATS."""
+    digest: Digest
+    """SHA-256 of its graph and weights, in hexadecimal digits."""
+    takes: Annotated[tuple[LayerSize, ...], Field(min_length=1, max_length=3)]
+    """Shape of one input, as the model takes it."""
+    channels: Literal["first", "last"]
+    """Where its input has the channels; of a flat input, the order in which an image is flattened."""
+    input_range: tuple[Real, Real]
+    """The values that it takes for black and white, before mean and deviation."""
+    mean: Annotated[tuple[Real, ...], Field(max_length=3)] | None = absent_unless_given()
+    """Mean that is subtracted, one for each channel; None where none is."""
+    std: Annotated[tuple[PositiveReal, ...], Field(max_length=3)] | None = absent_unless_given()
+    """Deviation that it is divided by, one for each channel; None where it is not."""
+    outputs: Literal["logits", "probabilities", "images"]
+    """What the stored model returns; of probabilities the logarithms are taken."""
+    order: Annotated[tuple[Natural, ...], Field(max_length=MAX_CLASSES)] | None = absent_unless_given()
+    """For each label the model's own number of that class; None where they are equal."""
+    affine: bool
+    """Whether its output is affine in its input."""
+    differentiable: bool
+    """Whether it has gradients; False for a model that gives scores only."""
+    trusted: Names | None = absent_unless_given()
+    """Types in its file that the user trusted; None where there is none."""
+    function: Name | None = absent_unless_given()
+    """``module:function`` of the user's own code, which is not stored; None for a model from a file."""
+
+
 class LogisticOptions(Record):
     """Options of scikit-learn's LogisticRegression."""
 
@@ -93,7 +136,7 @@ class AutoencoderRecipe(Record):
 
     kind: Literal["ae"] = "ae"
     type: Name
-    """Kind of the purifier, a name of AUTOENCODERS or BASELINES."""
+    """Kind of the purifier, a name of AUTOENCODERS or BASELINES; of an added model its library."""
     dataset: DatasetRef
     """The images that it was trained on."""
     network: NetworkOptions | None
@@ -113,11 +156,13 @@ class AutoencoderRecipe(Record):
     was trained along with it."""
     each_class: Literal[True] | None = absent_unless_given()
     """True where all images of a class were drawn to be held out, so that one of them is trained on; else None."""
+    added: AddedOptions | None = absent_unless_given()
+    """The model, where another program trained it; None for a purifier that was made here."""
 
     @property
     def is_baseline(self) -> bool:
         """Whether this is a baseline: a purifier that is not trained."""
-        return self.network is None
+        return self.network is None and self.added is None
 
     @property
     def parents(self) -> tuple[str, ...]:
@@ -129,13 +174,13 @@ class ClassifierRecipe(Record):
 
     kind: Literal["clf"] = "clf"
     model: Name
-    """Kind of the classifier, a name of CLASSIFIERS."""
+    """Kind of the classifier, a name of CLASSIFIERS; of an added model its library."""
     dataset: DatasetRef
     """The images that it was trained on."""
     autoencoder: Name | None
     """Id of the purifier in front of it; None: undefended."""
-    options: NetworkOptions | LogisticOptions | PerceptronOptions | ConvolutionOptions
-    """Shape and training of a network, or the options of a logistic regression."""
+    options: NetworkOptions | LogisticOptions | PerceptronOptions | ConvolutionOptions | AddedOptions
+    """Shape and training of a network, the options of a logistic regression, or an added model."""
     seed: Seed
     """Seed of all that is random in training."""
     recipe_rev: Natural
@@ -145,10 +190,17 @@ class ClassifierRecipe(Record):
     where the classifier was trained alone."""
     each_class: Literal[True] | None = absent_unless_given()
     """True where all images of a class were drawn to be held out, so that one of them is trained on; else None."""
+    distilled: Name | None = absent_unless_given()
+    """Id of the classifier on whose answers it was trained, in place of the labels; None: on the labels."""
+
+    @property
+    def added(self) -> AddedOptions | None:
+        """The model, where another program trained it; None for a classifier that was trained here."""
+        return self.options if isinstance(self.options, AddedOptions) else None
 
     @property
     def parents(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(id_ for id_ in (self.autoencoder, self.origin) if id_))
+        return tuple(dict.fromkeys(id_ for id_ in (self.autoencoder, self.origin, self.distilled) if id_))
 
 
 def _store(option: NamedOption) -> tuple[Any, Any]:

@@ -46,6 +46,23 @@ class History(Record):
     training uses no attacks."""
 
 
+Status = Literal["PASS", "WARN", "FAIL", "NOT RUN"]
+
+
+class CheckResult(Record):
+    """Result of one check."""
+
+    check: Name
+    """The check's name in the table CHECKS."""
+    status: Status
+    """PASS, WARN, FAIL, or NOT RUN where a run that the check needs is missing."""
+    sentence: Name
+    """The finding, in one sentence."""
+    # Without limits: the difference of two numbers may be outside the range of each.
+    number: float | None = None
+    """The number in the finding, in the check's own unit; None where there is none."""
+
+
 class AutoencoderMetrics(Record):
     """The results of a purifier."""
 
@@ -83,6 +100,8 @@ class ClassifierMetrics(Record):
     """Iterations of logistic regression; None for networks."""
     classes_predicted: Positive | None = None
     """How many classes occur among the test predictions; 1: the classifier collapsed; None where it was not counted."""
+    checks: Annotated[tuple[CheckResult, ...], Field(max_length=1000)] | None = absent_unless_given()
+    """Results of the checks that were made when a foreign model was added; None for other classifiers."""
 
     @model_validator(mode="after")
     def _check_interval(self) -> Self:
@@ -137,23 +156,6 @@ class EpsResult(Record):
     or where it was not measured."""
 
 
-Status = Literal["PASS", "WARN", "FAIL", "NOT RUN"]
-
-
-class CheckResult(Record):
-    """Result of one check."""
-
-    check: Name
-    """The check's name in the table CHECKS."""
-    status: Status
-    """PASS, WARN, FAIL, or NOT RUN where a run that the check needs is missing."""
-    sentence: Name
-    """The finding, in one sentence."""
-    # Without limits: the difference of two numbers may be outside the range of each.
-    number: float | None = None
-    """The number in the finding, in the check's own unit; None where there is none."""
-
-
 class RunMetrics(Record):
     """The results of a run, all on the same n images."""
 
@@ -176,9 +178,10 @@ class RunMetrics(Record):
     """Whether the classifier's outputs are probabilities instead of logits; None where it was not measured."""
     stochastic: bool | None = None
     """Whether two draws of the pipeline differ; None where it was not measured."""
-    backward: Literal["exact", "identity"] | None = None
+    backward: Literal["exact", "identity", "none"] | None = None
     """exact: the attacker differentiates the pipeline itself; identity: BPDA, the derivative of the purifier is
-    replaced by the identity's (Athalye et al. 2018, arXiv:1802.00420); None where it was not measured."""
+    replaced by the identity's (Athalye et al. 2018, arXiv:1802.00420); none: the classifier gives scores only; None
+    where it was not measured."""
     verdicts: Annotated[tuple[CheckResult, ...], Field(fail_fast=True, max_length=1000)] = ()
     """Results of the checks that need one run only."""
     fresh_draws: Positive | None = absent_unless_given()

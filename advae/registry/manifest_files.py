@@ -133,6 +133,7 @@ PARENTS: dict[str, tuple[str, ...]] = {
     "classifier": ("clf",),
     "twin": ("clf",),
     "surrogate": ("clf",),
+    "distilled": ("clf",),
 }
 """The fields of recipes that name another entry, and of which kinds."""
 

@@ -1,5 +1,6 @@
 """The work of the commands: find an entry by its recipe, compute it where it is missing, publish it."""
 
+from advae.workflows.adding import add_classifier, add_purifier
 from advae.workflows.applying import Prediction, predict_images, purify_images
 from advae.workflows.attacking import AttackCommand, Attacks, run_attacks
 from advae.workflows.reporting import choose_runs
@@ -13,6 +14,8 @@ __all__ = [
     "Made",
     "Prediction",
     "Workspace",
+    "add_classifier",
+    "add_purifier",
     "choose_runs",
     "identify_dataset",
     "predict_images",

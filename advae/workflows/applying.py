@@ -14,7 +14,7 @@ from advae.datasets import describe_dark
 from advae.errors import CorruptError, UsageError
 from advae.evaluation.pipelines import load_pipeline, load_purifier
 from advae.records import Manifest
-from advae.workflows.workspace import Workspace, refuse_inside
+from advae.workflows.workspace import Workspace, refuse_inside, resolve_model
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,7 @@ def purify_images(workspace: Workspace, ae_ref: str, source: Path, target: Path)
     """
     import numpy as np
 
-    manifest = workspace.registry.resolve(ae_ref, "ae")
+    manifest = resolve_model(workspace, ae_ref, "ae")
     stored = image_files.open_images(source, manifest.recipe.dataset.shape)
     refuse_inside(workspace, target)
     if target.exists() and target.samefile(source) and not workspace.force:
@@ -65,7 +65,7 @@ def predict_images(workspace: Workspace, clf_ref: str, source: Path) -> tuple[Ma
 
     After the last prediction a line tells the user for how many images the pipeline overflowed.
     """
-    manifest = workspace.registry.resolve(clf_ref, "clf")
+    manifest = resolve_model(workspace, clf_ref, "clf")
     stored = image_files.open_images(source, manifest.recipe.dataset.shape)
     image_files.check_images(stored, source)
     start_tensorflow(workspace.registry.folders.tmp)

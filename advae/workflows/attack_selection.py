@@ -14,34 +14,42 @@ from advae.threats import ALL, THREATS, list_threats
 STRONG = "pgd"
 """The attack that the checks use where the requested one has no iterations or no random restarts."""
 
+ASKING = "square"
+"""The attack that replaces one by gradients on a model that gives scores only."""
+
 COMPARED_THREATS = ("noise", "oblivious", "transfer", "black-box")
 """The threat models that the checks compare an adaptive attack with."""
 
 
 def apply_threat_models(
-    requests: Iterable[AttackRequest], *, purified: bool, tell: Callable[[str], None]
+    requests: Iterable[AttackRequest], *, purified: bool, tell: Callable[[str], None], scores_only: bool = False
 ) -> list[AttackRequest]:
     """Return each request under each of its threat models; for ``all``, under each that the classifier has.
 
-    Where a method is not among the attacks of a threat model, the first of them replaces it; where an attack has one
-    threat model only, that replaces the threat model. tell: takes a line about each replacement.
+    Where the method does not fit a threat model, its default attack replaces the method; where an attack has one threat
+    model only, that replaces the threat model. scores_only: whether the classifier has no gradients; attacks that need
+    none then also run under ``adaptive``, and replace the others there for ``all``. tell: takes a line about each
+    replacement.
     """
     chosen = []
     for request in requests:
         threats = list_threats(purified=purified) if request.threat == ALL else [request.threat]
         for threat in threats:
-            fitted = _fit(request, threat)
+            fitted = _fit(request, threat, scores_only=scores_only)
+            if request.threat == ALL and scores_only and _is_blind(fitted):
+                fitted = _ask(fitted, ASKING, threat=threat)
             if request.threat != ALL and (fitted.method, fitted.threat) != (request.method, threat):
                 tell(f"{request.method} does not fit {threat}: running {fitted.method} under {fitted.threat} instead")
             chosen.append(fitted)
     return _drop_repeated(chosen)
 
 
-def _fit(request: AttackRequest, threat: str) -> AttackRequest:
+def _fit(request: AttackRequest, threat: str, *, scores_only: bool = False) -> AttackRequest:
     """Return a request under a threat model, with the method or threat model replaced where they do not fit."""
     row = ATTACKS.get(request.method)
     fitting = THREATS[threat].methods if threat in THREATS else None
-    if row and row.threat:
+    asks = scores_only and threat in THREATS and THREATS[threat].differentiates_classifier
+    if row and row.threat and not (asks and request.method == ASKING):
         return request.model_copy(update={"threat": row.threat})
     if fitting and request.method not in fitting:
         return _ask(request, fitting[0], threat=threat)
@@ -64,10 +72,23 @@ def _drop_repeated(requests: Iterable[AttackRequest]) -> list[AttackRequest]:
     return found
 
 
-def list_comparisons(requests: Sequence[AttackRequest], *, purified: bool, shape: ImageShape) -> list[AttackRequest]:
-    """Return the additional runs on the classifier that the checks of its adaptive attacks need."""
+def list_comparisons(
+    requests: Sequence[AttackRequest], *, purified: bool, shape: ImageShape, scores_only: bool = False
+) -> list[AttackRequest]:
+    """Return the additional runs on the classifier that the checks of its adaptive attacks need.
+
+    scores_only: whether the classifier has no gradients, so that no run that needs them is among these.
+    """
     checks = [check for request in requests for check in _check(request, purified=purified, shape=shape)]
-    return [check for check in _drop_repeated(checks) if check not in requests]
+    possible = [check for check in checks if not (scores_only and _is_blind(check))]
+    return [check for check in _drop_repeated(possible) if check not in requests]
+
+
+def _is_blind(request: AttackRequest) -> bool:
+    """Return whether a request needs gradients of the classifier itself."""
+    row = ATTACKS.get(request.method)
+    threat = THREATS.get(request.threat)
+    return bool(row and threat and row.needs_gradients and threat.differentiates_classifier)
 
 
 def list_undefended(requests: Iterable[AttackRequest]) -> list[AttackRequest]:

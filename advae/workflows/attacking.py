@@ -13,6 +13,7 @@ from advae.errors import NotFoundError, UsageError
 from advae.evaluation.evaluate import evaluate
 from advae.evaluation.pipelines import load_pipeline
 from advae.metrics import count_classes
+from advae.models.classifiers import gives_gradients
 from advae.quoting import join_command, quote_word
 from advae.records import ClassifierRecipe, Dataset, Manifest, RunRecipe
 from advae.registry import Registry
@@ -30,7 +31,7 @@ from advae.workflows.counterparts import (
     read_recipes,
 )
 from advae.workflows.run_recipes import PreparedRun, prepare_run
-from advae.workflows.workspace import Content, Made, Workspace, load_dataset_of, load_named, make_entry
+from advae.workflows.workspace import Content, Made, Workspace, load_dataset_of, load_named, make_entry, resolve_model
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class AttackCommand:
     """Whether the runs that the checks compare with are made, too."""
     seeds: int = 1
     """Number of pipelines to attack, of the same recipe and successive seeds; at least 1."""
+    surrogate: str | None = None
+    """Reference to the classifier that a transfer attacker differentiates; None: one is made."""
 
     @property
     def on_demand(self) -> bool:
@@ -66,6 +69,10 @@ class Target:
     @property
     def purified(self) -> bool:
         return self.recipe.autoencoder is not None
+
+    @property
+    def scores_only(self) -> bool:
+        return not gives_gradients(self.recipe)
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,7 @@ def run_attacks(workspace: Workspace, clf_ref: str | None, dataset_name: str | N
     """
     first = _choose_classifier(workspace, clf_ref, dataset_name)
     recipes = read_recipes(workspace.registry, first.recipe)
+    _check_command(workspace, first, command)
     again = [describe_reseeded(recipes, offset) for offset in range(1, command.seeds)]
     with workspace.registry.lease(id_ for one in (recipes, *again) for id_ in list_related(one)):
         return _run_attacks(workspace, first, again, command)
@@ -119,6 +127,23 @@ def _run_attacks(
     return Attacks(asked, compared, command.seeds)
 
 
+def _check_command(workspace: Workspace, target: Target, command: AttackCommand) -> None:
+    """Raise UsageError for seeds of a model that has none, and for a surrogate that does not fit."""
+    if command.seeds > 1 and target.recipe.added and not target.purified:
+        raise UsageError(
+            f"--seeds does not fit {target.classifier.id}: it was added from a file and cannot be trained again"
+        )
+    if command.surrogate is None:
+        return
+    surrogate = resolve_model(workspace, command.surrogate, "clf")
+    if not any(request.threat in ("transfer", ALL) for request in command.requests) and not command.check:
+        raise UsageError("--surrogate is for --threat transfer, whose attacker differentiates it")
+    if surrogate.recipe.dataset.key != target.recipe.dataset.key:
+        raise UsageError(f"{surrogate.id} is of another dataset than {target.classifier.id}")
+    if not gives_gradients(surrogate.as_classifier()[0]):
+        raise UsageError(f"{surrogate.id} gives scores only; a surrogate needs gradients")
+
+
 Aimed = tuple[Target, PreparedRun]
 
 
@@ -127,12 +152,14 @@ def _prepare(
 ) -> tuple[list[Aimed], list[Aimed]]:
     """Return the runs of a command on one classifier, and those that the checks compare with. note: takes remarks."""
     purified, shape = target.purified, target.recipe.dataset.shape
-    requests = apply_threat_models(command.requests, purified=purified, tell=note)
-    requested = [_aim(workspace, target, request, on_demand=command.on_demand) for request in requests]
+    scores_only = target.scores_only
+    requests = apply_threat_models(command.requests, purified=purified, tell=note, scores_only=scores_only)
+    aim = functools.partial(_aim, workspace, target, surrogate=command.surrogate)
+    requested = [aim(request, on_demand=command.on_demand) for request in requests]
     if not command.check:
         return requested, []
-    wanted = list_comparisons(requests, purified=purified, shape=shape)
-    checks = [_aim(workspace, target, request, on_demand=True) for request in wanted]
+    wanted = list_comparisons(requests, purified=purified, shape=shape, scores_only=scores_only)
+    checks = [aim(request, on_demand=True) for request in wanted]
     if purified:
         undefended = describe_undefended(PipelineRecipes(target.recipe))
         counterpart = Target(make_dependency(workspace, undefended, target.classifier, target.load), target.load)
@@ -140,7 +167,9 @@ def _prepare(
     return requested, checks
 
 
-def _aim(workspace: Workspace, target: Target, request: AttackRequest, *, on_demand: bool) -> Aimed:
+def _aim(
+    workspace: Workspace, target: Target, request: AttackRequest, *, on_demand: bool, surrogate: str | None = None
+) -> Aimed:
     """Return the checked recipe of a request, and the classifier that it attacks."""
     registry, (recipe, metrics) = workspace.registry, target.classifier.as_classifier()
 
@@ -148,7 +177,10 @@ def _aim(workspace: Workspace, target: Target, request: AttackRequest, *, on_dem
         return _find_counterpart(registry, target.classifier, undefended, on_demand=on_demand)
 
     recipes = read_recipes(registry, recipe)
-    return target, prepare_run(recipes, request, n_test=metrics.n_test, find_counterpart=find_counterpart)
+    surrogate_id = resolve_model(workspace, surrogate, "clf").id if surrogate else None
+    return target, prepare_run(
+        recipes, request, n_test=metrics.n_test, find_counterpart=find_counterpart, surrogate_id=surrogate_id
+    )
 
 
 def make_run(
@@ -230,7 +262,7 @@ def _choose_classifier(workspace: Workspace, ref: str | None, dataset_name: str 
     registry = workspace.registry
     newest = [entry for entry in (registry.latest("clf"), *registry.entries("clf")) if entry] if not ref else []
     if ref or (newest and not dataset_name):
-        classifier = registry.resolve(ref, "clf") if ref else newest[0]
+        classifier = resolve_model(workspace, ref, "clf") if ref else newest[0]
         load = functools.cache(lambda: load_dataset_of(workspace, classifier, dataset_name))
         if dataset_name:
             load()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from advae.evaluation.pipelines import check_pipeline
+from advae.models import classifiers
 from advae.records import AutoencoderRecipe, ClassifierRecipe, Dataset, Manifest, entry_id
 from advae.registry import Registry
 from advae.workflows.training import make_autoencoder, make_classifier
@@ -57,13 +58,32 @@ def describe_undefended(recipes: PipelineRecipes) -> PipelineRecipes:
     return PipelineRecipes(recipes.classifier.model_copy(update={"autoencoder": None, "origin": None}))
 
 
+def describe_surrogate(recipes: PipelineRecipes) -> PipelineRecipes:
+    """Return the pipeline that a transfer attacker differentiates: of another seed; of an added model, distilled."""
+    if recipes.classifier.added:
+        return PipelineRecipes(classifiers.describe_distilled(recipes.classifier))
+    return describe_reseeded(recipes, SURROGATE)
+
+
+def describe_counterpart(recipes: PipelineRecipes) -> PipelineRecipes:
+    """Return what an oblivious attacker differentiates: the undefended counterpart, distilled where it only scores."""
+    undefended = describe_undefended(recipes)
+    return undefended if classifiers.gives_gradients(undefended.classifier) else describe_surrogate(undefended)
+
+
 def describe_reseeded(recipes: PipelineRecipes, offset: int) -> PipelineRecipes:
-    """Return the pipeline with all seeds increased by ``offset``: classifier, purifier, and classifiers they need."""
+    """Return the pipeline with all seeds increased by ``offset``: classifier, purifier, and classifiers they need.
+
+    An added model has no seed and stays.
+    """
 
     def reseed(recipe: AnyRecipe, **changes: str | None) -> AnyRecipe:
+        if recipe.added and not any(changes.values()):
+            return recipe
         renamed = {name: renamed_ids.get(id_, id_) if id_ else id_ for name, id_ in changes.items()}
         changed = {name: id_ for name, id_ in renamed.items() if id_}
-        made = recipe.model_copy(update={"seed": (recipe.seed + offset) % SEEDS, **changed})
+        seed = recipe.seed if recipe.added else (recipe.seed + offset) % SEEDS
+        made = recipe.model_copy(update={"seed": seed, **changed})
         renamed_ids[entry_id(recipe)] = entry_id(made)
         return made
 
@@ -79,7 +99,8 @@ def describe_reseeded(recipes: PipelineRecipes, offset: int) -> PipelineRecipes:
 def list_related(recipes: PipelineRecipes) -> set[str]:
     """Return the ids of a pipeline and of those that attacks on it may need: undefended counterparts and surrogates."""
     pair = (recipes, describe_undefended(recipes))
-    return {id_ for one in pair for like in (one, describe_reseeded(one, SURROGATE)) for id_ in like.ids}
+    related = [like for one in pair for like in (one, describe_surrogate(one), describe_counterpart(one))]
+    return {id_ for one in related for id_ in one.ids}
 
 
 def make_dependency(
@@ -103,5 +124,9 @@ def make_dependency(
     if dependency.autoencoder:
         workspace.tell(f"training {entry_id(dependency.autoencoder)}, seed {dependency.autoencoder.seed}")
         make_autoencoder(unforced, dependency.autoencoder, dataset, latest=False)
-    workspace.tell(f"training {dependency.id}, seed {dependency.classifier.seed}")
+    if dependency.classifier.distilled:
+        answers = f"a {dependency.classifier.model} on the answers of {dependency.classifier.distilled}"
+        workspace.tell(f"training {dependency.id}, {answers}: a surrogate, whose gradients the attack uses")
+    else:
+        workspace.tell(f"training {dependency.id}, seed {dependency.classifier.seed}")
     return make_classifier(unforced, dependency.classifier, dataset, latest=False).manifest

@@ -13,7 +13,7 @@ from advae.checks import NOT_VALID
 from advae.errors import UsageError
 from advae.evaluation.pipelines import find_purifier, load_classifier, load_purifier, read_weights
 from advae.models.classifiers import CLASSIFIERS
-from advae.records import ADVERSARIAL, AutoencoderMetrics, Manifest
+from advae.records import ADVERSARIAL, AutoencoderMetrics, Manifest, RunRecipe
 from advae.registry.bundles import Imported, read_bundle, write_bundle
 from advae.threats import THREATS, follow_identity
 from advae.workflows.workspace import Workspace, check_targets
@@ -200,6 +200,10 @@ def export_bundle(workspace: Workspace, ref: str, target: Path | IO[bytes]) -> t
     damaged, DiskError, with no partial file.
     """
     manifest = workspace.registry.resolve(ref)
+    for one in (*workspace.registry.ancestors(manifest), manifest):
+        added = None if isinstance(one.recipe, RunRecipe) else one.recipe.added
+        if added and added.function:
+            raise UsageError(f"{one.id} is the function {added.function} of your own code, which no bundle can hold")
     if not isinstance(target, Path):
         return manifest, write_bundle(workspace.registry, manifest, target)
     check_targets(workspace, target)

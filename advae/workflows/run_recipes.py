@@ -7,19 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from advae.attacks import Attack, find_attack, find_loss
+from advae.attacks import ATTACKS, Attack, find_attack, find_loss
 from advae.attacks.losses import NORMALISED
 from advae.errors import BudgetError, UsageError, unknown
 from advae.evaluation.ensemble import list_members
 from advae.evaluation.purifier_draws import DRAWS_PER_BATCH
-from advae.models.classifiers import is_linear
+from advae.models.classifiers import gives_gradients, is_linear
 from advae.models.purifiers import samples
-from advae.records import ImageShape, RunRecipe, key_eps, unite_eps
+from advae.records import ClassifierRecipe, ImageShape, RunRecipe, key_eps, unite_eps
 from advae.requests import AttackRequest, suggest_point, suggest_scale
 from advae.run_options import RUN_OPTIONS
 from advae.settings import BFLOAT16, FLOAT32
 from advae.threats import Threat, find_threat
-from advae.workflows.counterparts import SURROGATE, PipelineRecipes, describe_reseeded, describe_undefended
+from advae.workflows.counterparts import PipelineRecipes, describe_counterpart, describe_surrogate
 
 RUN_REV = 2
 """Raised when the results of all attacks change; for one attack alone, its ``revision`` is raised."""
@@ -44,26 +44,32 @@ def prepare_run(
     *,
     n_test: int,
     find_counterpart: Callable[[PipelineRecipes], str],
+    surrogate_id: str | None = None,
 ) -> PreparedRun:
     """Return the request with every default filled in; the pipeline need not be trained yet.
 
     n_test: number of test images of its dataset; find_counterpart: undefended pipeline of the same recipe -> id of the
-    one that an oblivious attacker uses. Raises UsageError and BudgetError for what does not fit.
+    one that an oblivious attacker uses; surrogate_id: of the pipeline that a transfer attacker differentiates, None for
+    one that is made. Raises UsageError and BudgetError for what does not fit.
     """
     recipe = recipes.classifier
-    row = find_attack(request.method, model=recipe.model, linear=is_linear(recipe.model))
+    row = find_attack(request.method, model=recipe.model, linear=is_linear(recipe))
     threat = find_threat(request.threat, purified=recipe.autoencoder is not None)
+    _require_gradients(recipe, request, row, threat)
     _check_options(request, row)
     _check_budget(request, row, shape=recipe.dataset.shape)
-    undefended, surrogate = describe_undefended(recipes), describe_reseeded(recipes, SURROGATE)
+    undefended, surrogate = describe_counterpart(recipes), describe_surrogate(recipes)
     counterpart = find_counterpart(undefended) if threat.needs_undefended else None
-    needed = ((undefended, counterpart == undefended.id), (surrogate, threat.needs_surrogate))
+    needed = (
+        (undefended, counterpart == undefended.id),
+        (surrogate, threat.needs_surrogate and surrogate_id is None),
+    )
     made = RunRecipe(
         method=request.method,
         threat=request.threat,
         classifier=recipes.id,
         twin=counterpart,
-        surrogate=surrogate.id if threat.needs_surrogate else None,
+        surrogate=(surrogate_id or surrogate.id) if threat.needs_surrogate else None,
         dataset=recipe.dataset,
         eps=tuple(eps if key_eps(eps) else 0.0 for eps in request.eps),
         recipe_rev=RUN_REV + row.revision,
@@ -72,6 +78,17 @@ def prepare_run(
     sampled = threat.on_input and recipes.autoencoder is not None and samples(recipes.autoencoder)
     made = made.model_copy(update={"recipe_rev": made.recipe_rev + _count_revisions(made, sampled=sampled)})
     return PreparedRun(made, tuple(pipeline for pipeline, wanted in needed if wanted))
+
+
+def _require_gradients(recipe: ClassifierRecipe, request: AttackRequest, row: Attack, threat: Threat) -> None:
+    """Raise UsageError where an attack needs gradients that a model of scores only does not have."""
+    if gives_gradients(recipe) or not row.needs_gradients or not threat.differentiates_classifier:
+        return
+    free = ", ".join(name for name, other in ATTACKS.items() if not other.needs_gradients and name != "noise")
+    raise UsageError(
+        f"attack {request.method!r} needs gradients, and this classifier gives scores only; take --method {free}, or "
+        "--threat transfer, whose gradients are a surrogate's"
+    )
 
 
 def _fill_in_options(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from advae import metrics
 from advae.batching import apply, find_output_range
 from advae.errors import DivergedError, UsageError
-from advae.evaluation.pipelines import HEAD, WEIGHTS, load_classifier, load_purifier, read_weights
+from advae.evaluation.pipelines import HEAD, WEIGHTS, load_classifier, load_pipeline, load_purifier, read_weights
 from advae.identity import SAMPLES
 from advae.models import classifiers, purifiers
 from advae.models.fitting import DIVERGED_HINT
@@ -27,10 +27,11 @@ from advae.records import (
 )
 from advae.registry import Registry
 from advae.requests import AutoencoderRequest, ClassifierRequest
-from advae.workflows.workspace import Content, Made, Workspace, load_dataset_of, make_entry
+from advae.workflows.workspace import Content, Made, Workspace, load_dataset_of, make_entry, resolve_model
 
 if TYPE_CHECKING:
-    from advae.records import FloatArray, IntArray
+    from advae.models.layers import Arrays
+    from advae.records import CheckResult, FloatArray, History, IntArray
 
 
 def train_autoencoder(
@@ -41,7 +42,7 @@ def train_autoencoder(
     Only an autoencoder that is trained on adversarial examples has such a classifier: trained along with it, or named
     by ``protect_ref``. dataset_name: None for the protected classifier's dataset, or the default.
     """
-    protected = workspace.registry.resolve(protect_ref, "clf") if protect_ref else None
+    protected = resolve_model(workspace, protect_ref, "clf") if protect_ref else None
     dataset = load_dataset_of(workspace, protected, dataset_name)
     if protected:
         classifiers.require_undefended(protected.as_classifier()[0])
@@ -66,24 +67,29 @@ def make_autoencoder(workspace: Workspace, recipe: AutoencoderRecipe, dataset: D
             dataset.x_train, dataset.y_train, workspace.on_epoch, behind, checkpoint if behind else NO_CHECKPOINT
         )
         arrays, history = purifiers.fit_autoencoder(recipe, data)
-        purify = purifiers.restore_purifier(recipe, arrays)
-        purified = apply(purify, dataset.x_test)
-        test_mse = _measure_error(purified, dataset.x_test)
+        found, stored = measure_purifier(purifiers.restore_purifier(recipe, arrays), arrays, dataset, history)
         head = {HEAD: collect_weights(behind.networks)} if behind and behind.networks else {}
-        return AutoencoderMetrics(
-            history=history,
-            test_mse=test_mse,
-            output_range=find_output_range(purify, dataset.x_train),
-        ), {
-            WEIGHTS: arrays,
-            SAMPLES: purifiers.collect_examples(purify, dataset.x_test, dataset.y_test, purified),
-            **head,
-        }
+        return found, stored | head
 
     made = make_entry(workspace, recipe, compute, dataset.source, latest=latest)
     if not made.cached:
         checkpoint.clear()
     return made
+
+
+def measure_purifier(
+    purify: purifiers.Purifier, arrays: Arrays, dataset: Dataset, history: History | None = None
+) -> Content:
+    """Return the metrics and the artifacts of a purifier. history: of its training, None where it has none."""
+    purified = apply(purify, dataset.x_test)
+    return AutoencoderMetrics(
+        history=history,
+        test_mse=_measure_error(purified, dataset.x_test),
+        output_range=find_output_range(purify, dataset.x_train),
+    ), {
+        WEIGHTS: arrays,
+        SAMPLES: purifiers.collect_examples(purify, dataset.x_test, dataset.y_test, purified),
+    }
 
 
 def _measure_error(purified: FloatArray, x: FloatArray) -> float:
@@ -130,7 +136,7 @@ def train_classifier(
     dataset_name: None for the purifier's dataset, or the default without purifier. Raises UsageError where dataset and
     purifier do not fit.
     """
-    purifier = workspace.registry.resolve(ae_ref, "ae") if ae_ref else None
+    purifier = resolve_model(workspace, ae_ref, "ae") if ae_ref else None
     dataset = load_dataset_of(workspace, purifier, dataset_name)
     return make_classifier(
         workspace, classifiers.make_classifier_recipe(request, dataset, purifier.id if purifier else None), dataset
@@ -144,8 +150,11 @@ def put_classifier(workspace: Workspace, dataset_name: str | None, ae_ref: str, 
     and where classifier and purifier have different datasets.
     """
     registry = workspace.registry
-    purifier = registry.resolve(ae_ref, "ae")
-    autoencoder, classifier = purifier.as_autoencoder()[0], registry.resolve(clf_ref, "clf") if clf_ref else None
+    purifier = resolve_model(workspace, ae_ref, "ae")
+    autoencoder, classifier = (
+        purifier.as_autoencoder()[0],
+        resolve_model(workspace, clf_ref, "clf") if clf_ref else None,
+    )
     if classifier and classifier.recipe.dataset.digest != autoencoder.dataset.digest:
         raise UsageError(
             f"{classifier.id} is of dataset {classifier.recipe.dataset.name!r}, {purifier.id} of "
@@ -159,20 +168,33 @@ def put_classifier(workspace: Workspace, dataset_name: str | None, ae_ref: str, 
     return make_classifier(workspace, recipe, load_dataset_of(workspace, purifier, dataset_name))
 
 
-def make_classifier(workspace: Workspace, recipe: ClassifierRecipe, dataset: Dataset, *, latest: bool = True) -> Made:
-    """Return the classifier of a recipe; its purifier, and the entry that its weights come from, must exist."""
+def make_classifier(
+    workspace: Workspace,
+    recipe: ClassifierRecipe,
+    dataset: Dataset,
+    *,
+    latest: bool = True,
+    fitted: classifiers.FittedClassifier | None = None,
+    check: Callable[[classifiers.Classifier, Dataset], tuple[CheckResult, ...]] | None = None,
+) -> Made:
+    """Return the classifier of a recipe; its purifier, and the entry that its weights come from, must exist.
+
+    fitted: a model that was added; None: it is trained, or taken over. check: makes checks that are stored with it.
+    """
 
     def compute() -> Content:
         train, test = dataset.x_train, dataset.x_test
         if recipe.autoencoder:
             purify = load_purifier(workspace.registry, workspace.registry.manifest(recipe.autoencoder))
             train, test = apply(purify, train), apply(purify, test)
-        kind = classifiers.CLASSIFIERS[recipe.model]
-        if recipe.origin:
-            fitted = _take_over(workspace.registry, recipe, recipe.origin)
+        if fitted:
+            found = fitted
+        elif recipe.origin:
+            found = _take_over(workspace.registry, recipe, recipe.origin)
         else:
-            fitted = kind.fit(recipe, train, dataset.y_train, workspace.on_epoch)
-        classifier = classifiers.restore_classifier(recipe, fitted.arrays)
+            labels = _answer(workspace.registry, recipe.distilled, train) if recipe.distilled else dataset.y_train
+            found = classifiers.CLASSIFIERS[recipe.model].fit(recipe, train, labels, workspace.on_epoch)
+        classifier = classifiers.restore_classifier(recipe, found.arrays)
 
         def decide(x: FloatArray) -> IntArray:
             return metrics.decide(apply(lambda batch, draw: classifier(batch), x))
@@ -184,15 +206,21 @@ def make_classifier(workspace: Workspace, recipe: ClassifierRecipe, dataset: Dat
             test_accuracy=accuracy,
             test_accuracy_interval=interval,
             n_test=len(test),
-            history=fitted.history,
-            converged=fitted.converged,
-            iterations=fitted.iterations,
+            history=found.history,
+            converged=found.converged,
+            iterations=found.iterations,
             classes_predicted=len(set(predictions.tolist())),
-        ), {WEIGHTS: fitted.arrays}
+            checks=check(classifier, dataset) if check else None,
+        ), {WEIGHTS: found.arrays}
 
     made = make_entry(workspace, recipe, compute, dataset.source, latest=latest)
     _tell_of_trouble(workspace, made.manifest)
     return made
+
+
+def _answer(registry: Registry, id_: str, x: FloatArray) -> IntArray:
+    """Return the classes that a pipeline predicts for images, int64 (n,)."""
+    return metrics.decide(apply(load_pipeline(registry, registry.manifest(id_)).defend, x))
 
 
 def _read_classifier(registry: Registry, id_: str) -> ClassifierRecipe:
@@ -212,7 +240,8 @@ def _take_over(registry: Registry, recipe: ClassifierRecipe, id_: str) -> classi
 def _tell_of_trouble(workspace: Workspace, manifest: Manifest) -> None:
     recipe, found = manifest.as_classifier()
     if found.classes_predicted == 1:
-        advice = "look at its images" if classifiers.is_linear(recipe.model) else "try another --seed or --activations"
+        fixed = recipe.added or classifiers.is_linear(recipe)
+        advice = "look at its images" if fixed else "try another --seed or --activations"
         workspace.tell(f"{manifest.id}: collapsed, it predicts one class for every test image; {advice}")
     if found.converged is False and not recipe.origin:
         workspace.tell(

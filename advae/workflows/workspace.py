@@ -6,11 +6,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from advae.backend import start_tensorflow
 from advae.datasets import DATASETS, describe_trouble, load_dataset
-from advae.errors import DatasetError, UsageError
+from advae.errors import DatasetError, NotFoundError, UsageError
+from advae.models.added.own_function import import_function, names_function
 from advae.models.fitting import OnEpoch
 from advae.records import AutoencoderRecipe, ClassifierRecipe, Dataset, Manifest, Metrics, RunRecipe, entry_id
 from advae.registry import Registry
@@ -96,6 +97,23 @@ def _tell_of_dependants(workspace: Workspace, id_: str) -> None:
         workspace.tell(
             f"{id_} is computed again; {', '.join(dependants)} depend on the old one, --force computes them again, too"
         )
+
+
+def resolve_model(workspace: Workspace, ref: str, kind: Literal["ae", "clf"]) -> Manifest:
+    """Return the entry that a reference names; ``module:function`` imports it, and names what was added last of it.
+
+    Raises NotFoundError; UsageError where the function cannot be imported.
+    """
+    if not names_function(ref):
+        return workspace.registry.resolve(ref, kind)
+    import_function(ref)
+    for manifest in workspace.registry.entries(kind):
+        added = None if isinstance(manifest.recipe, RunRecipe) else manifest.recipe.added
+        if added and added.function == ref and not manifest.parents:
+            return manifest
+    raise NotFoundError(
+        f"{ref} was not added to {workspace.registry.home}; `advae add-{kind} {ref} --dataset D` adds it"
+    )
 
 
 def refuse_inside(workspace: Workspace, target: Path, what: str = "FILE") -> None:

@@ -180,7 +180,7 @@ def _list_objections(measured: Measured) -> Iterator[str]:
 
 def _is_protocol(run: Run) -> bool:
     """Whether a run follows the paper: behind the autoencoder; a linear attack neither projected nor clipped."""
-    linear = is_linear(run.classifier_recipe.model)
+    linear = is_linear(run.classifier_recipe)
     return run.recipe.threat == ("encoded" if run.defended else "adaptive") and run.recipe.clip is not linear
 
 

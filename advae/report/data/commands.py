@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from advae.quoting import join_command
 from advae.records import (
+    AddedOptions,
     AutoencoderRecipe,
     ClassifierRecipe,
     ConvolutionOptions,
@@ -26,6 +27,9 @@ SHELL_AE, SHELL_CLF = "__ae_of_this_line__", "__clf_of_this_line__"
 
 FREE_METHOD = "pgd"
 """The attack that is suggested instead of one that only its own threat model has; it fits every norm and classifier."""
+
+ADDED_FILE = "FILE"
+"""Stands for the file of an added model, whose name no entry has."""
 
 CommandOptions = dict[str, Scalar | None]
 
@@ -49,6 +53,9 @@ def list_commands(comparison: Comparison) -> list[str]:
 def describe_command(entry: Manifest) -> str:
     """Return the command line that computes an entry again, quoted for a shell."""
     recipe = entry.recipe
+    if not isinstance(recipe, RunRecipe) and recipe.added and not (entry.kind == "clf" and len(recipe.parents)):
+        command = "add-ae" if isinstance(recipe, AutoencoderRecipe) else "add-clf"
+        return _join(["advae", command, ADDED_FILE], _list_added_options(recipe.added) | {"dataset": _name_data(entry)})
     if isinstance(recipe, AutoencoderRecipe):
         words, options = ["advae", "train-ae"], _list_autoencoder_options(recipe)
     elif isinstance(recipe, ClassifierRecipe):
@@ -125,7 +132,16 @@ def _list_classifier_options(recipe: ClassifierRecipe) -> CommandOptions:
     if isinstance(given, LogisticOptions):
         options |= {"C": given.C, "intercept": given.intercept, "no-intercept": not given.intercept}
         return options | {"max-iter": given.max_iter}
+    if isinstance(given, AddedOptions):
+        return options
     return options | _list_schedule(given) | {"hidden-size": given.hidden}
+
+
+def _list_added_options(added: AddedOptions) -> CommandOptions:
+    numbers = {"input-range": added.input_range, "mean": added.mean, "std": added.std}
+    written = {name: ",".join(f"{value!r}" for value in values) for name, values in numbers.items() if values}
+    outputs = None if added.outputs == "images" else added.outputs
+    return {**written, "channels": added.channels, "outputs": outputs, "trust": ",".join(added.trusted or ()) or None}
 
 
 def _list_schedule(trained: NetworkOptions | PerceptronOptions | ConvolutionOptions) -> CommandOptions:
