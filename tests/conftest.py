@@ -71,7 +71,7 @@ def shared_models() -> Path:
 
 @pytest.fixture(scope="session")
 def digits() -> Dataset:
-    from advae.datasets import load_dataset
+    from advae.datasets.load import load_dataset
 
     return load_dataset("digits")
 

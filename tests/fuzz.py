@@ -41,9 +41,12 @@ from hypothesis import seed as set_seed
 from hypothesis import strategies as st
 
 from advae.backend import start_tensorflow
-from advae.datasets import DATASETS, find_dataset, load_dataset, read_idx
 from advae.datasets.cifar import read_cifar
+from advae.datasets.idx import read_idx
 from advae.datasets.image_folder import read_image_folder
+from advae.datasets.load import load_dataset
+from advae.datasets.search import find_dataset
+from advae.datasets.table import DATASETS
 from advae.errors import AdvaeError, CorruptError, DatasetError, NotFoundError, UsageError
 from advae.evaluation.pipelines import list_weights, load_classifier, load_purifier, read_weights
 from advae.identity import ID, name_recipe

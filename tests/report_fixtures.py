@@ -13,7 +13,7 @@ import numpy as np
 from rich.console import Console
 
 from advae.checks import check_run
-from advae.datasets import DATASETS
+from advae.datasets.table import DATASETS
 from advae.metrics import digest_samples, find_aims, measure_attacked, measure_clean, measure_lengths
 from advae.records import (
     Activations,

@@ -51,7 +51,7 @@ REPORT_READS = {
 }
 REPORT_WORDS = {
     *("advae.threats.THREATS", "advae.threats.THREATS_BY_KNOWLEDGE"),
-    *("advae.attacks.TARGETS_FROM", "advae.models.layers.PAPER_ACTIVATIONS", "advae.datasets.DATASETS"),
+    *("advae.attacks.TARGETS_FROM", "advae.models.layers.PAPER_ACTIVATIONS", "advae.datasets.table.DATASETS"),
     "advae.models.baselines.BASELINES",
 }
 """All that a report is made from: what is stored, and the tables and names whose words it shows. Never a network."""
@@ -583,7 +583,7 @@ def test_every_function_of_a_table_is_documented() -> None:
 
 def test_every_row_has_a_summary() -> None:
     from advae.attacks import ATTACKS
-    from advae.datasets import DATASETS
+    from advae.datasets.table import DATASETS
     from advae.models.autoencoders import AUTOENCODERS
     from advae.models.classifiers import CLASSIFIERS
     from advae.report.drawing.figure_table import FIGURES

@@ -25,7 +25,7 @@ codes = [call(lambda: runpy.run_module("advae", run_name="__main__"), ["--versio
 import json
 from dataclasses import replace
 from advae.__main__ import run
-from advae.datasets import DATASETS
+from advae.datasets.table import DATASETS
 DATASETS["mnist"] = replace(DATASETS["mnist"], mirrors=("http://127.0.0.1:1/",))
 lines = json.loads(sys.stdin.read())
 codes += [call(run, line.split()) for line in lines]

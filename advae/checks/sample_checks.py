@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from advae.checks.check_table import OLD, not_run, say
-from advae.datasets import DATASETS
 from advae.datasets.ranges import DARK, NARROW, compare_ranges, describe_range
+from advae.datasets.table import DATASETS
 from advae.errors import printable
 from advae.threats import THREATS
 

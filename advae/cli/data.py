@@ -9,7 +9,10 @@ import typer
 from advae.cli.option_groups import SESSION, complete_names, grouped
 from advae.cli.options import DataDirOption, ResizeOption
 from advae.cli.session import Session
-from advae.datasets import DATASETS, fetch_dataset, find_dataset, verify_dataset
+from advae.datasets.fetch import fetch_dataset
+from advae.datasets.load import verify_dataset
+from advae.datasets.search import find_dataset
+from advae.datasets.table import DATASETS
 
 if TYPE_CHECKING:
     from rich.progress import TaskID

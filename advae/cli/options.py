@@ -10,7 +10,7 @@ import typer
 
 from advae.cli.option_groups import complete_names
 from advae.cli.values import read_size
-from advae.datasets import DATASETS
+from advae.datasets.table import DATASETS
 from advae.paths import to_path
 from advae.report import FORMATS
 

@@ -12,7 +12,7 @@ from advae.cli.option_groups import SESSION, complete_names, grouped
 from advae.cli.options import ALL_FORMATS, DataDirOption, FormatOption, OutOption, ResizeOption
 from advae.cli.session import Session
 from advae.cli.values import split_names
-from advae.datasets import DATASETS
+from advae.datasets.table import DATASETS
 from advae.errors import CorruptError, DivergedError, UsageError
 from advae.paths import to_path
 

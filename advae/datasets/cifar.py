@@ -5,9 +5,7 @@ https://www.cs.toronto.edu/~kriz/cifar.html, "Binary version". The version for P
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,8 @@ from advae.datasets.reading import READ_ERRORS, exists, list_contents, refuse_un
 from advae.errors import DatasetError
 
 if TYPE_CHECKING:
+    import gzip
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -161,6 +161,10 @@ def _read_folder(folder: Path, archive: CifarArchive) -> dict[str, bytes]:
 
 def _read_archive(path: Path, archive: CifarArchive) -> dict[str, bytes]:
     """Return the contents of the six files by name. Nothing is extracted, and other members are passed over."""
+    # Not at the top: every command imports the table of datasets.
+    import gzip
+    import tarfile
+
     with refuse_unreadable(path, (*READ_ERRORS, ValueError, tarfile.HeaderError)):
         length = require_regular(path)
         if length > archive.longest:
@@ -186,6 +190,8 @@ def _read_up_to(stream: gzip.GzipFile, size: int) -> bytes:
 
 def _list_batches(stream: gzip.GzipFile, path: Path, archive: CifarArchive) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of each file of records. Raises DatasetError before a claimed length is read."""
+    import tarfile
+
     left, wanted = archive.longest, {f"{archive.folder}/{name}": name for name in archive.batches}
     while wanted and any(header := stream.read(tarfile.BLOCKSIZE)):
         member = tarfile.TarInfo.frombuf(header, "ascii", "surrogateescape")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, Field, Strict, ValidationError, create_model
 
 from advae.arrayfiles import explain
-from advae.datasets import is_own
+from advae.datasets.table import is_own
 from advae.errors import BudgetError, UsageError, unknown
 from advae.paths import to_path
 from advae.records import Activations, Record, Scalar, Seed

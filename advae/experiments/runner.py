@@ -11,7 +11,8 @@ from pathlib import Path
 from statistics import median
 
 from advae.backend import offer_scratch
-from advae.datasets import DATASETS, load_dataset
+from advae.datasets.load import load_dataset
+from advae.datasets.table import DATASETS
 from advae.errors import DatasetError, DivergedError
 from advae.experiments.cell_costs import FIXED_SECONDS
 from advae.experiments.cells import LEVELS, ExperimentCell, Level

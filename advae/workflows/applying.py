@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from advae import image_files, metrics
 from advae.backend import start_tensorflow
 from advae.batching import compile_batched
-from advae.datasets import describe_dark
+from advae.datasets.ranges import describe_dark
 from advae.errors import CorruptError, UsageError
 from advae.evaluation.pipelines import load_pipeline, load_purifier
 from advae.records import Manifest

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from advae.backend import compare_precisions
 from advae.checks import check_run
-from advae.datasets import DATASETS
+from advae.datasets.table import DATASETS
 from advae.errors import NotFoundError, UsageError
 from advae.evaluation.evaluate import evaluate
 from advae.evaluation.pipelines import load_pipeline

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from advae.backend import start_tensorflow
-from advae.datasets import DATASETS, describe_trouble, load_dataset
+from advae.datasets.load import load_dataset
+from advae.datasets.ranges import describe_trouble
+from advae.datasets.table import DATASETS
 from advae.errors import DatasetError, NotFoundError, UsageError
 from advae.models.added.own_function import import_function, names_function
 from advae.models.fitting import OnEpoch

@@ -23,7 +23,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from advae.datasets import load_dataset
+from advae.datasets.load import load_dataset
 from advae.metrics import decide
 from advae.records import ADVERSARIAL, Dataset, Manifest
 from advae.registry import Registry, library_versions

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from advae.datasets import load_dataset
+from advae.datasets.load import load_dataset
 from advae.records import Dataset, Manifest, RunRecipe
 from advae.registry import Registry
 from advae.requests import AttackRequest, ClassifierRequest

@@ -8,7 +8,7 @@ import pytest
 
 from advae.checks import CHECKS, NOT_VALID, SINGLE, check_run
 from advae.checks.single_run import SEARCH
-from advae.datasets import DATASETS
+from advae.datasets.table import DATASETS
 from advae.records import DatasetRef, ImageRanges
 from tests.checks.builder import attack
 

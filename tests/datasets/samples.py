@@ -18,8 +18,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from advae.datasets import DATASETS, CifarArchive, load_dataset
-from advae.datasets.cifar import RECORD
+from advae.datasets.cifar import RECORD, CifarArchive
+from advae.datasets.load import load_dataset
+from advae.datasets.table import DATASETS
 from advae.errors import DatasetError
 
 SIDE = 28

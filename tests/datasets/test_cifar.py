@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from advae.datasets import DATASETS, find_dataset, load_dataset, verify_dataset
 from advae.datasets.cifar import RECORD
+from advae.datasets.load import load_dataset, verify_dataset
+from advae.datasets.search import find_dataset
+from advae.datasets.table import DATASETS
 from advae.errors import DatasetError
 from advae.records import ImageShape
 

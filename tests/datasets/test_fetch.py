@@ -18,7 +18,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from advae.datasets import DATASETS, DatasetRow, Decoded, IdxFile, fetch, fetch_dataset, verify_dataset
+from advae.datasets import fetch
+from advae.datasets.decoded import Decoded
+from advae.datasets.fetch import fetch_dataset
+from advae.datasets.idx import IdxFile
+from advae.datasets.load import verify_dataset
+from advae.datasets.table import DATASETS, DatasetRow
 from advae.errors import DatasetError, DiskError, UsageError
 
 from .samples import (

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from advae.datasets import read_idx
+from advae.datasets.idx import read_idx
 from advae.errors import DatasetError
 
 from .samples import (

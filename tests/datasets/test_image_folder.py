@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from PIL import Image
 
-from advae.datasets import find_dataset, load_dataset, verify_dataset
+from advae.datasets.load import load_dataset, verify_dataset
+from advae.datasets.search import find_dataset
 from advae.errors import UsageError
 from advae.records import ImageShape
 

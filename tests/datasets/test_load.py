@@ -8,7 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from advae.datasets import DATASETS, NPZ_KEYS, find_dataset, load_dataset, read_idx, read_npz, verify_dataset
+from advae.datasets.idx import read_idx
+from advae.datasets.load import load_dataset, verify_dataset
+from advae.datasets.npz import NPZ_KEYS, read_npz
+from advae.datasets.search import find_dataset
+from advae.datasets.table import DATASETS
 from advae.errors import DatasetError
 
 from .samples import SIDE, TEST, TRAIN, make_idx_files, make_images, make_labels, make_own, save_npz, write_folder

@@ -15,7 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from advae.datasets import NPZ_KEYS, find_dataset, load_dataset, verify_dataset
+from advae.datasets.load import load_dataset, verify_dataset
+from advae.datasets.npz import NPZ_KEYS
+from advae.datasets.search import find_dataset
 from advae.records import ImageShape
 from tests.entries import BAD_NPY, MANY, Canary, hide_directory
 

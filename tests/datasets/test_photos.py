@@ -9,7 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from advae.datasets import DATASETS, Decoded, fetch, fetch_dataset, find_dataset, load_dataset, photos, verify_dataset
+from advae.datasets import fetch, photos
+from advae.datasets.decoded import Decoded
+from advae.datasets.fetch import fetch_dataset
+from advae.datasets.load import load_dataset, verify_dataset
+from advae.datasets.search import find_dataset
+from advae.datasets.table import DATASETS
 from advae.errors import DatasetError
 from advae.records import ImageShape
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from advae.datasets import describe_trouble, load_dataset
+from advae.datasets.load import load_dataset
+from advae.datasets.ranges import describe_trouble
 from tests.calls import call
 
 from .samples import make_own, save_npz

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from advae.datasets import DATASETS, find_dataset, load_dataset
+from advae.datasets.load import load_dataset
+from advae.datasets.search import find_dataset
+from advae.datasets.table import DATASETS
 
 from .samples import (
     SIDE,

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from advae.datasets import DATASETS, DatasetRow, fetch_dataset, find_dataset, load_dataset, verify_dataset
+from advae.datasets.fetch import fetch_dataset
+from advae.datasets.load import load_dataset, verify_dataset
+from advae.datasets.search import find_dataset
+from advae.datasets.table import DATASETS, DatasetRow
 from advae.errors import UsageError
 
 

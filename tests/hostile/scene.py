@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from advae.datasets import load_dataset
+from advae.datasets.load import load_dataset
 from advae.registry import Registry
 from advae.registry.bundles import write_bundle
 from tests.entries import (

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from advae.datasets import DATASETS
+from advae.datasets.table import DATASETS
 from advae.records import DatasetRef, Manifest
 from tests.report_fixtures import HISTORY, Lab, make_views
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from advae.datasets import load_dataset
+from advae.datasets.load import load_dataset
 from advae.errors import CorruptError, UsageError
 from advae.evaluation.pipelines import load_classifier, load_pipeline, load_purifier
 from advae.models.added.stored import GRAPH, digest_stored

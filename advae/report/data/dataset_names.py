@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 
-from advae.datasets import DATASETS
+from advae.datasets.table import DATASETS
 from advae.errors import printable
 from advae.records import DatasetRef, Manifest
 

@@ -152,7 +152,7 @@ ACCURACIES = {"keras_cnn_mnist.keras": "mnist", "keras_resnet_photos16.keras": "
 
 @pytest.mark.parametrize("name", ACCURACIES)
 def test_the_clean_accuracy_is_what_keras_measured(name: str, shared_models: Path, real_data_dir: Path) -> None:
-    from advae.datasets import load_dataset
+    from advae.datasets.load import load_dataset
 
     wanted = json.loads((shared_models / "scores.json").read_text())[name]
     model = read_keras(shared_models / name, cut=True)

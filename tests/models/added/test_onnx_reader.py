@@ -216,7 +216,7 @@ def test_a_function_that_differs_falls_back(tmp_path: Path, monkeypatch: pytest.
 def test_the_clean_accuracy_is_what_pytorch_measured(name: str, shared_models: Path, real_data_dir: Path) -> None:
     import tensorflow as tf
 
-    from advae.datasets import load_dataset
+    from advae.datasets.load import load_dataset
 
     wanted = json.loads((shared_models / "scores.json").read_text())[name]
     model = read_onnx(shared_models / name, cut=True)
