@@ -13,3 +13,10 @@ def to_path(text: str | Path) -> Path:
     """
     # Path.expanduser raises for an unknown user; os.path.expanduser returns the text unchanged.
     return Path(os.path.expanduser(text))  # noqa: PTH111
+
+
+def default_home() -> Path:
+    """Return the platform's folder for user data."""
+    from platformdirs import user_data_path
+
+    return user_data_path("advae", appauthor=False)

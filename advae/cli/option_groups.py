@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from advae.cli.session import Session, default_home
+from advae.cli.session import Session
 from advae.errors import AdvaeError
 from advae.identity import KINDS, Kind, kind_of
-from advae.paths import to_path
+from advae.paths import default_home, to_path
 
 if TYPE_CHECKING:
     from advae.registry import Registry

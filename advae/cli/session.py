@@ -27,13 +27,6 @@ ROOM_FOR_LOSS = 70
 """Columns of a terminal in which the progress bar has room for the losses, too."""
 
 
-def default_home() -> Path:
-    """Return the platform's folder for user data."""
-    from platformdirs import user_data_path
-
-    return user_data_path("advae", appauthor=False)
-
-
 @dataclass(frozen=True)
 class Session:
     """One call of the command line: its registry and its output."""
