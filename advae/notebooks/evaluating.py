@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from advae.backend import start_tensorflow
 from advae.errors import UsageError, unknown
 from advae.notebooks.evaluation_result import EvaluatedRun, Evaluation
-from advae.notebooks.homes import Home, open_registry
 from advae.notebooks.image_arrays import read_images, read_labels
 from advae.notebooks.loaded import LoadedPipeline
+from advae.notebooks.stored_evaluations import count_stored_classes, evaluate_stored, refuse_unstored
 from advae.run_options import NORMS, RUN_OPTIONS
 from advae.threats import ALL
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from advae.notebooks.homes import Home
     from advae.notebooks.image_arrays import GivenImages
     from advae.notebooks.subjects import Subject
     from advae.records import FloatArray, IntArray
@@ -66,15 +69,48 @@ def evaluate(
     >>> 0 <= result.robust_accuracy <= result.clean_accuracy <= 1
     True
     """
-    from advae.notebooks.subjects import build_subject, count_classes_of, describe_images
-
-    requests = _make_requests(methods, eps, threat, options)
+    requests, told = _make_requests(methods, eps, threat, options), list[str]()
     start_tensorflow()
     images = read_images(x, model.shape if isinstance(model, LoadedPipeline) else None)
-    if home is not None:
-        labels = read_labels(y, images=len(images.x), classes=_count_stored(model))
-        _refuse_in_registry(purifier=purifier, undefended=undefended)
-        return _evaluate_stored(home, model, images, labels, requests, surrogate)
+    with _explain_failure():
+        if home is None:
+            others = purifier, undefended, surrogate
+            result = _evaluate_given(model, images, y, others, requests, told.append)
+        else:
+            labels = read_labels(y, images=len(images.x), classes=count_stored_classes(model))
+            refuse_unstored(purifier=purifier, undefended=undefended)
+            result = evaluate_stored(home, model, images, labels, requests, surrogate, told.append)
+    for line in told:
+        warnings.warn(line, stacklevel=2)
+    return result
+
+
+@contextmanager
+def _explain_failure() -> Iterator[None]:
+    """Raise UsageError where a user's function of NumPy arrays fails, which TensorFlow reports in twenty lines."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if "PyFunc" not in str(error):
+            raise
+        line = re.sub(r"^(\s*\{\{.*?\}\})*\s*", "", str(error)).split("\n")[0]
+        raise UsageError(f"the function fails on a batch of images: {line}") from error
+
+
+def _evaluate_given(
+    model: Any,
+    images: GivenImages,
+    y: Any,
+    others: tuple[Any, Any, Any],
+    requests: Sequence[AttackRequest],
+    tell: Callable[[str], None],
+) -> Evaluation:
+    """Return the result for a model in memory. others: its purifier, the undefended model, and the surrogate."""
+    from advae.notebooks.subjects import build_subject, count_classes_of, describe_images
+
+    purifier, undefended, surrogate = others
     classes, classifier = count_classes_of(model, images)
     labels = read_labels(y, images=len(images.x), classes=classes)
     ref = describe_images(images, _digest(images.x, labels), classes)
@@ -88,9 +124,8 @@ def evaluate(
             raise UsageError(f"the model has {classes} classes, the other one that the attacker uses has {count}")
         return build_subject(other, found, None, images, ref)
 
-    bare = _find_undefended(model, classifier, undefended, subject)
-    others = (read_other(bare) if bare is not None else None), read_other(surrogate)
-    return _evaluate_here(subject, others, images.x, labels, requests)
+    bare = read_other(_find_undefended(model, undefended, subject))
+    return _evaluate_here(subject, (bare, read_other(surrogate)), images.x, labels, requests, tell)
 
 
 def _digest(x: FloatArray, y: IntArray) -> str:
@@ -119,14 +154,10 @@ def _make_requests(
     return [AttackRequest(method=name, threat=threat, eps=radii, **options) for name in names]
 
 
-def _warn(line: str) -> None:
-    warnings.warn(line, stacklevel=2)
-
-
 # ---------------------------------------------------------------- in memory
 
 
-def _find_undefended(model: Any, classifier: Any, undefended: Any, subject: Subject) -> Any:
+def _find_undefended(model: Any, undefended: Any, subject: Subject) -> Any:
     """Return the model that an oblivious attacker differentiates; None where it has to be named."""
     if undefended is not None or subject.purifier is None:
         return undefended
@@ -142,6 +173,7 @@ def _evaluate_here(
     x: FloatArray,
     y: IntArray,
     requests: Sequence[AttackRequest],
+    tell: Callable[[str], None],
 ) -> Evaluation:
     """Return the result of attacks on a pipeline in memory. others: the undefended one, and the surrogate."""
     from advae.workflows.attack_selection import apply_threat_models
@@ -149,7 +181,7 @@ def _evaluate_here(
 
     undefended, surrogate = others
     purified = subject.recipes.autoencoder is not None
-    chosen = apply_threat_models(requests, purified=purified, tell=_warn, scores_only=subject.function.scores_only)
+    chosen = apply_threat_models(requests, purified=purified, tell=tell, scores_only=subject.function.scores_only)
     for request in chosen:
         _require_others(request, undefended, surrogate)
     function = replace(
@@ -202,69 +234,3 @@ def _run(function: Any, recipe: Any, x: FloatArray, y: IntArray) -> EvaluatedRun
     metrics = found.metrics.model_copy(update={"test_counts": counts})
     metrics = metrics.model_copy(update={"verdicts": check_run(recipe, metrics)})
     return EvaluatedRun(recipe, metrics, found.arrays[OUTCOMES], found.arrays)
-
-
-# ---------------------------------------------------------------- in a registry
-
-
-def _count_stored(model: Any) -> int:
-    """Return how many classes a loaded pipeline has. Raises UsageError for another model."""
-    if not isinstance(model, LoadedPipeline):
-        raise UsageError(
-            "home= stores runs of pipelines that are in the registry; add the model with `advae add-clf` and load it, "
-            "or leave home= out"
-        )
-    model.require()
-    return len(model.classes)
-
-
-def _refuse_in_registry(**given: Any) -> None:
-    for name, value in given.items():
-        if value is not None:
-            raise UsageError(f"{name}= does not fit home=: what is stored consists of entries of the registry")
-
-
-def _evaluate_stored(
-    home: Home | str | Path,
-    model: LoadedPipeline,
-    images: GivenImages,
-    labels: IntArray,
-    requests: Sequence[AttackRequest],
-    surrogate: Any,
-) -> Evaluation:
-    """Return the stored runs on the first test images of a pipeline's dataset, computed where they are missing."""
-    from advae.records import OUTCOMES
-    from advae.workflows import AttackCommand, Workspace, run_attacks
-    from advae.workflows.workspace import load_dataset_of
-
-    registry = (home if isinstance(home, Home) else open_registry(home)).registry
-    if surrogate is not None and not isinstance(surrogate, LoadedPipeline):
-        raise UsageError("surrogate= must be in the registry, too, where home= is given")
-    workspace = Workspace(registry, tell=_warn)
-    manifest = registry.resolve(model.id, "clf")
-    dataset = load_dataset_of(workspace, manifest, None)
-    limit = _find_limit(images.x, labels, dataset.x_test, dataset.y_test, dataset.ref.name)
-    if limit is not None:
-        requests = [request.model_copy(update={"limit": min(limit, request.limit or limit)}) for request in requests]
-    command = AttackCommand(requests, surrogate=surrogate.id if surrogate else None)
-    made = run_attacks(workspace, model.id, None, command)
-    runs = []
-    for one in made.requested:
-        recipe, metrics = one.manifest.as_run()
-        arrays = registry.read_arrays(one.manifest, OUTCOMES)
-        runs.append(EvaluatedRun(recipe, metrics, arrays, {}, one.manifest))
-    return Evaluation(tuple(runs), registry=registry)
-
-
-def _find_limit(x: FloatArray, y: IntArray, x_test: FloatArray, y_test: IntArray, name: str) -> int | None:
-    """Return how many of the first test images x and y are, None for all. Raises UsageError where they are others."""
-    import numpy as np
-
-    n = len(x)
-    same = n <= len(x_test) and np.array_equal(x, x_test[:n]) and np.array_equal(y, y_test[:n])
-    if not same:
-        raise UsageError(
-            f"home= stores runs on the test images of the pipeline's dataset, and x, y are not the first {n} of "
-            f"{name!r}; leave home= out"
-        )
-    return n if n < len(x_test) else None

@@ -189,10 +189,37 @@ def test_purifiers_of_every_kind(trained: Trained, weights: tuple[Any, Any], ima
 
 
 def test_an_image_counts_only_where_no_method_succeeds(weights: tuple[Any, Any], images: tuple[Any, Any]) -> None:
-    result = advae.evaluate(make_tensorflow(*weights), *images, methods=["noise", "fgsm"], eps=[0.2], threat="adaptive")
+    model = make_tensorflow(*weights)
+    with pytest.warns(UserWarning, match="running noise under noise instead"):
+        result = advae.evaluate(model, *images, methods=["noise", "fgsm"], eps=[0.2])
     assert isinstance(result.robust_accuracy, dict)
     alone = [run.metrics.results[0].accuracy for run in result.runs]
     assert result.robust_accuracy[0.2] <= min(alone)
+
+
+def test_colour_images_and_models_of_keras_in_every_form() -> None:
+    import keras
+
+    class Own(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.flat, self.last = keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax")
+
+        def call(self, x: Any) -> Any:
+            return self.last(self.flat(x))
+
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (20, 6, 5, 3)).astype(np.uint8), rng.integers(0, 3, 20)
+    layers = keras.layers
+    last = keras.Sequential([keras.Input((6, 5, 3)), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(3)])
+    own, first = Own(), keras.Sequential([keras.Input((3, 6, 5)), layers.Flatten(), layers.Dense(1, "sigmoid")])
+    own(np.zeros((1, 6, 5, 3)))
+    for model, labels in ((last, y), (own, y), (first, y % 2)):
+        result = advae.evaluate(model, x, labels, methods=["fgsm"], eps=8 / 255)
+        assert tuple(result.runs[0].recipe.dataset.shape) == (6, 5, 3)
+        assert result.checks["logits"].status == "PASS"
+    with pytest.raises(UsageError, match="the model takes 3 x 6 x 5 for an image"):
+        advae.evaluate(first, x[:, :5], y % 2)
 
 
 # ---------------------------------------------------------------- the result
@@ -260,6 +287,9 @@ def test_wrong_models_and_options_are_one_line(images: tuple[Any, Any], digits: 
     def fail(batch: Any) -> Any:
         raise RuntimeError("the first line\nthe second")
 
+    def fail_later(batch: Any) -> Any:
+        return np.zeros((len(batch), 10)) if len(batch) < 5 else fail(batch)
+
     def refuse(model: Any, **options: Any) -> str:
         with pytest.raises(AdvaeError) as caught:
             advae.evaluate(model, x, y, **options)
@@ -274,6 +304,8 @@ def test_wrong_models_and_options_are_one_line(images: tuple[Any, Any], digits: 
     assert "subtract 1 from all" in refuse(shifted)
     assert "takes 60 features" in refuse(small)
     assert "RuntimeError: the first line" in refuse(fail)
+    assert "fails on a batch of images: RuntimeError: the first line" in refuse(fail_later, methods=["noise"])
+    assert "once for each threat model" in refuse(fail, threat="all")
     assert "expected (n, classes)" in refuse(lambda batch: batch)
     assert "did you mean 'fgsm'" in refuse(
         lambda batch: batch[:, 0, :, 0] @ np.ones((8, 10), np.float32), methods=["fgsn"]
