@@ -67,6 +67,19 @@ class DivergedError(AdvaeError):
     exit_code = 8
 
 
+_held: list[AdvaeError] = []
+
+
+def hold_failure(error: AdvaeError) -> None:
+    """Remember an error that is raised inside a graph of TensorFlow, which replaces it by one of its own."""
+    _held[:] = [error]
+
+
+def take_failure() -> AdvaeError | None:
+    """Return the error that was held, once; None where there is none."""
+    return _held.pop() if _held else None
+
+
 MEMORY_SIGNS = ("RESOURCE_EXHAUSTED", "failed to map segment", "annot allocate memory", "can't start new thread")
 """Messages of libraries for a lack of memory, in errors of other types."""
 

@@ -17,7 +17,7 @@ from typer.exceptions import Abort, TyperException
 from advae.cli.app import COMMANDS, build_app
 from advae.cli.stdout import ReaderGoneError, describe_failed_write, drop_rest
 from advae.cli.values import show_input
-from advae.errors import AdvaeError, UsageError, is_memory_error, printable
+from advae.errors import AdvaeError, UsageError, is_memory_error, printable, take_failure
 from advae.settings import pin_environment
 
 USAGE, DISK, INTERRUPTED, DEFECT = 2, 5, 130, 1
@@ -67,6 +67,8 @@ def _refuse_empty(arguments: Sequence[str]) -> None:
 
 def _explain(error: Exception, *, verbose: bool) -> int:
     """Print the line of an error, and return its exit code. verbose: print the traceback of a defect, too."""
+    # TensorFlow raises an error of its own in place of one that was raised inside a graph.
+    error = take_failure() or error
     if isinstance(error, AdvaeError):
         return _say(str(error), error.exit_code)
     if isinstance(error, OSError):

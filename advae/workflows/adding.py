@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from advae.backend import start_tensorflow
 from advae.errors import UsageError
 from advae.models import classifiers, purifiers
-from advae.models.added.checks_at_adding import check_added
+from advae.models.added.checks_at_adding import check_added, describe_check
 from advae.models.added.detect import detect_format, read_model_file
 from advae.models.added.foreign import ForeignModel
+from advae.models.added.input_layout import make_input
 from advae.models.added.own_function import names_function, read_function
 from advae.models.added.probing import Interpretation, Probe, interpret_classifier, interpret_purifier
-from advae.models.added.stored import open_model, pack_model
+from advae.models.added.score_process import measure_disagreement
+from advae.models.added.stored import open_model, open_process, pack_model
 from advae.paths import to_path
 from advae.records import AutoencoderRecipe, ClassifierRecipe
 from advae.requests import AddRequest
@@ -22,7 +24,13 @@ from advae.workflows.training import make_classifier, measure_purifier
 from advae.workflows.workspace import Made, Workspace, load_named, make_entry
 
 if TYPE_CHECKING:
-    from advae.records import Dataset
+    from advae.records import AddedOptions, CheckResult, Dataset
+
+LABELLED = 1000
+"""Test images whose labels are compared with the largest scores."""
+
+FEW = 0.01
+"""Share of them for which the two may differ without a warning."""
 
 ADDED_RECIPE_REV = 1
 """Raised when the same file and the same options would give another model."""
@@ -43,11 +51,26 @@ def add_classifier(workspace: Workspace, source: str, dataset_name: str, request
         recipe_rev=ADDED_RECIPE_REV,
     )
     fitted = classifiers.FittedClassifier(pack_model(model))
-    made = make_classifier(workspace, recipe, dataset, fitted=fitted, check=check_added)
+
+    def check_model(classifier: classifiers.Classifier, dataset: Dataset) -> tuple[CheckResult, ...]:
+        asked = [] if model.file is None else [_check_labels(model, found.options, dataset)]
+        return (*check_added(classifier, dataset), *asked)
+
+    made = make_classifier(workspace, recipe, dataset, fitted=fitted, check=check_model)
     for check in made.manifest.as_classifier()[1].checks or ():
         if check.status in ("WARN", "FAIL"):
             workspace.tell(f"{made.manifest.id}: {check.status}, {check.check}: {check.sentence}")
     return made
+
+
+def _check_labels(model: ForeignModel, options: AddedOptions, dataset: Dataset) -> CheckResult:
+    """Compare the model's own labels of test images with its largest scores; the labels are what counts."""
+    images = make_input(options, dataset.ref.shape)(dataset.x_test[:LABELLED]).numpy()
+    share = measure_disagreement(open_process(model.format, pack_model(model)), images.reshape(len(images), -1))
+    sentence = f"the model's largest score is not its own label for {100 * share:.1f} % of {len(images)} test images"
+    return describe_check(
+        "labels", "PASS" if share <= FEW else "WARN", f"{sentence}; its labels are what is attacked", share
+    )
 
 
 def add_purifier(workspace: Workspace, source: str, dataset_name: str, request: AddRequest) -> Made:

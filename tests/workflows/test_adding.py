@@ -67,6 +67,7 @@ def test_clean_accuracy_is_what_the_models_own_library_measures(
     assert results.pop("gradients") == ("NOT RUN" if scores_only else "PASS")
     assert results == dict.fromkeys(results, "PASS")
     assert {"determinism", "order of the classes"} <= results.keys()
+    assert ("labels" in results) == scores_only
 
 
 @pytest.mark.real_data

@@ -45,12 +45,15 @@ def _check(classifier: Classifier, dataset: Dataset) -> Iterator[CheckResult]:
         yield _check_gradients(classifier.logits, dataset.x_test[:CHECKED_IMAGES])
         yield _check_dead(classifier.logits, dataset)
     else:
-        yield _say("gradients", "NOT RUN", "the model gives scores only: attacks ask for them, and use no gradients")
+        yield describe_check(
+            "gradients", "NOT RUN", "the model gives scores only: attacks ask for them, and use no gradients"
+        )
     yield _check_determinism(classifier.logits, dataset.x_test[: 2 * LOOKED_AT])
     yield _check_order(classifier.logits, dataset)
 
 
-def _say(check: str, status: Status, sentence: str, number: float | None = None) -> CheckResult:
+def describe_check(check: str, status: Status, sentence: str, number: float | None = None) -> CheckResult:
+    """Return the result of a check."""
     from advae.records import CheckResult
 
     return CheckResult(check=check, status=status, sentence=sentence, number=number)
@@ -90,8 +93,10 @@ def _check_gradients(logits: Callable[[Tensor], Tensor], x: FloatArray) -> Check
     wrong, worst = int((errors > AGREES).sum()), float(errors.max())
     if not np.isfinite(errors).all() or wrong > 1:
         sentence = f"of {len(x)} images, the gradient of {wrong} differs from finite differences by more than 2 %"
-        return _say("gradients", "FAIL", f"{sentence}: gradient masking, or a model that is not smooth", worst)
-    return _say("gradients", "PASS", f"gradients equal finite differences on {len(x)} images", worst)
+        return describe_check(
+            "gradients", "FAIL", f"{sentence}: gradient masking, or a model that is not smooth", worst
+        )
+    return describe_check("gradients", "PASS", f"gradients equal finite differences on {len(x)} images", worst)
 
 
 def _check_dead(logits: Callable[[Tensor], Tensor], dataset: Dataset) -> CheckResult:
@@ -105,7 +110,7 @@ def _check_dead(logits: Callable[[Tensor], Tensor], dataset: Dataset) -> CheckRe
     dead = float((gradient == 0).all(axis=1).mean())
     status: Status = "PASS" if not dead else "WARN" if dead <= MANY_DEAD else "FAIL"
     told = f"the gradient is zero for {100 * dead:.0f} % of {len(y)} images"
-    return _say("dead gradients", status, told if dead else f"no gradient of {len(y)} images is zero", dead)
+    return describe_check("dead gradients", status, told if dead else f"no gradient of {len(y)} images is zero", dead)
 
 
 def _check_determinism(logits: Callable[[Tensor], Tensor], x: FloatArray) -> CheckResult:
@@ -120,8 +125,8 @@ def _check_determinism(logits: Callable[[Tensor], Tensor], x: FloatArray) -> Che
     apart = float(np.abs(whole - parts).max() / max(1.0, float(np.abs(whole).max())))
     if apart > 1e-4 or not np.isfinite(whole).all():
         sentence = f"the same images give logits that differ by {apart:.2g} of their size"
-        return _say("determinism", "FAIL", sentence, apart)
-    return _say("determinism", "PASS", "the same images give the same logits, whatever the batch", apart)
+        return describe_check("determinism", "FAIL", sentence, apart)
+    return describe_check("determinism", "PASS", "the same images give the same logits, whatever the batch", apart)
 
 
 def _check_order(logits: Callable[[Tensor], Tensor], dataset: Dataset) -> CheckResult:
@@ -136,10 +141,10 @@ def _check_order(logits: Callable[[Tensor], Tensor], dataset: Dataset) -> CheckR
     rows, columns = linear_sum_assignment(-counts)
     now, best = (float(value) / len(y) for value in (np.trace(counts), counts[rows, columns].sum()))
     if best < now + SWAPPED:
-        return _say("order of the classes", "PASS", "the model's classes are in the order of the labels", now)
+        return describe_check("order of the classes", "PASS", "the model's classes are in the order of the labels", now)
     label = next(int(row) for row, column in zip(rows, columns, strict=True) if row != column)
     sentence = (
         f"clean accuracy is {now:.2f}, in another order of the classes it would be {best:.2f}: label {label} is mostly "
         f"predicted as {int(columns[label])}"
     )
-    return _say("order of the classes", "FAIL", sentence, now)
+    return describe_check("order of the classes", "FAIL", sentence, now)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from advae.batching import Tensor
 from advae.errors import CorruptError, UsageError, printable
 from advae.models.added.foreign import ForeignModel
+from advae.models.added.score_process import wrap_numpy
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays
@@ -108,7 +109,9 @@ def restore_function(graph: dict[str, Any], arrays: Arrays) -> Callable[[Tensor]
         )
     if np.abs(now - before).max() > SAME * max(1.0, float(np.abs(before).max())):
         raise CorruptError(f"{name} answers other than when it was added: its code has changed; add it again")
-    return _wrap_tensors(function) if graph.get("gradients") is True else _wrap_numpy(name, function, now.shape[1:])
+    if graph.get("gradients") is True:
+        return _wrap_tensors(function)
+    return wrap_numpy(lambda images: _call(name, function, images), *now.shape[1:])
 
 
 def make_probes(shape: Any) -> Any:
@@ -122,17 +125,6 @@ def _wrap_tensors(function: Callable[[Any], Any]) -> Callable[[Tensor], Tensor]:
     import tensorflow as tf
 
     return lambda x: tf.cast(function(x), tf.float32)
-
-
-def _wrap_numpy(name: str, function: Callable[[Any], Any], gives: tuple[int, ...]) -> Callable[[Tensor], Tensor]:
-    import tensorflow as tf
-
-    def run(x: Tensor) -> Tensor:
-        answers = tf.numpy_function(lambda images: _call(name, function, images), [x], tf.float32)
-        answers.set_shape((x.shape[0], *gives))
-        return answers
-
-    return run
 
 
 def _call(name: str, function: Callable[[Any], Any], images: Any) -> Any:

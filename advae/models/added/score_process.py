@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from advae.batching import Tensor
-from advae.errors import AdvaeError, CorruptError, KilledError, UsageError, printable
+from advae.errors import AdvaeError, CorruptError, KilledError, UsageError, hold_failure, printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -249,18 +249,25 @@ def _explain_end(code: int | None, error: Exception, expired: float | None) -> A
     return CorruptError(f"the process of the model ended without an answer: {error or type(error).__name__}")
 
 
-def wrap_process(process: ScoreProcess, outputs: int) -> Callable[[Tensor], Tensor]:
-    """Return a process as a function of tensors: float32 (n, pixels) -> (n, outputs). XLA cannot compile it.
+def wrap_numpy(function: Callable[[FloatArray], FloatArray], *gives: int) -> Callable[[Tensor], Tensor]:
+    """Return a function of arrays as one of tensors: float32 (n, ...) -> (n, *gives). XLA cannot compile it.
 
-    It has no gradient. An error of the process reaches the caller as TensorFlow's, with its line inside.
+    It has no gradient. An AdvaeError reaches the caller as an error of TensorFlow; ``take_failure`` returns it.
     """
+
+    def ask(x: FloatArray) -> FloatArray:
+        try:
+            return function(x)
+        except AdvaeError as error:
+            hold_failure(error)
+            raise
 
     def run(x: Tensor) -> Tensor:
         import tensorflow as tf
 
-        scores = tf.numpy_function(process.scores, [x], tf.float32)
-        scores.set_shape((x.shape[0], outputs))
-        return scores
+        answers = tf.numpy_function(ask, [x], tf.float32)
+        answers.set_shape((x.shape[0], *gives))
+        return answers
 
     return run
 

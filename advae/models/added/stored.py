@@ -13,7 +13,7 @@ from advae.errors import CorruptError
 from advae.identity import canonical_json
 from advae.models.added.formats import MODEL_FORMATS
 from advae.models.added.input_layout import make_input, read_outputs
-from advae.models.added.score_process import ScoreProcess, wrap_process
+from advae.models.added.score_process import ScoreProcess, wrap_numpy
 
 if TYPE_CHECKING:
     from advae.models.added.foreign import ForeignModel
@@ -83,12 +83,9 @@ def open_model(format_: str, packed: Arrays) -> Callable[[Tensor], Tensor]:
     restore = MODEL_FORMATS[format_].restore
     if restore:
         return restore(graph, arrays)
-    if FILE not in packed:
-        raise CorruptError("the stored model has no file")
-    key = digest_stored(packed)
-    process = _PROCESSES.get(key) or _PROCESSES.setdefault(key, ScoreProcess(format_, packed[FILE].tobytes(), graph))
+    process = open_process(format_, packed)
     found = process.describe()
-    ask = wrap_process(process, found.gives)
+    ask = wrap_numpy(process.scores, found.gives)
 
     def run(x: Tensor) -> Tensor:
         import tensorflow as tf
@@ -96,6 +93,16 @@ def open_model(format_: str, packed: Arrays) -> Callable[[Tensor], Tensor]:
         return ask(tf.reshape(x, (-1, found.takes)))
 
     return run
+
+
+def open_process(format_: str, packed: Arrays) -> ScoreProcess:
+    """Return the process of a model that gives scores only; one for all that use it. Raises CorruptError."""
+    if FILE not in packed:
+        raise CorruptError("the stored model has no file")
+    key = digest_stored(packed)
+    if process := _PROCESSES.get(key):
+        return process
+    return _PROCESSES.setdefault(key, ScoreProcess(format_, packed[FILE].tobytes(), _unpack(packed)[0]))
 
 
 def _unpack(packed: Arrays) -> tuple[dict[str, Any], Arrays]:

@@ -23,9 +23,9 @@ from sklearn.preprocessing import QuantileTransformer, StandardScaler
 from sklearn.svm import SVC, LinearSVC, NuSVC
 from sklearn.tree import DecisionTreeClassifier
 
-from advae.errors import CorruptError, KilledError, UsageError
+from advae.errors import CorruptError, KilledError, UsageError, take_failure
 from advae.models.added import score_process
-from advae.models.added.score_process import ScoreProcess, measure_disagreement, receive, send, wrap_process
+from advae.models.added.score_process import ScoreProcess, measure_disagreement, receive, send, wrap_numpy
 from tests.models.added.skops_files import PIXELS, fit, make_images, save
 
 MEMBERS = [("a", LogisticRegression()), ("b", DecisionTreeClassifier(max_depth=2, random_state=0))]
@@ -101,7 +101,7 @@ def test_a_process_is_a_function_of_tensors_in_a_graph(images: Any) -> None:
     import tensorflow as tf
 
     process = open_process(save(fit(SVC())))
-    function = wrap_process(process, 3)
+    function = wrap_numpy(process.scores, 3)
     traced = tf.function(function, [tf.TensorSpec((None, PIXELS), tf.float32)], autograph=False)
     found = traced(tf.constant(images))
     assert found.shape == (len(images), 3)
@@ -109,6 +109,20 @@ def test_a_process_is_a_function_of_tensors_in_a_graph(images: Any) -> None:
     process.close()
     assert (traced(tf.constant(images)).numpy() == found.numpy()).all()
     process.close()
+
+
+def test_an_error_inside_a_graph_is_the_error_of_the_command() -> None:
+    """TensorFlow raises one of its own; the line of ours is not lost."""
+    import tensorflow as tf
+
+    def fail(x: Any) -> Any:
+        raise CorruptError("the model cannot be asked")
+
+    traced = tf.function(wrap_numpy(fail, 3), [tf.TensorSpec((None, PIXELS), tf.float32)], autograph=False)
+    with pytest.raises(tf.errors.OpError):
+        traced(tf.zeros((2, PIXELS)))
+    assert str(take_failure()) == "the model cannot be asked"
+    assert take_failure() is None
 
 
 def test_a_process_starts_at_the_first_question_and_ends_with_its_owner() -> None:
