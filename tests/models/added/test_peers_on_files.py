@@ -1,0 +1,130 @@
+"""The same file, attacked here and by ART, and the adversarial examples shown to the file's own library."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from advae.datasets.load import load_dataset
+from advae.records import ADVERSARIAL, Dataset, Manifest
+from advae.registry import Registry
+from advae.requests import AddRequest, AttackRequest
+from advae.workflows import AttackCommand, Workspace, add_classifier, run_attacks
+
+EPS = 0.03
+N = 200
+HALF_A_POINT = 0.005
+
+FILES = {
+    "keras_cnn_mnist.keras": "mnist",
+    "keras_resnet_photos16.keras": "photos16.npz",
+    "torch_cnn_mnist.onnx": "mnist",
+    "torch_dynamo_mnist.onnx": "mnist",
+    "sk_scaler_lr_digits.skops": "digits",
+    "sk_pca_mlp_digits.skops": "digits",
+    "sk_linearsvc_digits.skops": "digits",
+}
+"""The files whose models have gradients -> their datasets."""
+
+GIVEN = {"torch_cnn_mnist.onnx": AddRequest(mean=(0.1307,), std=(0.3081,))}
+
+pytestmark = pytest.mark.real_data
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory, shared_models: Path) -> Workspace:
+    return Workspace(Registry(tmp_path_factory.mktemp("peers") / "home"), data_dir=shared_models.parent / "data")
+
+
+def load(file: str, models: Path, bench: Workspace) -> tuple[str, Dataset]:
+    name = FILES[file] if not FILES[file].endswith(".npz") else str(models / FILES[file])
+    return name, load_dataset(name, data_dir=bench.data_dir)
+
+
+def attack(bench: Workspace, classifier: Manifest, method: str, **options: Any) -> tuple[float, Any]:
+    """Return the robust accuracy on the first N test images, and the adversarial examples."""
+    request = AttackRequest(method=method, threat="adaptive", eps=(EPS,), limit=N, save_adversarial=True, **options)
+    run = run_attacks(bench, classifier.id, None, AttackCommand([request])).requested[0].manifest
+    found = bench.registry.read_arrays(run, ADVERSARIAL)
+    return run.as_run()[1].results[0].accuracy, found["x_adv"][0].astype(np.float32)
+
+
+def open_with_its_own_library(path: Path, shape: tuple[int, ...]) -> Callable[[Any], Any]:
+    """Return images, (n, d) in [0, 1], to the labels that the library which wrote the file gives."""
+    if path.suffix == ".keras":
+        import keras
+
+        model = keras.saving.load_model(path)
+        scale = 255.0 if "photos16" in path.name else 1.0
+        return lambda x: model.predict(scale * x.reshape(-1, *shape), verbose=0).argmax(axis=1)
+    if path.suffix == ".skops":
+        import skops.io
+
+        estimator = skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path))
+        return lambda x: estimator.predict(x)
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path))
+    mean, std = (0.1307, 0.3081) if path.name in GIVEN else (0.0, 1.0)
+    name = session.get_inputs()[0].name
+
+    def predict(x: Any) -> Any:
+        rows = ((x - mean) / std).reshape(-1, 1, *shape[:2]).astype(np.float32)
+        return session.run(None, {name: rows})[0].argmax(axis=1)
+
+    return predict
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_adversarial_examples_do_to_the_file_what_they_did_here(
+    file: str, bench: Workspace, shared_models: Path
+) -> None:
+    name, data = load(file, shared_models, bench)
+    added = add_classifier(bench, str(shared_models / file), name, GIVEN.get(file, AddRequest())).manifest
+    predict = open_with_its_own_library(shared_models / file, data.ref.shape)
+    accuracies = {}
+    for method, options in (("fgsm", {}), ("pgd", {"steps": 10})):
+        accuracies[method], x_adv = attack(bench, added, method, **options)
+        theirs = float((predict(x_adv) == data.y_test[:N]).mean())
+        assert abs(theirs - accuracies[method]) <= HALF_A_POINT, (method, theirs)
+    clean = float((predict(data.x_test[:N]) == data.y_test[:N]).mean())
+    assert accuracies["pgd"] <= accuracies["fgsm"] < clean
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.endswith(".keras")])
+def test_fgsm_and_pgd_find_what_art_finds_on_the_same_file(file: str, bench: Workspace, shared_models: Path) -> None:
+    """ART differentiates Keras' own model; both take cross-entropy, the same steps, and no random start."""
+    import keras
+    import tensorflow as tf
+    from art.attacks.evasion import FastGradientMethod, ProjectedGradientDescent
+    from art.estimators.classification import TensorFlowV2Classifier
+
+    name, data = load(file, shared_models, bench)
+    shape, classes = data.ref.shape, len(data.ref.classes)
+    added = add_classifier(bench, str(shared_models / file), name, AddRequest()).manifest
+    model = keras.saving.load_model(shared_models / file)
+    photos = "photos16" in file
+    estimator = TensorFlowV2Classifier(
+        model=lambda x, training=False: model(x * 255.0 if photos else x, training=False),
+        nb_classes=classes,
+        input_shape=tuple(shape),
+        loss_object=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=photos),
+        clip_values=(0.0, 1.0),
+    )
+    x, y = data.x_test[:N].reshape(-1, *shape), data.y_test[:N]
+    made = {
+        "fgsm": FastGradientMethod(estimator, eps=EPS, batch_size=N),
+        "bim": ProjectedGradientDescent(
+            estimator, eps=EPS, eps_step=EPS / 10, max_iter=10, batch_size=N, verbose=False
+        ),
+    }
+    for method, peer in made.items():
+        ours, _ = attack(bench, added, method, loss="ce")
+        moved = peer.generate(x, y)
+        theirs = float((estimator.predict(moved).argmax(axis=1) == y).mean())
+        assert abs(ours - theirs) <= HALF_A_POINT, json.dumps({"method": method, "ours": ours, "art": theirs})
