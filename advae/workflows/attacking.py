@@ -135,9 +135,9 @@ def _check_command(workspace: Workspace, target: Target, command: AttackCommand)
         )
     if command.surrogate is None:
         return
-    surrogate = resolve_model(workspace, command.surrogate, "clf")
     if not any(request.threat in ("transfer", ALL) for request in command.requests) and not command.check:
         raise UsageError("--surrogate is for --threat transfer, whose attacker differentiates it")
+    surrogate = resolve_model(workspace, command.surrogate, "clf")
     if surrogate.recipe.dataset.key != target.recipe.dataset.key:
         raise UsageError(f"{surrogate.id} is of another dataset than {target.classifier.id}")
     if not gives_gradients(surrogate.as_classifier()[0]):

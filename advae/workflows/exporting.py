@@ -45,6 +45,9 @@ class Exported:
 
 # ---------------------------------------------------------------- Keras
 
+KERAS_LAYERS = ("keras", "onnx")
+"""The formats of added models that are computed by layers and operations of Keras."""
+
 
 def export_keras(workspace: Workspace, ref: str, path: Path) -> Exported:
     """Write an autoencoder, or a classifier behind its purifier, as a Keras model that does not need this package.
@@ -82,6 +85,10 @@ def _build_model(registry: Registry, manifest: Manifest) -> tuple[Any, Purifier 
 
     shape = manifest.recipe.dataset.shape
     source = manifest if manifest.kind == "ae" else find_purifier(registry, manifest)
+    for one in filter(None, (source, manifest)):
+        added = None if isinstance(one.recipe, RunRecipe) else one.recipe.added
+        if added and added.format not in KERAS_LAYERS:
+            raise UsageError(f"{one.id} was added from {added.format}, which has no layers of Keras; use its own file")
     purifier = load_purifier(registry, source) if source else None
     images = keras.Input(tuple(shape), dtype="float32", name="images")
     x = keras.layers.Reshape((shape.size,))(images)

@@ -276,7 +276,7 @@ def test_a_softmax_is_cut_off_or_probabilities_become_logs(tmp_path: Path) -> No
     workspace = Workspace(Registry(tmp_path / "home"))
     found = {}
     for name, end in ends.items():
-        keras.Sequential([network, *end]).save(tmp_path / f"{name}.keras")
+        keras.Sequential([keras.Input((64,)), network, *end]).save(tmp_path / f"{name}.keras")
         manifest = add_classifier(workspace, str(tmp_path / f"{name}.keras"), "digits", AddRequest()).manifest
         options = manifest.as_classifier()[0].options
         assert isinstance(options, AddedOptions)
@@ -375,3 +375,30 @@ def test_a_bundle_refuses_a_function(own: Path) -> None:
     made = add_classifier(workspace, "mine:arrays", "digits", RANGE).manifest
     with pytest.raises(UsageError, match="of your own code, which no bundle can hold"):
         export_bundle(workspace, made.id, own / "bundle.tar.gz")
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("file", ["keras_resnet_photos16.keras", "torch_dynamo_mnist.onnx"])
+def test_an_added_network_is_exported_as_a_keras_model(
+    file: str, bench: Workspace, add: Callable[[str], Manifest], tmp_path: Path
+) -> None:
+    import keras
+
+    from advae.workflows.exporting import export_keras
+
+    made = add(file)
+    export_keras(bench, made.id, tmp_path / "out.keras")
+    shape = made.recipe.dataset.shape
+    x = np.random.default_rng(0).random((5, shape.size), dtype="f4")
+    found = keras.saving.load_model(tmp_path / "out.keras").predict(x.reshape(-1, *shape), verbose=0)
+    np.testing.assert_allclose(found, load_classifier(bench.registry, made)(x), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.real_data
+def test_what_has_no_layers_of_keras_is_not_exported_as_a_keras_model(
+    bench: Workspace, add: Callable[[str], Manifest], tmp_path: Path
+) -> None:
+    from advae.workflows.exporting import export_keras
+
+    with pytest.raises(UsageError, match="which has no layers of Keras; use its own file"):
+        export_keras(bench, add("sk_pca_mlp_digits.skops").id, tmp_path / "out.keras")

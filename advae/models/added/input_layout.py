@@ -10,6 +10,9 @@ from advae.batching import Tensor
 from advae.errors import UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from advae.records import AddedOptions, ImageShape
 
 SMALLEST_PROBABILITY = 1e-30
@@ -53,27 +56,34 @@ def show(takes: tuple[int | None, ...]) -> str:
 
 
 def make_input(options: AddedOptions, shape: ImageShape) -> Callable[[Tensor], Tensor]:
-    """Return the function from images, float32 (n, d) in [0, 1], to the input of a model, float32 (n, *takes)."""
-    import tensorflow as tf
+    """Return the function from images, float32 (n, d) in [0, 1], to the input of a model, float32 (n, *takes).
+
+    In ``keras.ops``, so that a ``keras.Input`` can take the place of the images.
+    """
+    import numpy as np
+    from keras import ops
 
     low, high = options.input_range
-    mean, std = options.mean or (0.0,), options.std or (1.0,)
-    scale = tf.constant([(high - low) / one for one in _spread(std, shape)], tf.float32)
-    shift = tf.constant([(low - m) / s for m, s in zip(*(_spread(v, shape) for v in (mean, std)), strict=True)])
-    plain = (low, high) == (0.0, 1.0) and options.mean is None and options.std is None
+    mean, std = _list_statistics(options, shape)
+    scale, shift = ((high - low) / std).astype(np.float32), ((low - mean) / std).astype(np.float32)
+    raw = (low, high) == (0.0, 1.0) and options.mean is None and options.std is None
 
     def prepare(x: Tensor) -> Tensor:
-        images = tf.reshape(x, (-1, *shape))
+        images = ops.reshape(x, (-1, *shape))
         # Multiplied by 1 and moved by 0, a float32 is the same, but the operations cost time.
-        moved = images if plain else images * scale + tf.cast(shift, tf.float32)
-        ordered = tf.transpose(moved, (0, 3, 1, 2)) if options.channels == "first" else moved
-        return tf.reshape(ordered, (-1, *options.takes))
+        moved = images if raw else images * scale + shift
+        ordered = ops.transpose(moved, (0, 3, 1, 2)) if options.channels == "first" else moved
+        return ops.reshape(ordered, (-1, *options.takes))
 
     return prepare
 
 
-def _spread(values: tuple[float, ...], shape: ImageShape) -> tuple[float, ...]:
-    return values if len(values) == shape.channels else values[:1] * shape.channels
+def _list_statistics(options: AddedOptions, shape: ImageShape) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and deviation of each channel, float64 (channels,): 0 and 1 where there is none."""
+    import numpy as np
+
+    mean, std = options.mean or (0.0,), options.std or (1.0,)
+    return np.broadcast_to(mean, (shape.channels,)).astype(float), np.broadcast_to(std, (shape.channels,)).astype(float)
 
 
 def read_outputs(options: AddedOptions, shape: ImageShape, outputs: Tensor) -> Tensor:
@@ -81,31 +91,33 @@ def read_outputs(options: AddedOptions, shape: ImageShape, outputs: Tensor) -> T
 
     A single score z of two classes becomes [0, z], a probability p of two classes [log(1 - p), log p].
     """
-    import tensorflow as tf
+    from keras import ops
 
     if options.outputs == "images":
         return _read_images(options, shape, outputs)
-    if outputs.shape.rank != 2:
-        outputs = tf.reshape(outputs, (tf.shape(outputs)[0], math.prod(outputs.shape[1:]) if outputs.shape.rank else 1))
+    if len(outputs.shape) != 2:
+        outputs = ops.reshape(outputs, (-1, math.prod(outputs.shape[1:])))
     if options.outputs == "probabilities":
-        both = tf.concat([1.0 - outputs, outputs], axis=-1) if outputs.shape[-1] == 1 else outputs
-        logits = tf.math.log(tf.maximum(both, SMALLEST_PROBABILITY))
+        both = ops.concatenate([1.0 - outputs, outputs], axis=-1) if outputs.shape[-1] == 1 else outputs
+        logits = ops.log(ops.maximum(both, SMALLEST_PROBABILITY))
     else:
-        logits = tf.concat([tf.zeros_like(outputs), outputs], axis=-1) if outputs.shape[-1] == 1 else outputs
-    return logits if options.order is None else tf.gather(logits, options.order, axis=-1)
+        single = outputs.shape[-1] == 1
+        logits = ops.concatenate([ops.zeros_like(outputs), outputs], axis=-1) if single else outputs
+    return logits if options.order is None else ops.take(logits, list(options.order), axis=-1)
 
 
 def _read_images(options: AddedOptions, shape: ImageShape, outputs: Tensor) -> Tensor:
     """Return the images of a purifier whose output has the layout and the range of its input."""
-    import tensorflow as tf
+    import numpy as np
+    from keras import ops
 
     height, width, depth = shape
     if options.channels == "first":
-        outputs = tf.transpose(tf.reshape(outputs, (-1, depth, height, width)), (0, 2, 3, 1))
-    low, high = options.input_range
-    images = tf.reshape(outputs, (-1, *shape))
+        outputs = ops.transpose(ops.reshape(outputs, (-1, depth, height, width)), (0, 2, 3, 1))
+    (low, high), images = options.input_range, ops.reshape(outputs, (-1, *shape))
     if options.mean or options.std:
-        images = images * _spread(options.std or (1.0,), shape) + _spread(options.mean or (0.0,), shape)
+        mean, std = _list_statistics(options, shape)
+        images = images * std.astype(np.float32) + mean.astype(np.float32)
     if (low, high) != (0.0, 1.0):
         images = (images - low) / (high - low)
-    return tf.reshape(images, (-1, shape.size))
+    return ops.reshape(images, (-1, shape.size))
