@@ -100,15 +100,17 @@ def test_what_is_affine_and_what_has_gradients_is_known(add: Callable[[str], Man
 
 
 @pytest.mark.real_data
-def test_linear_attacks_are_exact_on_an_affine_pipeline(bench: Workspace, add: Callable[[str], Manifest]) -> None:
-    """Scaler and logistic regression: FGSM on the true class against the runner-up lowers a margin by eps ||w||_1."""
-    made = run_attacks(
-        bench,
-        add("sk_scaler_lr_digits.skops").id,
-        None,
-        AttackCommand([AttackRequest(method="non-targeted", threat="adaptive", eps=(0.02,), limit=50)]),
-    )
-    assert made.requested[0].manifest.as_run()[1].results[0].accuracy < 1
+def test_linear_attacks_run_on_an_affine_pipeline_only(bench: Workspace, add: Callable[[str], Manifest]) -> None:
+    """Scaler and logistic regression together are affine: the logits of a middle are the middle of the logits."""
+    affine = add("sk_scaler_lr_digits.skops")
+    logits, x = load_classifier(bench.registry, affine), load_dataset("digits").x_test
+    ends = (logits(x[:50]) + logits(x[50:100])) / 2
+    np.testing.assert_allclose(logits((x[:50] + x[50:100]) / 2), ends, rtol=1e-4, atol=1e-4)
+    command = AttackCommand([AttackRequest(method="non-targeted", threat="adaptive", eps=(0.2,), limit=100)])
+    found = run_attacks(bench, affine.id, None, command).requested[0].manifest.as_run()[1]
+    assert found.results[0].accuracy < found.clean_accuracy - 0.2
+    with pytest.raises(UsageError, match="is for logistic regression"):
+        run_attacks(bench, add("sk_pca_mlp_digits.skops").id, None, command)
 
 
 @pytest.mark.real_data
