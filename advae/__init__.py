@@ -6,7 +6,8 @@ autoencoder as scikit-learn's transformer. Nothing heavy is imported before one 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+# The module typing would be searched in the current folder, which `python -m advae` has not left yet.
+TYPE_CHECKING = False
 
 __all__ = ["Evaluation", "Purifier", "evaluate", "open_registry"]
 

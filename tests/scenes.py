@@ -25,6 +25,8 @@ limit = 20
 LINES: dict[tuple[str, ...], list[str]] = {
     ("train-ae",): ["--type vanilla --epochs 8"],
     ("train-clf",): ["--model lr"],
+    ("add-clf",): ["model.keras --input-range 0,1 --channels last"],
+    ("add-ae",): ["purifier.keras"],
     ("attack",): ["--method fgsm --eps 0.1 --limit 20 --clf {lr}"],
     ("report",): ["{run} --out out", "--schema"],
     ("reproduce",): ["--plan plan.toml --out out", "--plan plan.toml --dry-run", "--show-plan"],
@@ -47,6 +49,17 @@ LINES: dict[tuple[str, ...], list[str]] = {
 """Arguments of every command; what they ask for is there already."""
 
 
+def save_models(folder: Path) -> None:
+    """Write a classifier and a purifier of 8 x 8 images as Keras does."""
+    import keras
+
+    inputs = keras.Input((8, 8, 1))
+    start = keras.initializers.GlorotUniform(seed=0)
+    logits = keras.layers.Dense(10, kernel_initializer=start)(keras.layers.Flatten()(inputs))
+    keras.Model(inputs, logits).save(folder / "model.keras")
+    keras.Model(inputs, keras.layers.Conv2D(1, 1, kernel_initializer="ones")(inputs)).save(folder / "purifier.keras")
+
+
 def set_scene(folder: Path, trained: Trained) -> dict[str, str]:
     """Make the folder, its registry in ``home``, and return the ids that the lines name."""
     shutil.copytree(trained.home, folder / "home")
@@ -58,4 +71,5 @@ def set_scene(folder: Path, trained: Trained) -> dict[str, str]:
     succeed("registry", "tag", trained.nn, "there", *home)
     succeed("registry", "export", trained.ae, folder / "there.tar", *home)
     np.save(folder / "in.npy", np.zeros((3, 8, 8), "f4"))
+    save_models(folder)
     return ids

@@ -36,7 +36,7 @@ TABLES = {
         ("train-clf", "--model"),
     ),
     "DATASETS": (
-        "from advae.datasets import DATASETS as table; table['planted'] = table['digits']",
+        "from advae.datasets.table import DATASETS as table; table['planted'] = table['digits']",
         ("train-ae", "--dataset"),
     ),
 }

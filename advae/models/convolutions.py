@@ -94,9 +94,10 @@ class ConvolutionalCoder:
     def count_products(self) -> float:
         """Return how many multiplications one image takes."""
         outer, inner = (math.prod(halve(self.shape, times)) for times in (1, 2))
+        doubled = inner * STRIDES**2
         encoder, decoder = ([math.prod(kernel) for kernel in shapes[::2]] for shapes in self.list_shapes())
         down = encoder[0] * outer + (encoder[1] + encoder[2]) * inner
-        return float(down + (decoder[0] + decoder[1]) * inner + decoder[2] * outer)
+        return float(down + (decoder[0] + decoder[1]) * inner + decoder[2] * doubled)
 
     def build(self, seed: int) -> tuple[Any, Any]:
         """Return the untrained encoder, (n, d) -> (n, numbers of the code), and decoder, back again."""

@@ -11,7 +11,7 @@ import pytest
 
 from advae.checks import NOT_VALID
 from advae.metrics import confusion_matrix
-from advae.records import History, Manifest
+from advae.records import History, ImageShape, Manifest
 from advae.report.analysis.activations import list_activation_records
 from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.tables import Findings
@@ -130,7 +130,7 @@ def test_images_before_and_after_fgsm_are_shown_with_their_difference(lab: Lab) 
 def test_a_difference_is_white_blue_and_orange(lab: Lab) -> None:
     """The colours are of a palette, which others read back."""
     delta = np.array([[0.0, 0.5, -0.5, 0.25]], np.float32)
-    (image,) = (decode_png(uri) for uri in tile_differences(delta, 2).uris)
+    (image,) = (decode_png(uri) for uri in tile_differences(delta, ImageShape(2, 2, 1)).uris)
     colours = image.reshape(4, -1)[:, :3].tolist()
     half = [round(255 + (colour - 255) / 2) for colour in GAIN_COLOUR]
     assert colours == [[255, 255, 255], list(GAIN_COLOUR), list(LOSS_COLOUR), half]
