@@ -33,9 +33,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that took longest, so that all workers end together."""
+    """Begin with the files that took longest, and those not recorded, so that all workers end together."""
     seconds = json.loads(RECORD.read_text())["files"] if RECORD.exists() else {}
-    items.sort(key=lambda item: -seconds.get(item.nodeid.partition(".py::")[0].replace("/", "."), 0))
+    longest = max(seconds.values(), default=0)
+    items.sort(key=lambda item: -seconds.get(item.nodeid.partition(".py::")[0].replace("/", "."), longest))
 
 
 @pytest.fixture(autouse=True)
