@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from advae.models.layers import Arrays
 
 Inputs = Sequence[Any]
-"""Numbers of values, arrays, and None for what is left out."""
+"""Numbers of values, arrays, and None for an absent input."""
 
 
 OperatorConversion = Callable[["OnnxConverter", OnnxNode, Inputs], int]

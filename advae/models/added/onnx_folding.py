@@ -24,7 +24,7 @@ TENSOR_TYPES = {1: "float32", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 
 """Numbers of the types that ``Cast`` makes."""
 
 Constants = Sequence[Any]
-"""Arrays, and None for what is left out."""
+"""Arrays, and None for an absent input."""
 
 
 class UnknownOperationError(Exception):

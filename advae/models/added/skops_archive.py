@@ -22,7 +22,7 @@ MAX_ARRAY = 1 << 31
 SCHEMA = "schema.json"
 
 PROTOCOL = 2
-"""The only version of the format that is read: that of skops 0.10 and later."""
+"""The only version of the format that is read: that of skops 0.16."""
 
 SPARSE_MEMBERS = ("data", "indices", "indptr", "shape", "format")
 """The arrays that scipy.sparse.save_npz writes of a matrix by rows or by columns."""
