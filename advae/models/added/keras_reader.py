@@ -66,7 +66,7 @@ def _take_apart(content: bytes, *, cut: bool) -> ForeignModel:
         graph["output"] = graph["calls"][graph["output"] - 1][1][0]
     graph, arrays = _keep_used(graph, arrays)
     gives = restore_keras(graph, arrays)(keras.Input(tuple(flat.shape))).shape[1:]
-    notes = [f"the last operation, {ending}, was cut off: the model returns logits"] if ending else []
+    notes = [f"the last operation, {ending}, was cut off"] if ending else []
     if flat.precisions != {"float32"}:
         notes.append(f"the model was saved in {', '.join(sorted(flat.precisions))}; it is computed in float32")
     return ForeignModel(

@@ -66,7 +66,7 @@ def _convert(content: bytes, file: OnnxFile, *, cut: bool) -> ForeignModel:
         gives=trace_graph(graph, arrays),
         ending=ending,
         affine=is_affine_graph(graph),
-        notes=(f"the last operation, {ending}, was cut off: the model returns logits",) if ending else (),
+        notes=(f"the last operation, {ending}, was cut off",) if ending else (),
     )
 
 

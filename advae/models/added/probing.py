@@ -38,6 +38,9 @@ KNOWN_STATISTICS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 }
 """Pairs of mean and deviation that are often applied outside a model; they are never assumed, only told."""
 
+ROUNDED = 1e-6
+"""How far outside [0, 1] rounding may take a probability."""
+
 RAISED = 0.01
 """Share of the images by which a known pair has to raise the accuracy to be told."""
 
@@ -160,7 +163,7 @@ def interpret_classifier(probe: Probe) -> Interpretation:
     for way in probe.list_ways():
         outputs = probe.ask(way)
         _require_classes(probe, outputs.shape[1])
-        meant = probe.request.outputs or _guess_outputs(probe.model, outputs)
+        meant = _decide_outputs(probe, outputs)
         options = way.model_copy(update={"outputs": meant})
         tried.append(Tried(options, *probe.measure(options, outputs)))
     first = max(tried, key=lambda one: one.accuracy)
@@ -168,8 +171,13 @@ def interpret_classifier(probe: Probe) -> Interpretation:
     unclear = [one for one in rivals if not one.loss > APART * best.loss]
     if unclear:
         shown = "; ".join(f"{_write_options(one, tried)} has {one.accuracy:.4f}" for one in (best, *unclear))
-        raise UsageError(f"how the model takes images is ambiguous by its clean accuracy on training images: {shown}")
+        raise UsageError(
+            "how the model takes images is ambiguous by its clean accuracy on training images: "
+            f"{shown}; pass the one that it was trained with"
+        )
     given = f"images are given as {describe_input(best.options)}; the model returns {best.options.outputs}"
+    if probe.model.ending == "softmax" and best.options.outputs == "probabilities":
+        given += ", and then applies softmax a second time"
     measured = f"clean accuracy on {len(probe.x)} training images: {best.accuracy:.4f}"
     advice = _suggest_statistics(probe, best.options, best.accuracy)
     return Interpretation(best.options, (given, *probe.model.notes, measured, *advice))
@@ -204,18 +212,34 @@ def describe_input(options: AddedOptions) -> str:
 def _require_classes(probe: Probe, outputs: int) -> None:
     classes = len(probe.dataset.ref.classes)
     if outputs != classes and (outputs, classes) != (1, 2):
-        raise UsageError(f"the model returns {outputs} outputs for an image, the dataset has {classes} classes")
+        found = "one number" if outputs == 1 else f"{outputs} outputs"
+        mend = "a classifier returns one for each" if outputs == 1 else "give the dataset that it was trained on"
+        raise UsageError(f"the model returns {found} for an image, and the dataset has {classes} classes: {mend}")
+
+
+def _decide_outputs(probe: Probe, outputs: FloatArray) -> Outputs:
+    """Return what outputs are: what the user said, where they can be that. Raises UsageError."""
+    found, said = _guess_outputs(probe.model, outputs), probe.request.outputs
+    # What the user says of a file is true of its own outputs, before a softmax or sigmoid was cut off.
+    if not said or said == found or (said == "probabilities" and probe.model.ending):
+        return found
+    if said == "logits" and outputs.shape[1] > 1:
+        seen = f"the outputs for {len(outputs)} images are in [0, 1], and of each image they sum to 1"
+        raise UsageError(f"bad --outputs logits: {seen}, as probabilities do; leave --outputs out")
+    if said == "probabilities" and (outputs.min() < -ROUNDED or outputs.max() > 1 + ROUNDED):
+        seen = f"the outputs for {len(outputs)} images range from {outputs.min():.4g} to {outputs.max():.4g}"
+        raise UsageError(f"bad --outputs probabilities: {seen}, expected 0 to 1; leave --outputs out")
+    return said
 
 
 def _guess_outputs(model: ForeignModel, outputs: FloatArray) -> Outputs:
     """Return whether outputs are logits or probabilities: in [0, 1], and of several classes with sum 1."""
-    if model.ending in ("softmax", "sigmoid") or not model.differentiable:
+    if model.ending == "sigmoid" or not model.differentiable:
         return "logits"
-    inside = outputs.min() >= -1e-6 and outputs.max() <= 1 + 1e-6
-    sums = outputs.sum(axis=1)
-    if inside and (outputs.shape[1] == 1 or abs(sums - 1).max() < 1e-3):
-        return "probabilities"
-    return "logits"
+    inside = outputs.min() >= -ROUNDED and outputs.max() <= 1 + ROUNDED
+    one = outputs.shape[1] == 1
+    alike = model.ending is None if one else abs(outputs.sum(axis=1) - 1).max() < 1e-3
+    return "probabilities" if inside and alike else "logits"
 
 
 def _suggest_statistics(probe: Probe, options: AddedOptions, accuracy: float) -> list[str]:

@@ -88,7 +88,11 @@ def _take_apart(content: bytes, trust: Sequence[str]) -> ForeignModel:
     except NotConvertibleError as reason:
         return _read_scores(content, checked, str(reason))
     except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
-        damage = f"it has no {error.args[0]}" if isinstance(error, KeyError) else explain(error)
+        damage = (
+            f"it has no {error.args[0]}; was it fitted before it was saved?"
+            if isinstance(error, KeyError)
+            else explain(error)
+        )
         raise CorruptError(f"its model is damaged: {printable(damage)}") from None
     return _build_model(conversion, checked)
 
