@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,8 +99,7 @@ def test_photo_digits_are_found_where_mnist_is(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(DatasetError, match=r"not the published photo-digits: 20 \+ 10 images .* another decoder"):
         verify_dataset("photo-digits", data_dir=tmp_path)
     asked: list[str] = []
-    ask: Callable[..., None] = lambda file, *_: asked.append(file.name)  # noqa: E731
-    monkeypatch.setattr(fetch, "_fetch_file", ask)
+    monkeypatch.setattr(fetch, "_fetch_file", lambda file, *_: asked.append(file.name))
     assert fetch_dataset("photo-digits", cache_dir=tmp_path / "cache") == tmp_path / "cache" / "mnist"
     assert asked == [file.name for file in DATASETS["mnist"].files]
 

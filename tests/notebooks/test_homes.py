@@ -46,7 +46,9 @@ def test_what_a_reference_means(trained: Trained, digits: Dataset, monkeypatch: 
     monkeypatch.setenv("ADVAE_HOME", str(trained.home))
     home = advae.open_registry()
     assert home.path == trained.home
-    assert home.load().id == home.load("latest").id == Registry(trained.home).latest("clf").id  # type: ignore[union-attr]  # there is one
+    latest = Registry(trained.home).latest("clf")
+    assert latest
+    assert home.load().id == home.load("latest").id == latest.id
     alone = home.load(trained.ae)
     assert alone.purify(digits.x_test[:2]).shape == (2, 64)
     with pytest.raises(UsageError, match="which only purifies; load a classifier"):

@@ -227,6 +227,8 @@ def _count_classes(classes: object) -> int:
     """Return the number of class labels. Raises ValueError for fewer than two."""
     import numpy as np
 
-    fits = isinstance(classes, list) or (isinstance(classes, np.ndarray) and classes.ndim == 1)
-    _require(fits and len(classes) > 1, "it has fewer than two classes")  # type: ignore[arg-type]  # _require raised
-    return len(classes)  # type: ignore[arg-type]  # as above
+    count = len(classes) if isinstance(classes, list) else 0
+    if isinstance(classes, np.ndarray) and classes.ndim == 1:
+        count = len(classes)
+    _require(count > 1, "it has fewer than two classes")
+    return count
