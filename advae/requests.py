@@ -143,6 +143,13 @@ class PlacementRequest(Request):
     """The classifier's name in the plan; None: the classifier that the autoencoder was trained with."""
 
 
+class EntryRequest(Request):
+    """The request to take an entry of the registry in place of a training."""
+
+    ref: str
+    """Id, prefix or tag of the entry."""
+
+
 def ask_option(option: NamedOption, *, strict: bool = False) -> tuple[Any, Any]:
     """Return type and default of the request's field for a run option. strict: refuse text in place of a number.
 

@@ -41,7 +41,7 @@ def _tabulate(survey: Survey) -> Table:
     table.add_column("")
     for title in ("cells", "in the registry", "missing", "estimated time"):
         table.add_column(title, justify="right")
-    for level in LEVELS:
+    for level in filter(survey.list_level, LEVELS):
         total, missing = len(survey.list_level(level)), len(survey.list_missing(level))
         about = _show_seconds(survey.estimate_seconds(level)) if missing else ""
         table.add_row(level, str(total), str(total - missing), str(missing), about)
@@ -76,7 +76,7 @@ def _show_levels(session: Session, survey: Survey) -> Iterator[Callable[[Finishe
         TextColumn("{task.fields[note]}", markup=False),
     )
     with session.show_progress(*columns, transient=False) as progress:
-        bars = {level: _add_bar(progress, survey, level) for level in LEVELS}
+        bars = {level: _add_bar(progress, survey, level) for level in filter(survey.list_level, LEVELS)}
 
         def watch(finished: Finished) -> None:
             cell = finished.cell

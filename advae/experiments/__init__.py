@@ -2,7 +2,8 @@
 
 from advae.experiments.paper.explanations import EXPLANATIONS, explain_difference
 from advae.experiments.paper.published import PUBLISHED, Published, list_published
-from advae.experiments.plan import AUTOENCODER_OPTIONS, NONE, PAPER, AttackPlan, Experiment, read_experiment
+from advae.experiments.plan import AUTOENCODER_OPTIONS, NONE, AttackPlan, Experiment
+from advae.experiments.plan_file import PAPER, read_experiment
 
 __all__ = [
     "AUTOENCODER_OPTIONS",

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from advae.errors import UsageError, unknown
-from advae.experiments import AUTOENCODER_OPTIONS, NONE, AttackPlan, Experiment, cell_costs
+from advae.datasets.table import DATASETS, is_npz
+from advae.errors import NotFoundError, UsageError, unknown
+from advae.experiments import AUTOENCODER_OPTIONS, NONE, AttackPlan, Experiment, cell_costs, plan_entries
 from advae.models import classifiers, purifiers
 from advae.records import (
     AutoencoderRecipe,
@@ -19,7 +20,15 @@ from advae.records import (
     entry_id,
 )
 from advae.records.pipeline_names import name_defence, name_purifier
-from advae.requests import AttackRequest, AutoencoderRequest, ClassifierRequest, PlacementRequest, note_zero
+from advae.registry import Registry
+from advae.requests import (
+    AttackRequest,
+    AutoencoderRequest,
+    ClassifierRequest,
+    EntryRequest,
+    PlacementRequest,
+    note_zero,
+)
 from advae.threats import ALL, THREATS, list_threats
 from advae.workflows.attack_selection import apply_threat_models
 from advae.workflows.counterparts import PipelineRecipes
@@ -27,15 +36,16 @@ from advae.workflows.run_recipes import PreparedRun, prepare_run
 from advae.workflows.training import describe_companion
 from advae.workflows.workspace import Workspace, load_named
 
-Level = Literal["autoencoders", "classifiers", "defences", "behind defences", "attacks"]
-LEVELS: tuple[Level, ...] = ("autoencoders", "classifiers", "defences", "behind defences", "attacks")
+Level = Literal["autoencoders", "classifiers", "defences", "behind defences", "surrogates", "attacks"]
+LEVELS: tuple[Level, ...] = ("autoencoders", "classifiers", "defences", "behind defences", "surrogates", "attacks")
 """The levels in the order of computation: a cell needs cells of earlier levels only. Defences are autoencoders that are
-trained on adversarial examples, some of them in front of a classifier that is trained before."""
+trained on adversarial examples, some of them in front of a classifier that is trained before. Surrogates are trained on
+the answers of an added classifier."""
 
 
 @dataclass(frozen=True)
 class ExperimentCell:
-    """One entry of an experiment: a training or an attack."""
+    """One entry of an experiment: a training or an attack, or an added model, which the registry has already."""
 
     level: Level
     """Level of computation."""
@@ -59,6 +69,8 @@ class ExperimentCell:
 class CellGrid:
     """The cells of one dataset and seed; a cell that several parts of a plan need is listed once."""
 
+    registry: Registry
+    """The registry, whose entries a plan may name."""
     experiment: Experiment
     """The plan."""
     dataset: Dataset
@@ -78,36 +90,49 @@ class CellGrid:
 def list_cells(workspace: Workspace, experiment: Experiment) -> tuple[ExperimentCell, ...]:
     """Return every cell of an experiment, each after the cells that it needs.
 
-    Raises UsageError for a plan that cannot be run, DatasetError where a dataset is missing.
+    Raises UsageError for a plan that cannot be run, NotFoundError for an entry that it names and the registry does not
+    have, DatasetError where a dataset is missing.
     """
     found: dict[str, ExperimentCell] = {}
     _refuse_unknown_threats(experiment)
     for note in dict.fromkeys(filter(None, (note_zero(plan.eps) for plan in experiment.attacks))):
         workspace.tell(note)
     for place in experiment.datasets:
-        dataset = load_named(workspace, place)
+        resize = None if place in DATASETS or is_npz(place) else experiment.resize
+        dataset = load_named(workspace, place, resize)
         for seed in experiment.seeds:
-            found |= _list_grid_cells(CellGrid(experiment, dataset, place, seed))
+            found |= _list_grid_cells(CellGrid(workspace.registry, experiment, dataset, place, seed))
     return tuple(sorted(found.values(), key=lambda cell: LEVELS.index(cell.level)))
 
 
 def _list_grid_cells(grid: CellGrid) -> dict[str, ExperimentCell]:
     for name in grid.experiment.autoencoders:
-        wanted = grid.experiment.request_autoencoder(name, grid.seed)
-        protected = grid.experiment.find_protected(name)
-        known = _describe_trained(grid, protected) if protected else None
-        with _locate(f"autoencoders.{name}"):
-            id_ = entry_id(known) if known else None
-            grid.purifiers[name] = purifiers.make_autoencoder_recipe(_parse_own_options(wanted), grid.dataset, id_)
-        if known:
-            grid.protected[entry_id(known)] = known
+        grid.purifiers[name], protected = _describe_autoencoder(grid, name)
+        if protected:
+            grid.protected[entry_id(protected)] = protected
         _add_autoencoder(grid, grid.purifiers[name])
     for plan in grid.experiment.attacks:
         for recipes in _list_pipelines(grid, plan):
             _add_classifier(grid, recipes)
-            for request in _list_requests(plan, grid.seed, purified=recipes.autoencoder is not None):
+            for request in _list_requests(plan, grid.seed, recipes):
                 _add_run(grid, recipes, request)
+    # An autoencoder that no attack names is trained, too.
+    for protected in tuple(grid.protected.values()):
+        _add_classifier(grid, PipelineRecipes(protected))
     return grid.cells
+
+
+def _describe_autoencoder(grid: CellGrid, name: str) -> tuple[AutoencoderRecipe, ClassifierRecipe | None]:
+    """Return the recipes of an autoencoder of the plan and of the classifier that it protects, None without one."""
+    wanted, source = grid.experiment.request_autoencoder(name, grid.seed), grid.experiment.find_protected(name)
+    protected = _describe_undefended(grid, source) if source else None
+    with _locate(f"autoencoders.{name}"):
+        if isinstance(wanted, EntryRequest):
+            return plan_entries.find_planned_autoencoder(grid.registry, wanted.ref, grid.dataset.ref)
+        if protected:
+            classifiers.require_protectable(protected)
+        id_ = entry_id(protected) if protected else None
+        return purifiers.make_autoencoder_recipe(_parse_own_options(wanted), grid.dataset, id_), protected
 
 
 def _list_pipelines(grid: CellGrid, plan: AttackPlan) -> Iterator[PipelineRecipes]:
@@ -123,38 +148,42 @@ def _list_pipelines(grid: CellGrid, plan: AttackPlan) -> Iterator[PipelineRecipe
             yield PipelineRecipes(recipe, purifier, tuple(needed.values()))
 
 
-def _describe_trained(grid: CellGrid, name: str) -> ClassifierRecipe:
-    """Return the recipe of a classifier that the plan trains, without an autoencoder."""
+def _describe_undefended(grid: CellGrid, name: str) -> ClassifierRecipe:
+    """Return the recipe of a classifier that the plan trains, or takes from the registry, without an autoencoder."""
     with _locate(f"classifiers.{name}"):
         request = grid.experiment.request_classifier(name, grid.seed)
-        if not isinstance(request, ClassifierRequest):
+        if isinstance(request, PlacementRequest):
             raise UsageError("it is not trained by itself")
-        return classifiers.make_classifier_recipe(request, grid.dataset, None)
+        return _describe_classifier(grid, request, None)[0]
 
 
 def _describe_classifier(
-    grid: CellGrid, request: ClassifierRequest | PlacementRequest, purifier: AutoencoderRecipe | None
+    grid: CellGrid, request: ClassifierRequest | PlacementRequest | EntryRequest, purifier: AutoencoderRecipe | None
 ) -> tuple[ClassifierRecipe, dict[str, ClassifierRecipe]]:
     """Return the recipe of a classifier behind a purifier, and the recipe, by id, of the one whose weights it uses."""
     parent = entry_id(purifier) if purifier else None
     if isinstance(request, ClassifierRequest):
         return classifiers.make_classifier_recipe(request, grid.dataset, parent), {}
+    if isinstance(request, EntryRequest):
+        source = plan_entries.find_planned_classifier(grid.registry, request.ref, grid.dataset.ref)
+        return (classifiers.put_behind(source, parent), {entry_id(source): source}) if parent else (source, {})
     if purifier is None or parent is None:
         raise UsageError(f"it belongs behind an autoencoder, and cannot be attacked behind {NONE!r}")
     if request.source is None:
         return describe_companion(purifier, grid.protected.__getitem__), {}
-    source = _describe_trained(grid, request.source)
+    source = _describe_undefended(grid, request.source)
     return classifiers.put_behind(source, parent), {entry_id(source): source}
 
 
-def _list_requests(plan: AttackPlan, seed: int, *, purified: bool) -> list[AttackRequest]:
+def _list_requests(plan: AttackPlan, seed: int, recipes: PipelineRecipes) -> list[AttackRequest]:
     """Return the attacks of a part of a plan on one pipeline; threat models that need a purifier become adaptive."""
+    purified, scores_only = recipes.autoencoder is not None, not classifiers.gives_gradients(recipes.classifier)
     unfit = set(THREATS) - set(list_threats(purified=purified))
     requests = (
         request.model_copy(update={"threat": "adaptive"}) if request.threat in unfit else request
         for request in plan.list_requests(seed)
     )
-    return apply_threat_models(requests, purified=purified, tell=lambda line: None)
+    return apply_threat_models(requests, purified=purified, tell=lambda line: None, scores_only=scores_only)
 
 
 # ---------------------------------------------------------------- errors of a plan
@@ -162,11 +191,11 @@ def _list_requests(plan: AttackPlan, seed: int, *, purified: bool) -> list[Attac
 
 @contextmanager
 def _locate(place: str) -> Iterator[None]:
-    """Add to a UsageError the place in the plan where its cause is."""
+    """Add to an error the place in the plan where its cause is."""
     try:
         yield
-    except UsageError as error:
-        raise UsageError(f"the plan's {place}: {error}") from None
+    except (UsageError, NotFoundError) as error:
+        raise type(error)(f"the plan's {place}: {error}") from None
 
 
 def _refuse_unknown_threats(experiment: Experiment) -> None:
@@ -227,7 +256,7 @@ def _add_classifier(grid: CellGrid, recipes: PipelineRecipes) -> None:
         _add_autoencoder(grid, recipes.autoencoder)
     late = recipes.autoencoder and purifiers.is_adversarial(recipes.autoencoder)
     cost = cell_costs.estimate_classifier(recipe, len(grid.dataset.x_train))
-    level: Level = "behind defences" if late or recipe.origin else "classifiers"
+    level: Level = "surrogates" if recipe.distilled else "behind defences" if late or recipe.origin else "classifiers"
     _add(grid, ExperimentCell(level, recipe, grid.place, _name_pipeline(recipes), cost))
 
 
@@ -260,7 +289,12 @@ def _name_pipeline(recipes: PipelineRecipes) -> str:
     protected = next((one for one in recipes.needed if purifier and entry_id(one) == purifier.protects), None)
     raw, protects = purifier is not None and _is_raw(purifier), protected.model if protected else None
     baseline = purifier is not None and purifier.is_baseline
-    return name_defence(recipes.classifier, purifier, baseline=baseline, raw=raw, protects=protects)
+    classifier = recipes.classifier
+    name = name_defence(classifier, purifier, baseline=baseline, raw=raw, protects=protects)
+    if classifier.distilled:
+        return f"{name}, trained on the answers of {classifier.distilled}"
+    # Two models of one library would have one name.
+    return f"{name}, {classifier.origin or recipes.id}" if classifier.added else name
 
 
 def _is_raw(purifier: AutoencoderRecipe) -> bool:

@@ -1,46 +1,35 @@
-"""The plan of an experiment, a TOML file: the autoencoders and classifiers to train, and the attacks on them."""
+"""The plan of an experiment, a TOML file: autoencoders and classifiers, trained or added, and the attacks on them."""
 
 from __future__ import annotations
 
-import codecs
-import tomllib
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
-from pathlib import Path
-from reprlib import Repr
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, Strict, ValidationError, create_model
+from pydantic import BeforeValidator, ConfigDict, Field, Strict, create_model
 
-from advae.arrayfiles import explain
-from advae.datasets.table import is_own
-from advae.errors import BudgetError, UsageError, unknown
-from advae.paths import to_path
-from advae.records import Activations, Record, Scalar, Seed
+from advae.errors import UsageError, unknown
+from advae.records import Activations, Record, Scalar, Seed, Side
 from advae.requests import (
     AttackRequest,
     AutoencoderRequest,
     ClassifierRequest,
+    EntryRequest,
     LogisticRequest,
     NetworkRequest,
     PlacementRequest,
     ask_option,
     parse_number,
-    read_float,
 )
 from advae.run_options import RUN_OPTIONS, RunOptions
-
-PAPER = Path(__file__).parent / "paper" / "plan.toml"
-"""The plan of the paper's experiment."""
-
-LONGEST = 1 << 20
-"""Largest size of a plan, in bytes."""
 
 NONE = "none"
 """The name in a plan for no purifier: the undefended classifier."""
 
 OWN = "autoencoder"
 """The source in a plan that means the classifier that the autoencoder was trained in front of."""
+
+ENTRY = "entry"
+"""The option in a plan that names an entry of the registry in place of a training."""
 
 PlannedNames = Annotated[tuple[str, ...], Field(min_length=1)]
 # TOML has types: `true` and "100" are no numbers.
@@ -106,18 +95,20 @@ class Experiment(Record):
 
     datasets: PlannedNames
     """Names of datasets, or paths of .npz files and of folders of images."""
+    resize: tuple[Annotated[Side, Strict()], Annotated[Side, Strict()]] | None = None
+    """Height and width of the images of folders; None: the files are not resized."""
     seeds: Annotated[tuple[Annotated[Seed, Strict()], ...], Field(min_length=1)] = (0,)
     """Seeds of trainings and attacks."""
     autoencoders: dict[str, PlannedOptions] = Field(default_factory=dict)
-    """Name in the plan -> options of ``advae train-ae``."""
+    """Name in the plan -> options of ``advae train-ae``, or ``entry``."""
     classifiers: dict[str, PlannedOptions] = Field(default_factory=dict)
-    """Name in the plan -> options of ``advae train-clf``."""
+    """Name in the plan -> options of ``advae train-clf``, or ``entry``."""
     attacks: Annotated[tuple[AttackPlan, ...], Field(min_length=1)]
     """The attacks, in groups that share their options."""
 
     @property
-    def _trained(self) -> tuple[str, ...]:
-        """The classifiers that are trained, by their names."""
+    def _undefended(self) -> tuple[str, ...]:
+        """The classifiers that are trained alone or taken from the registry, by their names."""
         return tuple(name for name, options in self.classifiers.items() if "from" not in options)
 
     def find_protected(self, name: str) -> str | None:
@@ -125,13 +116,15 @@ class Experiment(Record):
         protected = self.autoencoders[name].get("protect")
         if protected is None:
             return None
-        if not isinstance(protected, str) or protected not in self._trained:
-            raise UsageError(f"protect: {unknown('classifier', str(protected), self._trained)}")
+        if not isinstance(protected, str) or protected not in self._undefended:
+            raise UsageError(f"protect: {unknown('classifier', str(protected), self._undefended)}")
         return protected
 
-    def request_autoencoder(self, name: str, seed: int) -> AutoencoderRequest:
+    def request_autoencoder(self, name: str, seed: int) -> AutoencoderRequest | EntryRequest:
         """Return the request for an autoencoder of the plan. Raises UsageError."""
         options = _spell(self.autoencoders[name])
+        if ENTRY in options:
+            return _request_entry(options)
         options.pop("protect", None)
         network = _take(options, _NETWORK)
         if "type" not in options:
@@ -139,9 +132,11 @@ class Experiment(Record):
         known = _take(options, _AUTOENCODER)
         return AutoencoderRequest(network=PlannedNetwork(**network), options=options, seed=seed, **known)
 
-    def request_classifier(self, name: str, seed: int) -> ClassifierRequest | PlacementRequest:
+    def request_classifier(self, name: str, seed: int) -> ClassifierRequest | PlacementRequest | EntryRequest:
         """Return the request for a classifier of the plan. Raises UsageError."""
         options = _spell(self.classifiers[name])
+        if ENTRY in options:
+            return _request_entry(options)
         if "from" in options:
             return self._request_placement(options)
         network, logistic = _take(options, _NETWORK), _take(options, _LOGISTIC)
@@ -163,9 +158,19 @@ class Experiment(Record):
         source = options.pop("from")
         if options:
             raise UsageError(f"a classifier with from has no other options, got {', '.join(options)}")
-        if source not in (OWN, *self._trained):
-            raise UsageError(f"from: {unknown('classifier', str(source), (OWN, *self._trained))}")
+        if source not in (OWN, *self._undefended):
+            raise UsageError(f"from: {unknown('classifier', str(source), (OWN, *self._undefended))}")
         return PlacementRequest(source=None if source == OWN else source)
+
+
+def _request_entry(options: dict[str, Any]) -> EntryRequest:
+    """Return the request for an entry of the registry. Raises UsageError."""
+    ref = options.pop(ENTRY)
+    if options:
+        raise UsageError(f"{ENTRY} takes no other options, got {', '.join(options)}")
+    if not isinstance(ref, str):
+        raise UsageError(f"{ENTRY}: an id or a tag, in quotes, got {ref!r}")
+    return EntryRequest(ref=ref)
 
 
 _NETWORK = {"hidden_size": "hidden", "code_size": "code"} | {
@@ -193,100 +198,3 @@ def _spell(options: PlannedOptions) -> dict[str, Any]:
 def _take(options: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     """Remove the options with these names, and return them by field."""
     return {field: options.pop(name) for name, field in names.items() if name in options}
-
-
-def read_experiment(path: Path | None = None) -> Experiment:
-    """Return the plan of a TOML file; path: None for the paper's plan. Paths are relative to the file.
-
-    Raises UsageError for a file that cannot be read, is no TOML, or uses a name that it does not define.
-    """
-    path = path or PAPER
-    try:
-        text = _decode(_read(path))
-    except UnicodeDecodeError as error:
-        raise UsageError(f"bad plan {path}: not UTF-8 text, at byte {error.start}") from None
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read plan {path}: {explain(error)}") from None
-    try:
-        experiment = Experiment.model_validate(tomllib.loads(text, parse_float=read_float))
-    except ValidationError as error:
-        raise UsageError(f"bad plan {path}: {_explain(error)}") from None
-    except RecursionError:
-        raise UsageError(f"bad plan {path}: its tables or lists are nested too deeply") from None
-    # ValueError is also raised for a number with more digits than Python reads.
-    except (ValueError, BudgetError) as error:
-        raise UsageError(f"bad plan {path}: {error}") from None
-    for problem in _find_problems(experiment):
-        raise UsageError(f"bad plan {path}: {problem}")
-    places = tuple(_place(name, path.parent) for name in experiment.datasets)
-    return experiment.model_copy(update={"datasets": places})
-
-
-def _read(path: Path) -> bytes:
-    """Return the bytes of a plan, also from a pipe. Raises ValueError for too long a plan; OSError."""
-    with path.open("rb") as stream:
-        content = stream.read(LONGEST + 1)
-    if len(content) > LONGEST:
-        raise ValueError(f"it is longer than {LONGEST} bytes")
-    return content
-
-
-def _decode(content: bytes) -> str:
-    """Return the text of a plan: UTF-8, or as some Windows programs write it, with a byte order mark or in UTF-16."""
-    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
-    # TOML does not allow a lone carriage return as the end of a line.
-    return content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
-
-
-_SHORT = Repr()
-"""Shows a value of a plan in one line; long values are shortened."""
-_SHORT.maxstring = _SHORT.maxother = 200
-
-
-def _explain(error: ValidationError) -> str:
-    """Return the first error that pydantic found, with its place in the file.
-
-    An unknown name comes before a missing one, because it is often the same name mistyped.
-    """
-    first = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
-    # For a missing field pydantic shows the whole table.
-    got = "" if first["type"] == "missing" else f", got {_SHORT.repr(first['input'])}"
-    return f"{place[:200]}: {first['msg'].lower()}{got}"
-
-
-def _find_problems(experiment: Experiment) -> Iterator[str]:
-    """Yield each error in the names and options of a plan."""
-    if NONE in experiment.autoencoders:
-        yield f"autoencoders.{NONE}: the name means no autoencoder"
-    if OWN in experiment.classifiers:
-        yield f"classifiers.{OWN}: the name means the classifier that an autoencoder was trained with"
-    for name in experiment.autoencoders:
-        yield from _try(f"autoencoders.{name}", partial(experiment.request_autoencoder, name, 0))
-        yield from _try(f"autoencoders.{name}", partial(experiment.find_protected, name))
-    for name in experiment.classifiers:
-        yield from _try(f"classifiers.{name}", partial(experiment.request_classifier, name, 0))
-    for index, plan in enumerate(experiment.attacks):
-        place = f"attacks[{index}]"
-        yield from _find_unknown(f"{place}.classifiers", plan.classifiers, tuple(experiment.classifiers))
-        yield from _find_unknown(f"{place}.behind", plan.behind, (NONE, *experiment.autoencoders))
-        yield from _try(place, partial(plan.list_requests, 0))
-
-
-def _try(place: str, action: Callable[[], object]) -> Iterator[str]:
-    try:
-        action()
-    except UsageError as error:
-        yield f"{place}: {error}"
-
-
-def _find_unknown(place: str, names: PlannedNames, known: tuple[str, ...]) -> Iterator[str]:
-    for name in names:
-        if name not in known:
-            yield f"{place}: {unknown('name', name, known)}"
-
-
-def _place(name: str, folder: Path) -> str:
-    """Return a dataset's name, or the path of an .npz or a folder, which is relative to the plan."""
-    path = folder / to_path(name)
-    return str(path) if is_own(name, path) else name

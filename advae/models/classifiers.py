@@ -42,6 +42,7 @@ __all__ = [
     "is_linear",
     "make_classifier_recipe",
     "put_behind",
+    "require_protectable",
     "require_undefended",
     "restore_classifier",
 ]
@@ -120,6 +121,18 @@ def require_undefended(classifier: ClassifierRecipe) -> None:
 
     if classifier.autoencoder:
         raise UsageError(f"{entry_id(classifier)} is behind {classifier.autoencoder}; take an undefended classifier")
+
+
+def require_protectable(classifier: ClassifierRecipe) -> None:
+    """Raise UsageError for a classifier that no robust autoencoder can be trained in front of."""
+    from advae.records import entry_id
+
+    require_undefended(classifier)
+    if not gives_gradients(classifier):
+        raise UsageError(
+            f"{entry_id(classifier)} gives scores only, and training in front of it needs gradients; take another "
+            "--type, or protect a classifier that has gradients"
+        )
 
 
 def put_behind(classifier: ClassifierRecipe, autoencoder: str) -> ClassifierRecipe:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from advae.identity import SAMPLES
 from advae.records.base import LARGEST, MAX_CLASSES, Names, Reals, Record, Scalar
 from advae.records.budgets import SMALLEST, find_eps, key_eps, place_eps, unite_eps, vanishes
-from advae.records.datasets import MAX_SIDE, Dataset, DatasetRef, ImageRanges, ImageShape
+from advae.records.datasets import MAX_SIDE, Dataset, DatasetRef, ImageRanges, ImageShape, Side
 from advae.records.manifests import ADVERSARIAL, OUTCOMES, Artifact, DatasetKey, Manifest
 from advae.records.recipes import (
     MAX_LAYER,
@@ -88,6 +88,7 @@ __all__ = [
     "RunRecipe",
     "Scalar",
     "Seed",
+    "Side",
     "Status",
     "entry_id",
     "find_eps",

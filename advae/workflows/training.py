@@ -45,7 +45,7 @@ def train_autoencoder(
     protected = resolve_model(workspace, protect_ref, "clf") if protect_ref else None
     dataset = load_dataset_of(workspace, protected, dataset_name)
     if protected:
-        classifiers.require_undefended(protected.as_classifier()[0])
+        classifiers.require_protectable(protected.as_classifier()[0])
     recipe = purifiers.make_autoencoder_recipe(request, dataset, protected.id if protected else None)
     with workspace.registry.lease([entry_id(recipe), *recipe.parents]):
         made = make_autoencoder(workspace, recipe, dataset)

@@ -1,0 +1,124 @@
+"""The file of a plan: read, checked and refused in one line."""
+
+from __future__ import annotations
+
+import codecs
+import tomllib
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from reprlib import Repr
+
+from pydantic import ValidationError
+
+from advae.arrayfiles import explain
+from advae.datasets.table import DATASETS, is_npz, is_own
+from advae.errors import BudgetError, UsageError, unknown
+from advae.experiments.plan import NONE, OWN, Experiment, PlannedNames
+from advae.paths import to_path
+from advae.requests import read_float
+
+PAPER = Path(__file__).parent / "paper" / "plan.toml"
+"""The plan of the paper's experiment."""
+
+LONGEST = 1 << 20
+"""Largest size of a plan, in bytes."""
+
+
+def read_experiment(path: Path | None = None) -> Experiment:
+    """Return the plan of a TOML file; path: None for the paper's plan. Paths are relative to the file.
+
+    Raises UsageError for a file that cannot be read, is no TOML, or uses a name that it does not define.
+    """
+    path = path or PAPER
+    try:
+        text = _decode(_read(path))
+    except UnicodeDecodeError as error:
+        raise UsageError(f"bad plan {path}: not UTF-8 text, at byte {error.start}") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read plan {path}: {explain(error)}") from None
+    try:
+        experiment = Experiment.model_validate(tomllib.loads(text, parse_float=read_float))
+    except ValidationError as error:
+        raise UsageError(f"bad plan {path}: {_explain(error)}") from None
+    except RecursionError:
+        raise UsageError(f"bad plan {path}: its tables or lists are nested too deeply") from None
+    # ValueError is also raised for a number with more digits than Python reads.
+    except (ValueError, BudgetError) as error:
+        raise UsageError(f"bad plan {path}: {error}") from None
+    for problem in _find_problems(experiment):
+        raise UsageError(f"bad plan {path}: {problem}")
+    places = tuple(_place(name, path.parent) for name in experiment.datasets)
+    return experiment.model_copy(update={"datasets": places})
+
+
+def _read(path: Path) -> bytes:
+    """Return the bytes of a plan, also from a pipe. Raises ValueError for too long a plan; OSError."""
+    with path.open("rb") as stream:
+        content = stream.read(LONGEST + 1)
+    if len(content) > LONGEST:
+        raise ValueError(f"it is longer than {LONGEST} bytes")
+    return content
+
+
+def _decode(content: bytes) -> str:
+    """Return the text of a plan: UTF-8, or as some Windows programs write it, with a byte order mark or in UTF-16."""
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    # TOML does not allow a lone carriage return as the end of a line.
+    return content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+
+
+_SHORT = Repr()
+"""Shows a value of a plan in one line; long values are shortened."""
+_SHORT.maxstring = _SHORT.maxother = 200
+
+
+def _explain(error: ValidationError) -> str:
+    """Return the first error that pydantic found, with its place in the file.
+
+    An unknown name comes before a missing one, because it is often the same name mistyped.
+    """
+    first = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
+    # For a missing field pydantic shows the whole table.
+    got = "" if first["type"] == "missing" else f", got {_SHORT.repr(first['input'])}"
+    return f"{place[:200]}: {first['msg'].lower()}{got}"
+
+
+def _find_problems(experiment: Experiment) -> Iterator[str]:
+    """Yield each error in the names and options of a plan."""
+    if experiment.resize and all(name in DATASETS or is_npz(name) for name in experiment.datasets):
+        yield f"resize is for folders of images, and there is none among datasets: {', '.join(experiment.datasets)}"
+    if NONE in experiment.autoencoders:
+        yield f"autoencoders.{NONE}: the name means no autoencoder"
+    if OWN in experiment.classifiers:
+        yield f"classifiers.{OWN}: the name means the classifier that an autoencoder was trained with"
+    for name in experiment.autoencoders:
+        yield from _try(f"autoencoders.{name}", partial(experiment.request_autoencoder, name, 0))
+        yield from _try(f"autoencoders.{name}", partial(experiment.find_protected, name))
+    for name in experiment.classifiers:
+        yield from _try(f"classifiers.{name}", partial(experiment.request_classifier, name, 0))
+    for index, plan in enumerate(experiment.attacks):
+        place = f"attacks[{index}]"
+        yield from _find_unknown(f"{place}.classifiers", plan.classifiers, tuple(experiment.classifiers))
+        yield from _find_unknown(f"{place}.behind", plan.behind, (NONE, *experiment.autoencoders))
+        yield from _try(place, partial(plan.list_requests, 0))
+
+
+def _try(place: str, action: Callable[[], object]) -> Iterator[str]:
+    try:
+        action()
+    except UsageError as error:
+        yield f"{place}: {error}"
+
+
+def _find_unknown(place: str, names: PlannedNames, known: tuple[str, ...]) -> Iterator[str]:
+    for name in names:
+        if name not in known:
+            yield f"{place}: {unknown('name', name, known)}"
+
+
+def _place(name: str, folder: Path) -> str:
+    """Return a dataset's name, or the path of an .npz or a folder, which is relative to the plan."""
+    path = folder / to_path(name)
+    return str(path) if is_own(name, path) else name
