@@ -34,10 +34,21 @@ def open_images(path: Path, shape: ImageShape) -> np.ndarray[Any, Any]:
     shapes = list(dict.fromkeys([shape.stored, tuple(shape), (shape.size,)]))
     if images.ndim == 0 or images.shape[1:] not in shapes or len(images) == 0:
         allowed = ", ".join(str(("n", *one)).replace("'", "") for one in shapes)
-        raise DatasetError(f"{path} has shape {images.shape}; the model takes {allowed}, n > 0")
+        mend = _suggest_shape(images.shape, shape)
+        raise DatasetError(f"{path} has shape {images.shape}; the model takes {allowed}, n > 0{mend}")
     if images.dtype != np.uint8 and not np.issubdtype(images.dtype, np.floating):
         raise DatasetError(f"{path} has dtype {images.dtype}; uint8, or float in [0, 1], is expected")
     return images
+
+
+def _suggest_shape(found: tuple[int, ...], shape: ImageShape) -> str:
+    """Return the end of an error line for a shape that people often have; empty for others."""
+    if found[1:] == (shape.channels, shape.height, shape.width):
+        return "; move its channels to the end, images.transpose(0, 2, 3, 1)"
+    # As ``registry export --format npy`` writes the adversarial examples of a run at several eps.
+    if found[2:] == shape.stored:
+        return "; are these several eps? save those of one, images[0]"
+    return ""
 
 
 def stream_images(images: np.ndarray[Any, Any], path: Path) -> Iterator[tuple[slice, FloatArray]]:
@@ -53,7 +64,9 @@ def stream_images(images: np.ndarray[Any, Any], path: Path) -> Iterator[tuple[sl
         clipped = clip_rounding(batch)
         if clipped is None:
             span = f"rows {rows.start} to {rows.stop - 1} range from {show_range(batch)}"
-            raise DatasetError(f"{path}: float images must be in [0, 1]; {span}")
+            mend = "; divide them by 255" if 1 < batch.max() <= 255 and batch.min() >= 0 else ""
+            mend = mend if np.isfinite(batch).all() else "; replace what is not a finite number"
+            raise DatasetError(f"{path}: float images must be in [0, 1]; {span}{mend}")
         yield rows, clipped.astype(np.float32)
 
 

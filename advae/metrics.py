@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 BUDGET_TOLERANCE = 1e-6
 """By how much float32 rounding may exceed eps, on data in [0, 1]; on data in [0, m] the tolerance is m times this."""
 
+DISTANCE = "distance"
+"""Outcome of examples from a file: how far each lies from its test image."""
+
 Z_95 = 1.959963984540054
 """The 97.5 % point of the standard normal distribution: two-sided 95 %."""
 
@@ -186,6 +189,33 @@ def measure_lengths(outcomes: Arrays, index: int, norm: Norm) -> dict[str, Any]:
     }
 
 
+def measure_distance(x: FloatArray, x_adv: FloatArray, norm: Norm) -> NDArray[np.float64]:
+    """Return the norm of x_adv - x for each sample, float64 (n,), in units of x. x, x_adv: float32 (n, d)."""
+    linf, l2 = perturbation_norms(x, x_adv)
+    return linf if norm == "linf" else l2
+
+
+def measure_given(outcomes: Arrays) -> dict[str, Any]:
+    """Return the distances of examples from a file, by the field name of ``RunMetrics``; empty for other attacks."""
+    import numpy as np
+
+    distance = outcomes.get(DISTANCE)
+    if distance is None:
+        return {}
+    return {"distances": (float(distance.min()), float(np.median(distance)), float(distance.max()))}
+
+
+def find_within(distance: NDArray[np.float64], eps: float) -> NDArray[np.bool_]:
+    """Return which examples from a file lie within eps, bool (n,). distance: float64 (n,)."""
+    within: NDArray[np.bool_] = distance <= eps + BUDGET_TOLERANCE
+    return within
+
+
+def count_beyond(outcomes: Arrays, eps: float) -> dict[str, Any]:
+    """Return how many examples from a file are farther than eps, by the field name of ``EpsResult``; empty as above."""
+    return {"over_budget": int((~find_within(outcomes[DISTANCE], eps)).sum())} if DISTANCE in outcomes else {}
+
+
 def _hit_rate(labels: IntArray, predictions: IntArray, aims: IntArray) -> float | None:
     """Return the share of samples that reach their target class, among samples whose true class is another one."""
     others = aims != labels
@@ -195,6 +225,11 @@ def _hit_rate(labels: IntArray, predictions: IntArray, aims: IntArray) -> float 
 def _expect(success_rate: FloatArray | None) -> float | None:
     """Return the expected accuracy over the draws of a random purifier; success_rate: None where none was measured."""
     return None if success_rate is None else 1.0 - float(success_rate.mean(dtype="float64"))
+
+
+def digest_examples(x_adv: FloatArray) -> str:
+    """Return the SHA-256 of adversarial examples, float32 (n, d)."""
+    return hashlib.sha256(x_adv.astype("<f4").tobytes()).hexdigest()
 
 
 def digest_samples(x: FloatArray, y: IntArray) -> str:

@@ -180,6 +180,8 @@ class AttackRequest(_AskedOptions):
     """Name of the threat model."""
     eps: tuple[float, ...]
     """Radii of the ball in the request's norm, in units of x; each in [0, 1] for linf."""
+    examples: str | None = None
+    """SHA-256 of the adversarial examples of ``--from-file``; None for attacks that are made here."""
 
 
 def suggest_scale(value: float, most: float) -> str:

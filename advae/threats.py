@@ -266,13 +266,22 @@ THREATS: dict[str, Threat] = {
         view_encoded,
         on_input=False,
     ),
+    "elsewhere": Threat(
+        "The adversarial examples were made elsewhere and read from a file; what their attacker knew is not known. "
+        "Examples farther than eps count as unchanged images. The robust accuracy is an upper bound.",
+        view_black_box,
+        needs_purifier=False,
+        methods=("from-file",),
+        differentiates_classifier=False,
+    ),
 }
 
 ALL = "all"
 """The value of ``--threat`` that means every threat model that a classifier has."""
 
 THREATS_BY_KNOWLEDGE = ("noise", "oblivious", "transfer", "gray-box", "encoded", "adaptive", "black-box")
-"""The threat models from the least to the most knowledge, the order of ``--threat all``."""
+"""The threat models from the least to the most knowledge, the order of ``--threat all``; without ``elsewhere``, whose
+attacker's knowledge is not known."""
 
 
 def list_threats(*, purified: bool) -> list[str]:

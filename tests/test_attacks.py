@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from advae.attacks import ATTACKS, find_attack, find_loss
+from advae.attacks import ATTACKS, find_attack, find_loss, list_attacks
 from advae.attacks.gradient_sign import bim, fgsm
 from advae.attacks.linear import (
     linear_direction,
@@ -243,7 +243,7 @@ def test_natural_targets_are_the_most_and_the_least_frequent_mistake_ties_to_the
     assert non_natural_targets(confusion) == (1, 0, 1, 0)
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("name", list_attacks())
 def test_every_attack_keeps_its_contract(name: str) -> None:
     """Shape, finiteness, movement bounded by eps before projection, exactly where nothing is drawn, determinism."""
     import tensorflow as tf

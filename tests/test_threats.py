@@ -47,8 +47,8 @@ def test_only_encoded_raw_output_has_no_upper_end() -> None:
     assert uppers == dict.fromkeys(THREATS, 1.0) | {"encoded": math.inf}
 
 
-def test_the_order_by_knowledge_has_every_threat_once() -> None:
-    assert sorted(THREATS_BY_KNOWLEDGE) == sorted(THREATS)
+def test_the_order_by_knowledge_has_every_threat_once_whose_knowledge_is_known() -> None:
+    assert sorted([*THREATS_BY_KNOWLEDGE, "elsewhere"]) == sorted(THREATS)
     assert list_threats(purified=True) == list(THREATS_BY_KNOWLEDGE)
     assert list_threats(purified=False) == ["noise", "transfer", "adaptive", "black-box"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from advae.attacks.ball import noise
+from advae.attacks.ball import keep, noise
 from advae.attacks.carlini_wagner import cw
 from advae.attacks.goals import Goal
 from advae.attacks.gradient_sign import bim, fgsm, loss_gradient, margin_gradient
@@ -74,6 +74,8 @@ class Attack:
     members: Mapping[str, tuple[tuple[str, str | None], ...]] = field(default_factory=dict)
     """Norm -> (attack, loss or None for its own) of an ensemble, cheapest first; empty for a single attack. A sample is
     attacked by the members in turn until one succeeds."""
+    given: bool = False
+    """Whether its adversarial examples come from a file of the user; it is requested by ``--from-file``."""
     revision: int = 0
     """Raised when the results of this attack alone change."""
 
@@ -169,6 +171,16 @@ ATTACKS: dict[str, Attack] = {
         threat="noise",
         takes_gradients=False,
     ),
+    "from-file": Attack(
+        "adversarial examples that were made elsewhere",
+        keep,
+        margin_gradient,
+        norms=NORMS,
+        loss=None,
+        threat="elsewhere",
+        takes_gradients=False,
+        given=True,
+    ),
     "worst": Attack(
         "fgsm, pgd, apgd with two losses and square (l2: pgd, apgd, cw, square), until one succeeds",
         fgsm,
@@ -185,8 +197,16 @@ ATTACKS: dict[str, Attack] = {
     "one-target": _linear("towards one class (lr)", target=7),
 }
 
+FROM_FILE = "from-file"
+"""The attack of ``--from-file``."""
+
 TARGETS_FROM = "non-targeted"
 """The attack whose mistakes give natural and non-natural targets."""
+
+
+def list_attacks(*, linear: bool = True) -> list[str]:
+    """Return the names of the attacks that ``--method`` takes; linear: also those for affine classifiers only."""
+    return [name for name, row in ATTACKS.items() if not row.given and (linear or not row.linear_only)]
 
 
 def find_attack(name: str, *, model: str, linear: bool) -> Attack:
@@ -195,7 +215,7 @@ def find_attack(name: str, *, model: str, linear: bool) -> Attack:
         raise UsageError(unknown("attack", name, ATTACKS))
     attack = ATTACKS[name]
     if attack.linear_only and not linear:
-        fitting = ", ".join(sorted(other for other, row in ATTACKS.items() if not row.linear_only))
+        fitting = ", ".join(sorted(list_attacks(linear=False)))
         raise UsageError(
             f"attack {name!r} is for logistic regression, this classifier is {model!r}; use one of {fitting}"
         )

@@ -47,3 +47,8 @@ def norm_order(norm: str) -> float:
     import numpy as np
 
     return {"linf": np.inf, "l2": 2}[norm]
+
+
+def keep(goal: Goal, x: Tensor, *, eps: Tensor) -> Tensor:
+    """Return x unchanged, which an adversarial example from a file counts as where it is farther than eps."""
+    return x

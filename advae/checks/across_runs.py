@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from advae import metrics
 from advae.checks.check_table import GRAVITY, not_run, say, show_points, show_share
 from advae.checks.ensembles import check_ensemble
 from advae.checks.evidence import find_full_budget
+from advae.checks.less_knowledge import SHARE_ROUNDING, check_adaptive, check_black_box, grade_lead
 from advae.checks.sample_checks import check_collapse
-from advae.checks.strongest import SIGNIFICANT, find_strongest, pick_strongest
+from advae.checks.strongest import find_strongest, pick_strongest
 from advae.records import key_eps
 from advae.run_options import list_crafting, values_of
 
@@ -25,23 +25,11 @@ COST = 0.02
 CONVERGED = 0.01
 """By how much twice the iterations, or more restarts, may change the robust accuracy: one point."""
 
-BLACK_BOX_LEAD = 0.002
-"""By how much of the robust accuracy a score-based attack may be stronger without a failure."""
-
-ONLY_WEAKER = 0.01
-"""Share of samples that only attacks with less knowledge break, above which there is a warning."""
-
-SHARE_ROUNDING = 1e-9
-"""Rounding error of the difference of two shares: in floating point 0.2 - 0.198 is more than 0.002."""
-
 MANY_RESTARTS = 5
 """Fewest random restarts of a run with many restarts."""
 
 ALL_BUT_STEPS = [name for name in list_crafting() if name not in ("steps", "step_size")]
 """Options of attacks that are compared for their number of steps, on which the size of a step depends."""
-
-WEAKER = ("noise", "oblivious", "transfer")
-"""Threat models that must not give a lower robust accuracy than the adaptive one."""
 
 
 def check_samples(pipeline: PipelineRuns) -> CheckResult:
@@ -113,7 +101,7 @@ def _weigh_cost(pipeline: PipelineRuns) -> CheckResult:
 def check_iterative(pipeline: PipelineRuns) -> CheckResult:
     """Check that an iterative attack is at least as strong as a single step, which is its own first step."""
     pairs = [
-        (_grade_lead(many, single), many.accuracy - single.accuracy, many, single) for many, single in _pair(pipeline)
+        (grade_lead(many, single), many.accuracy - single.accuracy, many, single) for many, single in _pair(pipeline)
     ]
     if not pairs:
         return not_run("iterative")
@@ -140,13 +128,6 @@ def _pair(pipeline: PipelineRuns) -> Iterator[tuple[ScoredRun, ScoredRun]]:
         yield from (pair for pair in pairs if len(pair[1].labels) == most)
 
 
-def _grade_lead(stronger: ScoredRun, weaker: ScoredRun) -> Status:
-    """Return PASS unless the attack that should be weaker is the stronger one; FAIL where it is significantly so."""
-    if weaker.accuracy >= stronger.accuracy:
-        return "PASS"
-    return "FAIL" if metrics.mcnemar(stronger.right, weaker.right) < SIGNIFICANT else "WARN"
-
-
 def check_full_budget(pipeline: PipelineRuns) -> CheckResult:
     """Check that the robust accuracy falls to chance under a budget that reaches every image."""
     most = find_full_budget(pipeline.subject.recipe)
@@ -167,54 +148,6 @@ def check_full_budget(pipeline: PipelineRuns) -> CheckResult:
     within = best.result.accuracy_interval[0] <= chance
     status: Status = "PASS" if best.accuracy <= chance else "WARN" if within else "FAIL"
     return say("full-budget", status, f"{what}; chance is {show_share(chance)}", best.accuracy)
-
-
-def check_adaptive(pipeline: PipelineRuns) -> CheckResult:
-    """Check that the adaptive attack is at least as strong as attacks that know less."""
-    import numpy as np
-
-    weaker = pipeline.beside(*WEAKER)
-    if not weaker:
-        return not_run("adaptive")
-    robust = np.logical_and.reduce([row.right for row in pipeline.beside("adaptive")])
-    only = np.logical_and(robust, ~np.logical_and.reduce([row.right for row in weaker]))
-    best = pick_strongest(weaker)
-    names = ", ".join(dict.fromkeys(row.recipe.threat for row in weaker))
-    sentence = f"{int(only.sum())} of {len(only)} samples were broken only by attacks that know less ({names})"
-    lead = _grade_lead(pipeline.subject, best)
-    if lead == "FAIL":
-        ahead = f"robust accuracy {show_share(best.accuracy)} under {best.recipe.threat} attack"
-        behind = f"{show_share(pipeline.subject.accuracy)} under the adaptive one"
-        return say("adaptive", "FAIL", f"{ahead}, {behind}; {sentence}", float(only.mean()))
-    warned = lead == "WARN" or only.mean() > ONLY_WEAKER
-    return say("adaptive", "WARN" if warned else "PASS", sentence, float(only.mean()))
-
-
-def check_black_box(pipeline: PipelineRuns) -> CheckResult:
-    """Check for gradient masking: a score-based attack must not be stronger than the gradient-based ones.
-
-    An ensemble with a score-based member cannot be the weaker one. Its robust accuracy is reliable, but only runs
-    without queries can show gradient masking.
-    """
-    rows = pipeline.beside("black-box")
-    if not rows:
-        return not_run("black-box")
-    by_gradients = [row for row in pipeline.beside("adaptive") if row.recipe.queries is None]
-    if not by_gradients:
-        return not_run(
-            "black-box", f"{pipeline.subject.recipe.method} has a score-based member: needs pgd or apgd beside it"
-        )
-    best, gradients = pick_strongest(rows), pick_strongest(by_gradients)
-    behind = gradients.accuracy - best.accuracy
-    sentence = (
-        f"robust accuracy {show_share(best.accuracy)} with {best.recipe.queries or 'some'} queries, "
-        f"{show_share(gradients.accuracy)} with gradients alone ({gradients.recipe.method})"
-    )
-    if pipeline.subject.accuracy - best.accuracy > BLACK_BOX_LEAD + SHARE_ROUNDING:
-        return say("black-box", "FAIL", f"{sentence}: gradient masking", behind)
-    if behind > BLACK_BOX_LEAD + SHARE_ROUNDING:
-        return say("black-box", "WARN", f"{sentence}: gradient masking, and more queries may find more", behind)
-    return say("black-box", "PASS", sentence, behind)
 
 
 def check_convergence(pipeline: PipelineRuns) -> CheckResult:

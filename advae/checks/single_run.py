@@ -28,6 +28,9 @@ LOST = 0.01
 SEARCH = ("monotone", "convergence", "best-iterate", "logits")
 """Checks on how an attack searches, which do not apply to one that does not search."""
 
+GIVEN = "the adversarial examples come from a file: how they were made is not known"
+"""Why checks on how an attack searches do not apply to one that was made elsewhere."""
+
 ON_IMAGES = ("clean-accuracy", "sample-size", "proportion")
 """Checks on the test images of a run."""
 
@@ -48,6 +51,8 @@ def explain_absence(check: str, recipe: RunRecipe) -> str | None:
     attack = ATTACKS.get(recipe.method)
     if attack is None or attack.takes_gradients:
         return None
+    if attack.given:
+        return GIVEN if check in (*SEARCH, "gradients") else None
     if check == "gradients":
         return f"{recipe.method} takes no gradients"
     return f"{recipe.method} does not search: it is drawn at random" if not attack.queries and check in SEARCH else None

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from advae.attacks import ATTACKS
+from advae.attacks import FROM_FILE, list_attacks
 from advae.cli.attack_options import ATTACK, build_requests, describe_methods
 from advae.cli.option_groups import SESSION, complete_names, complete_refs, grouped
 from advae.cli.options import DataDirOption, DatasetOption, ForceOption, ResizeOption
 from advae.cli.session import Session
 from advae.cli.values import read_share
+from advae.paths import to_path
 
 
 @grouped(options=ATTACK, session=SESSION)
 def attack(
-    method: Annotated[
-        str,
-        typer.Option("--method", metavar="M[,M...]", help=describe_methods(), autocompletion=complete_names(ATTACKS)),
-    ],
     eps: Annotated[
         str,
         typer.Option(
@@ -28,6 +26,22 @@ def attack(
     ],
     session: Session,
     options: dict[str, Any],
+    method: Annotated[
+        str | None,
+        typer.Option(
+            "--method", metavar="M[,M...]", help=describe_methods(), autocompletion=complete_names(list_attacks())
+        ),
+    ] = None,
+    from_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--from-file",
+            metavar="ADV.npy",
+            parser=to_path,
+            help="In place of --method: adversarial examples that were made elsewhere, of the test images in their "
+            "order; one that is farther than eps counts as the unchanged image.",
+        ),
+    ] = None,
     clf: Annotated[
         str | None,
         typer.Option(
@@ -75,9 +89,9 @@ def attack(
     from advae.cli.attack_results import compare_attacks, put_runs, require_accuracy
     from advae.workflows import AttackCommand, run_attacks
 
-    requests = build_requests(method, eps, options)
-    with session.workspace(f"attack {method}", data_dir=data_dir, resize=resize, force=force) as workspace:
-        made = run_attacks(workspace, clf, dataset, AttackCommand(requests, check, seeds, surrogate))
+    requests = build_requests(method, eps, options, from_file=from_file is not None)
+    with session.workspace(f"attack {method or FROM_FILE}", data_dir=data_dir, resize=resize, force=force) as workspace:
+        made = run_attacks(workspace, clf, dataset, AttackCommand(requests, check, seeds, surrogate, from_file))
     comparison = compare_attacks(session, made) if made.checks or fail_under is not None else None
     put_runs(session, made, comparison)
     if fail_under is not None and comparison:

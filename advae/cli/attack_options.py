@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from advae.attacks import ATTACKS
+from advae.attacks import ATTACKS, FROM_FILE, list_attacks
 from advae.attacks.losses import LOSSES
 from advae.cli.option_groups import OptionGroup, complete_names, make_option
 from advae.cli.options import describe_rows
 from advae.cli.values import read_fraction, split_names
 from advae.errors import BudgetError, UsageError, unknown
 from advae.run_options import NORMS, RUN_OPTIONS, NamedOption
-from advae.threats import ALL, THREATS
+from advae.threats import ALL, THREATS, THREATS_BY_KNOWLEDGE
 
 if TYPE_CHECKING:
     from advae.requests import AttackRequest
@@ -50,17 +50,23 @@ def _describe(option: NamedOption, choices: Iterable[str]) -> str:
     return option.row.help.format(attacks=", ".join(defaults), defaults=same or each, choices=", ".join(choices))
 
 
+DEFAULT = "adaptive"
+"""The threat model where none is named."""
+
+_NAMED = [name for name in THREATS if name in THREATS_BY_KNOWLEDGE]
+
 ATTACK = OptionGroup(
     {
         "threat": (
             make_option(
-                str,
+                str | None,
                 "--threat",
                 metavar="T[,T...]",
-                help=f"What the attacker knows: {', '.join(THREATS)}; {ALL}: each of them, least knowledge first.",
-                autocompletion=complete_names((*THREATS, ALL)),
+                help=f"What the attacker knows: {', '.join(_NAMED)}; {ALL}: each of them, least knowledge first. "
+                f"Default: {DEFAULT}.",
+                autocompletion=complete_names((*_NAMED, ALL)),
             ),
-            "adaptive",
+            None,
         )
     }
     | {name: _make_run_option(option) for name, option in RUN_OPTIONS.items()},
@@ -71,23 +77,39 @@ ATTACK = OptionGroup(
 )
 
 
-def build_requests(method: str, eps: str, options: dict[str, Any]) -> list[AttackRequest]:
-    """Return a request for each method under each threat model. Raises UsageError and BudgetError."""
+def build_requests(
+    method: str | None, eps: str, options: dict[str, Any], *, from_file: bool = False
+) -> list[AttackRequest]:
+    """Return a request for each method under each threat model; from_file: for --from-file, which excludes both.
+
+    Raises UsageError and BudgetError.
+    """
     from advae.requests import AttackRequest
 
     if options["norm"] not in NORMS:
         raise UsageError(unknown("norm", options["norm"], NORMS))
+    threat = options["threat"]
+    if from_file:
+        for option, value in (("--method", method), ("--threat", threat)):
+            if value is not None:
+                raise UsageError(
+                    f"{option} {value} does not fit --from-file, whose adversarial examples were made elsewhere; give "
+                    "one of the two"
+                )
+        method, threat = FROM_FILE, ATTACKS[FROM_FILE].threat
+    if method is None:
+        raise UsageError("missing option '--method'; or --from-file for adversarial examples that were made elsewhere")
     shared = {name: value for name, value in options.items() if name != "threat"}
     return [
         AttackRequest(method=one_method, threat=one_threat, eps=parse_eps(eps), **shared)
         for one_method in split_names("--method", method)
-        for one_threat in split_names("--threat", options["threat"])
+        for one_threat in split_names("--threat", threat or DEFAULT)
     ]
 
 
 def describe_methods() -> str:
     """Return what the attacks are, for the help text."""
-    return f"{describe_rows(ATTACKS)}."
+    return f"{describe_rows({name: ATTACKS[name] for name in list_attacks()})}."
 
 
 def parse_eps(text: str) -> tuple[float, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -21,6 +21,7 @@ from advae.report.analysis.collecting import compare_runs
 from advae.report.data.contents import AttackedPipeline, Comparison
 from advae.report.data.run_reader import open_run
 from advae.report.formats.attack_checks import build_check_table
+from advae.report.wording import UPPER_BOUND, describe_beyond, describe_distances
 from advae.run_options import RUN_OPTIONS, values_of
 from advae.settings import FLOAT32
 from advae.threats import THREATS
@@ -49,6 +50,8 @@ def put_runs(session: Session, attacks: Attacks, comparison: Comparison | None) 
     for one in made:
         if one.cached and one.manifest.imported:
             session.tell(f"{one.manifest.id} {say_found(one.manifest)}")
+    for line in dict.fromkeys(line for one in made for line in _describe_given(one)):
+        session.tell(line)
     if not attacks.checks:
         for line in _list_faults(made):
             session.tell(line)
@@ -62,6 +65,15 @@ def put_runs(session: Session, attacks: Attacks, comparison: Comparison | None) 
     if attacks.checks and comparison:
         document |= _tell_checks(session, attacks, comparison)
     session.put(documents[0] if len(document) == len(documents) == 1 else document, "\n".join(_list_ids(made)))
+
+
+def _describe_given(made: Made) -> Iterator[str]:
+    """Yield what a reader must know of adversarial examples from a file."""
+    recipe, metrics = made.manifest.as_run()
+    if recipe.examples:
+        yield UPPER_BOUND
+        yield describe_distances(recipe, metrics)
+        yield from describe_beyond(metrics, metrics.results)
 
 
 def _list_faults(made: Iterable[Made]) -> list[str]:
@@ -221,6 +233,10 @@ def _describe_run(made: Made, autoencoder: str | None) -> dict[str, Any]:
         "imported": made.manifest.imported,
         "twin": recipe.twin,
         "surrogate": recipe.surrogate,
+        "examples": recipe.examples,
+        "distances": dict(zip(("least", "median", "most"), metrics.distances, strict=True))
+        if metrics.distances
+        else None,
         **values_of(recipe, [name for name, option in RUN_OPTIONS.items() if option.row.printed]),
         "precision": recipe.precision or FLOAT32,
         "n_test": sum(metrics.test_counts) if metrics.test_counts else None,
@@ -240,6 +256,8 @@ def _tabulate_runs(made: list[Made], classifier: ClassifierRecipe) -> Table:
         title=f"{classifier.model} {behind}, {printable(classifier.dataset.name)}\n{clean}",
         title_justify="left",
         box=SIMPLE,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
     )
     for name in ("method", "threat", "eps", "robust accuracy\n[95 % interval]", "attack\nsuccess rate"):
         table.add_column(name, justify="left" if name in ("method", "threat") else "right")

@@ -12,6 +12,7 @@ from advae.evaluation.attack_progress import measure_progress
 from advae.evaluation.attacker import Attacker
 from advae.evaluation.ensemble import list_members, propose_in_turn
 from advae.evaluation.eps_sweep import ROWS_AT_ONCE, score_along_line
+from advae.evaluation.given_examples import GivenExamples
 from advae.evaluation.purifier_draws import SCORING_DRAWS
 from advae.evaluation.run_artifacts import (
     EpsScores,
@@ -55,18 +56,20 @@ def evaluate(
     y: IntArray,
     *,
     ids: IntArray | None = None,
+    given: FloatArray | None = None,
     on_batch: OnBatch = lambda done, total: None,
 ) -> Evaluated:
     """Attack x at every eps of the recipe and return the robust accuracies, which the scorer measures.
 
     x: float32 (n, d) in [0, 1]; y: int64 (n,); ids: int64 (n,), positions in the test set, None for the first n.
+    given: float32 (n, d) in [0, 1], the adversarial examples that the attack ``from-file`` proposes.
     on_batch: called after each batch.
     Raises AdvaeError where a projected adversarial example is outside the budget or the range: a defect of advae.
     """
     shown = first_of_each_class(y)
     saved = SavedSamples(list_rows(y) if recipe.save_adversarial else shown, shown)
     scorer = Scorer(surface, recipe, x)
-    source, attackers = _make_attackers(surface, recipe, x, y, on_batch)
+    source, attackers = _make_attackers(surface, recipe, x, y, on_batch, given)
     clean = scorer.score_clean(shown)
     if attackers[0].line and len(attackers) == 1:
         rows_at_once = len(y) if clean.stochastic else ROWS_AT_ONCE
@@ -79,8 +82,11 @@ def evaluate(
     zero = [zero_by_targets[one.targets] for one in scores]
     ids = list_rows(y) if ids is None else ids
     outcomes = collect_outcomes(ids, y, clean.predictions, scores, zero, _measure_clean_success(scorer, x, y))
+    if given is not None:
+        outcomes[metrics.DISTANCE] = metrics.measure_distance(x, given, recipe.norm)
     summary = RunMetrics(
         **metrics.measure_clean(outcomes, len(recipe.dataset.classes)),
+        **metrics.measure_given(outcomes),
         results=tuple(_summarise(recipe, attackers, outcomes, index, one) for index, one in enumerate(scores)),
         samples_digest=metrics.digest_samples(x, y),
         start_range=clean.start_range,
@@ -97,12 +103,14 @@ def evaluate(
 
 
 def _make_attackers(
-    surface: Surface, recipe: RunRecipe, x: FloatArray, y: IntArray, on_batch: OnBatch
+    surface: Surface, recipe: RunRecipe, x: FloatArray, y: IntArray, on_batch: OnBatch, given: FloatArray | None
 ) -> tuple[Attacker | None, list[Attacker]]:
     """Return the attacker whose mistakes give the targets, if any, and the attack or the members of the ensemble."""
     source, members = find_source(recipe), list_members(recipe, scores_only=surface.scores_only)
     batches = sum(1 for _ in split_rows(list_rows(y)))
     report = _count_batches(on_batch, len(recipe.eps) * (len(members) + bool(source)) * batches)
+    if given is not None:
+        return None, [GivenExamples(surface, recipe, x, y, report, given)]
     attackers = [Attacker(surface, member, x, y, report) for member in members]
     return (Attacker(surface, source, x, y, report) if source else None), attackers
 
@@ -153,6 +161,7 @@ def _summarise(
         eps=eps,
         **metrics.measure_attacked(outcomes, index, metrics.find_aims(attacker.y, recipe.target, scores.targets)),
         **metrics.measure_lengths(outcomes, index, recipe.norm),
+        **metrics.count_beyond(outcomes, eps),
         within_budget=recipe.clip,
         targets=scores.targets,
         pixel_range=scores.pixel_range,

@@ -12,9 +12,10 @@ from reprlib import Repr
 from pydantic import ValidationError
 
 from advae.arrayfiles import explain
+from advae.attacks import ATTACKS, FROM_FILE
 from advae.datasets.table import DATASETS, is_npz, is_own
 from advae.errors import BudgetError, UsageError, unknown
-from advae.experiments.plan import NONE, OWN, Experiment, PlannedNames
+from advae.experiments.plan import NONE, OWN, AttackPlan, Experiment, PlannedNames
 from advae.paths import to_path
 from advae.requests import read_float
 
@@ -102,7 +103,19 @@ def _find_problems(experiment: Experiment) -> Iterator[str]:
         place = f"attacks[{index}]"
         yield from _find_unknown(f"{place}.classifiers", plan.classifiers, tuple(experiment.classifiers))
         yield from _find_unknown(f"{place}.behind", plan.behind, (NONE, *experiment.autoencoders))
+        yield from _find_given(place, plan)
         yield from _try(place, partial(plan.list_requests, 0))
+
+
+def _find_given(place: str, plan: AttackPlan) -> Iterator[str]:
+    """Yield where a plan asks for adversarial examples from a file, which it cannot make again."""
+    for option, names in (("methods", plan.methods), ("threats", plan.threats)):
+        for name in names:
+            if name in (FROM_FILE, ATTACKS[FROM_FILE].threat):
+                yield (
+                    f"{place}.{option}: a plan has no {name!r}, whose adversarial examples are made elsewhere; "
+                    "`advae attack --from-file ADV.npy` scores them"
+                )
 
 
 def _try(place: str, action: Callable[[], object]) -> Iterator[str]:

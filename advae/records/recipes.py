@@ -249,6 +249,8 @@ class RunRecipe(_StoredOptions):
     """Revision of the code: raised when the same recipe would give other numbers."""
     surrogate: Name | None = absent_unless_given()
     """Id of the pipeline of another seed that a transfer attacker differentiates; None for other attackers."""
+    examples: Digest | None = absent_unless_given()
+    """SHA-256 of the adversarial examples that were made elsewhere, float32 (n, d); None for attacks made here."""
 
     @property
     def parents(self) -> tuple[str, ...]:

@@ -154,6 +154,9 @@ class EpsResult(Record):
     expected_accuracy: Share | None = absent_unless_given()
     """Expected robust accuracy over fresh draws of a random purifier, 0 to 1; None where the pipeline does not sample,
     or where it was not measured."""
+    over_budget: Natural | None = absent_unless_given()
+    """Number of examples from a file that are farther than eps and count as unchanged images; None for attacks made
+    here."""
 
 
 class RunMetrics(Record):
@@ -199,6 +202,9 @@ class RunMetrics(Record):
     """How many classes the pipeline predicts for the whole test set; None where it was not counted."""
     image_ranges: ImageRanges | None = absent_unless_given()
     """Smallest and largest pixel of the whole dataset; None where it was not measured."""
+    distances: tuple[Magnitude, Magnitude, Magnitude] | None = absent_unless_given()
+    """Smallest, median and largest distance of examples from a file from their test images, in the run's norm and units
+    of x; None for attacks made here."""
 
 
 Metrics = Annotated[AutoencoderMetrics | ClassifierMetrics | RunMetrics, Field(discriminator="kind")]

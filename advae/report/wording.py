@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from advae.checks import show_points
 from advae.models.baselines import BASELINES
-from advae.records import DatasetRef, Norm
+from advae.records import DatasetRef, EpsResult, Norm, RunMetrics, RunRecipe
 from advae.records.pipeline_names import name_defence, name_purifier
 from advae.report.data.runs import Rate, Run, read_raw_range
 from advae.run_options import RUN_OPTIONS, NamedOption
@@ -45,6 +46,12 @@ BENEFIT = (
     "autoencoder that adds no more than a baseline (blur, projection, two grey levels) has not learnt to protect."
 )
 
+UPPER_BOUND = "adversarial examples made elsewhere: an upper bound, never a reliable result"
+"""Of the robust accuracy under examples from a file."""
+
+MISPLACED = "most are farther than every eps: are they of these test images, in their order?"
+"""Of examples from a file of which few count."""
+
 NBSP = "\N{NO-BREAK SPACE}"
 
 
@@ -67,6 +74,24 @@ def format_budget(eps: float, norm: Norm) -> str:
 def format_share(value: float | None) -> str:
     """Return a share of [0, 1] as a percentage with one decimal."""
     return NOT_APPLICABLE if value is None else f"{100 * value:.1f}{NBSP}%"
+
+
+def describe_distances(recipe: RunRecipe, metrics: RunMetrics) -> str:
+    """Return the measured distances of examples from a file; empty for attacks made here."""
+    if metrics.distances is None:
+        return ""
+    least, median, most = metrics.distances
+    return f"{recipe.norm} distance from the test images {least:.3g} to {most:.3g}, median {median:.3g}"
+
+
+def describe_beyond(metrics: RunMetrics, results: Iterable[EpsResult]) -> Iterator[str]:
+    """Yield for each eps how many examples from a file are farther, and whether they are so at the largest eps."""
+    for result in results:
+        if result.over_budget:
+            yield f"eps {result.eps:.4g}: {result.over_budget} of {metrics.n} are farther and count as unchanged"
+    widest = max(metrics.results, key=lambda result: result.eps)
+    if 2 * (widest.over_budget or 0) > metrics.n:
+        yield MISPLACED
 
 
 def format_points(difference: float | None) -> str:

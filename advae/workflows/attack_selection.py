@@ -17,6 +17,9 @@ STRONG = "pgd"
 ASKING = "square"
 """The attack that replaces one by gradients on a model that gives scores only."""
 
+UNFIT = ("noise", "black-box", "elsewhere")
+"""The threat models whose attacks do not fit the adaptive one; the checks compare with STRONG there."""
+
 COMPARED_THREATS = ("noise", "oblivious", "transfer", "black-box")
 """The threat models that the checks compare an adaptive attack with."""
 
@@ -98,7 +101,7 @@ def list_undefended(requests: Iterable[AttackRequest]) -> list[AttackRequest]:
 
 def _check(request: AttackRequest, *, purified: bool, shape: ImageShape) -> Iterator[AttackRequest]:
     known = list_threats(purified=purified)
-    attack = request.model_copy(update={"threat": "adaptive"}) if request.threat not in ("noise", "black-box") else None
+    attack = request.model_copy(update={"threat": "adaptive"}) if request.threat not in UNFIT else None
     base = attack if attack and request.clip else _ask(request, _strong(request))
     yield base
     for threat in COMPARED_THREATS:

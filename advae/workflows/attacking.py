@@ -5,16 +5,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from advae.backend import compare_precisions
 from advae.checks import check_run
-from advae.datasets.table import DATASETS
 from advae.errors import NotFoundError, UsageError
 from advae.evaluation.evaluate import evaluate
 from advae.evaluation.pipelines import load_pipeline
 from advae.metrics import count_classes
 from advae.models.classifiers import gives_gradients
-from advae.quoting import join_command, quote_word
+from advae.quoting import quote_word
 from advae.records import ClassifierRecipe, Dataset, Manifest, RunRecipe
 from advae.registry import Registry
 from advae.requests import AttackRequest, note_zero
@@ -26,10 +26,12 @@ from advae.workflows.counterparts import (
     PipelineRecipes,
     describe_reseeded,
     describe_undefended,
+    find_counterpart_of,
     list_related,
     make_dependency,
     read_recipes,
 )
+from advae.workflows.from_file import FittedExamples, read_examples
 from advae.workflows.run_recipes import PreparedRun, prepare_run
 from advae.workflows.workspace import Content, Made, Workspace, load_dataset_of, load_named, make_entry, resolve_model
 
@@ -46,6 +48,8 @@ class AttackCommand:
     """Number of pipelines to attack, of the same recipe and successive seeds; at least 1."""
     surrogate: str | None = None
     """Reference to the classifier that a transfer attacker differentiates; None: one is made."""
+    from_file: Path | None = None
+    """A .npy file of adversarial examples to score, with one request; None: attacks are made."""
 
     @property
     def on_demand(self) -> bool:
@@ -100,13 +104,22 @@ def run_attacks(workspace: Workspace, clf_ref: str | None, dataset_name: str | N
     first = _choose_classifier(workspace, clf_ref, dataset_name)
     recipes = read_recipes(workspace.registry, first.recipe)
     _check_command(workspace, first, command)
+    examples = None
+    if command.from_file:
+        (request,) = command.requests
+        examples = read_examples(command.from_file, request, first.classifier, first.load)
+        command = replace(command, requests=[examples.request])
     again = [describe_reseeded(recipes, offset) for offset in range(1, command.seeds)]
     with workspace.registry.lease(id_ for one in (recipes, *again) for id_ in list_related(one)):
-        return _run_attacks(workspace, first, again, command)
+        return _run_attacks(workspace, first, again, command, examples)
 
 
 def _run_attacks(
-    workspace: Workspace, first: Target, again: Sequence[PipelineRecipes], command: AttackCommand
+    workspace: Workspace,
+    first: Target,
+    again: Sequence[PipelineRecipes],
+    command: AttackCommand,
+    examples: FittedExamples | None,
 ) -> Attacks:
     """Return the runs of a command on a classifier, and on those of the same recipe and other seeds."""
     # Errors of the command are found on the first classifier, before others are trained for hours.
@@ -121,7 +134,9 @@ def _run_attacks(
     # The undefended counterpart may have another recipe than the one that ``list_related`` names.
     with workspace.registry.lease(id_ for _, one in (*requested, *checks) for id_ in one.recipe.parents):
         asked, compared = (
-            tuple(make_run(workspace, one, target.classifier, target.load) for target, one in prepared)
+            tuple(
+                make_run(workspace, one, target.classifier, target.load, examples=examples) for target, one in prepared
+            )
             for prepared in (requested, checks)
         )
     return Attacks(asked, compared, command.seeds)
@@ -174,7 +189,7 @@ def _aim(
     registry, (recipe, metrics) = workspace.registry, target.classifier.as_classifier()
 
     def find_counterpart(undefended: PipelineRecipes) -> str:
-        return _find_counterpart(registry, target.classifier, undefended, on_demand=on_demand)
+        return find_counterpart_of(registry, target.classifier, undefended, on_demand=on_demand)
 
     recipes = read_recipes(registry, recipe)
     surrogate_id = resolve_model(workspace, surrogate, "clf").id if surrogate else None
@@ -190,10 +205,12 @@ def make_run(
     load: Callable[[], Dataset],
     *,
     latest: bool = True,
+    examples: FittedExamples | None = None,
 ) -> Made:
     """Return the run of a prepared request; pipelines that its attacker needs are trained where they are missing.
 
-    load: returns the classifier's dataset; called only if something has to be computed.
+    load: returns the classifier's dataset; called only if something has to be computed. examples: those of a run that
+    scores examples from a file.
     """
     recipe = prepared.recipe
 
@@ -214,6 +231,7 @@ def make_run(
             dataset.x_test[chosen],
             dataset.y_test[chosen],
             ids=ids,
+            given=examples.x_adv if examples and recipe.examples else None,
             on_batch=workspace.on_batch,
         )
         metrics = evaluated.metrics.model_copy(update=_describe_data(dataset, classifier))
@@ -275,30 +293,3 @@ def _choose_classifier(workspace: Workspace, ref: str | None, dataset_name: str 
     of = f" of dataset {dataset_name!r}" if dataset_name else ""
     option = f" --dataset {quote_word(dataset_name)}" if dataset_name else ""
     raise NotFoundError(f"no classifier{of} in {registry.home}; `advae train-clf --model nn{option}` makes one")
-
-
-def _find_counterpart(registry: Registry, classifier: Manifest, undefended: PipelineRecipes, *, on_demand: bool) -> str:
-    """Return the undefended classifier of the same recipe, else the newest of that kind and data.
-
-    on_demand: where there is none, that of the same recipe will be made. Raises NotFoundError.
-    """
-    recipe = undefended.classifier
-    if registry.find_made(undefended.classifier):
-        return undefended.id
-    for entry in registry.entries("clf"):
-        if _is_undefended(entry.as_classifier()[0], like=recipe):
-            return entry.id
-    if on_demand:
-        return undefended.id
-    dataset = recipe.dataset.name if recipe.dataset.name in DATASETS else str(classifier.source)
-    resize = recipe.dataset.resize
-    size = ["--resize", f"{resize[0]},{resize[1]}"] if resize else []
-    command = join_command(["advae", "train-clf", "--model", recipe.model, "--dataset", dataset, *size])
-    raise NotFoundError(
-        f"{classifier.id} has no undefended counterpart, which the oblivious attacker needs; `{command}` makes one"
-    )
-
-
-def _is_undefended(other: ClassifierRecipe, *, like: ClassifierRecipe) -> bool:
-    """Whether a classifier is undefended and of the same kind and data."""
-    return other.autoencoder is None and other.model == like.model and other.dataset.digest == like.dataset.digest

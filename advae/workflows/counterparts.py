@@ -6,8 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from advae.datasets.table import DATASETS
+from advae.errors import NotFoundError
 from advae.evaluation.pipelines import check_pipeline
 from advae.models import classifiers
+from advae.quoting import join_command
 from advae.records import AutoencoderRecipe, ClassifierRecipe, Dataset, Manifest, entry_id
 from advae.registry import Registry
 from advae.workflows.training import make_autoencoder, make_classifier
@@ -130,3 +133,32 @@ def make_dependency(
     else:
         workspace.tell(f"training {dependency.id}, seed {dependency.classifier.seed}")
     return make_classifier(unforced, dependency.classifier, dataset, latest=False).manifest
+
+
+def find_counterpart_of(
+    registry: Registry, classifier: Manifest, undefended: PipelineRecipes, *, on_demand: bool
+) -> str:
+    """Return the undefended classifier of the same recipe, else the newest of that kind and data.
+
+    on_demand: where there is none, that of the same recipe will be made. Raises NotFoundError.
+    """
+    recipe = undefended.classifier
+    if registry.find_made(undefended.classifier):
+        return undefended.id
+    for entry in registry.entries("clf"):
+        if _is_undefended(entry.as_classifier()[0], like=recipe):
+            return entry.id
+    if on_demand:
+        return undefended.id
+    dataset = recipe.dataset.name if recipe.dataset.name in DATASETS else str(classifier.source)
+    resize = recipe.dataset.resize
+    size = ["--resize", f"{resize[0]},{resize[1]}"] if resize else []
+    command = join_command(["advae", "train-clf", "--model", recipe.model, "--dataset", dataset, *size])
+    raise NotFoundError(
+        f"{classifier.id} has no undefended counterpart, which the oblivious attacker needs; `{command}` makes one"
+    )
+
+
+def _is_undefended(other: ClassifierRecipe, *, like: ClassifierRecipe) -> bool:
+    """Whether a classifier is undefended and of the same kind and data."""
+    return other.autoencoder is None and other.model == like.model and other.dataset.digest == like.dataset.digest

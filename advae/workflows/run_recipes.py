@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from advae.attacks import ATTACKS, Attack, find_attack, find_loss
+from advae.attacks import ATTACKS, Attack, find_attack, find_loss, list_attacks
 from advae.attacks.losses import NORMALISED
 from advae.errors import BudgetError, UsageError, unknown
 from advae.evaluation.ensemble import list_members
@@ -55,6 +55,7 @@ def prepare_run(
     recipe = recipes.classifier
     row = find_attack(request.method, model=recipe.model, linear=is_linear(recipe))
     threat = find_threat(request.threat, purified=recipe.autoencoder is not None)
+    _require_examples(request, row)
     _require_gradients(recipe, request, row, threat)
     _check_options(request, row)
     _check_budget(request, row, shape=recipe.dataset.shape)
@@ -73,6 +74,7 @@ def prepare_run(
         dataset=recipe.dataset,
         eps=tuple(eps if key_eps(eps) else 0.0 for eps in request.eps),
         recipe_rev=RUN_REV + row.revision,
+        examples=request.examples,
         **_fill_in_options(recipes, request, row, threat, n_test=n_test),
     )
     sampled = threat.on_input and recipes.autoencoder is not None and samples(recipes.autoencoder)
@@ -80,11 +82,20 @@ def prepare_run(
     return PreparedRun(made, tuple(pipeline for pipeline, wanted in needed if wanted))
 
 
+def _require_examples(request: AttackRequest, row: Attack) -> None:
+    """Raise UsageError where an attack scores examples from a file and there is none, or the other way round."""
+    if row.given != (request.examples is not None):
+        raise UsageError(
+            "adversarial examples that were made elsewhere are read from a file: `advae attack --from-file ADV.npy "
+            "--eps E`, without --method and --threat"
+        )
+
+
 def _require_gradients(recipe: ClassifierRecipe, request: AttackRequest, row: Attack, threat: Threat) -> None:
     """Raise UsageError where an attack needs gradients that a model of scores only does not have."""
     if gives_gradients(recipe) or not row.needs_gradients or not threat.differentiates_classifier:
         return
-    free = ", ".join(name for name, other in ATTACKS.items() if not other.needs_gradients and name != "noise")
+    free = ", ".join(name for name in list_attacks() if not ATTACKS[name].needs_gradients and name != "noise")
     raise UsageError(
         f"attack {request.method!r} needs gradients, and this classifier gives scores only; take --method {free}, or "
         "--threat transfer, whose gradients are a surrogate's"
@@ -120,7 +131,7 @@ def _choose_draws(recipes: PipelineRecipes, request: AttackRequest, threat: Thre
     """Return the number of EOT samples; None where the gradients pass through no random purifier."""
     if threat.samples and recipes.autoencoder is not None and samples(recipes.autoencoder):
         return request.draws or DRAWS
-    if request.draws is not None and request.threat == "adaptive":
+    if request.draws is not None and request.threat in ("adaptive", "elsewhere"):
         raise UsageError("--draws does not fit: this attack's gradients pass through no random purifier")
     return None
 

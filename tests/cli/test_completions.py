@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from advae.attacks import ATTACKS
+from advae.attacks import list_attacks
 from advae.cli.app import COMMANDS
 from advae.run_options import SAMPLINGS
 from advae.threats import THREATS
@@ -38,7 +38,7 @@ def complete(line: str) -> list[str]:
 
 def test_bash_completes_commands_and_table_names() -> None:
     assert complete("advae ") == list(COMMANDS)
-    assert complete("advae attack --method ") == list(ATTACKS)
+    assert complete("advae attack --method ") == list_attacks()
     assert complete("advae attack --sample ") == list(SAMPLINGS)
     assert complete("advae attack --method fgsm,b") == ["fgsm,bim"]
     assert complete("advae attack --threat o") == [name for name in THREATS if name.startswith("o")]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from advae.attacks import ATTACKS
+from advae.attacks import ATTACKS, list_attacks
 from advae.errors import AdvaeError
 from advae.evaluation.evaluate import evaluate
 from advae.records import DatasetRef, RunRecipe
@@ -22,7 +22,7 @@ STEPS = {"cw": 40}
 OTHERS = [name for name, row in THREATS.items() if name != "adaptive" and row.methods is None]
 PAIRS = [
     *(("fgsm", threat) for threat in OTHERS),
-    *((method, row.threat or "adaptive") for method, row in ATTACKS.items()),
+    *((method, ATTACKS[method].threat or "adaptive") for method in list_attacks()),
 ]
 """The first attack under every threat model, and every other one under its own or the adaptive one: an attack takes a
 Goal, whatever the view of the pipeline."""
@@ -286,7 +286,7 @@ def test_an_attack_that_overshoots_is_projected_and_scored_inside(toy: Any, monk
 
 
 # cw looks for the nearest point that fools, and spends no more than that takes.
-@pytest.mark.parametrize("method", [name for name, row in ATTACKS.items() if "l2" in row.norms and name != "cw"])
+@pytest.mark.parametrize("method", [name for name in list_attacks() if "l2" in ATTACKS[name].norms and name != "cw"])
 def test_an_l2_budget_is_kept_and_spent(method: str, toy: Any) -> None:
     x, y, pipeline = toy
     recipe = make_recipe(method, norm="l2", eps=(0.0, 0.01, 1.5), steps=20 if ATTACKS[method].iterative else None)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from advae.checks import CHECKS, check_alone
 from advae.records import CheckResult
 from advae.report.data.contents import Row
 from advae.report.data.pairing import describe_differences
 from advae.report.data.runs import Measured, read_raw_range
-from advae.report.wording import IMPORTED, NOT_ESTABLISHED, format_share
+from advae.report.wording import (
+    IMPORTED,
+    NOT_ESTABLISHED,
+    UPPER_BOUND,
+    describe_beyond,
+    describe_distances,
+    format_share,
+)
 
 AT_EPS = ("budget", "clean-accuracy", "gradients", "proportion", "sample-size")
 """The checks whose sentence about one eps says more than the one stored with the run, which is about its worst."""
@@ -23,6 +32,7 @@ def write_notes(row: Row, *, doubt: str | None) -> tuple[str, ...]:
     others = _collect_sentences(other) if other else {}
     notes = [
         found.pop("budget", None),
+        *_note_given(row),
         f"undefended: {others['budget']}" if "budget" in others else None,
         f"{NOT_ESTABLISHED}: {doubt}" if doubt and row.defended else None,
         found.pop("clean-accuracy", None) or _note_chance(row),
@@ -52,6 +62,14 @@ def _check_eps(measured: Measured) -> tuple[CheckResult, ...]:
     changes = {"results": (result,), "start_range": run.metrics.start_range or behind}
     metrics, recipe = run.metrics.model_copy(update=changes), run.recipe.model_copy(update={"eps": (result.eps,)})
     return tuple(check_alone(check, recipe, metrics) for check in AT_EPS)
+
+
+def _note_given(measured: Measured) -> Iterator[str]:
+    """Yield what a reader must know of adversarial examples from a file."""
+    run = measured.run
+    if run.recipe.examples:
+        yield f"{UPPER_BOUND} ({describe_distances(run.recipe, run.metrics)})"
+        yield from describe_beyond(run.metrics, [measured.result])
 
 
 def _note_encoded(measured: Measured) -> str | None:

@@ -91,6 +91,9 @@ class RunResult(_Options):
     """Robust accuracy after rounding to 8 bits, 0 to 1; null where they are no images, or it was not measured."""
     failed_checks: tuple[str, ...] | None
     """The checks stored with the run that end with FAIL or WARN, each with its status."""
+    over_budget: int | None
+    """Number of examples from a file that are farther than eps and count as unchanged images; null for attacks made
+    here."""
     images: str | None
     """Number of test images in words: of how many, and how they were chosen."""
     samples: str | None

@@ -28,8 +28,8 @@ SHELL_AE, SHELL_CLF = "__ae_of_this_line__", "__clf_of_this_line__"
 FREE_METHOD = "pgd"
 """The attack that is suggested instead of one that only its own threat model has; it fits every norm and classifier."""
 
-ADDED_FILE = "FILE"
-"""Stands for the file of an added model, whose name no entry has."""
+ADDED_FILE, GIVEN_FILE = "FILE", "ADV.npy"
+"""Stand for the file of an added model, and of adversarial examples; no entry has their names."""
 
 CommandOptions = dict[str, Scalar | None]
 
@@ -86,7 +86,12 @@ def suggest_attack(recipe: RunRecipe, threat: str, **changes: Scalar | None) -> 
         kept = {"eps", "clf", *(option.word for option in RUN_OPTIONS.values() if option.row.shared)}
         options = {name: value for name, value in options.items() if name in kept} | {"method": method}
     # Not every threat model has EOT samples: their number is the default.
-    options |= {"threat": threat, "draws": None, "no-clip": False, "save-adversarial": False}
+    options |= {
+        "threat": None if "from-file" in options else threat,
+        "draws": None,
+        "no-clip": False,
+        "save-adversarial": False,
+    }
     return _join(["advae", "attack"], options | changes)
 
 
@@ -161,8 +166,10 @@ def _list_network_options(network: NetworkOptions) -> CommandOptions:
 
 
 def _list_attack_options(recipe: RunRecipe) -> CommandOptions:
-    first = {"method": recipe.method, "norm": None, "eps": ",".join(repr(eps) for eps in recipe.eps)}
-    return first | {"clf": recipe.classifier, "threat": recipe.threat} | write_options(recipe)
+    how: CommandOptions = {"from-file": GIVEN_FILE} if recipe.examples else {"method": recipe.method}
+    budget: CommandOptions = {"norm": None, "eps": ",".join(repr(eps) for eps in recipe.eps)}
+    who: CommandOptions = {"clf": recipe.classifier, "threat": None if recipe.examples else recipe.threat}
+    return how | budget | who | write_options(recipe)
 
 
 def _write_option(name: str, value: Scalar | None) -> list[str]:

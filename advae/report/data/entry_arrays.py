@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from advae.errors import CorruptError
+from advae.metrics import DISTANCE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,6 +49,7 @@ ARRAY_KINDS: dict[str, ArrayKind] = {
     "clean_success_rate": ArrayKind("f", "float32", 0, 1),
     "linf": ArrayKind("f", "float32", 0, LARGEST_PIXEL),
     "l2": ArrayKind("f", "float32", 0, LARGEST_PIXEL),
+    DISTANCE: ArrayKind("f", "float64", 0, LARGEST_PIXEL),
     "zero_gradient": ArrayKind("b", "bool", 0, 1),
     "x": ArrayKind("f", "float32", 0, 1),
 }

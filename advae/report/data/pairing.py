@@ -107,13 +107,14 @@ def describe_differences(run: Run, other: Run) -> str:
 
 def identify_attack(run: Run) -> str:
     """Return what runs of one attack have in common, whatever they attacked, from whatever seed and at whatever eps."""
-    return json.dumps([run.recipe.method, run.recipe.threat, values_of(run.recipe, OPTIONS)])
+    recipe = run.recipe
+    return json.dumps([recipe.method, recipe.threat, recipe.examples, values_of(recipe, OPTIONS)])
 
 
 def _is_same_attack(mine: RunRecipe, other: object) -> bool:
     if not isinstance(other, RunRecipe):
         return False
-    ours, theirs = ((r.dataset.digest, r.method, values_of(r, GOALS)) for r in (mine, other))
+    ours, theirs = ((r.dataset.digest, r.method, r.examples, values_of(r, GOALS)) for r in (mine, other))
     return ours == theirs
 
 

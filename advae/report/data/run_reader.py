@@ -7,13 +7,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from advae.attacks import FROM_FILE
 from advae.checks import check_run
 from advae.errors import CorruptError
 from advae.metrics import (
+    DISTANCE,
+    count_beyond,
     digest_samples,
     find_aims,
     measure_attacked,
     measure_clean,
+    measure_given,
     measure_lengths,
     perturbation_norms,
 )
@@ -74,6 +78,8 @@ def _read_outcomes(registry: Registry, manifest: Manifest) -> Arrays:
     shapes = {"sample_ids": (n,), "labels": (n,), "clean_predictions": (n,), "predictions": (eps, n)}
     found = registry.read_arrays(manifest, OUTCOMES)
     shapes |= {name: (eps, n) for name in LENGTHS if name in found}
+    if recipe.examples:
+        shapes[DISTANCE] = (n,)
     if metrics.fresh_draws is not None:
         shapes |= {"clean_success_rate": (n,), "success_rate": (eps, n)}
     return fit_artifact(manifest, OUTCOMES, found, shapes)
@@ -136,6 +142,8 @@ def _check_data(run: Run) -> Iterator[str]:
 
 def _check_attack(run: Run) -> Iterator[str]:
     """Yield where the results are of another attack than the recipe's."""
+    if (run.recipe.method == FROM_FILE) is (run.recipe.examples is None):
+        yield f"its method is {run.recipe.method}, its examples {run.recipe.examples}"
     recipe, classes = run.recipe, len(run.recipe.dataset.classes)
     if [result.eps for result in run.metrics.results] != list(recipe.eps):
         yield "it has results at other eps than its recipe"
@@ -154,12 +162,14 @@ def _check_attack(run: Run) -> Iterator[str]:
 def _check_outcomes(run: Run) -> Iterator[str]:
     """Yield each number of the manifest that does not follow from the outcomes as the scorer takes it from them."""
     yield from _compare(run.metrics, measure_clean(run.outcomes, len(run.recipe.dataset.classes)), "")
+    yield from _compare(run.metrics, measure_given(run.outcomes), "")
     known = all(name in run.outcomes for name in LENGTHS)
     for index, result in enumerate(run.metrics.results):
         aims = find_aims(run.outcomes["labels"], run.recipe.target, result.targets)
         found = measure_attacked(run.outcomes, index, aims)
         lengths = measure_lengths(run.outcomes, index, run.recipe.norm) if known else {}
-        yield from _compare(result, found | lengths, f" at eps {result.eps:.4g}")
+        beyond = count_beyond(run.outcomes, result.eps)
+        yield from _compare(result, found | lengths | beyond, f" at eps {result.eps:.4g}")
         if not known and result.norm_max is not None:
             yield f"{OUTCOMES} has not all of {', '.join(LENGTHS)}"
 

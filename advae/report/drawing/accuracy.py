@@ -24,6 +24,7 @@ LINES = {
     "transfer": Style(Colour.ORANGE, "down", Dashes.DASHED),
     "black-box": Style(Colour.GREY, "star", Dashes.SOLID),
     "noise": Style(Colour.SKY, "plus", Dashes.DOTTED),
+    "elsewhere": Style(Colour.SKY, "left", Dashes.SOLID),
 }
 """Lines of a defended pipeline, by threat model."""
 
