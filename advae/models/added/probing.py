@@ -273,7 +273,8 @@ def interpret_purifier(probe: Probe) -> Interpretation:
         options, outputs = way.model_copy(update={"outputs": "images"}), probe.ask(way)
         if outputs.shape[1] != size:
             raise UsageError(
-                f"the model returns {outputs.shape[1]} values for an image of {size}: a purifier returns an image"
+                f"the model returns {outputs.shape[1]} values for an image of {size}, and a purifier returns an image; "
+                "a classifier is added by add-clf"
             )
         tried.append((float(((probe.read(options, outputs) - probe.x) ** 2).mean()), options))
     error, best = min(tried, key=lambda one: one[0])
