@@ -41,7 +41,13 @@ def start_tensorflow(scratch: Path | None = None) -> None:
         return
     pin_environment()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _delay_interrupts(), _redirect_stderr(), ignore_keras_json(), _hide(UNUSED), warnings.catch_warnings():
+    with (
+        _delay_interrupts(),
+        _redirect_stderr(),
+        ignore_keras_json(),
+        hide_libraries(UNUSED),
+        warnings.catch_warnings(),
+    ):
         # The libraries warn about each other's versions; where warnings are errors, that would end the process.
         warnings.simplefilter("ignore")
         pin_libraries()
@@ -122,7 +128,7 @@ def _name_processor() -> str:
 
 
 @contextmanager
-def _hide(libraries: Sequence[str]) -> Iterator[None]:
+def hide_libraries(libraries: Sequence[str]) -> Iterator[None]:
     """Let imports in this context not find the libraries, except those that are imported already.
 
     What is imported here stays without them to the end of the process.

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from advae.backend import hide_libraries
 from advae.errors import CorruptError, UsageError
 from advae.models.added.detect import INSTALL_MODELS
 from advae.models.added.score_process import OpenedModel, ScoredModel
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 LEAST_PROBABILITY = 1e-10
 """Probabilities are raised to it before their logarithm is taken."""
+
+UNUSED_BY_SCORES = ("dask", "pandas")
+"""Libraries that scikit-learn imports if they are there, for data that is no array: a third of its start."""
 
 LABEL_LEAD = 1e-5
 """By how much a label's score is lifted above the largest one, relative to its size and at least absolutely."""
@@ -36,7 +40,8 @@ def open_sklearn(content: bytes, options: dict[str, Any]) -> OpenedModel:
     trusted = frozenset(options["trusted"])
     check_skops(content, sorted(trusted))
     try:
-        from skops.io import get_untrusted_types, loads
+        with hide_libraries(UNUSED_BY_SCORES):
+            from skops.io import get_untrusted_types, loads
     except ImportError as error:
         raise UsageError(f"a model of scikit-learn that gives scores needs skops ({error}): {INSTALL_MODELS}") from None
     untrusted = get_untrusted_types(data=content)
