@@ -18,14 +18,7 @@ from advae.paths import to_path
 
 @grouped(options=ATTACK, session=SESSION)
 def attack(
-    eps: Annotated[
-        str,
-        typer.Option(
-            "--eps", metavar="E[,E...]", help="Radius of the norm's ball; 0.3 or 50/255; several with commas."
-        ),
-    ],
-    session: Session,
-    options: dict[str, Any],
+    *,
     method: Annotated[
         str | None,
         typer.Option(
@@ -42,6 +35,14 @@ def attack(
             "order; one that is farther than eps counts as the unchanged image.",
         ),
     ] = None,
+    eps: Annotated[
+        str,
+        typer.Option(
+            "--eps", metavar="E[,E...]", help="Radius of the norm's ball; 0.3 or 50/255; several with commas."
+        ),
+    ],
+    session: Session,
+    options: dict[str, Any],
     clf: Annotated[
         str | None,
         typer.Option(
