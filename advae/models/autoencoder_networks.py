@@ -172,8 +172,14 @@ def choose_body(given: Scalar | None, shape: ImageShape) -> str:
 
 
 def find_body(recipe: AutoencoderRecipe) -> str:
-    """Return the body of a recipe of a kind that is not robust."""
+    """Return the body of a recipe of a network."""
     return str(recipe.options.get(BODY, DENSE))
+
+
+def is_convolutional(recipe: AutoencoderRecipe) -> bool:
+    """Return whether both halves of an autoencoder are convolutions; of a robust one of grey images the first only."""
+    grey = recipe.dataset.shape.is_grey
+    return recipe.network is not None and find_body(recipe) == CONV and not (recipe.type == "robust" and grey)
 
 
 def describe_coder(recipe: AutoencoderRecipe, numbers_per_code: int = 1) -> ConvolutionalCoder:

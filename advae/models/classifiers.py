@@ -54,7 +54,7 @@ CLASSIFIERS: dict[str, ClassifierKind] = {
     "lr": LogisticKind(),
     "nn": NetworkClassifierKind("the paper's five-layer network", fill_in_paper_network, describe_paper_network),
     "mlp": NetworkClassifierKind(
-        "two hidden layers, the head that a robust autoencoder is trained with",
+        "two hidden layers, the head that a robust autoencoder of grey images is trained with",
         fill_in_perceptron,
         describe_perceptron,
     ),

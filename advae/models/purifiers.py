@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from advae.errors import UsageError, unknown
-from advae.models.autoencoder_networks import CONV, describe_coder, find_body, rescale_to_intensity
+from advae.models.autoencoder_networks import describe_coder, is_convolutional, rescale_to_intensity
 from advae.models.autoencoders import AUTOENCODERS
 from advae.models.contracts import Purifier
 from advae.models.held_out import needs_each_class
@@ -96,11 +96,6 @@ def fit_autoencoder(recipe: AutoencoderRecipe, data: TrainingData) -> tuple[Arra
 def is_adversarial(recipe: AutoencoderRecipe) -> bool:
     """Return whether an autoencoder is trained in front of a classifier, on adversarial examples."""
     return recipe.added is None and AUTOENCODERS[recipe.type].adversarial
-
-
-def is_convolutional(recipe: AutoencoderRecipe) -> bool:
-    """Return whether both halves of an autoencoder are convolutions."""
-    return recipe.network is not None and not is_adversarial(recipe) and find_body(recipe) == CONV
 
 
 def samples(recipe: AutoencoderRecipe) -> bool:

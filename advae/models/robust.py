@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from advae.errors import CorruptError, UsageError, unknown
 from advae.models import layers
-from advae.models.autoencoder_networks import require_loss, require_network
+from advae.models.autoencoder_networks import CONV, require_loss, require_network
 from advae.models.contracts import Purifier
 from advae.models.fitting import train
 from advae.models.layers import Weights
@@ -34,9 +34,11 @@ ROBUST_ACTIVATIONS: Activations = ("leaky_relu", "leaky_relu", "leaky_relu", "si
 """Leaky, because the zero gradient of ReLU for negative inputs would mask gradients from the training attacks."""
 
 ROBUST_OPTIONS = {
-    "body": Option("conv", "Layers: conv, or dense"),
-    "train_eps": Option(0.3, "L-infinity radius of the training attacks, in units of a pixel's range"),
-    "train_steps": Option(5, "Iterations of each training attack, from a random point"),
+    "body": Option(CONV, "Layers: conv, or dense"),
+    "train_eps": Option(
+        0.3, "L-infinity radius of the training attacks, in units of a pixel's range", explained="0.3, colour 8/255"
+    ),
+    "train_steps": Option(5, "Iterations of each training attack, from a random point", explained="5, colour 1"),
     "warmup": Option(0.4, "Share of the training during which the radius grows from 0"),
     "trades_beta": Option(
         4.0, "Weight of the TRADES divergence under attack; the clean cross-entropy has weight 1", since=2
@@ -46,7 +48,14 @@ ROBUST_OPTIONS = {
     ),
 }
 
+COLOUR_OPTIONS = {"train_eps": 8 / 255, "train_steps": 1}
+"""Defaults for colour images. One step from a random point is the fast training of Wong et al. 2020,
+arXiv:2001.03994."""
+
 ROBUST_EPOCHS = 20
+COLOUR_HIDDEN, COLOUR_CODE, COLOUR_EPOCHS = 32, 8, 4
+"""Filters, channels of the code and epochs where both halves are convolutions: 60,000 images of 32 x 32 x 3 take eight
+minutes on two processors."""
 ROBUST_LEARNING_RATE = 3e-3
 """Higher than Adam's default, so that fewer epochs suffice; it decays to 0 over the training."""
 
@@ -63,17 +72,20 @@ class RobustKind:
 
     def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
         """Return the request with every default filled in. Raises UsageError for an unknown or impossible value."""
-        options = fill_in_options(self.options, request.options)
+        shape = dataset.ref.shape
+        options = fill_in_options(self.options, ({} if shape.is_grey else COLOUR_OPTIONS) | dict(request.options))
         _check_options(options)
         loss = choose_loss(request.loss, "squared-error")
+        coder = options["body"] == CONV and not shape.is_grey
         # 64 numbers for 28 x 28.
-        code = max(1, round(dataset.ref.shape.diameter * 16 / 7))
+        code = max(1, round(shape.diameter * 16 / 7))
         network = layers.fill_in(
             request.network,
             dataset,
-            code=code,
+            hidden=COLOUR_HIDDEN if coder else None,
+            code=COLOUR_CODE if coder else code,
             activations=ROBUST_ACTIVATIONS,
-            epochs=ROBUST_EPOCHS,
+            epochs=COLOUR_EPOCHS if coder else ROBUST_EPOCHS,
             learning_rate=ROBUST_LEARNING_RATE,
         )
         _check_image_output(network.activations, loss, request.rescale)
@@ -99,7 +111,7 @@ class RobustKind:
             on_epoch=data.on_epoch,
             decay=True,
             measure=objective.measure,
-            xla=recipe.options["body"] != "conv",
+            xla=recipe.options["body"] != CONV,
             checkpoint=data.checkpoint,
         )
         return layers.collect_weights(built), history

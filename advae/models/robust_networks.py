@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from advae.models import layers
-from advae.models.autoencoder_networks import require_network
+from advae.models.autoencoder_networks import describe_coder, is_convolutional, require_network
+from advae.models.convolutions import STRIDES, WINDOW, filter_shapes, halve
 from advae.models.layers import Weights
 
 if TYPE_CHECKING:
@@ -16,9 +17,14 @@ if TYPE_CHECKING:
 
 
 def build_robust(recipe: AutoencoderRecipe) -> tuple[Any, Any]:
-    """Return the untrained encoder d-body-hidden/4-hidden-code and decoder code-hidden-d, weights by He et al. 2015."""
+    """Return the untrained encoder d-body-hidden/4-hidden-code and decoder code-hidden-d, weights by He et al. 2015.
+
+    For colour images with convolutions, the encoder and the decoder of the other kinds.
+    """
     import keras
 
+    if is_convolutional(recipe):
+        return describe_coder(recipe).build(recipe.seed)
     first, code, second, output = require_network(recipe).activations
     seeds = iter(layers.derive_seeds(recipe.seed, 16))
     body = _find_body(recipe).build(recipe, seeds)
@@ -38,6 +44,8 @@ def build_robust(recipe: AutoencoderRecipe) -> tuple[Any, Any]:
 
 def list_robust_weights(recipe: AutoencoderRecipe) -> Weights:
     """Return the weights of encoder and decoder, by name, as they follow from the recipe; builds no network."""
+    if is_convolutional(recipe):
+        return layers.name_weights(*describe_coder(recipe).list_shapes())
     encoder, decoder = _list_dense_sizes(recipe)
     body = _find_body(recipe).shapes(recipe)
     return layers.name_weights(body + layers.dense_shapes(encoder), layers.dense_shapes(decoder))
@@ -70,24 +78,21 @@ PIXELWISE = ((2.0, 2.0, -2.0, -2.0), (0.0, -1.0, 2.0, 1.0))
 """Initial kernel and bias of four functions of one value p of a pixel: max(2p, 0), max(2p - 1, 0), max(2 - 2p, 0) and
 max(1 - 2p, 0). The best defence of grey values is a threshold, and from these weights training finds it sooner."""
 
-FILTERS, WINDOW, STRIDES = (16, 32), 4, 2
-"""The convolutions that follow: number of filters of each, side of a filter in pixels, and stride."""
+BODY_FILTERS = (16, 32)
+"""Number of filters of each of the convolutions that follow; each halves the image."""
 
 
 def _conv(recipe: AutoencoderRecipe, seeds: Iterator[int]) -> list[Any]:
     import numpy as np
     from keras import initializers, layers
 
-    (height, width, channels), activation = recipe.dataset.shape, require_network(recipe).activations[0]
+    shape, activation = recipe.dataset.shape, require_network(recipe).activations[0]
     # ReLU masks no gradient here: for each pixel value one of the four functions has a gradient. Revision 1 used the
     # network's activation.
-    pixelwise = layers.Conv2D(
-        channels * len(PIXELWISE[0]), 1, activation="relu" if recipe.recipe_rev > 1 else activation
-    )
-    pixelwise.build((None, height, width, channels))
+    pixelwise = layers.Conv2D(len(PIXELWISE[0]), 1, activation="relu" if recipe.recipe_rev > 1 else activation)
+    pixelwise.build((None, *shape))
     kernel, bias = (np.array(values, np.float32) for values in PIXELWISE)
-    each = np.kron(np.eye(channels, dtype=np.float32), kernel)
-    pixelwise.set_weights([each.reshape(pixelwise.kernel.shape), np.tile(bias, channels)])
+    pixelwise.set_weights([kernel.reshape(pixelwise.kernel.shape), bias])
     filters = [
         layers.Conv2D(
             count,
@@ -97,23 +102,18 @@ def _conv(recipe: AutoencoderRecipe, seeds: Iterator[int]) -> list[Any]:
             activation=activation,
             kernel_initializer=initializers.HeUniform(seed=next(seeds)),
         )
-        for count in FILTERS
+        for count in BODY_FILTERS
     ]
-    return [layers.Reshape((height, width, channels)), pixelwise, *filters, layers.Flatten()]
+    return [layers.Reshape(tuple(shape)), pixelwise, *filters, layers.Flatten()]
 
 
 def _conv_shapes(recipe: AutoencoderRecipe) -> list[tuple[int, ...]]:
-    channels = recipe.dataset.shape.channels
-    counts = (channels * len(PIXELWISE[0]), *FILTERS)
-    filters = [shape for before, n in pairwise(counts) for shape in ((WINDOW, WINDOW, before, n), (n,))]
-    return [(1, 1, channels, counts[0]), (counts[0],), *filters]
+    functions = len(PIXELWISE[0])
+    return [(1, 1, 1, functions), (functions,), *filter_shapes(WINDOW, (functions, *BODY_FILTERS))]
 
 
 def _count_conv_features(recipe: AutoencoderRecipe) -> int:
-    height, width, _ = recipe.dataset.shape
-    for _ in FILTERS:
-        height, width = -(-height // STRIDES), -(-width // STRIDES)
-    return height * width * FILTERS[-1]
+    return math.prod(halve(recipe.dataset.shape, len(BODY_FILTERS))) * BODY_FILTERS[-1]
 
 
 def _dense(recipe: AutoencoderRecipe, seeds: Iterator[int]) -> list[Any]:

@@ -70,6 +70,9 @@ CASES = {
     "vanilla, fashion": Case("fashion-mnist", 0.1, VANILLA, classifier="trained"),
     "undefended": Case("mnist", 0.3, None, classifier="trained"),
     "undefended, fashion": Case("fashion-mnist", 0.1, None, classifier="trained"),
+    "colour": Case("photo-digits", 8 / 255, ROBUST_DEFAULT, wanted=(0.85, 0.60)),
+    "cnn, colour": Case("photo-digits", 8 / 255, ROBUST_DEFAULT, protects="cnn", wanted=(0.85, 0.60)),
+    "undefended, colour": Case("photo-digits", 8 / 255, None, classifier="cnn"),
 }
 
 
@@ -77,7 +80,7 @@ def train(workspace: Workspace, case: Case) -> tuple[Manifest | None, Manifest]:
     """Return the purifier of a case, None where it has none, and the classifier behind it."""
     plain = {model: _train_plain(workspace, case.dataset, model) for model in (case.protects, case.classifier) if model}
     if case.purifier is None:
-        return None, plain["trained"]
+        return None, plain[case.classifier or "trained"]
     protects = plain[case.protects] if case.protects else None
     made, companion = train_autoencoder(workspace, case.dataset, case.purifier, protects.id if protects else None)
     if case.classifier == "trained":
@@ -184,7 +187,7 @@ def _render_row(row: dict[str, Any]) -> str:
     clean = "" if row["put"] == "trained" else f"{100 * row['clean_accuracy']:.2f}"
     cells = (
         *(_name(row), row["dataset"], f"{row['seconds'] / 60:.1f}", clean),
-        *(f"{row['eps']:g}", f"{row['n']:,}", f"{100 * row['accuracy']:.2f} [{low}, {high}]", wanted),
+        *(f"{row['eps']:.3g}", f"{row['n']:,}", f"{100 * row['accuracy']:.2f} [{low}, {high}]", wanted),
     )
     return f"| {' | '.join(cells)} |"
 

@@ -133,6 +133,8 @@ def test_the_ids_of_the_papers_kinds_do_not_change(digits: Dataset) -> None:
         "ae-caece61c098b": AutoencoderRequest(type="sparse"),
         "ae-cf0ec96d3fd7": AutoencoderRequest(type="denoising"),
         "ae-706cea576fea": AutoencoderRequest(type="variational"),
+        "ae-1283d0704654": AutoencoderRequest(type="robust"),
+        "ae-30754806377c": AutoencoderRequest(type="robust", options={"body": "dense"}),
         "ae-24276c4dca76": AutoencoderRequest(
             type="sparse",
             options={"penalty": "l1"},

@@ -11,18 +11,26 @@ from advae.batching import apply
 from advae.errors import CorruptError, UsageError
 from advae.models.autoencoders import AUTOENCODERS
 from advae.models.baselines import BASELINES
-from advae.models.classifiers import CLASSIFIERS, build_head, make_classifier_recipe, restore_classifier
+from advae.models.classifiers import (
+    CLASSIFIERS,
+    build_head,
+    describe_head,
+    make_classifier_recipe,
+    restore_classifier,
+)
 from advae.models.convolutions import ConvolutionalCoder, ConvolutionalStack
-from advae.models.layers import Weight, collect_weights
+from advae.models.layers import Weight, collect_weights, name_weights
 from advae.models.purifiers import (
     Behind,
     TrainingData,
+    describe_coder,
     fit_autoencoder,
     is_adversarial,
     make_autoencoder_recipe,
     restore_purifier,
 )
-from advae.records import Dataset, DatasetRef, ImageShape
+from advae.models.robust_networks import list_robust_weights
+from advae.records import Dataset, DatasetRef, ImageShape, entry_id
 from advae.requests import AutoencoderRequest, ClassifierRequest, NetworkRequest
 from tests.entries import forbid_building, spoil
 
@@ -96,6 +104,23 @@ def test_the_body_is_in_the_recipe_only_where_it_is_convolutional() -> None:
         find(small, body="deep")
     with pytest.raises(UsageError, match="--body does not fit --type blur; it is for vanilla"):
         make_autoencoder_recipe(ask("blur", body="conv"), small)
+
+
+def test_robust_autoencoders_of_colour_images_and_their_heads_are_convolutional_unless_asked_otherwise() -> None:
+    """Those of grey images of any size have the layers of before, and the ids of both."""
+    colour, grey = make_images(ImageShape(8, 8, 3)), make_images(ImageShape(40, 40, 1))
+    plain = AutoencoderRequest(type="robust")
+    asked = {"body": "dense", "train_eps": 0.2}
+    ours, dense, large = (
+        make_autoencoder_recipe(*one)
+        for one in ((plain, colour), (AutoencoderRequest(type="robust", options=asked), colour), (plain, grey))
+    )
+    assert list_robust_weights(ours) == name_weights(*describe_coder(ours).list_shapes())
+    assert len(list_robust_weights(dense)["1.2"].shape) == len(list_robust_weights(large)["1.2"].shape) == 2
+    heads = [describe_head(recipe) for recipe in (ours, dense, large)]
+    assert [head.model for head in heads] == ["cnn", "mlp", "mlp"]
+    assert [recipe.options["train_eps"] for recipe in (ours, dense, large)] == [8 / 255, 0.2, 0.3]
+    assert (entry_id(large), entry_id(heads[2])) == ("ae-3fd400aa03c0", "clf-005c6572ad3a")
 
 
 @pytest.mark.parametrize("body", ["deep", 3, True])
