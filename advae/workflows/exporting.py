@@ -45,8 +45,11 @@ class Exported:
 
 # ---------------------------------------------------------------- Keras
 
-KERAS_LAYERS = ("keras", "onnx")
+KERAS_LAYERS = ("keras", "onnx", "sklearn")
 """The formats of added models that are computed by layers and operations of Keras."""
+
+OWN_FILE = "use the file that it was added from"
+"""What to do where an added model cannot be exported."""
 
 
 def export_keras(workspace: Workspace, ref: str, path: Path) -> Exported:
@@ -87,8 +90,10 @@ def _build_model(registry: Registry, manifest: Manifest) -> tuple[Any, Purifier 
     source = manifest if manifest.kind == "ae" else find_purifier(registry, manifest)
     for one in filter(None, (source, manifest)):
         added = None if isinstance(one.recipe, RunRecipe) else one.recipe.added
+        if added and added.function:
+            raise UsageError(f"{one.id} is the function {added.function} of your own code, which no file can hold")
         if added and added.format not in KERAS_LAYERS:
-            raise UsageError(f"{one.id} was added from {added.format}, which has no layers of Keras; use its own file")
+            raise UsageError(f"{one.id} was added and gives scores only, for which Keras has no layers; {OWN_FILE}")
     purifier = load_purifier(registry, source) if source else None
     images = keras.Input(tuple(shape), dtype="float32", name="images")
     x = keras.layers.Reshape((shape.size,))(images)
@@ -124,6 +129,10 @@ def export_joblib(workspace: Workspace, ref: str, path: Path) -> Exported:
     other entry; CorruptError; DiskError, after which no partial file remains.
     """
     manifest = workspace.registry.resolve(ref)
+    if not isinstance(manifest.recipe, RunRecipe) and manifest.recipe.added:
+        raise UsageError(
+            f"{manifest.id} was added, and --format {JOBLIB} takes an lr classifier that was trained here; {OWN_FILE}"
+        )
     kind = CLASSIFIERS.get(manifest.as_classifier()[0].model) if manifest.kind == "clf" else None
     if kind is None or kind.rebuild is None:
         raise UsageError(

@@ -344,7 +344,7 @@ def test_a_bundle_refuses_a_function(own: Path) -> None:
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("file", ["keras_resnet_photos16.keras", "torch_dynamo_mnist.onnx"])
+@pytest.mark.parametrize("file", ["keras_resnet_photos16.keras", "torch_dynamo_mnist.onnx", "sk_pca_mlp_digits.skops"])
 def test_an_added_network_is_exported_as_a_keras_model(
     file: str, bench: Workspace, add: Callable[[str], Manifest], tmp_path: Path
 ) -> None:
@@ -366,5 +366,5 @@ def test_what_has_no_layers_of_keras_is_not_exported_as_a_keras_model(
 ) -> None:
     from advae.workflows.exporting import export_keras
 
-    with pytest.raises(UsageError, match="which has no layers of Keras; use its own file"):
-        export_keras(bench, add("sk_pca_mlp_digits.skops").id, tmp_path / "out.keras")
+    with pytest.raises(UsageError, match="for which Keras has no layers; use the file that it was added from"):
+        export_keras(bench, add("sk_forest_digits.skops").id, tmp_path / "out.keras")

@@ -1,4 +1,4 @@
-"""scikit-learn's pipelines as a chain of steps, JSON and arrays, computed in TensorFlow."""
+"""scikit-learn's pipelines as a chain of steps, JSON and arrays, computed by operations of Keras."""
 
 from __future__ import annotations
 
@@ -37,32 +37,37 @@ class StepKind:
 
 
 def _clip(x: Tensor, array: Tensor, step: ChainStep) -> Tensor:
-    import tensorflow as tf
+    from keras import ops
 
-    return tf.clip_by_value(x, step["low"], step["high"])
+    return ops.clip(x, step["low"], step["high"])
 
 
 def _normalize(x: Tensor, array: Tensor, step: ChainStep) -> Tensor:
     """Divide each row by its norm; a row of norm 0 stays as it is."""
-    import tensorflow as tf
+    from keras import ops
 
-    order = {"l1": 1, "l2": 2, "max": math.inf}[step["norm"]]
-    empty = tf.reduce_all(x == 0.0, axis=-1, keepdims=True)
+    empty = ops.all(ops.equal(x, 0.0), axis=-1, keepdims=True)
     # The gradient of the norm of 0 is not a number, also where the norm is not chosen.
-    return x / tf.norm(tf.where(empty, 1.0, x), ord=order, axis=-1, keepdims=True)
+    safe = ops.where(empty, 1.0, x)
+    norms = {
+        "l1": lambda: ops.sum(ops.abs(safe), axis=-1, keepdims=True),
+        "l2": lambda: ops.sqrt(ops.sum(safe * safe, axis=-1, keepdims=True)),
+        "max": lambda: ops.max(ops.abs(safe), axis=-1, keepdims=True),
+    }
+    return x / norms[step["norm"]]()
 
 
 def _activate(x: Tensor, array: Tensor, step: ChainStep) -> Tensor:
-    import tensorflow as tf
+    from keras import ops
 
-    functions = {"relu": tf.nn.relu, "tanh": tf.tanh, "logistic": tf.sigmoid, "exp": tf.exp}
+    functions = {"relu": ops.relu, "tanh": ops.tanh, "logistic": ops.sigmoid, "exp": ops.exp}
     return functions[step["function"]](x)
 
 
 def _multiply_matrix(x: Tensor, array: Tensor, step: ChainStep) -> Tensor:
-    import tensorflow as tf
+    from keras import ops
 
-    return tf.matmul(x, array)
+    return ops.matmul(x, array)
 
 
 STEPS: dict[str, StepKind] = {
@@ -79,7 +84,10 @@ STEPS: dict[str, StepKind] = {
 
 
 def restore_sklearn(graph: dict[str, Any], arrays: Arrays) -> Callable[[Tensor], Tensor]:
-    """Return the function of a chain of steps: float32 (n, d) -> (n, outputs). Raises CorruptError."""
+    """Return the function of a chain of steps: float32 (n, d) -> (n, outputs). Raises CorruptError.
+
+    In ``keras.ops``, so that a ``keras.Input`` can take the place of the images.
+    """
     import tensorflow as tf
 
     measure_steps(graph, arrays)
