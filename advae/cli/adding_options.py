@@ -1,17 +1,24 @@
-"""Options of ``add-clf`` and ``add-ae``: how a foreign model takes images."""
+"""What ``add-clf`` and ``add-ae`` share: the options on how a foreign model takes images, and how it is added."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from advae.cli.option_groups import OptionGroup, complete_names, make_option
+from advae.cli.options import DataDirOption, DatasetOption, ForceOption, ResizeOption, TagOption
+from advae.cli.session import Session
+from advae.cli.trained import put_trained
 from advae.cli.values import read_fraction, split_names
 from advae.errors import UsageError
 
 if TYPE_CHECKING:
     from advae.requests import AddRequest
+    from advae.workflows import Made, Workspace
+
+    Add = Callable[[Workspace, str, str, AddRequest], Made]
 
 SourceArgument = Annotated[
     str,
@@ -22,6 +29,11 @@ SourceArgument = Annotated[
 
 ADDING = OptionGroup(
     {
+        "dataset": (DatasetOption, None),
+        "resize": (ResizeOption, None),
+        "data_dir": (DataDirOption, None),
+        "tag": (TagOption, None),
+        "force": (ForceOption, False),
         "input_range": (
             make_option(
                 str | None,
@@ -56,6 +68,16 @@ ADDING = OptionGroup(
     },
     lambda v: {name: value for name, value in v.items() if value is not None},
 )
+
+
+def put_added(session: Session, source: str, given: dict[str, Any], add: Add, outputs: str | None = None) -> None:
+    """Add a model as the options say, tag it where a tag is given, and print its id."""
+    from advae.workflows import DEFAULT_DATASET
+
+    request, dataset = build_add_request(given, outputs), given.get("dataset") or DEFAULT_DATASET
+    place = {name: given.get(name) for name in ("data_dir", "resize")}
+    with session.workspace("add", **place, force=given["force"]) as workspace:
+        put_trained(session, lambda: add(workspace, source, dataset, request), given.get("tag"))
 
 
 def build_add_request(given: dict[str, Any], outputs: str | None = None) -> AddRequest:

@@ -67,4 +67,4 @@ class Home:
         found = manifest if manifest.kind == "ae" else find_purifier(self.registry, manifest)
         purifier = LoadedPurifier(found, load_purifier(self.registry, found)) if found else None
         function = load_pipeline(self.registry, manifest) if manifest.kind == "clf" else None
-        return LoadedPipeline(self.registry, manifest, purifier, function)
+        return LoadedPipeline(manifest, self.registry, purifier, function)

@@ -20,7 +20,30 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LoadedPurifier:
+class LoadedEntry:
+    """An entry of a registry, with the images that it takes."""
+
+    manifest: Manifest
+    """Manifest of the entry; of a pipeline that of its classifier, or of the purifier that was loaded alone."""
+
+    @property
+    def id(self) -> str:
+        """Id of the entry."""
+        return self.manifest.id
+
+    @property
+    def shape(self) -> ImageShape:
+        """Height, width and channels of an image."""
+        return self.manifest.recipe.dataset.shape
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The name of each label, from label 0 on."""
+        return self.manifest.recipe.dataset.classes
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LoadedPurifier(LoadedEntry):
     """A purifier of a registry: an autoencoder, a baseline or an added model.
 
     >>> import advae
@@ -31,23 +54,11 @@ class LoadedPurifier:
     (3, 8, 8)
     """
 
-    manifest: Manifest
-    """Manifest of its entry."""
     function: Purifier
     """The purifier as a function of tensors."""
 
     def __repr__(self) -> str:
         return f"LoadedPurifier({self.id}, {self.manifest.as_autoencoder()[0].type}, images of {self.shape} pixels)"
-
-    @property
-    def id(self) -> str:
-        """Id of its entry."""
-        return self.manifest.id
-
-    @property
-    def shape(self) -> ImageShape:
-        """Height, width and channels of an image."""
-        return self.manifest.recipe.dataset.shape
 
     @cached_property
     def _run(self) -> Callable[..., FloatArray]:
@@ -69,7 +80,7 @@ class LoadedPurifier:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LoadedPipeline:
+class LoadedPipeline(LoadedEntry):
     """A classifier of a registry, behind its purifier where it has one; or a purifier alone, which only purifies.
 
     >>> import advae
@@ -82,8 +93,6 @@ class LoadedPipeline:
 
     registry: Registry
     """The registry that it was loaded from."""
-    manifest: Manifest
-    """Manifest of the classifier, or of the purifier that was loaded alone."""
     purifier: LoadedPurifier | None
     """The purifier in front of it; None for an undefended classifier."""
     function: Pipeline | None
@@ -94,21 +103,6 @@ class LoadedPipeline:
             return f"LoadedPipeline({self.id}, a purifier alone, images of {self.shape} pixels)"
         behind = f" behind {self.purifier.id}" if self.purifier else ""
         return f"LoadedPipeline({self.id}{behind}, images of {self.shape} pixels, {len(self.classes)} classes)"
-
-    @property
-    def id(self) -> str:
-        """Id of the classifier, or of the purifier that was loaded alone."""
-        return self.manifest.id
-
-    @property
-    def shape(self) -> ImageShape:
-        """Height, width and channels of an image."""
-        return self.manifest.recipe.dataset.shape
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The name of each label, from label 0 on."""
-        return self.manifest.recipe.dataset.classes
 
     @cached_property
     def _run(self) -> Callable[..., FloatArray]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -114,7 +113,13 @@ def try_function(
     A function that is not made of TensorFlow operations is given NumPy arrays, and only its outputs are used.
     Raises UsageError where it fails on images.
     """
-    if _has_gradient(function, shape, x):
+    import numpy as np
+
+    from advae.models.added.own_function import has_gradient
+    from advae.models.added.score_process import wrap_numpy
+
+    tried = x[:TRIED_IMAGES].reshape(-1, *shape)
+    if has_gradient(function, tried):
 
         def run(images: Tensor) -> Tensor:
             import tensorflow as tf
@@ -123,7 +128,7 @@ def try_function(
 
         return run, True
     try:
-        found = function(x[:TRIED_IMAGES].reshape(-1, *shape))
+        found = np.asarray(function(tried))
     # The user's own code may raise anything.
     except Exception as error:
         line = str(error).strip().split("\n")[0]
@@ -131,47 +136,9 @@ def try_function(
             f"the function fails on float32 images of shape (n, {', '.join(map(str, shape))}): "
             f"{type(error).__name__}: {line}"
         ) from error
-    return _wrap_numpy(function, shape, found), False
-
-
-def _has_gradient(function: Callable[[Any], Any], shape: ImageShape, x: FloatArray) -> bool:
-    """Return whether a function takes tensors, can be traced, and has a gradient."""
-    import tensorflow as tf
-
-    from advae.tracing import trace
-
-    images = tf.constant(x[:TRIED_IMAGES].reshape(-1, *shape))
-
-    def differentiate(batch: Tensor) -> Tensor:
-        with tf.GradientTape() as tape:
-            tape.watch(batch)
-            found = function(batch)
-        return tape.gradient(found, batch) if tf.is_tensor(found) else None
-
-    try:
-        return trace(differentiate)(images) is not None
-    # A function of NumPy arrays may raise anything for tensors; it is then tried on arrays.
-    except Exception:
-        return False
-
-
-def _wrap_numpy(function: Callable[[Any], Any], shape: ImageShape, found: Any) -> Callable[[Tensor], Tensor]:
-    """Return a function of NumPy arrays as one of tensors, without gradient. found: what it returned for images."""
-    import numpy as np
-
-    rest = np.asarray(found).shape[1:]
-
-    def ask(images: FloatArray) -> FloatArray:
-        return np.asarray(function(images.reshape(-1, *shape)), np.float32)
-
-    def run(images: Tensor) -> Tensor:
-        import tensorflow as tf
-
-        answers = tf.numpy_function(ask, [images], tf.float32)
-        answers.set_shape((images.shape[0], *rest))
-        return answers
-
-    return run
+    return wrap_numpy(
+        lambda images: np.asarray(function(images.reshape(-1, *shape)), np.float32), *found.shape[1:]
+    ), False
 
 
 # ---------------------------------------------------------------- Keras
@@ -259,17 +226,15 @@ def _read_sklearn(model: Any, shape: ImageShape, x: FloatArray) -> Classifier:
     from advae.models.added.stored import open_model, pack_model
 
     _require_fitted(model)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.skops")
-        path.write_bytes(_dump(model))
-        try:
-            found = read_skops(path)
-        except AdvaeError as error:
-            why = str(error).replace(f"{path} is refused: ", "")
-            raise UsageError(
-                f"the estimator {type(model).__name__} is refused: {why}; or pass a function of its scores: "
-                "lambda x: model.predict_proba(x.reshape(len(x), -1))"
-            ) from None
+    content, path = _dump(model), Path("model.skops")
+    try:
+        found = read_skops(content, path)
+    except AdvaeError as error:
+        why = str(error).replace(f"{path} is refused: ", "")
+        raise UsageError(
+            f"the estimator {type(model).__name__} is refused: {why}; or pass a function of its scores: "
+            "lambda x: model.predict_proba(x.reshape(len(x), -1))"
+        ) from None
     if found.takes != (shape.size,):
         raise UsageError(f"the estimator takes {found.takes[0]} features, x has images of {shape} pixels")
     function = open_model(found.format, pack_model(found))

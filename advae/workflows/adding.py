@@ -124,20 +124,21 @@ def _read(
 
 def _read_foreign(path: Path, request: AddRequest, *, cut: bool) -> ForeignModel:
     """Return the model of a file by its content."""
-    found = detect_format(read_model_file(path), path)
+    content = read_model_file(path)
+    found = detect_format(content, path)
     if request.trust and found != "skops":
         raise UsageError("--trust is for .skops files, whose types can be trusted one by one")
     if found == "keras":
         from advae.models.added.keras_reader import read_keras
 
-        return read_keras(path, cut=cut)
+        return read_keras(content, path, cut=cut)
     if found == "skops":
         from advae.models.added.skops_reader import read_skops
 
-        return read_skops(path, trust=request.trust)
+        return read_skops(content, path, trust=request.trust)
     from advae.models.added.onnx_reader import read_onnx
 
-    return read_onnx(path, cut=cut)
+    return read_onnx(content, path, cut=cut)
 
 
 def _name_library(model: ForeignModel) -> str:

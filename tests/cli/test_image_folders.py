@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +30,11 @@ def test_a_resized_folder_travels_from_training_to_report(tmp_path: Path) -> Non
     listed = succeed("registry", "ls", "--dataset", folder, "--resize", "4,3", *home).out.split()
     assert (len(listed), listed[-1]) == (3, clf)
     out = tmp_path / "report"
-    succeed("report", "--dataset", folder, "--resize", "4,3", "--out", out, "--format", "md", *home)
+    succeed("report", "--dataset", folder, "--resize", "4,3", "--out", out, "--format", "md,json", *home)
     assert "pets/" in (out / "report.md").read_text()
+    # The commands of a report can be pasted as they are.
+    commands = [shlex.split(one)[1:] for one in json.loads((out / "report.json").read_text())["commands"]]
+    assert [succeed(*one, *home).out.strip() for one in commands if one[0] == "train-clf"] == [clf]
     moved = folder.rename(tmp_path / "moved")
     gone = call(*attack, "0.3")
     assert (gone.code, "; if it has moved, pass --dataset DIR" in gone.err) == (6, True)

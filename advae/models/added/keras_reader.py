@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from advae.arrayfiles import DAMAGED, explain
 from advae.errors import CorruptError, printable
-from advae.models.added.detect import MAX_MODEL_FILE, read_model_file
+from advae.models.added.detect import MAX_MODEL_FILE
 from advae.models.added.foreign import Ending, ForeignModel
 from advae.models.added.keras_config import MAX_CONFIG, parse_json
 from advae.models.added.keras_flat import OPS, Flat, parse_config
@@ -33,13 +33,12 @@ ENDING_LAYERS = {
 }
 
 
-def read_keras(path: Path, *, cut: bool) -> ForeignModel:
+def read_keras(content: bytes, path: Path, *, cut: bool) -> ForeignModel:
     """Return the model of a ``.keras`` file.
 
-    cut: whether a last softmax, or a sigmoid of one output, is cut off. Raises CorruptError, with one line that says
-    what is not allowed, before a layer is made; UsageError where there is no file.
+    path: for the error; cut: whether a last softmax, or a sigmoid of one output, is cut off. Raises CorruptError, with
+    one line that says what is not allowed, before a layer is made.
     """
-    content = read_model_file(path)
     try:
         return _take_apart(content, cut=cut)
     except DAMAGED as error:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from advae.arrayfiles import DAMAGED, explain
 from advae.errors import CorruptError, printable
-from advae.models.added.detect import read_model_file
 from advae.models.added.foreign import Ending, ForeignModel
 from advae.models.added.onnx_conversion import OnnxConverter
 from advae.models.added.onnx_file import OnnxFile, parse_onnx
@@ -30,14 +29,13 @@ TOLERANCE = 1e-4
 ENDING_OPERATIONS: dict[str, Ending] = {"Softmax": "softmax", "LogSoftmax": "log-softmax", "Sigmoid": "sigmoid"}
 
 
-def read_onnx(path: Path, *, cut: bool) -> ForeignModel:
+def read_onnx(content: bytes, path: Path, *, cut: bool) -> ForeignModel:
     """Return the model of an ``.onnx`` file.
 
-    cut: whether a last softmax, or a sigmoid of one output, is cut off. A model with an operation that has no
-    differentiable counterpart, or that differs from onnxruntime, gives scores only. Raises CorruptError, with one line;
-    UsageError where there is no file, or onnx and onnxruntime are not installed.
+    path: for the error; cut: whether a last softmax, or a sigmoid of one output, is cut off. A model with an operation
+    that has no differentiable counterpart, or that differs from onnxruntime, gives scores only. Raises CorruptError,
+    with one line; UsageError where onnx and onnxruntime are not installed.
     """
-    content = read_model_file(path)
     try:
         file = parse_onnx(content)
         try:

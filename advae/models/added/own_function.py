@@ -13,6 +13,7 @@ from advae.batching import Tensor
 from advae.errors import CorruptError, UsageError, printable
 from advae.models.added.foreign import ForeignModel
 from advae.models.added.score_process import wrap_numpy
+from advae.tracing import trace
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays
@@ -70,7 +71,7 @@ def read_function(name: str, shape: ImageShape) -> ForeignModel:
     One of TensorFlow operations has gradients, one of NumPy gives scores only. Raises UsageError where it fails.
     """
     function, probes = import_function(name), make_probes(shape)
-    differentiable = _has_gradient(function, probes[:2])
+    differentiable = has_gradient(function, probes[:2])
     answers = _call(name, function, probes)
     return ForeignModel(
         format=FORMAT,
@@ -143,18 +144,19 @@ def _call(name: str, function: Callable[[Any], Any], images: Any) -> Any:
     return answers
 
 
-def _has_gradient(function: Callable[[Any], Any], images: Any) -> bool:
-    """Return whether the answers to a tensor are a tensor that can be differentiated."""
+def has_gradient(function: Callable[[Any], Any], images: Any) -> bool:
+    """Return whether a function takes tensors, can be traced, and has a gradient. images: float32 (n, h, w, c)."""
     import tensorflow as tf
 
-    x = tf.constant(images)
-    try:
+    def differentiate(batch: Tensor) -> Tensor:
         with tf.GradientTape() as tape:
-            tape.watch(x)
-            answers = function(x)
-            total = tf.reduce_sum(tf.cast(answers, tf.float32))
-        return tf.is_tensor(answers) and tape.gradient(total, x) is not None
-    # A function of NumPy may fail on a tensor in any way.
+            tape.watch(batch)
+            answers = function(batch)
+        return tape.gradient(answers, batch) if tf.is_tensor(answers) else None
+
+    try:
+        return trace(differentiate)(tf.constant(images)) is not None
+    # A function of NumPy arrays may fail on a tensor in any way.
     except Exception:
         return False
 

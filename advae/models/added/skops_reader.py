@@ -9,7 +9,6 @@ from typing import Any
 
 from advae.arrayfiles import DAMAGED, explain
 from advae.errors import CorruptError, UsageError, printable
-from advae.models.added.detect import read_model_file
 from advae.models.added.foreign import Ending, ForeignModel
 from advae.models.added.score_process import ScoreProcess
 from advae.models.added.sklearn_restore import STEPS, measure_steps
@@ -67,14 +66,14 @@ def _require_known(untrusted: set[str]) -> None:
     )
 
 
-def read_skops(path: Path, *, trust: Sequence[str] = ()) -> ForeignModel:
+def read_skops(content: bytes, path: Path, *, trust: Sequence[str] = ()) -> ForeignModel:
     """Return a scikit-learn model of a .skops file.
 
     Pipelines of known steps become steps and arrays, and skops is not even imported. Another model is opened once, in
-    a process of its own, to learn its classes; it is asked for scores only. trust: full names of types, the user's own
-    decision. Raises CorruptError for a file that is damaged or refused; UsageError for one without a classifier.
+    a process of its own, to learn its classes; it is asked for scores only. path: for the error; trust: full names of
+    types, the user's own decision. Raises CorruptError for a file that is damaged or refused; UsageError for one
+    without a classifier.
     """
-    content = read_model_file(path)
     try:
         return _take_apart(content, trust)
     except CorruptError as error:

@@ -43,11 +43,17 @@ def list_commands(comparison: Comparison) -> list[str]:
     runs = list(list_runs_of(comparison.rows))
     entries = [entry for run in runs for entry in (*list_parents(run), run.manifest)]
     entries += [network.manifest for network in comparison.networks]
-    commands = {entry.id: describe_command(entry) for entry in entries}
+    # No command but the attack trains a surrogate on the answers of an added model.
+    commands = {entry.id: describe_command(entry) for entry in entries if not _is_distilled(entry)}
     if not comparison.reproduction:
         return list(commands.values())
-    datasets = dict.fromkeys(_name_data(run.classifier) for run in runs)
-    return [join_command(["advae", "reproduce", "--dataset", ",".join(datasets)]), *commands.values()]
+    used = [_list_data(run.classifier) for run in runs]
+    data: CommandOptions = {"dataset": ",".join(dict.fromkeys(str(one["dataset"]) for one in used))}
+    sizes = {one["resize"] for one in used}
+    return [
+        _join(["advae", "reproduce"], data | {"resize": sizes.pop() if len(sizes) == 1 else None}),
+        *commands.values(),
+    ]
 
 
 def describe_command(entry: Manifest) -> str:
@@ -55,7 +61,7 @@ def describe_command(entry: Manifest) -> str:
     recipe = entry.recipe
     if not isinstance(recipe, RunRecipe) and recipe.added and not (entry.kind == "clf" and len(recipe.parents)):
         command = "add-ae" if isinstance(recipe, AutoencoderRecipe) else "add-clf"
-        return _join(["advae", command, ADDED_FILE], _list_added_options(recipe.added) | {"dataset": _name_data(entry)})
+        return _join(["advae", command, ADDED_FILE], _list_added_options(recipe.added) | _list_data(entry))
     if isinstance(recipe, AutoencoderRecipe):
         words, options = ["advae", "train-ae"], _list_autoencoder_options(recipe)
     elif isinstance(recipe, ClassifierRecipe):
@@ -63,12 +69,16 @@ def describe_command(entry: Manifest) -> str:
         if recipe.origin:
             # Nothing is trained: its source decides the rest.
             source = None if recipe.origin == recipe.autoencoder else recipe.origin
-            return _join(words, {"from": source, "ae": recipe.autoencoder, "dataset": _name_data(entry)})
+            return _join(words, {"from": source, "ae": recipe.autoencoder, **_list_data(entry)})
     else:
         words, options = ["advae", "attack"], _list_attack_options(recipe)
     if not isinstance(recipe, RunRecipe):
-        options |= {"dataset": _name_data(entry), "seed": recipe.seed}
+        options |= _list_data(entry) | {"seed": recipe.seed}
     return _join(words, options)
+
+
+def _is_distilled(entry: Manifest) -> bool:
+    return isinstance(entry.recipe, ClassifierRecipe) and entry.recipe.distilled is not None
 
 
 def suggest_attack(recipe: RunRecipe, threat: str, **changes: Scalar | None) -> str:
@@ -97,11 +107,7 @@ def suggest_attack(recipe: RunRecipe, threat: str, **changes: Scalar | None) -> 
 
 def suggest_baselines(run: Run, kinds: Iterable[str]) -> str:
     """Return one line that makes some baselines and attacks classifiers behind them as this run did its own."""
-    resize = run.recipe.dataset.resize
-    data: CommandOptions = {
-        "dataset": _name_data(run.classifier),
-        "resize": f"{resize[0]},{resize[1]}" if resize else None,
-    }
+    data = _list_data(run.classifier)
     make = _join(["advae", "train-ae"], data)
     classifier = _list_classifier_options(run.classifier_recipe) | {"ae": SHELL_AE} | data
     train = _join(["advae", "train-clf"], classifier | {"seed": run.classifier_recipe.seed})
@@ -111,10 +117,12 @@ def suggest_baselines(run: Run, kinds: Iterable[str]) -> str:
     return line.replace(SHELL_AE, '"$AE"').replace(SHELL_CLF, '"$CLF"')
 
 
-def _name_data(entry: Manifest) -> str:
-    """Return what ``--dataset`` takes: the user's own file, else the name of a published dataset, wherever it lay."""
-    own = entry.dataset.name.endswith((".npz", "/"))
-    return entry.source if own and entry.source else entry.dataset.name
+def _list_data(entry: Manifest) -> CommandOptions:
+    """Return ``--dataset``: the user's own file or folder, else the name of a published dataset; and ``--resize``."""
+    name, resize = entry.dataset.name, entry.recipe.dataset.resize
+    own = name.endswith((".npz", "/"))
+    size = f"{resize[0]},{resize[1]}" if resize else None
+    return {"dataset": entry.source if own and entry.source else name, "resize": size}
 
 
 def _join(words: list[str], options: CommandOptions) -> str:

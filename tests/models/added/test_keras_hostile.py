@@ -246,7 +246,7 @@ def test_a_hostile_file_is_refused_in_one_line(
     path = folder / "model.keras"
     path.write_bytes(CORPUS[name].make(good, tmp_path))
     monkeypatch.chdir(folder)
-    message = refuse(lambda: read_keras(path, cut=True))
+    message = refuse(lambda: read_keras(path.read_bytes(), path, cut=True))
     assert CORPUS[name].says in message
     assert message.startswith(f"{path} is refused: ")
     assert not (tmp_path / "touched").exists()
@@ -259,7 +259,7 @@ def test_a_good_file_is_read_where_files_are_named_like_modules(
     log = plant(folder)
     (path := folder / "model.keras").write_bytes(good)
     monkeypatch.chdir(folder)
-    assert read_keras(path, cut=True).gives == (3,)
+    assert read_keras(path.read_bytes(), path, cut=True).gives == (3,)
     assert log.read_text() == ""
 
 
@@ -289,7 +289,7 @@ STORED: dict[str, Callable[[dict[str, Any]], Any]] = {
 @pytest.mark.parametrize("name", STORED)
 def test_a_stored_graph_is_checked_again(name: str, good: bytes, tmp_path: Path) -> None:
     (path := tmp_path / "model.keras").write_bytes(good)
-    model = read_keras(path, cut=True)
+    model = read_keras(path.read_bytes(), path, cut=True)
     graph = json.loads(json.dumps(model.graph))
     STORED[name](graph)
     refuse(lambda: restore_keras(graph, model.arrays))
@@ -297,7 +297,7 @@ def test_a_stored_graph_is_checked_again(name: str, good: bytes, tmp_path: Path)
 
 def test_stored_arrays_are_checked_again(good: bytes, tmp_path: Path) -> None:
     (path := tmp_path / "model.keras").write_bytes(good)
-    model = read_keras(path, cut=True)
+    model = read_keras(path.read_bytes(), path, cut=True)
     for arrays in ({}, {**model.arrays, "1.0": np.zeros((3, 3), "f4")}, {**model.arrays, "9.0": np.zeros(3, "f4")}):
         with pytest.raises(CorruptError):
             restore_keras(model.graph, arrays)

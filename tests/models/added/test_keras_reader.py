@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +17,7 @@ from advae.models.added.keras_layers import LAYERS, OPERATIONS
 from advae.models.added.keras_network import restore_keras
 from advae.models.added.keras_reader import read_keras
 from tests.models.added.keras_models import MODELS, save_model
+from tests.models.added.saved import Saved, read_once
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -26,25 +25,10 @@ def _started() -> None:
     start_tensorflow()
 
 
-@dataclass(frozen=True)
-class Saved:
-    """The file of a model, and what is read of it."""
-
-    path: Path
-    whole: ForeignModel
-    cut: ForeignModel
-
-
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Saved]:
     """Each model is built and read once for all tests."""
-
-    @cache
-    def save(name: str) -> Saved:
-        path = save_model(name, tmp_path_factory.mktemp("saved"))
-        return Saved(path, read_keras(path, cut=False), read_keras(path, cut=True))
-
-    return save
+    return read_once(lambda name: save_model(name, tmp_path_factory.mktemp("saved")), read_keras)
 
 
 def draw(shape: tuple[int | None, ...]) -> np.ndarray:
@@ -88,7 +72,8 @@ def test_every_function_is_one_of_keras() -> None:
 def test_the_same_file_gives_the_same_json(name: str, saved: Callable[[str], Saved], tmp_path: Path) -> None:
     """Names that Keras gives by counting, and the date in the file, do not matter."""
     first = saved(name).cut
-    second = read_keras(save_model(name, tmp_path), cut=True)
+    path = save_model(name, tmp_path)
+    second = read_keras(path.read_bytes(), path, cut=True)
     assert canonical_json(first.graph) == canonical_json(second.graph)
     assert json.loads(canonical_json(first.graph)) == first.graph
     assert list(first.arrays) == list(second.arrays)
@@ -155,7 +140,7 @@ def test_the_clean_accuracy_is_what_keras_measured(name: str, shared_models: Pat
     from advae.datasets.load import load_dataset
 
     wanted = json.loads((shared_models / "scores.json").read_text())[name]
-    model = read_keras(shared_models / name, cut=True)
+    model = read_keras((shared_models / name).read_bytes(), shared_models / name, cut=True)
     if ACCURACIES[name] == "mnist":
         dataset = load_dataset("mnist", data_dir=real_data_dir)
         x, y = dataset.x_test, dataset.y_test

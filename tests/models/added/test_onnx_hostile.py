@@ -280,7 +280,7 @@ def test_a_hostile_file_is_refused_in_one_line(name: str, tmp_path: Path, monkey
     path = folder / "model.onnx"
     path.write_bytes(CORPUS[name].make(tmp_path))
     monkeypatch.chdir(folder)
-    message = refuse(lambda: read_onnx(path, cut=True))
+    message = refuse(lambda: read_onnx(path.read_bytes(), path, cut=True))
     assert message.startswith(f"{path} is refused: ")
     assert CORPUS[name].says in message
     assert not (tmp_path / "touched").exists()
@@ -293,7 +293,7 @@ def test_a_good_file_is_read_where_files_are_named_like_modules(
     log = plant(folder)
     path = write_model(MODELS["residual"], folder / "model.onnx")
     monkeypatch.chdir(folder)
-    assert read_onnx(path, cut=True).gives == (3,)
+    assert read_onnx(path.read_bytes(), path, cut=True).gives == (3,)
     assert log.read_text() == ""
 
 
@@ -320,14 +320,16 @@ STORED: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 @pytest.mark.parametrize("name", STORED)
 def test_a_stored_graph_is_checked_again(name: str, tmp_path: Path) -> None:
-    model = read_onnx(write_model(MODELS["residual"], tmp_path / "model.onnx"), cut=True)
+    path = write_model(MODELS["residual"], tmp_path / "model.onnx")
+    model = read_onnx(path.read_bytes(), path, cut=True)
     graph = json.loads(json.dumps(model.graph))
     STORED[name](graph)
     refuse(lambda: restore_onnx(graph, model.arrays))
 
 
 def test_stored_arrays_are_checked_again(tmp_path: Path) -> None:
-    model = read_onnx(write_model(MODELS["residual"], tmp_path / "model.onnx"), cut=True)
+    path = write_model(MODELS["residual"], tmp_path / "model.onnx")
+    model = read_onnx(path.read_bytes(), path, cut=True)
     wrong = {**model.arrays, "0": np.zeros((4, 9, 3, 3), "f4")}, {**model.arrays, "99": np.zeros(3, "f4")}
     double = {name: array.astype(float) for name, array in model.arrays.items()}
     for arrays in ({}, double, *wrong):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +23,7 @@ from advae.models.added.onnx_reader import read_onnx
 from advae.models.added.onnx_scores import open_session, run_session
 from advae.models.added.score_process import ScoreProcess
 from tests.models.added.onnx_models import MODELS, SCORES, write_model
+from tests.models.added.saved import Saved, read_once
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -32,26 +31,11 @@ def _started() -> None:
     start_tensorflow()
 
 
-@dataclass(frozen=True)
-class Saved:
-    """The file of a model, and what is read of it."""
-
-    path: Path
-    whole: ForeignModel
-    cut: ForeignModel
-
-
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Saved]:
     """Each model is built and read once for all tests."""
 
-    @cache
-    def save(name: str) -> Saved:
-        path = write_model(MODELS[name], tmp_path_factory.mktemp("saved") / "model.onnx")
-        whole = read_onnx(path, cut=False)
-        return Saved(path, whole, read_onnx(path, cut=True) if name in ENDINGS else whole)
-
-    return save
+    return read_once(lambda name: write_model(MODELS[name], tmp_path_factory.mktemp("saved") / "model.onnx"), read_onnx)
 
 
 def draw(shape: tuple[int | None, ...]) -> np.ndarray:
@@ -88,7 +72,7 @@ def test_the_models_have_every_operator(saved: Callable[[str], Saved]) -> None:
 @pytest.mark.parametrize("name", ["residual", "view", "parts"])
 def test_the_same_file_gives_the_same_json(name: str, tmp_path: Path) -> None:
     path = write_model(MODELS[name], tmp_path / "model.onnx")
-    first, second = read_onnx(path, cut=True), read_onnx(path, cut=True)
+    first, second = (read_onnx(path.read_bytes(), path, cut=True) for _ in range(2))
     assert canonical_json(first.graph) == canonical_json(second.graph)
     assert json.loads(canonical_json(first.graph)) == first.graph
     assert all(np.array_equal(first.arrays[key], second.arrays[key]) for key in (*first.arrays, *second.arrays))
@@ -103,7 +87,7 @@ def test_names_and_order_of_weights_do_not_matter(tmp_path: Path) -> None:
         one.name = f"weight{place}"
     message.graph.initializer.sort(key=lambda one: one.name, reverse=True)
     (other := tmp_path / "other.onnx").write_bytes(message.SerializeToString())
-    first, second = read_onnx(path, cut=True), read_onnx(other, cut=True)
+    first, second = (read_onnx(one.read_bytes(), one, cut=True) for one in (path, other))
     assert first.graph == second.graph
     assert all(np.array_equal(first.arrays[key], second.arrays[key]) for key in first.arrays)
 
@@ -171,7 +155,7 @@ def test_gradients_are_those_of_finite_differences(name: str, saved: Callable[[s
 @pytest.mark.parametrize("name", SCORES)
 def test_an_unknown_operator_falls_back_to_scores(name: str, tmp_path: Path) -> None:
     path = write_model(SCORES[name], tmp_path / "model.onnx")
-    model = read_onnx(path, cut=True)
+    model = read_onnx(path.read_bytes(), path, cut=True)
     assert (model.format, model.differentiable, model.arrays) == ("onnx-scores", False, {})
     assert model.file == path.read_bytes()
     (note,) = model.notes
@@ -199,7 +183,7 @@ def test_a_missing_library_is_named_with_its_command(
     path = write_model(MODELS["gemm"], tmp_path / "model.onnx")
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(UsageError, match=r'needs onnx.*pip install "advae\[models\]"'):
-        read_onnx(path, cut=True)
+        read_onnx(path.read_bytes(), path, cut=True)
 
 
 def test_a_function_that_differs_falls_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +191,8 @@ def test_a_function_that_differs_falls_back(tmp_path: Path, monkeypatch: pytest.
 
     row = ONNX_OPERATIONS["Relu"]
     monkeypatch.setitem(ONNX_OPERATIONS, "Relu", replace(row, run=lambda attributes, x: x))
-    model = read_onnx(write_model(MODELS["residual"], tmp_path / "model.onnx"), cut=True)
+    path = write_model(MODELS["residual"], tmp_path / "model.onnx")
+    model = read_onnx(path.read_bytes(), path, cut=True)
     assert model.format == "onnx-scores"
     assert "which differs by" in model.notes[0]
 
@@ -219,7 +204,7 @@ def test_the_clean_accuracy_is_what_pytorch_measured(name: str, shared_models: P
     from advae.datasets.load import load_dataset
 
     wanted = json.loads((shared_models / "scores.json").read_text())[name]
-    model = read_onnx(shared_models / name, cut=True)
+    model = read_onnx((shared_models / name).read_bytes(), shared_models / name, cut=True)
     dataset = load_dataset("mnist", data_dir=real_data_dir)
     mean, deviation = (0.1307, 0.3081) if "mean" in wanted["how"] else (0.0, 1.0)
     run = restore_onnx(model.graph, model.arrays)

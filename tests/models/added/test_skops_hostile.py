@@ -153,9 +153,7 @@ ROWS: list[tuple[str, str, Callable[[Nodes, Members], Any], str]] = [
 
 
 def read(content: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "model.skops"
-    path.write_bytes(content)
-    read_skops(path)
+    read_skops(content, tmp_path / "model.skops")
 
 
 @pytest.fixture
@@ -243,10 +241,10 @@ def test_a_trusted_type_is_told_and_opened_in_the_process_alone(tmp_path: Path, 
         step = find_nodes(schema, "FunctionTransformer")[0]
         step["content"]["content"]["func"] = call_node("FunctionNode", "numpy", "log1p")
 
-    path.write_bytes(edit(files()["pipeline"], change))
+    content = edit(files()["pipeline"], change)
     with pytest.raises(CorruptError, match=r"--trust numpy\.log1p"):
-        read_skops(path)
-    found = read_skops(path, trust=["numpy.log1p", "not.in.it"])
+        read_skops(content, path)
+    found = read_skops(content, path, trust=["numpy.log1p", "not.in.it"])
     assert found.graph["trusted"] == ["numpy.log1p"]
     assert not found.differentiable
     assert found.notes[-1] == "trusted by --trust: numpy.log1p"
