@@ -33,7 +33,9 @@ _COMPILED: WeakKeyDictionary[Any, Callable[..., FloatArray]] = WeakKeyDictionary
 class Purifier(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """An autoencoder, or a baseline, that maps images to purified images; a transformer of scikit-learn.
 
-    type: ``denoising``, ``vanilla``, ``sparse``, ``variational``, or a baseline: ``blur``, ``pca``, ``binary``.
+    type: ``denoising``, ``vanilla``, ``sparse``, ``variational``, ``robust``, or a baseline: ``blur``, ``pca``,
+    ``binary``. A robust one needs labels, ``fit(x, y)``: it is trained with a classifier behind it, a Keras model that
+    is ``classifier_`` afterwards: ``advae.evaluate(purifier.classifier_, x, y, purifier=purifier)``.
     epochs: passes over the images, None for the default. seed: of all that is random. options: as ``advae train-ae``
     takes them: ``hidden``, ``code``, ``activations``, ``batch_size``, ``learning_rate``, ``loss``, ``rescale``, and
     those of the type, such as ``noise_level=0.3``.
@@ -80,11 +82,12 @@ class Purifier(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
         """Train on images and return itself.
 
         X: images; y: labels, int (n,), which only decide that the held-out images leave some of each class; None: not.
-        Raises UsageError for an unknown option, DatasetError for images out of range, DivergedError.
+        A robust purifier is trained on them. Raises UsageError for an unknown option, and for a robust purifier without
+        labels; DatasetError for images out of range, DivergedError.
         """
         images = self._read(X, reset=True)
         start_tensorflow()
-        self.recipe_, self.weights_, self.history_ = _train(self._ask(), images, y)
+        self.recipe_, self.weights_, self.history_, self.classifier_ = _train(self._ask(), images, y)
         _COMPILED.pop(self, None)
         return self
 
@@ -146,12 +149,13 @@ def _list_options() -> set[str]:
     return {*NETWORK_OPTIONS, *COMMON_OPTIONS, *(name for row in AUTOENCODERS.values() for name in row.options)}
 
 
-def _train(request: AutoencoderRequest, images: GivenImages, labels: Any) -> tuple[Any, Any, Any]:
-    """Return recipe, weights and history of the purifier of a request."""
+def _train(request: AutoencoderRequest, images: GivenImages, labels: Any) -> tuple[Any, Any, Any, Any]:
+    """Return recipe, weights and history of the purifier of a request, and the classifier trained with it or None."""
     import numpy as np
 
     from advae.metrics import digest_samples
-    from advae.models.purifiers import TrainingData, fit_autoencoder, is_adversarial, make_autoencoder_recipe
+    from advae.models.classifiers import build_head
+    from advae.models.purifiers import Behind, TrainingData, fit_autoencoder, is_adversarial, make_autoencoder_recipe
     from advae.records import Dataset, DatasetRef
 
     y = np.zeros(len(images.x), np.int64) if labels is None else np.unique(np.asarray(labels), return_inverse=True)[1]
@@ -160,9 +164,8 @@ def _train(request: AutoencoderRequest, images: GivenImages, labels: Any) -> tup
     names = tuple(map(str, range(max(2, int(y.max()) + 1))))
     ref = DatasetRef.make("images", digest, images.shape, names)
     recipe = make_autoencoder_recipe(request, Dataset(ref, images.x, y, images.x, y))
-    if is_adversarial(recipe):
-        raise UsageError(
-            f"type {recipe.type!r} is trained with a classifier; `advae train-ae --type {recipe.type}` does"
-        )
-    data = TrainingData(images.x, y, on_epoch=lambda epoch: None)
-    return recipe, *fit_autoencoder(recipe, data)
+    if is_adversarial(recipe) and labels is None:
+        raise UsageError(f"type {recipe.type!r} is trained with a classifier, which needs labels: fit(x, y)")
+    head = build_head(recipe) if is_adversarial(recipe) else None
+    data = TrainingData(images.x, y, lambda epoch: None, Behind(head, (head,)) if head else None)
+    return recipe, *fit_autoencoder(recipe, data), head

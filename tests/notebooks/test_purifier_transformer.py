@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,13 @@ import pytest
 
 import advae
 from advae.errors import DatasetError, UsageError
+from advae.evaluation.pipelines import load_pipeline, load_purifier
 from advae.notebooks import purifier_transformer
 from advae.notebooks.image_arrays import read_images
 from advae.records import Dataset
+from advae.registry import Registry
+from advae.requests import AutoencoderRequest, NetworkRequest
+from advae.workflows import Workspace, train_autoencoder
 from tests.conftest import Trained
 
 RANGE = "images are in [0, 1], and the check's are not"
@@ -107,13 +112,31 @@ def test_images_of_any_form(digits: Dataset) -> None:
     assert advae.Purifier(epochs=1).fit(np.zeros((4, 6, 5, 3))).transform(np.zeros((1, 6, 5, 3))).shape == (1, 6, 5, 3)
 
 
+def test_a_robust_purifier_is_trained_with_a_classifier(digits: Dataset, tmp_path: Path) -> None:
+    """The purifier and the classifier of ``advae train-ae --type robust``, and evaluated together."""
+    options = {"body": "dense", "train_steps": 1, "train_eps": 0.1}
+    fitted = advae.Purifier(type="robust", epochs=2, **options).fit(digits.x_train, digits.y_train)
+    workspace = Workspace(Registry(tmp_path / "home"))
+    asked = AutoencoderRequest(type="robust", network=NetworkRequest(epochs=2), options=options)
+    made, companion = train_autoencoder(workspace, "digits", asked)
+    x, y = digits.x_test[:50], digits.y_test[:50]
+    expected = load_purifier(workspace.registry, made.manifest)(x, 0)
+    np.testing.assert_allclose(fitted.transform(x), expected, atol=1e-6)
+    assert companion
+    logits = load_pipeline(workspace.registry, companion.manifest).defend(x, 0)
+    np.testing.assert_allclose(fitted.classifier_(fitted.transform(x)), logits, rtol=1e-4, atol=1e-4)
+    result = advae.evaluate(fitted.classifier_, x, y, purifier=fitted, methods=["fgsm"], eps=0.1)
+    assert result.clean_accuracy == pytest.approx((np.argmax(logits, axis=1) == y).mean())
+    assert advae.Purifier(epochs=1).fit(x).classifier_ is None
+
+
 def test_errors_name_the_mend(digits: Dataset) -> None:
     x = digits.x_train[:40]
     with pytest.raises(UsageError, match="did you mean 'denoising'"):
         advae.Purifier(type="denoise").fit(x)
     with pytest.raises(UsageError, match="--noise-level does not fit --type vanilla"):
         advae.Purifier(type="vanilla", noise_level=0.1).fit(x)
-    with pytest.raises(UsageError, match="`advae train-ae --type robust` does"):
+    with pytest.raises(UsageError, match=r"is trained with a classifier, which needs labels: fit\(x, y\)"):
         advae.Purifier(type="robust").fit(x)
     with pytest.raises(DatasetError, match="divide by 255"):
         advae.Purifier(epochs=1).fit(255 * x)
