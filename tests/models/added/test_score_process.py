@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from sklearn.tree import DecisionTreeClassifier
 from advae.errors import CorruptError, KilledError, UsageError, take_failure
 from advae.models.added import score_process
 from advae.models.added.score_process import ScoreProcess, measure_disagreement, receive, send, wrap_numpy
+from advae.models.added.score_worker import OPENERS
 from tests.models.added.skops_files import PIXELS, fit, make_images, save
 
 MEMBERS = [("a", LogisticRegression()), ("b", DecisionTreeClassifier(max_depth=2, random_state=0))]
@@ -55,6 +57,13 @@ MODELS = [
     make_pipeline(QuantileTransformer(n_quantiles=5), LogisticRegression()),
 ]
 
+IN_THREADS = [
+    ensemble.RandomForestClassifier(5, n_jobs=2, random_state=0),
+    ensemble.HistGradientBoostingClassifier(max_iter=3, min_samples_leaf=2),
+    KNeighborsClassifier(),
+]
+"""Models that would compute in several threads."""
+
 
 def open_process(content: bytes, trusted: tuple[str, ...] = ()) -> ScoreProcess:
     return ScoreProcess("sklearn-scores", content, {"trusted": list(trusted)})
@@ -67,8 +76,34 @@ def images() -> Any:
     return np.vstack([x, x[::-1] * 0.5 + x * 0.5, np.random.default_rng(0).random((50, PIXELS))]).astype(np.float32)
 
 
+@pytest.fixture(scope="module")
+def shared() -> Iterator[ScoreProcess]:
+    """A process for the tests that only ask it."""
+    process = open_process(save(fit(SVC())))
+    yield process
+    process.close()
+
+
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: str(model)[:60])
 def test_the_largest_score_is_the_models_own_label(model: Any, images: Any) -> None:
+    """By the function that the process calls, in this process."""
+    fit(model)
+    found, ask_opened = OPENERS["sklearn-scores"](save(model), {"trusted": []})
+    scores, disagreed = ask_opened(images)
+    scores = scores.astype(np.float32)
+    own = model.predict(images.astype(np.float64))
+    assert (np.array(found.classes)[scores.argmax(axis=1)] == own).all()
+    assert (scores == ask_opened(images)[0].astype(np.float32)).all()
+    assert (found.takes, found.gives) == (PIXELS, 3)
+    ask = getattr(model, "predict_proba", None) or model.decision_function
+    if getattr(model, "decision_function_shape", "ovr") == "ovr":
+        largest = np.array(found.classes)[ask(images.astype(np.float64)).argmax(axis=1)]
+        assert (disagreed == (largest != own)).all()
+
+
+@pytest.mark.parametrize("model", IN_THREADS, ids=lambda model: str(model)[:60])
+def test_a_process_answers_the_same_at_each_question(model: Any, images: Any) -> None:
+    """Also the models that sum in several threads."""
     fit(model)
     process = open_process(save(model))
     scores = process.scores(images)
@@ -77,11 +112,8 @@ def test_the_largest_score_is_the_models_own_label(model: Any, images: Any) -> N
     assert (np.array(found.classes)[scores.argmax(axis=1)] == own).all()
     assert (scores == process.scores(images)).all()
     assert (found.takes, found.gives) == (PIXELS, 3)
-    share = measure_disagreement(process, images)
-    ask = getattr(model, "predict_proba", None) or model.decision_function
-    if getattr(model, "decision_function_shape", "ovr") == "ovr":
-        largest = np.array(found.classes)[ask(images.astype(np.float64)).argmax(axis=1)]
-        assert share == pytest.approx((largest != own).mean())
+    largest = np.array(found.classes)[model.predict_proba(images.astype(np.float64)).argmax(axis=1)]
+    assert measure_disagreement(process, images) == pytest.approx((largest != own).mean())
     process.close()
 
 
@@ -90,17 +122,17 @@ def test_the_largest_score_is_the_models_own_label(model: Any, images: Any) -> N
 )
 def test_two_classes_have_two_scores(model: Any) -> None:
     x = make_images(2)[0].astype(np.float32)
-    process = open_process(save(fit(model, 2)))
-    scores = process.scores(x)
-    process.close()
+    found, ask_opened = OPENERS["sklearn-scores"](save(fit(model, 2)), {"trusted": []})
+    scores = ask_opened(x)[0].astype(np.float32)
+    assert found.gives == 2
     assert scores.shape == (len(x), 2)
     assert (scores.argmax(axis=1) == model.predict(x.astype(np.float64))).all()
 
 
-def test_a_process_is_a_function_of_tensors_in_a_graph(images: Any) -> None:
+def test_a_process_is_a_function_of_tensors_in_a_graph(shared: ScoreProcess, images: Any) -> None:
     import tensorflow as tf
 
-    process = open_process(save(fit(SVC())))
+    process = shared
     function = wrap_numpy(process.scores, 3)
     traced = tf.function(function, [tf.TensorSpec((None, PIXELS), tf.float32)], autograph=False)
     found = traced(tf.constant(images))
@@ -108,7 +140,6 @@ def test_a_process_is_a_function_of_tensors_in_a_graph(images: Any) -> None:
     assert (found.numpy() == process.scores(images)).all()
     process.close()
     assert (traced(tf.constant(images)).numpy() == found.numpy()).all()
-    process.close()
 
 
 def test_an_error_inside_a_graph_is_the_error_of_the_command() -> None:
@@ -138,8 +169,8 @@ def test_a_process_starts_at_the_first_question_and_ends_with_its_owner() -> Non
     assert child.poll() is not None
 
 
-def test_many_rows_are_asked_in_turns(monkeypatch: pytest.MonkeyPatch, images: Any) -> None:
-    process = open_process(save(fit(SVC())))
+def test_many_rows_are_asked_in_turns(monkeypatch: pytest.MonkeyPatch, shared: ScoreProcess, images: Any) -> None:
+    process = shared
     whole = process.scores(images)
     monkeypatch.setattr(score_process, "MAX_ROWS", 7)
     assert (process.scores(images) == whole).all()
@@ -147,7 +178,6 @@ def test_many_rows_are_asked_in_turns(monkeypatch: pytest.MonkeyPatch, images: A
     assert measure_disagreement(process, images[:0]) == 0.0
     with pytest.raises(UsageError, match="takes images of 6 pixels"):
         process.scores(images[:, :3])
-    process.close()
 
 
 def test_a_killed_process_is_one_line_and_the_next_question_starts_another(images: Any) -> None:
