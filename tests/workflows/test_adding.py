@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory, shared_models: Path) -> Work
 
 @pytest.fixture(scope="module")
 def add(bench: Workspace, shared_models: Path) -> Callable[[str], Manifest]:
+    """A function that adds a shared file, each once."""
+
+    @cache
     def run(file: str) -> Manifest:
         request = GIVEN.get(file, AddRequest())
         return add_classifier(bench, str(shared_models / file), name_dataset(file, shared_models), request).manifest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,20 @@ def bench(tmp_path_factory: pytest.TempPathFactory, shared_models: Path) -> Work
     return Workspace(Registry(tmp_path_factory.mktemp("peers") / "home"), data_dir=shared_models.parent / "data")
 
 
-def load(file: str, models: Path, bench: Workspace) -> tuple[str, Dataset]:
-    name = FILES[file] if not FILES[file].endswith(".npz") else str(models / FILES[file])
-    return name, load_dataset(name, data_dir=bench.data_dir)
+Add = Callable[[str], tuple[Manifest, Dataset]]
+
+
+@pytest.fixture(scope="module")
+def add(bench: Workspace, shared_models: Path) -> Add:
+    """A function that adds a shared file, each once, and returns its entry and its dataset."""
+
+    @cache
+    def run(file: str) -> tuple[Manifest, Dataset]:
+        name = FILES[file] if not FILES[file].endswith(".npz") else str(shared_models / FILES[file])
+        made = add_classifier(bench, str(shared_models / file), name, GIVEN.get(file, AddRequest()))
+        return made.manifest, load_dataset(name, data_dir=bench.data_dir)
+
+    return run
 
 
 def attack(bench: Workspace, classifier: Manifest, method: str, **options: Any) -> tuple[float, Any]:
@@ -82,10 +94,9 @@ def open_with_its_own_library(path: Path, shape: tuple[int, ...]) -> Callable[[A
 
 @pytest.mark.parametrize("file", FILES)
 def test_adversarial_examples_do_to_the_file_what_they_did_here(
-    file: str, bench: Workspace, shared_models: Path
+    file: str, bench: Workspace, add: Add, shared_models: Path
 ) -> None:
-    name, data = load(file, shared_models, bench)
-    added = add_classifier(bench, str(shared_models / file), name, GIVEN.get(file, AddRequest())).manifest
+    added, data = add(file)
     predict = open_with_its_own_library(shared_models / file, data.ref.shape)
     accuracies = {}
     for method, options in (("fgsm", {}), ("pgd", {"steps": 10})):
@@ -97,16 +108,17 @@ def test_adversarial_examples_do_to_the_file_what_they_did_here(
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.endswith(".keras")])
-def test_fgsm_and_pgd_find_what_art_finds_on_the_same_file(file: str, bench: Workspace, shared_models: Path) -> None:
+def test_fgsm_and_pgd_find_what_art_finds_on_the_same_file(
+    file: str, bench: Workspace, add: Add, shared_models: Path
+) -> None:
     """ART differentiates Keras' own model; both take cross-entropy, the same steps, and no random start."""
     import keras
     import tensorflow as tf
     from art.attacks.evasion import FastGradientMethod, ProjectedGradientDescent
     from art.estimators.classification import TensorFlowV2Classifier
 
-    name, data = load(file, shared_models, bench)
+    added, data = add(file)
     shape, classes = data.ref.shape, len(data.ref.classes)
-    added = add_classifier(bench, str(shared_models / file), name, AddRequest()).manifest
     model = keras.saving.load_model(shared_models / file)
     photos = "photos16" in file
     estimator = TensorFlowV2Classifier(
