@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from advae.batching import Tensor, apply
+from advae.tracing import trace
 
 if TYPE_CHECKING:
     from advae.models.contracts import Classifier
@@ -73,17 +74,21 @@ def _check_gradients(logits: Callable[[Tensor], Tensor], x: FloatArray) -> Check
     def add_up(images: Tensor) -> Tensor:
         return tf.reduce_sum(logits(images) * weights, axis=1)
 
-    def slope(images: Tensor) -> FloatArray:
+    def differentiate(images: Tensor) -> Tensor:
         with tf.GradientTape() as tape:
             tape.watch(images)
             total = add_up(images)
-        gradient = tape.gradient(total, images, unconnected_gradients="zero").numpy()
-        found: FloatArray = (gradient * direction).sum(axis=1, dtype=np.float64)
+        return tape.gradient(total, images, unconnected_gradients="zero")
+
+    ask, gradient = trace(add_up), trace(differentiate)
+
+    def slope(images: Tensor) -> FloatArray:
+        found: FloatArray = (gradient(images).numpy() * direction).sum(axis=1, dtype=np.float64)
         return found
 
     errors = []
     for reach in REACHES:
-        ends = [add_up(tf.constant(start + sign * reach * direction)).numpy().astype(np.float64) for sign in (1, -1)]
+        ends = [ask(tf.constant(start + sign * reach * direction)).numpy().astype(np.float64) for sign in (1, -1)]
         places = reach * ((np.arange(WAY_POINTS) + 0.5) / WAY_POINTS * 2 - 1)
         slopes = np.stack([slope(tf.constant(start + np.float32(place) * direction)) for place in places])
         difference = (ends[0] - ends[1]) / (2 * reach)

@@ -15,6 +15,7 @@ from advae.models.added.onnx_network import is_affine_graph, restore_onnx, trace
 from advae.models.added.onnx_operators import CONVERSIONS
 from advae.models.added.onnx_scores import check_scores, open_session, run_session
 from advae.models.added.score_process import ScoreProcess
+from advae.tracing import trace
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays
@@ -105,7 +106,7 @@ def _compare(content: bytes, file: OnnxFile, graph: dict[str, Any], arrays: Arra
     import numpy as np
     import tensorflow as tf
 
-    session, function = open_session(content), tf.function(restore_onnx(graph, arrays))
+    session, function = open_session(content), trace(restore_onnx(graph, arrays))
     largest = 0.0
     for x in _draw_probes(file):
         expected = run_session(session, file, x)
