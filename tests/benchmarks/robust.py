@@ -29,6 +29,7 @@ SUBSAMPLE = 1_000
 ROBUST_MNIST = AutoencoderRequest(type="robust", network=NetworkRequest(epochs=30), options={"train_eps": 0.35})
 ROBUST_FASHION = AutoencoderRequest(type="robust", options={"train_eps": 0.1})
 ROBUST_DEFAULT = AutoencoderRequest(type="robust")
+ROBUST_WIDE = AutoencoderRequest(type="robust", network=NetworkRequest(hidden=64, batch_size=128))
 VANILLA = AutoencoderRequest(type="vanilla")
 
 
@@ -71,6 +72,7 @@ CASES = {
     "undefended": Case("mnist", 0.3, None, classifier="trained"),
     "undefended, fashion": Case("fashion-mnist", 0.1, None, classifier="trained"),
     "colour": Case("photo-digits", 8 / 255, ROBUST_DEFAULT, wanted=(0.85, 0.60)),
+    "cnn, colour": Case("photo-digits", 8 / 255, ROBUST_WIDE, protects="cnn", wanted=(0.85, 0.60)),
     "undefended, colour": Case("photo-digits", 8 / 255, None, classifier="cnn"),
 }
 
