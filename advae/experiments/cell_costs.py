@@ -76,7 +76,7 @@ FIXED_SECONDS: dict[str, float] = {
     "classifiers": 2.0,
     "defences": 5.0,
     "behind defences": 1.0,
-    "surrogates": 5.0,
+    "surrogates": 7.0,
     "attacks": 1.0,
 }
 """Level -> seconds of the smallest cell, most of them compilation; measured on two cores."""
