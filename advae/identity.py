@@ -13,8 +13,11 @@ STORE_SCHEMA = 3
 2: a manifest has parents, dataset and a seal over its bytes. 3: also the digests of its parents' weights.
 """
 
-Kind = Literal["ae", "clf", "run"]
+Kind = Literal["ae", "clf", "run", "cert"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+
+RESULTS: tuple[Kind, ...] = ("run", "cert")
+"""Kinds of entries that are results: nothing depends on them, and they are kept until they are removed."""
 
 ID_DIGITS = 12
 ID = re.compile(rf"({'|'.join(KINDS)})-[0-9a-f]{{{ID_DIGITS}}}")

@@ -21,6 +21,9 @@ from advae.identity import canonical_json
 from advae.records import (
     AutoencoderMetrics,
     AutoencoderRecipe,
+    CertificateMetrics,
+    CertificateRecipe,
+    CertifiedEps,
     ClassifierMetrics,
     ClassifierRecipe,
     DatasetRef,
@@ -103,6 +106,20 @@ def make_run_recipe(**changes: Any) -> RunRecipe:
     return RunRecipe(**(fields | changes))
 
 
+def make_certificate_recipe(**changes: Any) -> CertificateRecipe:
+    """Return the recipe of a certificate by interval bounds with some fields changed."""
+    fields: dict[str, Any] = {
+        "method": "ibp",
+        "norm": "linf",
+        "classifier": "clf-000000000000",
+        "dataset": TINY,
+        "eps": (0.1, 0.3),
+        "limit": None,
+        "recipe_rev": 1,
+    }
+    return CertificateRecipe(**(fields | changes))
+
+
 def make_metrics(recipe: Recipe) -> Metrics:
     """Return metrics of the recipe's kind."""
     if isinstance(recipe, AutoencoderRecipe):
@@ -111,6 +128,18 @@ def make_metrics(recipe: Recipe) -> Metrics:
     if isinstance(recipe, ClassifierRecipe):
         return ClassifierMetrics(
             train_accuracy=1.0, test_accuracy=0.75, test_accuracy_interval=(0.5, 0.875), n_test=8, history=HISTORY
+        )
+    if isinstance(recipe, CertificateRecipe):
+        return CertificateMetrics(
+            n=8,
+            clean_accuracy=0.75,
+            clean_accuracy_interval=(0.5, 0.875),
+            results=tuple(
+                CertifiedEps(eps=eps, certified_accuracy=0.25, certified_accuracy_interval=(0.125, 0.5))
+                for eps in recipe.eps
+            ),
+            samples_digest="0" * 64,
+            seconds=1.5,
         )
     results = tuple(
         EpsResult(
@@ -331,6 +360,12 @@ def publish_family(registry: Registry) -> Family:
     ae = publish(registry)
     clf = publish(registry, make_classifier_recipe(autoencoder=ae.id))
     return ae, clf, publish(registry, make_run_recipe(classifier=clf.id))
+
+
+def publish_each_kind(registry: Registry) -> tuple[Manifest, ...]:
+    """Publish an entry of each kind, in the order of ``KINDS``."""
+    ae, clf, run = publish_family(registry)
+    return ae, clf, run, publish(registry, make_certificate_recipe(classifier=clf.id))
 
 
 def pack_bundle(registry: Registry, entry: Manifest) -> bytes:

@@ -10,7 +10,7 @@ from advae.models.classifiers import CLASSIFIERS, restore_classifier
 from advae.models.contracts import Classifier, Purifier
 from advae.models.layers import Weights, require_weights
 from advae.models.purifiers import restore_purifier
-from advae.records import AutoencoderRecipe, ClassifierRecipe, Manifest, RunRecipe, entry_id
+from advae.records import AutoencoderRecipe, ClassifierRecipe, Manifest, entry_id
 from advae.registry import Registry
 from advae.settings import FLOAT32
 from advae.threats import Pipeline
@@ -59,7 +59,7 @@ def read_weights(
 def check_pipeline(registry: Registry, classifier: Manifest) -> None:
     """Raise CorruptError where the weights of a classifier or its purifier do not fit the recipe; builds nothing."""
     for manifest in (find_purifier(registry, classifier), classifier):
-        if manifest and not isinstance(manifest.recipe, RunRecipe):
+        if manifest and isinstance(manifest.recipe, AutoencoderRecipe | ClassifierRecipe):
             read_weights(registry, manifest, manifest.recipe)
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from advae.errors import UsageError
 from advae.models import classifiers
 from advae.models.added.own_function import names_function
-from advae.records import AutoencoderRecipe, ClassifierRecipe, DatasetRef, Manifest, RunRecipe
+from advae.records import AutoencoderRecipe, ClassifierRecipe, DatasetRef, Manifest
 from advae.registry import Registry
 
 OWN_CODE = "your own code, which only the command that names it can call; a plan takes models from files"
@@ -38,9 +38,8 @@ def _find(registry: Registry, ref: str, kind: Literal["ae", "clf"], dataset: Dat
     if names_function(ref):
         raise UsageError(f"{ref} is {OWN_CODE}")
     manifest = registry.resolve(ref, kind)
-    added = None if isinstance(manifest.recipe, RunRecipe) else manifest.recipe.added
-    if added and added.function:
-        raise UsageError(f"{manifest.id} is the function {added.function}, {OWN_CODE}")
+    if manifest.added and manifest.added.function:
+        raise UsageError(f"{manifest.id} is the function {manifest.added.function}, {OWN_CODE}")
     if manifest.recipe.dataset.key != dataset.key:
         raise UsageError(
             f"{manifest.id} is of dataset {manifest.recipe.dataset.name!r}, the plan attacks {dataset.name!r}: "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from advae.backend import start_tensorflow
 from advae.errors import UsageError
+from advae.identity import RESULTS
 from advae.notebooks.loaded import LoadedPipeline, LoadedPurifier
 from advae.paths import default_home, to_path
 
@@ -52,7 +53,7 @@ class Home:
         """Return a classifier behind its purifier, or a purifier alone, which only purifies.
 
         ref: an id, the beginning of one, a tag, or ``latest``, the newest classifier. Raises NotFoundError where there
-        is no such entry, UsageError for a run, CorruptError where an entry is damaged.
+        is no such entry, UsageError for a run or a certificate, CorruptError where an entry is damaged.
 
         >>> import advae
         >>> advae.open_registry().load("autoencoder")  # doctest: +ELLIPSIS
@@ -61,8 +62,8 @@ class Home:
         from advae.evaluation.pipelines import find_purifier, load_pipeline, load_purifier
 
         manifest = self.registry.resolve(ref, "clf" if ref == "latest" else None)
-        if manifest.kind == "run":
-            raise UsageError(f"{manifest.id} is a run, which holds numbers; load a classifier or a purifier")
+        if manifest.kind in RESULTS:
+            raise UsageError(f"{manifest.id} holds numbers, it is no model; load a classifier or a purifier")
         start_tensorflow(self.registry.folders.tmp)
         found = manifest if manifest.kind == "ae" else find_purifier(self.registry, manifest)
         purifier = LoadedPurifier(found, load_purifier(self.registry, found)) if found else None

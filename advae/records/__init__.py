@@ -8,12 +8,13 @@ from advae.identity import SAMPLES
 from advae.records.base import LARGEST, MAX_CLASSES, Names, Reals, Record, Scalar
 from advae.records.budgets import SMALLEST, find_eps, key_eps, place_eps, unite_eps, vanishes
 from advae.records.datasets import MAX_SIDE, Dataset, DatasetRef, ImageRanges, ImageShape, Side
-from advae.records.manifests import ADVERSARIAL, OUTCOMES, Artifact, DatasetKey, Manifest
+from advae.records.manifests import ADVERSARIAL, OUTCOMES, PROVED, Artifact, DatasetKey, Manifest
 from advae.records.recipes import (
     MAX_LAYER,
     Activations,
     AddedOptions,
     AutoencoderRecipe,
+    CertificateRecipe,
     ClassifierRecipe,
     ConvolutionOptions,
     Count,
@@ -30,6 +31,8 @@ from advae.records.recipes import (
 )
 from advae.records.results import (
     AutoencoderMetrics,
+    CertificateMetrics,
+    CertifiedEps,
     CheckResult,
     ClassifierMetrics,
     EpsResult,
@@ -50,6 +53,7 @@ __all__ = [
     "MAX_LAYER",
     "MAX_SIDE",
     "OUTCOMES",
+    "PROVED",
     "SAMPLES",
     "SMALLEST",
     "Activations",
@@ -57,6 +61,9 @@ __all__ = [
     "Artifact",
     "AutoencoderMetrics",
     "AutoencoderRecipe",
+    "CertificateMetrics",
+    "CertificateRecipe",
+    "CertifiedEps",
     "CheckResult",
     "ClassifierMetrics",
     "ClassifierRecipe",

@@ -7,8 +7,18 @@ from pydantic import ConfigDict, Field
 from advae.errors import CorruptError
 from advae.identity import STORE_SCHEMA, Kind, digest_weights
 from advae.records.base import Names, Record, absent_unless_given
-from advae.records.recipes import AutoencoderRecipe, ClassifierRecipe, Recipe, RunRecipe
-from advae.records.results import AutoencoderMetrics, ClassifierMetrics, Metrics, RunMetrics
+from advae.records.recipes import (
+    AddedOptions,
+    AutoencoderRecipe,
+    CertificateRecipe,
+    ClassifierRecipe,
+    Recipe,
+    RunRecipe,
+)
+from advae.records.results import AutoencoderMetrics, CertificateMetrics, ClassifierMetrics, Metrics, RunMetrics
+
+PROVED = "certificates.npz"
+"""Artifact of a certificate: labels and predictions, and for each eps whether each image is certified."""
 
 OUTCOMES, ADVERSARIAL = "outcomes.npz", "adversarial.npz"
 """Artifacts of a run: the outcome of each sample and, with ``--save-adversarial``, all adversarial examples.
@@ -77,6 +87,11 @@ class Manifest(Record):
         """Digest of the artifacts that other entries are computed from."""
         return digest_weights({name: artifact.sha256 for name, artifact in self.artifacts.items()})
 
+    @property
+    def added(self) -> AddedOptions | None:
+        """The model, where another program trained it; None for one that was trained here, and for results."""
+        return self.recipe.added if isinstance(self.recipe, AutoencoderRecipe | ClassifierRecipe) else None
+
     def as_autoencoder(self) -> tuple[AutoencoderRecipe, AutoencoderMetrics]:
         """Return recipe and metrics of an ``ae`` entry. Raises CorruptError for another, or where they do not fit."""
         if isinstance(self.recipe, AutoencoderRecipe) and isinstance(self.metrics, AutoencoderMetrics):
@@ -94,3 +109,9 @@ class Manifest(Record):
         if isinstance(self.recipe, RunRecipe) and isinstance(self.metrics, RunMetrics):
             return self.recipe, self.metrics
         raise CorruptError(f"{self.id} is not a run")
+
+    def as_certificate(self) -> tuple[CertificateRecipe, CertificateMetrics]:
+        """Return recipe and metrics of a ``cert`` entry. Raises CorruptError for another, or where they do not fit."""
+        if isinstance(self.recipe, CertificateRecipe) and isinstance(self.metrics, CertificateMetrics):
+            return self.recipe, self.metrics
+        raise CorruptError(f"{self.id} is not a certificate")

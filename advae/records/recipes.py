@@ -18,10 +18,11 @@ from advae.records.base import (
     Real,
     Record,
     Scalar,
+    Share,
     absent_unless_given,
 )
 from advae.records.datasets import MAX_SIDE, DatasetRef
-from advae.run_options import RUN_OPTIONS, NamedOption, RunOptions
+from advae.run_options import RUN_OPTIONS, NamedOption, Norm, RunOptions
 from advae.settings import Rescale as Rescale
 
 Activations = tuple[Name, Name, Name, Name]
@@ -257,9 +258,45 @@ class RunRecipe(_StoredOptions):
         return tuple(id_ for id_ in (self.classifier, self.twin, self.surrogate) if id_)
 
 
-Recipe = Annotated[AutoencoderRecipe | ClassifierRecipe | RunRecipe, Field(discriminator="kind")]
+class CertificateRecipe(Record):
+    """The recipe of a certificate: for each image, whether no perturbation of the ball changes its class."""
+
+    kind: Literal["cert"] = "cert"
+    method: Name
+    """How it is proved, a name of the table CERTIFICATES."""
+    norm: Norm
+    """The norm of the ball."""
+    classifier: Name
+    """Id of the certified classifier, with its purifier."""
+    dataset: DatasetRef
+    """The certified images."""
+    eps: Radii
+    """Radii of the ball, in units of x."""
+    limit: Count | None
+    """How many test images were certified; None for all."""
+    sample: Literal["stratified"] | None = absent_unless_given()
+    """How they were chosen; None for the first ones."""
+    sigma: PositiveReal | None = absent_unless_given()
+    """Standard deviation of the noise of randomised smoothing, in units of x; None for other methods."""
+    samples: Count | None = absent_unless_given()
+    """Noisy copies that bound the probability of the chosen class; None for other methods."""
+    select: Count | None = absent_unless_given()
+    """Noisy copies that choose the class; None for other methods."""
+    alpha: Share | None = absent_unless_given()
+    """Probability that the certificate of an image is wrong; None for other methods, which prove."""
+    seed: Seed | None = absent_unless_given()
+    """Seed of the noise; None for other methods."""
+    recipe_rev: Natural
+    """Revision of the code: raised when the same recipe would give other results."""
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        return (self.classifier,)
 
 
-def entry_id(recipe: AutoencoderRecipe | ClassifierRecipe | RunRecipe) -> str:
+Recipe = Annotated[AutoencoderRecipe | ClassifierRecipe | RunRecipe | CertificateRecipe, Field(discriminator="kind")]
+
+
+def entry_id(recipe: Recipe) -> str:
     """Return the id of a recipe: its kind and the first 12 hex digits of its SHA-256."""
     return name_recipe(recipe.model_dump(mode="json"))

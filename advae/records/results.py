@@ -207,4 +207,38 @@ class RunMetrics(Record):
     of x; None for attacks made here."""
 
 
-Metrics = Annotated[AutoencoderMetrics | ClassifierMetrics | RunMetrics, Field(discriminator="kind")]
+class CertifiedEps(Record):
+    """The certified accuracy at one eps."""
+
+    eps: Radius
+    """Radius of the norm's ball, in units of x."""
+    certified_accuracy: Share
+    """Share of the images that are classified correctly everywhere in the ball, by proof, 0 to 1."""
+    certified_accuracy_interval: Interval
+    """Its 95 % confidence interval (Wilson)."""
+
+
+class CertificateMetrics(Record):
+    """The results of a certificate, all on the same n images."""
+
+    kind: Literal["cert"] = "cert"
+    n: Positive
+    """Number of certified images."""
+    clean_accuracy: Share
+    """Clean accuracy of the certified function, 0 to 1; of randomised smoothing the smoothed pipeline's, where
+    abstaining counts as wrong."""
+    clean_accuracy_interval: Interval
+    """Its 95 % confidence interval (Wilson)."""
+    results: Annotated[tuple[CertifiedEps, ...], Field(fail_fast=True, min_length=1, max_length=MAX_ITEMS)]
+    """One result for each eps of the recipe, in its order."""
+    abstained: Natural | None = absent_unless_given()
+    """Number of images for which the smoothed pipeline abstains; None for methods that cannot abstain."""
+    samples_digest: Digest
+    """SHA-256 of the images and labels, equal for runs on the same images."""
+    seconds: Magnitude
+    """Wall-clock time of the proof, in seconds."""
+
+
+Metrics = Annotated[
+    AutoencoderMetrics | ClassifierMetrics | RunMetrics | CertificateMetrics, Field(discriminator="kind")
+]

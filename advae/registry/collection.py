@@ -1,4 +1,4 @@
-"""Garbage collection: entries that no name and no run needs, and files of killed processes."""
+"""Garbage collection: entries that no name and no result needs, and files of killed processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 from advae.errors import AdvaeError, CorruptError, DiskError
-from advae.identity import KINDS, kind_of
+from advae.identity import KINDS, RESULTS, kind_of
 from advae.registry import locks
 from advae.registry.checkpoints import find_finished
 from advae.registry.folders import DRAFT, FORMS, LOCK, PROBE, Folders
@@ -51,7 +51,7 @@ class Garbage:
 
 
 def find_garbage(registry: Registry, *, grace: bool = True) -> Garbage:
-    """Return what no tag, no ``latest``, no run and no running command needs, and abandoned drafts.
+    """Return what no tag, no ``latest``, no run, no certificate and no running command needs, and abandoned drafts.
 
     A checkpoint counts once its entry is there: before, it holds hours of work. grace: keep what came to this disk less
     than a day ago, and what that depends on.
@@ -68,7 +68,7 @@ def find_garbage(registry: Registry, *, grace: bool = True) -> Garbage:
         )
     _refuse_links(registry)
     parents = {entry.id: entry.parents for entry in entries}
-    reached = _follow(parents, wanted | {id_ for id_ in parents if kind_of(id_) == "run"})
+    reached = _follow(parents, wanted | {id_ for id_ in parents if kind_of(id_) in RESULTS})
     arrived = {id_: _read_arrival(registry, id_) for id_ in parents if id_ not in reached}
     limit = time.time() - DEAD_AFTER
     kept = _follow(parents, (id_ for id_, at in arrived.items() if grace and at >= limit))

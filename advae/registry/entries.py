@@ -19,9 +19,7 @@ from advae.registry.synced_files import hash_file
 if TYPE_CHECKING:
     import numpy as np
 
-    from advae.records import AutoencoderRecipe, ClassifierRecipe, Manifest, RunRecipe
-
-    AnyRecipe = AutoencoderRecipe | ClassifierRecipe | RunRecipe
+    from advae.records import Manifest, Recipe
 
 Read = TypeVar("Read", "Manifest", EntrySummary)
 
@@ -186,7 +184,7 @@ class Entries:
         except AdvaeError:
             return None
 
-    def digest_parents(self, recipe: AnyRecipe) -> dict[str, str]:
+    def digest_parents(self, recipe: Recipe) -> dict[str, str]:
         """Return the digests of the weights that an entry of the recipe is computed from, as they are here now.
 
         By id: its parents, and the purifiers in front of these. Raises as ``manifest`` does.

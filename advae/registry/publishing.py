@@ -19,8 +19,7 @@ from advae.registry.manifest_files import ARTIFACT, encode
 from advae.registry.synced_files import exchange, hash_file, try_moving, write_npz, write_synced
 
 if TYPE_CHECKING:
-    from advae.records import Artifact, Manifest, Metrics
-    from advae.registry.entries import AnyRecipe
+    from advae.records import Artifact, Manifest, Metrics, Recipe
     from advae.registry.synced_files import Arrays
 
 VERSIONED = ("advae", "tensorflow", "keras", "cleverhans", "scikit-learn", "numpy")
@@ -43,7 +42,7 @@ class WritableEntries(Entries):
 
     def publish(
         self,
-        recipe: AnyRecipe,
+        recipe: Recipe,
         metrics: Metrics,
         arrays: Mapping[str, Arrays],
         *,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from advae.atomic_files import sync
 from advae.errors import CorruptError, DiskError, NewerSchemaError, NotFoundError, UsageError
-from advae.identity import Kind, kind_of
+from advae.identity import RESULTS, Kind, kind_of
 from advae.registry import locks
 from advae.registry.checkpoints import Checkpoint
 from advae.registry.entries import list_reached
@@ -21,8 +21,7 @@ from advae.registry.publishing import WritableEntries
 from advae.registry.references import LATEST, References, check_tag, resolve_id
 
 if TYPE_CHECKING:
-    from advae.records import Manifest, Metrics
-    from advae.registry.entries import AnyRecipe
+    from advae.records import Manifest, Metrics, Recipe
     from advae.registry.references import NameFile
     from advae.registry.synced_files import Arrays
 
@@ -110,7 +109,7 @@ class Registry(WritableEntries):
 
     def obtain(
         self,
-        recipe: AnyRecipe,
+        recipe: Recipe,
         compute: Callable[[], tuple[Metrics, Mapping[str, Arrays]]],
         *,
         prepare: Callable[[], None] = lambda: None,
@@ -152,7 +151,7 @@ class Registry(WritableEntries):
                 self.mark_latest(after)
             return after, cached
 
-    def _refuse_replaced(self, recipe: AnyRecipe, parent_digests: dict[str, str]) -> None:
+    def _refuse_replaced(self, recipe: Recipe, parent_digests: dict[str, str]) -> None:
         """Raise NotFoundError where a parent was replaced while an entry was computed from it."""
         now = self.digest_parents(recipe)
         changed = [id_ for id_, digest in parent_digests.items() if now.get(id_) != digest]
@@ -166,7 +165,7 @@ class Registry(WritableEntries):
             # A read-only registry can still be read.
             tell(f"`latest` is not changed: {error}")
 
-    def find_made(self, recipe: AnyRecipe) -> Manifest | None:
+    def find_made(self, recipe: Recipe) -> Manifest | None:
         """Return the entry of a recipe, None where there is none.
 
         Raises CorruptError as ``manifest`` does, and where another recipe has the same id: 48 bits may agree.
@@ -181,7 +180,7 @@ class Registry(WritableEntries):
             )
         return manifest
 
-    def find_sound(self, recipe: AnyRecipe, *, force: bool = False) -> Manifest | None:
+    def find_sound(self, recipe: Recipe, *, force: bool = False) -> Manifest | None:
         """Return the entry of a recipe, all of it checked; None where there is none.
 
         Raises CorruptError for one that is damaged, does not fit its parents or is of another recipe; with ``force``
@@ -228,8 +227,8 @@ class Registry(WritableEntries):
     def _list_dependants(self, id_: str) -> list[str]:
         """Return the dependants of an entry, and last itself; each before all that it depends on."""
         entries, unreadable = self.list_summaries()
-        # Nothing depends on a run. Classifiers and autoencoders may depend on each other.
-        unknown = [other for other in unreadable if other != id_] if kind_of(id_) != "run" else []
+        # Nothing depends on a result. Classifiers and autoencoders may depend on each other.
+        unknown = [other for other in unreadable if other != id_] if kind_of(id_) not in RESULTS else []
         if unknown:
             raise CorruptError(
                 f"{id_} may be needed by {', '.join(unknown)}, which cannot be read; "

@@ -22,7 +22,7 @@ class EntrySummary:
     id: str
     """Id of the entry."""
     kind: str
-    """Kind of the entry: ae, clf or run."""
+    """Kind of the entry: ae, clf, run or cert."""
     dataset: str
     """Name of the dataset, printable."""
     dataset_digest: str
@@ -103,4 +103,15 @@ def _summarise_run(recipe: dict[str, Any], metrics: dict[str, Any]) -> str:
     return f"{recipe['method']}, {recipe['threat']}, on {recipe['classifier']}: {robust}{more}"
 
 
-_SUMMARIES = {"ae": _summarise_autoencoder, "clf": _summarise_classifier, "run": _summarise_run}
+def _summarise_certificate(recipe: dict[str, Any], metrics: dict[str, Any]) -> str:
+    found = ", ".join(f"{one['certified_accuracy']:.4f} at {one['eps']:.4g}" for one in metrics["results"][:3])
+    more = ", ..." if len(metrics["results"]) > 3 else ""
+    return f"{recipe['method']}, {recipe['norm']}, of {recipe['classifier']}: certified {found}{more}"
+
+
+_SUMMARIES = {
+    "ae": _summarise_autoencoder,
+    "clf": _summarise_classifier,
+    "run": _summarise_run,
+    "cert": _summarise_certificate,
+}

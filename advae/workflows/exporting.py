@@ -13,7 +13,7 @@ from advae.checks import NOT_VALID
 from advae.errors import UsageError
 from advae.evaluation.pipelines import find_purifier, load_classifier, load_purifier, read_weights
 from advae.models.classifiers import CLASSIFIERS
-from advae.records import ADVERSARIAL, AutoencoderMetrics, Manifest, RunRecipe
+from advae.records import ADVERSARIAL, AutoencoderMetrics, Manifest
 from advae.registry.bundles import Imported, read_bundle, write_bundle
 from advae.threats import THREATS, follow_identity
 from advae.workflows.workspace import Workspace, check_targets
@@ -89,7 +89,7 @@ def _build_model(registry: Registry, manifest: Manifest) -> tuple[Any, Purifier 
     shape = manifest.recipe.dataset.shape
     source = manifest if manifest.kind == "ae" else find_purifier(registry, manifest)
     for one in filter(None, (source, manifest)):
-        added = None if isinstance(one.recipe, RunRecipe) else one.recipe.added
+        added = one.added
         if added and added.function:
             raise UsageError(f"{one.id} is the function {added.function} of your own code, which no file can hold")
         if added and added.format not in KERAS_LAYERS:
@@ -129,7 +129,7 @@ def export_joblib(workspace: Workspace, ref: str, path: Path) -> Exported:
     other entry; CorruptError; DiskError, after which no partial file remains.
     """
     manifest = workspace.registry.resolve(ref)
-    if not isinstance(manifest.recipe, RunRecipe) and manifest.recipe.added:
+    if manifest.added:
         raise UsageError(
             f"{manifest.id} was added, and --format {JOBLIB} takes an lr classifier that was trained here; {OWN_FILE}"
         )
@@ -217,7 +217,7 @@ def export_bundle(workspace: Workspace, ref: str, target: Path | IO[bytes]) -> t
     """
     manifest = workspace.registry.resolve(ref)
     for one in (*workspace.registry.ancestors(manifest), manifest):
-        added = None if isinstance(one.recipe, RunRecipe) else one.recipe.added
+        added = one.added
         if added and added.function:
             raise UsageError(f"{one.id} is the function {added.function} of your own code, which no bundle can hold")
     if not isinstance(target, Path):

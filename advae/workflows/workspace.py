@@ -15,7 +15,7 @@ from advae.datasets.table import DATASETS
 from advae.errors import DatasetError, NotFoundError, UsageError
 from advae.models.added.own_function import import_function, names_function
 from advae.models.fitting import OnEpoch
-from advae.records import AutoencoderRecipe, ClassifierRecipe, Dataset, Manifest, Metrics, RunRecipe, entry_id
+from advae.records import Dataset, Manifest, Metrics, Recipe, entry_id
 from advae.registry import Registry
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ Content = tuple[Metrics, "dict[str, dict[str, np.ndarray[Any, Any]]]"]
 
 def make_entry(
     workspace: Workspace,
-    recipe: AutoencoderRecipe | ClassifierRecipe | RunRecipe,
+    recipe: Recipe,
     compute: Callable[[], Content],
     source: str | None,
     *,
@@ -110,8 +110,7 @@ def resolve_model(workspace: Workspace, ref: str, kind: Literal["ae", "clf"]) ->
         return workspace.registry.resolve(ref, kind)
     import_function(ref)
     for manifest in workspace.registry.entries(kind):
-        added = None if isinstance(manifest.recipe, RunRecipe) else manifest.recipe.added
-        if added and added.function == ref and not manifest.parents:
+        if manifest.added and manifest.added.function == ref and not manifest.parents:
             return manifest
     raise NotFoundError(
         f"{ref} was not added to {workspace.registry.home}; `advae add-{kind} {ref} --dataset D` adds it"

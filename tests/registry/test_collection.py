@@ -8,7 +8,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,18 @@ import numpy as np
 import pytest
 
 from advae.errors import CorruptError, DiskError, UsageError
-from advae.records import Manifest, entry_id
+from advae.records import Manifest, Recipe, entry_id
 from advae.registry import Registry, collection, folders, locks
 from advae.registry.collection import DEAD_AFTER, find_garbage, remove_garbage
 from tests.entries import (
     list_names,
     locate,
     make_autoencoder_recipe,
+    make_certificate_recipe,
     make_classifier_recipe,
     make_run_recipe,
     publish,
+    publish_each_kind,
     publish_family,
     read_tree,
     seal_first_schema,
@@ -97,10 +99,18 @@ def test_an_entry_of_the_first_schema_reaches_its_parents(registry: Registry) ->
     assert set(registry.ids()) == {ae.id, clf.id}
 
 
-def test_a_run_without_its_classifier_is_kept(registry: Registry) -> None:
-    run = publish(registry, make_run_recipe(classifier="clf-0123456789ab"))
+@pytest.mark.parametrize("make", [make_run_recipe, make_certificate_recipe])
+def test_a_result_without_its_classifier_is_kept(registry: Registry, make: Callable[..., Recipe]) -> None:
+    result = publish(registry, make(classifier="clf-0123456789ab"))
     assert collect(registry) == []
-    assert registry.ids() == [run.id]
+    assert registry.ids() == [result.id]
+
+
+def test_a_certificate_keeps_its_pipeline(registry: Registry) -> None:
+    kept = publish_each_kind(registry)
+    registry.remove(kept[2].id)
+    assert collect(registry) == []
+    assert registry.ids() == sorted(entry.id for entry in kept if entry.kind != "run")
 
 
 # ---------------------------------------------------------------- what is being made

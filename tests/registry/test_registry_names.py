@@ -17,6 +17,7 @@ from tests.entries import (
     make_classifier_recipe,
     make_run_recipe,
     publish,
+    publish_each_kind,
     publish_family,
     read_tree,
 )
@@ -46,7 +47,7 @@ def test_a_prefix_of_several_is_ambiguous(registry: Registry) -> None:
 
 
 def test_a_kind_narrows_what_a_reference_may_be(registry: Registry) -> None:
-    family = publish_family(registry)
+    family = publish_each_kind(registry)
     for kind, manifest in zip(KINDS, family, strict=True):
         registry.tag(manifest, "best")
         assert registry.resolve("best", kind) == manifest

@@ -32,6 +32,7 @@ from tests.entries import (
     make_metrics,
     make_run_recipe,
     publish,
+    publish_each_kind,
     publish_family,
     read_tree,
 )
@@ -95,7 +96,7 @@ def test_only_numbers_are_published(registry: Registry, array: np.ndarray[Any, A
 
 
 def test_entries_are_listed_newest_first_by_kind_and_nothing_else_is(registry: Registry) -> None:
-    family = publish_family(registry)
+    family = publish_each_kind(registry)
     for name in ("notes", ".hidden", "ae-123", f"{family[0].id}.bak", "clf-ABCDEF012345"):
         (registry.folders.entries / name).mkdir()
     (registry.folders.tmp / f"{family[0].id}-killed").mkdir()

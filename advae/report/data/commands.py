@@ -8,6 +8,7 @@ from advae.quoting import join_command
 from advae.records import (
     AddedOptions,
     AutoencoderRecipe,
+    CertificateRecipe,
     ClassifierRecipe,
     ConvolutionOptions,
     LogisticOptions,
@@ -59,9 +60,9 @@ def list_commands(comparison: Comparison) -> list[str]:
 def describe_command(entry: Manifest) -> str:
     """Return the command line that computes an entry again, quoted for a shell."""
     recipe = entry.recipe
-    if not isinstance(recipe, RunRecipe) and recipe.added and not (entry.kind == "clf" and len(recipe.parents)):
-        command = "add-ae" if isinstance(recipe, AutoencoderRecipe) else "add-clf"
-        return _join(["advae", command, ADDED_FILE], _list_added_options(recipe.added) | _list_data(entry))
+    if entry.added and not (entry.kind == "clf" and recipe.parents):
+        command = "add-ae" if entry.kind == "ae" else "add-clf"
+        return _join(["advae", command, ADDED_FILE], _list_added_options(entry.added) | _list_data(entry))
     if isinstance(recipe, AutoencoderRecipe):
         words, options = ["advae", "train-ae"], _list_autoencoder_options(recipe)
     elif isinstance(recipe, ClassifierRecipe):
@@ -70,11 +71,11 @@ def describe_command(entry: Manifest) -> str:
             # Nothing is trained: its source decides the rest.
             source = None if recipe.origin == recipe.autoencoder else recipe.origin
             return _join(words, {"from": source, "ae": recipe.autoencoder, **_list_data(entry)})
+    elif isinstance(recipe, CertificateRecipe):
+        return _join(["advae", "certify"], _list_certificate_options(recipe))
     else:
-        words, options = ["advae", "attack"], _list_attack_options(recipe)
-    if not isinstance(recipe, RunRecipe):
-        options |= _list_data(entry) | {"seed": recipe.seed}
-    return _join(words, options)
+        return _join(["advae", "attack"], _list_attack_options(recipe))
+    return _join(words, options | _list_data(entry) | {"seed": recipe.seed})
 
 
 def _is_distilled(entry: Manifest) -> bool:
@@ -178,6 +179,17 @@ def _list_attack_options(recipe: RunRecipe) -> CommandOptions:
     budget: CommandOptions = {"norm": None, "eps": ",".join(repr(eps) for eps in recipe.eps)}
     who: CommandOptions = {"clf": recipe.classifier, "threat": None if recipe.examples else recipe.threat}
     return how | budget | who | write_options(recipe)
+
+
+def _list_certificate_options(recipe: CertificateRecipe) -> CommandOptions:
+    given = ("limit", "sample", "sigma", "samples", "select", "alpha", "seed")
+    return {
+        "method": recipe.method,
+        "norm": recipe.norm,
+        "eps": ",".join(repr(eps) for eps in recipe.eps),
+        "clf": recipe.classifier,
+        **{name: getattr(recipe, name) for name in given},
+    }
 
 
 def _write_option(name: str, value: Scalar | None) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from advae.records import Record, RunRecipe
+from advae.records import AutoencoderRecipe, ClassifierRecipe, Record
 from advae.report.analysis.baseline_comparison import list_missing_baselines
 from advae.report.analysis.check_results import list_all_failures
 from advae.report.analysis.confusion import score_runs
@@ -53,8 +53,8 @@ def _describe_run(run: Run, findings: Findings) -> RunEntry:
 
 def _describe_network(network: Network) -> NetworkEntry:
     recipe, history = network.manifest.recipe, network.history
-    if isinstance(recipe, RunRecipe):
-        raise TypeError(f"{network.id} is a run, and no network")
+    if not isinstance(recipe, AutoencoderRecipe | ClassifierRecipe):
+        raise TypeError(f"{network.id} is a result, and no network")
     losses = LossHistory(**history.model_dump(exclude={"seconds"})) if history else None
     return NetworkEntry(
         id=network.id,
