@@ -9,13 +9,12 @@ from pathlib import Path
 
 from advae.backend import compare_precisions
 from advae.checks import check_run
-from advae.errors import NotFoundError, UsageError
+from advae.errors import UsageError
 from advae.evaluation.evaluate import evaluate
 from advae.evaluation.pipelines import load_pipeline
 from advae.metrics import count_classes
 from advae.models.classifiers import gives_gradients
-from advae.quoting import quote_word
-from advae.records import ClassifierRecipe, Dataset, Manifest, RunRecipe
+from advae.records import Dataset, Manifest, RunRecipe
 from advae.registry import Registry
 from advae.requests import AttackRequest, note_zero
 from advae.sampling import choose_samples
@@ -33,7 +32,8 @@ from advae.workflows.counterparts import (
 )
 from advae.workflows.from_file import FittedExamples, read_examples
 from advae.workflows.run_recipes import PreparedRun, prepare_run
-from advae.workflows.workspace import Content, Made, Workspace, load_dataset_of, load_named, make_entry, resolve_model
+from advae.workflows.targets import Target, choose_classifier
+from advae.workflows.workspace import Content, Made, Workspace, make_entry, resolve_model
 
 
 @dataclass(frozen=True)
@@ -58,28 +58,6 @@ class AttackCommand:
 
 
 @dataclass(frozen=True)
-class Target:
-    """A classifier under attack."""
-
-    classifier: Manifest
-    """Its manifest."""
-    load: Callable[[], Dataset]
-    """Returns its dataset, which is read at the first call only."""
-
-    @property
-    def recipe(self) -> ClassifierRecipe:
-        return self.classifier.as_classifier()[0]
-
-    @property
-    def purified(self) -> bool:
-        return self.recipe.autoencoder is not None
-
-    @property
-    def scores_only(self) -> bool:
-        return not gives_gradients(self.recipe)
-
-
-@dataclass(frozen=True)
 class Attacks:
     """The runs of a command."""
 
@@ -101,7 +79,7 @@ def run_attacks(workspace: Workspace, clf_ref: str | None, dataset_name: str | N
     clf_ref: None for the newest classifier (of the dataset, where one is named). Every request is checked before the
     first is computed. Raises UsageError, BudgetError, NotFoundError as the command-line contract says.
     """
-    first = _choose_classifier(workspace, clf_ref, dataset_name)
+    first = choose_classifier(workspace, clf_ref, dataset_name)
     recipes = read_recipes(workspace.registry, first.recipe)
     _check_command(workspace, first, command)
     examples = None
@@ -273,23 +251,3 @@ def _load_surface(registry: Registry, recipe: RunRecipe, classifier: Manifest) -
 
     surface = view(FLOAT32)
     return replace(surface, craft=view(recipe.precision).craft) if recipe.precision else surface
-
-
-def _choose_classifier(workspace: Workspace, ref: str | None, dataset_name: str | None) -> Target:
-    """Return the classifier to attack. A dataset that the user names is read at once and compared with its own."""
-    registry = workspace.registry
-    newest = [entry for entry in (registry.latest("clf"), *registry.entries("clf")) if entry] if not ref else []
-    if ref or (newest and not dataset_name):
-        classifier = resolve_model(workspace, ref, "clf") if ref else newest[0]
-        load = functools.cache(lambda: load_dataset_of(workspace, classifier, dataset_name))
-        if dataset_name:
-            load()
-        return Target(classifier, load)
-    if dataset_name:
-        dataset = load_named(workspace, dataset_name)
-        for entry in newest:
-            if entry.recipe.dataset.digest == dataset.ref.digest:
-                return Target(entry, lambda: dataset)
-    of = f" of dataset {dataset_name!r}" if dataset_name else ""
-    option = f" --dataset {quote_word(dataset_name)}" if dataset_name else ""
-    raise NotFoundError(f"no classifier{of} in {registry.home}; `advae train-clf --model nn{option}` makes one")
