@@ -24,7 +24,7 @@ from advae.records import (
     Seed,
     vanishes,
 )
-from advae.run_options import RUN_OPTIONS, NamedOption, RunOptions
+from advae.run_options import RUN_OPTIONS, NamedOption, Norm, RunOptions
 
 
 class Request(Record):
@@ -182,6 +182,31 @@ class AttackRequest(_AskedOptions):
     """Radii of the ball in the request's norm, in units of x; each in [0, 1] for linf."""
     examples: str | None = None
     """SHA-256 of the adversarial examples of ``--from-file``; None for attacks that are made here."""
+
+
+class CertificateRequest(Request):
+    """The request of ``certify``; None: what fits the pipeline, or the method's own default."""
+
+    method: str | None = None
+    """How it is proved, a name of CERTIFICATES."""
+    norm: Norm | None = None
+    """The norm of the ball."""
+    eps: tuple[float, ...]
+    """Radii of the ball, in units of x."""
+    limit: Count | None = None
+    """How many test images are certified."""
+    sample: str | None = None
+    """How they are chosen; None: the first ones."""
+    sigma: PositiveReal | None = None
+    """Standard deviation of the noise of randomised smoothing, in units of x."""
+    samples: Count | None = None
+    """Noisy copies that bound the probability of the chosen class."""
+    select: Count | None = None
+    """Noisy copies that choose the class."""
+    alpha: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Probability that the certificate of an image is wrong."""
+    seed: Seed | None = None
+    """Seed of the noise."""
 
 
 def suggest_scale(value: float, most: float) -> str:

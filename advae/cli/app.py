@@ -33,6 +33,7 @@ COMMANDS: dict[str, Command] = {
     "add-clf": Command("add_clf", "add_clf", "Add a classifier that another program trained; prints its id."),
     "add-ae": Command("add_ae", "add_ae", "Add a purifier that another program trained; prints its id."),
     "attack": Command("attack", "attack", "Attack a classifier; prints the run's id."),
+    "certify": Command("certify", "certify", "Prove what no attack can change; prints the certificate's id."),
     "report": Command("report", "report", "Write a report; prints its page's path."),
     "reproduce": Command("reproduce", "reproduce", "Run the paper's whole experiment; prints its report's path."),
     "purify": Command("purify", "purify", "Purify the images of a .npy file."),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 
 from rich.box import SIMPLE
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from advae.cli.session import Session
+from advae.cli.values import show_seconds
 from advae.errors import printable
 from advae.experiments.cells import LEVELS, ExperimentCell, Level
 from advae.experiments.processes import find_default_jobs
@@ -43,13 +43,9 @@ def _tabulate(survey: Survey) -> Table:
         table.add_column(title, justify="right")
     for level in filter(survey.list_level, LEVELS):
         total, missing = len(survey.list_level(level)), len(survey.list_missing(level))
-        about = _show_seconds(survey.estimate_seconds(level)) if missing else ""
+        about = show_seconds(survey.estimate_seconds(level)) if missing else ""
         table.add_row(level, str(total), str(total - missing), str(missing), about)
     return table
-
-
-def _show_seconds(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else str(timedelta(minutes=round(seconds / 60)))[:-3] + " h"
 
 
 def _describe(survey: Survey, cell: ExperimentCell) -> dict[str, object]:

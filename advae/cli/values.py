@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import typer
 
 from advae.errors import UsageError
@@ -57,3 +59,8 @@ def split_names(option: str, text: str) -> list[str]:
     if not names:
         raise UsageError(f"{option} is empty: one name, or several with commas")
     return names
+
+
+def show_seconds(seconds: float) -> str:
+    """Return a duration for people: seconds, from 100 s on hours and minutes."""
+    return f"{seconds:.0f} s" if seconds < 100 else str(timedelta(minutes=round(seconds / 60)))[:-3] + " h"

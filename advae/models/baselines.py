@@ -52,6 +52,8 @@ class BaselineKind:
     """The options that only this kind has, by name."""
     has_code: bool = False
     """Whether the kind takes ``--code-size``, which is then one of the recipe's options."""
+    affine: bool = False
+    """Whether the output is affine in the image."""
     adversarial = False
     recipe_rev = 1
 
@@ -241,6 +243,7 @@ BASELINES: dict[str, BaselineKind] = {
         build_blur,
         _check_blur,
         {"sigma": Option(1.0, "Width of the Gaussian in pixels")},
+        affine=True,
     ),
     "pca": BaselineKind(
         "a baseline, no autoencoder: projection on --code-size principal components",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from advae.errors import UsageError, unknown
 from advae.models.autoencoder_networks import describe_coder, is_convolutional, rescale_to_intensity
 from advae.models.autoencoders import AUTOENCODERS
+from advae.models.baselines import BASELINES
 from advae.models.contracts import Purifier
 from advae.models.held_out import needs_each_class
 from advae.models.model_kinds import Behind, TrainingData
@@ -29,6 +30,7 @@ __all__ = [
     "describe_coder",
     "fit_autoencoder",
     "is_adversarial",
+    "is_affine_purifier",
     "is_convolutional",
     "make_autoencoder_recipe",
     "rescale_to_intensity",
@@ -101,6 +103,13 @@ def is_adversarial(recipe: AutoencoderRecipe) -> bool:
 def samples(recipe: AutoencoderRecipe) -> bool:
     """Return whether the purifier of a recipe is random."""
     return recipe.options.get("sample") is True
+
+
+def is_affine_purifier(recipe: AutoencoderRecipe) -> bool:
+    """Return whether the purifier's output is affine in the image."""
+    if recipe.added:
+        return recipe.added.affine
+    return recipe.type in BASELINES and BASELINES[recipe.type].affine
 
 
 def restore_purifier(recipe: AutoencoderRecipe, arrays: Arrays, precision: str = FLOAT32) -> Purifier:

@@ -1,6 +1,6 @@
-"""Checkpoints of unfinished trainings: one file for each entry that is being made, removed once the entry is there.
+"""Checkpoints of unfinished trainings and proofs: one file for each entry that is being made, until it is there.
 
-A checkpoint is no result: it is checked before a training continues from it, and a damaged one is ignored.
+A checkpoint is no result: it is checked before the work continues from it, and a damaged one is ignored.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class Checkpoint:
             check_stored_arrays(self.path)
             return read_stored_arrays(self.path)
         except DAMAGED as error:
-            self.tell(f"{self.path} is damaged ({explain(error)}): the training starts again")
+            self.tell(f"{self.path} is damaged ({explain(error)}): the work starts again")
             return None
 
     def save(self, arrays: Arrays) -> None:
-        """Replace the saved arrays. Where that fails, tell the user; the training continues."""
+        """Replace the saved arrays. Where that fails, tell the user; the work continues."""
         draft = self.folders.tmp / f"checkpoint-{secrets.token_hex(8)}"
         try:
             with self.folders.writing():
@@ -49,7 +49,7 @@ class Checkpoint:
                 write_npz(draft, arrays)
                 draft.replace(self.path)
         except DiskError as error:
-            self.tell(f"{error}; the training continues, but cannot be resumed from this point")
+            self.tell(f"{error}; the work continues, but cannot be resumed from this point")
         finally:
             draft.unlink(missing_ok=True)
 

@@ -3,6 +3,7 @@
 from advae.workflows.adding import add_classifier, add_purifier
 from advae.workflows.applying import Prediction, predict_images, purify_images
 from advae.workflows.attacking import AttackCommand, Attacks, run_attacks
+from advae.workflows.certifying import Estimate, certify_classifier, estimate_certificate
 from advae.workflows.reporting import choose_runs
 from advae.workflows.training import put_classifier, train_autoencoder, train_classifier
 from advae.workflows.workspace import DEFAULT_DATASET, Made, Workspace, identify_dataset, refuse_inside
@@ -11,12 +12,15 @@ __all__ = [
     "DEFAULT_DATASET",
     "AttackCommand",
     "Attacks",
+    "Estimate",
     "Made",
     "Prediction",
     "Workspace",
     "add_classifier",
     "add_purifier",
+    "certify_classifier",
     "choose_runs",
+    "estimate_certificate",
     "identify_dataset",
     "predict_images",
     "purify_images",

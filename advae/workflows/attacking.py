@@ -21,6 +21,7 @@ from advae.sampling import choose_samples
 from advae.settings import BFLOAT16, FLOAT32
 from advae.threats import ALL, THREATS, Surface
 from advae.workflows.attack_selection import apply_threat_models, list_comparisons, list_undefended
+from advae.workflows.classifier_choice import Target, choose_classifier
 from advae.workflows.counterparts import (
     PipelineRecipes,
     describe_reseeded,
@@ -32,7 +33,6 @@ from advae.workflows.counterparts import (
 )
 from advae.workflows.from_file import FittedExamples, read_examples
 from advae.workflows.run_recipes import PreparedRun, prepare_run
-from advae.workflows.targets import Target, choose_classifier
 from advae.workflows.workspace import Content, Made, Workspace, make_entry, resolve_model
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from advae.models.classifiers import gives_gradients, is_linear
 from advae.models.purifiers import samples
 from advae.records import ClassifierRecipe, ImageShape, RunRecipe, key_eps, unite_eps
 from advae.requests import AttackRequest, suggest_point, suggest_scale
-from advae.run_options import RUN_OPTIONS
+from advae.run_options import RUN_OPTIONS, Norm
 from advae.settings import BFLOAT16, FLOAT32
 from advae.threats import Threat, find_threat
 from advae.workflows.counterparts import PipelineRecipes, describe_counterpart, describe_surrogate
@@ -160,25 +160,34 @@ def _check_budget(request: AttackRequest, row: Attack, *, shape: ImageShape) -> 
     """Raise UsageError for a norm that the method does not have or too large a step, BudgetError for a bad eps."""
     if request.norm not in row.norms:
         raise UsageError(f"attack {request.method!r} has no --norm {request.norm}; it takes {', '.join(row.norms)}")
-    # The largest distance between two images: from black to white.
-    most = 1 if request.norm == "linf" else shape.diameter
+    most = find_largest_eps(request.norm, shape)
     if request.step_size is not None and not 0 < request.step_size <= most:
         raise UsageError(
             f"bad --step-size {request.step_size}: more than 0 and at most {most:g}, "
             f"the largest {request.norm} distance between two images{suggest_scale(request.step_size, most)}"
         )
-    if not request.eps:
+    check_eps(request.eps, most)
+
+
+def find_largest_eps(norm: Norm, shape: ImageShape) -> float:
+    """Return the largest distance between two images of a shape, from black to white, in units of x."""
+    return 1 if norm == "linf" else shape.diameter
+
+
+def check_eps(radii: Sequence[float], most: float) -> None:
+    """Raise BudgetError for a list of eps that is empty, has one outside [0, most], or names one twice."""
+    if not radii:
         raise BudgetError(f"no eps given; one or more numbers in [0, {most:g}], such as 0.1,0.2 or 50/255")
-    point = suggest_point(request.eps)
-    for eps in request.eps:
+    point = suggest_point(radii)
+    for eps in radii:
         if not (math.isfinite(eps) and 0 <= eps <= most):
             raise BudgetError(
                 f"bad eps {eps}: a number in [0, {most:g}], in units of a pixel's range (50/255 is accepted)"
                 f"{f'; did you mean {point}, with a decimal point?' if point else suggest_scale(eps, most)}"
             )
-    if len(unite_eps(request.eps)) < len(request.eps):
-        one = "" if len(set(request.eps)) < len(request.eps) else "; attacks compute in float32, where two are equal"
-        raise BudgetError(f"an eps is given twice: {', '.join(map(str, request.eps))}{one}")
+    if len(unite_eps(radii)) < len(radii):
+        one = "" if len(set(radii)) < len(radii) else "; attacks compute in float32, where two are equal"
+        raise BudgetError(f"an eps is given twice: {', '.join(map(str, radii))}{one}")
 
 
 def _choose_target(request: AttackRequest, row: Attack, classes: int) -> int | None:
