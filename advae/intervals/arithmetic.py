@@ -104,6 +104,9 @@ class Arithmetic:
     """Whether the interval is to contain every float32 evaluation."""
     dtype: str
     """Dtype of the ends: float64 where sound, else the box's."""
+    uniform: bool = False
+    """Whether the distance of sound ends from plain ones is to bound the rounding of any value inside, of an affine
+    network: both ends move as far as the one that moves further."""
 
     def constant(self, value: Any) -> Tensor:
         """Return a constant of a network, which is float32 there, as a tensor of this arithmetic."""
@@ -124,9 +127,10 @@ class Arithmetic:
         if not self.sound:
             return interval
         share = units * UNIT * (1 + 2.0**-20)
-        return Bounds(
-            interval.low - share * tf.abs(interval.low) - floor, interval.high + share * tf.abs(interval.high) + floor
-        )
+        if self.uniform:
+            return self.widen(interval, share * interval.magnitude + floor)
+        low, high = interval.low, interval.high
+        return Bounds(low - share * tf.abs(low) - floor, high + share * tf.abs(high) + floor)
 
     def affine(
         self, x: Bounds, apply: Callable[[Tensor, Tensor], Tensor], kernel: Tensor, bias: Tensor | None, terms: int

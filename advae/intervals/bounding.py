@@ -20,6 +20,9 @@ LAYER_RULES: dict[str, Rule] = {**AFFINE_LAYERS, **CURVE_LAYERS, **VALUE_LAYERS}
 OPERATION_RULES: dict[str, Rule] = {**AFFINE_OPERATIONS, **CURVE_OPERATIONS, **VALUE_OPERATIONS}
 """Classes of ``keras.ops`` that have a rule."""
 
+Watcher = Callable[[OperationCall, Bounds], None]
+"""(call, interval of its result) -> nothing."""
+
 
 def trace_network(apply: Callable[[Tensor], Tensor], pixels: int) -> Any:
     """Return a function of images, float32 (n, pixels), as a ``keras.Function``, whose operations have rules.
@@ -61,20 +64,28 @@ def bound(function: Any, box: Bounds, *, sound: bool) -> Bounds:
     """
     import tensorflow as tf
 
-    if missing := list_unbounded(function):
-        raise UsageError(f"it has no interval bounds: there is no rule for {', '.join(missing)}")
+    require_rules(function)
     if not sound:
-        return _walk(function, box, Arithmetic(sound=False, dtype=box.low.dtype.name), lambda made: None)
+        return walk(function, box, Arithmetic(sound=False, dtype=box.low.dtype.name))
     require_float32(function)
     wide = Bounds(tf.cast(box.low, "float64"), tf.cast(box.high, "float64"))
     kept: list[Tensor] = []
-    found = _walk(function, wide, Arithmetic(sound=True, dtype="float64"), lambda made: kept.append(_is_bounded(made)))
-    return _forget(found, kept)
+
+    def watch(call: OperationCall, made: Bounds) -> None:
+        kept.append(_is_bounded(made))
+
+    return _forget(walk(function, wide, Arithmetic(sound=True, dtype="float64"), watch), kept)
+
+
+def require_rules(function: Any) -> None:
+    """Raise UsageError, which names them, where operations of a traced network have no rule."""
+    if missing := list_unbounded(function):
+        raise UsageError(f"it has no interval bounds: there is no rule for {', '.join(missing)}")
 
 
 def list_unbounded(function: Any) -> tuple[str, ...]:
     """Return the operations of a traced network that have no rule, each once; nothing is computed."""
-    missing = (_describe(call.operation) for call in list_calls(function) if not has_rule(call))
+    missing = (describe_operation(call.operation) for call in list_calls(function) if not has_rule(call))
     return tuple(dict.fromkeys(missing))
 
 
@@ -117,12 +128,14 @@ def require_float32(function: Any) -> None:
     for call in list_calls(function):
         layer = call.operation
         if isinstance(layer, keras.Layer) and layer.compute_dtype != "float32":
-            raise UsageError(f"sound bounds hold for float32: {_describe(layer)} computes in {layer.compute_dtype}")
+            raise UsageError(
+                f"sound bounds hold for float32: {describe_operation(layer)} computes in {layer.compute_dtype}"
+            )
     if tf.config.experimental.tensor_float_32_execution_enabled() and tf.config.list_physical_devices("GPU"):
         raise UsageError("sound bounds hold for float32: TensorFloat-32 is switched on")
 
 
-def _describe(operation: Any) -> str:
+def describe_operation(operation: Any) -> str:
     """Return the class of an operation, a layer's name, and the activation in it."""
     import keras
 
@@ -142,21 +155,22 @@ def _open_model(operation: Any) -> Any:
     return operation if isinstance(operation, keras.Function) else None
 
 
-def _walk(function: Any, box: Bounds, arithmetic: Arithmetic, look: Callable[[Bounds], None]) -> Bounds:
-    """Return the interval of a function's output. look: sees the interval of each operation."""
+def walk(function: Any, box: Bounds, arithmetic: Arithmetic, watch: Watcher = lambda call, made: None) -> Bounds:
+    """Return the interval of the output of a traced network whose operations have rules. watch: sees each of them."""
 
     def step(operation: Any) -> Callable[..., Any]:
         inner = _open_model(operation)
         if inner is not None:
-            return lambda x, **settings: _walk(inner, x, arithmetic, look)
+            return lambda x, **settings: walk(inner, x, arithmetic, watch)
 
         def run(*args: Any, **kwargs: Any) -> Any:
             rule = find_rule(operation)
             if rule is None:
-                raise UsageError(f"there is no rule for {_describe(operation)}")
-            made = rule.run(arithmetic, OperationCall(operation, args, kwargs))
+                raise UsageError(f"there is no rule for {describe_operation(operation)}")
+            call = OperationCall(operation, args, kwargs)
+            made = rule.run(arithmetic, call)
             for one in made if isinstance(made, list) else [made]:
-                look(one)
+                watch(call, one)
             return made
 
         return run

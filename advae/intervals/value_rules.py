@@ -100,7 +100,11 @@ def _multiply_all(arithmetic: Arithmetic, call: OperationCall) -> Bounds:
 def _clip(arithmetic: Arithmetic, call: OperationCall) -> Bounds:
     import tensorflow as tf
 
-    x, ends = call.args[0], [arithmetic.constant(end) for end in (call.operation.x_min, call.operation.x_max)]
+    x: Bounds = call.args[0]
+    if arithmetic.uniform:
+        # Exact values lie inside the ends, and a clip moves none further from them.
+        return x
+    ends = [arithmetic.constant(end) for end in (call.operation.x_min, call.operation.x_max)]
     return Bounds(*(tf.clip_by_value(one, *ends) for one in (x.low, x.high)))
 
 
