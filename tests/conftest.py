@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -40,6 +41,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     seconds = json.loads(RECORD.read_text())["files"] if RECORD.exists() else {}
     longest = max(seconds.values(), default=0)
     items.sort(key=lambda item: -seconds.get(item.nodeid.partition(".py::")[0].replace("/", "."), longest))
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected out of every later search for garbage: it stays to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
