@@ -33,13 +33,15 @@ def test_digits_need_no_file() -> None:
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize(("name", "first"), [("mnist", [5, 0, 4]), ("fashion-mnist", [9, 0, 0])])
-def test_real_data(real_dir: Path, name: str, first: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("name", "first", "last_class"), [("mnist", [5, 0, 4], "9"), ("fashion-mnist", [9, 0, 0], "Ankle boot")]
+)
+def test_real_data(real_dir: Path, name: str, first: list[int], last_class: str) -> None:
     data = load_dataset(name, data_dir=real_dir)
     assert (data.x_train.shape, data.x_test.shape) == ((60_000, 784), (10_000, 784))
     assert (data.x_train.min(), data.x_train.max()) == (0, 1)
     assert data.y_train[:3].tolist() == first
-    assert data.ref.digest == DATASETS[name].digest
+    assert (data.ref.digest, data.ref.classes[9]) == (DATASETS[name].digest, last_class)
     assert data.source == str(real_dir.absolute() / DATASETS[name].folder)
     found = find_dataset(name, data_dir=real_dir)
     assert (found.origin, found.path, found.train, found.test) == ("data-dir", data.source, 60_000, 10_000)
