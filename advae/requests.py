@@ -115,6 +115,8 @@ class ClassifierRequest(Request):
     """Options of ``nn`` and ``mlp``; None: all defaults."""
     logistic: LogisticRequest | None = None
     """Options of ``lr``; None: all defaults."""
+    noise_level: Annotated[PositiveReal, Strict()] | None = None
+    """Standard deviation of the noise that is added to training images before the purifier; None: none is."""
     seed: Seed = 0
     """Seed of initial weights and order of the images."""
 

@@ -54,3 +54,5 @@ class CertifiedImages:
     """Whether the true class is predicted everywhere in the ball, bool (eps, n)."""
     more: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
     """Further arrays of the method, by name: of smoothing ``radii``, ``counts`` and ``abstained``; first axis n."""
+    seconds_before: float = 0.0
+    """Seconds that the proof took before it was interrupted; 0 where it was not."""

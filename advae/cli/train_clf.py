@@ -67,6 +67,16 @@ def train_clf(
             "--max-iter", metavar="N", min=1, help="Iterations of lbfgs; default 100.", rich_help_panel=_LOGISTIC
         ),
     ] = None,
+    noise_level: Annotated[
+        float | None,
+        typer.Option(
+            "--noise-level",
+            metavar="X",
+            parser=read_fraction,
+            help="Train on images plus unclipped Gaussian noise of this standard deviation, added before --ae: for "
+            "randomised smoothing.",
+        ),
+    ] = None,
     seed: SeedOption = 0,
     tag: TagOption = None,
     force: ForceOption = False,
@@ -80,11 +90,17 @@ def train_clf(
 
     logistic = _build_logistic(c, intercept, max_iter)
     if model is None or from_ is not None:
-        _check_untrained(model=model, ae=ae, options=network or logistic or seed)
+        _check_untrained(model=model, ae=ae, options=network or logistic or noise_level or seed)
         with session.workspace("put behind", data_dir=data_dir, resize=resize, force=force) as workspace:
             put_trained(session, lambda: put_classifier(workspace, dataset, str(ae), from_), tag)
         return
-    request = ClassifierRequest(model=model, network=build_network_request(network), logistic=logistic, seed=seed)
+    request = ClassifierRequest(
+        model=model,
+        network=build_network_request(network),
+        logistic=logistic,
+        noise_level=noise_level,
+        seed=seed,
+    )
     with session.workspace(f"train {model}", data_dir=data_dir, resize=resize, force=force) as workspace:
         put_trained(session, lambda: train_classifier(workspace, dataset, request, ae), tag)
 

@@ -140,16 +140,18 @@ class Experiment(Record):
         if "from" in options:
             return self._request_placement(options)
         network, logistic = _take(options, _NETWORK), _take(options, _LOGISTIC)
+        noise_level = options.pop("noise_level", None)
         if "model" not in options:
             raise UsageError("it has no model")
         model = options.pop("model")
         if options:
-            known = [name.replace("_", "-") for name in ("model", *_NETWORK, *_LOGISTIC)]
+            known = [name.replace("_", "-") for name in ("model", *_NETWORK, *_LOGISTIC, "noise_level")]
             raise UsageError(unknown("option", next(iter(options)).replace("_", "-"), known))
         return ClassifierRequest(
             model=model,
             network=PlannedNetwork(**network) if network else None,
             logistic=PlannedLogistic(**logistic) if logistic else None,
+            noise_level=noise_level,
             seed=seed,
         )
 

@@ -109,8 +109,9 @@ class NetworkKind:
         )
         self.check(options, request.options, network.activations)
         _check_loss_fits(loss, network.activations[-1])
-        # Recipes had no body before there was another than dense.
-        stored = {name: value for name, value in options.items() if (name, value) != (BODY, DENSE)}
+        # Recipes did not have these options before there was another value than the default.
+        left_out = {name: option.default for name, option in self.options.items() if option.absent}
+        stored = {name: value for name, value in options.items() if left_out.get(name) != value}
         return Choices(network, loss, request.rescale or defaults.rescale, stored)
 
     def fit(self, recipe: AutoencoderRecipe, data: TrainingData) -> tuple[Arrays, History | None]:

@@ -6,7 +6,6 @@ Sivaslioglu, Catak, Sahinbas: layers and activations as in section 4, kinds as i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from advae.batching import Tensor
@@ -27,6 +26,7 @@ from advae.models.autoencoder_networks import (
 from advae.models.baselines import BASELINES
 from advae.models.contracts import Purifier
 from advae.models.model_kinds import AutoencoderKind, Option, OwnOptions
+from advae.models.noises import NOISES, add_unclipped_noise
 from advae.models.reconstruction import gaussian_kl, kl_sparsity, weighted_mean
 from advae.models.robust import RobustKind
 
@@ -100,41 +100,12 @@ def _check_sparse(options: OwnOptions, given: OwnOptions, activations: Activatio
 # ---------------------------------------------------------------- denoising
 
 
-def add_gaussian_noise(x: Tensor, level: float, seed: Tensor) -> Tensor:
-    """Return x plus noise of standard deviation ``level``, clipped to [0, 1]."""
-    import tensorflow as tf
-
-    return tf.clip_by_value(x + level * tf.random.stateless_normal(tf.shape(x), seed), 0.0, 1.0)
-
-
-def mask_pixels(x: Tensor, level: float, seed: Tensor) -> Tensor:
-    """Return x with a share ``level`` of the pixels set to 0."""
-    import tensorflow as tf
-
-    return tf.where(tf.random.stateless_uniform(tf.shape(x), seed) < level, 0.0, x)
-
-
-def add_salt_and_pepper(x: Tensor, level: float, seed: Tensor) -> Tensor:
-    """Return x with a share ``level`` of the pixels set to 0 or 1, half each."""
-    import tensorflow as tf
-
-    u = tf.random.stateless_uniform(tf.shape(x), seed)
-    return tf.where(u < level / 2, 0.0, tf.where(u < level, 1.0, x))
-
-
-NOISES: dict[str, Callable[[Tensor, float, Tensor], Tensor]] = {
-    "gaussian": add_gaussian_noise,
-    "masking": mask_pixels,
-    "salt-and-pepper": add_salt_and_pepper,
-}
-"""Noise for the input of a denoising autoencoder: (x, level, seed) -> corrupted x."""
-
-
 def build_denoising(recipe: AutoencoderRecipe) -> Autoencoder:
     """Return an autoencoder that is trained to reconstruct x from a corrupted x; as a purifier it adds no noise."""
     encoder, decoder = _coder(recipe)
-    distance, corrupt = require_loss(recipe), NOISES[str(recipe.options["noise"])]
-    level = float(recipe.options["noise_level"])
+    unclipped = bool(recipe.options.get("no_noise_clip"))
+    corrupt = add_unclipped_noise if unclipped else NOISES[str(recipe.options["noise"])]
+    distance, level = require_loss(recipe), float(recipe.options["noise_level"])
 
     def loss(x: Tensor, weights: Tensor, seed: Tensor) -> Tensor:
         return weighted_mean(distance(x, decoder(encoder(corrupt(x, level, seed)))), weights)
@@ -147,6 +118,8 @@ def _check_denoising(options: OwnOptions, given: OwnOptions, activations: Activa
         raise UsageError(unknown("noise", str(options["noise"]), NOISES))
     if not 0 <= float(options["noise_level"]) <= 1:
         raise UsageError(f"bad --noise-level {options['noise_level']}: between 0 and 1")
+    if options.get("no_noise_clip") and options["noise"] != "gaussian":
+        raise UsageError(f"--no-noise-clip does not fit --noise {options['noise']}, which never leaves [0, 1]")
 
 
 # ---------------------------------------------------------------- variational
@@ -246,6 +219,12 @@ AUTOENCODERS: dict[str, AutoencoderKind] = {
         {
             "noise": Option("gaussian", f"Noise on the input while training: {', '.join(NOISES)}"),
             "noise_level": Option(0.3, "Level of that noise: a standard deviation, or a share of the pixels"),
+            "no_noise_clip": Option(
+                False,
+                "Do not clip gaussian noise to [0, 1], for randomised smoothing; --rescale none fits, as noise changes "
+                "an image's total",
+                absent=True,
+            ),
         },
         _check_denoising,
     ),

@@ -21,6 +21,7 @@ from advae.models.network_classifiers import (
     fill_in_paper_network,
     fill_in_perceptron,
 )
+from advae.models.noises import NoisyView
 from advae.settings import FLOAT32
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ __all__ = [
     "Classifier",
     "ClassifierKind",
     "FittedClassifier",
+    "NoisyView",
     "build_head",
     "describe_convolutions",
     "describe_distilled",
@@ -85,6 +87,7 @@ def make_classifier_recipe(request: ClassifierRequest, dataset: Dataset, autoenc
         seed=request.seed,
         recipe_rev=CLASSIFIER_RECIPE_REV,
         each_class=needs_each_class(dataset.y_train, request.seed) if kind.holds_out else None,
+        noise_level=request.noise_level,
     )
 
 

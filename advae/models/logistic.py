@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from advae.batching import Tensor
+from advae.batching import Tensor, compile_batched
 from advae.errors import CorruptError, DivergedError, UsageError
 from advae.models import layers
 from advae.models.fitting import OnEpoch
 from advae.models.layers import Weight, Weights
 from advae.models.model_kinds import FittedClassifier
+from advae.models.noises import NoisyView
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 PAPER_LOGISTIC = {"C": 255.0**2, "intercept": False, "max_iter": 100}
 """The paper's C = 1 on pixels 0..255 is C = 255 ** 2 on pixels in [0, 1]."""
+
+NOISY_COPIES = 4
+"""Copies of each image that a regression with noise is fitted on; its solver needs all of them at once."""
 
 FLOATS = ("float32", "float64")
 """The possible dtypes of scikit-learn's coefficients; its version and solver decide."""
@@ -46,16 +50,26 @@ class LogisticKind:
         given = request.logistic.model_dump(exclude_none=True) if request.logistic else {}
         return LogisticOptions.model_validate(PAPER_LOGISTIC).model_copy(update=given)
 
-    def fit(self, recipe: ClassifierRecipe, x: FloatArray, y: IntArray, on_epoch: OnEpoch) -> FittedClassifier:
+    def fit(
+        self,
+        recipe: ClassifierRecipe,
+        x: FloatArray,
+        y: IntArray,
+        on_epoch: OnEpoch,
+        noisy: NoisyView | None = None,
+    ) -> FittedClassifier:
         """Return scikit-learn's LogisticRegression fitted on x, (n, d) in [0, 1], and y, (n,).
 
-        ``converged`` is False where scikit-learn warns: with the paper's C, lbfgs has not converged after 100
-        iterations. Raises DivergedError where a coefficient is not finite.
+        noisy: it is fitted on NOISY_COPIES noisy copies of each image. ``converged`` is False where scikit-learn warns:
+        with the paper's C, lbfgs has not converged after 100 iterations. Raises DivergedError where a coefficient is
+        not finite.
         """
         import numpy as np
         from sklearn.exceptions import ConvergenceWarning
 
         model = _make_regression(recipe)
+        if noisy:
+            x, y = _draw_copies(noisy, x, recipe.seed), np.tile(y, NOISY_COPIES)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             model.fit(x, y)
@@ -118,6 +132,18 @@ class LogisticKind:
         layers.require_weights(self.weights(recipe), arrays)
         if list(arrays["classes"]) != list(range(len(recipe.dataset.classes))):
             raise CorruptError("the stored classes are not 0, 1, 2, ...")
+
+
+def _draw_copies(noisy: NoisyView, x: FloatArray, seed: int) -> FloatArray:
+    """Return purified noisy copies of all images, float32 (NOISY_COPIES * n, d), one whole set after another."""
+    import numpy as np
+    import tensorflow as tf
+
+    copies = (
+        compile_batched(lambda batch, draw: noisy.show(batch, tf.stack([seed, draw])))(x, copy * len(x))
+        for copy in range(NOISY_COPIES)
+    )
+    return np.concatenate(list(copies))
 
 
 def _make_regression(recipe: ClassifierRecipe) -> Any:

@@ -12,6 +12,7 @@ from advae.errors import CorruptError, UsageError, printable
 from advae.models.contracts import Purifier
 from advae.models.fitting import OnEpoch
 from advae.models.layers import Weights
+from advae.models.noises import NoisyView
 from advae.models.training_progress import NO_CHECKPOINT, TrainingCheckpoint
 
 if TYPE_CHECKING:
@@ -211,8 +212,19 @@ class ClassifierKind(Protocol):
     def choose(self, request: ClassifierRequest, dataset: Dataset) -> ClassifierOptions:
         """Return the options with every default filled in. Raises UsageError for one that does not fit the kind."""
 
-    def fit(self, recipe: ClassifierRecipe, x: FloatArray, y: IntArray, on_epoch: OnEpoch) -> FittedClassifier:
-        """Return the classifier trained on x, float32 (n, d) in [0, 1], and y, int64 (n,). Raises DivergedError."""
+    def fit(
+        self,
+        recipe: ClassifierRecipe,
+        x: FloatArray,
+        y: IntArray,
+        on_epoch: OnEpoch,
+        noisy: NoisyView | None = None,
+    ) -> FittedClassifier:
+        """Return the classifier trained on x, float32 (n, d) in [0, 1], and y, int64 (n,).
+
+        noisy: how x is shown to the classifier, with fresh noise each time; None: x is shown as it is. Raises
+        DivergedError.
+        """
 
     def weights(self, recipe: ClassifierRecipe) -> Weights:
         """Return the arrays that ``fit`` returns, by name, as they follow from the recipe; builds no network.

@@ -15,6 +15,7 @@ from advae.models.convolutions import ConvolutionalStack
 from advae.models.fitting import Moment, OnEpoch, Schedule, train
 from advae.models.layers import Weights
 from advae.models.model_kinds import ClassifierOptions, FittedClassifier
+from advae.models.noises import NoisyView
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays
@@ -90,7 +91,14 @@ class NetworkClassifierKind:
             raise UsageError(f"--C, --intercept and --max-iter do not fit --model {request.model}; they are for lr")
         return self.fill_in(request, request.network or NetworkRequest(), dataset)
 
-    def fit(self, recipe: ClassifierRecipe, x: FloatArray, y: IntArray, on_epoch: OnEpoch) -> FittedClassifier:
+    def fit(
+        self,
+        recipe: ClassifierRecipe,
+        x: FloatArray,
+        y: IntArray,
+        on_epoch: OnEpoch,
+        noisy: NoisyView | None = None,
+    ) -> FittedClassifier:
         """Return the stack trained with cross-entropy. x: (n, d) in [0, 1]; y: (n,). Raises DivergedError."""
         import tensorflow as tf
 
@@ -98,6 +106,7 @@ class NetworkClassifierKind:
 
         def loss(batch: tuple[Tensor, ...], weights: Tensor, moment: Moment) -> Tensor:
             images, labels = batch
+            images = noisy.show(images, moment.seed) if noisy else images
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, network(images))
             return tf.reduce_sum(losses * weights) / tf.reduce_sum(weights)
 
@@ -111,7 +120,8 @@ class NetworkClassifierKind:
             on_epoch=on_epoch,
             # At a constant learning rate the final accuracy varies by half a point with the seed.
             decay=True,
-            xla=self.xla,
+            # A purifier may have convolutions, or ask another process.
+            xla=self.xla and not (noisy and noisy.purify),
         )
         return FittedClassifier(layers.collect_weights((network,)), history=history)
 

@@ -193,6 +193,9 @@ class ClassifierRecipe(Record):
     """True where all images of a class were drawn to be held out, so that one of them is trained on; else None."""
     distilled: Name | None = absent_unless_given()
     """Id of the classifier on whose answers it was trained, in place of the labels; None: on the labels."""
+    noise_level: PositiveReal | None = absent_unless_given()
+    """Standard deviation of the Gaussian noise that was added to its training images before the purifier, in units of
+    a pixel's range; None: none was."""
 
     @property
     def added(self) -> AddedOptions | None:

@@ -183,7 +183,7 @@ def make_classifier(
     """
 
     def compute() -> Content:
-        train, test = dataset.x_train, dataset.x_test
+        train, test, purify = dataset.x_train, dataset.x_test, None
         if recipe.autoencoder:
             purify = load_purifier(workspace.registry, workspace.registry.manifest(recipe.autoencoder))
             train, test = apply(purify, train), apply(purify, test)
@@ -193,7 +193,9 @@ def make_classifier(
             found = _take_over(workspace.registry, recipe, recipe.origin)
         else:
             labels = _answer(workspace.registry, recipe.distilled, train) if recipe.distilled else dataset.y_train
-            found = classifiers.CLASSIFIERS[recipe.model].fit(recipe, train, labels, workspace.on_epoch)
+            noisy = classifiers.NoisyView(recipe.noise_level, purify) if recipe.noise_level else None
+            shown = dataset.x_train if noisy else train
+            found = classifiers.CLASSIFIERS[recipe.model].fit(recipe, shown, labels, workspace.on_epoch, noisy)
         classifier = classifiers.restore_classifier(recipe, found.arrays)
 
         def decide(x: FloatArray) -> IntArray:

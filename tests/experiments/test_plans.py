@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -295,6 +296,15 @@ def test_a_whole_number_will_do_where_any_does(tmp_path: Path) -> None:
     # And it is the same recipe, as it is on the command line.
     ids = [cell.id for cell in lay_out_plan(tmp_path, text)]
     assert ids == [cell.id for cell in lay_out_plan(tmp_path, text.replace("sigma = 1 ", "sigma = 1.0 "))]
+
+
+def test_a_classifier_of_a_plan_is_trained_on_noise_where_it_says_so(tmp_path: Path) -> None:
+    text = SMALL.replace('model = "nn", epochs = 2', 'model = "nn", epochs = 2, noise-level = 1')
+    recipes = [cell.recipe for cell in lay_out_plan(tmp_path, text) if cell.recipe.kind == "clf"]
+    assert {recipe.noise_level for recipe in recipes if recipe.model == "nn"} == {1.0}
+    for wrong, said in (('noise-level = "0.5"', "bad --noise-level '0.5'"), ("noise-levl = 1", "mean 'noise-level'?")):
+        with pytest.raises(UsageError, match=re.escape(said)):
+            read_experiment(write(tmp_path, text.replace("noise-level = 1", wrong)))
 
 
 def test_a_plan_without_attacks_is_refused(tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ import pytest
 from advae.batching import apply
 from advae.errors import CorruptError, UsageError
 from advae.models.autoencoder_networks import rescale_to_intensity
-from advae.models.autoencoders import AUTOENCODERS, NOISES
+from advae.models.autoencoders import AUTOENCODERS
 from advae.models.baselines import BASELINES
 from advae.models.contracts import Purifier
 from advae.models.layers import Weight, collect_weights
 from advae.models.model_kinds import Behind, TrainingData
 from advae.models.network_classifiers import build_head
+from advae.models.noises import NOISES, add_unclipped_noise
 from advae.models.purified_examples import collect_examples
 from advae.models.purifiers import fit_autoencoder, is_adversarial, make_autoencoder_recipe, restore_purifier
 from advae.models.reconstruction import RECONSTRUCTION_LOSSES, gaussian_kl, kl_sparsity
@@ -273,6 +274,26 @@ def test_noises_have_their_level_and_stay_in_range() -> None:
         assert not np.array_equal(noisy[name], noise(x, 0.2, tf.constant([1, 3])).numpy())
 
 
+def test_noise_that_is_not_clipped_is_in_the_recipe_only_where_it_was_asked_for(digits: Dataset) -> None:
+    import tensorflow as tf
+
+    plain, clipped, free = (
+        make_autoencoder_recipe(AutoencoderRequest(type="denoising", network=QUICK, options=options), digits)
+        for options in ({}, {"no_noise_clip": False}, {"no_noise_clip": True})
+    )
+    assert plain == clipped
+    assert "no_noise_clip" not in plain.options
+    assert free.options == plain.options | {"no_noise_clip": True}
+    noisy = add_unclipped_noise(tf.fill((500, 100), 0.5), 0.5, tf.constant([1, 2])).numpy()
+    assert noisy.min() < -0.5
+    assert noisy.max() > 1.5
+    assert (noisy - 0.5).std() == pytest.approx(0.5, rel=0.02)
+    # It reaches the loss: the same weights and seed, another noise.
+    x, weights, seed = tf.constant(digits.x_train[:64]), tf.ones(64), tf.constant([1, 2])
+    losses = [float(AUTOENCODERS["denoising"].build(recipe).loss(x, weights, seed)) for recipe in (plain, free)]
+    assert losses[0] != losses[1]
+
+
 def test_losses_are_per_image_and_summed_over_pixels() -> None:
     rng = np.random.default_rng(2)
     x, made = rng.random((5, 12)), rng.uniform(0.05, 0.95, (5, 12))
@@ -335,6 +356,10 @@ def test_the_mean_of_a_random_purifier_equals_the_output_of_the_same_purifier_wi
         (AutoencoderRequest(type="sparse", options={"sparsity_weight": -1.0}), "bad --sparsity-weight"),
         (AutoencoderRequest(type="denoising", options={"noise": "gausian"}), "did you mean 'gaussian'"),
         (AutoencoderRequest(type="denoising", options={"noise_level": 2.0}), "bad --noise-level"),
+        (
+            AutoencoderRequest(type="denoising", options={"noise": "masking", "no_noise_clip": True}),
+            "--no-noise-clip does not fit --noise masking",
+        ),
         (AutoencoderRequest(type="variational", options={"kl_weight": -1.0}), "bad --kl-weight"),
         (AutoencoderRequest(type="vanilla", loss="mse"), "unknown loss"),
         (

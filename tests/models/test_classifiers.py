@@ -13,7 +13,8 @@ from advae.errors import CorruptError, UsageError
 from advae.models.classifiers import CLASSIFIERS, make_classifier_recipe
 from advae.models.layers import require_weights
 from advae.models.logistic import LogisticKind
-from advae.records import Dataset, LogisticOptions
+from advae.models.noises import NoisyView
+from advae.records import Dataset, LogisticOptions, entry_id
 from advae.requests import ClassifierRequest, LogisticRequest, NetworkRequest
 from tests.entries import forbid_building, spoil
 
@@ -199,3 +200,53 @@ def test_classes_that_are_not_counted_from_0_are_refused(digits: Dataset) -> Non
         CLASSIFIERS["lr"].restore(recipe, damaged, "float32")
     with pytest.raises(CorruptError):
         LogisticKind().rebuild(recipe, damaged, None)
+
+
+# ---------------------------------------------------------------- noise
+
+
+@pytest.mark.parametrize("model", ["lr", "nn"])
+def test_training_on_noise_helps_on_noise(model: str, digits: Dataset) -> None:
+    """Under noise that was seen in training the accuracy is higher than of the same classifier trained without it."""
+    request = {
+        "lr": ClassifierRequest(model="lr", noise_level=0.5),
+        "nn": ClassifierRequest(model="nn", network=NetworkRequest(epochs=20), noise_level=0.5),
+    }[model]
+    plain = request.model_copy(update={"noise_level": None})
+    noisy_x = digits.x_test + 0.5 * np.random.default_rng(7).normal(size=digits.x_test.shape).astype("f4")
+    found = {}
+    for asked in (request, plain):
+        recipe = make_classifier_recipe(asked, digits, None)
+        view = NoisyView(recipe.noise_level) if recipe.noise_level else None
+        fitted = CLASSIFIERS[model].fit(recipe, digits.x_train, digits.y_train, lambda epoch: None, view)
+        found[asked.noise_level] = (predict(recipe, fitted.arrays, noisy_x).argmax(1) == digits.y_test).mean()
+    assert found[0.5] > found[None] + 0.1
+
+
+def test_a_recipe_has_a_noise_level_only_where_one_was_given(digits: Dataset) -> None:
+    plain = make_classifier_recipe(REQUESTS["lr"], digits, None)
+    noisy = make_classifier_recipe(REQUESTS["lr"].model_copy(update={"noise_level": 0.25}), digits, None)
+    assert "noise_level" not in plain.model_dump(mode="json")
+    assert noisy.model_dump(mode="json")["noise_level"] == 0.25
+    assert entry_id(plain) != entry_id(noisy)
+    for value in (0.0, -1.0, float("inf"), "0.5", True):
+        with pytest.raises(UsageError, match="bad --noise-level"):
+            ClassifierRequest(model="lr", noise_level=value)
+
+
+def test_the_noise_is_added_before_the_purifier_fresh_for_each_batch_and_not_clipped() -> None:
+    import tensorflow as tf
+
+    def halve(x: Any, draw: Any) -> Any:
+        return x / 2 + 0 * tf.cast(draw, tf.float32)
+
+    x = tf.fill((400, 100), 0.5)
+    bare, behind, other = (
+        NoisyView(0.5, purify).show(x, tf.constant([1, step])).numpy()
+        for purify, step in ((None, 3), (halve, 3), (None, 4))
+    )
+    assert bare.min() < -0.5
+    assert bare.max() > 1.5
+    assert (bare - 0.5).std() == pytest.approx(0.5, rel=0.02)
+    np.testing.assert_array_equal(behind, bare / 2)
+    assert not np.array_equal(bare, other)

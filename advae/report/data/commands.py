@@ -139,7 +139,7 @@ def _list_autoencoder_options(recipe: AutoencoderRecipe) -> CommandOptions:
 
 
 def _list_classifier_options(recipe: ClassifierRecipe) -> CommandOptions:
-    options: CommandOptions = {"model": recipe.model, "ae": recipe.autoencoder}
+    options: CommandOptions = {"model": recipe.model, "ae": recipe.autoencoder, "noise-level": recipe.noise_level}
     given = recipe.options
     if isinstance(given, NetworkOptions):
         return options | _list_network_options(given)
