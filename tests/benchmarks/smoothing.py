@@ -15,22 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from advae.certificates.smoothing import SmoothedImages, Smoothing, find_certified, find_largest_radius, smooth
-from advae.evaluation.pipelines import load_pipeline
-from advae.metrics import wilson_interval
-from advae.records import Dataset, Manifest
+from advae.certificates.smoothing import find_largest_radius, read_smoothing
+from advae.records import AutoencoderMetrics, ClassifierMetrics, Manifest
 from advae.registry import Registry
 from advae.report.data.commands import describe_command
-from advae.requests import AutoencoderRequest, ClassifierRequest, NetworkRequest
-from advae.workflows import Workspace, train_autoencoder, train_classifier
-from advae.workflows.workspace import load_dataset_of
+from advae.requests import AutoencoderRequest, CertificateRequest, ClassifierRequest, NetworkRequest
+from advae.workflows import Workspace, certify_classifier, train_autoencoder, train_classifier
 from tests.benchmarks.machine import describe_machine
 
 RESULTS = Path(__file__).parent / "results" / "smoothing.json"
 DATASET = "mnist"
 SIGMA = 0.5
+Trained = AutoencoderMetrics | ClassifierMetrics
 RADII = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 WANTED = {0.0: 0.97, 0.5: 0.91, 1.0: 0.75}
 """Least certified accuracy of the pipeline that noise was shown to, by radius."""
@@ -92,50 +88,30 @@ def train(workspace: Workspace, case: Case) -> list[Manifest]:
     return [purifier.manifest, made.manifest]
 
 
-def certify(workspace: Workspace, case: Case, classifier: Manifest, dataset: Dataset) -> SmoothedImages:
-    """Return what is found on the first test images; goes on where it was interrupted."""
-    checkpoint = workspace.registry.checkpoint(classifier.id, workspace.tell)
-    found = smooth(
-        load_pipeline(workspace.registry, classifier),
-        dataset.x_test[: case.limit],
-        np.arange(case.limit),
-        smoothing=Smoothing(SIGMA, samples=case.samples),
-        classes=len(dataset.ref.classes),
-        checkpoint=checkpoint,
-        on_image=lambda done, total: print(f"{done} of {total}", flush=True) if done % 50 == 0 else None,
-    )
-    checkpoint.clear()
-    return found
-
-
 def measure(workspace: Workspace, name: str) -> dict[str, Any]:
     """Return the record of one case."""
     case = CASES[name]
     entries = train(workspace, case)
-    dataset = load_dataset_of(workspace, entries[-1], None)
-    found = certify(workspace, case, entries[-1], dataset)
-    certified = find_certified(dataset.y_test[: case.limit], found.predictions, found.radii, RADII).sum(axis=1)
-    _, metrics = entries[-1].as_classifier()
-    histories = [entry.metrics.history for entry in entries if not hasattr(entry.metrics, "results")]
+    request = CertificateRequest(
+        method="smoothing", norm="l2", eps=RADII, sigma=SIGMA, samples=case.samples, limit=case.limit
+    )
+    made = certify_classifier(workspace, entries[-1].id, None, request).manifest
+    recipe, found = made.as_certificate()
+    histories = [entry.metrics.history for entry in entries if isinstance(entry.metrics, Trained)]
     return {
         "name": name,
         "commands": [describe_command(entry) for entry in entries],
-        "ids": [entry.id for entry in entries],
+        "ids": [entry.id for entry in (*entries, made)],
         "training_seconds": sum(history.seconds for history in histories if history),
-        "accuracy_without_noise": metrics.test_accuracy,
-        "sigma": SIGMA,
-        "samples": case.samples,
-        "select": Smoothing(SIGMA).select,
-        "alpha": Smoothing(SIGMA).alpha,
-        "n": case.limit,
-        "largest_radius": find_largest_radius(Smoothing(SIGMA, samples=case.samples)),
-        "certified": {str(radius): int(count) / case.limit for radius, count in zip(RADII, certified, strict=True)},
-        "intervals": {
-            str(radius): wilson_interval(int(count), case.limit) for radius, count in zip(RADII, certified, strict=True)
-        },
+        "accuracy_without_noise": entries[-1].as_classifier()[1].test_accuracy,
+        **{option: getattr(recipe, option) for option in ("sigma", "samples", "select", "alpha", "seed")},
+        "n": found.n,
+        "largest_radius": find_largest_radius(read_smoothing(recipe)),
+        "certified": {str(one.eps): one.certified_accuracy for one in found.results},
+        "intervals": {str(one.eps): one.certified_accuracy_interval for one in found.results},
         "abstained": found.abstained,
         "seconds": found.seconds,
-        "seconds_an_image": found.seconds / case.limit,
+        "seconds_an_image": found.seconds / found.n,
         "wanted": {str(radius): least for radius, least in WANTED.items()} if case.wanted else None,
     }
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, norm
 
+from advae.certificates import CERTIFICATES, Images, ProofProgress
 from advae.certificates import smoothing as module
 from advae.certificates.smoothing import (
     ABSTAINS,
@@ -22,17 +23,19 @@ from advae.certificates.smoothing import (
     estimate_seconds,
     find_certified,
     find_largest_radius,
+    read_smoothing,
     smooth,
 )
 from advae.errors import CorruptError
 from advae.evaluation.pipelines import load_pipeline
 from advae.models.autoencoders import AUTOENCODERS
 from advae.models.purifiers import TrainingData, fit_autoencoder, make_autoencoder_recipe, restore_purifier
-from advae.records import Dataset
+from advae.records import CertificateRecipe, Dataset
 from advae.registry import Registry
 from advae.requests import AddRequest, AutoencoderRequest, NetworkRequest
 from advae.threats import Pipeline
 from advae.workflows import Workspace, add_classifier
+from tests.entries import TINY
 from tests.models.added.skops_files import save
 
 PIXELS = 20
@@ -218,6 +221,39 @@ def test_a_resumed_certification_equals_an_uninterrupted_one(monkeypatch: pytest
     assert resumed.seconds > stored.arrays["seconds"][0] > 0
     with pytest.raises(CorruptError, match="another certification"):
         smooth(pipeline, x, ids + 1, smoothing=QUICK, classes=2, checkpoint=stored)
+
+
+def test_the_row_of_the_table_reads_the_noise_from_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SAVE_SECONDS", -1.0)
+    pipeline, _ = make_half_space()
+    x, ids, row = make_images(6), np.arange(6) + 3, CERTIFICATES["smoothing"]
+    recipe = CertificateRecipe(
+        method="smoothing",
+        norm="l2",
+        classifier="clf-0123456789ab",
+        dataset=TINY,
+        eps=(0.0, 0.1, 0.3),
+        limit=6,
+        sigma=QUICK.sigma,
+        samples=QUICK.samples,
+        select=QUICK.select,
+        alpha=0.01,
+        seed=4,
+        recipe_rev=row.revision,
+    )
+    assert read_smoothing(recipe) == dataclasses.replace(QUICK, alpha=0.01, seed=4)
+    images, stored = Images(x, np.arange(6) % 2, ids), Stored(4)
+    direct = smooth(pipeline, x, ids, smoothing=read_smoothing(recipe), classes=2)
+    with pytest.raises(KeyboardInterrupt):
+        row.certify(pipeline, images, recipe, ProofProgress(checkpoint=stored))
+    found = row.certify(pipeline, images, recipe, ProofProgress(checkpoint=stored))
+    assert found.seconds_before > 0
+    np.testing.assert_array_equal(found.predictions, direct.predictions)
+    np.testing.assert_array_equal(found.certified, find_certified(images.y, *direct[1:3], recipe.eps))
+    np.testing.assert_array_equal(found.more["counts"], direct.counts)
+    np.testing.assert_array_equal(found.more["radii"], direct.radii)
+    np.testing.assert_array_equal(found.more["abstained"], direct.predictions == ABSTAINS)
+    assert row.estimate(pipeline, images, recipe) > 0
 
 
 def test_the_time_is_estimated_from_one_image() -> None:
