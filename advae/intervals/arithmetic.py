@@ -18,7 +18,8 @@ of Numerical Algorithms, section 2.2).
   are computed and moved outward by u times their size, and by 2^-126.
 - An activation is computed by an approximation. Its error was measured on TensorFlow's kernels for float32 inputs of
   all sizes: at most 7.7 u of the result for softplus, 7.4 u for sigmoid, 5.5 u for tanh, 2.0 u for the exponential, and
-  1.5 u absolute for elu. The allowance is 16 u, twice the largest. ReLU, clip, maxima and pooling by maxima are exact.
+  1.5 u absolute for elu. The allowance is 16 u, twice the largest. ReLU, clip, maxima and pooling by maxima are exact
+  but for numbers below 2^-126 that they flush to zero; whatever follows allows for that in its input.
 - Overflow has no bounds: an image for which one end exceeds 1e30 has none at all. Every rounding error is a part of the
   radius, and at least u times the partial sums that it is of, so that below this limit no partial sum exceeds
   1e30 / u, which is less than the largest float32.

@@ -8,7 +8,7 @@ from typing import Any
 from advae.batching import Tensor
 from advae.errors import UsageError
 from advae.intervals.affine_rules import AFFINE_LAYERS, AFFINE_OPERATIONS
-from advae.intervals.arithmetic import LARGEST_END, Arithmetic, Bounds
+from advae.intervals.arithmetic import LARGEST_END, TINY, Arithmetic, Bounds
 from advae.intervals.calls import OperationCall, Rule
 from advae.intervals.curves import CURVE_LAYERS, CURVE_OPERATIONS
 from advae.intervals.value_rules import VALUE_LAYERS, VALUE_OPERATIONS
@@ -194,4 +194,6 @@ def _forget(found: Bounds, kept: list[Tensor]) -> Bounds:
     fine = tf.reduce_all(tf.stack(kept), axis=0) if kept else tf.ones(tf.shape(found.low)[:1], tf.bool)
     fine = tf.reshape(fine, (-1, *(1 for _ in found.low.shape[1:])))
     unknown = tf.constant(float("inf"), found.low.dtype)
-    return Bounds(tf.where(fine, found.low, -unknown), tf.where(fine, found.high, unknown), found.fold)
+    # What is flushed to zero by operations that are exact otherwise.
+    low, high = found.low - TINY, found.high + TINY
+    return Bounds(tf.where(fine, low, -unknown), tf.where(fine, high, unknown), found.fold)

@@ -16,7 +16,7 @@ class ActivationCurve:
     """The shape of an activation and the error of its float32 evaluation."""
 
     error: Literal["none", "result", "one", "input"] = "result"
-    """What the error is proportional to: nothing, as it is exact; the result; 1; or the input."""
+    """What the error is proportional to: nothing, as it is exact; the result; the result and 1; or the input."""
     valley: float | None = None
     """Where the smallest value is, of a function that falls before it and rises after it; None: it never falls."""
     units: float = ACTIVATION_UNITS
@@ -44,16 +44,18 @@ def follow_curve(
     """Return the interval of a function of one number."""
     import tensorflow as tf
 
+    # What is flushed to zero before the activation.
+    x = arithmetic.widen(x, TINY)
     low, high = function(x.low), function(x.high)
     if curve.valley is not None:
         lowest = tf.maximum(x.low, tf.minimum(tf.constant(curve.valley, x.low.dtype), x.high))
         low, high = function(lowest), tf.maximum(low, high)
     made = Bounds(low, high)
     if curve.error == "none":
-        return made
+        return arithmetic.widen(made, TINY)
     if curve.error == "result":
         return arithmetic.round(made, curve.units, 4 * TINY)
-    size = x.magnitude if curve.error == "input" else 1.0
+    size = x.magnitude if curve.error == "input" else 1 + made.magnitude
     return arithmetic.widen(made, curve.units * UNIT * size + 4 * TINY)
 
 

@@ -1,0 +1,81 @@
+"""Every kind of purifier and classifier, and models of other programs: points of balls stay inside the bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from advae.datasets.load import load_dataset
+from advae.evaluation.pipelines import load_classifier
+from advae.intervals import list_unbounded, trace_network
+from advae.models.autoencoders import AUTOENCODERS
+from advae.models.baselines import BASELINES
+from advae.models.classifiers import CLASSIFIERS, make_classifier_recipe, restore_classifier
+from advae.models.purifiers import make_autoencoder_recipe, restore_purifier
+from advae.records import Dataset
+from advae.registry import Registry
+from advae.requests import AddRequest, AutoencoderRequest, ClassifierRequest
+from advae.workflows import Workspace, add_classifier
+from tests.intervals.test_bounding import require_inside
+from tests.models.added.test_peers_on_files import FILES, GIVEN
+from tests.models.test_autoencoders import fit
+
+BODIES = [(kind, body) for kind in AUTOENCODERS if kind not in BASELINES for body in ("dense", "conv")]
+
+
+def draw_weights(expected: Any) -> dict[str, Any]:
+    """Return random weights of the expected shapes."""
+    generator = np.random.default_rng(0)
+    return {
+        name: generator.normal(0, 1 / np.sqrt(np.prod(weight.shape[:-1]) + 4), weight.shape).astype("float32")
+        for name, weight in expected.items()
+    }
+
+
+def build_classifier(digits: Dataset, model: str) -> Callable[[Any], Any]:
+    """Return a classifier of a kind with random weights."""
+    recipe = make_classifier_recipe(ClassifierRequest(model=model), digits, None)
+    arrays = draw_weights(CLASSIFIERS[model].weights(recipe))
+    if "classes" in arrays:
+        arrays["classes"] = np.arange(10)
+    return restore_classifier(recipe, arrays).logits
+
+
+def require_bounded(logits: Callable[[Any], Any], x: Any, *, eps: float = 0.02) -> None:
+    function = trace_network(logits, x.shape[1])
+    assert list_unbounded(function) == ()
+    require_inside(function, x, eps=eps)
+
+
+@pytest.mark.parametrize("model", CLASSIFIERS)
+def test_a_classifier(digits: Dataset, model: str) -> None:
+    require_bounded(build_classifier(digits, model), digits.x_test[:6])
+
+
+@pytest.mark.parametrize(("kind", "body"), BODIES)
+def test_a_trained_purifier(digits: Dataset, kind: str, body: str) -> None:
+    recipe = make_autoencoder_recipe(AutoencoderRequest(type=kind, options={"body": body}), digits)
+    purifier = restore_purifier(recipe, draw_weights(AUTOENCODERS[kind].weights(recipe)))
+    classify = build_classifier(digits, "lr")
+    require_bounded(lambda x: classify(purifier.mean(x)), digits.x_test[:6])
+
+
+@pytest.mark.parametrize("kind", BASELINES)
+def test_a_baseline(digits: Dataset, kind: str) -> None:
+    recipe, arrays, _ = fit(digits, AutoencoderRequest(type=kind))
+    purifier, classify = restore_purifier(recipe, arrays), build_classifier(digits, "mlp")
+    require_bounded(lambda x: classify(purifier.mean(x)), digits.x_test[:6])
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("file", FILES)
+def test_a_model_of_another_program(file: str, shared_models: Path, tmp_path: Path) -> None:
+    bench = Workspace(Registry(tmp_path / "home"), data_dir=shared_models.parent / "data")
+    name = str(shared_models / FILES[file]) if FILES[file].endswith(".npz") else FILES[file]
+    made = add_classifier(bench, str(shared_models / file), name, GIVEN.get(file, AddRequest())).manifest
+    data = load_dataset(name, data_dir=bench.data_dir)
+    require_bounded(load_classifier(bench.registry, made).logits, data.x_test[:4], eps=0.005)
