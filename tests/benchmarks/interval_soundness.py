@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.interval_soundness [--networks 10000] [--seed 0]
 
-A quarter of an hour on two idle cores. The JSON goes to tests/benchmarks/results/interval_soundness.json; its
-``outside`` and ``broken`` must be 0.
+A quarter of an hour on two idle cores. The JSON goes to tests/benchmarks/results/interval_soundness.json, from which
+``results_table`` makes a sentence of results/README.md; its ``outside`` and ``broken`` must be 0.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +45,16 @@ def count(networks: int, seed: int) -> dict[str, float]:
             sys.stderr.write(f"{done + 1} networks, {time.monotonic() - start:.0f} s: {total}\n")
     seconds = round(time.monotonic() - start, 1)
     return {"networks": networks, "seed": seed, "images": networks * IMAGES, **total, "seconds": seconds}
+
+
+def render(record: dict[str, Any]) -> str:
+    """Return the sentence of the results that says what was found."""
+    found = record["counts"]
+    return (
+        f"{found['networks']:,} random networks, {found['images']:,} balls, {found['points']:,} points: "
+        f"{found['outside']:,} outside their bounds; {found['certified']:,} certified images, "
+        f"{found['broken']:,} points of their balls with another class."
+    )
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from advae.experiments import EXPLANATIONS
 from advae.models.layers import PAPER_ACTIVATIONS
-from tests.benchmarks import reproduction, robust, seeds, speed_tables, suite, threat_models
+from tests.benchmarks import interval_soundness, reproduction, robust, seeds, speed_tables, suite, threat_models
 from tests.benchmarks.reproduction import ACTIVATIONS_ON
 
 README = Path(__file__).parent.parent.parent / "README.md"
@@ -290,6 +290,7 @@ def render_blocks() -> dict[Path, dict[str, str]]:
             "robust": robust.render(trained),
             "paper": render_reproduction(paper),
             "seeds": "\n".join(render_seeds(load_record(seeds.RESULTS))),
+            "soundness": interval_soundness.render(load_record(interval_soundness.RESULTS)),
             "speed": speed_tables.render(load_record(speed_tables.RESULTS)),
             "suite": suite.render(load_record(suite.RESULTS)),
         },
