@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from advae.checks import check_run
+from advae.checks import CHECKS, check_run
 from advae.datasets.table import DATASETS
 from advae.metrics import digest_samples, find_aims, measure_attacked, measure_clean, measure_lengths
 from advae.records import (
@@ -50,6 +50,10 @@ NETWORK = NetworkOptions(
     learning_rate=0.001,
 )  # fmt: skip
 HISTORY = History(loss=(2.0, 0.9, 0.3, 0.1, 0.05), validation_loss=(1.9, 0.8, 0.35, 0.2, 0.18), seconds=1.0)
+
+
+COUNTED = [name for name, check in CHECKS.items() if not check.optional]
+"""Names of the checks that are counted where there is no certificate."""
 
 
 def resize_images(x: np.ndarray[Any, Any], side: int) -> np.ndarray[Any, Any]:

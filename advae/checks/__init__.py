@@ -1,7 +1,8 @@
 """The checks of whether a robust accuracy is reliable. Each result is PASS, WARN, FAIL or NOT RUN, with a sentence."""
 
 from advae.checks.across_runs import MANY_RESTARTS, TOGETHER
-from advae.checks.check_table import CHECKS, NOT_VALID, Check, not_run, number_of, show_points
+from advae.checks.certified import Bounds, Certificate, bound_accuracy, judge_certificates
+from advae.checks.check_table import CHECKS, NOT_VALID, Check, list_counted, not_run, number_of, show_points
 from advae.checks.combining import check_together
 from advae.checks.evidence import PipelineRuns, ScoredRun, find_full_budget
 from advae.checks.sample_checks import check_collapse, show_size
@@ -22,9 +23,12 @@ __all__ = [
     "ON_IMAGES",
     "SINGLE",
     "TOGETHER",
+    "Bounds",
+    "Certificate",
     "Check",
     "PipelineRuns",
     "ScoredRun",
+    "bound_accuracy",
     "check_alone",
     "check_collapse",
     "check_run",
@@ -34,6 +38,8 @@ __all__ = [
     "group_by_samples",
     "identify_samples",
     "is_iterative",
+    "judge_certificates",
+    "list_counted",
     "not_run",
     "number_of",
     "pick_strongest",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from advae.checks.certified import judge_certificates
 from advae.checks.check_table import GRAVITY, not_run, say, show_points, show_share
 from advae.checks.ensembles import check_ensemble
 from advae.checks.evidence import find_full_budget
@@ -217,6 +218,11 @@ def check_undefended(pipeline: PipelineRuns) -> CheckResult:
     return say("undefended", status, sentence, robust)
 
 
+def check_certificate(pipeline: PipelineRuns) -> CheckResult:
+    """Check that no attack breaks an image that is certified, in any norm and whatever the subject."""
+    return judge_certificates(pipeline.certificates, pipeline.own)
+
+
 def _pick_undefended(pipeline: PipelineRuns, *, same_attack: bool) -> list[ScoredRun]:
     """Return the runs of the undefended counterpart on the subject's samples; same_attack: with its method only."""
     import numpy as np
@@ -242,4 +248,5 @@ TOGETHER: dict[str, Callable[[PipelineRuns], CheckResult]] = {
     "restarts": check_restarts,
     "undefended": check_undefended,
     "ensemble": check_ensemble,
+    "certificate": check_certificate,
 }

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from advae.records import CheckResult, Status
+
+
+class Result(Protocol):
+    """The result of a check, in whichever record."""
+
+    @property
+    def check(self) -> str: ...
+    @property
+    def status(self) -> Status: ...
+
+
+R = TypeVar("R", bound=Result)
 
 
 @dataclass(frozen=True)
@@ -15,6 +29,8 @@ class Check:
     """The question whose answer is yes where the result is PASS; shown in the report."""
     needs: str = ""
     """Which other run the check needs; empty where one run is enough."""
+    optional: bool = False
+    """Whether what it needs is an addition: where it is missing, the check is not counted as NOT RUN."""
 
 
 CHECKS: dict[str, Check] = {
@@ -53,6 +69,11 @@ CHECKS: dict[str, Check] = {
         "Is an ensemble of attacks at least as strong as each of its attacks alone?",
         "one of its attacks alone at the same eps",
     ),
+    "certificate": Check(
+        "Is no image broken that a certificate proves?",
+        "a certificate, which is optional (advae certify)",
+        optional=True,
+    ),
 }
 """Name -> check. The number of a check in the report is its place here, from 1."""
 
@@ -78,6 +99,11 @@ def say(name: str, status: Status, sentence: str, number: float | None = None) -
 def not_run(name: str, sentence: str = "") -> CheckResult:
     """Return the result NOT RUN of a check. sentence: the reason; empty: the run that the check needs."""
     return CheckResult(check=name, status="NOT RUN", sentence=sentence or f"needs {CHECKS[name].needs}")
+
+
+def list_counted(results: Iterable[R]) -> list[R]:
+    """Return the results that are counted: all but those of optional checks that were not run."""
+    return [one for one in results if one.status != "NOT RUN" or not CHECKS[one.check].optional]
 
 
 def show_share(value: float) -> str:

@@ -23,8 +23,8 @@ AT_EVERY_EPS = ("adaptive", "black-box", "convergence")
 OF_MEMBERS = ("monotone", "convergence", "best-iterate")
 """Checks on the steps or the several eps of one attack. An ensemble has no steps, and often only one eps."""
 
-ON_ALL_ROWS = ("iterative", "ensemble")
-"""Checks that read all rows of a norm, so that their result does not depend on the subject."""
+ON_ALL_ROWS = ("iterative", "ensemble", "certificate")
+"""Checks that read all rows of a norm, or of every norm, so that their result does not depend on the subject."""
 
 OF_RUNS = ("samples", "clean-accuracy")
 """Checks with the same result at every eps of a run; they are made once for each run, which may have thousands."""

@@ -10,7 +10,7 @@ import pytest
 from advae.checks import CHECKS, PipelineRuns, ScoredRun, check_together
 from advae.metrics import mcnemar
 from advae.records import CheckResult
-from tests.checks.builder import N, attack, build_pipeline_runs
+from tests.checks.builder import N, attack, build_pipeline_runs, certify
 
 WORST = attack(
     (0.2,), eps=(0.3,), name="worst", method="worst", steps=None, queries=1000, result={"lost_fraction": None}
@@ -44,6 +44,7 @@ def complete(subject: list[ScoredRun] = SUBJECT) -> PipelineRuns:
         attack((0.0,), name="full", eps=(1.0,)),
         attack((0.59, 0.2), name="all", method="worst", steps=None, queries=1000, result={"lost_fraction": None}),
         undefended=attack((0.3, 0.0), name="bare", classifier="bare", clean=0.985),
+        certificates=[certify((0.4, 0.1))],
     )
 
 
@@ -55,7 +56,7 @@ def test_checks_that_need_another_run_are_not_run_for_a_single_run() -> None:
     found = run_checks(build_pipeline_runs(SUBJECT))
     needs_another = {"samples", "clean-accuracy", "iterative", "full-budget", "adaptive", "black-box", "convergence"}
     not_run = {check for check, result in found.items() if result.status == "NOT RUN"}
-    assert not_run == needs_another | {"restarts", "undefended", "ensemble"}
+    assert not_run == needs_another | {"restarts", "undefended", "ensemble", "certificate"}
     assert all(found[check].sentence for check in not_run)
 
 

@@ -17,7 +17,7 @@ from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.headlines import write_headlines
 from advae.report.formats.attack_checks import build_check_table
 from tests.calls import call
-from tests.report_fixtures import Lab, check_classifier, print_summary, read_files
+from tests.report_fixtures import COUNTED, Lab, check_classifier, print_summary, read_files
 
 STUCK = {"zero_gradient_fraction": 0.2}
 
@@ -82,7 +82,7 @@ def test_the_undefended_rows_of_every_seed_are_asked(lab: Lab) -> None:
 def test_a_failure_is_written_above_the_number(lab: Lab, tmp_path: Path) -> None:
     run = lab.add_run(lab.add_classifier(lab.add_autoencoder()), checked=True, found={"probabilities": True})
     files = read_files(lab, [run], tmp_path)
-    alarm = f"Not reliable: 1 of {len(CHECKS)} checks fails, on {run.id} at eps 0.3"
+    alarm = f"Not reliable: 1 of {len(COUNTED)} checks fails, on {run.id} at eps 0.3"
     page = files["html"]
     assert page.index(alarm) < page.index('<p class="big')
     assert files["md"].index(alarm) < files["md"].index("of the images are still classified correctly")
@@ -126,7 +126,7 @@ def test_a_budget_that_reaches_every_image_is_no_headline(lab: Lab) -> None:
 
 def test_headline_counts_its_check_results(lab: Lab, healthy: list[Manifest]) -> None:
     (headline,) = write_headlines(compare_runs(lab.registry, healthy))
-    assert headline.summary.startswith(f"{len(CHECKS)} checks: 1 WARN, ")
+    assert headline.summary.startswith(f"{len(COUNTED)} checks: 1 WARN, ")
 
 
 # ---------------------------------------------------------------- strict

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from advae.checks import list_counted
 from advae.records import CheckResult, Manifest
 from advae.report.analysis.check_results import find_failures, list_all_failures, list_failures
 from advae.report.analysis.collecting import compare_runs
@@ -213,7 +214,7 @@ def test_one_pipeline_has_one_headline_number_in_every_format(
         assert row is not None
         assert headline.strongest is row
         rate, result = row.attacked, row.result
-        counts = {status: [one.status for one in headline.pipeline.checks].count(status) for status in
+        counts = {status: [one.status for one in list_counted(headline.pipeline.checks)].count(status) for status in
                   ("FAIL", "WARN", "PASS", "NOT RUN")}  # fmt: skip
         entry = next(one for one in document["headlines"] if one["classifier_id"] == id_)
         told = entry["adaptive"]

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from advae.checks import CHECKS
 from advae.records import Manifest
 from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.findings import answer
@@ -18,7 +17,7 @@ from advae.report.analysis.headline_records import list_headlines
 from advae.report.analysis.tables import Findings
 from advae.report.data.word_tables import Cell
 from advae.report.wording import NBSP, format_rate, format_share
-from tests.report_fixtures import DIGITS, NETWORK, Lab, read_files, read_headlines
+from tests.report_fixtures import COUNTED, DIGITS, NETWORK, Lab, read_files, read_headlines
 
 BAD = {"probabilities": True}
 
@@ -67,7 +66,7 @@ def test_the_best_of_several(lab: Lab) -> None:
     assert text.startswith(f"The best of 2 autoencoders in front of nn on digits, sparse, has {read_rate(best)}")
     assert "was NOT RUN" in text
     assert "No check fails on sparse (1 WARN, " in text
-    assert re.search(rf", nor on any other \(\d+ of {len(CHECKS)} NOT RUN\)\.$", text)
+    assert re.search(rf", nor on any other \(\d+ of {len(COUNTED)} NOT RUN\)\.$", text)
 
 
 def test_a_higher_number_with_a_failing_check_is_not_the_best(lab: Lab) -> None:
@@ -83,7 +82,7 @@ def test_a_number_that_is_not_reliable_follows_its_warning(lab: Lab) -> None:
     run = defend(lab, keep=(0.9, 0.8), found=BAD)
     text = say(lab)
     assert text.startswith("The robust accuracy of the vanilla autoencoder in front of nn on digits is not known: ")
-    assert text.index(f"1 of {len(CHECKS)} checks fails, so it is not reliable") < text.index(read_rate(run))
+    assert text.index(f"1 of {len(COUNTED)} checks fails, so it is not reliable") < text.index(read_rate(run))
     assert text.endswith("which is not a reliable result.")
 
 
@@ -137,7 +136,7 @@ def test_several_kinds_of_classifier_have_a_line_each(lab: Lab) -> None:
     first, *lines = say(lab).split("\n")
     assert re.fullmatch(
         r"2 pipelines with an autoencoder were attacked \(lr on digits, nn on digits\); for each an adaptive attack "
-        rf"was run and no check fails \(\d+ of {len(CHECKS)} NOT RUN\)\.",
+        rf"was run and no check fails \(\d+ of {len(COUNTED)} NOT RUN\)\.",
         first,
     )
     assert all(re.search(r"No check fails: .*\d+ NOT RUN\.$", line) for line in lines)

@@ -6,7 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from advae.checks import CHECKS, PipelineRuns, ScoredRun, check_together, not_run, number_of
+from advae.checks import (
+    CHECKS,
+    PipelineRuns,
+    ScoredRun,
+    check_together,
+    judge_certificates,
+    list_counted,
+    not_run,
+    number_of,
+)
 from advae.records import CheckResult, Norm, Status
 from advae.report.analysis.tables import CsvLine, Findings, TableRecord
 from advae.report.data.contents import AttackedPipeline, Comparison, Row
@@ -79,7 +88,9 @@ class FailureRecord(TableRecord):
 def check_headline(pipeline: AttackedPipeline) -> tuple[CheckResult, ...]:
     """Return the result of each of CHECKS on the pipeline's headline number; NOT RUN where it has none."""
     if pipeline.subject is None:
-        return tuple(not_run(name, NO_SUBJECT) for name in CHECKS)
+        absent = {name: not_run(name, NO_SUBJECT) for name in CHECKS}
+        found = judge_certificates(pipeline.certificates, [_open_row(row) for row in pipeline.rows])
+        return tuple((absent | {found.check: found}).values())
     return check_row(pipeline, pipeline.subject)
 
 
@@ -94,6 +105,7 @@ def check_row(pipeline: AttackedPipeline, subject: Row) -> tuple[CheckResult, ..
             undefended=[_open_row(other) for other in others],
             defended=pipeline.first.defended,
             asked=pipeline.asked,
+            certificates=pipeline.certificates,
         )
     )
 
@@ -117,8 +129,8 @@ _STATUSES: tuple[Status, ...] = ("FAIL", "WARN", "PASS", "NOT RUN")
 
 
 def count_results(results: Iterable[CheckResult | RunCheckRecord]) -> dict[Status, int]:
-    """Return how many results there are of each status, the most serious first."""
-    statuses = [result.status for result in results]
+    """Return how many results there are of each status, the most serious first, without optional checks not run."""
+    statuses = [result.status for result in list_counted(results)]
     return {status: statuses.count(status) for status in _STATUSES}
 
 
@@ -161,6 +173,8 @@ def find_failures(pipeline: AttackedPipeline) -> list[FailureRecord]:
         for panel in pipeline.checked
         for failure in _list_failed(panel.checks, panel.subject, pipeline, headline=panel.subject is pipeline.subject)
     ]
+    if not pipeline.checked:
+        found += _list_failed(pipeline.checks, pipeline.first, pipeline, headline=True)
     alone = [
         failure
         for run in pipeline.runs

@@ -11,6 +11,7 @@ from advae.records import Manifest
 from advae.report.analysis.check_results import check_headline, check_row
 from advae.report.analysis.headline_choice import choose_subject, choose_terms, group_by_kind, list_other_subjects
 from advae.report.analysis.row_warnings import write_notes
+from advae.report.data.certificate_reader import CertificateFinder
 from advae.report.data.contents import AttackedPipeline, CheckedRow, Comparison, Row, list_parents, list_runs_of
 from advae.report.data.dataset_names import Labels, label_datasets, name_dataset
 from advae.report.data.grouping import group_by
@@ -52,15 +53,21 @@ def compare_runs(
         why = next((f": {reason}" for reason in shelf.excluded.values()), "; `advae attack` makes one")
         raise NotFoundError(f"no run to report on{why}")
     labels = label_datasets([*(run.manifest for run in opened), *more])
-    named = [replace(run, dataset=name_dataset(run.recipe.dataset, labels)) for run in opened if run.id in kept]
-    runs = sorted(named, key=_order)
-    finder = CounterpartFinder(registry, runs, labels)
+    certificates = CertificateFinder(registry, shelf.exclude_certificate)
+    runs = sorted((_name(run, labels, certificates) for run in opened if run.id in kept), key=_order)
+    finder = CounterpartFinder(registry, runs, labels, certificates)
     by_classifier = group_by(runs, lambda run: run.classifier.id)
     bare = [_build_pipeline(group, finder, tuple(asked)) for group in by_classifier.values()]
     pipelines = tuple(_check(pipeline, finder) for pipeline in _choose_subjects(bare))
     rows = tuple(row for pipeline in pipelines for row in pipeline.rows)
     shown = tuple(_list_networks(shelf, rows, more, labels))
     return Comparison(tuple(runs), rows, pipelines, shown, reproduction, shelf.excluded)
+
+
+def _name(run: Run, labels: Labels, certificates: CertificateFinder) -> Run:
+    """Return a run with the name of its dataset in the report and the certificates of its classifier."""
+    dataset = name_dataset(run.recipe.dataset, labels)
+    return replace(run, dataset=dataset, certificates=certificates.find(run.classifier.id))
 
 
 @dataclass(frozen=True)
@@ -96,6 +103,12 @@ class _Shelf:
         if manifest.id not in self.networks:
             self.networks[manifest.id] = open_network(self.registry, manifest)
         return self.networks[manifest.id]
+
+    def exclude_certificate(self, id_: str, error: Exception) -> None:
+        """Exclude a certificate. Raises its error where a user asked for it; a report needs no certificate."""
+        if self.required is not None and id_ in self.required:
+            raise error
+        self.excluded[id_] = str(error)
 
     def _attempt(self, id_: str, read: Callable[[], Opened]) -> Opened | None:
         try:

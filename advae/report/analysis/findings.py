@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from advae.checks import CHECKS
 from advae.errors import printable
 from advae.models.baselines import BASELINES
 from advae.report.analysis.check_results import summarize_counts
@@ -159,7 +158,7 @@ def _warn(record: HeadlineRecord) -> str:
     failed = record.checks["FAIL"]
     if failed:
         constant = f"it has {COLLAPSED}, it predicts one class whatever the image; " if record.collapsed else ""
-        checks = f"{failed} of {len(CHECKS)} checks {'fails' if failed == 1 else 'fail'}"
+        checks = f"{failed} of {record.check_count} checks {'fails' if failed == 1 else 'fail'}"
         return f"{constant}{checks}, so it is not reliable"
     doubt = record.doubt if record.defended else None
     return f"{NOT_ESTABLISHED}, {doubt}" if doubt else ""
@@ -267,4 +266,5 @@ def _count_absent(records: Sequence[HeadlineRecord]) -> str:
     """Return how many checks were not run on each, in brackets."""
     counts = sorted({record.checks["NOT RUN"] for record in records})
     span = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
-    return f" ({span} of {len(CHECKS)} {NOT_RUN})"
+    totals = sorted({record.check_count for record in records})
+    return f" ({span} of {totals[-1]} {NOT_RUN})"

@@ -86,7 +86,7 @@ class HeadlineRecord(PipelineRecord):
     collapsed: bool
     """Whether one class is predicted whatever the image, so that an attack has nothing to change."""
     checks: dict[Status, int]
-    """How many of the pipeline's checks ended with each status."""
+    """How many of the pipeline's checks ended with each status; of one that is optional and was not run no count."""
     fail_on_other_runs: int
     """How many checks fail on other runs of the pipeline than that of the headline number."""
     imported: Ids
@@ -103,6 +103,11 @@ class HeadlineRecord(PipelineRecord):
     @property
     def clean(self) -> Rate:
         return Rate(self.clean_accuracy, *self.clean_accuracy_interval)
+
+    @property
+    def check_count(self) -> int:
+        """How many of its checks are counted."""
+        return sum(self.checks.values())
 
     @property
     def defended(self) -> bool:

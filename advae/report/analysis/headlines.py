@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from advae.checks import CHECKS, is_iterative
+from advae.checks import is_iterative, list_counted
 from advae.report.analysis.check_results import count_elsewhere, describe_subject, summarize_checks
 from advae.report.analysis.illusion_gap import explain_gap
 from advae.report.data.contents import AttackedPipeline, Comparison, Row
@@ -47,8 +47,10 @@ class Headline:
         failed = len(self.pipeline.failures)
         if not failed:
             return None
-        checks = f"{failed} of {len(CHECKS)} checks {'fails' if failed == 1 else 'fail'}"
-        return f"Not reliable: {checks}, on {describe_subject(self.pipeline)}"
+        total = len(list_counted(self.pipeline.checks))
+        checks = f"{failed} of {total} checks {'fails' if failed == 1 else 'fail'}"
+        where = f", on {describe_subject(self.pipeline)}" if self.pipeline.subject else ""
+        return f"Not reliable: {checks}{where}"
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -58,7 +60,7 @@ class Headline:
     @property
     def summary(self) -> str:
         """How many checks found what, in words."""
-        return f"{len(CHECKS)} checks: {summarize_checks(self.pipeline.checks)}"
+        return f"{len(list_counted(self.pipeline.checks))} checks: {summarize_checks(self.pipeline.checks)}"
 
     @property
     def warnings(self) -> tuple[str, ...]:

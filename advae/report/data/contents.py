@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from advae.checks import find_full_budget, find_strongest, rank_strength
+from advae.checks import Certificate, find_full_budget, find_strongest, rank_strength
 from advae.checks.single_run import WEAK_GRADIENTS
 from advae.checks.strongest import find_most
 from advae.metrics import mcnemar
@@ -89,6 +89,11 @@ class AttackedPipeline:
     @property
     def id(self) -> str:
         return self.first.classifier.id
+
+    @property
+    def certificates(self) -> tuple[Certificate, ...]:
+        """The certificates of its classifier."""
+        return self.first.certificates
 
     @property
     def collapsed(self) -> bool:

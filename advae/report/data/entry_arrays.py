@@ -52,6 +52,9 @@ ARRAY_KINDS: dict[str, ArrayKind] = {
     DISTANCE: ArrayKind("f", "float64", 0, LARGEST_PIXEL),
     "zero_gradient": ArrayKind("b", "bool", 0, 1),
     "x": ArrayKind("f", "float32", 0, 1),
+    "certified": ArrayKind("b", "bool", 0, 1),
+    "abstained": ArrayKind("b", "bool", 0, 1),
+    "radii": ArrayKind("f", "float64", 0, LARGEST_PIXEL),
 }
 """Name -> what the array holds; IMAGE_ARRAYS where it is not here."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from advae.errors import CorruptError, NotFoundError
@@ -15,6 +16,7 @@ from advae.run_options import RUN_OPTIONS, list_crafting, values_of
 
 if TYPE_CHECKING:
     from advae.registry import Registry
+    from advae.report.data.certificate_reader import CertificateFinder
 
 OPTIONS = [name for name in list_crafting() if name != "draws"]
 """Options that two runs of the same attack share. The number of EOT samples follows from the purifier."""
@@ -28,8 +30,11 @@ EFFORTS = [name for name in OPTIONS if name not in GOALS]
 class CounterpartFinder:
     """Finds the run of the same attack on the same samples of the same kind of classifier, undefended."""
 
-    def __init__(self, registry: Registry, opened: Iterable[Run], labels: Labels) -> None:
+    def __init__(
+        self, registry: Registry, opened: Iterable[Run], labels: Labels, certificates: CertificateFinder
+    ) -> None:
         self._registry = registry
+        self._certificates = certificates
         self._labels = labels
         self._opened = {run.id: run for run in opened}
         bare = [manifest for manifest in registry.entries("run") if self._is_undefended(manifest)]
@@ -70,7 +75,9 @@ class CounterpartFinder:
         """Return a run that was not named; one whose arrays are damaged is no counterpart."""
         if manifest.id not in self._opened:
             try:
-                self._opened[manifest.id] = open_run(self._registry, manifest, self._labels)
+                opened = open_run(self._registry, manifest, self._labels)
+                certificates = self._certificates.find(opened.classifier.id)
+                self._opened[manifest.id] = replace(opened, certificates=certificates)
             except (CorruptError, NotFoundError):
                 return None
         return self._opened[manifest.id]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,8 @@ from advae.metrics import (
     measure_lengths,
     perturbation_norms,
 )
-from advae.records import OUTCOMES, SAMPLES, EpsResult, Manifest, Record, RunMetrics
+from advae.records import OUTCOMES, SAMPLES, EpsResult, Manifest, RunMetrics
+from advae.report.data.agreement import ALIKE, list_differences
 from advae.report.data.dataset_names import Labels, name_dataset
 from advae.report.data.entry_arrays import count_items, fit_artifact, suggest_repair
 from advae.report.data.runs import Run
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
     from advae.registry import Registry
     from advae.report.data.entry_arrays import Arrays
-
-ALIKE = 1e-5
-"""By what share of itself a mean may differ, which another machine adds up in another order."""
 
 LENGTH_TOLERANCE = 1e-4
 """The same of a length of pixels in float32, measured again on stored images."""
@@ -161,40 +158,17 @@ def _check_attack(run: Run) -> Iterator[str]:
 
 def _check_outcomes(run: Run) -> Iterator[str]:
     """Yield each number of the manifest that does not follow from the outcomes as the scorer takes it from them."""
-    yield from _compare(run.metrics, measure_clean(run.outcomes, len(run.recipe.dataset.classes)), "")
-    yield from _compare(run.metrics, measure_given(run.outcomes), "")
+    yield from list_differences(run.metrics, measure_clean(run.outcomes, len(run.recipe.dataset.classes)), OUTCOMES)
+    yield from list_differences(run.metrics, measure_given(run.outcomes), OUTCOMES)
     known = all(name in run.outcomes for name in LENGTHS)
     for index, result in enumerate(run.metrics.results):
         aims = find_aims(run.outcomes["labels"], run.recipe.target, result.targets)
         found = measure_attacked(run.outcomes, index, aims)
         lengths = measure_lengths(run.outcomes, index, run.recipe.norm) if known else {}
         beyond = count_beyond(run.outcomes, result.eps)
-        yield from _compare(result, found | lengths | beyond, f" at eps {result.eps:.4g}")
+        yield from list_differences(result, found | lengths | beyond, OUTCOMES, f" at eps {result.eps:.4g}")
         if not known and result.norm_max is not None:
             yield f"{OUTCOMES} has not all of {', '.join(LENGTHS)}"
-
-
-def _compare(record: Record, found: Mapping[str, Any], where: str) -> Iterator[str]:
-    for name, value in found.items():
-        stored = getattr(record, name)
-        # Runs from before a number was kept do not have it.
-        absent = stored is None and not type(record).model_fields[name].is_required()
-        if not (absent or _agree(stored, value)):
-            yield f"its manifest says {name} {_show(stored)}{where}, its {OUTCOMES} {_show(value)}"
-
-
-def _agree(stored: Any, found: Any) -> bool:
-    if isinstance(stored, tuple) and isinstance(found, tuple):
-        return len(stored) == len(found) and all(map(_agree, stored, found))
-    if isinstance(stored, float) and isinstance(found, float):
-        return math.isclose(stored, found, rel_tol=ALIKE, abs_tol=1e-9)
-    return bool(stored == found)
-
-
-def _show(value: Any) -> str:
-    if isinstance(value, tuple):
-        return f"({', '.join(map(_show, value[:10]))}{', ...' if len(value) > 10 else ''})"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 # ---------------------------------------------------------------- images

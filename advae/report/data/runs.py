@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from advae.checks import check_collapse, identify_samples, show_size
+from advae.checks import bound_accuracy, check_collapse, identify_samples, show_size
 from advae.records import AutoencoderRecipe, ClassifierRecipe, EpsResult, Manifest, RunMetrics, RunRecipe
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from advae.checks import Bounds, Certificate
     from advae.records import IntArray
     from advae.report.data.entry_arrays import Arrays
 
@@ -57,6 +58,8 @@ class Run:
     """Arrays of ``outcomes.npz``."""
     samples: Arrays = field(repr=False)
     """Arrays of ``samples.npz``."""
+    certificates: tuple[Certificate, ...] = field(default=(), repr=False)
+    """Certificates of the classifier; empty where none was made or looked for."""
 
     @property
     def id(self) -> str:
@@ -116,6 +119,15 @@ class Measured:
     @property
     def recipe(self) -> RunRecipe:
         return self.run.recipe
+
+    @property
+    def metrics(self) -> RunMetrics:
+        return self.run.metrics
+
+    @cached_property
+    def bounds(self) -> Bounds | None:
+        """The robust accuracy at this eps from below, by proof, and from above, by this attack; None without proof."""
+        return bound_accuracy(self.run.certificates, self)
 
     @property
     def eps(self) -> float:
