@@ -1,7 +1,8 @@
 """The checks of whether a robust accuracy is reliable. Each result is PASS, WARN, FAIL or NOT RUN, with a sentence."""
 
 from advae.checks.across_runs import MANY_RESTARTS, TOGETHER
-from advae.checks.certified import Bounds, Certificate, bound_accuracy, judge_certificates
+from advae.checks.broken_proofs import check_certificates
+from advae.checks.certified import AccuracyBounds, ProvedImages, bound_accuracy, measure_bounds
 from advae.checks.check_table import CHECKS, NOT_VALID, Check, list_counted, not_run, number_of, show_points
 from advae.checks.combining import check_together
 from advae.checks.evidence import PipelineRuns, ScoredRun, find_full_budget
@@ -23,13 +24,14 @@ __all__ = [
     "ON_IMAGES",
     "SINGLE",
     "TOGETHER",
-    "Bounds",
-    "Certificate",
+    "AccuracyBounds",
     "Check",
     "PipelineRuns",
+    "ProvedImages",
     "ScoredRun",
     "bound_accuracy",
     "check_alone",
+    "check_certificates",
     "check_collapse",
     "check_run",
     "check_together",
@@ -38,8 +40,8 @@ __all__ = [
     "group_by_samples",
     "identify_samples",
     "is_iterative",
-    "judge_certificates",
     "list_counted",
+    "measure_bounds",
     "not_run",
     "number_of",
     "pick_strongest",

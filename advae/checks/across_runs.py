@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from advae.checks.certified import judge_certificates
+from advae.checks.broken_proofs import check_certificates
 from advae.checks.check_table import GRAVITY, not_run, say, show_points, show_share
 from advae.checks.ensembles import check_ensemble
 from advae.checks.evidence import find_full_budget
@@ -220,7 +220,7 @@ def check_undefended(pipeline: PipelineRuns) -> CheckResult:
 
 def check_certificate(pipeline: PipelineRuns) -> CheckResult:
     """Check that no attack breaks an image that is certified, in any norm and whatever the subject."""
-    return judge_certificates(pipeline.certificates, pipeline.own)
+    return check_certificates(pipeline.certificates, pipeline.own)
 
 
 def _pick_undefended(pipeline: PipelineRuns, *, same_attack: bool) -> list[ScoredRun]:

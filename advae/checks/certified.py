@@ -1,12 +1,11 @@
-"""Certificates beside attacks: no attack breaks a certified image, and how far the two bounds are apart."""
+"""Certificates beside attacks: the robust accuracy from below, by proof, and from above, on the same images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from advae.checks.check_table import not_run, say
 from advae.checks.strongest import Measurement
 from advae.metrics import wilson_interval
 from advae.records import key_eps
@@ -16,23 +15,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from advae.checks.evidence import ScoredRun
     from advae.records import (
         CertificateMetrics,
         CertificateRecipe,
-        CheckResult,
         EpsResult,
         IntArray,
         RunMetrics,
-        Status,
     )
 
     Truths = NDArray[np.bool_]
     Places = tuple[IntArray, IntArray]
-
-PROOF, UNCHANGED, LABEL, CLASS = range(4)
-"""What may be wrong with an image, the gravest first: a certified one is broken, or misclassified without an attack;
-its label differs; its predicted class without an attack differs."""
 
 
 class Compared(Measurement, Protocol):
@@ -45,7 +37,7 @@ class Compared(Measurement, Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Certificate:
+class ProvedImages:
     """A certificate, with what it says of each image."""
 
     id: str
@@ -107,10 +99,10 @@ class Certificate:
 
 
 @dataclass(frozen=True, eq=False)
-class Bounds:
+class AccuracyBounds:
     """The robust accuracy at one eps from below, by proof, and from above, by attack, on the same images."""
 
-    certificate: Certificate
+    certificate: ProvedImages
     """The certificate."""
     eps: float
     """The eps that is certified, not below that of the attack."""
@@ -128,22 +120,25 @@ class Bounds:
     """Whether these are all images of the attack."""
 
 
-def bound_accuracy(certificates: Iterable[Certificate], row: Compared) -> Bounds | None:
+def bound_accuracy(certificates: Iterable[ProvedImages], row: Compared) -> AccuracyBounds | None:
     """Return the bounds of the robust accuracy around an attack; None where no certificate concerns it.
 
     Of several certificates the one that shares most images with the attack counts, then the one that proves most.
     """
-    found = filter(None, (_bound(certificate, row) for certificate in certificates if certificate.concerns(row)))
+    fitting = [certificate for certificate in certificates if certificate.concerns(row)]
+    places = [(certificate, certificate.find_index(row.eps)) for certificate in fitting]
+    found = filter(None, (measure_bounds(one, place, row) for one, place in places if place is not None))
     return max(found, key=lambda one: (one.n, one.lower, -one.eps, one.certificate.id), default=None)
 
 
-def _bound(certificate: Certificate, row: Compared) -> Bounds | None:
-    index, (mine, theirs) = certificate.find_index(row.eps), certificate.find_common(row)
+def measure_bounds(certificate: ProvedImages, index: int, row: Compared) -> AccuracyBounds | None:
+    """Return the bounds by one of the eps of a certificate that concerns an attack; None without common images."""
+    mine, theirs = certificate.find_common(row)
     n = len(mine)
-    if index is None or n == 0:
+    if n == 0:
         return None
     low, high = int(certificate.certified[index][mine].sum()), int(row.right[theirs].sum())
-    return Bounds(
+    return AccuracyBounds(
         certificate=certificate,
         eps=certificate.recipe.eps[index],
         lower=low / n,
@@ -153,81 +148,3 @@ def _bound(certificate: Certificate, row: Compared) -> Bounds | None:
         n=n,
         whole=n == len(row.sample_ids),
     )
-
-
-# ---------------------------------------------------------------- the check
-
-
-@dataclass(frozen=True)
-class Conflict:
-    """An image of which a certificate and a run say different things."""
-
-    kind: int
-    """PROOF, UNCHANGED, LABEL or CLASS."""
-    image: int
-    """Position of the image in the test set."""
-    certificate: str
-    """Id of the certificate."""
-    certified_eps: float
-    """The eps that is certified."""
-    run: ScoredRun
-    """The run, at one eps."""
-
-    def describe(self) -> str:
-        """Return the conflict in words."""
-        what = f"image {self.image}, certified at eps {self.certified_eps:.4g} by {self.certificate},"
-        if self.kind == PROOF:
-            return f"{what} is misclassified under {self.run.recipe.method} at eps {self.run.eps:.4g} of {self.run.id}"
-        if self.kind == UNCHANGED:
-            return f"{what} is misclassified without an attack in {self.run.id}"
-        word = "label" if self.kind == LABEL else "predicted class without an attack"
-        return f"image {self.image} has another {word} in {self.certificate} than in {self.run.id}"
-
-
-def judge_certificates(certificates: Sequence[Certificate], rows: Sequence[ScoredRun]) -> CheckResult:
-    """Return the result of the check that no attack breaks a certified image; NOT RUN where none can be compared.
-
-    Certificates of the smoothed pipeline are compared with no row: it is another function, and none attacks it.
-    """
-    proofs = [certificate for certificate in certificates if not certificate.smoothed]
-    if not certificates:
-        return not_run("certificate")
-    if not proofs:
-        return not_run("certificate", f"{certificates[0].id} is of the smoothed pipeline, which no attack was run on")
-    pairs = [(proof, row) for proof in proofs for row in rows if proof.concerns(row)]
-    conflicts = [conflict for proof, row in pairs for conflict in _find_conflicts(proof, row)]
-    if conflicts:
-        first, *others = sorted(conflicts, key=lambda conflict: conflict.kind)
-        more = f", and {len(others)} more such cases" if others else ""
-        status: Status = "WARN" if first.kind == CLASS else "FAIL"
-        return say("certificate", status, f"{first.describe()}{more}", len(conflicts))
-    counts = [count for proof, row in pairs if (count := _count_pairs(proof, row)) is not None]
-    if not counts:
-        return not_run("certificate", f"no valid attack within an eps and norm of {proofs[0].id} on its images was run")
-    sentence = f"{sum(counts)} pairs of a certified image and an attack on it were compared: no attack breaks one"
-    return say("certificate", "PASS", sentence, sum(counts))
-
-
-def _count_pairs(proof: Certificate, row: ScoredRun) -> int | None:
-    """Return how many certified images a run attacks within the certified eps, None where it attacks no image so."""
-    index, (mine, _) = proof.find_index(row.eps), proof.find_common(row)
-    return int(proof.certified[index][mine].sum()) if index is not None and len(mine) else None
-
-
-def _find_conflicts(proof: Certificate, row: ScoredRun) -> Iterator[Conflict]:
-    """Yield every image of which a certificate and a run at one eps say different things."""
-    mine, theirs = proof.find_common(row)
-    labels, clean, index = proof.labels[mine], row.clean_predictions[theirs], proof.find_index(row.eps)
-    least = min(range(len(proof.recipe.eps)), key=lambda place: proof.recipe.eps[place])
-    found: list[tuple[int, Truths, int]] = []
-    if index is not None:
-        found.append((PROOF, proof.certified[index][mine] & ~row.right[theirs], index))
-    # What does not depend on the eps is said once for each run.
-    if row.index == 0:
-        unchanged = proof.certified[least][mine] & (clean != labels)
-        found.append((UNCHANGED, unchanged, least))
-        found.append((LABEL, labels != row.labels[theirs], least))
-        found.append((CLASS, ~unchanged & (clean != proof.predictions[mine]), least))
-    for kind, where, place in found:
-        for image in proof.sample_ids[mine[where]].tolist():
-            yield Conflict(kind, image, proof.id, proof.recipe.eps[place], row)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from advae.checks.certified import Certificate
+    from advae.checks.certified import ProvedImages
     from advae.records import CheckResult, EpsResult, FloatArray, IntArray, RunMetrics, RunRecipe
 
 
@@ -104,7 +104,7 @@ class PipelineRuns:
     """Whether the pipeline has a purifier."""
     asked: Sequence[str] = ()
     """Ids of the runs that the user asked for, which come first among equally strong ones."""
-    certificates: Sequence[Certificate] = ()
+    certificates: Sequence[ProvedImages] = ()
     """Certificates of the pipeline's classifier; empty where none was made."""
     by_ball: dict[tuple[str, float], list[ScoredRun]] = field(default_factory=dict, compare=False, repr=False)
     """The rows of ``own`` by norm and eps; filled at the first use."""

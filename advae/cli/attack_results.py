@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
@@ -16,16 +16,22 @@ from advae.cli.entry_names import say_found
 from advae.cli.session import Session
 from advae.errors import CheckFailedError, printable
 from advae.records import ClassifierRecipe, RunRecipe
-from advae.report.analysis.check_results import FailureRecord, list_all_failures
+from advae.report.analysis.certified_accuracy import CertifiedRange, describe_bounds
+from advae.report.analysis.check_results import FailureRecord, describe_excluded, list_all_failures
 from advae.report.analysis.collecting import compare_runs
+from advae.report.data.certificate_reader import CertificateFinder
 from advae.report.data.contents import AttackedPipeline, Comparison
 from advae.report.data.run_reader import open_run
+from advae.report.data.runs import Measured, Rate
 from advae.report.formats.attack_checks import build_check_table
 from advae.report.wording import UPPER_BOUND, describe_beyond, describe_distances
 from advae.run_options import RUN_OPTIONS, values_of
 from advae.settings import FLOAT32
 from advae.threats import THREATS
 from advae.workflows import Attacks, Made
+
+Proved = dict[str, list[CertifiedRange | None]]
+"""Id of a run -> what is certified at each of its eps, None where nothing is."""
 
 
 def compare_attacks(session: Session, attacks: Attacks) -> Comparison:
@@ -45,8 +51,9 @@ def put_runs(session: Session, attacks: Attacks, comparison: Comparison | None) 
             # A stored run, perhaps imported, must agree with its own stored outcomes.
             open_run(session.registry, one.manifest)
     classifiers = {id_: session.registry.manifest(id_).as_classifier()[0] for id_ in _list_classifiers(made)}
+    proved = _find_proved(session, made)
     for id_, classifier in classifiers.items():
-        session.tell(_tabulate_runs([one for one in made if one.manifest.parents[0] == id_], classifier))
+        session.tell(_tabulate_runs([one for one in made if one.manifest.parents[0] == id_], classifier, proved))
     for one in made:
         if one.cached and one.manifest.imported:
             session.tell(f"{one.manifest.id} {say_found(one.manifest)}")
@@ -58,13 +65,25 @@ def put_runs(session: Session, attacks: Attacks, comparison: Comparison | None) 
     spread = list(summarise_seeds(made, classifiers)) if attacks.seeds > 1 else []
     if spread:
         session.tell(_tabulate_spread(spread))
-    documents = [_describe_run(one, classifiers[one.manifest.parents[0]].autoencoder) for one in made]
+    documents = [_describe_run(one, classifiers[one.manifest.parents[0]].autoencoder, proved) for one in made]
     document: dict[str, Any] = {"runs": documents}
     if spread:
         document["spread"] = [vars(one) for one in spread]
     if attacks.checks and comparison:
         document |= _tell_checks(session, attacks, comparison)
     session.put(documents[0] if len(document) == len(documents) == 1 else document, "\n".join(_list_ids(made)))
+
+
+def _find_proved(session: Session, made: Iterable[Made]) -> Proved:
+    """Return what is certified at the eps of each run, by the run's id; says which certificates cannot be read."""
+    registry = session.registry
+    finder = CertificateFinder(registry, lambda id_, error: session.tell(describe_excluded(id_, str(error))))
+    found: Proved = {}
+    for one in made:
+        if certificates := finder.find(one.manifest.parents[0]):
+            run = replace(open_run(registry, one.manifest), certificates=certificates)
+            found[run.id] = [describe_bounds(Measured(run, index)) for index in range(len(run.recipe.eps))]
+    return found
 
 
 def _describe_given(made: Made) -> Iterator[str]:
@@ -211,7 +230,7 @@ def _tabulate_spread(spread: Iterable[SeedAccuracies]) -> Table:
 # ---------------------------------------------------------------- runs
 
 
-def _describe_run(made: Made, autoencoder: str | None) -> dict[str, Any]:
+def _describe_run(made: Made, autoencoder: str | None, proved: Proved) -> dict[str, Any]:
     """Return the JSON document of a run, with the keys of the command-line contract."""
     recipe, metrics = made.manifest.as_run()
     return {
@@ -239,12 +258,13 @@ def _describe_run(made: Made, autoencoder: str | None) -> dict[str, Any]:
         else None,
         **values_of(recipe, [name for name, option in RUN_OPTIONS.items() if option.row.printed]),
         "precision": recipe.precision or FLOAT32,
+        "certified": [one and one.model_dump(mode="json") for one in proved.get(made.manifest.id, ())] or None,
         "n_test": sum(metrics.test_counts) if metrics.test_counts else None,
         "verdicts": [result.model_dump(mode="json") for result in check_run(recipe, metrics)],
     }
 
 
-def _tabulate_runs(made: list[Made], classifier: ClassifierRecipe) -> Table:
+def _tabulate_runs(made: list[Made], classifier: ClassifierRecipe, proved: Proved) -> Table:
     """Return the accuracy table of the attacks on one classifier, for 80 columns."""
     behind = f"behind {classifier.autoencoder}" if classifier.autoencoder else "undefended"
     recipe, first = made[0].manifest.as_run()
@@ -263,7 +283,8 @@ def _tabulate_runs(made: list[Made], classifier: ClassifierRecipe) -> Table:
         table.add_column(name, justify="left" if name in ("method", "threat") else "right")
     for one in made:
         recipe, metrics = one.manifest.as_run()
-        for result in metrics.results:
+        bounds = proved.get(one.manifest.id, [None] * len(metrics.results))
+        for result, certified in zip(metrics.results, bounds, strict=True):
             rate = result.attack_success_rate
             low, high = result.accuracy_interval
             table.add_row(
@@ -275,9 +296,21 @@ def _tabulate_runs(made: list[Made], classifier: ClassifierRecipe) -> Table:
             )
             if result.expected_accuracy is not None:
                 table.add_row("", "", f"mean of {metrics.fresh_draws} draws", f"{result.expected_accuracy:.2%}", "")
+            if certified:
+                table.add_row(*_list_certified(certified))
             if not result.within_budget:
                 table.add_row("", "", f"L-inf {result.linf_max:.4g}", NOT_VALID, "")
     return table
+
+
+def _list_certified(found: CertifiedRange) -> tuple[str, ...]:
+    """Return the cells of the row below an attack's, none of them wider than those of attacks."""
+    size = "" if found.all_attacked else f"n = {found.n}"
+    return "certified", found.method, f"{found.eps:.4g}", _show_rate(found.certified), size
+
+
+def _show_rate(rate: Rate) -> str:
+    return f"{rate.value:.2%} [{100 * rate.low:.2f}, {100 * rate.high:.2f}]"
 
 
 def _name(method: str, norm: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from advae.errors import CorruptError, NotFoundError
 from advae.evaluation.pipelines import find_purifier
+from advae.identity import kind_of
 from advae.quoting import quote_word
 from advae.records import Manifest
 from advae.workflows.workspace import Workspace, identify_dataset
@@ -25,8 +26,9 @@ class Chosen:
 
 
 def choose_runs(workspace: Workspace, refs: Sequence[str], dataset_name: str | None) -> Chosen:
-    """Return the named runs and those of named classifiers and purifiers; all runs where nothing is named.
+    """Return the named runs and those of named classifiers, purifiers and certificates; all where nothing is named.
 
+    The report reads the certificates of their classifiers, too.
     dataset_name: only runs on this dataset. Raises NotFoundError where there is none.
     """
     registry = workspace.registry
@@ -35,13 +37,14 @@ def choose_runs(workspace: Workspace, refs: Sequence[str], dataset_name: str | N
     named = frozenset(registry.resolve_id(ref) for ref in refs)
     for id_ in named & corrupt.keys():
         raise corrupt[id_]
+    wanted_ids = named | {registry.manifest(id_).parents[0] for id_ in named if kind_of(id_) == "cert"}
     if dataset_name:
         wanted = identify_dataset(dataset_name, workspace.data_dir, workspace.resize)
         runs = [run for run in runs if wanted in (run.recipe.dataset.name, run.recipe.dataset.digest)]
     chosen = []
     for run in runs:
         try:
-            if not refs or named & _trace(workspace, run):
+            if not refs or wanted_ids & _trace(workspace, run):
                 chosen.append(run)
         except (CorruptError, NotFoundError) as error:
             if run.id in named:

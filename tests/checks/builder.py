@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from advae.checks import Certificate, PipelineRuns, ScoredRun, check_run
+from advae.checks import PipelineRuns, ProvedImages, ScoredRun, check_run
 from advae.metrics import accuracy, count_classes, wilson_interval
 from advae.records import (
     CertificateMetrics,
@@ -94,7 +94,7 @@ def certify(
     ids: Sequence[int] = range(N),
     clean: float = 0.98,
     **recipe: Any,
-) -> Certificate:
+) -> ProvedImages:
     """Return a certificate, as ``attack`` returns a run.
 
     proved: the share of all test images that is certified at each eps, always the first ones; ids: the images that it
@@ -122,7 +122,7 @@ def certify(
         samples_digest="5" * 64, seconds=1.0,
     )  # fmt: skip
     made = CertificateRecipe(**(fields | recipe))
-    return Certificate(name, made, metrics, chosen, labels, predictions, certified)
+    return ProvedImages(name, made, metrics, chosen, labels, predictions, certified)
 
 
 def build_pipeline_runs(
@@ -130,7 +130,7 @@ def build_pipeline_runs(
     *others: list[ScoredRun],
     undefended: Sequence[ScoredRun] = (),
     defended: bool = True,
-    certificates: Sequence[Certificate] = (),
+    certificates: Sequence[ProvedImages] = (),
 ) -> PipelineRuns:
     """Return the runs of a pipeline, about a run's last eps, beside other runs of the pipeline and its certificates."""
     own = [*subject, *(row for run in others for row in run)]

@@ -78,6 +78,29 @@ def refuse_forged(home: Path, run: dict[str, Any]) -> None:
     registry.publish(recipe, metrics, arrays, source=stored.source, replace=True)
 
 
+def test_a_certificate_is_shown_beside_the_attack_and_is_not_broken(home: Path, trained: Trained) -> None:
+    """Behind an affine pipeline the certificate is exact: the best attack meets it."""
+    certify = ("certify", "--home", home, "--clf", trained.lr, "--limit", 60, "--eps", "0.02,0.05", "--json")
+    certificate = succeed(*certify).json
+    command = ("--clf", trained.lr, "--method", "non-targeted", "--eps", "0.02,0.04,0.3", "--check", "--json")
+    outcome = attack(home, *command)
+    assert outcome.code == 0, outcome.err
+    run = next(one for one in outcome.json["runs"] if one["method"] == "non-targeted")
+    first, second, third = run["certified"]
+    assert first["id"] == certificate["id"]
+    assert first["accuracy"] == certificate["results"][0]["certified_accuracy"]
+    assert first["accuracy"] <= run["results"][0]["accuracy"] == first["robust_accuracy"]
+    # At 0.04 the certificate for 0.05 counts, at 0.3 there is none.
+    assert (second["eps"], third) == (0.05, None)
+    lines = [line for line in outcome.err.splitlines() if line.split()[:2] == ["certified", "exact"]]
+    assert next(line.split()[2:4] for line in lines) == ["0.02", f"{first['accuracy']:.2%}"]
+    assert max(map(len, lines)) <= 80
+    (checked,) = outcome.json["verdicts"]
+    found = {result["check"]: result for result in checked["verdicts"]}
+    assert found["certificate"]["status"] == "PASS", found["certificate"]
+    assert found["certificate"]["number"] > 0
+
+
 def test_a_missing_undefended_counterpart_is_trained_for_all_and_asked_for_by_name(
     home: Path, trained: Trained, tmp_path: Path
 ) -> None:
@@ -102,7 +125,7 @@ def test_check_runs_everything_and_fails_where_the_report_does(home: Path, train
     assert checked["classifier"] == trained.nn_behind
     found = {result["check"]: result for result in checked["verdicts"]}
     assert list(found) == list(CHECKS)
-    assert [name for name, result in found.items() if result["status"] == "NOT RUN"] == ["ensemble"]
+    assert [name for name, result in found.items() if result["status"] == "NOT RUN"] == ["ensemble", "certificate"]
     assert found["budget"]["status"] == found["samples"]["status"] == "PASS"
     assert found["sample-size"]["status"] == "WARN"
     assert outcome.json["runs"][0]["method"] == "bim"

@@ -44,7 +44,7 @@ def test_every_figure_draws_something_with_a_caption(gallery: Comparison, name: 
     assert all(drawing.label and drawing.caption and drawing.markup and drawing.place for drawing in drawings)
     assert FIGURES[name].summary
     # A caption that says what was drawn names something to find it by.
-    assert all(re.search(r"(run|ae|clf)-[0-9a-f]{12}", drawing.caption) for drawing in drawings)
+    assert all(re.search(r"(run|ae|clf|cert)-[0-9a-f]{12}", drawing.caption) for drawing in drawings)
 
 
 def test_every_figure_of_the_paper_that_shows_a_result_is_drawn() -> None:

@@ -33,7 +33,7 @@ def read_tables(lab: Lab, runs: list[Manifest], out: Path) -> dict[str, Lines]:
 
 @pytest.fixture
 def everything(tmp_path: Path) -> tuple[Lab, list[Manifest]]:
-    """Runs that fill every table: checked and not, of two seeds, beside a baseline, the paper's, with NOT RUN gaps."""
+    """Runs to fill every table: checked, certified, of two seeds, beside a baseline, the paper's, with NOT RUN gaps."""
     lab = Lab(tmp_path / "all", MNIST)
     behind = [
         lab.add_classifier(lab.add_autoencoder(**options), seed=options.get("seed", 0))
@@ -44,6 +44,8 @@ def everything(tmp_path: Path) -> tuple[Lab, list[Manifest]]:
             {"rescale": "none", "reach": (0.0, 40.0)},
         )
     ]
+    lab.add_certificate(behind[0])
+    lab.add_certificate(behind[0], radii=(0.0, 0.4, 0.9), eps=(0.5,))
     return lab, [
         lab.add_run(lab.add_classifier(), keep=(0.3, 0.0)),
         lab.add_run(lab.add_classifier(lab.add_autoencoder())),
@@ -81,6 +83,8 @@ def test_markdown_has_every_table_under_the_headings_of_the_page(
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == [
         "Robust accuracy under the strongest attack",
         "Robust accuracy of each pipeline",
+        "Certified accuracy",
+        "Certified accuracy of smoothed pipelines",
         "Activations of the hidden layers",
         "Accuracy, defended and undefended",
         "Autoencoders and baselines",

@@ -10,8 +10,8 @@ from advae.checks import (
     CHECKS,
     PipelineRuns,
     ScoredRun,
+    check_certificates,
     check_together,
-    judge_certificates,
     list_counted,
     not_run,
     number_of,
@@ -89,7 +89,7 @@ def check_headline(pipeline: AttackedPipeline) -> tuple[CheckResult, ...]:
     """Return the result of each of CHECKS on the pipeline's headline number; NOT RUN where it has none."""
     if pipeline.subject is None:
         absent = {name: not_run(name, NO_SUBJECT) for name in CHECKS}
-        found = judge_certificates(pipeline.certificates, [_open_row(row) for row in pipeline.rows])
+        found = check_certificates(pipeline.certificates, [_open_row(row) for row in pipeline.rows])
         return tuple((absent | {found.check: found}).values())
     return check_row(pipeline, pipeline.subject)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from advae.errors import printable
 from advae.models.baselines import BASELINES
+from advae.report.analysis.certified_accuracy import explain_range
 from advae.report.analysis.check_results import summarize_counts
 from advae.report.analysis.headline_records import HeadlineRecord, Strength, list_headlines
 from advae.report.analysis.illusion_gap import describe_gap_size
@@ -55,6 +56,7 @@ def _introduce(groups: Sequence[Group]) -> str:
 
 def _write_group(group: Group) -> Iterator[str]:
     yield from _answer_group(group)
+    yield from _answer_certified(group)
     yield from _count_passed_checks(group)
     yield from _count_other_failures(group)
 
@@ -71,6 +73,15 @@ def _answer_group(group: Group) -> Iterator[str]:
         yield from _explain_unreliable(group, attacked)
     else:
         yield from _describe_best(group, reliable)
+
+
+def _answer_certified(group: Group) -> Iterator[str]:
+    """Yield between what the robust accuracy of the pipeline with the highest certified accuracy is, by proof."""
+    proved = [(record.certified.accuracy, record) for record in _list_defences(group) or group if record.certified]
+    best = max(proved, key=lambda one: one[0])[1] if proved else None
+    if best and best.certified:
+        name = best.purifier_name if best.defended else "the undefended classifier"
+        yield f"The certified accuracy of {name} is {explain_range(best.certified)}."
 
 
 def _count_passed_checks(group: Group) -> Iterator[str]:

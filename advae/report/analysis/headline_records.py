@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from advae.checks import find_strongest
 from advae.records import Norm, Status, key_eps
+from advae.report.analysis.certified_accuracy import CertifiedRange, describe_bounds
 from advae.report.analysis.check_results import count_elsewhere, count_results
 from advae.report.analysis.headline_choice import group_by_kind
 from advae.report.analysis.headlines import find_shown
@@ -99,6 +100,9 @@ class HeadlineRecord(PipelineRecord):
     """Why robustness is not established; null where it is."""
     strongest: Strength | NotRun
     """Under the strongest attack on the images that was run: the adaptive one where there is one, else any other."""
+    certified: CertifiedRange | None
+    """The interval that contains the robust accuracy at the eps of that attack, by a certificate for this eps or a
+    larger one; null where there is none."""
 
     @property
     def clean(self) -> Rate:
@@ -173,6 +177,7 @@ def _describe(pipeline: AttackedPipeline, *, is_counterpart: bool) -> HeadlineRe
         purifier_name=f"{name_autoencoder(run)}{describe_seeds(run)}{marks}",
         doubt=pipeline.doubt,
         strongest=_describe_strength(find_shown(pipeline), pipeline.shared),
+        certified=describe_bounds(find_shown(pipeline)),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from advae.checks import is_iterative, list_counted
+from advae.report.analysis.certified_accuracy import CertifiedRange, describe_bounds, explain_range
 from advae.report.analysis.check_results import count_elsewhere, describe_subject, summarize_checks
 from advae.report.analysis.illusion_gap import explain_gap
 from advae.report.data.contents import AttackedPipeline, Comparison, Row
@@ -31,6 +32,11 @@ class Headline:
     def strongest(self) -> Row | None:
         """Row of the headline number, else of the strongest attack on the images; None where there is none."""
         return find_shown(self.pipeline)
+
+    @property
+    def certified(self) -> CertifiedRange | None:
+        """The interval that contains the robust accuracy, by proof; None where nothing is proved at its eps."""
+        return describe_bounds(self.strongest)
 
     @property
     def noted(self) -> Row:
@@ -126,10 +132,14 @@ def _write_facts(headline: Headline) -> Iterator[str]:
         yield f"{COLLAPSED}: it predicts one class whatever the image, so there is nothing that an attack could take"
     if headline.pipeline.first.defended:
         yield explain_gap(headline.pipeline)
+    if headline.certified:
+        yield f"certified accuracy: {explain_range(headline.certified)}"
     yield headline.summary
     for panel in headline.pipeline.other_norms:
-        robust = format_rate(panel.subject.attacked)
+        robust, certified = format_rate(panel.subject.attacked), describe_bounds(panel.subject)
         yield f"{robust} {describe_cause(panel.subject)}: {summarize_checks(panel.checks)}"
+        if certified:
+            yield f"certified accuracy: {explain_range(certified)}"
     elsewhere = count_elsewhere([headline.pipeline])
     if elsewhere:
         total = sum(elsewhere.values())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, create_model
 
 from advae.records import EpsResult, Norm
+from advae.report.analysis.certified_accuracy import CertifiedRange, describe_bounds
 from advae.report.analysis.check_results import summarize_stored
 from advae.report.analysis.tables import (
     Findings,
@@ -96,6 +97,9 @@ class RunResult(_Options):
     here."""
     images: str | None
     """Number of test images in words: of how many, and how they were chosen."""
+    certified: CertifiedRange | None
+    """The interval that contains the robust accuracy, by a certificate for this eps or a larger one; null where there
+    is none."""
     samples: str | None
     """Digest of the images attacked: the same for runs on the very same images, in the same order; null where nothing
     was measured."""
@@ -163,6 +167,7 @@ def describe_result(side: Measured) -> dict[str, Any]:
         "robust_accuracy_interval": (robust.low, robust.high),
         "failed_checks": summarize_stored(run),
         "images": run.size,
+        "certified": describe_bounds(side),
         "samples": run.sample_key,
     }
 

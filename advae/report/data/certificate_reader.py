@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from advae.checks import Certificate
+from advae.checks import ProvedImages
 from advae.errors import CorruptError
 from advae.metrics import wilson_interval
 from advae.records import PROVED, Manifest, key_eps
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from advae.registry import Registry
     from advae.report.data.entry_arrays import Arrays
 
-NOISE = ("sigma", "samples", "select", "alpha", "seed")
+SMOOTHING_OPTIONS = ("sigma", "samples", "select", "alpha", "seed")
 """Options that a certificate of the smoothed pipeline has, and no other."""
 
-ABSTAINS = -1
+NO_CLASS = -1
 """Prediction of the smoothed pipeline where it abstains."""
 
 Refuse = Callable[[str, Exception], None]
@@ -39,9 +39,9 @@ class CertificateFinder:
         for id_, error in corrupt.items():
             refuse(id_, error)
         self._waiting = manifests
-        self._found: dict[str, tuple[Certificate, ...]] = {}
+        self._found: dict[str, tuple[ProvedImages, ...]] = {}
 
-    def find(self, classifier_id: str) -> tuple[Certificate, ...]:
+    def find(self, classifier_id: str) -> tuple[ProvedImages, ...]:
         """Return the certificates of a classifier that can be read, in a fixed order."""
         if classifier_id not in self._found:
             own = [manifest for manifest in self._waiting if classifier_id in manifest.parents]
@@ -49,7 +49,7 @@ class CertificateFinder:
             self._found[classifier_id] = tuple(sorted(opened, key=_order))
         return self._found[classifier_id]
 
-    def _open(self, manifest: Manifest) -> Certificate | None:
+    def _open(self, manifest: Manifest) -> ProvedImages | None:
         try:
             return open_certificate(self._registry, manifest)
         except CorruptError as error:
@@ -57,12 +57,12 @@ class CertificateFinder:
             return None
 
 
-def _order(certificate: Certificate) -> tuple[object, ...]:
+def _order(certificate: ProvedImages) -> tuple[object, ...]:
     recipe = certificate.recipe
     return recipe.norm != "linf", certificate.smoothed, recipe.method, recipe.eps, certificate.id
 
 
-def open_certificate(registry: Registry, manifest: Manifest) -> Certificate:
+def open_certificate(registry: Registry, manifest: Manifest) -> ProvedImages:
     """Return a certificate with its arrays, held against each other.
 
     Raises CorruptError for an entry that is no certificate, whose arrays do not fit its recipe, or whose numbers are
@@ -74,7 +74,7 @@ def open_certificate(registry: Registry, manifest: Manifest) -> Certificate:
     found = _find_contradictions(manifest, arrays, classifier)
     if contradiction := next(found, None):
         raise CorruptError(f"{manifest.id} contradicts itself: {contradiction}; {suggest_repair(manifest)}")
-    return Certificate(
+    return ProvedImages(
         id=manifest.id,
         recipe=recipe,
         metrics=metrics,
@@ -102,7 +102,7 @@ def _read_arrays(registry: Registry, manifest: Manifest) -> Arrays:
         # An abstention is no class.
         found["predictions"] = np.where(noise["abstained"], 0, found["predictions"])
     fitted = fit_artifact(manifest, PROVED, found, shapes) | noise
-    fitted["predictions"] = np.where(noise["abstained"], ABSTAINS, fitted["predictions"])
+    fitted["predictions"] = np.where(noise["abstained"], NO_CLASS, fitted["predictions"])
     return fitted
 
 
@@ -114,9 +114,9 @@ def _find_contradictions(manifest: Manifest, arrays: Arrays, classifier: Manifes
     recipe, metrics = manifest.as_certificate()
     if classifier and classifier.recipe.dataset.key != recipe.dataset.key:
         yield f"it is on another dataset than {classifier.id}"
-    given = {name for name in NOISE if getattr(recipe, name) is not None}
-    if given and given != set(NOISE):
-        yield f"it has {', '.join(sorted(given))} without {', '.join(sorted(set(NOISE) - given))}"
+    given = {name for name in SMOOTHING_OPTIONS if getattr(recipe, name) is not None}
+    if given and given != set(SMOOTHING_OPTIONS):
+        yield f"it has {', '.join(sorted(given))} without {', '.join(sorted(set(SMOOTHING_OPTIONS) - given))}"
     if (metrics.abstained is not None) is not bool(given):
         yield "only the smoothed pipeline abstains"
     if [result.eps for result in metrics.results] != list(recipe.eps):

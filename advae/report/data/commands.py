@@ -46,6 +46,7 @@ def list_commands(comparison: Comparison) -> list[str]:
     entries += [network.manifest for network in comparison.networks]
     # No command but the attack trains a surrogate on the answers of an added model.
     commands = {entry.id: describe_command(entry) for entry in entries if not _is_distilled(entry)}
+    commands |= {certificate.id: describe_certificate(certificate.recipe) for certificate in comparison.certificates}
     if not comparison.reproduction:
         return list(commands.values())
     used = [_list_data(run.classifier) for run in runs]
@@ -72,10 +73,15 @@ def describe_command(entry: Manifest) -> str:
             source = None if recipe.origin == recipe.autoencoder else recipe.origin
             return _join(words, {"from": source, "ae": recipe.autoencoder, **_list_data(entry)})
     elif isinstance(recipe, CertificateRecipe):
-        return _join(["advae", "certify"], _list_certificate_options(recipe))
+        return describe_certificate(recipe)
     else:
         return _join(["advae", "attack"], _list_attack_options(recipe))
     return _join(words, options | _list_data(entry) | {"seed": recipe.seed})
+
+
+def describe_certificate(recipe: CertificateRecipe) -> str:
+    """Return the command line that certifies a classifier again, quoted for a shell."""
+    return _join(["advae", "certify"], _list_certificate_options(recipe))
 
 
 def _is_distilled(entry: Manifest) -> bool:

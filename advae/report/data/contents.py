@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from advae.checks import Certificate, find_full_budget, find_strongest, rank_strength
+from advae.checks import ProvedImages, find_full_budget, find_strongest, rank_strength
 from advae.checks.single_run import WEAK_GRADIENTS
 from advae.checks.strongest import find_most
 from advae.metrics import mcnemar
@@ -91,7 +91,7 @@ class AttackedPipeline:
         return self.first.classifier.id
 
     @property
-    def certificates(self) -> tuple[Certificate, ...]:
+    def certificates(self) -> tuple[ProvedImages, ...]:
         """The certificates of its classifier."""
         return self.first.certificates
 
@@ -206,9 +206,15 @@ class Comparison:
     """Id of an entry that could not be read or that contradicts itself -> why."""
 
     @property
+    def certificates(self) -> tuple[ProvedImages, ...]:
+        """The certificates of its pipelines."""
+        return tuple(certificate for pipeline in self.pipelines for certificate in pipeline.certificates)
+
+    @property
     def imported(self) -> bool:
         """Whether anything came from a bundle."""
-        return any(run.imported for run in list_runs_of(self.rows))
+        certificates = any(certificate.imported for certificate in self.certificates)
+        return certificates or any(run.imported for run in list_runs_of(self.rows))
 
     @property
     def table_rows(self) -> tuple[Row, ...]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from advae.checks import Bounds, Certificate
+    from advae.checks import AccuracyBounds, ProvedImages
     from advae.records import IntArray
     from advae.report.data.entry_arrays import Arrays
 
@@ -58,7 +58,7 @@ class Run:
     """Arrays of ``outcomes.npz``."""
     samples: Arrays = field(repr=False)
     """Arrays of ``samples.npz``."""
-    certificates: tuple[Certificate, ...] = field(default=(), repr=False)
+    certificates: tuple[ProvedImages, ...] = field(default=(), repr=False)
     """Certificates of the classifier; empty where none was made or looked for."""
 
     @property
@@ -125,7 +125,7 @@ class Measured:
         return self.run.metrics
 
     @cached_property
-    def bounds(self) -> Bounds | None:
+    def bounds(self) -> AccuracyBounds | None:
         """The robust accuracy at this eps from below, by proof, and from above, by this attack; None without proof."""
         return bound_accuracy(self.run.certificates, self)
 

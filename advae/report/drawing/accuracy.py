@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
-from advae.checks import NOT_VALID
+from advae.checks import NOT_VALID, ProvedImages, measure_bounds
 from advae.records import unite_eps
+from advae.report.analysis.certified_accuracy import find_strongest_within
 from advae.report.analysis.eps_selection import DRAWN_EPS, MANY_EPS, SHOWN_EPS, list_eps, select_eps
 from advae.report.data.contents import AttackedPipeline, Comparison, Row
 from advae.report.data.grouping import group_by
@@ -31,6 +33,12 @@ LINES = {
 OTHER_LINE = Style(Colour.YELLOW, "left", Dashes.SOLID)
 UNDEFENDED_LINE = Style(Colour.BLACK, "cross", Dashes.DOTTED)
 
+PROVED_LINE = Style(Colour.WINE, "diamond", Dashes.SOLID)
+PROVED_BAND = (
+    " The band above the certified accuracy reaches to the strongest attack on the same images: the robust accuracy is "
+    "in it."
+)
+
 TARGETED = {
     "natural": Style(Colour.VERMILLION, "circle"),
     "non-natural": Style(Colour.BLUE, "square"),
@@ -38,6 +46,9 @@ TARGETED = {
     "tfgsm": Style(Colour.PURPLE, "diamond"),
 }
 """The attacks that aim at a class."""
+
+Proof = tuple[ProvedImages, Line]
+"""A certificate and its line."""
 
 DETAIL_SPAN = 0.5
 """Details are drawn where they show at most this share of the whole scale, and so more than the whole."""
@@ -72,7 +83,7 @@ class Curve:
 def draw_accuracy(comparison: Comparison) -> Iterator[Drawing]:
     """Yield accuracy against eps for each pipeline and attack: a line for each run, and one undefended."""
     for pipeline, attack, rows in _group_by_attack(comparison):
-        yield _draw_whole(pipeline, f"attack {attack}", _trace_runs(rows))
+        yield _draw_whole(pipeline, f"attack {attack}", _trace_runs(rows), list(_trace_proofs(pipeline, rows)))
 
 
 def draw_details(comparison: Comparison) -> Iterator[Drawing]:
@@ -143,15 +154,47 @@ def _name_side(run: Run) -> str:
     return f"defended, {run.recipe.threat}" if run.defended else "undefended"
 
 
+def _trace_proofs(pipeline: AttackedPipeline, rows: list[Row]) -> Iterator[Proof]:
+    """Yield each certificate that is about these rows with its line, and a band from that up to the strongest attack.
+
+    The robust accuracy is in the band: not below what is proved, not above what an attack within the eps leaves. Both
+    are of the same images.
+    """
+    reach = max(row.eps for row in rows)
+    for certificate in pipeline.certificates:
+        if any(certificate.concerns(row) for row in rows):
+            clean = certificate.metrics.clean_accuracy
+            ends = [(0.0, clean, clean), *_bound_each(pipeline, certificate, reach)]
+            # Below an eps that is certified its certified accuracy holds, nothing higher: the line has steps, and
+            # every second point is one of them.
+            steps = [step for one, larger in pairwise(ends) for step in (one, (one[0], larger[1], one[2]))] + ends[-1:]
+            points, band = [(eps, low) for eps, low, _ in steps], [(low, high) for _, low, high in steps]
+            yield certificate, Line(f"certified ({certificate.recipe.method})", points, PROVED_LINE, band, every=2)
+
+
+def _bound_each(
+    pipeline: AttackedPipeline, certificate: ProvedImages, reach: float
+) -> Iterator[tuple[float, float, float]]:
+    """Yield the eps of a certificate up to ``reach``, ascending, with the certified and the attacked accuracy."""
+    metrics = certificate.metrics
+    for index, result in sorted(enumerate(metrics.results), key=lambda one: one[1].eps):
+        if 0 < result.eps <= reach:
+            row = find_strongest_within(pipeline, certificate, result.eps)
+            bounds = measure_bounds(certificate, index, row) if row else None
+            proved = (bounds.lower, bounds.upper) if bounds else (result.certified_accuracy, metrics.clean_accuracy)
+            yield result.eps, *proved
+
+
 # ---------------------------------------------------------------- drawing
 
 
-def _draw_whole(pipeline: AttackedPipeline, attack: str, curves: list[Curve]) -> Drawing:
-    """Return the curves on the scale of all accuracies, with what guessing would reach."""
+def _draw_whole(pipeline: AttackedPipeline, attack: str, curves: list[Curve], proofs: Sequence[Proof] = ()) -> Drawing:
+    """Return the curves on the scale of all accuracies, with what is proved and what guessing would reach."""
     reach, share = _find_reach(curves), 1 / len(pipeline.first.recipe.dataset.classes)
     chance = Line(f"chance ({share:.0%})", [(0.0, share), (reach, share)], Style(Colour.GREY, dashes="10 4"))
     y = make_axis("accuracy", -0.02, 1.02, write=write_percent)
-    return _finish(pipeline, "Accuracy against eps", attack, curves, _lay_out(reach, y, curves, chance))
+    chart = _lay_out(reach, y, curves, *(line for _, line in proofs), chance)
+    return _finish(pipeline, "Accuracy against eps", attack, curves, chart, [certificate for certificate, _ in proofs])
 
 
 def _draw_detail(pipeline: AttackedPipeline, attack: str, curves: list[Curve]) -> Iterator[Drawing]:
@@ -191,15 +234,27 @@ def _draw_curve(curve: Curve, *, marked: bool) -> Line:
     return Line(label, points, style, [(rate.low, rate.high) for rate in rates], every)
 
 
-def _finish(pipeline: AttackedPipeline, what: str, attack: str, curves: list[Curve], chart: Chart) -> Drawing:
+def _finish(
+    pipeline: AttackedPipeline,
+    what: str,
+    attack: str,
+    curves: list[Curve],
+    chart: Chart,
+    proofs: Sequence[ProvedImages] = (),
+) -> Drawing:
     name = name_pipeline(pipeline.first)
     every = [*unite_eps(point.eps for curve in curves for point in curve.points).values()]
     fewer = max((len(curve.points) for curve in curves), default=0) > MANY_EPS
     drawn = f" Of the eps of a curve at most {DRAWN_EPS + 2} are drawn." if fewer else ""
-    sources = "; ".join(_describe_source(curve) for curve in curves)
+    sources = "; ".join([*map(_describe_source, curves), *map(_describe_proof, proofs)])
     budget = f"eps {list_eps(every)}; eps 0 is clean"
-    caption = f"{what}. {name}; {attack}; {budget}. Bands are 95 % confidence intervals.{drawn} Runs: {sources}."
+    bands = f"Bands are 95 % confidence intervals.{PROVED_BAND if proofs else ''}{drawn}"
+    caption = f"{what}. {name}; {attack}; {budget}. {bands} Runs: {sources}."
     return Drawing(pipeline.id, draw_chart(chart), f"{what}: {name}, {attack}", caption)
+
+
+def _describe_proof(certificate: ProvedImages) -> str:
+    return f"certified ({certificate.recipe.method}): {certificate.id}, n = {certificate.metrics.n}"
 
 
 def _describe_source(curve: Curve) -> str:

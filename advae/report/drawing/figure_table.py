@@ -14,6 +14,7 @@ from advae.report.drawing.latent_plane import draw_planes
 from advae.report.drawing.mistakes import draw_mistakes
 from advae.report.drawing.pixel_changes import draw_changes
 from advae.report.drawing.purified import draw_purified
+from advae.report.drawing.smoothed import draw_smoothed
 from advae.report.drawing.targets import draw_targets
 from advae.report.drawing.training_curves import draw_activations, draw_kinds, draw_losses, draw_progress
 
@@ -30,6 +31,7 @@ class Figure:
 
 FIGURES: dict[str, Figure] = {
     "accuracy": Figure(draw_accuracy, "accuracy against eps, defended and undefended"),
+    "smoothed": Figure(draw_smoothed, "certified accuracy against radius, of smoothed pipelines"),
     "targeted": Figure(draw_targeted, "accuracy against eps, targeted attacks together"),
     "details": Figure(draw_details, "defended accuracy, on a scale of its own"),
     "targets": Figure(draw_targets, "classes that targeted attacks aim at"),

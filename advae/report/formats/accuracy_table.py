@@ -9,6 +9,7 @@ from advae.report.analysis.eps_selection import explain_selection, select_eps
 from advae.report.analysis.run_results import AccuracyRecord, MeasuredResult
 from advae.report.analysis.tables import Findings, NotRun
 from advae.report.data.word_tables import Cell, Grid
+from advae.report.formats.certificate_tables import CERTIFIED, show_certified
 from advae.report.wording import NOT_RUN, format_eps, format_p, format_rate, format_share
 
 NOT_VALID_MARK = " not valid"
@@ -84,6 +85,13 @@ ACCURACY_COLUMNS = (
         "accuracy behind the purifier under attack, with its 95 % confidence interval",
     ),
     AccuracyColumn(
+        CERTIFIED,
+        lambda row: show_certified(row.certified),
+        lambda row: row.certified.accuracy if row.certified else None,
+        "share of the images that are classified correctly everywhere within eps, by proof, with its 95 % confidence "
+        "interval: the robust accuracy is not below it; n/a where no certificate was made",
+    ),
+    AccuracyColumn(
         "p-value",
         _write_p,
         lambda row: None if isinstance(row.mcnemar_p, NotRun) else row.mcnemar_p,
@@ -128,8 +136,11 @@ ACCURACY_COLUMNS = (
 
 def tabulate_accuracy(records: Iterable[AccuracyRecord]) -> Grid:
     """Return the accuracy table: one row for each run and eps shown that is not merely the counterpart of another."""
-    rows = (tuple(column.read(row) for column in ACCURACY_COLUMNS) for row in _select_rows(records))
-    titles, meanings = zip(*((column.title, column.meaning) for column in ACCURACY_COLUMNS), strict=True)
+    shown = _select_rows(records)
+    proved = any(row.certified for row in shown)
+    columns = [column for column in ACCURACY_COLUMNS if proved or column.title != CERTIFIED]
+    rows = (tuple(column.read(row) for column in columns) for row in shown)
+    titles, meanings = zip(*((column.title, column.meaning) for column in columns), strict=True)
     return Grid("Accuracy table", titles, tuple(rows), meanings)
 
 

@@ -10,6 +10,12 @@ from advae.report.analysis.baseline_comparison import (
     list_baselines,
     list_missing_baselines,
 )
+from advae.report.analysis.certified_accuracy import (
+    CertifiedRecord,
+    SmoothedRecord,
+    list_certified,
+    list_smoothed,
+)
 from advae.report.analysis.check_results import (
     CheckRecord,
     describe_place,
@@ -37,6 +43,7 @@ from advae.report.data.grouping import group_by
 from advae.report.data.runs import Run
 from advae.report.data.word_tables import Grid, Part
 from advae.report.formats.accuracy_table import explain_rows, tabulate_accuracy
+from advae.report.formats.certificate_tables import tabulate_certified, tabulate_smoothed
 from advae.report.formats.record_tables import (
     tabulate_activations,
     tabulate_baselines,
@@ -54,6 +61,16 @@ def _tabulate_headlines(findings: Findings) -> Iterator[Part]:
 
 def _tabulate_accuracy(findings: Findings) -> Iterator[Part]:
     yield Part(tabulate_accuracy(findings.collect(list_accuracies)), {}, aside=explain_rows(findings, "report.csv"))
+
+
+def _tabulate_certified(findings: Findings) -> Iterator[Part]:
+    if records := findings.collect(list_certified):
+        yield Part(tabulate_certified(records), {})
+
+
+def _tabulate_smoothed(findings: Findings) -> Iterator[Part]:
+    if records := findings.collect(list_smoothed):
+        yield Part(tabulate_smoothed(records), {})
 
 
 def _tabulate_activations(findings: Findings) -> Iterator[Part]:
@@ -127,6 +144,17 @@ HEADLINES_EXPLAINED = (
     "of one dataset and kind of classifier are shown at the same eps, on the same images, as far as they were "
     "attacked there and no other attack leads to a clearly lower robust accuracy; any other number names its attack."
 )
+CERTIFIED_EXPLAINED = (
+    "Certified accuracy: the share of the images that are classified correctly everywhere within eps, by proof, "
+    "whatever the attack. The strongest attack within eps bounds the robust accuracy from above, on the same images. "
+    "Between the two it is not known."
+)
+SMOOTHED_EXPLAINED = (
+    "Randomised smoothing certifies another pipeline: the one that predicts the most frequent class under noise. It "
+    "has a clean accuracy of its own, and an abstention counts as wrong. The certificate of an image is wrong with "
+    "probability alpha at most. Attacks on the pipeline without noise say nothing about it: its own upper bound is NOT "
+    "RUN."
+)
 THREATS_HEADING = "Robust accuracy by threat model"
 CHECKS_HEADING = "Checks"
 RUN_CHECKS_HEADING = "Checks on this run alone"
@@ -153,6 +181,24 @@ TABLES: dict[str, Table] = {
         GapRecord,
         list_gaps,
         marks=("classifier_id", "illusion_gap"),
+    ),
+    "certified": Table(
+        "Certified accuracy",
+        CERTIFIED_EXPLAINED,
+        "report",
+        _tabulate_certified,
+        CertifiedRecord,
+        list_certified,
+        marks=("classifier_id", "certificate", "certified_accuracy"),
+    ),
+    "smoothed": Table(
+        "Certified accuracy of smoothed pipelines",
+        SMOOTHED_EXPLAINED,
+        "report",
+        _tabulate_smoothed,
+        SmoothedRecord,
+        list_smoothed,
+        marks=("classifier_id", "certificate", "sigma"),
     ),
     "activations": Table(
         "Activations of the hidden layers",

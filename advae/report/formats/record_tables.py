@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from advae.records import Norm, key_eps
 from advae.report.analysis.activations import ActivationRecord
 from advae.report.analysis.baseline_comparison import BaselineRecord
+from advae.report.analysis.certified_accuracy import CertifiedRange
 from advae.report.analysis.check_results import RunCheckRecord, summarize_counts
 from advae.report.analysis.eps_selection import select_eps
 from advae.report.analysis.headline_records import HeadlineRecord, Strength
@@ -15,6 +16,7 @@ from advae.report.analysis.tables import NotRun
 from advae.report.analysis.threat_comparison import ThreatModelRecord
 from advae.report.data.grouping import group_by
 from advae.report.data.word_tables import Cell, Grid, show_count, show_eps, show_percentage, show_rate
+from advae.report.formats.certificate_tables import CERTIFIED, show_certified
 from advae.report.wording import (
     NOT_APPLICABLE,
     NOT_RUN,
@@ -38,6 +40,7 @@ HEADLINE_TITLES = (
     "clean accuracy",
     "robust accuracy, oblivious",
     "robust accuracy, adaptive",
+    CERTIFIED,
     "illusion gap",
     "checks",
     "details",
@@ -45,12 +48,19 @@ HEADLINE_TITLES = (
 
 
 def tabulate_headlines(records: Iterable[HeadlineRecord]) -> Grid:
-    """Return a row for each pipeline: clean accuracy, robust accuracy under two threat models, checks.
+    """Return a row for each pipeline: clean, robust (under two threat models) and certified accuracy, checks.
 
+    The certified accuracy is left out where no pipeline has one.
     A number at another eps or on other images than a reader expects names its attack. The number of checks that fail
     is behind the words of the checks.
     """
-    return Grid("Robust accuracy of each pipeline", HEADLINE_TITLES, tuple(map(_write_headline, records)))
+    records = list(records)
+    rows = list(map(_write_headline, records))
+    place = HEADLINE_TITLES.index(CERTIFIED)
+    if any(record.certified for record in records):
+        return Grid("Robust accuracy of each pipeline", HEADLINE_TITLES, tuple(rows))
+    titles, *shown = (row[:place] + row[place + 1 :] for row in (HEADLINE_TITLES, *rows))
+    return Grid("Robust accuracy of each pipeline", titles, tuple(shown))
 
 
 def _write_headline(record: HeadlineRecord) -> tuple[str, ...]:
@@ -65,6 +75,7 @@ def _write_headline(record: HeadlineRecord) -> tuple[str, ...]:
         show_rate(record.clean),
         _write_strength(record.oblivious) if record.oblivious else nothing,
         _write_adaptive(record),
+        show_certified(record.certified),
         _write_gap(record.illusion_gap),
         Cell(summarize_counts(record.checks), record.checks["FAIL"]),
         record.classifier_id,
@@ -124,9 +135,16 @@ def tabulate_threats(records: Sequence[ThreatModelRecord], *, sized: bool) -> Gr
     columns = select_eps(by_budget.values(), _describe_budget)
     cells = [{one.threat: _write_threat(one, sized) for one in column} for column in columns]
     threats = dict.fromkeys(record.threat for record in records)
-    rows = ((threat, *(column[threat] for column in cells)) for threat in threats)
+    rows = [(threat, *(column[threat] for column in cells)) for threat in threats]
+    proved = [max((one.certified for one in column if one.certified), key=_rank, default=None) for column in columns]
+    rows += [(f"anything ({CERTIFIED})", *map(show_certified, proved))] if any(proved) else []
     titles = ("what the attacker knows", *(_name_budget(*_describe_budget(column)[:2]) for column in columns))
     return Grid("Robust accuracy by threat model", titles, tuple(rows))
+
+
+def _rank(found: CertifiedRange) -> tuple[int, float]:
+    """Return the sort key of certified accuracies at one eps: the one on the most images, then the highest."""
+    return found.n, found.accuracy
 
 
 def _describe_budget(records: Sequence[ThreatModelRecord]) -> tuple[Norm, float, float]:

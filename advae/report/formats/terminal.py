@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from advae.checks import CHECKS, NOT_VALID
+from advae.report.analysis.certified_accuracy import CertifiedRange
 from advae.report.analysis.check_results import CheckRecord, count_results, list_all_failures, list_checks
 from advae.report.analysis.findings import answer
 from advae.report.analysis.headline_records import HeadlineRecord, Strength, list_headlines
@@ -85,6 +86,9 @@ def build_headline_table(findings: Findings, *, plain: bool = False) -> Table:
         for record in group:
             cells = (cell.translate(TO_ASCII) if plain else cell for cell in _list_cells(record))
             table.add_row(*map(Text, cells), _show_worst(record))
+            if record.certified:
+                cells = (cell.translate(TO_ASCII) if plain else cell for cell in _list_certified(record.certified))
+                table.add_row(*map(Text, cells))
     sides = [side for one in records for side in (one.oblivious, one.adaptive) if isinstance(side, Strength)]
     attacks = "; ".join(dict.fromkeys(describe_strength(side) for side in sides if not side.comparable))
     unreliable = any(isinstance(one.adaptive, Strength) and not one.reliable for one in records)
@@ -111,6 +115,19 @@ def _list_cells(record: HeadlineRecord) -> tuple[str, ...]:
         _write_strength(record.oblivious, "") if defended else NOT_APPLICABLE,
         _write_strength(record.adaptive, "" if record.reliable else UNRELIABLE[0], interval=True),
         (write_gap(gap) if isinstance(gap, float) else NOT_RUN) if defended else NOT_APPLICABLE,
+    )
+
+
+def _list_certified(found: CertifiedRange) -> tuple[str, ...]:
+    """Return the cells of the row below a pipeline's, with its certified accuracy under that of the attack."""
+    low, high = found.accuracy_interval
+    budget = f"{found.eps:.3g}{'' if found.norm == 'linf' else ' L2'}"
+    return (
+        f"  certified ({found.source})",
+        budget,
+        "",
+        "",
+        f"{100 * found.accuracy:.1f} [{100 * low:.1f}, {100 * high:.1f}]",
     )
 
 
