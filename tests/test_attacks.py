@@ -19,6 +19,7 @@ from advae.attacks.linear import (
 )
 from advae.attacks.losses import LOSSES
 from advae.errors import UsageError
+from advae.tracing import trace
 from tests.attacks.models import linear_model, make_goal, small_network
 
 
@@ -52,7 +53,7 @@ def test_bim_is_bit_equal_to_cleverhans_own_eager_loop(eps: float, targeted: boo
     x, y = tf.constant(rng.random((30, 36)).astype("f4")), rng.integers(0, 10, 30)
     goal = make_goal(network, y, targeted=targeted, loss="ce")
     steps, size = 7, eps / 7
-    compiled = tf.function(lambda e, s, n: bim(goal, x, eps=e, step_size=s, steps=n))
+    compiled = trace(lambda e, s, n: bim(goal, x, eps=e, step_size=s, steps=n))
     ours = compiled(tf.constant(eps), tf.constant(size), tf.constant(steps))
     theirs = projected_gradient_descent(
         network,
@@ -208,7 +209,7 @@ def test_an_iterative_attack_lowers_a_linear_margin_by_eps_times_the_dual_norm(n
     goal = replace(make_goal(logits, y, loss="margin"), norm=norm, seed=tf.constant([1, 2]))
     # A step that does not shorten with their number, so that what a random start put aside is walked off.
     loop = {"step_size": tf.constant(eps / 2), "steps": tf.constant(steps)}
-    compiled = tf.function(lambda images: ATTACKS[name].run(goal, images, eps=tf.constant(eps), **loop))
+    compiled = trace(lambda images: ATTACKS[name].run(goal, images, eps=tf.constant(eps), **loop))
     moved = compiled(tf.constant(x)).numpy()
     sign = np.where(y == 1, 1.0, -1.0)
     drop = sign * (x @ w)[:, 0] - sign * (moved @ w)[:, 0]

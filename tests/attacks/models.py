@@ -10,6 +10,7 @@ import numpy as np
 
 from advae.attacks import find_loss
 from advae.attacks.goals import Goal
+from advae.tracing import trace
 
 
 @cache
@@ -39,7 +40,10 @@ def make_goal(
 def _compile(
     attack: Any, logits: Any, loss: Any, norm: str, targeted: bool, shape: Any, pixels: int, bounds: int
 ) -> Any:
-    """Return an attack on any number of images. bounds: the rank of the upper bound of a pixel, 0 or 2."""
+    """Return an attack on any number of images, traced as the evaluation traces it.
+
+    bounds: the rank of the upper bound of a pixel, 0 or 2.
+    """
     import tensorflow as tf
 
     def run(x: Any, labels: Any, upper: Any, seed: Any, eps: Any, steps: Any) -> Any:
@@ -49,7 +53,7 @@ def _compile(
     real, whole, images = tf.float32, tf.int32, tf.TensorSpec((None, pixels), tf.float32)
     upper = tf.TensorSpec((), real) if bounds == 0 else images
     scalars = [tf.TensorSpec((2,), whole), tf.TensorSpec((), real), tf.TensorSpec((), whole)]
-    return tf.function(run, [images, tf.TensorSpec((None,), tf.int64), upper, *scalars])
+    return trace(run, [images, tf.TensorSpec((None,), tf.int64), upper, *scalars])
 
 
 def run_attack(attack: Any, goal: Goal, x: Any, eps: float, steps: int) -> Any:

@@ -10,6 +10,7 @@ import pytest
 
 from advae.attacks.carlini_wagner import cw
 from advae.attacks.goals import Goal
+from advae.tracing import trace
 from tests.attacks.models import binary_model, linear_model, make_goal, run_attack, small_network
 
 
@@ -154,7 +155,7 @@ def test_one_trace_serves_every_eps_and_every_number_of_steps_and_gives_the_same
         traces.append(1)
         return cw(make_goal(binary_model(w), y, norm="l2"), tf.constant(x), eps=eps, step_size=eps, steps=steps)
 
-    compiled = tf.function(attack)
+    compiled = trace(attack)
     found = [compiled(tf.constant(eps), tf.constant(steps)).numpy() for eps, steps in ((0.1, 3), (0.2, 3), (0.2, 30))]
     assert len(traces) == 1
     np.testing.assert_array_equal(found[0], found[1])

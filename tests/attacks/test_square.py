@@ -11,6 +11,7 @@ import pytest
 
 from advae.attacks.goals import Goal
 from advae.attacks.square import _both_ways, _place_bump, _window, _window_size, square
+from advae.tracing import trace
 from tests.attacks.models import binary_model, linear_model, make_goal, run_attack, small_network
 
 
@@ -181,7 +182,7 @@ def test_one_trace_serves_every_eps_and_every_number_of_queries(norm: str) -> No
         traces.append(1)
         return square(make_goal(logits, np.ones(10), norm=norm), tf.constant(x), eps=eps, step_size=eps, steps=steps)
 
-    compiled = tf.function(attack)
+    compiled = trace(attack)
     for eps, queries in ((0.1, 3), (0.2, 3), (0.2, 30)):
         compiled(tf.constant(eps), tf.constant(queries))
     assert len(traces) == 1

@@ -24,6 +24,7 @@ from advae.evaluation.purifier_draws import (
 from advae.evaluation.scorer import Scorer
 from advae.records import RunRecipe
 from advae.threats import THREATS, Pipeline
+from advae.tracing import trace
 from tests.evaluation.test_evaluate import CLASSES, SIDE, make_recipe
 
 N, NOISE = 80, 0.4
@@ -53,7 +54,7 @@ def attack(noisy: tuple[Any, Any, Pipeline], recipe: RunRecipe, threat: str = "a
     x, y, pipeline = noisy
     found = evaluate(THREATS[threat].view(pipeline), recipe.model_copy(update={"save_adversarial": True}), x, y)
     x_adv = tf.constant(found.arrays["adversarial.npz"]["x_adv"][0])
-    look = tf.function(pipeline.defend, [tf.TensorSpec(x_adv.shape, tf.float32), tf.TensorSpec((), tf.int32)])
+    look = trace(pipeline.defend, [tf.TensorSpec(x_adv.shape, tf.float32), tf.TensorSpec((), tf.int32)])
     right = [(look(x_adv, tf.constant(1_900_000_000 + k)).numpy().argmax(axis=1) == y).mean() for k in range(200)]
     return float(np.mean(right)), found
 
