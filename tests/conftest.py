@@ -7,15 +7,20 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
-from advae.records import Dataset
+from advae.records import Dataset, Manifest
+from tests.added_files import make_adder, open_bench
+
+if TYPE_CHECKING:
+    from advae.workflows import Workspace
 
 # How long an example takes says more of what else the machine is doing than of the example.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -78,6 +83,18 @@ def shared_models() -> Path:
     if os.environ.get("CI"):
         pytest.fail("there is no folder 'models' beside ADVAE_DATA_DIR")
     pytest.skip("there is no folder 'models' beside ADVAE_DATA_DIR")
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory, shared_models: Path) -> Workspace:
+    """A registry for the shared models, the same for all workers, and the folder with the real datasets."""
+    return open_bench(tmp_path_factory, shared_models)
+
+
+@pytest.fixture(scope="session")
+def add(bench: Workspace, shared_models: Path) -> Callable[[str], Manifest]:
+    """A function that adds a file of the shared models, each once for all workers."""
+    return make_adder(bench, shared_models)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,37 +24,11 @@ from advae.workflows.exporting import export_bundle
 
 SCORES = "scores.json"
 
-GIVEN = {"torch_cnn_mnist.onnx": AddRequest(mean=(0.1307,), std=(0.3081,))}
-"""What is not in the file and has to be said."""
-
 FILES = (
     *("sk_scaler_lr_digits.skops", "sk_pca_mlp_digits.skops", "sk_linearsvc_digits.skops"),
     *("sk_svc_digits.skops", "sk_forest_digits.skops", "keras_resnet_photos16.keras"),
     *("keras_cnn_mnist.keras", "torch_cnn_mnist.onnx", "torch_dynamo_mnist.onnx"),
 )
-
-
-def name_dataset(file: str, models: Path) -> str:
-    name = file.rpartition("_")[2].partition(".")[0]
-    return str(models / "photos16.npz") if name == "photos16" else name
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory, shared_models: Path) -> Workspace:
-    """A registry for the tests of this module, and the folder with the real datasets."""
-    return Workspace(Registry(tmp_path_factory.mktemp("added") / "home"), data_dir=shared_models.parent / "data")
-
-
-@pytest.fixture(scope="module")
-def add(bench: Workspace, shared_models: Path) -> Callable[[str], Manifest]:
-    """A function that adds a shared file, each once."""
-
-    @cache
-    def run(file: str) -> Manifest:
-        request = GIVEN.get(file, AddRequest())
-        return add_classifier(bench, str(shared_models / file), name_dataset(file, shared_models), request).manifest
-
-    return run
 
 
 @pytest.mark.real_data

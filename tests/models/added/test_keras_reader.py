@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from advae.backend import start_tensorflow
-from advae.batching import apply
 from advae.identity import canonical_json
 from advae.models.added.foreign import ForeignModel
 from advae.models.added.keras_layers import LAYERS, OPERATIONS
 from advae.models.added.keras_network import restore_keras
 from advae.models.added.keras_reader import read_keras
+from advae.tracing import trace
 from tests.models.added.keras_models import MODELS, save_model
 from tests.models.added.saved import Saved, read_once
 
@@ -36,9 +36,7 @@ def draw(shape: tuple[int | None, ...]) -> np.ndarray:
 
 
 def compute(model: ForeignModel, x: np.ndarray) -> np.ndarray:
-    import tensorflow as tf
-
-    return tf.function(restore_keras(model.graph, model.arrays))(x).numpy()
+    return trace(restore_keras(model.graph, model.arrays))(x).numpy()
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -130,26 +128,3 @@ def test_gradients_are_those_of_finite_differences(saved: Callable[[str], Saved]
     step = 0.05
     difference = (run(x + step * direction)[0, 1] - run(x - step * direction)[0, 1]) / (2 * step)
     assert abs((gradient * direction).sum() - difference) <= 0.02 * abs(difference)
-
-
-ACCURACIES = {"keras_cnn_mnist.keras": "mnist", "keras_resnet_photos16.keras": "photos16"}
-
-
-@pytest.mark.parametrize("name", ACCURACIES)
-def test_the_clean_accuracy_is_what_keras_measured(name: str, shared_models: Path, real_data_dir: Path) -> None:
-    from advae.datasets.load import load_dataset
-
-    wanted = json.loads((shared_models / "scores.json").read_text())[name]
-    model = read_keras((shared_models / name).read_bytes(), shared_models / name, cut=True)
-    if ACCURACIES[name] == "mnist":
-        dataset = load_dataset("mnist", data_dir=real_data_dir)
-        x, y = dataset.x_test, dataset.y_test
-    else:
-        with np.load(shared_models / "photos16.npz", allow_pickle=False) as photos:
-            x, y = photos["x_test"].astype("f4").reshape(len(photos["y_test"]), -1), photos["y_test"]
-    run = restore_keras(model.graph, model.arrays)
-    import tensorflow as tf
-
-    logits = apply(lambda flat, draw: run(tf.reshape(flat, (-1, *model.takes))), x)
-    assert len(x) == wanted["n"]
-    assert round(float((logits.argmax(1) == y).mean()), 4) == wanted["clean_accuracy"]

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from advae.backend import start_tensorflow
-from advae.batching import apply
 from advae.errors import CorruptError, UsageError
 from advae.identity import canonical_json
 from advae.models.added.foreign import ForeignModel
@@ -22,6 +21,7 @@ from advae.models.added.onnx_operators import CONVERSIONS
 from advae.models.added.onnx_reader import read_onnx
 from advae.models.added.onnx_scores import open_session, run_session
 from advae.models.added.score_process import ScoreProcess
+from advae.tracing import trace
 from tests.models.added.onnx_models import MODELS, SCORES, write_model
 from tests.models.added.saved import Saved, read_once
 
@@ -43,9 +43,7 @@ def draw(shape: tuple[int | None, ...]) -> np.ndarray:
 
 
 def compute(model: ForeignModel, x: np.ndarray) -> np.ndarray:
-    import tensorflow as tf
-
-    return tf.function(restore_onnx(model.graph, model.arrays))(x).numpy()
+    return trace(restore_onnx(model.graph, model.arrays))(x).numpy()
 
 
 def expect(path: Path, x: np.ndarray) -> np.ndarray:
@@ -195,19 +193,3 @@ def test_a_function_that_differs_falls_back(tmp_path: Path, monkeypatch: pytest.
     model = read_onnx(path.read_bytes(), path, cut=True)
     assert model.format == "onnx-scores"
     assert "which differs by" in model.notes[0]
-
-
-@pytest.mark.parametrize("name", ["torch_cnn_mnist.onnx", "torch_dynamo_mnist.onnx"])
-def test_the_clean_accuracy_is_what_pytorch_measured(name: str, shared_models: Path, real_data_dir: Path) -> None:
-    import tensorflow as tf
-
-    from advae.datasets.load import load_dataset
-
-    wanted = json.loads((shared_models / "scores.json").read_text())[name]
-    model = read_onnx((shared_models / name).read_bytes(), shared_models / name, cut=True)
-    dataset = load_dataset("mnist", data_dir=real_data_dir)
-    mean, deviation = (0.1307, 0.3081) if "mean" in wanted["how"] else (0.0, 1.0)
-    run = restore_onnx(model.graph, model.arrays)
-    logits = apply(lambda x, draw: run(tf.reshape((x - mean) / deviation, (-1, *model.takes))), dataset.x_test)
-    assert len(logits) == wanted["n"]
-    assert round(float((logits.argmax(1) == dataset.y_test).mean()), 4) == wanted["clean_accuracy"]

@@ -13,49 +13,36 @@ import pytest
 
 from advae.datasets.load import load_dataset
 from advae.records import ADVERSARIAL, Dataset, Manifest
-from advae.registry import Registry
-from advae.requests import AddRequest, AttackRequest
-from advae.workflows import AttackCommand, Workspace, add_classifier, run_attacks
+from advae.requests import AttackRequest
+from advae.workflows import AttackCommand, Workspace, run_attacks
+from tests.added_files import MEANS, name_dataset
 
 EPS = 0.03
 N = 200
 HALF_A_POINT = 0.005
 
-FILES = {
-    "keras_cnn_mnist.keras": "mnist",
-    "keras_resnet_photos16.keras": "photos16.npz",
-    "torch_cnn_mnist.onnx": "mnist",
-    "torch_dynamo_mnist.onnx": "mnist",
-    "sk_scaler_lr_digits.skops": "digits",
-    "sk_pca_mlp_digits.skops": "digits",
-    "sk_linearsvc_digits.skops": "digits",
-}
-"""The files whose models have gradients -> their datasets."""
-
-GIVEN = {"torch_cnn_mnist.onnx": AddRequest(mean=(0.1307,), std=(0.3081,))}
+FILES = (
+    *("keras_cnn_mnist.keras", "keras_resnet_photos16.keras", "torch_cnn_mnist.onnx", "torch_dynamo_mnist.onnx"),
+    *("sk_scaler_lr_digits.skops", "sk_pca_mlp_digits.skops", "sk_linearsvc_digits.skops"),
+)
+"""The files whose models have gradients."""
 
 pytestmark = pytest.mark.real_data
 
 
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory, shared_models: Path) -> Workspace:
-    return Workspace(Registry(tmp_path_factory.mktemp("peers") / "home"), data_dir=shared_models.parent / "data")
-
-
-Add = Callable[[str], tuple[Manifest, Dataset]]
+Add = Callable[[str], Manifest]
+Load = Callable[[str], Dataset]
 
 
 @pytest.fixture(scope="module")
-def add(bench: Workspace, shared_models: Path) -> Add:
-    """A function that adds a shared file, each once, and returns its entry and its dataset."""
+def load(bench: Workspace, shared_models: Path) -> Load:
+    """A function that returns the dataset of a file's model, each loaded once."""
 
     @cache
-    def run(file: str) -> tuple[Manifest, Dataset]:
-        name = FILES[file] if not FILES[file].endswith(".npz") else str(shared_models / FILES[file])
-        made = add_classifier(bench, str(shared_models / file), name, GIVEN.get(file, AddRequest()))
-        return made.manifest, load_dataset(name, data_dir=bench.data_dir)
+    def run(name: str) -> Dataset:
+        return load_dataset(name, data_dir=bench.data_dir)
 
-    return run
+    return lambda file: run(name_dataset(file, shared_models))
 
 
 def attack(bench: Workspace, classifier: Manifest, method: str, **options: Any) -> tuple[float, Any]:
@@ -82,7 +69,7 @@ def open_with_its_own_library(path: Path, shape: tuple[int, ...]) -> Callable[[A
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path))
-    mean, std = (0.1307, 0.3081) if path.name in GIVEN else (0.0, 1.0)
+    (mean,), (std,) = MEANS.get(path.name, ((0.0,), (1.0,)))
     name = session.get_inputs()[0].name
 
     def predict(x: Any) -> Any:
@@ -94,9 +81,9 @@ def open_with_its_own_library(path: Path, shape: tuple[int, ...]) -> Callable[[A
 
 @pytest.mark.parametrize("file", FILES)
 def test_adversarial_examples_do_to_the_file_what_they_did_here(
-    file: str, bench: Workspace, add: Add, shared_models: Path
+    file: str, bench: Workspace, add: Add, load: Load, shared_models: Path
 ) -> None:
-    added, data = add(file)
+    added, data = add(file), load(file)
     predict = open_with_its_own_library(shared_models / file, data.ref.shape)
     accuracies = {}
     for method, options in (("fgsm", {}), ("pgd", {"steps": 10})):
@@ -109,7 +96,7 @@ def test_adversarial_examples_do_to_the_file_what_they_did_here(
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.endswith(".keras")])
 def test_fgsm_and_pgd_find_what_art_finds_on_the_same_file(
-    file: str, bench: Workspace, add: Add, shared_models: Path
+    file: str, bench: Workspace, add: Add, load: Load, shared_models: Path
 ) -> None:
     """ART differentiates Keras' own model; both take cross-entropy, the same steps, and no random start."""
     import keras
@@ -117,7 +104,7 @@ def test_fgsm_and_pgd_find_what_art_finds_on_the_same_file(
     from art.attacks.evasion import FastGradientMethod, ProjectedGradientDescent
     from art.estimators.classification import TensorFlowV2Classifier
 
-    added, data = add(file)
+    added, data = add(file), load(file)
     shape, classes = data.ref.shape, len(data.ref.classes)
     model = keras.saving.load_model(shared_models / file)
     photos = "photos16" in file
