@@ -55,6 +55,7 @@ def draw_history(draw: Draw) -> History | None:
         seconds=pick(draw, 0.0, 1.0, 1e100),
         clean_accuracy=shares,
         attacked_accuracy=pick(draw, shares, None),
+        certified_accuracy=pick(draw, shares, None),
     )
 
 

@@ -27,6 +27,15 @@ ROOM_FOR_LOSS = 70
 """Columns of a terminal in which the progress bar has room for the losses, too."""
 
 
+SHARE_NAMES = {
+    "clean_accuracy": "clean",
+    "attacked_accuracy": "robust",
+    "certified_accuracy": "certified",
+    "unstable_relus": "unstable ReLUs",
+}
+"""Field of a training's history -> how its progress names it."""
+
+
 @dataclass(frozen=True)
 class Session:
     """One call of the command line: its registry and its output."""
@@ -145,9 +154,9 @@ class Session:
 
             def on_epoch(epoch: Epoch) -> None:
                 note = f"loss {epoch.loss:.4g}, validation {epoch.validation_loss:.4g}"
-                if epoch.accuracies:
-                    clean, robust = epoch.accuracies
-                    note += f", held out: clean {clean:.1%}, robust {robust:.1%}"
+                if epoch.shares:
+                    measured = (f"{SHARE_NAMES[name]} {share:.1%}" for name, share in epoch.shares.items())
+                    note += f", held out: {', '.join(measured)}"
                 progress.update(task, total=epoch.epochs, completed=epoch.number, note=note)
                 self.detail(f"epoch {epoch.number}/{epoch.epochs}: {note}, {epoch.seconds:.1f} s")
 

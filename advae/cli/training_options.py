@@ -32,7 +32,7 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         metavar="MODEL",
-        help=f"{describe_rows(CLASSIFIERS)}. Without it: the classifier that a robust --ae was trained with.",
+        help=f"{describe_rows(CLASSIFIERS)}. Without it: the classifier that --ae was trained with.",
         autocompletion=complete_names(CLASSIFIERS),
     ),
 ]
@@ -47,7 +47,7 @@ NETWORK = OptionGroup(
                 "--epochs",
                 metavar="N",
                 min=1,
-                help="Default 35, robust 20; with --body conv 12, robust in colour 4.",
+                help="Default 35, robust 20, certified 16; with --body conv 12, robust in colour 4.",
                 rich_help_panel=_NETWORK,
             ),
             None,
@@ -69,7 +69,7 @@ NETWORK = OptionGroup(
                 "--learning-rate",
                 metavar="X",
                 parser=read_fraction,
-                help="Adam learning rate; default 0.001 (robust: 0.003 with warm-up and cosine decay).",
+                help="Adam learning rate; default 0.001 (robust 0.003 and certified 0.002, with cosine decay).",
                 rich_help_panel=_NETWORK,
             ),
             None,
@@ -81,7 +81,8 @@ NETWORK = OptionGroup(
                 metavar="N",
                 min=1,
                 max=65_536,
-                help="Default 9/14 of the pixels; with --body conv 64 filters, robust in colour 32.",
+                help="Default 9/14 of the pixels; with --body conv 64 filters, certified and robust in colour 32; with "
+                "threshold and none the classifier's dense layer, 128.",
                 rich_help_panel=_NETWORK,
             ),
             None,

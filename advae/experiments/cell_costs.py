@@ -31,11 +31,8 @@ ATTACK_OPERATIONS = 4.0
 def estimate_autoencoder(recipe: AutoencoderRecipe, n: int) -> float:
     """Return the operations of training an autoencoder on n images; none for a baseline."""
     epochs = recipe.network.epochs if recipe.network else 0
-    cost = TRAINING_OPERATIONS * n * epochs * _count_weights(recipe)
-    if purifiers.is_adversarial(recipe):
-        cost *= 1 + _count_weights(classifiers.describe_head(recipe)) / _count_weights(recipe)
-        cost *= 1 + ATTACK_OPERATIONS / TRAINING_OPERATIONS * int(recipe.options["train_steps"])
-    return cost
+    head = _count_weights(classifiers.describe_head(recipe)) if purifiers.needs_classifier(recipe) else 0.0
+    return TRAINING_OPERATIONS * n * epochs * (_count_weights(recipe) + head) * purifiers.count_passes(recipe)
 
 
 def estimate_classifier(recipe: ClassifierRecipe, n: int) -> float:
@@ -51,16 +48,15 @@ def estimate_classifier(recipe: ClassifierRecipe, n: int) -> float:
 def _count_weights(recipe: AutoencoderRecipe | ClassifierRecipe) -> float:
     """Return how many weights an autoencoder or a classifier has, without biases; of convolutions, how often used."""
     pixels, classes = recipe.dataset.shape.size, len(recipe.dataset.classes)
-    if isinstance(recipe, AutoencoderRecipe) and purifiers.is_convolutional(recipe):
-        return purifiers.describe_coder(recipe).count_products()
-    if isinstance(recipe, ClassifierRecipe) and isinstance(recipe.options, ConvolutionOptions):
+    if isinstance(recipe, AutoencoderRecipe):
+        return purifiers.count_products(recipe)
+    options = recipe.options
+    if isinstance(options, ConvolutionOptions):
         return classifiers.describe_convolutions(recipe).count_products()
-    options = recipe.network if isinstance(recipe, AutoencoderRecipe) else recipe.options
     if isinstance(options, PerceptronOptions):
         return float(options.hidden * (pixels + options.narrow) + options.narrow * classes)
     if isinstance(options, NetworkOptions):
-        last = 0 if isinstance(recipe, AutoencoderRecipe) else pixels * classes
-        return 2.0 * options.hidden * (pixels + options.code) + last
+        return 2.0 * options.hidden * (pixels + options.code) + pixels * classes
     return float(pixels * classes)
 
 

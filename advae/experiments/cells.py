@@ -39,7 +39,7 @@ from advae.workflows.workspace import Workspace, load_named
 Level = Literal["autoencoders", "classifiers", "defences", "behind defences", "surrogates", "attacks"]
 LEVELS: tuple[Level, ...] = ("autoencoders", "classifiers", "defences", "behind defences", "surrogates", "attacks")
 """The levels in the order of computation: a cell needs cells of earlier levels only. Defences are autoencoders that are
-trained on adversarial examples, some of them in front of a classifier that is trained before. Surrogates are trained on
+trained with a classifier, some of them in front of a classifier that is trained before. Surrogates are trained on
 the answers of an added classifier."""
 
 
@@ -238,13 +238,13 @@ def _is_like(value: Scalar, default: Scalar) -> bool:
 
 
 def _add_autoencoder(grid: CellGrid, recipe: AutoencoderRecipe) -> None:
-    adversarial = purifiers.is_adversarial(recipe)
+    with_classifier = purifiers.needs_classifier(recipe)
     cost = cell_costs.estimate_autoencoder(recipe, len(grid.dataset.x_train))
     hidden = f", {'-'.join(recipe.network.activations[:3])}" if recipe.network else ""
     protected = grid.protected.get(recipe.protects or "")
     name = name_purifier(recipe, raw=_is_raw(recipe), protects=protected.model if protected else None)
-    level: Level = "defences" if adversarial else "autoencoders"
-    _add(grid, ExperimentCell(level, recipe, grid.place, name if adversarial else f"{name}{hidden}", cost))
+    level: Level = "defences" if with_classifier else "autoencoders"
+    _add(grid, ExperimentCell(level, recipe, grid.place, name if with_classifier else f"{name}{hidden}", cost))
 
 
 def _add_classifier(grid: CellGrid, recipes: PipelineRecipes) -> None:
@@ -254,7 +254,7 @@ def _add_classifier(grid: CellGrid, recipes: PipelineRecipes) -> None:
         _add_classifier(grid, PipelineRecipes(needed))
     if recipes.autoencoder:
         _add_autoencoder(grid, recipes.autoencoder)
-    late = recipes.autoencoder and purifiers.is_adversarial(recipes.autoencoder)
+    late = recipes.autoencoder and purifiers.needs_classifier(recipes.autoencoder)
     cost = cell_costs.estimate_classifier(recipe, len(grid.dataset.x_train))
     level: Level = "surrogates" if recipe.distilled else "behind defences" if late or recipe.origin else "classifiers"
     _add(grid, ExperimentCell(level, recipe, grid.place, _name_pipeline(recipes), cost))
@@ -299,4 +299,4 @@ def _name_pipeline(recipes: PipelineRecipes) -> str:
 
 def _is_raw(purifier: AutoencoderRecipe) -> bool:
     """Return whether an autoencoder's output may be outside [0, 1]; a robust one's is in [0, 1] without rescaling."""
-    return bool(purifier.network) and purifier.rescale == "none" and not purifiers.is_adversarial(purifier)
+    return bool(purifier.network) and purifier.rescale == "none" and not purifiers.needs_classifier(purifier)

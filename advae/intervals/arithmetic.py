@@ -108,6 +108,8 @@ class Arithmetic:
     uniform: bool = False
     """Whether the distance of sound ends from plain ones is to bound the rounding of any value inside, of an affine
     network: both ends move as far as the one that moves further."""
+    see_relu: Callable[[Bounds], None] | None = None
+    """Is given the interval of the input of each ReLU; None: nothing is."""
 
     def constant(self, value: Any) -> Tensor:
         """Return a constant of a network, which is float32 there, as a tensor of this arithmetic."""

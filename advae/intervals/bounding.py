@@ -53,12 +53,13 @@ def make_box(x: Tensor, eps: Tensor | float, *, sound: bool) -> Bounds:
     return Bounds(tf.maximum(images - radius, 0.0), tf.minimum(images + radius, 1.0))
 
 
-def bound(function: Any, box: Bounds, *, sound: bool) -> Bounds:
+def bound(function: Any, box: Bounds, *, sound: bool, see_relu: Callable[[Bounds], None] | None = None) -> Bounds:
     """Return an interval of the output of a traced network for all images of a box, (n, ...).
 
     function: a ``keras.Function`` of one input. box: (n, d). sound: whether it contains every float32 evaluation, see
     ``advae.intervals.arithmetic``; its ends are then float64, and infinite for an image whose values can overflow. Else
-    they have the box's dtype and can be differentiated, also in the weights of layers.
+    they have the box's dtype and can be differentiated, also in the weights of layers. see_relu: is given the interval
+    of the input of each ReLU.
 
     Raises UsageError for an operation without a rule, and where sound bounds are asked of another precision.
     """
@@ -66,7 +67,7 @@ def bound(function: Any, box: Bounds, *, sound: bool) -> Bounds:
 
     require_rules(function)
     if not sound:
-        return walk(function, box, Arithmetic(sound=False, dtype=box.low.dtype.name))
+        return walk(function, box, Arithmetic(sound=False, dtype=box.low.dtype.name, see_relu=see_relu))
     require_float32(function)
     wide = Bounds(tf.cast(box.low, "float64"), tf.cast(box.high, "float64"))
     kept: list[Tensor] = []
@@ -74,7 +75,8 @@ def bound(function: Any, box: Bounds, *, sound: bool) -> Bounds:
     def watch(call: OperationCall, made: Bounds) -> None:
         kept.append(_is_bounded(made))
 
-    return _forget(walk(function, wide, Arithmetic(sound=True, dtype="float64"), watch), kept)
+    arithmetic = Arithmetic(sound=True, dtype="float64", see_relu=see_relu)
+    return _forget(walk(function, wide, arithmetic, watch), kept)
 
 
 def require_rules(function: Any) -> None:

@@ -72,7 +72,14 @@ def activate(arithmetic: Arithmetic, function: Any, x: Bounds) -> Bounds:
     name = name_activation(function)
     if name == "linear":
         return x
+    if name == "relu":
+        _show_relu(arithmetic, x)
     return follow_curve(arithmetic, CURVES[str(name)], function, x)
+
+
+def _show_relu(arithmetic: Arithmetic, x: Bounds) -> None:
+    if arithmetic.see_relu:
+        arithmetic.see_relu(x)
 
 
 def knows_activation(call: OperationCall) -> bool:
@@ -90,6 +97,9 @@ def _follow(curve: ActivationCurve, fits: Callable[[Any], bool] = lambda operati
 
     def run(arithmetic: Arithmetic, call: OperationCall) -> Bounds:
         (x,) = (one for one in call.operands if isinstance(one, Bounds))
+        # With a largest value it is a clip.
+        if type(call.operation).__name__ in ("ReLU", "Relu") and not getattr(call.operation, "max_value", None):
+            _show_relu(arithmetic, x)
         return follow_curve(arithmetic, curve, call.operation.call, x)
 
     return Rule(run, lambda call: len(call.operands) == 1 and fits(call.operation))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from advae.batching import Tensor
@@ -9,16 +10,18 @@ from advae.intervals.arithmetic import SMALL_WEIGHT, TINY, Bounds, Fold, find_ce
 from advae.intervals.bounding import bound
 
 
-def bound_margins(function: Any, box: Bounds, y: Tensor, *, sound: bool) -> Tensor:
+def bound_margins(
+    function: Any, box: Bounds, y: Tensor, *, sound: bool, see_relu: Callable[[Bounds], None] | None = None
+) -> Tensor:
     """Return lower bounds of logit_y - logit_j for all images of a box, (n, classes), 0 at j = y.
 
     Where the last layer is affine its weights are subtracted first: the difference of two logits varies less than the
-    logits do. function, box, sound: as ``bound`` takes them; y: int (n,). Where sound and all others are above 0,
-    every float32 evaluation of the network on the box predicts y. Raises UsageError as ``bound`` does.
+    logits do. function, box, sound, see_relu: as ``bound`` takes them; y: int (n,). Where sound and all others are
+    above 0, every float32 evaluation of the network on the box predicts y. Raises UsageError as ``bound`` does.
     """
     import tensorflow as tf
 
-    logits = bound(function, box, sound=sound)
+    logits = bound(function, box, sound=sound, see_relu=see_relu)
     rows = tf.range(tf.shape(y)[0], dtype=y.dtype)
     own = tf.stack([rows, y], axis=1)
     margins = tf.gather_nd(logits.low, own)[:, None] - logits.high

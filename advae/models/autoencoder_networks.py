@@ -85,7 +85,7 @@ class NetworkKind:
     """(options, those that were given, activations); raises UsageError for an impossible value."""
     numbers_per_code: int = 1
     """Outputs of the encoder for each number of the code: 2 for mean and variance."""
-    adversarial = False
+    choose_head = None
     recipe_rev = 1
 
     @property
@@ -150,6 +150,14 @@ class NetworkKind:
         layers.set_precision(built.networks, precision)
         return built.reconstruct if recipe.rescale == "none" else _rescale(built.reconstruct)
 
+    def count_products(self, recipe: AutoencoderRecipe) -> float:
+        """Return how many multiplications it takes to purify one image."""
+        return describe_coder(recipe).count_products() if find_body(recipe) == CONV else count_dense_products(recipe)
+
+    def count_passes(self, recipe: AutoencoderRecipe) -> float:
+        """Return 1: the loss is that of the images themselves."""
+        return 1.0
+
 
 # ---------------------------------------------------------------- the body
 
@@ -157,9 +165,9 @@ BODY, CONV, DENSE = "body", "conv", "dense"
 
 BODY_OPTION = Option(
     DENSE,
-    "Layers: conv, or dense",
+    "Layers: conv, or dense; certified also threshold, or none",
     absent=True,
-    explained="conv for colour and from 32 x 32 pixels on, and for robust; else dense",
+    explained="conv for colour and from 32 x 32 pixels on, and for robust; threshold for certified; else dense",
 )
 
 
@@ -175,12 +183,6 @@ def choose_body(given: Scalar | None, shape: ImageShape) -> str:
 def find_body(recipe: AutoencoderRecipe) -> str:
     """Return the body of a recipe of a network."""
     return str(recipe.options.get(BODY, DENSE))
-
-
-def is_convolutional(recipe: AutoencoderRecipe) -> bool:
-    """Return whether both halves of an autoencoder are convolutions; of a robust one of grey images the first only."""
-    grey = recipe.dataset.shape.is_grey
-    return recipe.network is not None and find_body(recipe) == CONV and not (recipe.type == "robust" and grey)
 
 
 def describe_coder(recipe: AutoencoderRecipe, numbers_per_code: int = 1) -> ConvolutionalCoder:
@@ -203,6 +205,12 @@ def list_sizes(recipe: AutoencoderRecipe, numbers_per_code: int = 1) -> tuple[tu
     """
     shape, pixels = require_network(recipe), recipe.dataset.shape.size
     return (pixels, shape.hidden, numbers_per_code * shape.code), (shape.code, shape.hidden, pixels)
+
+
+def count_dense_products(recipe: AutoencoderRecipe) -> float:
+    """Return how many multiplications one image takes in the dense layers of ``list_sizes``."""
+    network, pixels = require_network(recipe), recipe.dataset.shape.size
+    return 2.0 * network.hidden * (pixels + network.code)
 
 
 def require_loss(recipe: AutoencoderRecipe) -> Callable[[Tensor, Tensor], Tensor]:

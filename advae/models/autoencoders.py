@@ -24,6 +24,7 @@ from advae.models.autoencoder_networks import (
     require_network,
 )
 from advae.models.baselines import BASELINES
+from advae.models.certified import CertifiedKind
 from advae.models.contracts import Purifier
 from advae.models.model_kinds import AutoencoderKind, Option, OwnOptions
 from advae.models.noises import NOISES, add_unclipped_noise
@@ -240,5 +241,6 @@ AUTOENCODERS: dict[str, AutoencoderKind] = {
         numbers_per_code=MOMENTS,
     ),
     "robust": RobustKind(),
+    "certified": CertifiedKind(),
     **BASELINES,
 }

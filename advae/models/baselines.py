@@ -54,7 +54,7 @@ class BaselineKind:
     """Whether the kind takes ``--code-size``, which is then one of the recipe's options."""
     affine: bool = False
     """Whether the output is affine in the image."""
-    adversarial = False
+    choose_head = None
     recipe_rev = 1
 
     def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
@@ -86,6 +86,14 @@ class BaselineKind:
         """
         layers.require_weights(self.weights(recipe), arrays)
         return self.build(recipe, arrays)
+
+    def count_products(self, recipe: AutoencoderRecipe) -> float:
+        """Return more multiplications than most baselines take: it is never the largest part of a pipeline."""
+        return float(recipe.dataset.shape.size * len(recipe.dataset.classes))
+
+    def count_passes(self, recipe: AutoencoderRecipe) -> float:
+        """Return 0: nothing is trained."""
+        return 0.0
 
 
 CODE = "code_size"

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING
 
 from advae.errors import UsageError, unknown
 from advae.models.contracts import Classifier
+from advae.models.heads import build_head, describe_head
 from advae.models.held_out import needs_each_class
 from advae.models.logistic import LogisticKind
 from advae.models.model_kinds import ClassifierKind, FittedClassifier
 from advae.models.network_classifiers import (
     NetworkClassifierKind,
-    build_head,
     describe_convolutions,
     describe_distilled,
-    describe_head,
     describe_paper_network,
     describe_perceptron,
     fill_in_convolutions,
@@ -61,7 +60,7 @@ CLASSIFIERS: dict[str, ClassifierKind] = {
         describe_perceptron,
     ),
     "cnn": NetworkClassifierKind(
-        "three convolutions and two dense layers",
+        "three convolutions and two dense layers; two convolutions where a certified autoencoder is trained with it",
         fill_in_convolutions,
         describe_convolutions,
         xla=False,
@@ -127,7 +126,7 @@ def require_undefended(classifier: ClassifierRecipe) -> None:
 
 
 def require_protectable(classifier: ClassifierRecipe) -> None:
-    """Raise UsageError for a classifier that no robust autoencoder can be trained in front of."""
+    """Raise UsageError for a classifier that no autoencoder can be trained in front of."""
     from advae.records import entry_id
 
     require_undefended(classifier)

@@ -144,11 +144,11 @@ class ConvolutionalCoder:
 
 @dataclass(frozen=True)
 class ConvolutionalStack:
-    """Three convolutions, the last two of which halve the image, a dense layer, and one logit for each class."""
+    """Two or three convolutions, the last two of which halve the image, a dense layer, and one logit for each class."""
 
     shape: ImageShape
     """Height, width and channels of an image."""
-    filters: tuple[int, int, int]
+    filters: tuple[int, ...]
     """Filters of each convolution."""
     hidden: int
     """Units of the dense layer."""
@@ -159,15 +159,15 @@ class ConvolutionalStack:
 
     def list_shapes(self) -> Shapes:
         """Return the shapes of the weights."""
-        first, second, third = self.filters
         dense = layers.dense_shapes((self._count_features(), self.hidden, self.classes))
-        start = filter_shapes(CODE_WINDOW, (self.shape.channels, first))
-        return start + filter_shapes(WINDOW, (first, second, third)) + dense
+        counts = (self.shape.channels, *self.filters)
+        start = filter_shapes(CODE_WINDOW, counts[:-2])
+        return start + filter_shapes(WINDOW, counts[-3:]) + dense
 
     def count_products(self) -> float:
         """Return how many multiplications one image takes."""
         kernels = [math.prod(kernel) for kernel in self.list_shapes()[::2]]
-        places = [math.prod(halve(self.shape, times)) for times in (0, 1, 2)]
+        places = [math.prod(halve(self.shape, times)) for times in (0, 1, 2)][-len(self.filters) :]
         return float(sum(map(math.prod, zip(kernels, (*places, 1, 1), strict=True))))
 
     def build(self, seed: int) -> Any:
@@ -177,7 +177,7 @@ class ConvolutionalStack:
         from keras import layers as stock
 
         seeds = layers.derive_seeds(seed, 5)
-        kinds = ((CODE_WINDOW, 1), (WINDOW, STRIDES), (WINDOW, STRIDES))
+        kinds = ((CODE_WINDOW, 1), (WINDOW, STRIDES), (WINDOW, STRIDES))[-len(self.filters) :]
         filters = [
             _filters(count, *kind, self.activation, one)
             for count, kind, one in zip(self.filters, kinds, seeds, strict=False)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from advae.batching import lend
@@ -47,8 +47,8 @@ class Epoch:
     """Mean loss of the held-out images."""
     seconds: float
     """Seconds since the training began."""
-    accuracies: tuple[float, float] | None = None
-    """Clean and robust accuracy on the held-out images, in [0, 1]; None without adversarial training."""
+    shares: Mapping[str, float] = field(default_factory=dict)
+    """What the training measures on the held-out images besides the loss, by its field of the history, in [0, 1]."""
 
 
 class Moment(NamedTuple):
@@ -65,6 +65,16 @@ BatchLoss = Callable[["tuple[Tensor, ...]", "Tensor", Moment], "Tensor"]
 """(batch, weights, moment) -> scalar: weighted mean over the batch; a weight is 1, or 0 for padding."""
 
 
+@dataclass(frozen=True)
+class Measure:
+    """What is measured on the held-out images after each epoch."""
+
+    compute: BatchLoss
+    """(batch, weights, moment) -> float32 (1 + number of shares,): the loss, then the shares; weighted means."""
+    shares: tuple[str, ...]
+    """Field of the history for each share."""
+
+
 def train(
     loss: BatchLoss,
     networks: Sequence[Any],
@@ -75,16 +85,19 @@ def train(
     seed: int,
     on_epoch: OnEpoch,
     decay: bool = False,
-    measure: BatchLoss | None = None,
+    clip: float | None = None,
+    measure: Measure | None = None,
     xla: bool = True,
     checkpoint: TrainingCheckpoint = NO_CHECKPOINT,
 ) -> History:
     """Train networks in place with Adam and return the loss history.
 
+    networks: what has ``trainable_variables`` and ``non_trainable_variables``, as Keras' networks have.
+
     data: arrays of equal length n, of which ``held_out.split`` holds out a twentieth. labels: int64 (n,).
     decay: warm up the learning rate over the first steps, then lower it to 0 along a half cosine.
-    measure: computed on the held-out images after each epoch: float32 (3,), loss, clean accuracy and robust accuracy;
-    None for the loss alone.
+    measure: computed on the held-out images after each epoch; None for the loss alone.
+    clip: largest norm of a step's gradient, over all weights; None: any.
     xla: False for convolutions, which XLA makes slower on processors.
     checkpoint: saved to after every epoch; a resumed training gives the numbers of an uninterrupted one.
 
@@ -98,18 +111,25 @@ def train(
     kept, held_out = split(labels, seed)
     batches = math.ceil(len(kept) / options.batch_size)
     optimizer = keras.optimizers.Adam(
-        _warm_up_and_decay(options.learning_rate, options.epochs * batches) if decay else options.learning_rate
+        _warm_up_and_decay(options.learning_rate, options.epochs * batches) if decay else options.learning_rate,
+        global_clipnorm=clip,
     )
     optimizer.build(variables)
     # Not copied: MNIST takes 188 MB.
     tensors = tuple(lend(array) for array in data)
     xla = xla and len(kept) * options.epochs >= XLA_PAYS
     run_epoch = _compile_pass(_descend(loss, variables, optimizer), tensors, options.batch_size, xla=xla)
+    names = measure.shares if measure else ()
     run_validation = _compile_pass(
-        measure or loss, tensors, options.batch_size, xla=xla, numbers=3 if measure else None
+        measure.compute if measure else loss,
+        tensors,
+        options.batch_size,
+        xla=xla,
+        numbers=1 + len(names) if measure else None,
     )
     validation_batches = _lay_out_batches(held_out, options.batch_size)
-    state = TrainingState([*variables, *optimizer.variables])
+    others = [variable for network in networks for variable in network.non_trainable_variables]
+    state = TrainingState([*variables, *others, *optimizer.variables])
     done = state.resume(checkpoint)
     start = time.monotonic() - done.seconds
     for number in range(len(done.losses) + 1, options.epochs + 1):
@@ -117,14 +137,14 @@ def train(
         pace = np.array([number - 1, 1 / batches], np.float32) / options.epochs
         value = float(run_epoch(*_lay_out_batches(order, options.batch_size), [seed, number], pace))
         measured = np.ravel(run_validation(*validation_batches, [seed, 0], [1.0, 0.0])).astype(float).tolist()
-        accuracies = (measured[1], measured[2]) if measure else None
-        epoch = Epoch(number, options.epochs, value, measured[0], time.monotonic() - start, accuracies)
+        shares = dict(zip(names, measured[1:], strict=True))
+        epoch = Epoch(number, options.epochs, value, measured[0], time.monotonic() - start, shares)
         _refuse_divergence(epoch)
         done = done.add(value, measured, epoch.seconds)
         if number < options.epochs:
             state.save(checkpoint, done)
         on_epoch(epoch)
-    return done.as_history()
+    return done.as_history(names)
 
 
 def _refuse_divergence(epoch: Epoch) -> None:

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 OwnOptions = Mapping[str, "Scalar"]
 """The options that only one kind of autoencoder has, by name."""
 
+HeadOptions: TypeAlias = "PerceptronOptions | ConvolutionOptions"
+"""Options of a classifier that is trained along with an autoencoder."""
+
 ClassifierOptions: TypeAlias = "NetworkOptions | LogisticOptions | PerceptronOptions | ConvolutionOptions"
 
 # ---------------------------------------------------------------- autoencoders
@@ -109,8 +112,8 @@ class AutoencoderKind(Protocol):
         """The options that only this kind has, by name."""
 
     @property
-    def adversarial(self) -> bool:
-        """Whether the kind is trained in front of a classifier, on adversarial examples."""
+    def choose_head(self) -> Callable[[AutoencoderRecipe], HeadOptions] | None:
+        """Recipe -> options of the classifier that is trained along; None for a kind trained without a classifier."""
 
     @property
     def recipe_rev(self) -> int:
@@ -134,6 +137,12 @@ class AutoencoderKind(Protocol):
         precision: of its wide matrix products, ``float32`` or ``bfloat16``. Raises CorruptError for a recipe that
         ``choose`` cannot have made, and for arrays other than ``weights``, before any network is built.
         """
+
+    def count_products(self, recipe: AutoencoderRecipe) -> float:
+        """Return how many multiplications it takes to purify one image, roughly."""
+
+    def count_passes(self, recipe: AutoencoderRecipe) -> float:
+        """Return how often a training step computes a forward and a backward pass of one image, roughly."""
 
 
 MAX_INTEGER = 2**53

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from advae.batching import Tensor
 from advae.errors import CorruptError, UsageError
 from advae.models import layers
-from advae.models.autoencoder_networks import is_convolutional, require_network
 from advae.models.convolutions import ConvolutionalStack
 from advae.models.fitting import Moment, OnEpoch, Schedule, train
 from advae.models.layers import Weights
@@ -20,7 +19,6 @@ from advae.models.noises import NoisyView
 if TYPE_CHECKING:
     from advae.models.layers import Arrays
     from advae.records import (
-        AutoencoderRecipe,
         ClassifierRecipe,
         ConvolutionOptions,
         Dataset,
@@ -270,44 +268,3 @@ def describe_distilled(classifier: ClassifierRecipe) -> ClassifierRecipe:
         recipe_rev=DISTILLED_REV,
         distilled=entry_id(classifier),
     )
-
-
-# ---------------------------------------------------------------- the head of a robust autoencoder
-
-HEAD_RECIPE_REV = 1
-"""Raised when the code would train another head for the same autoencoder."""
-
-
-def describe_head(autoencoder: AutoencoderRecipe) -> ClassifierRecipe:
-    """Return the recipe of the classifier that an autoencoder is trained with. Raises CorruptError for a baseline."""
-    from advae.records import ClassifierRecipe, entry_id
-
-    convolutional, id_ = is_convolutional(autoencoder), entry_id(autoencoder)
-    return ClassifierRecipe(
-        model="cnn" if convolutional else "mlp",
-        dataset=autoencoder.dataset,
-        autoencoder=id_,
-        options=_choose_head(require_network(autoencoder), convolutional=convolutional),
-        seed=autoencoder.seed,
-        recipe_rev=HEAD_RECIPE_REV,
-        origin=id_,
-    )
-
-
-def _choose_head(network: NetworkOptions, *, convolutional: bool) -> PerceptronOptions | ConvolutionOptions:
-    """Return the options of the head of an autoencoder with this network."""
-    from advae.records import ConvolutionOptions, PerceptronOptions
-
-    schedule = {name: getattr(network, name) for name in ("epochs", "batch_size", "learning_rate")}
-    activation = network.activations[2]
-    if convolutional:
-        return ConvolutionOptions(filters=FILTERS, hidden=CNN_HIDDEN, activation=activation, **schedule)
-    narrow = layers.narrow_size(network.hidden)
-    return PerceptronOptions(hidden=network.hidden, narrow=narrow, activation=activation, **schedule)
-
-
-def build_head(autoencoder: AutoencoderRecipe) -> Any:
-    """Return the untrained head of an autoencoder as a keras.Sequential: (n, d) -> logits, (n, classes)."""
-    recipe = describe_head(autoencoder)
-    describe = describe_convolutions if recipe.model == "cnn" else describe_perceptron
-    return describe(recipe).build(recipe.seed)

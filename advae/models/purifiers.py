@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from advae.errors import UsageError, unknown
-from advae.models.autoencoder_networks import describe_coder, is_convolutional, rescale_to_intensity
+from advae.models.autoencoder_networks import rescale_to_intensity
 from advae.models.autoencoders import AUTOENCODERS
 from advae.models.baselines import BASELINES
 from advae.models.contracts import Purifier
@@ -27,12 +27,12 @@ __all__ = [
     "Purifier",
     "TrainingData",
     "collect_examples",
-    "describe_coder",
+    "count_passes",
+    "count_products",
     "fit_autoencoder",
-    "is_adversarial",
     "is_affine_purifier",
-    "is_convolutional",
     "make_autoencoder_recipe",
+    "needs_classifier",
     "rescale_to_intensity",
     "restore_purifier",
     "samples",
@@ -52,7 +52,7 @@ def make_autoencoder_recipe(
     if request.type not in AUTOENCODERS:
         raise UsageError(unknown("autoencoder", request.type, AUTOENCODERS))
     _refuse_foreign_options(request)
-    if protects and not AUTOENCODERS[request.type].adversarial:
+    if protects and AUTOENCODERS[request.type].choose_head is None:
         raise UsageError(f"--protect does not fit --type {request.type}, which is trained without a classifier")
     choices = AUTOENCODERS[request.type].choose(request, dataset)
     return AutoencoderRecipe(
@@ -95,9 +95,21 @@ def fit_autoencoder(recipe: AutoencoderRecipe, data: TrainingData) -> tuple[Arra
     return row.fit(recipe, data)
 
 
-def is_adversarial(recipe: AutoencoderRecipe) -> bool:
-    """Return whether an autoencoder is trained in front of a classifier, on adversarial examples."""
-    return recipe.added is None and AUTOENCODERS[recipe.type].adversarial
+def needs_classifier(recipe: AutoencoderRecipe) -> bool:
+    """Return whether an autoencoder is trained in front of a classifier."""
+    return recipe.added is None and AUTOENCODERS[recipe.type].choose_head is not None
+
+
+def count_products(recipe: AutoencoderRecipe) -> float:
+    """Return how many multiplications it takes to purify one image, roughly."""
+    if recipe.added:
+        return float(recipe.dataset.shape.size * len(recipe.dataset.classes))
+    return AUTOENCODERS[recipe.type].count_products(recipe)
+
+
+def count_passes(recipe: AutoencoderRecipe) -> float:
+    """Return how often a training step computes a forward and a backward pass of one image, roughly."""
+    return 0.0 if recipe.added else AUTOENCODERS[recipe.type].count_passes(recipe)
 
 
 def samples(recipe: AutoencoderRecipe) -> bool:

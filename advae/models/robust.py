@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from advae.errors import CorruptError, UsageError, unknown
 from advae.models import layers
-from advae.models.autoencoder_networks import CONV, require_loss, require_network
+from advae.models.autoencoder_networks import CONV, count_dense_products, describe_coder, require_loss, require_network
 from advae.models.contracts import Purifier
-from advae.models.fitting import train
+from advae.models.fitting import Measure, train
 from advae.models.layers import Weights
 from advae.models.model_kinds import (
     Choices,
@@ -21,12 +21,14 @@ from advae.models.model_kinds import (
     refuse_impossible,
     require_own_options,
 )
+from advae.models.network_classifiers import CNN_HIDDEN, FILTERS
 from advae.models.reconstruction import choose_loss
-from advae.models.robust_networks import BODIES, build_robust, list_robust_weights
+from advae.models.robust_networks import BODIES, build_robust, has_coder, list_robust_weights
 from advae.models.robust_training import RobustObjective
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays
+    from advae.models.model_kinds import HeadOptions
     from advae.records import Activations, AutoencoderRecipe, Dataset, History
     from advae.requests import AutoencoderRequest
 
@@ -36,7 +38,9 @@ ROBUST_ACTIVATIONS: Activations = ("leaky_relu", "leaky_relu", "leaky_relu", "si
 ROBUST_OPTIONS = {
     "body": Option(CONV, "Layers: conv, or dense"),
     "train_eps": Option(
-        0.3, "L-infinity radius of the training attacks, in units of a pixel's range", explained="0.3, colour 8/255"
+        0.3,
+        "L-infinity radius of the training attacks or bounds, in units of a pixel's range",
+        explained="0.3, certified 0.34; colour 8/255",
     ),
     "train_steps": Option(5, "Iterations of each training attack, from a random point", explained="5, colour 1"),
     "warmup": Option(0.4, "Share of the training during which the radius grows from 0"),
@@ -44,7 +48,9 @@ ROBUST_OPTIONS = {
         4.0, "Weight of the TRADES divergence under attack; the clean cross-entropy has weight 1", since=2
     ),
     "reconstruction_weight": Option(
-        10.0, "Weight of the reconstruction loss per pixel; the clean cross-entropy has weight 1"
+        10.0,
+        "Weight of the reconstruction loss per pixel; the clean cross-entropy has weight 1",
+        explained="10, certified 0.1",
     ),
 }
 
@@ -67,7 +73,6 @@ class RobustKind:
     summary: str = "trained on adversarial examples through itself and its classifier"
     """One line for ``--help``."""
     options = ROBUST_OPTIONS
-    adversarial = True
     recipe_rev = 2
 
     def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
@@ -110,7 +115,7 @@ class RobustKind:
             seed=recipe.seed,
             on_epoch=data.on_epoch,
             decay=True,
-            measure=objective.measure,
+            measure=Measure(objective.measure, ("clean_accuracy", "attacked_accuracy")),
             xla=recipe.options["body"] != CONV,
             checkpoint=data.checkpoint,
         )
@@ -134,6 +139,26 @@ class RobustKind:
         layers.put_weights(built, arrays)
         layers.set_precision(built, precision)
         return Purifier(lambda x: decoder(encoder(x)), encode=encoder, decode=decoder)
+
+    def choose_head(self, recipe: AutoencoderRecipe) -> HeadOptions:
+        """Return the options of the classifier that is trained along: convolutional behind convolutions."""
+        from advae.records import ConvolutionOptions, PerceptronOptions
+
+        network = require_network(recipe)
+        schedule = {name: getattr(network, name) for name in ("epochs", "batch_size", "learning_rate")}
+        activation = network.activations[2]
+        if has_coder(recipe):
+            return ConvolutionOptions(filters=FILTERS, hidden=CNN_HIDDEN, activation=activation, **schedule)
+        narrow = layers.narrow_size(network.hidden)
+        return PerceptronOptions(hidden=network.hidden, narrow=narrow, activation=activation, **schedule)
+
+    def count_products(self, recipe: AutoencoderRecipe) -> float:
+        """Return how many multiplications it takes to purify one image, without those of a dense one's body."""
+        return describe_coder(recipe).count_products() if has_coder(recipe) else count_dense_products(recipe)
+
+    def count_passes(self, recipe: AutoencoderRecipe) -> float:
+        """Return 1 and two thirds of the attack's steps, which need no gradient of the weights."""
+        return 1 + int(recipe.options["train_steps"]) * 2 / 3
 
 
 # ---------------------------------------------------------------- checks of a request and of a stored recipe

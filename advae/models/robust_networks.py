@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from advae.models import layers
-from advae.models.autoencoder_networks import describe_coder, is_convolutional, require_network
+from advae.models.autoencoder_networks import CONV, describe_coder, find_body, require_network
 from advae.models.convolutions import STRIDES, WINDOW, filter_shapes, halve
 from advae.models.layers import Weights
 
@@ -23,7 +23,7 @@ def build_robust(recipe: AutoencoderRecipe) -> tuple[Any, Any]:
     """
     import keras
 
-    if is_convolutional(recipe):
+    if has_coder(recipe):
         return describe_coder(recipe).build(recipe.seed)
     first, code, second, output = require_network(recipe).activations
     seeds = iter(layers.derive_seeds(recipe.seed, 16))
@@ -42,9 +42,14 @@ def build_robust(recipe: AutoencoderRecipe) -> tuple[Any, Any]:
     )
 
 
+def has_coder(recipe: AutoencoderRecipe) -> bool:
+    """Return whether encoder and decoder are those of the other kinds with convolutions: for colour images."""
+    return find_body(recipe) == CONV and not recipe.dataset.shape.is_grey
+
+
 def list_robust_weights(recipe: AutoencoderRecipe) -> Weights:
     """Return the weights of encoder and decoder, by name, as they follow from the recipe; builds no network."""
-    if is_convolutional(recipe):
+    if has_coder(recipe):
         return layers.name_weights(*describe_coder(recipe).list_shapes())
     encoder, decoder = _list_dense_sizes(recipe)
     body = _find_body(recipe).shapes(recipe)

@@ -42,7 +42,7 @@ class FinishedEpochs:
     losses: tuple[float, ...] = ()
     """Training loss of each epoch."""
     measured: tuple[tuple[float, ...], ...] = ()
-    """After each epoch, on the held-out images: the loss, and the accuracies where they are measured."""
+    """After each epoch, on the held-out images: the loss, and the shares that are measured."""
     seconds: float = 0.0
     """Seconds that these epochs took."""
 
@@ -50,19 +50,13 @@ class FinishedEpochs:
         """Return these epochs and one more. seconds: since the training began."""
         return FinishedEpochs((*self.losses, loss), (*self.measured, tuple(measured)), seconds)
 
-    def as_history(self) -> History:
-        """Return the record that is stored."""
+    def as_history(self, shares: Sequence[str]) -> History:
+        """Return the record that is stored. shares: its field for each share."""
         from advae.records import History
 
-        validation, *accuracies = zip(*self.measured, strict=True)
-        clean, attacked = accuracies or (None, None)
-        return History(
-            loss=self.losses,
-            validation_loss=validation,
-            seconds=round(self.seconds, 3),
-            clean_accuracy=clean,
-            attacked_accuracy=attacked,
-        )
+        validation, *measured = zip(*self.measured, strict=True)
+        named: dict[str, Any] = dict(zip(shares, measured, strict=True))
+        return History(loss=self.losses, validation_loss=validation, seconds=round(self.seconds, 3), **named)
 
 
 class TrainingState:

@@ -33,9 +33,10 @@ _COMPILED: WeakKeyDictionary[Any, Callable[..., FloatArray]] = WeakKeyDictionary
 class Purifier(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """An autoencoder, or a baseline, that maps images to purified images; a transformer of scikit-learn.
 
-    type: ``denoising``, ``vanilla``, ``sparse``, ``variational``, ``robust``, or a baseline: ``blur``, ``pca``,
-    ``binary``. A robust one needs labels, ``fit(x, y)``: it is trained with a classifier behind it, a Keras model that
-    is ``classifier_`` afterwards: ``advae.evaluate(purifier.classifier_, x, y, purifier=purifier)``.
+    type: ``denoising``, ``vanilla``, ``sparse``, ``variational``, ``robust``, ``certified``, or a baseline: ``blur``,
+    ``pca``, ``binary``. A robust or certified one needs labels, ``fit(x, y)``: it is trained with a classifier behind
+    it, a Keras model that is ``classifier_`` afterwards: ``advae.evaluate(purifier.classifier_, x, y,
+    purifier=purifier)``.
     epochs: passes over the images, None for the default. seed: of all that is random. options: as ``advae train-ae``
     takes them: ``hidden``, ``code``, ``activations``, ``batch_size``, ``learning_rate``, ``loss``, ``rescale``, and
     those of the type, such as ``noise_level=0.3``.
@@ -82,8 +83,8 @@ class Purifier(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
         """Train on images and return itself.
 
         X: images; y: labels, int (n,), which only decide that the held-out images leave some of each class; None: not.
-        A robust purifier is trained on them. Raises UsageError for an unknown option, and for a robust purifier without
-        labels; DatasetError for images out of range, DivergedError.
+        A robust or certified purifier is trained on them. Raises UsageError for an unknown option, and for one of these
+        without labels; DatasetError for images out of range, DivergedError.
         """
         images = self._read(X, reset=True)
         start_tensorflow()
@@ -155,7 +156,7 @@ def _train(request: AutoencoderRequest, images: GivenImages, labels: Any) -> tup
 
     from advae.metrics import digest_samples
     from advae.models.classifiers import build_head
-    from advae.models.purifiers import Behind, TrainingData, fit_autoencoder, is_adversarial, make_autoencoder_recipe
+    from advae.models.purifiers import Behind, TrainingData, fit_autoencoder, make_autoencoder_recipe, needs_classifier
     from advae.records import Dataset, DatasetRef
 
     y = np.zeros(len(images.x), np.int64) if labels is None else np.unique(np.asarray(labels), return_inverse=True)[1]
@@ -164,8 +165,8 @@ def _train(request: AutoencoderRequest, images: GivenImages, labels: Any) -> tup
     names = tuple(map(str, range(max(2, int(y.max()) + 1))))
     ref = DatasetRef.make("images", digest, images.shape, names)
     recipe = make_autoencoder_recipe(request, Dataset(ref, images.x, y, images.x, y))
-    if is_adversarial(recipe) and labels is None:
+    if needs_classifier(recipe) and labels is None:
         raise UsageError(f"type {recipe.type!r} is trained with a classifier, which needs labels: fit(x, y)")
-    head = build_head(recipe) if is_adversarial(recipe) else None
+    head = build_head(recipe) if needs_classifier(recipe) else None
     data = TrainingData(images.x, y, lambda epoch: None, Behind(head, (head,)) if head else None)
     return recipe, *fit_autoencoder(recipe, data), head

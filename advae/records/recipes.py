@@ -76,8 +76,8 @@ class PerceptronOptions(Record):
 class ConvolutionOptions(Record):
     """Shape and training of the convolutional classifier: convolutions - hidden - classes."""
 
-    filters: tuple[LayerSize, LayerSize, LayerSize]
-    """Filters of each convolution."""
+    filters: Annotated[tuple[LayerSize, ...], Field(min_length=2, max_length=3)]
+    """Filters of each convolution. The last two halve the image; a third before them does not."""
     hidden: LayerSize
     """Units of the dense layer behind them."""
     activation: Name

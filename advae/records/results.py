@@ -44,6 +44,12 @@ class History(Record):
     attacked_accuracy: Shares | None = absent_unless_given()
     """Robust accuracy on the held-out part under the training's own attack after each epoch, 0 to 1; None where
     training uses no attacks."""
+    certified_accuracy: Shares | None = absent_unless_given()
+    """Certified accuracy on the held-out part at the training's own radius after each epoch, 0 to 1; None where
+    training computes no bounds."""
+    unstable_relus: Shares | None = absent_unless_given()
+    """Share of ReLUs whose input can have either sign within that radius, over the held-out part, after each epoch, 0
+    to 1; None where training computes no bounds."""
 
 
 Status = Literal["PASS", "WARN", "FAIL", "NOT RUN"]

@@ -39,7 +39,7 @@ def train_autoencoder(
 ) -> tuple[Made, Made | None]:
     """Return the autoencoder of a request, trained on the training images, and the classifier behind it or None.
 
-    Only an autoencoder that is trained on adversarial examples has such a classifier: trained along with it, or named
+    Only an autoencoder that is trained in front of a classifier has one: trained along with it, or named
     by ``protect_ref``. dataset_name: None for the protected classifier's dataset, or the default.
     """
     protected = resolve_model(workspace, protect_ref, "clf") if protect_ref else None
@@ -49,7 +49,7 @@ def train_autoencoder(
     recipe = purifiers.make_autoencoder_recipe(request, dataset, protected.id if protected else None)
     with workspace.registry.lease([entry_id(recipe), *recipe.parents]):
         made = make_autoencoder(workspace, recipe, dataset)
-        if not purifiers.is_adversarial(recipe):
+        if not purifiers.needs_classifier(recipe):
             return made, None
         companion = describe_companion(recipe, partial(_read_classifier, workspace.registry))
         return made, make_classifier(workspace, companion, dataset)
@@ -105,7 +105,7 @@ def _measure_error(purified: FloatArray, x: FloatArray) -> float:
 
 def _find_classifier_behind(workspace: Workspace, recipe: AutoencoderRecipe) -> purifiers.Behind | None:
     """Return the classifier that an autoencoder is trained in front of; None for one that needs no classifier."""
-    if not purifiers.is_adversarial(recipe):
+    if not purifiers.needs_classifier(recipe):
         return None
     if recipe.protects:
         return purifiers.Behind(load_classifier(workspace.registry, workspace.registry.manifest(recipe.protects)))
@@ -118,7 +118,7 @@ def describe_companion(autoencoder: AutoencoderRecipe, read: Callable[[str], Cla
 
     read: id of a protected classifier -> its recipe. Raises UsageError for an autoencoder trained without classifier.
     """
-    if not purifiers.is_adversarial(autoencoder):
+    if not purifiers.needs_classifier(autoencoder):
         raise UsageError(
             f"{entry_id(autoencoder)}, of type {autoencoder.type}, was trained without a classifier; "
             f"--model ({', '.join(classifiers.CLASSIFIERS)}) trains one behind it"

@@ -18,7 +18,7 @@ from advae.models.model_kinds import Behind, TrainingData
 from advae.models.network_classifiers import build_head
 from advae.models.noises import NOISES, add_unclipped_noise
 from advae.models.purified_examples import collect_examples
-from advae.models.purifiers import fit_autoencoder, is_adversarial, make_autoencoder_recipe, restore_purifier
+from advae.models.purifiers import fit_autoencoder, make_autoencoder_recipe, needs_classifier, restore_purifier
 from advae.models.reconstruction import RECONSTRUCTION_LOSSES, gaussian_kl, kl_sparsity
 from advae.models.robust_networks import build_robust
 from advae.records import Dataset, entry_id
@@ -51,7 +51,7 @@ def fit(dataset: Dataset, request: AutoencoderRequest) -> tuple[Any, Any, Any]:
 
 def fit_anew(dataset: Dataset, request: AutoencoderRequest) -> tuple[Any, Any, Any]:
     recipe = make_autoencoder_recipe(request, dataset)
-    head = build_head(recipe) if is_adversarial(recipe) else None
+    head = build_head(recipe) if needs_classifier(recipe) else None
     behind = Behind(head, (head,)) if head else None
     lesson = TrainingData(dataset.x_train, dataset.y_train, lambda epoch: None, behind)
     arrays, history = fit_autoencoder(recipe, lesson)

@@ -14,9 +14,9 @@ from advae.batching import apply
 from advae.errors import CorruptError, UsageError
 from advae.evaluation.pipelines import HEAD, load_classifier
 from advae.models.fitting import Moment
+from advae.models.heads import build_head, describe_head
 from advae.models.layers import collect_weights
 from advae.models.model_kinds import Behind, TrainingData
-from advae.models.network_classifiers import build_head, describe_head
 from advae.models.purifiers import fit_autoencoder, make_autoencoder_recipe, restore_purifier
 from advae.models.robust_networks import BODIES, build_robust
 from advae.models.robust_training import RobustObjective, perturb

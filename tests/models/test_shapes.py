@@ -9,6 +9,7 @@ import pytest
 
 from advae.batching import apply
 from advae.errors import CorruptError, UsageError
+from advae.models.autoencoder_networks import describe_coder
 from advae.models.autoencoders import AUTOENCODERS
 from advae.models.baselines import BASELINES
 from advae.models.classifiers import (
@@ -23,10 +24,9 @@ from advae.models.layers import Weight, collect_weights, name_weights
 from advae.models.purifiers import (
     Behind,
     TrainingData,
-    describe_coder,
     fit_autoencoder,
-    is_adversarial,
     make_autoencoder_recipe,
+    needs_classifier,
     restore_purifier,
 )
 from advae.models.robust_networks import list_robust_weights
@@ -62,13 +62,15 @@ def make_images(shape: ImageShape, n: int = 60) -> Dataset:
 
 
 def ask(kind: str, **options: Any) -> AutoencoderRequest:
-    network = NetworkRequest() if kind in BASELINES else NetworkRequest(epochs=1, hidden=6, code=3)
+    # A threshold has no code.
+    code = None if kind == "certified" and "body" not in options else 3
+    network = NetworkRequest() if kind in BASELINES else NetworkRequest(epochs=1, hidden=6, code=code)
     return AutoencoderRequest(type=kind, network=network, options=options)
 
 
 def fit(dataset: Dataset, request: AutoencoderRequest) -> tuple[Any, Any]:
     recipe = make_autoencoder_recipe(request, dataset)
-    head = build_head(recipe) if is_adversarial(recipe) else None
+    head = build_head(recipe) if needs_classifier(recipe) else None
     behind = Behind(head, (head,)) if head else None
     return recipe, fit_autoencoder(recipe, TrainingData(dataset.x_train, dataset.y_train, lambda epoch: None, behind))[
         0

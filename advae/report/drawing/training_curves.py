@@ -27,6 +27,16 @@ MARKED = 8
 """Epochs of a line that carry a marker, about."""
 
 
+SECOND_LINES = {
+    "attacked_accuracy": (
+        "robust",
+        "under a short PGD at the training eps, so it is higher than under the attacks of its runs",
+    ),
+    "certified_accuracy": ("certified", "proved by interval bounds at the training eps"),
+}
+"""Field of a history -> what it is the accuracy of, and how that was measured."""
+
+
 def draw_losses(comparison: Comparison) -> Iterator[Drawing]:
     """Yield the loss history of each distinct network: training and held-out images, by epoch."""
     for network in comparison.networks:
@@ -35,20 +45,25 @@ def draw_losses(comparison: Comparison) -> Iterator[Drawing]:
 
 
 def draw_progress(comparison: Comparison) -> Iterator[Drawing]:
-    """Yield the accuracies by epoch of each autoencoder that was trained against attacks, clean and robust."""
+    """Yield the accuracies by epoch of each autoencoder that was trained with a classifier: clean, and robust or
+    certified.
+    """
     for network in comparison.networks:
-        history = network.history
-        if history and history.clean_accuracy and history.attacked_accuracy:
+        for field, (label, explained) in SECOND_LINES.items():
+            history = network.history
+            accuracy = getattr(history, field) if history else None
+            if history is None or history.clean_accuracy is None or accuracy is None:
+                continue
             lines = [
                 *_draw_line("clean accuracy", history.clean_accuracy, FIRST),
-                *_draw_line("robust accuracy", history.attacked_accuracy, SECOND),
+                *_draw_line(f"{label} accuracy", accuracy, SECOND),
             ]
             name = _name_network(network)
             what = f"Accuracy by epoch on held-out training images of the {name}, {network.id}"
-            short = "under a short PGD at the training eps, so it is higher than under the attacks of its runs"
             axis = make_axis("correctly classified", 0.0, 1.0, write=write_percent)
             drawn = draw_chart(_lay_out(lines, axis))
-            yield Drawing(TRAINING, drawn, f"Accuracy history of the {name}", f"{what}. Robust accuracy: {short}.")
+            caption = f"{what}. {label.capitalize()} accuracy: {explained}."
+            yield Drawing(TRAINING, drawn, f"Accuracy history of the {name}", caption)
 
 
 def draw_activations(comparison: Comparison) -> Iterator[Drawing]:

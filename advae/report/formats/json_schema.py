@@ -65,6 +65,12 @@ class LossHistory(Record):
     attacked_accuracy: tuple[float, ...] | None = absent_unless_given()
     """Share of them that is classified correctly under a short PGD at the radius that is trained for, 0 to 1; absent
     where training knows of no attack."""
+    certified_accuracy: tuple[float, ...] | None = absent_unless_given()
+    """Share of them whose class is proved not to change inside the radius that is trained for, 0 to 1; absent where
+    training computes no bounds."""
+    unstable_relus: tuple[float, ...] | None = absent_unless_given()
+    """Share of ReLUs whose input can have either sign inside that radius, 0 to 1; absent where training computes no
+    bounds."""
 
 
 class NetworkEntry(Record):
