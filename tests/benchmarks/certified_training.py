@@ -1,0 +1,185 @@
+"""Train the certified kind at full size, certify it, attack it, and record its accuracies and its cost.
+
+    python -m tests.benchmarks.certified_training --data-dir DIR --home DIR [--only "NAME;NAME"] [--limit N]
+
+Hours on two cores. The registry in --home makes it resumable. Each case's record replaces the one of before. The JSON
+goes to tests/benchmarks/results/certified_training.json; ``render`` makes a table of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from advae.records import Manifest
+from advae.registry import Registry
+from advae.requests import AttackRequest, AutoencoderRequest, CertificateRequest, ClassifierRequest, NetworkRequest
+from advae.workflows import (
+    AttackCommand,
+    Workspace,
+    certify_classifier,
+    run_attacks,
+    train_autoencoder,
+    train_classifier,
+)
+from tests.benchmarks.machine import describe_machine
+
+RESULTS = Path(__file__).parent / "results" / "certified_training.json"
+
+RESTARTS, STEPS, QUERIES = 5, 40, 5_000
+"""Of the attacks: random restarts and iterations of PGD, and queries of the score-based ``square``."""
+
+
+@dataclass(frozen=True)
+class CertifiedCase:
+    """A training, and the radius at which it is certified and attacked."""
+
+    dataset: str
+    """Name of the dataset."""
+    eps: float
+    """L-infinity radius, in units of a pixel's range."""
+    purifier: AutoencoderRequest
+    """What the autoencoder is trained with."""
+    protects: str | None = None
+    """The model that the purifier is trained in front of; None for the classifier that is trained with it."""
+    wanted: tuple[float, float, float] | None = None
+    """Least clean, certified and robust accuracy, in [0, 1]; None for a pipeline that is there for comparison."""
+
+
+def _ask(epochs: int | None = None, **options: Any) -> AutoencoderRequest:
+    return AutoencoderRequest(type="certified", network=NetworkRequest(epochs=epochs), options=options)
+
+
+CASES = {
+    "mnist, 0.1": CertifiedCase(
+        "mnist", 0.1, _ask(10, train_eps=0.13, kappa=0.5, slope=2.0), wanted=(0.985, 0.965, 0.975)
+    ),
+    "mnist, 0.3": CertifiedCase("mnist", 0.3, _ask(), wanted=(0.965, 0.88, 0.91)),
+    "fashion, 0.1": CertifiedCase("fashion-mnist", 0.1, _ask(9, train_eps=0.12, slope=2.0), wanted=(0.80, 0.70, 0.72)),
+    "mnist, 0.3, conv": CertifiedCase("mnist", 0.3, _ask(body="conv")),
+    "mnist, 0.3, dense": CertifiedCase("mnist", 0.3, _ask(body="dense")),
+    "mnist, 0.3, none": CertifiedCase("mnist", 0.3, _ask(body="none")),
+    "mnist, 0.3, for nn": CertifiedCase("mnist", 0.3, _ask(body="conv"), protects="nn"),
+}
+
+
+def train(workspace: Workspace, case: CertifiedCase) -> tuple[Manifest, Manifest]:
+    """Return the purifier of a case and the classifier behind it."""
+    protected = None
+    if case.protects:
+        request = ClassifierRequest(model=case.protects)
+        protected = train_classifier(workspace, case.dataset, request, None).manifest.id
+    made, companion = train_autoencoder(workspace, case.dataset, case.purifier, protected)
+    assert companion
+    return made.manifest, companion.manifest
+
+
+def measure(workspace: Workspace, name: str, limit: int | None) -> dict[str, Any]:
+    """Return the record of one case. limit: images that are attacked, None for all; all are certified."""
+    case = CASES[name]
+    purifier, classifier = train(workspace, case)
+    proof = certify_classifier(
+        workspace, classifier.id, None, CertificateRequest(method="ibp", eps=(case.eps,))
+    ).manifest
+    requests = [
+        AttackRequest(method="pgd", threat="adaptive", eps=(case.eps,), restarts=RESTARTS, steps=STEPS, limit=limit),
+        AttackRequest(method="square", threat="adaptive", eps=(case.eps,), queries=QUERIES, limit=limit),
+    ]
+    runs = [one.manifest for one in run_attacks(workspace, classifier.id, None, AttackCommand(requests)).requested]
+    recipe, metrics = purifier.as_autoencoder()
+    _, found = classifier.as_classifier()
+    (certified,) = proof.as_certificate()[1].results
+    history = metrics.history
+    assert history
+    return {
+        "name": name,
+        "dataset": case.dataset,
+        "purifier": recipe.model_dump(mode="json"),
+        "protects": case.protects,
+        "ids": [entry.id for entry in (purifier, classifier, proof, *runs)],
+        "seconds": history.seconds,
+        "test_mse": metrics.test_mse,
+        "unstable_relus": history.unstable_relus[-1] if history.unstable_relus else None,
+        "clean_accuracy": found.test_accuracy,
+        "eps": case.eps,
+        "certified_accuracy": certified.certified_accuracy,
+        "certified_interval": certified.certified_accuracy_interval,
+        "attacks": [_describe_attack(run) for run in runs],
+        "wanted": case.wanted,
+    }
+
+
+def _describe_attack(run: Manifest) -> dict[str, Any]:
+    """Return method, images and robust accuracy of a run at one eps."""
+    recipe, metrics = run.as_run()
+    (result,) = metrics.results
+    return {
+        "method": recipe.method,
+        "n": metrics.n,
+        "accuracy": result.accuracy,
+        "interval": result.accuracy_interval,
+        "zero_gradient_fraction": result.zero_gradient_fraction,
+    }
+
+
+# ---------------------------------------------------------------- shown
+
+
+def render(record: dict[str, Any]) -> str:
+    """Return the block of results/README.md."""
+    head = (
+        "purifier",
+        "dataset",
+        "eps",
+        "trained in, min",
+        "clean, %",
+        "certified, %",
+        "PGD, %",
+        "square, %",
+        "wanted, %",
+    )
+    lines = [f"| {' | '.join(head)} |", f"| --- | --- |{' ---: |' * (len(head) - 2)}"]
+    return "\n".join([*lines, *map(_render_row, record["rows"])])
+
+
+def _render_row(row: dict[str, Any]) -> str:
+    body = row["purifier"]["options"]["body"]
+    name = f"`--body {body}`" + (f", for `{row['protects']}`" if row["protects"] else "")
+    attacked = {one["method"]: f"{100 * one['accuracy']:.2f}" for one in row["attacks"]}
+    cells = (
+        *(name, row["dataset"], f"{row['eps']:.3g}", f"{row['seconds'] / 60:.1f}"),
+        *(f"{100 * row[key]:.2f}" for key in ("clean_accuracy", "certified_accuracy")),
+        *(attacked.get(method, "") for method in ("pgd", "square")),
+        ", ".join(f"{100 * value:.1f}" for value in row["wanted"] or ()),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def main() -> None:
+    """Parse the options, measure each case, record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir", type=Path, default=os.environ.get("ADVAE_DATA_DIR"))
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--only", default=";".join(CASES), help="cases, with semicolons")
+    parser.add_argument("--limit", type=int, default=None, help="images that are attacked, default all")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    workspace = Workspace(Registry(options.home), options.data_dir, tell=lambda line: print(line, flush=True))
+    for name in options.only.split(";"):
+        row = measure(workspace, name, options.limit)
+        print(json.dumps(row), flush=True)
+        rows = _read(options.out) | {name: row}
+        ordered = [rows[one] for one in CASES if one in rows]
+        options.out.write_text(json.dumps(describe_machine() | {"rows": ordered}, indent=1) + "\n")
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    return {row["name"]: row for row in json.loads(path.read_text())["rows"]} if path.exists() else {}
+
+
+if __name__ == "__main__":
+    main()
