@@ -24,7 +24,7 @@ from advae.models.autoencoder_networks import (
     require_network,
 )
 from advae.models.baselines import BASELINES
-from advae.models.certified import CertifiedKind
+from advae.models.certified_kind import CertifiedKind
 from advae.models.contracts import Purifier
 from advae.models.model_kinds import AutoencoderKind, Option, OwnOptions
 from advae.models.noises import NOISES, add_unclipped_noise
