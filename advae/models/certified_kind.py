@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from advae.errors import CorruptError, UsageError, unknown
 from advae.models import layers
-from advae.models.autoencoder_networks import BODY, require_loss, require_network
+from advae.models.autoencoder_networks import BODY, CONV, DENSE, require_loss, require_network
 from advae.models.certified_networks import (
     CERTIFIED_BODIES,
     DEFAULT_SLOPE,
@@ -63,6 +63,10 @@ CERTIFIED_OPTIONS = {
     ),
 }
 
+CODE_WEIGHT = 5.0
+"""Weight of the reconstruction loss of a body with a code, where none is given: with less its images cannot be
+recognised, and fewer of them are certified."""
+
 COLOUR_EPS = 8 / 255
 """Radius of the bounds of colour images, where none is given."""
 
@@ -85,7 +89,9 @@ class CertifiedKind:
     def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
         """Return the request with every default filled in. Raises UsageError for an unknown or impossible value."""
         shape = dataset.ref.shape
-        defaults = {} if shape.is_grey else {"train_eps": COLOUR_EPS}
+        defaults: dict[str, Scalar] = {} if shape.is_grey else {"train_eps": COLOUR_EPS}
+        if request.options.get(BODY) in (CONV, DENSE):
+            defaults["reconstruction_weight"] = CODE_WEIGHT
         options = fill_in_options(self.options, defaults | dict(request.options))
         _check_options(options)
         loss = choose_loss(request.loss, "squared-error")

@@ -93,6 +93,32 @@ def draw_initial_weights(networks: Iterable[Any], seed: int) -> None:
         layer.kernel.assign(rng.normal(0.0, deviation, shape).astype(np.float32))
 
 
+OUTPUT_SLOPE = 8.0
+"""Initial slope of the output layer's input in a body with a code: a sigmoid of 8 x - 4 goes from 0.02 to 0.98."""
+
+
+def draw_selections(networks: Sequence[Any], seed: int) -> None:
+    """Set kernels so that each output is one of its inputs, drawn at random; the last layer's go through a steep line.
+
+    The bounds of a selection are as wide as those of what is selected, and so is the signal, however many layers there
+    are. Behind small random weights the signal of an autoencoder vanishes before the bounds do.
+    """
+    import keras
+    import numpy as np
+
+    rng = np.random.default_rng([seed, 2])
+    weighted = [layer for network in networks for layer in network.layers if hasattr(layer, "kernel")]
+    for layer in weighted:
+        up = isinstance(layer, keras.layers.Conv2DTranspose)
+        slope = OUTPUT_SLOPE if layer is weighted[-1] else 1.0
+        shape = tuple(layer.kernel.shape)
+        # The kernel of a transposed convolution has its outputs before its inputs; each pixel gets the sum of 2 x 2.
+        rows = np.zeros((math.prod(shape[:-1]), shape[-1]) if up else (shape[-1], math.prod(shape[:-1])), np.float32)
+        rows[np.arange(len(rows)), rng.integers(rows.shape[1], size=len(rows))] = slope / 4 if up else slope
+        layer.kernel.assign((rows if up else rows.T).reshape(shape))
+        layer.bias.assign(np.full(layer.bias.shape, -slope / 2 if slope > 1 else 0.0, np.float32))
+
+
 # ---------------------------------------------------------------- the bodies
 
 
@@ -125,7 +151,7 @@ def _list_threshold_shapes(recipe: AutoencoderRecipe) -> tuple[Shapes, ...]:
 
 def _build_coder(recipe: AutoencoderRecipe) -> tuple[Any, ...]:
     built = describe_coder(recipe).build(recipe.seed)
-    draw_initial_weights(built, recipe.seed)
+    draw_selections(built, recipe.seed)
     return built
 
 
@@ -136,7 +162,7 @@ def _build_dense(recipe: AutoencoderRecipe) -> tuple[Any, ...]:
         layers.dense_stack(sizes, names, seed=recipe.seed)
         for sizes, names in ((encoder, (first, code)), (decoder, (second, output)))
     )
-    draw_initial_weights(built, recipe.seed)
+    draw_selections(built, recipe.seed)
     return built
 
 

@@ -114,6 +114,17 @@ def test_relu_stability_lowers_the_share_of_unstable_relus(digits: Dataset, prov
     assert asked[3].unstable_relus[-1] < 0.8 * history.unstable_relus[-1]
 
 
+@pytest.mark.parametrize("body", ["conv", "dense"])
+def test_a_body_with_a_code_learns_under_bounds(body: str, digits: Dataset) -> None:
+    """From the usual initial weights its bounds or its signal vanish, and all images get one label."""
+    request = ask(epochs=6, train_eps=0.05, body=body)
+    quick = request.network.model_copy(update={"batch_size": 16})
+    recipe, *_, history = fit(digits, request.model_copy(update={"network": quick}))
+    assert recipe.options["reconstruction_weight"] == 5.0
+    assert history.clean_accuracy[-1] > 0.5
+    assert history.certified_accuracy[-1] > 0.3
+
+
 # ---------------------------------------------------------------- its parts
 
 
