@@ -28,6 +28,7 @@ LINES: dict[tuple[str, ...], list[str]] = {
     ("add-clf",): ["model.keras --input-range 0,1 --channels last"],
     ("add-ae",): ["purifier.keras"],
     ("attack",): ["--method fgsm --eps 0.1 --limit 20 --clf {lr}"],
+    ("certify",): ["--eps 0.01 --limit 20 --clf {lr}"],
     ("report",): ["{run} --out out", "--schema"],
     ("reproduce",): ["--plan plan.toml --out out", "--plan plan.toml --dry-run", "--show-plan"],
     ("purify",): ["--ae {ae} in.npy out.npy"],
