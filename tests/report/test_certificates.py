@@ -175,6 +175,15 @@ def test_the_answer_the_terminal_and_the_table_have_both(lab: Lab, attacked: Man
     assert dict(zip(grid.titles, grid.rows[0], strict=True))["certified accuracy"].startswith("15.0")
 
 
+def test_a_weak_attack_on_a_certified_pipeline_is_an_upper_bound(lab: Lab) -> None:
+    run = lab.add_run(add_pipeline(lab), checked=True, stuck=1.0)
+    prove(lab, run)
+    told = answer(Findings(compare(lab))).replace(NBSP, " ")
+    assert told.startswith("The robust accuracy of the vanilla autoencoder in front of nn on digits is not known from ")
+    assert "from attacks alone: 1 of" in told
+    assert "which is an upper bound only. The certified accuracy of vanilla is 15.0 %" in told
+
+
 def test_a_larger_certified_eps_bounds_a_smaller_one_and_not_the_other_way_round(lab: Lab) -> None:
     run = lab.add_run(add_pipeline(lab), eps=(0.2,), keep=(0.6,), checked=True)
     prove(lab, run, proved=(0.4, 0.15))

@@ -154,14 +154,17 @@ def _explain_no_attack(group: Group) -> str:
 def _explain_unreliable(group: Group, attacked: Sequence[HeadlineRecord]) -> Iterator[str]:
     best = _choose_best([record for record in attacked if not record.collapsed] or attacked)
     where = group[0].attacked
+    # A certificate bounds it from below, however weak the attack is.
+    known = "known from attacks alone" if any(record.certified for record in attacked) else "known"
     if len(_list_defences(group)) == 1:
-        yield f"The robust accuracy of {_name_defence(best)} in front of {where} is not known: {_warn(best)}."
+        yield f"The robust accuracy of {_name_defence(best)} in front of {where} is not {known}: {_warn(best)}."
     else:
         defences = f"{_count(_list_defences(group))} in front of {where}"
         found = f"a check fails or {NOT_ESTABLISHED.replace('not', 'is not')}"
-        yield f"The robust accuracy of {defences} is not known: for each, {found}."
+        yield f"The robust accuracy of {defences} is not {known}: for each, {found}."
         yield f"The highest number is that of {best.purifier_name}: {_warn(best)}."
-    yield f"It has {_write_robust(best)}, which is not a reliable result."
+    unreliable = "an upper bound only" if best.certified else "not a reliable result"
+    yield f"It has {_write_robust(best)}, which is {unreliable}."
 
 
 def _warn(record: HeadlineRecord) -> str:
