@@ -1,4 +1,4 @@
-"""Train the certified kind at full size, certify it, attack it, and record its accuracies and its cost.
+"""Train the certified kind at full size, and others beside it; certify and attack them, and record accuracies and cost.
 
     python -m tests.benchmarks.certified_training --data-dir DIR --home DIR [--only "NAME;NAME"] [--limit N]
 
@@ -27,6 +27,7 @@ from advae.workflows import (
     train_classifier,
 )
 from tests.benchmarks.machine import describe_machine
+from tests.benchmarks.robust import ROBUST_FASHION, ROBUST_MNIST
 
 RESULTS = Path(__file__).parent / "results" / "certified_training.json"
 
@@ -46,6 +47,8 @@ class CertifiedCase:
     """What the autoencoder is trained with."""
     protects: str | None = None
     """The model that the purifier is trained in front of; None for the classifier that is trained with it."""
+    behind: str | None = None
+    """The model that is trained behind the purifier; None for the one that the purifier is trained with."""
     wanted: tuple[float, float, float] | None = None
     """Least clean, certified and robust accuracy, in [0, 1]; None for a pipeline that is there for comparison."""
 
@@ -64,7 +67,17 @@ CASES = {
     "mnist, 0.3, dense": CertifiedCase("mnist", 0.3, _ask(body="dense")),
     "mnist, 0.3, none": CertifiedCase("mnist", 0.3, _ask(body="none")),
     "mnist, 0.3, for nn": CertifiedCase("mnist", 0.3, _ask(body="conv"), protects="nn"),
+    "mnist, vanilla": CertifiedCase("mnist", 0.1, AutoencoderRequest(type="vanilla"), behind="nn"),
+    "fashion, vanilla": CertifiedCase("fashion-mnist", 0.1, AutoencoderRequest(type="vanilla"), behind="nn"),
+    "mnist, robust": CertifiedCase("mnist", 0.3, ROBUST_MNIST),
+    "fashion, robust": CertifiedCase("fashion-mnist", 0.1, ROBUST_FASHION),
 }
+
+SHOWN = (
+    *("mnist, vanilla", "mnist, 0.1", "mnist, robust", "mnist, 0.3"),
+    *("fashion, vanilla", "fashion, robust", "fashion, 0.1"),
+)
+"""The cases of the README's table."""
 
 
 def train(workspace: Workspace, case: CertifiedCase) -> tuple[Manifest, Manifest]:
@@ -74,6 +87,8 @@ def train(workspace: Workspace, case: CertifiedCase) -> tuple[Manifest, Manifest
         request = ClassifierRequest(model=case.protects)
         protected = train_classifier(workspace, case.dataset, request, None).manifest.id
     made, companion = train_autoencoder(workspace, case.dataset, case.purifier, protected)
+    if case.behind:
+        companion = train_classifier(workspace, None, ClassifierRequest(model=case.behind), made.manifest.id)
     assert companion
     return made.manifest, companion.manifest
 
@@ -91,7 +106,7 @@ def measure(workspace: Workspace, name: str, limit: int | None) -> dict[str, Any
     ]
     runs = [one.manifest for one in run_attacks(workspace, classifier.id, None, AttackCommand(requests)).requested]
     recipe, metrics = purifier.as_autoencoder()
-    _, found = classifier.as_classifier()
+    behind, found = classifier.as_classifier()
     (certified,) = proof.as_certificate()[1].results
     history = metrics.history
     assert history
@@ -100,6 +115,7 @@ def measure(workspace: Workspace, name: str, limit: int | None) -> dict[str, Any
         "dataset": case.dataset,
         "purifier": recipe.model_dump(mode="json"),
         "protects": case.protects,
+        "classifier": behind.model,
         "ids": [entry.id for entry in (purifier, classifier, proof, *runs)],
         "seconds": history.seconds,
         "test_mse": metrics.test_mse,
@@ -146,9 +162,33 @@ def render(record: dict[str, Any]) -> str:
     return "\n".join([*lines, *map(_render_row, record["rows"])])
 
 
+def render_overview(record: dict[str, Any]) -> str:
+    """Return the README's table: certified accuracy beside the strongest attack."""
+    rows = {row["name"]: row for row in record["rows"]}
+    head = ("pipeline", "dataset", "eps", "clean", "certified", "strongest attack")
+    lines = [f"| {' | '.join(head)} |", "| --- | --- | ---: | ---: | ---: | ---: |"]
+    return "\n".join([*lines, *(_render_shown(rows[name]) for name in SHOWN if name in rows)])
+
+
+def _render_shown(row: dict[str, Any]) -> str:
+    strongest = min(row["attacks"], key=lambda one: one["accuracy"])
+    low, high = row["certified_interval"]
+    cells = (
+        f"`{row['classifier']}` behind {row['purifier']['type']}",
+        row["dataset"],
+        f"{row['eps']:g}",
+        f"{100 * row['clean_accuracy']:.2f}",
+        f"{100 * row['certified_accuracy']:.2f} [{100 * low:.2f}, {100 * high:.2f}]",
+        f"{100 * strongest['accuracy']:.2f} ({strongest['method']}, n = {strongest['n']:,})",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
 def _render_row(row: dict[str, Any]) -> str:
-    body = row["purifier"]["options"]["body"]
-    name = f"`--body {body}`" + (f", for `{row['protects']}`" if row["protects"] else "")
+    kind, body = row["purifier"]["type"], row["purifier"]["options"].get("body")
+    name = (f"`--body {body}`" if kind == "certified" else f"{kind}, with `{row['classifier']}`") + (
+        f", for `{row['protects']}`" if row["protects"] else ""
+    )
     attacked = {one["method"]: f"{100 * one['accuracy']:.2f}" for one in row["attacks"]}
     cells = (
         *(name, row["dataset"], f"{row['eps']:.3g}", f"{row['seconds'] / 60:.1f}"),

@@ -9,7 +9,17 @@ from typing import Any
 
 from advae.experiments import EXPLANATIONS
 from advae.models.layers import PAPER_ACTIVATIONS
-from tests.benchmarks import interval_soundness, reproduction, robust, seeds, speed_tables, suite, threat_models
+from tests.benchmarks import (
+    certified_training,
+    interval_soundness,
+    reproduction,
+    robust,
+    seeds,
+    smoothing,
+    speed_tables,
+    suite,
+    threat_models,
+)
 from tests.benchmarks.reproduction import ACTIVATIONS_ON
 
 README = Path(__file__).parent.parent.parent / "README.md"
@@ -282,14 +292,19 @@ def _with_interval(row: Document) -> str:
 def render_blocks() -> dict[Path, dict[str, str]]:
     """Return, for each file that holds tables, name -> text of its generated blocks."""
     paper, threats = load_record(reproduction.RESULTS), load_record(threat_models.RESULTS)
-    trained = load_record(robust.RESULTS)
+    trained, certified = load_record(robust.RESULTS), load_record(certified_training.RESULTS)
     return {
-        README: {"overview": render_overview(threats, trained)},
+        README: {
+            "overview": render_overview(threats, trained),
+            "certified": certified_training.render_overview(certified),
+        },
         RESULTS_README: {
             "threat-models": render_threat_models(threats),
             "robust": robust.render(trained),
             "paper": render_reproduction(paper),
             "seeds": "\n".join(render_seeds(load_record(seeds.RESULTS))),
+            "certified": certified_training.render(certified),
+            "smoothing": smoothing.render(load_record(smoothing.RESULTS)),
             "soundness": interval_soundness.render(load_record(interval_soundness.RESULTS)),
             "speed": speed_tables.render(load_record(speed_tables.RESULTS)),
             "suite": suite.render(load_record(suite.RESULTS)),

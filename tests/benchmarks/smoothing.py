@@ -116,6 +116,18 @@ def measure(workspace: Workspace, name: str) -> dict[str, Any]:
     }
 
 
+def render(record: dict[str, Any]) -> str:
+    """Return the table of results/README.md."""
+    radii = list(record["pipelines"][0]["certified"])
+    head = ("pipeline", "n", "samples", "abstained", *(f"{float(radius):g}" for radius in radii), "s an image")
+    lines = [f"| {' | '.join(head)} |", f"| --- |{' ---: |' * (len(head) - 1)}"]
+    for one in record["pipelines"]:
+        shares = [f"{100 * one['certified'][radius]:.1f}" for radius in radii]
+        cells = (one["name"], f"{one['n']:,}", f"{one['samples']:,}", str(one["abstained"]), *shares)
+        lines.append(f"| {' | '.join(cells)} | {one['seconds_an_image']:.2f} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Parse the options, measure the cases, and record each at once."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
