@@ -20,6 +20,7 @@ from advae.registry.manifest_files import encode
 from tests.entries import (
     WEIGHTS,
     make_autoencoder_recipe,
+    make_certificate_recipe,
     make_classifier_recipe,
     make_metrics,
     make_run_recipe,
@@ -80,8 +81,9 @@ def _vary(registry: Registry, history: History, count: int) -> Iterator[Manifest
     autoencoder = make_autoencoder_recipe(dataset=DATASET, network=NETWORK)
     classifier = make_classifier_recipe(dataset=DATASET, options=NETWORK, autoencoder=entry_id(autoencoder))
     run = make_run_recipe(dataset=DATASET, eps=EPS, classifier=entry_id(classifier))
+    certificate = make_certificate_recipe(dataset=DATASET, eps=EPS, classifier=entry_id(classifier), seed=0)
     artifacts = {WEIGHTS: Artifact(sha256="0" * 64, size=1_700_000)}
-    for recipe, share in ((autoencoder, 0.2), (classifier, 0.4), (run, 0.4)):
+    for recipe, share in ((autoencoder, 0.2), (classifier, 0.4), (run, 0.3), (certificate, 0.1)):
         metrics = make_metrics(recipe)
         if hasattr(metrics, "history"):
             metrics = metrics.model_copy(update={"history": history})
