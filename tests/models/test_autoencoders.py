@@ -13,9 +13,9 @@ from advae.models.autoencoder_networks import rescale_to_intensity
 from advae.models.autoencoders import AUTOENCODERS
 from advae.models.baselines import BASELINES
 from advae.models.contracts import Purifier
+from advae.models.heads import build_head
 from advae.models.layers import Weight, collect_weights
 from advae.models.model_kinds import Behind, TrainingData
-from advae.models.network_classifiers import build_head
 from advae.models.noises import NOISES, add_unclipped_noise
 from advae.models.purified_examples import collect_examples
 from advae.models.purifiers import fit_autoencoder, make_autoencoder_recipe, needs_classifier, restore_purifier
