@@ -9,7 +9,7 @@ import typer
 
 from advae.attacks import FROM_FILE, list_attacks
 from advae.cli.attack_options import ATTACK, build_requests, describe_methods
-from advae.cli.option_groups import SESSION, complete_names, complete_refs, grouped
+from advae.cli.option_groups import SESSION, EpsOption, NewestClfOption, complete_names, complete_refs, grouped
 from advae.cli.options import DataDirOption, DatasetOption, ForceOption, ResizeOption
 from advae.cli.session import Session
 from advae.cli.values import read_share
@@ -35,23 +35,10 @@ def attack(
             "order; one that is farther than eps counts as the unchanged image.",
         ),
     ] = None,
-    eps: Annotated[
-        str,
-        typer.Option(
-            "--eps", metavar="E[,E...]", help="Radius of the norm's ball; 0.3 or 50/255; several with commas."
-        ),
-    ],
+    eps: EpsOption,
     session: Session,
     options: dict[str, Any],
-    clf: Annotated[
-        str | None,
-        typer.Option(
-            "--clf",
-            metavar="REF",
-            help="The classifier; default: the newest, of --dataset where that is given.",
-            autocompletion=complete_refs("clf"),
-        ),
-    ] = None,
+    clf: NewestClfOption = None,
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
     resize: ResizeOption = None,

@@ -8,7 +8,7 @@ import typer
 
 from advae.certificates import ALPHA, CERTIFICATES, SAMPLES, SELECT
 from advae.cli.attack_options import parse_eps
-from advae.cli.option_groups import SESSION, complete_names, complete_refs, grouped
+from advae.cli.option_groups import SESSION, EpsOption, NewestClfOption, complete_names, grouped
 from advae.cli.options import DataDirOption, DatasetOption, ForceOption, ResizeOption, describe_rows
 from advae.cli.session import Session
 from advae.cli.values import read_fraction, read_share
@@ -21,22 +21,9 @@ _NOISE = "Randomised smoothing"
 @grouped(session=SESSION)
 def certify(
     *,
-    eps: Annotated[
-        str,
-        typer.Option(
-            "--eps", metavar="E[,E...]", help="Radius of the norm's ball; 0.3 or 50/255; several with commas."
-        ),
-    ],
+    eps: EpsOption,
     session: Session,
-    clf: Annotated[
-        str | None,
-        typer.Option(
-            "--clf",
-            metavar="REF",
-            help="The classifier; default: the newest, of --dataset where that is given.",
-            autocompletion=complete_refs("clf"),
-        ),
-    ] = None,
+    clf: NewestClfOption = None,
     method: Annotated[
         str | None,
         typer.Option(

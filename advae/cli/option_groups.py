@@ -74,6 +74,20 @@ _REF = typer.Argument(
 RefArgument = Annotated[str, _REF]
 OptionalRefArgument = Annotated[str | None, _REF]
 
+NewestClfOption = Annotated[
+    str | None,
+    typer.Option(
+        "--clf",
+        metavar="REF",
+        help="The classifier; default: the newest, of --dataset where that is given.",
+        autocompletion=complete_refs("clf"),
+    ),
+]
+EpsOption = Annotated[
+    str,
+    typer.Option("--eps", metavar="E[,E...]", help="Radius of the norm's ball; 0.3 or 50/255; several with commas."),
+]
+
 
 # ---------------------------------------------------------------- groups
 
