@@ -13,11 +13,8 @@ from advae.cli.values import show_seconds
 from advae.errors import CheckFailedError, printable
 
 if TYPE_CHECKING:
-    from advae.records import CertificateRecipe, ClassifierRecipe
+    from advae.records import ClassifierRecipe
     from advae.workflows import Estimate, Made
-
-NOISE = ("sigma", "samples", "select", "alpha", "seed")
-"""Fields of a recipe that only randomised smoothing has."""
 
 
 def put_certificate(session: Session, made: Made) -> None:
@@ -83,12 +80,8 @@ def _describe(made: Made, classifier: ClassifierRecipe) -> dict[str, Any]:
         "abstained": metrics.abstained,
         "results": [result.model_dump(mode="json") for result in metrics.results],
         "seconds": metrics.seconds,
-        **_list_noise(recipe),
+        **recipe.noise,
     }
-
-
-def _list_noise(recipe: CertificateRecipe) -> dict[str, Any]:
-    return {name: getattr(recipe, name) for name in NOISE}
 
 
 def put_estimate(session: Session, estimate: Estimate) -> None:
@@ -106,7 +99,7 @@ def put_estimate(session: Session, estimate: Estimate) -> None:
         "classifier": recipe.classifier,
         "n": estimate.n,
         "estimated_seconds": round(estimate.seconds, 1),
-        **_list_noise(recipe),
+        **recipe.noise,
     }
     session.put(document, f"{estimate.id}  {what}: {cost}")
 

@@ -2,16 +2,16 @@
 
 from advae.experiments.paper.explanations import EXPLANATIONS, explain_difference
 from advae.experiments.paper.published import PUBLISHED, Published, list_published
-from advae.experiments.plan import AUTOENCODER_OPTIONS, NONE, AttackPlan, Experiment
+from advae.experiments.plan import NONE, AttackPlan, CertificatePlan, Experiment
 from advae.experiments.plan_file import PAPER, read_experiment
 
 __all__ = [
-    "AUTOENCODER_OPTIONS",
     "EXPLANATIONS",
     "NONE",
     "PAPER",
     "PUBLISHED",
     "AttackPlan",
+    "CertificatePlan",
     "Experiment",
     "Published",
     "explain_difference",

@@ -6,6 +6,7 @@ from advae.models import classifiers, purifiers
 from advae.records import (
     AddedOptions,
     AutoencoderRecipe,
+    CertificateRecipe,
     ClassifierRecipe,
     ConvolutionOptions,
     LogisticOptions,
@@ -67,6 +68,21 @@ def estimate_run(recipes: PipelineRecipes, recipe: RunRecipe, n: int) -> float:
     return ATTACK_OPERATIONS * weights * n * len(recipe.eps) * (looks + SCORING_LOOKS)
 
 
+FORWARD_OPERATIONS = 2.0
+"""Operations of a forward pass, for each weight and image."""
+
+BOUND_PASSES = 3.0
+"""Forward passes in float64 that sound bounds cost: the centre of the box, its radius, and the rounding errors."""
+
+
+def estimate_proof(recipes: PipelineRecipes, recipe: CertificateRecipe, n: int) -> float:
+    """Return the operations of certifying n images; of smoothing, of the noisy copies."""
+    weights = sum(_count_weights(one) for one in (recipes.classifier, recipes.autoencoder) if one)
+    if recipe.samples:
+        return FORWARD_OPERATIONS * weights * n * (recipe.samples + (recipe.select or 0))
+    return FORWARD_OPERATIONS * DOUBLE_PRECISION * BOUND_PASSES * weights * n * len(recipe.eps)
+
+
 FIXED_SECONDS: dict[str, float] = {
     "autoencoders": 3.0,
     "classifiers": 2.0,
@@ -74,5 +90,6 @@ FIXED_SECONDS: dict[str, float] = {
     "behind defences": 1.0,
     "surrogates": 7.0,
     "attacks": 1.0,
+    "certificates": 2.0,
 }
 """Level -> seconds of the smallest cell, most of them compilation; measured on two cores."""

@@ -1,29 +1,30 @@
-"""The cells of an experiment: the trainings and attacks of its plan, with their recipes and ids."""
+"""The cells of an experiment: the trainings, attacks and certificates of its plan, with their recipes and ids."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from advae.datasets.table import DATASETS, is_npz
 from advae.errors import NotFoundError, UsageError, unknown
-from advae.experiments import AUTOENCODER_OPTIONS, NONE, AttackPlan, Experiment, cell_costs, plan_entries
+from advae.experiments import NONE, AttackPlan, CertificatePlan, Experiment, cell_costs, plan_entries
+from advae.experiments.own_options import parse_own_options
 from advae.models import classifiers, purifiers
 from advae.records import (
     AutoencoderRecipe,
+    CertificateRecipe,
     ClassifierRecipe,
     Dataset,
     RunRecipe,
-    Scalar,
     entry_id,
 )
 from advae.records.pipeline_names import name_defence, name_purifier
 from advae.registry import Registry
 from advae.requests import (
     AttackRequest,
-    AutoencoderRequest,
+    CertificateRequest,
     ClassifierRequest,
     EntryRequest,
     PlacementRequest,
@@ -31,13 +32,14 @@ from advae.requests import (
 )
 from advae.threats import ALL, THREATS, list_threats
 from advae.workflows.attack_selection import apply_threat_models
+from advae.workflows.certifying import prepare_certificate
 from advae.workflows.counterparts import PipelineRecipes
 from advae.workflows.run_recipes import PreparedRun, prepare_run
 from advae.workflows.training import describe_companion
 from advae.workflows.workspace import Workspace, load_named
 
-Level = Literal["autoencoders", "classifiers", "defences", "behind defences", "surrogates", "attacks"]
-LEVELS: tuple[Level, ...] = ("autoencoders", "classifiers", "defences", "behind defences", "surrogates", "attacks")
+Level = Literal["autoencoders", "classifiers", "defences", "behind defences", "surrogates", "attacks", "certificates"]
+LEVELS: tuple[Level, ...] = get_args(Level)
 """The levels in the order of computation: a cell needs cells of earlier levels only. Defences are autoencoders that are
 trained with a classifier, some of them in front of a classifier that is trained before. Surrogates are trained on
 the answers of an added classifier."""
@@ -45,11 +47,11 @@ the answers of an added classifier."""
 
 @dataclass(frozen=True)
 class ExperimentCell:
-    """One entry of an experiment: a training or an attack, or an added model, which the registry has already."""
+    """One entry of an experiment: a training, an attack, a certificate, or an added model that the registry has."""
 
     level: Level
     """Level of computation."""
-    recipe: AutoencoderRecipe | ClassifierRecipe | RunRecipe
+    recipe: AutoencoderRecipe | ClassifierRecipe | RunRecipe | CertificateRecipe
     """Recipe of the entry."""
     place: str
     """Name or path of its dataset."""
@@ -58,7 +60,7 @@ class ExperimentCell:
     cost: float
     """Estimated floating-point operations."""
     prepared: PreparedRun | None = None
-    """The checked recipe of an attack and the pipelines that it needs; None for a training."""
+    """The checked recipe of an attack and the pipelines that it needs; None for another cell."""
 
     @property
     def id(self) -> str:
@@ -95,7 +97,8 @@ def list_cells(workspace: Workspace, experiment: Experiment) -> tuple[Experiment
     """
     found: dict[str, ExperimentCell] = {}
     _refuse_unknown_threats(experiment)
-    for note in dict.fromkeys(filter(None, (note_zero(plan.eps) for plan in experiment.attacks))):
+    plans = (*experiment.attacks, *experiment.certificates)
+    for note in dict.fromkeys(filter(None, (note_zero(plan.eps) for plan in plans))):
         workspace.tell(note)
     for place in experiment.datasets:
         resize = None if place in DATASETS or is_npz(place) else experiment.resize
@@ -116,6 +119,11 @@ def _list_grid_cells(grid: CellGrid) -> dict[str, ExperimentCell]:
             _add_classifier(grid, recipes)
             for request in _list_requests(plan, grid.seed, recipes):
                 _add_run(grid, recipes, request)
+    for certified in grid.experiment.certificates:
+        for recipes in _list_pipelines(grid, certified):
+            _add_classifier(grid, recipes)
+            for wanted in certified.list_requests(grid.seed):
+                _add_certificate(grid, recipes, wanted)
     # An autoencoder that no attack names is trained, too.
     for protected in tuple(grid.protected.values()):
         _add_classifier(grid, PipelineRecipes(protected))
@@ -132,11 +140,11 @@ def _describe_autoencoder(grid: CellGrid, name: str) -> tuple[AutoencoderRecipe,
         if protected:
             classifiers.require_protectable(protected)
         id_ = entry_id(protected) if protected else None
-        return purifiers.make_autoencoder_recipe(_parse_own_options(wanted), grid.dataset, id_), protected
+        return purifiers.make_autoencoder_recipe(parse_own_options(wanted), grid.dataset, id_), protected
 
 
-def _list_pipelines(grid: CellGrid, plan: AttackPlan) -> Iterator[PipelineRecipes]:
-    """Yield the pipelines that a part of a plan attacks, by their recipes."""
+def _list_pipelines(grid: CellGrid, plan: AttackPlan | CertificatePlan) -> Iterator[PipelineRecipes]:
+    """Yield the pipelines that a part of a plan attacks or certifies, by their recipes."""
     for model in plan.classifiers:
         request = grid.experiment.request_classifier(model, grid.seed)
         for name in plan.behind:
@@ -207,33 +215,6 @@ def _refuse_unknown_threats(experiment: Experiment) -> None:
                     raise UsageError(unknown("threat", threat, (*THREATS, ALL)))
 
 
-def _parse_own_options(request: AutoencoderRequest) -> AutoencoderRequest:
-    """Return a request whose options have the same types as from the command line, so that ids are the same.
-
-    Raises UsageError for an option that no kind has, and for a value of another type than the default's.
-    """
-    kinds = purifiers.AUTOENCODERS
-    every = {name for kind in kinds.values() for name in kind.options}
-    own = kinds[request.type].options if request.type in kinds else {}
-    for name, value in request.options.items():
-        spelled = name.replace("_", "-")
-        if name in own and not _is_like(value, own[name].default):
-            raise UsageError(f"bad --{spelled} {value!r}: {_TYPES[type(own[name].default)]}")
-        if name not in every:
-            known = [other.replace("_", "-") for other in (*AUTOENCODER_OPTIONS, *own)]
-            raise UsageError(unknown("option", spelled, known))
-    parsed = {name: type(own[name].default)(value) if name in own else value for name, value in request.options.items()}
-    return request.model_copy(update={"options": parsed})
-
-
-_TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a name, in quotes"}
-
-
-def _is_like(value: Scalar, default: Scalar) -> bool:
-    """Whether a value has its default's type; a whole number fits a float default, too."""
-    return type(value) is type(default) or (type(value) is int and type(default) is float)
-
-
 # ---------------------------------------------------------------- cells
 
 
@@ -274,6 +255,16 @@ def _add_run(grid: CellGrid, recipes: PipelineRecipes, request: AttackRequest) -
     name = f"{recipe.method}, {recipe.threat}, {_name_pipeline(recipes)}"
     cost = cell_costs.estimate_run(recipes, recipe, recipe.limit or len(grid.dataset.x_test))
     _add(grid, ExperimentCell("attacks", recipe, grid.place, name, cost, prepared))
+
+
+def _add_certificate(grid: CellGrid, recipes: PipelineRecipes, request: CertificateRequest) -> None:
+    try:
+        recipe = prepare_certificate(recipes, request, n_test=len(grid.dataset.x_test))
+    except UsageError as error:
+        raise UsageError(f"the plan asks for a certificate of {_name_pipeline(recipes)}: {error}") from None
+    name = f"{recipe.method}, {recipe.norm}, {_name_pipeline(recipes)}"
+    cost = cell_costs.estimate_proof(recipes, recipe, recipe.limit or len(grid.dataset.x_test))
+    _add(grid, ExperimentCell("certificates", recipe, grid.place, name, cost))
 
 
 def _add(grid: CellGrid, cell: ExperimentCell) -> None:

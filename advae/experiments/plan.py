@@ -1,4 +1,4 @@
-"""The plan of an experiment, a TOML file: autoencoders and classifiers, trained or added, and the attacks on them."""
+"""The plan of an experiment, a TOML file: models, trained or added, and the attacks on them and their certificates."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, Field, Strict, create_model
 
 from advae.errors import UsageError, unknown
-from advae.records import Activations, Record, Scalar, Seed, Side
+from advae.records import Activations, Count, Record, Scalar, Seed, Side
 from advae.requests import (
     AttackRequest,
     AutoencoderRequest,
+    CertificateRequest,
     ClassifierRequest,
     EntryRequest,
     LogisticRequest,
@@ -20,7 +21,7 @@ from advae.requests import (
     ask_option,
     parse_number,
 )
-from advae.run_options import RUN_OPTIONS, RunOptions
+from advae.run_options import RUN_OPTIONS, Norm, RunOptions
 
 NONE = "none"
 """The name in a plan for no purifier: the undefended classifier."""
@@ -38,14 +39,27 @@ PlannedEps = Annotated[Number, BeforeValidator(lambda value: parse_number(value)
 PlannedOptions = dict[str, Scalar | list[Scalar]]
 
 
+class PlannedPipelines(Record):
+    """Pipelines of a plan, and the radii at which they are attacked or certified."""
+
+    model_config = ConfigDict(alias_generator=lambda name: name.replace("_", "-"))
+
+    classifiers: PlannedNames
+    """Names of classifiers of the plan."""
+    behind: PlannedNames
+    """Names of autoencoders of the plan; ``none``: without a purifier."""
+    eps: Annotated[tuple[PlannedEps, ...], Field(min_length=1)]
+    """Radii of the ball in units of x: numbers, or fractions such as "50/255"."""
+
+
 if TYPE_CHECKING:
 
-    class _PlannedOptions(Record, RunOptions): ...
+    class _PlannedOptions(PlannedPipelines, RunOptions): ...
 
 else:
     _PlannedOptions = create_model(
         "_PlannedOptions",
-        __base__=Record,
+        __base__=PlannedPipelines,
         **{name: ask_option(option, strict=True) for name, option in RUN_OPTIONS.items() if option.row.planned},
     )
 
@@ -56,18 +70,10 @@ class AttackPlan(_PlannedOptions):
     The options are those of ``advae attack``.
     """
 
-    model_config = ConfigDict(alias_generator=lambda name: name.replace("_", "-"))
-
-    classifiers: PlannedNames
-    """Names of classifiers of the plan."""
-    behind: PlannedNames
-    """Names of autoencoders of the plan; ``none``: without a purifier."""
     methods: PlannedNames
     """Names of attacks."""
     threats: PlannedNames = ("adaptive",)
     """Names of threat models."""
-    eps: Annotated[tuple[PlannedEps, ...], Field(min_length=1)]
-    """Radii of the ball in units of x: numbers, or fractions such as "50/255"."""
 
     def list_requests(self, seed: int) -> list[AttackRequest]:
         """Return a request for each method under each threat model."""
@@ -77,6 +83,36 @@ class AttackPlan(_PlannedOptions):
             for method in self.methods
             for threat in self.threats
         ]
+
+
+class CertificatePlan(PlannedPipelines):
+    """Certificates of some pipelines: each method on each classifier behind each autoencoder.
+
+    The options are those of ``advae certify``.
+    """
+
+    methods: PlannedNames | None = None
+    """Names of CERTIFICATES; None: what fits each pipeline."""
+    norm: Norm | None = None
+    """Norm of the ball; None: the default of the method."""
+    limit: Annotated[Count, Strict()] | None = None
+    """Number of test images; None: all."""
+    sample: str | None = None
+    """How they are chosen; None: the first ones."""
+    sigma: Number | None = None
+    """Standard deviation of the noise of randomised smoothing, in units of x; None: another method."""
+    samples: Annotated[Count, Strict()] | None = None
+    """Noisy copies that bound the probability of the chosen class; None: the default."""
+    select: Annotated[Count, Strict()] | None = None
+    """Noisy copies that choose the class; None: the default."""
+    alpha: Number | None = None
+    """Probability that the certificate of an image is wrong; None: the default."""
+
+    def list_requests(self, seed: int) -> list[CertificateRequest]:
+        """Return a request for each method. The seed is that of the noise."""
+        shared = self.model_dump(exclude={"classifiers", "behind", "methods"})
+        noise_seed = seed if self.sigma is not None else None
+        return [CertificateRequest(method=method, seed=noise_seed, **shared) for method in self.methods or (None,)]
 
 
 class PlannedNetwork(NetworkRequest, strict=True):
@@ -91,20 +127,22 @@ class PlannedLogistic(LogisticRequest, strict=True):
 
 
 class Experiment(Record):
-    """The contents of a plan: trainings and attacks, which are repeated for each dataset and seed."""
+    """The contents of a plan: trainings, attacks and certificates, which are repeated for each dataset and seed."""
 
     datasets: PlannedNames
     """Names of datasets, or paths of .npz files and of folders of images."""
     resize: tuple[Annotated[Side, Strict()], Annotated[Side, Strict()]] | None = None
     """Height and width of the images of folders; None: the files are not resized."""
     seeds: Annotated[tuple[Annotated[Seed, Strict()], ...], Field(min_length=1)] = (0,)
-    """Seeds of trainings and attacks."""
+    """Seeds of trainings, attacks and noise."""
     autoencoders: dict[str, PlannedOptions] = Field(default_factory=dict)
     """Name in the plan -> options of ``advae train-ae``, or ``entry``."""
     classifiers: dict[str, PlannedOptions] = Field(default_factory=dict)
     """Name in the plan -> options of ``advae train-clf``, or ``entry``."""
-    attacks: Annotated[tuple[AttackPlan, ...], Field(min_length=1)]
+    attacks: tuple[AttackPlan, ...] = ()
     """The attacks, in groups that share their options."""
+    certificates: tuple[CertificatePlan, ...] = ()
+    """The certificates, in groups that share their options."""
 
     @property
     def _undefended(self) -> tuple[str, ...]:

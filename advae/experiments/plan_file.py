@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from reprlib import Repr
@@ -13,10 +13,12 @@ from pydantic import ValidationError
 
 from advae.arrayfiles import explain
 from advae.attacks import ATTACKS, FROM_FILE
+from advae.certificates import CERTIFICATES
 from advae.datasets.table import DATASETS, is_npz, is_own
 from advae.errors import BudgetError, UsageError, unknown
-from advae.experiments.plan import NONE, OWN, AttackPlan, Experiment, PlannedNames
+from advae.experiments.plan import NONE, OWN, AttackPlan, CertificatePlan, Experiment
 from advae.paths import to_path
+from advae.records import Record
 from advae.requests import read_float
 
 PAPER = Path(__file__).parent / "paper" / "plan.toml"
@@ -80,10 +82,32 @@ def _explain(error: ValidationError) -> str:
     An unknown name comes before a missing one, because it is often the same name mistyped.
     """
     first = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
+    if first["type"] == "extra_forbidden":
+        return _explain_unknown(first["loc"])
+    place = _write_place(first["loc"])
     # For a missing field pydantic shows the whole table.
     got = "" if first["type"] == "missing" else f", got {_SHORT.repr(first['input'])}"
     return f"{place[:200]}: {first['msg'].lower()}{got}"
+
+
+PLAN_TABLES: dict[str, type[Record]] = {"attacks": AttackPlan, "certificates": CertificatePlan}
+"""Name of a list of tables in a plan -> what a table of it contains."""
+
+LONGEST_KEY = 200
+"""Most characters of an unknown key that are shown."""
+
+
+def _explain_unknown(place: Sequence[int | str]) -> str:
+    """Return the error line for a key that a plan, or a table of it, does not have, with all keys that it has."""
+    *above, key = place
+    fields = (PLAN_TABLES[str(above[0])] if above else Experiment).model_fields
+    known = [field.alias or name for name, field in fields.items()]
+    where = f"{_write_place(above)}: " if above else ""
+    return where + unknown("key", str(key)[:LONGEST_KEY], known)
+
+
+def _write_place(parts: Sequence[int | str]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")
 
 
 def _find_problems(experiment: Experiment) -> Iterator[str]:
@@ -99,12 +123,23 @@ def _find_problems(experiment: Experiment) -> Iterator[str]:
         yield from _try(f"autoencoders.{name}", partial(experiment.find_protected, name))
     for name in experiment.classifiers:
         yield from _try(f"classifiers.{name}", partial(experiment.request_classifier, name, 0))
+    if not experiment.attacks and not experiment.certificates:
+        yield "it has no attacks and no certificates"
     for index, plan in enumerate(experiment.attacks):
-        place = f"attacks[{index}]"
-        yield from _find_unknown(f"{place}.classifiers", plan.classifiers, tuple(experiment.classifiers))
-        yield from _find_unknown(f"{place}.behind", plan.behind, (NONE, *experiment.autoencoders))
-        yield from _find_given(place, plan)
-        yield from _try(place, partial(plan.list_requests, 0))
+        yield from _find_misnamed(experiment, f"attacks[{index}]", plan)
+        yield from _find_given(f"attacks[{index}]", plan)
+        yield from _try(f"attacks[{index}]", partial(plan.list_requests, 0))
+    for index, certified in enumerate(experiment.certificates):
+        yield from _find_misnamed(experiment, f"certificates[{index}]", certified)
+        yield from _try(f"certificates[{index}]", partial(certified.list_requests, 0))
+
+
+def _find_misnamed(experiment: Experiment, place: str, plan: AttackPlan | CertificatePlan) -> Iterator[str]:
+    """Yield the names of classifiers, autoencoders and certificates that there are not; attacks are checked later."""
+    yield from _find_unknown(f"{place}.classifiers", plan.classifiers, tuple(experiment.classifiers))
+    yield from _find_unknown(f"{place}.behind", plan.behind, (NONE, *experiment.autoencoders))
+    if isinstance(plan, CertificatePlan):
+        yield from _find_unknown(f"{place}.methods", plan.methods or (), tuple(CERTIFICATES), "method")
 
 
 def _find_given(place: str, plan: AttackPlan) -> Iterator[str]:
@@ -125,10 +160,10 @@ def _try(place: str, action: Callable[[], object]) -> Iterator[str]:
         yield f"{place}: {error}"
 
 
-def _find_unknown(place: str, names: PlannedNames, known: tuple[str, ...]) -> Iterator[str]:
+def _find_unknown(place: str, names: Sequence[str], known: tuple[str, ...], what: str = "name") -> Iterator[str]:
     for name in names:
         if name not in known:
-            yield f"{place}: {unknown('name', name, known)}"
+            yield f"{place}: {unknown(what, name, known)}"
 
 
 def _place(name: str, folder: Path) -> str:

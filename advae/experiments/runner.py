@@ -19,9 +19,18 @@ from advae.experiments.cells import LEVELS, ExperimentCell, Level
 from advae.experiments.dask_cluster import open_cluster
 from advae.experiments.processes import Pool, open_pool
 from advae.paths import to_path
-from advae.records import AutoencoderMetrics, AutoencoderRecipe, ClassifierMetrics, ClassifierRecipe, Dataset
+from advae.records import (
+    AutoencoderMetrics,
+    AutoencoderRecipe,
+    CertificateRecipe,
+    ClassifierMetrics,
+    ClassifierRecipe,
+    Dataset,
+)
 from advae.registry import Registry
 from advae.workflows.attacking import make_run
+from advae.workflows.certifying import make_certificate
+from advae.workflows.classifier_choice import Target
 from advae.workflows.training import make_autoencoder, make_classifier
 from advae.workflows.workspace import Workspace
 
@@ -92,7 +101,7 @@ def _measure_speed(registry: Registry, cells: Iterable[ExperimentCell]) -> float
     """Return the speed of this machine in operations a second: measured in stored trainings, else the default."""
     speeds = []
     for cell in cells:
-        manifest = registry.find(cell.id) if cell.level != "attacks" else None
+        manifest = registry.find(cell.id) if cell.level not in ("attacks", "certificates") else None
         metrics = manifest.metrics if manifest else None
         history = metrics.history if isinstance(metrics, AutoencoderMetrics | ClassifierMetrics) else None
         if history and history.seconds > 0 and cell.cost >= LARGE_ENOUGH:
@@ -188,6 +197,9 @@ def _make_entry(workspace: Workspace, cell: ExperimentCell) -> None:
         make_autoencoder(workspace, cell.recipe, load(), latest=False)
     elif isinstance(cell.recipe, ClassifierRecipe):
         make_classifier(workspace, cell.recipe, load(), latest=False)
+    elif isinstance(cell.recipe, CertificateRecipe):
+        classifier = workspace.registry.manifest(cell.recipe.classifier)
+        make_certificate(workspace, cell.recipe, Target(classifier, load), latest=False)
     elif cell.prepared:
         classifier = workspace.registry.manifest(cell.prepared.recipe.classifier)
         make_run(workspace, cell.prepared, classifier, load, latest=False)

@@ -11,6 +11,7 @@ from advae.records.datasets import MAX_SIDE, Dataset, DatasetRef, ImageRanges, I
 from advae.records.manifests import ADVERSARIAL, OUTCOMES, PROVED, Artifact, DatasetKey, Manifest
 from advae.records.recipes import (
     MAX_LAYER,
+    NOISE_OPTIONS,
     Activations,
     AddedOptions,
     AutoencoderRecipe,
@@ -52,6 +53,7 @@ __all__ = [
     "MAX_CLASSES",
     "MAX_LAYER",
     "MAX_SIDE",
+    "NOISE_OPTIONS",
     "OUTCOMES",
     "PROVED",
     "SAMPLES",

@@ -261,6 +261,10 @@ class RunRecipe(_StoredOptions):
         return tuple(id_ for id_ in (self.classifier, self.twin, self.surrogate) if id_)
 
 
+NOISE_OPTIONS = ("sigma", "samples", "select", "alpha", "seed")
+"""Fields of a certificate's recipe that randomised smoothing has, and no other method."""
+
+
 class CertificateRecipe(Record):
     """The recipe of a certificate: for each image, whether no perturbation of the ball changes its class."""
 
@@ -295,6 +299,11 @@ class CertificateRecipe(Record):
     @property
     def parents(self) -> tuple[str, ...]:
         return (self.classifier,)
+
+    @property
+    def noise(self) -> dict[str, Any]:
+        """The options of the noise; None for methods without noise."""
+        return {name: getattr(self, name) for name in NOISE_OPTIONS}
 
 
 Recipe = Annotated[AutoencoderRecipe | ClassifierRecipe | RunRecipe | CertificateRecipe, Field(discriminator="kind")]

@@ -13,6 +13,7 @@ from advae.evaluation.pipelines import load_pipeline
 from advae.models import purifiers
 from advae.models.classifiers import gives_gradients, is_linear
 from advae.records import (
+    NOISE_OPTIONS,
     PROVED,
     CertificateMetrics,
     CertificateRecipe,
@@ -27,6 +28,7 @@ from advae.requests import CertificateRequest, note_zero
 from advae.run_options import SAMPLINGS
 from advae.sampling import choose_samples
 from advae.workflows.classifier_choice import Target, choose_classifier
+from advae.workflows.counterparts import PipelineRecipes, read_recipes
 from advae.workflows.run_recipes import check_eps, find_largest_eps
 from advae.workflows.workspace import Content, Made, Workspace, make_entry
 
@@ -37,8 +39,8 @@ if TYPE_CHECKING:
 EXACT, INTERVALS, SMOOTHING = "exact", "ibp", "smoothing"
 """The methods among which the default is chosen."""
 
-NOISE_OPTIONS = {"sigma": None, "samples": SAMPLES, "select": SELECT, "alpha": ALPHA, "seed": 0}
-"""The options of randomised smoothing and their defaults."""
+NOISE_DEFAULTS = {"samples": SAMPLES, "select": SELECT, "alpha": ALPHA, "seed": 0}
+"""Options of randomised smoothing -> their defaults; sigma has none."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def certify_classifier(
     does not fit the pipeline, BudgetError, NotFoundError.
     """
     target = choose_classifier(workspace, clf_ref, dataset_name)
-    recipe = prepare_certificate(workspace.registry, target, request)
+    recipe = _prepare(workspace.registry, target, request)
     note = note_zero(recipe.eps)
     if note:
         workspace.tell(note)
@@ -83,7 +85,7 @@ def estimate_certificate(
     from advae.backend import start_tensorflow
 
     target = choose_classifier(workspace, clf_ref, dataset_name)
-    recipe = prepare_certificate(workspace.registry, target, request)
+    recipe = _prepare(workspace.registry, target, request)
     made = workspace.registry.find(entry_id(recipe))
     n = recipe.limit or target.classifier.as_classifier()[1].n_test
     if made and not workspace.force:
@@ -94,18 +96,26 @@ def estimate_certificate(
     return Estimate(recipe, n, CERTIFICATES[recipe.method].estimate(pipeline, images, recipe), None)
 
 
-def prepare_certificate(registry: Registry, target: Target, request: CertificateRequest) -> CertificateRecipe:
-    """Return the recipe of a request, with every default filled in. Raises UsageError and BudgetError."""
-    traits = find_traits(registry, target)
+def _prepare(registry: Registry, target: Target, request: CertificateRequest) -> CertificateRecipe:
+    recipe, metrics = target.classifier.as_classifier()
+    return prepare_certificate(read_recipes(registry, recipe), request, n_test=metrics.n_test)
+
+
+def prepare_certificate(recipes: PipelineRecipes, request: CertificateRequest, *, n_test: int) -> CertificateRecipe:
+    """Return the recipe of a request, with every default filled in; the pipeline need not be trained yet.
+
+    n_test: number of test images of its dataset. Raises UsageError and BudgetError.
+    """
+    traits = _find_traits(recipes)
     method = request.method or _choose_method(request, traits)
     row = find_certificate(method)
     norm = request.norm or row.norms[0]
     if norm not in row.norms:
         raise UsageError(f"--method {method} has no --norm {norm}; it takes {', '.join(row.norms)}")
     if misfit := row.find_misfit(traits):
-        raise UsageError(f"--method {method} does not fit {target.classifier.id}: {misfit}")
-    recipe, n_test = target.recipe, target.classifier.as_classifier()[1].n_test
-    check_eps(request.eps, find_largest_eps(norm, recipe.dataset.shape))
+        raise UsageError(f"--method {method} does not fit {recipes.id}: {misfit}")
+    dataset = recipes.classifier.dataset
+    check_eps(request.eps, find_largest_eps(norm, dataset.shape))
     if request.sample and request.sample not in SAMPLINGS:
         raise UsageError(unknown("sample", request.sample, SAMPLINGS))
     if request.sample and request.limit is None:
@@ -114,8 +124,8 @@ def prepare_certificate(registry: Registry, target: Target, request: Certificate
     return CertificateRecipe(
         method=method,
         norm=norm,
-        classifier=target.classifier.id,
-        dataset=recipe.dataset,
+        classifier=recipes.id,
+        dataset=dataset,
         eps=tuple(eps if key_eps(eps) else 0.0 for eps in request.eps),
         limit=limit,
         sample="stratified" if request.sample and limit else None,
@@ -124,14 +134,13 @@ def prepare_certificate(registry: Registry, target: Target, request: Certificate
     )
 
 
-def find_traits(registry: Registry, target: Target) -> Traits:
+def _find_traits(recipes: PipelineRecipes) -> Traits:
     """Return what is known of a classifier and its purifier without loading them."""
-    recipe = target.recipe
-    purifier = registry.manifest(recipe.autoencoder).as_autoencoder()[0] if recipe.autoencoder else None
+    classifier, purifier = recipes.classifier, recipes.autoencoder
     return Traits(
-        affine=is_linear(recipe) and (purifier is None or purifiers.is_affine_purifier(purifier)),
+        affine=is_linear(classifier) and (purifier is None or purifiers.is_affine_purifier(purifier)),
         samples=purifier is not None and purifiers.samples(purifier),
-        scores_only=not gives_gradients(recipe),
+        scores_only=not gives_gradients(classifier),
     )
 
 
@@ -163,11 +172,14 @@ def _fill_in_noise(request: CertificateRequest, method: str) -> dict[str, Any]:
             "--method smoothing needs --sigma S, the standard deviation of its noise in units of a pixel's range, such "
             "as 0.5; the classifier should have been trained on such noise"
         )
-    return {name: NOISE_OPTIONS[name] if value is None else value for name, value in given.items()}
+    return {name: NOISE_DEFAULTS[name] if value is None else value for name, value in given.items()}
 
 
-def make_certificate(workspace: Workspace, recipe: CertificateRecipe, target: Target) -> Made:
-    """Return the certificate of a recipe, computed where it is missing; an interrupted proof continues."""
+def make_certificate(workspace: Workspace, recipe: CertificateRecipe, target: Target, *, latest: bool = True) -> Made:
+    """Return the certificate of a recipe, computed where it is missing; an interrupted proof continues.
+
+    latest: whether ``latest`` names it afterwards.
+    """
     checkpoint = workspace.registry.checkpoint(entry_id(recipe), workspace.tell)
 
     def compute() -> Content:
@@ -182,7 +194,7 @@ def make_certificate(workspace: Workspace, recipe: CertificateRecipe, target: Ta
             PROVED: _collect(images, found)
         }
 
-    made = make_entry(workspace, recipe, compute, target.classifier.source)
+    made = make_entry(workspace, recipe, compute, target.classifier.source, latest=latest)
     if not made.cached:
         checkpoint.clear()
     return made

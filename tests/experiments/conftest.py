@@ -47,6 +47,11 @@ threats = ["encoded"]
 clip = false
 eps = ["50/255"]
 limit = 60
+[[certificates]]
+classifiers = ["lr"]
+behind = ["none"]
+eps = ["5/255"]
+limit = 60
 """
 
 

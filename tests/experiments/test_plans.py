@@ -15,7 +15,7 @@ from advae.errors import UsageError
 from advae.experiments import EXPLANATIONS, PAPER, PUBLISHED, Experiment, list_published, read_experiment
 from advae.experiments.cells import LEVELS, ExperimentCell, list_cells
 from advae.experiments.runner import survey
-from advae.records import AutoencoderRecipe, RunRecipe
+from advae.records import AutoencoderRecipe, CertificateRecipe, RunRecipe
 from advae.registry import Registry
 from advae.workflows import Workspace
 
@@ -236,8 +236,14 @@ def test_a_plan_may_be_what_a_program_of_windows_saved(tmp_path: Path, encoding:
             "classifiers.nn: unknown option 'epoch'; did you mean",
         ),
         ('"50/255"', '"50/o"', "bad eps '50/o'"),
-        ("[[attacks]]", "[[attack]]", "attack: extra inputs are not permitted"),
-        ("eps = [0.1", "epss = [0.1", "attacks[0].epss: extra inputs are not permitted, got [0.1, '50/255']"),
+        (
+            "[[attacks]]",
+            "[[attack]]",
+            "unknown key 'attack'; did you mean 'attacks'? "
+            "(attacks, autoencoders, certificates, classifiers, datasets, resize, seeds)",
+        ),
+        ("eps = [0.1", "epss = [0.1", "attacks[0]: unknown key 'epss'; did you mean 'eps'? (behind, classifiers, clip"),
+        ("eps = [0.1", "step_size = 1\neps = [0.1", "unknown key 'step_size'; did you mean 'step-size'? ("),
         ('methods = ["fgsm"]', "", "attacks[0].methods: field required"),
         ("vanilla = {", "none = {", "autoencoders.none: the name means no autoencoder"),
         ('datasets = ["digits"]', "datasets = 3", "datasets: input should be a valid tuple, got 3"),
@@ -307,11 +313,58 @@ def test_a_classifier_of_a_plan_is_trained_on_noise_where_it_says_so(tmp_path: P
             read_experiment(write(tmp_path, text.replace("noise-level = 1", wrong)))
 
 
-def test_a_plan_without_attacks_is_refused(tmp_path: Path) -> None:
+CERTIFIED = """
+[[certificates]]
+classifiers = ["nn"]
+behind = ["none", "vanilla"]
+eps = [0.01, "1/255"]
+"""
+
+
+def test_a_plan_has_certificates_beside_its_attacks(tmp_path: Path) -> None:
+    """By the method that fits, or by those that it names; the seed of the plan is that of the noise."""
+    text = SMALL.replace('"nn", epochs = 2 }', '"nn", epochs = 2 }\nlr = { model = "lr" }')
+    noise = CERTIFIED.replace("certificates]]", "certificates]]\nmethods = ['smoothing']\nsigma = 0.5\nsamples = 50")
+    lr = CERTIFIED.replace('["nn"]', '["lr"]').replace('"none", ', "") + "limit = 100\n"
+    cells = lay_out_plan(tmp_path, f"seeds = [3]{text}{CERTIFIED}{noise}{lr}")
+    made = [cell.recipe for cell in cells if isinstance(cell.recipe, CertificateRecipe)]
+    assert [(one.method, one.limit, one.seed, one.samples) for one in made] == [
+        *[("ibp", None, None, None)] * 2,
+        *[("smoothing", None, 3, 50)] * 2,
+        ("ibp", 100, None, None),
+    ]
+    assert {one.eps for one in made} == {(0.01, 1 / 255)}
+    assert [cell.level for cell in cells][-5:] == ["certificates"] * 5
+    assert {one.classifier for one in made} <= {cell.id for cell in cells}
+    only = lay_out_plan(tmp_path, SMALL.partition("[[attacks]]")[0] + CERTIFIED)
+    assert Counter(cell.level for cell in only) == {"autoencoders": 2, "classifiers": 2, "certificates": 2}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("epss = 1", "certificates[0]: unknown key 'epss'; did you mean 'eps'? (alpha, behind, classifiers, eps, "),
+        ('methods = ["ipb"]', "certificates[0].methods: unknown method 'ipb'; did you mean 'ibp'?"),
+        ('methods = ["exact"]', "a certificate of nn undefended: --method exact does not fit"),
+        ('norm = "l3"', "certificates[0].norm: input should be 'linf' or 'l2', got 'l3'"),
+        ("limit = true", "certificates[0].limit: input should be a valid integer, got True"),
+        ("sigma = -1", "certificates[0]: bad --sigma -1"),
+        ("samples = 10", "--samples does not fit --method ibp"),
+        ("alpha = 2.0\nsigma = 0.5", "certificates[0]: bad --alpha 2.0"),
+    ],
+)
+def test_a_bad_certificate_of_a_plan_is_one_line(tmp_path: Path, options: str, said: str) -> None:
+    with pytest.raises(UsageError) as error:
+        lay_out_plan(tmp_path, f"{SMALL}{CERTIFIED}{options}")
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_plan_without_attacks_and_certificates_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, SMALL.partition("[[attacks]]")[0])
     with pytest.raises(UsageError) as error:
         read_experiment(path)
-    assert str(error.value) == f"bad plan {path}: attacks: field required"
+    assert str(error.value) == f"bad plan {path}: it has no attacks and no certificates"
 
 
 @pytest.mark.parametrize(
@@ -349,11 +402,11 @@ DEEP = ".".join(["a"] * 5000)
     [
         (f"datasets = {'[' * 5000}{']' * 5000}", "its tables or lists are nested too deeply"),
         (f"datasets = {'{a=' * 5000}1{'}' * 5000}", "its tables or lists are nested too deeply"),
-        (f"{DEEP} = 1", "a: extra inputs are not permitted, got {'a': {'a'"),
-        (f"[{DEEP}]\nb = 1", "a: extra inputs are not permitted, got {'a': {'a'"),
+        (f"{DEEP} = 1", "unknown key 'a'; did you mean 'attacks'? (attacks, "),
+        (f"[{DEEP}]\nb = 1", "unknown key 'a'; did you mean 'attacks'? (attacks, "),
         (f"{SMALL}\n[autoencoders.deep]\n{DEEP} = 1", "autoencoders.deep.a.bool: input should be"),
         (f"datasets = '{'x' * 900_000}'", "datasets: input should be a valid tuple, got 'xxx"),
-        (f"{'x' * 900_000} = 1", ": extra inputs are not permitted, got 1"),
+        (f"{'x' * 900_000} = 1", f"unknown key '{'x' * 200}' (attacks, "),
         (f"seeds = [{'1' * 5000}]", "value has 5000 digits"),
         ("#" * (1 << 20) + "#", "it is longer than 1048576 bytes"),
     ],

@@ -27,16 +27,53 @@ from tests.canaries import careless_environment, plant
 from tests.experiments.conftest import PLAN
 from tests.experiments.stored import find_differences, read_results
 
-CELLS = {"autoencoders": 3, "classifiers": 4, "attacks": 5}
+CELLS = {"autoencoders": 3, "classifiers": 4, "attacks": 5, "certificates": 1}
 """How many the plan of conftest.py has."""
 
 
 def test_every_cell_is_made_and_reported(whole: Path) -> None:
     registry = Registry(whole / "home")
-    kinds = {"autoencoders": "ae", "classifiers": "clf", "attacks": "run"}
+    kinds = {"autoencoders": "ae", "classifiers": "clf", "attacks": "run", "certificates": "cert"}
     assert {level: len(list(registry.entries(kind))) for level, kind in kinds.items()} == CELLS
     document = json.loads((whole / "report" / "report.json").read_text())
     assert {run["id"] for run in document["runs"]} == {entry.id for entry in registry.entries("run")}
+    assert [one["certificate"] for one in document["certified"]] == registry.ids("cert")
+
+
+CERTIFIED = """
+datasets = ["digits"]
+[autoencoders]
+certified = { type = "certified", epochs = 2, train-eps = 0.05 }
+[classifiers]
+own = { from = "autoencoder" }
+[[attacks]]
+classifiers = ["own"]
+behind = ["certified"]
+methods = ["noise"]
+eps = [0.01]
+limit = 30
+[[certificates]]
+classifiers = ["own"]
+behind = ["certified"]
+methods = ["ibp"]
+eps = [0.01, 0.02]
+limit = 30
+"""
+
+
+def test_a_certified_autoencoder_is_trained_attacked_and_certified(tmp_path: Path) -> None:
+    plan, home, out = tmp_path / "plan.toml", tmp_path / "home", tmp_path / "report"
+    plan.write_text(CERTIFIED)
+    common = ("reproduce", "--home", home, "--plan", plan)
+    made = succeed(*common, "--jobs", 1, "--out", out)
+    assert "digits: ibp, linf, cnn behind autoencoder (certified)" in made.err
+    first, second = json.loads((out / "report.json").read_text())["certified"]
+    assert [first["certificate"]] == Registry(home).ids("cert")
+    assert first["clean_accuracy"] >= first["certified_accuracy"] >= second["certified_accuracy"]
+    assert first["strongest"]["robust_accuracy"] >= first["certified_accuracy"] > 0
+    assert succeed(*common, "--dry-run", "--json").json["missing"] == 0
+    asked = ("certify", "--home", home, "--method", "ibp", "--eps", "0.01,0.02", "--limit", 30)
+    assert succeed(*asked, "--clf", first["classifier_id"], "--json").json["cached"]
 
 
 def test_a_second_time_does_no_work(whole: Path, plan: Path, tmp_path: Path) -> None:
@@ -52,7 +89,7 @@ def test_a_second_time_does_no_work(whole: Path, plan: Path, tmp_path: Path) -> 
 def test_latest_is_not_changed(whole: Path) -> None:
     """``latest`` is what the last train command made."""
     registry = Registry(whole / "home")
-    assert [registry.latest(kind) for kind in ("ae", "clf", "run")] == [None, None, None]
+    assert [registry.latest(kind) for kind in ("ae", "clf", "run", "cert")] == [None] * 4
 
 
 def test_the_rest_is_made_by_the_ordinary_commands_too(whole: Path) -> None:

@@ -251,7 +251,8 @@ def _describe_smoothed(pipeline: AttackedPipeline, certificate: ProvedImages, re
     recipe, metrics = certificate.recipe, certificate.metrics
     return SmoothedRecord(
         **read_pipeline(pipeline.first),
-        **{name: getattr(recipe, name) for name in ("norm", "sigma", "samples", "select", "alpha", "seed")},
+        **recipe.noise,
+        norm=recipe.norm,
         pipeline=name_pipeline(pipeline.first),
         certificate=certificate.id,
         eps=result.eps,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from advae.checks import ProvedImages
 from advae.errors import CorruptError
 from advae.metrics import wilson_interval
-from advae.records import PROVED, Manifest, key_eps
+from advae.records import NOISE_OPTIONS, PROVED, Manifest, key_eps
 from advae.report.data.agreement import list_differences
 from advae.report.data.entry_arrays import fit_artifact, suggest_repair
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from advae.registry import Registry
     from advae.report.data.entry_arrays import Arrays
-
-SMOOTHING_OPTIONS = ("sigma", "samples", "select", "alpha", "seed")
-"""Options that a certificate of the smoothed pipeline has, and no other."""
 
 NO_CLASS = -1
 """Prediction of the smoothed pipeline where it abstains."""
@@ -114,9 +111,9 @@ def _find_contradictions(manifest: Manifest, arrays: Arrays, classifier: Manifes
     recipe, metrics = manifest.as_certificate()
     if classifier and classifier.recipe.dataset.key != recipe.dataset.key:
         yield f"it is on another dataset than {classifier.id}"
-    given = {name for name in SMOOTHING_OPTIONS if getattr(recipe, name) is not None}
-    if given and given != set(SMOOTHING_OPTIONS):
-        yield f"it has {', '.join(sorted(given))} without {', '.join(sorted(set(SMOOTHING_OPTIONS) - given))}"
+    given = {name for name, value in recipe.noise.items() if value is not None}
+    if given and given != set(NOISE_OPTIONS):
+        yield f"it has {', '.join(sorted(given))} without {', '.join(sorted(set(NOISE_OPTIONS) - given))}"
     if (metrics.abstained is not None) is not bool(given):
         yield "only the smoothed pipeline abstains"
     if [result.eps for result in metrics.results] != list(recipe.eps):

@@ -188,13 +188,14 @@ def _list_attack_options(recipe: RunRecipe) -> CommandOptions:
 
 
 def _list_certificate_options(recipe: CertificateRecipe) -> CommandOptions:
-    given = ("limit", "sample", "sigma", "samples", "select", "alpha", "seed")
     return {
         "method": recipe.method,
         "norm": recipe.norm,
         "eps": ",".join(repr(eps) for eps in recipe.eps),
         "clf": recipe.classifier,
-        **{name: getattr(recipe, name) for name in given},
+        "limit": recipe.limit,
+        "sample": recipe.sample,
+        **recipe.noise,
     }
 
 
