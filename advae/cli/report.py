@@ -1,4 +1,4 @@
-"""``advae report``: write a report on the stored runs, as a page, Markdown, JSON and CSV."""
+"""``advae report``: write a report on the stored runs and certificates, as a page, Markdown, JSON and CSV."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def report(
         list[str] | None,
         typer.Argument(
             metavar="[REF ...]",
-            help="Runs, or other entries: their runs are shown; default: all runs.",
+            help="Runs and certificates, or other entries, whose runs and certificates are shown; default: all.",
             autocompletion=complete_refs(),
             show_default=False,
         ),
@@ -40,7 +40,7 @@ def report(
         bool, typer.Option("--schema", help="Print the JSON Schema of report.json, and write nothing.")
     ] = False,
 ) -> None:
-    """Write a report on runs; prints the path of its page."""
+    """Write a report on runs and certificates; prints the path of its page."""
     from advae.cli.report_output import SECTIONS, check_out, put_report, refuse
     from advae.report import write_comparison
     from advae.report.analysis.check_results import list_failures
@@ -55,7 +55,13 @@ def report(
     formats = check_out(session, out, format_)
     with session.workspace("report", data_dir=data_dir, resize=resize) as workspace:
         chosen = choose_runs(workspace, refs or [], dataset)
-        comparison = compare_runs(session.registry, chosen.runs, required=chosen.named, excluded=chosen.excluded)
+        comparison = compare_runs(
+            session.registry,
+            chosen.runs,
+            certificates=chosen.certificates,
+            required=chosen.named,
+            excluded=chosen.excluded,
+        )
         files = write_comparison(comparison, out, formats=formats, sections=SECTIONS)
     put_report(session, comparison, files)
     if strict:

@@ -108,10 +108,13 @@ def _report(
     from advae.report.analysis.collecting import compare_runs
 
     runs, autoencoders = _find(session, surveyed, "attacks"), _find(session, surveyed, "autoencoders", "defences")
-    if not runs:
-        # Every run depends on a training that diverged.
+    certificates = _find(session, surveyed, "certificates")
+    if not runs and not certificates:
+        # All of them depend on a training that diverged.
         _refuse(diverged)
-    comparison = compare_runs(session.registry, runs, autoencoders, reproduction=reproduction, required=())
+    comparison = compare_runs(
+        session.registry, runs, autoencoders, certificates=certificates, reproduction=reproduction, required=()
+    )
     put_report(session, comparison, write_comparison(comparison, out, formats=formats, sections=SECTIONS))
     _refuse(diverged)
     for id_, why in comparison.excluded.items():

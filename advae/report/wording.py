@@ -9,7 +9,7 @@ from advae.checks import show_points
 from advae.models.baselines import BASELINES
 from advae.records import DatasetRef, EpsResult, Norm, RunMetrics, RunRecipe
 from advae.records.pipeline_names import name_defence, name_purifier
-from advae.report.data.runs import Rate, Run, read_raw_range
+from advae.report.data.runs import Rate, Run, StoredPipeline, read_raw_range
 from advae.run_options import RUN_OPTIONS, NamedOption
 
 TITLE = "Robust accuracy report"
@@ -111,29 +111,29 @@ def format_rate(rate: Rate | None) -> str:
     return f"{format_share(rate.value)} [{100 * rate.low:.1f},{NBSP}{100 * rate.high:.1f}]"
 
 
-def name_autoencoder(run: Run) -> str:
+def name_autoencoder(pipeline: StoredPipeline) -> str:
     """Return the purifier in words, ``none`` where there is none."""
-    recipe = run.autoencoder_recipe
-    return name_purifier(recipe, raw=bool(read_raw_range(run)), protects=recipe.protects) if recipe else "none"
+    recipe = pipeline.autoencoder_recipe
+    return name_purifier(recipe, raw=bool(read_raw_range(pipeline)), protects=recipe.protects) if recipe else "none"
 
 
-def name_kind(run: Run) -> str:
+def name_kind(pipeline: StoredPipeline) -> str:
     """Return the name of a pipeline without its seeds: dataset, classifier, purifier."""
-    purifier = run.autoencoder_recipe
+    purifier = pipeline.autoencoder_recipe
     protects = purifier.protects if purifier else None
-    raw, baseline = bool(read_raw_range(run)), run.autoencoder_type in BASELINES
-    defence = name_defence(run.classifier_recipe, purifier, baseline=baseline, raw=raw, protects=protects)
-    return f"{run.dataset}: {defence}"
+    raw, baseline = bool(read_raw_range(pipeline)), pipeline.autoencoder_type in BASELINES
+    defence = name_defence(pipeline.classifier_recipe, purifier, baseline=baseline, raw=raw, protects=protects)
+    return f"{pipeline.dataset}: {defence}"
 
 
-def name_pipeline(run: Run) -> str:
-    """Return the name of what was attacked: its kind, and its seeds unless 0; an autoencoder's where it is another."""
-    return name_kind(run) + describe_seeds(run)
+def name_pipeline(pipeline: StoredPipeline) -> str:
+    """Return the name of a pipeline: its kind, and its seeds unless 0; an autoencoder's where it is another."""
+    return name_kind(pipeline) + describe_seeds(pipeline)
 
 
-def describe_seeds(run: Run) -> str:
+def describe_seeds(pipeline: StoredPipeline) -> str:
     """Return what to add to a pipeline's name for its seeds; nothing where they are 0."""
-    seed, purifier = run.classifier_recipe.seed, run.autoencoder_recipe
+    seed, purifier = pipeline.classifier_recipe.seed, pipeline.autoencoder_recipe
     other = f", autoencoder seed {purifier.seed}" if purifier and purifier.seed != seed else ""
     return (f", seed {seed}" if seed else "") + other
 

@@ -1,4 +1,4 @@
-"""Choice of the runs of a report."""
+"""Choice of the runs and certificates of a report."""
 
 from __future__ import annotations
 
@@ -15,24 +15,28 @@ from advae.workflows.workspace import Workspace, identify_dataset
 
 @dataclass(frozen=True)
 class Chosen:
-    """The runs of a report."""
+    """The runs and certificates of a report."""
 
     runs: tuple[Manifest, ...]
     """Manifests of the runs, the newest first."""
+    certificates: tuple[Manifest, ...]
+    """Manifests of the certificates, the newest first; their classifiers may have no run."""
     named: frozenset[str]
     """Ids that the user named; each must be in the report."""
     excluded: dict[str, str]
-    """Id -> reason, for each run that is excluded because its manifest, or a parent's, cannot be read."""
+    """Id -> reason, for each of them that is excluded because its manifest, or a parent's, cannot be read."""
 
 
 def choose_runs(workspace: Workspace, refs: Sequence[str], dataset_name: str | None) -> Chosen:
-    """Return the named runs and those of named classifiers, purifiers and certificates; all where nothing is named.
+    """Return the named runs and certificates, and those of the classifiers and purifiers that are named or that these
+    belong to; all where nothing is named.
 
-    The report reads the certificates of their classifiers, too.
-    dataset_name: only runs on this dataset. Raises NotFoundError where there is none.
+    dataset_name: only those on this dataset. Raises NotFoundError where there is none.
     """
     registry = workspace.registry
     runs, corrupt = registry.scan("run")
+    # The report itself names the certificates that cannot be read.
+    entries = [*runs, *registry.scan("cert")[0]]
     excluded = {id_: str(error) for id_, error in corrupt.items()}
     named = frozenset(registry.resolve_id(ref) for ref in refs)
     for id_ in named & corrupt.keys():
@@ -40,30 +44,31 @@ def choose_runs(workspace: Workspace, refs: Sequence[str], dataset_name: str | N
     wanted_ids = named | {registry.manifest(id_).parents[0] for id_ in named if kind_of(id_) == "cert"}
     if dataset_name:
         wanted = identify_dataset(dataset_name, workspace.data_dir, workspace.resize)
-        runs = [run for run in runs if wanted in (run.recipe.dataset.name, run.recipe.dataset.digest)]
+        entries = [one for one in entries if wanted in (one.recipe.dataset.name, one.recipe.dataset.digest)]
     chosen = []
-    for run in runs:
+    for entry in entries:
         try:
-            if not refs or wanted_ids & _trace(workspace, run):
-                chosen.append(run)
+            if not refs or wanted_ids & _trace(workspace, entry):
+                chosen.append(entry)
         except (CorruptError, NotFoundError) as error:
-            if run.id in named:
+            if entry.id in named:
                 raise
-            excluded[run.id] = str(error)
+            excluded[entry.id] = str(error)
     if not chosen:
         of = f" --dataset {quote_word(dataset_name)}" if dataset_name else ""
         what = f" of {', '.join(refs)}" if refs else f" on dataset {dataset_name!r}" if dataset_name else ""
         why = next((f"; {id_} is excluded: {reason}" for id_, reason in excluded.items()), "")
         make = "" if why else f"; `advae attack --method fgsm --eps 0.1{of}` makes one"
         raise NotFoundError(f"no run{what} in {registry.home}{why or make}")
-    return Chosen(tuple(chosen), named, excluded)
+    found, proofs = (tuple(one for one in chosen if one.kind == kind) for kind in ("run", "cert"))
+    return Chosen(found, proofs, named, excluded)
 
 
-def _trace(workspace: Workspace, run: Manifest) -> set[str]:
-    """Return the ids of a run, its classifier and its purifier, without undefended counterpart and surrogate.
+def _trace(workspace: Workspace, entry: Manifest) -> set[str]:
+    """Return the ids of a run or a certificate, its classifier and its purifier, but of no other parent.
 
     Raises the registry's errors where one of them cannot be read.
     """
-    classifier = workspace.registry.manifest(run.parents[0])
+    classifier = workspace.registry.manifest(entry.parents[0])
     purifier = find_purifier(workspace.registry, classifier)
-    return {run.id, classifier.id, *([purifier.id] if purifier else [])}
+    return {entry.id, classifier.id, *([purifier.id] if purifier else [])}

@@ -6,6 +6,7 @@ import csv
 import html
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from advae.checks import CHECKS
-from advae.errors import CorruptError, NotFoundError
+from advae.errors import CorruptError
 from advae.records import CheckResult, Manifest
 from advae.report.analysis.certified_accuracy import list_certified, list_smoothed
 from advae.report.analysis.check_results import list_failures
@@ -29,7 +30,7 @@ from advae.report.drawing.accuracy import draw_accuracy
 from advae.report.drawing.smoothed import draw_smoothed
 from advae.report.formats.json_schema import describe_schema
 from advae.report.wording import NBSP
-from tests.calls import call
+from tests.calls import call, succeed
 from tests.report_fixtures import Lab, print_summary, read_files, read_headlines
 
 RADII = (0.0, 0.3, 0.8, 1.2)
@@ -352,8 +353,56 @@ def test_a_report_can_be_asked_for_by_a_certificate(lab: Lab, attacked: Manifest
     assert asked["runs"] == [attacked.id]
     every = json.loads(call(*common).out)
     assert {*every["runs"]} == {attacked.id, other.id}
-    alone = lab.add_certificate(lab.add_classifier(seed=6))
-    assert call(*common, alone.id).code == NotFoundError.exit_code
+
+
+def test_certificates_alone_make_a_report_that_says_what_is_proved_and_that_no_attack_was_run(
+    lab: Lab, tmp_path: Path
+) -> None:
+    certificate = lab.add_certificate(add_pipeline(lab), eps=(0.1, 0.3))
+    smoothed = lab.add_certificate(lab.add_classifier(seed=6), radii=RADII, eps=(0.5, 1.0))
+    common = ("report", "--home", lab.registry.home, "--out", tmp_path / "out", "--json")
+    outcome = succeed(*common)
+    assert outcome.json["runs"] == []
+    told = " ".join(outcome.err.split())
+    shares = [result.certified_accuracy for result in certificate.as_certificate()[1].results]
+    assert "was certified and not attacked. By proof, its robust accuracy is at least" in told
+    for eps, share in zip(("0.1 (25.5/255)", "0.3 (76.5/255)"), shares, strict=True):
+        assert re.search(rf"{100 * share:.1f} % \[[^]]*\] at eps {re.escape(eps)} \(ibp, {certificate.id}\)", told)
+    assert "How much higher it is, is unknown." in told
+    assert "smoothed with noise of 0.5, was certified and not attacked. Its certified accuracy is 44.0 %" in told
+    texts = {name: Path(path).read_text("utf-8") for name, path in outcome.json["files"].items()}
+    for name in ("html", "md"):
+        text = html.unescape(texts[name]).replace("\\", "").replace(NBSP, " ")
+        assert f"{100 * shares[1]:.1f} % to unknown" in text
+        assert "was certified and not attacked" in text
+        assert "Threat models: what the attacker knows" not in text
+    assert smoothed.id in texts["html"].partition("<figcaption>")[2]
+    document = json.loads(texts["json"])
+    assert [one["strongest"] for one in document["certified"]] == [{"status": "NOT RUN"}] * 2
+    assert any(one.startswith("advae certify --method ibp") for one in document["commands"])
+    Draft202012Validator(describe_schema({})).validate(
+        {name: value for name, value in document.items() if name != "paper"}
+    )
+    only = json.loads(Path(succeed(*common, smoothed.id).json["files"]["json"]).read_text("utf-8"))
+    assert (len(only["certified"]), len(only["smoothed"])) == (0, 2)
+
+
+def test_beside_attacked_pipelines_those_that_are_only_certified_are_in_the_table(
+    lab: Lab, attacked: Manifest, tmp_path: Path
+) -> None:
+    lab.add_certificate(lab.add_classifier(seed=6))
+    outcome = succeed("report", "--home", lab.registry.home, "--out", tmp_path / "out", "--json")
+    assert outcome.json["runs"] == [attacked.id]
+    told = " ".join(outcome.err.split())
+    assert "seed 6" in told
+    assert "How much higher it is, is unknown." in told
+
+
+def test_many_certified_pipelines_are_counted(lab: Lab, tmp_path: Path) -> None:
+    for seed in range(7):
+        lab.add_certificate(lab.add_classifier(seed=seed))
+    outcome = succeed("report", "--home", lab.registry.home, "--out", tmp_path / "out", "--json")
+    assert "3 more pipelines were certified and not attacked; the table has them." in " ".join(outcome.err.split())
 
 
 def test_a_damaged_certificate_is_excluded_unless_it_is_named(lab: Lab, attacked: Manifest, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from advae.report.analysis.tables import (
     read_pipeline,
 )
 from advae.report.data.contents import AttackedPipeline, Row
-from advae.report.data.runs import Measured, Rate
+from advae.report.data.runs import Measured, Rate, StoredPipeline
 from advae.report.wording import (
     describe_seeds,
     format_budget,
@@ -198,11 +198,13 @@ def explain_range(found: CertifiedRange) -> str:
 
 def list_certified(findings: Findings) -> Iterator[CertifiedRecord]:
     """Yield a record for each certificate of a pipeline without noise and each of its eps."""
-    for pipeline in findings.comparison.pipelines:
-        for certificate in pipeline.certificates:
-            if not certificate.smoothed:
-                for index, result in enumerate(certificate.metrics.results):
-                    yield _describe_certified(pipeline, certificate, index, result)
+    attacked = {pipeline.id: pipeline for pipeline in findings.comparison.pipelines}
+    for pipeline, certificate in findings.comparison.proofs:
+        if not certificate.smoothed:
+            for index, result in enumerate(certificate.metrics.results):
+                group = attacked.get(pipeline.classifier.id)
+                row = find_strongest_within(group, certificate, result.eps) if group else None
+                yield _describe_certified(pipeline, certificate, index, row)
 
 
 def find_strongest_within(pipeline: AttackedPipeline, certificate: ProvedImages, eps: float) -> Row | None:
@@ -212,14 +214,15 @@ def find_strongest_within(pipeline: AttackedPipeline, certificate: ProvedImages,
 
 
 def _describe_certified(
-    pipeline: AttackedPipeline, certificate: ProvedImages, index: int, result: CertifiedEps
+    pipeline: StoredPipeline, certificate: ProvedImages, index: int, row: Row | None
 ) -> CertifiedRecord:
-    row = find_strongest_within(pipeline, certificate, result.eps)
+    """Return the record of a certificate at one of its eps. row: the strongest attack that it is about, if any."""
+    result = certificate.metrics.results[index]
     bounds = measure_bounds(certificate, index, row) if row else None
     run = row.run if row and bounds else None
     return CertifiedRecord(
-        **read_pipeline(pipeline.first),
-        pipeline=name_pipeline(pipeline.first),
+        **read_pipeline(pipeline),
+        pipeline=name_pipeline(pipeline),
         certificate=certificate.id,
         method=certificate.recipe.method,
         norm=certificate.recipe.norm,
@@ -234,26 +237,25 @@ def _describe_certified(
         attack_eps=row.eps if row and bounds else None,
         run=run.id if run else None,
         imported=(certificate.id,) if certificate.imported else (),
-        purifier_name=name_autoencoder(pipeline.first) + describe_seeds(pipeline.first),
+        purifier_name=name_autoencoder(pipeline) + describe_seeds(pipeline),
     )
 
 
 def list_smoothed(findings: Findings) -> Iterator[SmoothedRecord]:
     """Yield a record for each certificate of a smoothed pipeline and each of its radii."""
-    for pipeline in findings.comparison.pipelines:
-        for certificate in pipeline.certificates:
-            if certificate.smoothed:
-                for result in certificate.metrics.results:
-                    yield _describe_smoothed(pipeline, certificate, result)
+    for pipeline, certificate in findings.comparison.proofs:
+        if certificate.smoothed:
+            for result in certificate.metrics.results:
+                yield _describe_smoothed(pipeline, certificate, result)
 
 
-def _describe_smoothed(pipeline: AttackedPipeline, certificate: ProvedImages, result: CertifiedEps) -> SmoothedRecord:
+def _describe_smoothed(pipeline: StoredPipeline, certificate: ProvedImages, result: CertifiedEps) -> SmoothedRecord:
     recipe, metrics = certificate.recipe, certificate.metrics
     return SmoothedRecord(
-        **read_pipeline(pipeline.first),
+        **read_pipeline(pipeline),
         **recipe.noise,
         norm=recipe.norm,
-        pipeline=name_pipeline(pipeline.first),
+        pipeline=name_pipeline(pipeline),
         certificate=certificate.id,
         eps=result.eps,
         n=metrics.n,
@@ -264,5 +266,5 @@ def _describe_smoothed(pipeline: AttackedPipeline, certificate: ProvedImages, re
         abstained=metrics.abstained or 0,
         seconds_per_image=metrics.seconds / metrics.n,
         imported=(certificate.id,) if certificate.imported else (),
-        purifier_name=name_autoencoder(pipeline.first) + describe_seeds(pipeline.first),
+        purifier_name=name_autoencoder(pipeline) + describe_seeds(pipeline),
     )

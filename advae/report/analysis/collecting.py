@@ -17,7 +17,7 @@ from advae.report.data.dataset_names import Labels, label_datasets, name_dataset
 from advae.report.data.grouping import group_by
 from advae.report.data.pairing import CounterpartFinder, drop_copies
 from advae.report.data.run_reader import open_run
-from advae.report.data.runs import Measured, Run
+from advae.report.data.runs import Measured, Run, StoredPipeline, read_stored
 from advae.report.data.threat_models import place_threat
 from advae.report.data.trained import Network, open_network
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from advae.registry import Registry
 
 Opened = TypeVar("Opened")
+Named = TypeVar("Named", bound=StoredPipeline)
 
 
 def compare_runs(
@@ -32,6 +33,7 @@ def compare_runs(
     manifests: Sequence[Manifest],
     networks: Sequence[Manifest] = (),
     *,
+    certificates: Sequence[Manifest] = (),
     reproduction: bool = False,
     asked: Sequence[str] = (),
     required: Collection[str] | None = None,
@@ -39,35 +41,41 @@ def compare_runs(
 ) -> Comparison:
     """Return the runs with their undefended counterparts, which are looked for in the whole registry.
 
-    networks: trained entries to show beside those that the runs need. reproduction: whether they are the paper's
+    networks: trained entries to show beside those that the runs need. certificates: those of classifiers that are shown
+    even where they have no run; the others are found. reproduction: whether they are the paper's
     experiment. asked: ids of the runs that a user asked for, which come first among equally strong ones. required: ids
     of the entries without which there is no report, None for all; of the others those that cannot be read, or
     contradict themselves, are excluded. excluded: ids that are excluded already -> reason. Raises NotFoundError where
-    there is no run at all, and what ``open_run`` and ``open_network`` raise.
+    there is no run and no certificate, and what ``open_run`` and ``open_network`` raise.
     """
     shelf = _Shelf(registry, required, dict(excluded or {}))
     opened = list(filter(None, map(shelf.open_run, {entry.id: entry for entry in manifests}.values())))
     more = [entry for entry in networks if shelf.open_network(entry)]
     kept = {manifest.id for manifest in drop_copies(run.manifest for run in opened)}
-    if not kept:
+    labels = label_datasets([*(run.manifest for run in opened), *certificates, *more])
+    proofs = CertificateFinder(registry, shelf.exclude_certificate)
+    runs = sorted((_name(run, labels, proofs) for run in opened if run.id in kept), key=_order)
+    certified = {entry.as_certificate()[0].classifier for entry in certificates}
+    found = (shelf.open_pipeline(id_) for id_ in certified - {run.classifier.id for run in runs})
+    named = (_name(pipeline, labels, proofs) for pipeline in found if pipeline)
+    unattacked = tuple(sorted((one for one in named if one.certificates), key=_order_pipeline))
+    if not runs and not unattacked:
         why = next((f": {reason}" for reason in shelf.excluded.values()), "; `advae attack` makes one")
         raise NotFoundError(f"no run to report on{why}")
-    labels = label_datasets([*(run.manifest for run in opened), *more])
-    certificates = CertificateFinder(registry, shelf.exclude_certificate)
-    runs = sorted((_name(run, labels, certificates) for run in opened if run.id in kept), key=_order)
-    finder = CounterpartFinder(registry, runs, labels, certificates)
+    finder = CounterpartFinder(registry, runs, labels, proofs)
     by_classifier = group_by(runs, lambda run: run.classifier.id)
     bare = [_build_pipeline(group, finder, tuple(asked)) for group in by_classifier.values()]
     pipelines = tuple(_check(pipeline, finder) for pipeline in _choose_subjects(bare))
     rows = tuple(row for pipeline in pipelines for row in pipeline.rows)
+    more += [entry for pipeline in unattacked for entry in pipeline.entries]
     shown = tuple(_list_networks(shelf, rows, more, labels))
-    return Comparison(tuple(runs), rows, pipelines, shown, reproduction, shelf.excluded)
+    return Comparison(tuple(runs), rows, pipelines, shown, reproduction, shelf.excluded, unattacked)
 
 
-def _name(run: Run, labels: Labels, certificates: CertificateFinder) -> Run:
-    """Return a run with the name of its dataset in the report and the certificates of its classifier."""
-    dataset = name_dataset(run.recipe.dataset, labels)
-    return replace(run, dataset=dataset, certificates=certificates.find(run.classifier.id))
+def _name(pipeline: Named, labels: Labels, certificates: CertificateFinder) -> Named:
+    """Return a run or a pipeline with the name of its dataset in the report and the certificates of its classifier."""
+    dataset = name_dataset(pipeline.classifier_recipe.dataset, labels)
+    return replace(pipeline, dataset=dataset, certificates=certificates.find(pipeline.classifier.id))
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,17 @@ class _Shelf:
             return run
 
         return self._attempt(manifest.id, read)
+
+    def open_pipeline(self, classifier_id: str) -> StoredPipeline | None:
+        """Return a pipeline without its runs and certificates, None where it is excluded."""
+
+        def read() -> StoredPipeline:
+            pipeline = read_stored(self.registry, classifier_id)
+            for entry in pipeline.entries:
+                self.read_network(entry)
+            return pipeline
+
+        return self._attempt(classifier_id, read)
 
     def open_network(self, manifest: Manifest) -> Network | None:
         """Return a trained entry, None where it is excluded."""
@@ -121,11 +140,17 @@ class _Shelf:
 
 
 def _order(run: Run) -> tuple[object, ...]:
-    """Sort key of runs: dataset, model, defended before undefended, then the attack; never when it was made."""
+    """Sort key of runs: the pipeline, then the attack; never when it was made."""
     recipe = run.recipe
-    pipeline = (run.classifier_recipe.model, not run.defended, run.autoencoder_type, run.classifier.id)
     attack = (recipe.method, recipe.norm, not recipe.clip, -1 if recipe.target is None else recipe.target)
-    return recipe.dataset.name, recipe.dataset.digest, *pipeline, *attack, place_threat(recipe.threat), run.id
+    return *_order_pipeline(run), *attack, place_threat(recipe.threat), run.id
+
+
+def _order_pipeline(pipeline: StoredPipeline) -> tuple[object, ...]:
+    """Sort key of pipelines: dataset, model, defended before undefended."""
+    recipe, dataset = pipeline.classifier_recipe, pipeline.classifier_recipe.dataset
+    name = (recipe.model, not pipeline.defended, pipeline.autoencoder_type, pipeline.classifier.id)
+    return dataset.name, dataset.digest, *name
 
 
 def _build_pipeline(runs: list[Run], finder: CounterpartFinder, asked: tuple[str, ...]) -> AttackedPipeline:

@@ -11,6 +11,7 @@ from advae.report.analysis.check_results import summarize_counts
 from advae.report.analysis.headline_records import HeadlineRecord, Strength, list_headlines
 from advae.report.analysis.illusion_gap import describe_gap_size
 from advae.report.analysis.tables import Findings, NotRun
+from advae.report.analysis.unattacked import answer_unattacked
 from advae.report.data.grouping import group_by
 from advae.report.wording import (
     COLLAPSED,
@@ -33,14 +34,16 @@ NOT_SHARED = "they were not attacked on the same images at the same eps"
 
 
 def answer(findings: Findings) -> str:
-    """Return the answer: a few sentences; a line for each where there are several datasets or kinds of classifier."""
+    """Return the answer: a few sentences; a line for each where there are several datasets or kinds of classifier.
+
+    Pipelines that were certified and not attacked have a line each, behind the others.
+    """
     records = findings.collect(list_headlines)
     groups = list(group_by(records, lambda one: (one.dataset, one.classifier)).values())
     lines = [" ".join(_write_group(group)) for group in groups]
+    lines = [_introduce(groups), *lines] if len(groups) > 1 else lines
     # A name in them begins no line.
-    return "\n".join(
-        printable(line, keep=NBSP) for line in (lines if len(groups) == 1 else [_introduce(groups), *lines])
-    )
+    return "\n".join(printable(line, keep=NBSP) for line in (*lines, *answer_unattacked(findings)))
 
 
 def _introduce(groups: Sequence[Group]) -> str:

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, WithJsonSchema
 
 from advae.records import Norm, Record, Rescale
 from advae.report.data.contents import Comparison
-from advae.report.data.runs import Measured, Rate, Run
+from advae.report.data.runs import Measured, Rate, StoredPipeline
 from advae.report.data.word_tables import Part
 from advae.report.wording import name_attack
 
@@ -93,15 +93,15 @@ class AttackRecord(TableRecord):
     """Number of test images."""
 
 
-def read_pipeline(run: Run) -> dict[str, Any]:
+def read_pipeline(pipeline: StoredPipeline) -> dict[str, Any]:
     """Return the fields of a PipelineRecord."""
     return {
-        "dataset": run.dataset,
-        "classifier": run.classifier_recipe.model,
-        "classifier_id": run.classifier.id,
-        "autoencoder": run.autoencoder_type,
-        "autoencoder_id": run.autoencoder.id if run.autoencoder else None,
-        "rescale": run.autoencoder_recipe.rescale if run.autoencoder_recipe else None,
+        "dataset": pipeline.dataset,
+        "classifier": pipeline.classifier_recipe.model,
+        "classifier_id": pipeline.classifier.id,
+        "autoencoder": pipeline.autoencoder_type,
+        "autoencoder_id": pipeline.autoencoder.id if pipeline.autoencoder else None,
+        "rescale": pipeline.autoencoder_recipe.rescale if pipeline.autoencoder_recipe else None,
     }
 
 

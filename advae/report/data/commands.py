@@ -43,13 +43,14 @@ def list_commands(comparison: Comparison) -> list[str]:
     """
     runs = list(list_runs_of(comparison.rows))
     entries = [entry for run in runs for entry in (*list_parents(run), run.manifest)]
+    entries += [entry for pipeline in comparison.unattacked for entry in pipeline.entries]
     entries += [network.manifest for network in comparison.networks]
     # No command but the attack trains a surrogate on the answers of an added model.
     commands = {entry.id: describe_command(entry) for entry in entries if not _is_distilled(entry)}
     commands |= {certificate.id: describe_certificate(certificate.recipe) for certificate in comparison.certificates}
     if not comparison.reproduction:
         return list(commands.values())
-    used = [_list_data(run.classifier) for run in runs]
+    used = [_list_data(one.classifier) for one in (*runs, *comparison.unattacked)]
     data: CommandOptions = {"dataset": ",".join(dict.fromkeys(str(one["dataset"]) for one in used))}
     sizes = {one["resize"] for one in used}
     return [

@@ -12,7 +12,7 @@ from advae.checks.single_run import WEAK_GRADIENTS
 from advae.checks.strongest import find_most
 from advae.metrics import mcnemar
 from advae.records import CheckResult, Manifest, Norm, key_eps
-from advae.report.data.runs import Measured, Run
+from advae.report.data.runs import Measured, Run, StoredPipeline
 from advae.report.data.threat_models import INPUT_THREATS, place_threat
 from advae.report.data.trained import Network
 from advae.report.wording import format_budget
@@ -204,11 +204,24 @@ class Comparison:
     """Whether it is the paper's experiment, whose table has all that the paper prints."""
     excluded: Mapping[str, str] = field(default_factory=dict)
     """Id of an entry that could not be read or that contradicts itself -> why."""
+    unattacked: tuple[StoredPipeline, ...] = ()
+    """Pipelines with certificates and without a run, in a fixed order."""
+
+    @property
+    def datasets(self) -> list[str]:
+        """The names of the datasets, in alphabetical order."""
+        return sorted({one.dataset for one in (*self.runs, *self.unattacked)})
+
+    @property
+    def proofs(self) -> tuple[tuple[StoredPipeline, ProvedImages], ...]:
+        """Each certificate with its pipeline, those of attacked pipelines first."""
+        stored = (*(pipeline.first for pipeline in self.pipelines), *self.unattacked)
+        return tuple((one, certificate) for one in stored for certificate in one.certificates)
 
     @property
     def certificates(self) -> tuple[ProvedImages, ...]:
         """The certificates of its pipelines."""
-        return tuple(certificate for pipeline in self.pipelines for certificate in pipeline.certificates)
+        return tuple(certificate for _, certificate in self.proofs)
 
     @property
     def imported(self) -> bool:

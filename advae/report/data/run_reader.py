@@ -24,7 +24,7 @@ from advae.records import OUTCOMES, SAMPLES, EpsResult, Manifest, RunMetrics
 from advae.report.data.agreement import ALIKE, list_differences
 from advae.report.data.dataset_names import Labels, name_dataset
 from advae.report.data.entry_arrays import count_items, fit_artifact, suggest_repair
-from advae.report.data.runs import Run
+from advae.report.data.runs import Run, read_stored
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,17 +47,15 @@ def open_run(registry: Registry, manifest: Manifest, labels: Labels | None = Non
     of its arrays and its parents; and what the registry raises.
     """
     recipe, metrics = manifest.as_run()
-    classifier = registry.manifest(recipe.classifier)
-    classifier_recipe, _ = classifier.as_classifier()
-    purifier = registry.manifest(classifier_recipe.autoencoder) if classifier_recipe.autoencoder else None
+    stored = read_stored(registry, recipe.classifier)
     run = Run(
         manifest=manifest,
         recipe=recipe,
         metrics=metrics,
-        classifier=classifier,
-        classifier_recipe=classifier_recipe,
-        autoencoder=purifier,
-        autoencoder_recipe=purifier.as_autoencoder()[0] if purifier else None,
+        classifier=stored.classifier,
+        classifier_recipe=stored.classifier_recipe,
+        autoencoder=stored.autoencoder,
+        autoencoder_recipe=stored.autoencoder_recipe,
         twin=registry.find(recipe.twin) if recipe.twin else None,
         surrogate=registry.find(recipe.surrogate) if recipe.surrogate else None,
         dataset=name_dataset(recipe.dataset, labels or {}),

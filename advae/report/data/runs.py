@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from advae.checks import AccuracyBounds, ProvedImages
     from advae.records import IntArray
+    from advae.registry import Registry
     from advae.report.data.entry_arrays import Arrays
 
 
@@ -30,8 +31,53 @@ class Rate:
     """Upper end of the interval."""
 
 
-@dataclass(frozen=True, eq=False)
-class Run:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StoredPipeline:
+    """One classifier with its purifier, if any, as the registry has them."""
+
+    classifier: Manifest
+    """Manifest of the classifier."""
+    classifier_recipe: ClassifierRecipe
+    """Recipe of the classifier."""
+    autoencoder: Manifest | None
+    """Manifest of the purifier; None for an undefended classifier."""
+    autoencoder_recipe: AutoencoderRecipe | None
+    """Recipe of the purifier; None for an undefended classifier."""
+    dataset: str
+    """Name of the dataset, unique in the report."""
+    certificates: tuple[ProvedImages, ...] = field(default=(), repr=False)
+    """Certificates of the classifier; empty where none was made or looked for."""
+
+    @property
+    def defended(self) -> bool:
+        return self.autoencoder is not None
+
+    @property
+    def autoencoder_type(self) -> str:
+        return self.autoencoder_recipe.type if self.autoencoder_recipe else "none"
+
+    @property
+    def entries(self) -> list[Manifest]:
+        """Its purifier and its classifier, in the order in which they are trained."""
+        return [entry for entry in (self.autoencoder, self.classifier) if entry]
+
+
+def read_stored(registry: Registry, classifier_id: str) -> StoredPipeline:
+    """Return a pipeline by its classifier, the dataset under its own name. Raises what the registry raises."""
+    classifier = registry.manifest(classifier_id)
+    recipe, _ = classifier.as_classifier()
+    purifier = registry.manifest(recipe.autoencoder) if recipe.autoencoder else None
+    return StoredPipeline(
+        classifier=classifier,
+        classifier_recipe=recipe,
+        autoencoder=purifier,
+        autoencoder_recipe=purifier.as_autoencoder()[0] if purifier else None,
+        dataset=recipe.dataset.name,
+    )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Run(StoredPipeline):
     """One run with all that the report needs of it and of its parents."""
 
     manifest: Manifest
@@ -40,44 +86,24 @@ class Run:
     """Its recipe."""
     metrics: RunMetrics
     """Its metrics."""
-    classifier: Manifest
-    """Manifest of the classifier."""
-    classifier_recipe: ClassifierRecipe
-    """Recipe of the classifier."""
-    autoencoder: Manifest | None
-    """Manifest of the purifier; None for an undefended run."""
-    autoencoder_recipe: AutoencoderRecipe | None
-    """Recipe of the purifier; None for an undefended run."""
     twin: Manifest | None
     """Classifier that an oblivious attacker used; None where there was none or the registry lost it."""
     surrogate: Manifest | None
     """Classifier that a transfer attacker used; None where there was none or the registry lost it."""
-    dataset: str
-    """Name of the dataset, unique in the report."""
     outcomes: Arrays = field(repr=False)
     """Arrays of ``outcomes.npz``."""
     samples: Arrays = field(repr=False)
     """Arrays of ``samples.npz``."""
-    certificates: tuple[ProvedImages, ...] = field(default=(), repr=False)
-    """Certificates of the classifier; empty where none was made or looked for."""
 
     @property
     def id(self) -> str:
         return self.manifest.id
 
     @property
-    def defended(self) -> bool:
-        return self.autoencoder is not None
-
-    @property
     def imported(self) -> tuple[str, ...]:
         """Ids of what came from a bundle, of the run and of the entries that it depends on."""
         entries = (self.manifest, self.classifier, self.autoencoder, self.twin, self.surrogate)
         return tuple(entry.id for entry in entries if entry and entry.imported)
-
-    @property
-    def autoencoder_type(self) -> str:
-        return self.autoencoder_recipe.type if self.autoencoder_recipe else "none"
 
     @cached_property
     def sample_key(self) -> str:
@@ -162,7 +188,7 @@ class Measured:
         return right
 
 
-def read_raw_range(run: Run) -> tuple[float, float] | None:
-    """Return the range of the run's purified data where it leaves [0, 1], as a raw reconstruction may; else None."""
-    metrics = run.autoencoder.as_autoencoder()[1] if run.autoencoder else None
+def read_raw_range(pipeline: StoredPipeline) -> tuple[float, float] | None:
+    """Return the range of the purified data where it leaves [0, 1], as a raw reconstruction may; else None."""
+    metrics = pipeline.autoencoder.as_autoencoder()[1] if pipeline.autoencoder else None
     return None if metrics is None or metrics.unit_range else metrics.output_range

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from advae.checks import ProvedImages
-from advae.report.data.contents import AttackedPipeline, Comparison
+from advae.report.data.contents import Comparison
+from advae.report.data.grouping import group_by
+from advae.report.data.runs import StoredPipeline
 from advae.report.drawing.axes import make_axis, write_percent
 from advae.report.drawing.charts import Chart, Colour, Dashes, Line, Style, draw_chart
 from advae.report.drawing.figure import Drawing
@@ -32,13 +34,12 @@ DRAWN_RADII = 200
 
 def draw_smoothed(comparison: Comparison) -> Iterator[Drawing]:
     """Yield the curves of each pipeline of which smoothed ones were certified, in one figure: no attack is in it."""
-    for pipeline in comparison.pipelines:
-        smoothed = [(one, one.radii) for one in pipeline.certificates if one.radii is not None]
-        if smoothed:
-            yield _draw(pipeline, smoothed)
+    smoothed = ((pipeline, one, one.radii) for pipeline, one in comparison.proofs if one.radii is not None)
+    for group in group_by(smoothed, lambda found: found[0].classifier.id).values():
+        yield _draw(group[0][0], [(one, radii) for _, one, radii in group])
 
 
-def _draw(pipeline: AttackedPipeline, smoothed: list[tuple[ProvedImages, Radii]]) -> Drawing:
+def _draw(pipeline: StoredPipeline, smoothed: list[tuple[ProvedImages, Radii]]) -> Drawing:
     reach = max(float(radii.max()) for _, radii in smoothed) or 1.0
     lines = [
         Line(_name(one), list(_trace(one, radii, reach)), STYLES[place % len(STYLES)])
@@ -48,10 +49,10 @@ def _draw(pipeline: AttackedPipeline, smoothed: list[tuple[ProvedImages, Radii]]
     chart = Chart(
         x, make_axis("certified accuracy", -0.02, 1.02, write=write_percent), lines, title="smoothed pipeline"
     )
-    what, name = "Certified accuracy of the smoothed pipeline against radius", name_pipeline(pipeline.first)
+    what, name = "Certified accuracy of the smoothed pipeline against radius", name_pipeline(pipeline)
     sources = "; ".join(_describe(one) for one, _ in smoothed)
     caption = f"{what}. {name}; at radius 0 an abstention is wrong. No attack is of the smoothed pipeline. {sources}."
-    return Drawing(pipeline.id, draw_chart(chart), f"{what}: {name}", caption)
+    return Drawing(pipeline.classifier.id, draw_chart(chart), f"{what}: {name}", caption)
 
 
 def _trace(certificate: ProvedImages, radii: Radii, reach: float) -> Iterator[tuple[float, float]]:

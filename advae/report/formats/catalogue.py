@@ -56,11 +56,13 @@ from advae.report.wording import BENEFIT, NOT_RUN
 
 
 def _tabulate_headlines(findings: Findings) -> Iterator[Part]:
-    yield Part(tabulate_headlines(findings.collect(list_headlines)), {})
+    if records := findings.collect(list_headlines):
+        yield Part(tabulate_headlines(records), {})
 
 
 def _tabulate_accuracy(findings: Findings) -> Iterator[Part]:
-    yield Part(tabulate_accuracy(findings.collect(list_accuracies)), {}, aside=explain_rows(findings, "report.csv"))
+    if records := findings.collect(list_accuracies):
+        yield Part(tabulate_accuracy(records), {}, aside=explain_rows(findings, "report.csv"))
 
 
 def _tabulate_certified(findings: Findings) -> Iterator[Part]:
@@ -147,7 +149,7 @@ HEADLINES_EXPLAINED = (
 CERTIFIED_EXPLAINED = (
     "Certified accuracy: the share of the images that are classified correctly everywhere within eps, by proof, "
     "whatever the attack. The strongest attack within eps bounds the robust accuracy from above, on the same images. "
-    "Between the two it is not known."
+    "Between the two it is not known; where no attack was run, nothing is known above the certified accuracy."
 )
 SMOOTHED_EXPLAINED = (
     "Randomised smoothing certifies another pipeline: the one that predicts the most frequent class under noise. It "

@@ -13,6 +13,9 @@ from advae.report.wording import NOT_APPLICABLE, NOT_RUN, format_budget, format_
 CERTIFIED = "certified accuracy"
 """Title of the column that is left out where nothing is certified."""
 
+UNKNOWN = "unknown"
+"""The upper end of the robust accuracy where no attack was run."""
+
 CERTIFIED_TITLES = (
     "dataset",
     "classifier",
@@ -60,7 +63,7 @@ def _write_certified(record: CertifiedRecord) -> tuple[str, ...]:
         show_rate(record.clean),
         show_rate(record.certified),
         _write_attack(record),
-        show_between(None if isinstance(record.strongest, NotRun) else record.strongest),
+        _write_between(record),
         record.certificate + mark_imported(record.imported),
     )
 
@@ -75,10 +78,11 @@ def _write_attack(record: CertifiedRecord) -> Cell:
     return Cell(f"{format_rate(rate)} {', '.join(terms)}", rate.value)
 
 
-def show_between(found: CertifiedRange | None) -> Cell:
+def _write_between(record: CertifiedRecord) -> Cell:
     """Return the interval [certified, strongest attack] as a cell that sorts by its lower end."""
-    if found is None:
-        return Cell(NOT_RUN, None)
+    found = record.strongest
+    if isinstance(found, NotRun):
+        return Cell(f"{format_share(record.certified_accuracy)} to {UNKNOWN}", record.certified_accuracy)
     size = "" if found.all_attacked else f", n = {found.n}"
     return Cell(f"{format_share(found.accuracy)} to {format_share(found.robust_accuracy)}{size}", found.accuracy)
 

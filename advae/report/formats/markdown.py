@@ -32,10 +32,12 @@ def render_markdown(findings: Findings) -> str:
         "Every accuracy has its Wilson 95 % confidence interval.",
         *([IMPORTED_EXPLAINED] if comparison.imported else []),
     ]
-    blocks += [f"## {HEADLINE_SECTION}", *map(_write_headline, write_headlines(comparison)), *_write_sections(findings)]
-    blocks += ["## Threat models: what the attacker knows"]
-    blocks += ["\n".join(f"- **{escape(name)}**: {describe_threat(name)}" for name in comparison.threats)]
-    blocks += ["## Each pipeline", *_write_pipelines(findings)]
+    headlines = list(map(_write_headline, write_headlines(comparison)))
+    blocks += [*([f"## {HEADLINE_SECTION}"] if headlines else []), *headlines, *_write_sections(findings)]
+    if comparison.runs:
+        blocks += ["## Threat models: what the attacker knows"]
+        blocks += ["\n".join(f"- **{escape(name)}**: {describe_threat(name)}" for name in comparison.threats)]
+        blocks += ["## Each pipeline", *_write_pipelines(findings)]
     return "\n\n".join([*blocks, "## How to run this again", AGAIN, _write_commands(comparison)]) + "\n"
 
 

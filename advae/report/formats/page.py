@@ -79,7 +79,7 @@ def render_page(findings: Findings) -> str:
         branches=_branch(comparison.pipelines, (_name_dataset, _name_classifier, name_autoencoder)),
         commands=list_commands(comparison),
         comparison=comparison,
-        datasets=sorted({run.dataset for run in comparison.runs}),
+        datasets=comparison.datasets,
         figures=draw_figures(comparison),
         imported_explained=IMPORTED_EXPLAINED,
         missing=_list_missing(findings),

@@ -51,7 +51,8 @@ def summarize(comparison: Comparison, *, width: int, encoding: str) -> list[Rend
     paragraphs = [answer(findings).split("\n"), _list_doubts(findings), _explain_widest(findings)]
     texts = ["\n".join(_wrap(line, width) for line in lines) for lines in paragraphs]
     first, *more = (text if unicode else text.translate(TO_ASCII) for text in texts)
-    return [first, build_headline_table(findings, plain=not unicode), *filter(None, more)]
+    table = [build_headline_table(findings, plain=not unicode)] if comparison.runs else []
+    return [first, *table, *filter(None, more)]
 
 
 def _can_encode(encoding: str) -> bool:
