@@ -14,7 +14,18 @@ from rich.console import Console
 
 from advae.checks import CHECKS, check_run
 from advae.datasets.table import DATASETS
-from advae.metrics import digest_samples, find_aims, measure_attacked, measure_clean, measure_lengths, wilson_interval
+from advae.metrics import (
+    ABSTAINS,
+    ESTIMATING,
+    SELECTING,
+    decide_radii,
+    digest_samples,
+    find_aims,
+    measure_attacked,
+    measure_clean,
+    measure_lengths,
+    wilson_interval,
+)
 from advae.records import (
     Activations,
     AutoencoderMetrics,
@@ -212,7 +223,7 @@ class Lab:
             "method": "ibp", "norm": "linf", "classifier": classifier.id, "dataset": self.dataset, "eps": tuple(eps),
             "limit": n, "recipe_rev": 1,
         }  # fmt: skip
-        noise = {"method": "smoothing", "norm": "l2", "sigma": 0.5, "samples": 100, "select": 10, "alpha": 0.001,
+        noise = {"method": "smoothing", "norm": "l2", "sigma": 0.5, "samples": 10_000, "select": 10, "alpha": 0.001,
                  "seed": 0}  # fmt: skip
         recipe = CertificateRecipe(**(fields | (noise if radii else {}) | changes))
         arrays = _prove(self, recipe, proved, n, first_id, like, radii)
@@ -241,9 +252,23 @@ def _prove(
     arrays = {"sample_ids": ids, "labels": labels, "predictions": predictions, "certified": certified}
     if radii is None:
         return arrays
-    reach = np.resize(np.asarray(radii, np.float64), n)
+    counts = _count(recipe, predictions, np.resize(np.asarray(radii, np.float64), n))
+    decided, reach = decide_radii(counts, sigma=recipe.sigma or 0, samples=recipe.samples or 0, alpha=recipe.alpha or 0)
     certified = (predictions == labels) & (reach > np.asarray(recipe.eps)[:, None])
-    return arrays | {"certified": certified, "radii": reach, "abstained": reach == 0, "counts": np.full(n, 90)}
+    return arrays | {"certified": certified, "radii": reach, "abstained": decided == ABSTAINS, "counts": counts}
+
+
+def _count(recipe: CertificateRecipe, predictions: np.ndarray[Any, Any], radii: np.ndarray[Any, Any]) -> Any:
+    """Return counts of a smoothed pipeline with these predictions, whose radii are the next that counts can give."""
+    samples, rows, classes = recipe.samples or 0, np.arange(len(predictions)), len(recipe.dataset.classes)
+    table = np.zeros((samples + 1, 2, 2), np.int64)
+    table[:, SELECTING, 0], table[:, ESTIMATING, 0] = 1, np.arange(samples + 1)
+    _, reached = decide_radii(table, sigma=recipe.sigma or 0, samples=samples, alpha=recipe.alpha or 0)
+    hits = np.searchsorted(reached, radii)
+    counts = np.zeros((len(rows), 2, classes), np.int64)
+    counts[rows, SELECTING, predictions], counts[rows, ESTIMATING, predictions] = recipe.select, hits
+    counts[rows, ESTIMATING, (predictions + 1) % classes] = samples - hits
+    return counts
 
 
 def _measure_proved(recipe: CertificateRecipe, arrays: dict[str, Any]) -> CertificateMetrics:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from advae.batching import BATCH, Tensor
 from advae.certificates.certified_images import CertifiedImages, Images, OnProgress, ProofProgress
 from advae.errors import CorruptError
+from advae.metrics import ABSTAINS, decide_radii
 from advae.models.training_progress import NO_CHECKPOINT, TrainingCheckpoint
 from advae.threats import Pipeline
 from advae.tracing import trace
@@ -25,12 +26,6 @@ if TYPE_CHECKING:
     from advae.records import CertificateRecipe, FloatArray, IntArray
 
     Floats = NDArray[np.float64]
-
-ABSTAINS = -1
-"""The prediction of an image for which no class was shown to be the most frequent one."""
-
-SELECTING, ESTIMATING = 0, 1
-"""Rows of an image's counts: of the copies that choose the class, and of those that bound its probability."""
 
 BLOCK_VALUES = BATCH * 784
 """Most values of the noisy copies that are in memory at once; an image of 28 x 28 pixels has 784."""
@@ -111,7 +106,7 @@ def smooth(
             saved = time.monotonic()
             _save(checkpoint, ids, counts, before + saved - start)
     found = np.stack(counts)
-    predictions, radii = decide_radii(found, smoothing)
+    predictions, radii = _decide(found, smoothing)
     return SmoothedImages(found, predictions, radii, before + time.monotonic() - start, before)
 
 
@@ -163,32 +158,8 @@ def estimate_seconds(pipeline: Pipeline, x: FloatArray, ids: IntArray, *, smooth
 # ---------------------------------------------------------------- statistics
 
 
-def decide_radii(counts: IntArray, smoothing: Smoothing) -> tuple[IntArray, Floats]:
-    """Return predictions, int64 (n,), and certified L2 radii, float64 (n,). counts: int64 (n, 2, classes).
-
-    Cohen et al. 2019, algorithm Certify: sigma * Phi^-1(p) where p > 1/2 bounds the class's probability from below.
-    """
-    import numpy as np
-    from scipy.special import ndtri
-
-    chosen = counts[:, SELECTING].argmax(axis=1)
-    hits = np.take_along_axis(counts[:, ESTIMATING], chosen[:, None], axis=1)[:, 0]
-    p = bound_below(hits, smoothing.samples, smoothing.alpha)
-    # The noise is drawn in float32, so that its standard deviation is sigma as float32 has it.
-    radii = np.where(p > 0.5, float(np.float32(smoothing.sigma)) * ndtri(np.maximum(p, 0.5)), 0.0)
-    return np.where(p > 0.5, chosen, ABSTAINS), radii
-
-
-def bound_below(hits: IntArray, n: int, alpha: float) -> Floats:
-    """Return the lower ends of one-sided 1 - alpha confidence intervals for probabilities, float64 (n,).
-
-    hits: successes of n trials each. Clopper and Pearson 1934, doi:10.1093/biomet/26.4.404: exact, never too high.
-    """
-    import numpy as np
-    from scipy.special import betaincinv
-
-    bounds: Floats = np.where(hits > 0, betaincinv(np.maximum(hits, 1), n - hits + 1, alpha), 0.0)
-    return bounds
+def _decide(counts: IntArray, smoothing: Smoothing) -> tuple[IntArray, Floats]:
+    return decide_radii(counts, sigma=smoothing.sigma, samples=smoothing.samples, alpha=smoothing.alpha)
 
 
 def find_largest_radius(smoothing: Smoothing) -> float:
@@ -196,7 +167,7 @@ def find_largest_radius(smoothing: Smoothing) -> float:
     import numpy as np
 
     n = smoothing.samples
-    _, radii = decide_radii(np.array([[[1], [n]]]), smoothing)
+    _, radii = _decide(np.array([[[1], [n]]]), smoothing)
     return float(radii[0])
 
 

@@ -14,12 +14,7 @@ from scipy.stats import binomtest, norm
 from advae.certificates import CERTIFICATES, Images, ProofProgress
 from advae.certificates import smoothing as module
 from advae.certificates.smoothing import (
-    ABSTAINS,
-    ESTIMATING,
-    SELECTING,
     Smoothing,
-    bound_below,
-    decide_radii,
     estimate_seconds,
     find_certified,
     find_largest_radius,
@@ -28,6 +23,7 @@ from advae.certificates.smoothing import (
 )
 from advae.errors import CorruptError
 from advae.evaluation.pipelines import load_pipeline
+from advae.metrics import ABSTAINS, ESTIMATING, SELECTING, bound_below, decide_radii
 from advae.models.autoencoders import AUTOENCODERS
 from advae.models.purifiers import TrainingData, fit_autoencoder, make_autoencoder_recipe, restore_purifier
 from advae.records import CertificateRecipe, Dataset
@@ -73,9 +69,8 @@ def test_bounds_are_those_of_scipys_exact_test(n: int, alpha: float) -> None:
 
 
 def test_radii_are_the_papers_formula_and_a_bound_of_one_half_abstains() -> None:
-    options = Smoothing(0.5, samples=1_000, select=10)
     counts = np.array([[[2, 8], [10, 990]], [[10, 0], [500, 500]], [[9, 1], [0, 1_000]], [[5, 5], [1_000, 0]]])
-    predictions, radii = decide_radii(counts, options)
+    predictions, radii = decide_radii(counts, sigma=0.5, samples=1_000, alpha=0.001)
     # The third is chosen as class 0, of which no copy of the bound is; a tie chooses the first class.
     assert predictions.tolist() == [1, ABSTAINS, ABSTAINS, 0]
     low = binomtest(990, 1_000, alternative="greater").proportion_ci(0.999, method="exact").low

@@ -316,6 +316,15 @@ FORGED_NOISE: dict[str, tuple[dict[str, Any], str]] = {
     "beyond its radius": (spoil("certified", lambda proved: proved | proved[:1]), "beyond its certified radius"),
     "other abstentions": (forge(abstained=3), "its manifest says abstained 3, its certificates.npz 25"),
     "an abstention that is certified": (spoil("abstained", lambda abstains: ~abstains), "and misclassified"),
+    "a radius of its own": (
+        spoil("radii", lambda radii: radii * 1.001),
+        "image 1 has a certified radius that does not follow from its counts",
+    ),
+    "more noisy copies": (spoil("counts", lambda counts: counts * 2), "another number of noisy copies than its recipe"),
+    "counts of another class": (
+        spoil("counts", lambda counts: np.roll(counts, 1, axis=2)),
+        "image 1 has a class that does not follow from its counts",
+    ),
     "no number": (spoil("radii", lambda radii: radii * np.nan), "radii should hold real numbers"),
 }
 

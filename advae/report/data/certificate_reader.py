@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from advae.checks import ProvedImages
 from advae.errors import CorruptError
-from advae.metrics import wilson_interval
-from advae.records import NOISE_OPTIONS, PROVED, Manifest, key_eps
-from advae.report.data.agreement import list_differences
+from advae.metrics import ABSTAINS, decide_radii, wilson_interval
+from advae.records import NOISE_OPTIONS, PROVED, CertificateRecipe, Manifest, key_eps
+from advae.report.data.agreement import ALIKE, list_differences
 from advae.report.data.entry_arrays import fit_artifact, suggest_repair
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from advae.registry import Registry
     from advae.report.data.entry_arrays import Arrays
-
-NO_CLASS = -1
-"""Prediction of the smoothed pipeline where it abstains."""
 
 Refuse = Callable[[str, Exception], None]
 """(id, error) -> None, or raises the error where the certificate must be in the report."""
@@ -94,12 +91,13 @@ def _read_arrays(registry: Registry, manifest: Manifest) -> Arrays:
     found = registry.read_arrays(manifest, PROVED)
     if recipe.sigma is None:
         return fit_artifact(manifest, PROVED, found, shapes)
-    noise = fit_artifact(manifest, PROVED, found, {"abstained": (n,), "radii": (n,)})
+    smoothed = {"abstained": (n,), "radii": (n,), "counts": (n, 2, len(recipe.dataset.classes))}
+    noise = fit_artifact(manifest, PROVED, found, smoothed)
     if found.get("predictions", np.zeros(0)).shape == (n,):
         # An abstention is no class.
         found["predictions"] = np.where(noise["abstained"], 0, found["predictions"])
     fitted = fit_artifact(manifest, PROVED, found, shapes) | noise
-    fitted["predictions"] = np.where(noise["abstained"], NO_CLASS, fitted["predictions"])
+    fitted["predictions"] = np.where(noise["abstained"], ABSTAINS, fitted["predictions"])
     return fitted
 
 
@@ -123,6 +121,7 @@ def _find_contradictions(manifest: Manifest, arrays: Arrays, classifier: Manifes
     if recipe.limit is not None and metrics.n > recipe.limit:
         yield f"it has {metrics.n} images, and a limit of {recipe.limit}"
     yield from _check_images(manifest, arrays)
+    yield from _check_counts(recipe, arrays)
     yield from _check_numbers(manifest, arrays)
 
 
@@ -141,6 +140,25 @@ def _check_images(manifest: Manifest, arrays: Arrays) -> Iterator[str]:
         lost = arrays["certified"][large] & ~arrays["certified"][small]
         where = f"{recipe.eps[large]:.4g} and not at {recipe.eps[small]:.4g}"
         yield from _name_first(arrays, lost, f"is certified at eps {where}")
+
+
+def _check_counts(recipe: CertificateRecipe, arrays: Arrays) -> Iterator[str]:
+    """Yield an image of a smoothed pipeline whose prediction or radius does not follow from its counts."""
+    import numpy as np
+
+    if recipe.sigma is None or recipe.samples is None or recipe.alpha is None:
+        return
+    copies = arrays["counts"].sum(axis=2) != [recipe.select, recipe.samples]
+    yield from _name_first(
+        arrays, copies.any(axis=1), "was counted on another number of noisy copies than its recipe has"
+    )
+    predictions, radii = decide_radii(arrays["counts"], sigma=recipe.sigma, samples=recipe.samples, alpha=recipe.alpha)
+    yield from _name_first(
+        arrays, predictions != arrays["predictions"], "has a class that does not follow from its counts"
+    )
+    # Other versions of SciPy round otherwise.
+    far = ~np.isclose(radii, arrays["radii"], rtol=ALIKE, atol=1e-9)
+    yield from _name_first(arrays, far, "has a certified radius that does not follow from its counts")
 
 
 def _name_first(arrays: Mapping[str, NDArray[np.int64]], where: NDArray[np.bool_], what: str) -> Iterator[str]:

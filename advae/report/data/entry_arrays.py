@@ -54,6 +54,7 @@ ARRAY_KINDS: dict[str, ArrayKind] = {
     "x": ArrayKind("f", "float32", 0, 1),
     "certified": ArrayKind("b", "bool", 0, 1),
     "abstained": ArrayKind("b", "bool", 0, 1),
+    "counts": ArrayKind("iu", "int64", 0, 2.0**53),
     "radii": ArrayKind("f", "float64", 0, LARGEST_PIXEL),
 }
 """Name -> what the array holds; IMAGE_ARRAYS where it is not here."""
