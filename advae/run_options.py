@@ -24,6 +24,9 @@ DEFAULT_LOSS = "scaled"
 QUERIES = 1_000
 """Queries of a score-based attack for each image, unless the user says otherwise."""
 
+ENSEMBLE_QUERIES = 5_000
+"""The same for the score-based attack of an ensemble."""
+
 LARGEST_SEED = 2**31 - 1
 MOST_STEPS = 1_000_000
 
@@ -46,7 +49,7 @@ class AttackRow(Protocol):
     @property
     def sized(self) -> bool: ...
     @property
-    def queries(self) -> bool: ...
+    def queries(self) -> int | None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +175,7 @@ class RunOptions:
             least=1,
             most=MOST_STEPS,
             absent=True,
-            own=lambda row: QUERIES if row.queries else None,
+            own=lambda row: row.queries,
         ),
     ] = None
     draws: Annotated[

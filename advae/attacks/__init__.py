@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from advae.attacks.ball import keep, noise
 from advae.attacks.carlini_wagner import cw
+from advae.attacks.ensemble_members import AUTOATTACK, AUTOATTACK_EOT, AUTOATTACK_ON_RANDOM, WORST, Member, Members
+from advae.attacks.fab import fab
 from advae.attacks.goals import Goal
 from advae.attacks.gradient_sign import bim, fgsm, loss_gradient, margin_gradient
 from advae.attacks.hop_skip_jump import hop_skip_jump
@@ -22,9 +24,10 @@ from advae.attacks.linear import (
 )
 from advae.attacks.losses import LOSSES
 from advae.attacks.square import square
+from advae.attacks.target_turns import apgd_targeted
 from advae.batching import Tensor
 from advae.errors import UsageError, unknown
-from advae.run_options import DEFAULT_LOSS, NORMS
+from advae.run_options import DEFAULT_LOSS, ENSEMBLE_QUERIES, NORMS, QUERIES
 
 if TYPE_CHECKING:
     from advae.records import IntArray, Norm
@@ -65,15 +68,22 @@ class Attack:
     """Whether it is defined for affine classifiers only."""
     sized: bool = True
     """Whether the user can choose the step size."""
-    queries: bool = False
-    """Whether ``steps`` are queries for logits, not gradients."""
+    queries: int | None = None
+    """Default number of queries, where ``steps`` are queries for logits, not gradients; of an ensemble that of its
+    members; None for other attacks."""
     threat: str | None = None
     """The only threat model that fits the attack; None for any."""
     takes_gradients: bool = True
     """Whether the attack uses gradients; without them it works on any classifier."""
-    members: Mapping[str, tuple[tuple[str, str | None], ...]] = field(default_factory=dict)
-    """Norm -> (attack, loss or None for its own) of an ensemble, cheapest first; empty for a single attack. A sample is
-    attacked by the members in turn until one succeeds."""
+    members: Members = field(default_factory=dict)
+    """Norm -> attacks of an ensemble, cheapest first; empty for a single attack. A sample is attacked by the members in
+    turn until one succeeds."""
+    members_on_random: Members | None = None
+    """The members where gradients pass through a random purifier; None: the same."""
+    eot_samples: int | None = None
+    """Fixed number of EOT samples of a published set of attacks; None where the user chooses it."""
+    in_turn: bool = False
+    """Whether all steps are made towards each of the most likely other classes in turn."""
     given: bool = False
     """Whether its adversarial examples come from a file of the user; it is requested by ``--from-file``."""
     revision: int = 0
@@ -88,6 +98,16 @@ class Attack:
     def needs_gradients(self) -> bool:
         """Whether it cannot be made on a model that gives scores only; an ensemble has members that can."""
         return self.takes_gradients and not self.members
+
+    def list_members(self, norm: str, *, sampling: bool = False) -> tuple[Member, ...]:
+        """Return the attacks of an ensemble, empty for a single attack. sampling: whether gradients average draws."""
+        chosen = self.members_on_random if sampling and self.members_on_random else self.members
+        return chosen.get(norm, ())
+
+    @property
+    def published(self) -> bool:
+        """Whether it is a published set of attacks, whose settings are fixed."""
+        return self.eot_samples is not None
 
     @property
     def targeted(self) -> bool:
@@ -109,12 +129,6 @@ def _linear(summary: str, **row: Any) -> Attack:
     )
 
 
-WORST = {
-    "linf": (("fgsm", None), ("pgd", None), ("apgd", DEFAULT_LOSS), ("apgd", None), ("square", None)),
-    "l2": (("pgd", None), ("apgd", DEFAULT_LOSS), ("apgd", None), ("cw", None), ("square", None)),
-}
-"""The standard ensemble: norm -> attacks, each with a loss or None for its own, cheapest first."""
-
 ATTACKS: dict[str, Attack] = {
     "fgsm": Attack("one signed-gradient step", fgsm),
     "tfgsm": Attack("one signed-gradient step towards a class", fgsm, target=5),
@@ -129,6 +143,28 @@ ATTACKS: dict[str, Attack] = {
         restarts=1,
         loss="dlr",
         sized=False,
+        revision=1,
+    ),
+    "apgd-t": Attack(
+        "Auto-PGD towards each of the nine most likely other classes",
+        apgd_targeted,
+        margin_gradient,
+        steps=100,
+        norms=NORMS,
+        restarts=1,
+        loss=None,
+        sized=False,
+        in_turn=True,
+    ),
+    "fab": Attack(
+        "FAB: the nearest misclassified point, towards each of the nine most likely other classes",
+        fab,
+        margin_gradient,
+        steps=100,
+        norms=NORMS,
+        loss=None,
+        sized=False,
+        in_turn=True,
     ),
     "cw": Attack(
         "Carlini-Wagner: the nearest misclassified point (l2)",
@@ -143,11 +179,11 @@ ATTACKS: dict[str, Attack] = {
         "random square windows, scores only",
         square,
         margin_gradient,
-        steps=1000,
+        steps=QUERIES,
         norms=NORMS,
         loss=None,
         sized=False,
-        queries=True,
+        queries=QUERIES,
         threat="black-box",
         takes_gradients=False,
     ),
@@ -155,11 +191,11 @@ ATTACKS: dict[str, Attack] = {
         "HopSkipJump: along the boundary, labels only",
         hop_skip_jump,
         margin_gradient,
-        steps=1000,
+        steps=QUERIES,
         norms=NORMS,
         loss=None,
         sized=False,
-        queries=True,
+        queries=QUERIES,
         takes_gradients=False,
     ),
     "noise": Attack(
@@ -182,12 +218,22 @@ ATTACKS: dict[str, Attack] = {
         given=True,
     ),
     "worst": Attack(
-        "fgsm, pgd, apgd with two losses and square (l2: pgd, apgd, cw, square), until one succeeds",
+        "fgsm, pgd, apgd with two losses, apgd-t and square (l2: with cw, without fgsm), until one succeeds",
         fgsm,
         norms=NORMS,
         loss=None,
-        queries=True,
+        queries=ENSEMBLE_QUERIES,
         members=WORST,
+        revision=1,
+    ),
+    "autoattack": Attack(
+        "AutoAttack, the standard set: apgd (ce), apgd-t, fab and square, until one succeeds",
+        apgd,
+        norms=NORMS,
+        loss=None,
+        members=AUTOATTACK,
+        members_on_random=AUTOATTACK_ON_RANDOM,
+        eot_samples=AUTOATTACK_EOT,
     ),
     "non-targeted": _linear("one step away from the true class (lr)"),
     "natural": _linear("towards the class each class is mistaken for most often (lr)", choose_targets=natural_targets),

@@ -29,6 +29,15 @@ def random_point(goal: Goal, x: Tensor, eps: Tensor) -> Tensor:
     return eps * radius[:, None] * tf.math.l2_normalize(direction, axis=-1)
 
 
+def random_direction(goal: Goal, x: Tensor, eps: Tensor) -> Tensor:
+    """Return a random perturbation whose norm is exactly eps, float32 (n, d): that of ``random_point``, prolonged."""
+    import tensorflow as tf
+
+    drawn = random_point(goal, x, eps)
+    lengths = tf.norm(drawn, ord=norm_order(goal.norm), axis=-1, keepdims=True)
+    return eps * tf.math.divide_no_nan(drawn, lengths)
+
+
 def noise(goal: Goal, x: Tensor, *, eps: Tensor) -> Tensor:
     """Return x with random noise of norm exactly eps, clipped to the valid range; the model is not used.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from advae.attacks.ball import norm_order, project, random_point
+from advae.attacks.ball import norm_order, project, random_direction, random_point
 from advae.attacks.goals import is_ahead, select
 from advae.batching import Tensor
 from advae.tracing import loops_over_tensors
@@ -66,12 +66,14 @@ def apgd(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor
 
     step_size is not used: the first step is 2 eps. Croce and Hein 2020, arXiv:2003.01690, algorithm 1, with its
     checkpoints p_0 = 0, p_1 = 0.22, p_{j+1} = p_j + max(p_j - p_{j-1} - 0.03, 0.06), rho = 0.75 and alpha = 0.75.
+    Where paper and published code differ it follows the code: it starts at a distance of exactly eps, a step is halved
+    also where the loss rose on exactly rho of the steps, and a return to the best iterate keeps the momentum.
     """
     import tensorflow as tf
 
     rows = tf.shape(x)[0]
     size = tf.fill([rows, 1], 2.0 * eps)
-    x_adv = project(goal, x, x + random_point(goal, x, eps), eps)
+    x_adv = project(goal, x, x + random_direction(goal, x, eps), eps)
     gradient, margins, losses = _look(goal, x_adv, 0)
     best, lowest = x_adv, margins
     # The attack continues from the iterate of the highest loss, which need not be that of the lowest margin.
@@ -94,12 +96,10 @@ def apgd(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor
             losses > top_loss, (x_adv, gradient, losses), (top, top_gradient, top_loss)
         )
         if i + 1 == check:
-            seldom = risen < 0.75 * tf.cast(interval, tf.float32)
+            seldom = risen <= 0.75 * tf.cast(interval, tf.float32)
             stuck = ~halved_at & (top_loss <= loss_at_check)
             halve = seldom | stuck
-            size, x_adv, before, gradient, last_loss = select(
-                halve, (size / 2.0, top, top, top_gradient, top_loss), (size, x_adv, before, gradient, last_loss)
-            )
+            size, x_adv, gradient = select(halve, (size / 2.0, top, top_gradient), (size, x_adv, gradient))
             halved_at, loss_at_check, risen = halve, top_loss, tf.zeros_like(risen)
             interval = tf.maximum(interval - shrink, shortest)
             check += interval

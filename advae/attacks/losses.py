@@ -68,6 +68,32 @@ def dlr_loss(labels: Tensor, logits: Tensor) -> Tensor:
     return tf.math.divide_no_nan(margin_loss(labels, logits), top[:, 0] - top[:, -1])
 
 
+NORMALISED_TOWARDS = 4
+"""Fewest classes for which ``dlr_towards`` is a ratio."""
+
+
+def dlr_towards(labels: Tensor, logits: Tensor, rivals: Tensor) -> Tensor:
+    """Return the targeted difference-of-logits-ratio loss: (z_t - z_y) / (z_1 - (z_3 + z_4) / 2).
+
+    rivals: int64 (n,), the class t of each sample; z_1 to z_4: the sorted logits. With fewer than four classes there
+    is no z_4: then it is the margin towards t alone. Croce and Hein 2020, arXiv:2003.01690, equation 7.
+    """
+    import tensorflow as tf
+
+    gap = margin_towards(labels, logits, rivals)
+    if logits.shape[-1] < NORMALISED_TOWARDS:
+        return gap
+    top = tf.math.top_k(logits, NORMALISED_TOWARDS).values
+    return tf.math.divide_no_nan(gap, top[:, 0] - (top[:, 2] + top[:, 3]) / 2.0)
+
+
+def margin_towards(labels: Tensor, logits: Tensor, rivals: Tensor) -> Tensor:
+    """Return the logit of each sample's rival class minus the label's, (n,). rivals: int64 (n,)."""
+    import tensorflow as tf
+
+    return tf.gather(logits, rivals, axis=-1, batch_dims=1) - tf.gather(logits, labels, axis=-1, batch_dims=1)
+
+
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "scaled": scaled_cross_entropy,
     "ce": cross_entropy,

@@ -37,19 +37,31 @@ setting on MNIST; they use a smaller one for undefended ImageNet models."""
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 """The queries of 10,000 after which p is halved (section 3.1); scaled to the number of queries."""
 
+ALL_HALVINGS = 10_000
+"""Number of queries over which the windows shrink completely."""
+
 TILES = 5
 """Number of bumps along a side of the first point in L2 (algorithm 3)."""
 
 
+def square_of_autoattack(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor) -> Tensor:
+    """Return what ``square`` finds with the windows of 10,000 queries, however few are made, as AutoAttack has it."""
+    return square(goal, x, eps=eps, step_size=step_size, steps=steps, schedule=ALL_HALVINGS)
+
+
 @loops_over_tensors
-def square(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor) -> Tensor:
+def square(
+    goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor, schedule: int | None = None
+) -> Tensor:
     """Return for each sample the point of the lowest margin that ``steps`` queries found, x among them.
 
     x: float32 (n, d); eps: float32 scalar, in units of x; steps: int32, queries for each sample, not
     counting the one at x. step_size is not used. A sample with a success gets no more queries. On a pipeline that
-    samples, the lowest mean margin counts.
+    samples, the lowest mean margin counts. schedule: number of queries over which the windows shrink; None: ``steps``.
     """
     import tensorflow as tf
+
+    span = steps if schedule is None else schedule
 
     seed = tf.convert_to_tensor(goal.seed)
     if goal.noisy:
@@ -59,7 +71,7 @@ def square(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tens
             x,
             eps=eps,
             steps=steps,
-            propose=lambda best, query: _propose(goal, x, best, eps, query, steps, _draw_for(all_rows, seed, query, x)),
+            propose=lambda best, query: _propose(goal, x, best, eps, query, span, _draw_for(all_rows, seed, query, x)),
         )
     clean = goal.look(x, 0)[1]
     # The first proposal is always accepted, and the search continues from it.
@@ -69,7 +81,7 @@ def square(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tens
         rows = tf.where(lowest >= 0.0)[:, 0]
         unbroken = narrow(goal, rows)
         tried = _propose(
-            unbroken, tf.gather(x, rows), tf.gather(best, rows), eps, query, steps, _draw_for(rows, seed, query, x)
+            unbroken, tf.gather(x, rows), tf.gather(best, rows), eps, query, span, _draw_for(rows, seed, query, x)
         )
         margins = unbroken.look(tried, query + 1)[1]
         lower = margins < tf.gather(lowest, rows)
@@ -89,7 +101,7 @@ def _draw_for(rows: Tensor, seed: Tensor, query: Tensor, x: Tensor) -> Draw:
 
 
 @loops_over_tensors
-def _propose(goal: Goal, x: Tensor, best: Tensor, eps: Tensor, query: Tensor, steps: Tensor, draw: Draw) -> Tensor:
+def _propose(goal: Goal, x: Tensor, best: Tensor, eps: Tensor, query: Tensor, span: Tensor, draw: Draw) -> Tensor:
     """Return the next point to query: the first one, or the best one changed inside a window."""
     import tensorflow as tf
 
@@ -98,17 +110,20 @@ def _propose(goal: Goal, x: Tensor, best: Tensor, eps: Tensor, query: Tensor, st
     if query == 0:
         moved = _stripe(x, eps, shape, draw) if goal.norm == "linf" else _strew(x, eps, shape, draw)
     elif goal.norm == "linf":
-        moved = _flip_window(goal, x, best, eps, _window_size(query, steps, shape), shape, draw)
+        moved = _flip_window(goal, x, best, eps, _window_size(query, span, shape), shape, draw)
     else:
-        moved = _move_mass(x, best, eps, _odd_size(_window_size(query, steps, shape), shape), shape, draw)
+        moved = _move_mass(x, best, eps, _odd_size(_window_size(query, span, shape), shape), shape, draw)
     return tf.clip_by_value(moved, goal.lower, goal.upper)
 
 
-def _window_size(query: Tensor, steps: Tensor, shape: Shape) -> Tensor:
-    """Return the side of this query's window, int32, less than the image's: the square root of the share p of it."""
+def _window_size(query: Tensor, span: Tensor, shape: Shape) -> Tensor:
+    """Return the side of this query's window, int32, less than the image's: the square root of the share p of it.
+
+    span: number of queries over which the windows shrink.
+    """
     import tensorflow as tf
 
-    passed = 10_000.0 * tf.cast(query - 1, tf.float32) / tf.cast(steps, tf.float32)
+    passed = float(ALL_HALVINGS) * tf.cast(query - 1, tf.float32) / tf.cast(span, tf.float32)
     halved = tf.reduce_sum(tf.cast(passed > tf.constant(HALVINGS, tf.float32), tf.float32))
     height, width, _ = shape
     size = tf.sqrt(FIRST_SHARE * 0.5**halved) * math.sqrt(height * width)

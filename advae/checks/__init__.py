@@ -6,6 +6,7 @@ from advae.checks.certified import AccuracyBounds, ProvedImages, bound_accuracy,
 from advae.checks.check_table import CHECKS, NOT_VALID, Check, list_counted, not_run, number_of, show_points
 from advae.checks.combining import check_together
 from advae.checks.evidence import PipelineRuns, ScoredRun, find_full_budget
+from advae.checks.published_sets import describe_departure, find_version
 from advae.checks.sample_checks import check_collapse, show_size
 from advae.checks.single_run import ON_IMAGES, SINGLE, check_alone, check_run
 from advae.checks.strongest import (
@@ -35,8 +36,10 @@ __all__ = [
     "check_collapse",
     "check_run",
     "check_together",
+    "describe_departure",
     "find_full_budget",
     "find_strongest",
+    "find_version",
     "group_by_samples",
     "identify_samples",
     "is_iterative",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from advae import metrics
 from advae.attacks import ATTACKS
 from advae.checks.check_table import GRAVITY, not_run, say, show_share
+from advae.checks.evidence import list_member_names
 from advae.checks.strongest import SIGNIFICANT
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def _pair(pipeline: PipelineRuns) -> Iterator[tuple[ScoredRun, ScoredRun]]:
     subject = pipeline.subject.recipe
     rows = [row for row in pipeline.own if (row.recipe.norm, row.recipe.threat) == (subject.norm, subject.threat)]
     for ensemble in filter(_is_ensemble, rows):
-        names = {name for name, _ in ATTACKS[ensemble.recipe.method].members.get(subject.norm, ())}
+        names = list_member_names(ensemble.recipe)
         yield from ((ensemble, row) for row in rows if row.recipe.method in names and row.is_beside(ensemble))
 
 

@@ -121,9 +121,16 @@ class PipelineRuns:
     def list_members(self) -> list[ScoredRun]:
         """Return the rows of the subject's ensemble members on the same samples; empty where it is no ensemble."""
         recipe = self.subject.recipe
-        attack = ATTACKS.get(recipe.method)
-        names = {name for name, _ in attack.members.get(recipe.norm, ())} if attack else set[str]()
+        names = list_member_names(recipe)
         return [row for row in self.beside(recipe.threat) if row.recipe.method in names]
+
+
+def list_member_names(recipe: RunRecipe) -> set[str]:
+    """Return the names of an ensemble's attacks; empty for a single attack, and for one that this version lacks."""
+    attack = ATTACKS.get(recipe.method)
+    if attack is None:
+        return set()
+    return {one.attack for one in attack.list_members(recipe.norm, sampling=recipe.draws is not None)}
 
 
 def find_full_budget(recipe: RunRecipe) -> float:

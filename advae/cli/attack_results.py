@@ -11,7 +11,7 @@ from typing import Any
 from rich.box import SIMPLE
 from rich.table import Table
 
-from advae.checks import NOT_VALID, ON_IMAGES, check_run, show_size
+from advae.checks import NOT_VALID, ON_IMAGES, check_run, describe_departure, find_version, show_size
 from advae.cli.entry_names import say_found
 from advae.cli.session import Session
 from advae.errors import CheckFailedError, printable
@@ -258,6 +258,8 @@ def _describe_run(made: Made, autoencoder: str | None, proved: Proved) -> dict[s
         else None,
         **values_of(recipe, [name for name, option in RUN_OPTIONS.items() if option.row.printed]),
         "precision": recipe.precision or FLOAT32,
+        "version": find_version(recipe),
+        "departs": describe_departure(recipe, metrics),
         "certified": [one and one.model_dump(mode="json") for one in proved.get(made.manifest.id, ())] or None,
         "n_test": sum(metrics.test_counts) if metrics.test_counts else None,
         "verdicts": [result.model_dump(mode="json") for result in check_run(recipe, metrics)],
@@ -296,6 +298,8 @@ def _tabulate_runs(made: list[Made], classifier: ClassifierRecipe, proved: Prove
             )
             if result.expected_accuracy is not None:
                 table.add_row("", "", f"mean of {metrics.fresh_draws} draws", f"{result.expected_accuracy:.2%}", "")
+            if departs := describe_departure(recipe, metrics):
+                table.add_row("", "", "", departs, "")
             if certified:
                 table.add_row(*_list_certified(certified))
             if not result.within_budget:

@@ -56,16 +56,23 @@ class Look:
 class Attacker:
     """An attack on one surface. One TensorFlow trace serves every eps, step size, step count and batch.
 
-    x: float32 (n, d) in [0, 1]; y: true classes, int64 (n,). report: called after each batch.
+    x: float32 (n, d) in [0, 1]; y: true classes, int64 (n,). report: called after each batch. row: of the attack, where
+    an ensemble changes it; None: that of ATTACKS.
     """
 
     def __init__(
-        self, surface: Surface, recipe: RunRecipe, x: FloatArray, y: IntArray, report: Callable[[], None]
+        self,
+        surface: Surface,
+        recipe: RunRecipe,
+        x: FloatArray,
+        y: IntArray,
+        report: Callable[[], None],
+        row: Attack | None = None,
     ) -> None:
         import tensorflow as tf
 
         self.surface, self.recipe, self.x, self.y, self.report = surface, recipe, x, y, report
-        self.row: Attack = ATTACKS[recipe.method]
+        self.row = row or ATTACKS[recipe.method]
         images, labels = tf.TensorSpec((None, x.shape[1]), tf.float32), tf.TensorSpec((None,), tf.int64)
         real, whole = tf.TensorSpec((), tf.float32), tf.TensorSpec((), tf.int32)
         # The number of rows varies: samples with a success are dropped, and measure_progress attacks a few only.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from advae import metrics
@@ -25,7 +25,7 @@ from advae.evaluation.run_artifacts import (
 from advae.evaluation.scorer import Scorer
 from advae.evaluation.target_choice import choose_targets, find_source
 from advae.identity import SAMPLES
-from advae.records import ADVERSARIAL, OUTCOMES, EpsResult, RunMetrics
+from advae.records import ADVERSARIAL, OUTCOMES, EpsResult, MemberResult, RunMetrics
 from advae.threats import Surface
 
 if TYPE_CHECKING:
@@ -78,7 +78,9 @@ def evaluate(
     else:
         scores = [_score_one(attackers, scorer, eps, saved) for eps in recipe.eps]
     # Often the targets are the same at every eps; then the first gradients are the same, too.
-    zero_by_targets = {one.targets: attackers[0].zero_gradients(one.targets) for one in scores}
+    # Plain cross-entropy saturates where other losses of the same set do not.
+    steepest = next((one for one in attackers if one.recipe.loss != "ce"), attackers[0])
+    zero_by_targets = {one.targets: steepest.zero_gradients(one.targets) for one in scores}
     zero = [zero_by_targets[one.targets] for one in scores]
     ids = list_rows(y) if ids is None else ids
     outcomes = collect_outcomes(ids, y, clean.predictions, scores, zero, _measure_clean_success(scorer, x, y))
@@ -111,7 +113,7 @@ def _make_attackers(
     report = _count_batches(on_batch, len(recipe.eps) * (len(members) + bool(source)) * batches)
     if given is not None:
         return None, [GivenExamples(surface, recipe, x, y, report, given)]
-    attackers = [Attacker(surface, member, x, y, report) for member in members]
+    attackers = [Attacker(surface, member, x, y, report, row=row) for member, row in members]
     return (Attacker(surface, source, x, y, report) if source else None), attackers
 
 
@@ -129,10 +131,11 @@ def _count_batches(on_batch: OnBatch, total: int) -> Callable[[], None]:
 
 def _score_one(attackers: list[Attacker], scorer: Scorer, eps: float, saved: SavedSamples) -> EpsScores:
     """Return the scores at one eps of an attack, or of an ensemble, that does not go along a line."""
-    first = attackers[0]
-    alone = len(attackers) == 1
-    proposals = first.propose(eps, list_rows(first.y), None) if alone else propose_in_turn(attackers, scorer, eps)
-    return scorer.score(eps, proposals, first.y, saved)
+    first, members = attackers[0], list[MemberResult]()
+    if len(attackers) == 1:
+        return scorer.score(eps, first.propose(eps, list_rows(first.y), None), first.y, saved)
+    scores = scorer.score(eps, propose_in_turn(attackers, scorer, eps, members.append), first.y, saved)
+    return replace(scores, members=tuple(members))
 
 
 def _measure_clean_success(scorer: Scorer, x: FloatArray, y: IntArray) -> FloatArray | None:
@@ -169,4 +172,5 @@ def _summarise(
         accuracy_8bit=None if scores.rounded is None else metrics.accuracy(attacker.y, scores.rounded)[0],
         loss_curve=progress.loss_curve if progress else None,
         lost_fraction=progress.lost_fraction if progress else None,
+        members=scores.members,
     )

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from advae.records import FloatArray, IntArray
+    from advae.records import FloatArray, IntArray, MemberResult
 
     Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -52,6 +52,8 @@ class EpsScores:
     """Smallest and largest pixel of x_adv; None where no image was built."""
     finite: bool
     """Whether all pixels of x_adv are finite."""
+    members: tuple[MemberResult, ...] | None = None
+    """What each attack of an ensemble added; None for a single attack."""
 
 
 SCORE_COLUMNS = ("predictions", "rounded", "success_rate", "linf", "l2", "x_adv", "seen")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from advae.attacks import Attack
+from advae.attacks.target_turns import MOST_TARGETS
+from advae.evaluation.ensemble import list_members
 from advae.models import classifiers, purifiers
 from advae.records import (
     AddedOptions,
@@ -64,7 +67,7 @@ def _count_weights(recipe: AutoencoderRecipe | ClassifierRecipe) -> float:
 def estimate_run(recipes: PipelineRecipes, recipe: RunRecipe, n: int) -> float:
     """Return the operations of attacking n images."""
     weights = sum(_count_weights(one) for one in (recipes.classifier, recipes.autoencoder) if one)
-    looks = (recipe.queries or recipe.steps or 1) * (recipe.restarts or 1) * (recipe.draws or 1)
+    looks = sum(_count_looks(one, row) for one, row in list_members(recipe))
     return ATTACK_OPERATIONS * weights * n * len(recipe.eps) * (looks + SCORING_LOOKS)
 
 
@@ -81,6 +84,12 @@ def estimate_proof(recipes: PipelineRecipes, recipe: CertificateRecipe, n: int) 
     if recipe.samples:
         return FORWARD_OPERATIONS * weights * n * (recipe.samples + (recipe.select or 0))
     return FORWARD_OPERATIONS * DOUBLE_PRECISION * BOUND_PASSES * weights * n * len(recipe.eps)
+
+
+def _count_looks(recipe: RunRecipe, row: Attack) -> int:
+    """Return how often an attack evaluates an image at most; an ensemble's members attack fewer and fewer images."""
+    turns = min(MOST_TARGETS, len(recipe.dataset.classes) - 1) if row.in_turn else 1
+    return turns * (recipe.queries or recipe.steps or 1) * (recipe.restarts or 1) * (recipe.draws or 1)
 
 
 FIXED_SECONDS: dict[str, float] = {

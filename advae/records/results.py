@@ -118,6 +118,20 @@ class ClassifierMetrics(Record):
         return self
 
 
+class MemberResult(Record):
+    """The work of one attack of an ensemble at one eps."""
+
+    attack: Name
+    """The attack, as `advae attack --method` takes it."""
+    loss: Name | None
+    """The loss that it maximised; None for one that has no choice."""
+    attacked: Natural
+    """Number of images that it attacked: those that the attacks before it did not break."""
+    accuracy: Share
+    """Robust accuracy after it and the attacks before it, 0 to 1; of a pipeline that samples, the share of the images
+    that were not misclassified on all trial draws."""
+
+
 class EpsResult(Record):
     """The scorer's results for one attack at one eps."""
 
@@ -160,6 +174,9 @@ class EpsResult(Record):
     expected_accuracy: Share | None = absent_unless_given()
     """Expected robust accuracy over fresh draws of a random purifier, 0 to 1; None where the pipeline does not sample,
     or where it was not measured."""
+    members: Annotated[tuple[MemberResult, ...], Field(max_length=1000)] | None = absent_unless_given()
+    """What each attack of an ensemble added, in the order in which they were run; None for a single attack, and where
+    it was not measured."""
     over_budget: Natural | None = absent_unless_given()
     """Number of examples from a file that are farther than eps and count as unchanged images; None for attacks made
     here."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from advae.checks import show_points
+from advae.checks import find_version, show_points
 from advae.models.baselines import BASELINES
 from advae.records import DatasetRef, EpsResult, Norm, RunMetrics, RunRecipe
 from advae.records.pipeline_names import name_defence, name_purifier
@@ -150,7 +150,8 @@ def name_attack(run: Run) -> str:
     options = [
         _name_option(option, getattr(recipe, option.name)) for option in sorted(RUN_OPTIONS.values(), key=_order)
     ]
-    return ", ".join([f"{recipe.method}{target}", *filter(None, options)])
+    version = find_version(recipe)
+    return ", ".join([f"{recipe.method}{target}", *filter(None, [version and f"{version} version", *options])])
 
 
 def _order(option: NamedOption) -> int:

@@ -109,7 +109,7 @@ def _fill_in_options(
     limit = request.limit if request.limit and request.limit < n_test else None
     return {name: option.fill_in(row, getattr(request, name)) for name, option in RUN_OPTIONS.items()} | {
         "target": _choose_target(request, row, len(recipes.classifier.dataset.classes)),
-        "draws": _choose_draws(recipes, request, threat),
+        "draws": _choose_draws(recipes, request, row, threat),
         "precision": BFLOAT16 if request.precision == BFLOAT16 else None,
         "limit": limit,
         "sample": request.sample if limit else None,
@@ -122,15 +122,15 @@ def _count_revisions(recipe: RunRecipe, *, sampled: bool) -> int:
     sampled: whether the pipeline is random in front of the point of attack.
     """
     # Before the revision, the dlr loss was constant on two classes.
-    ratio = len(recipe.dataset.classes) < NORMALISED and any(one.loss == "dlr" for one in list_members(recipe))
+    ratio = len(recipe.dataset.classes) < NORMALISED and any(one.loss == "dlr" for one, _ in list_members(recipe))
     # Before the revision, success on one draw counted, and no success rates were measured.
     return ratio + sampled
 
 
-def _choose_draws(recipes: PipelineRecipes, request: AttackRequest, threat: Threat) -> int | None:
+def _choose_draws(recipes: PipelineRecipes, request: AttackRequest, row: Attack, threat: Threat) -> int | None:
     """Return the number of EOT samples; None where the gradients pass through no random purifier."""
     if threat.samples and recipes.autoencoder is not None and samples(recipes.autoencoder):
-        return request.draws or DRAWS
+        return row.eot_samples or request.draws or DRAWS
     if request.draws is not None and request.threat in ("adaptive", "elsewhere"):
         raise UsageError("--draws does not fit: this attack's gradients pass through no random purifier")
     return None
@@ -148,6 +148,8 @@ def _check_options(request: AttackRequest, row: Attack) -> None:
         if given not in (None, option.default, FLOAT32) and not option.fits(row):
             value = f" {given}" if isinstance(given, str) and option.row.choices else ""
             raise UsageError(f"{option.flag}{value} does not fit attack {request.method!r}")
+    if request.draws is not None and row.eot_samples is not None:
+        raise UsageError(f"--draws does not fit attack {request.method!r}, whose settings are the published ones")
     if request.steps is not None and request.steps >= DRAWS_PER_BATCH:
         raise UsageError(f"bad --steps {request.steps}: at most {DRAWS_PER_BATCH - 1}")
     if request.sample and request.limit is None:

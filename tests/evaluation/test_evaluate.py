@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from advae.attacks import ATTACKS, list_attacks
+from advae.attacks.ensemble_members import Member
 from advae.errors import AdvaeError
 from advae.evaluation.evaluate import evaluate
 from advae.records import DatasetRef, RunRecipe
@@ -31,7 +32,7 @@ REPEATED = ("fgsm", "pgd", "natural")
 """Attacks that are evaluated twice: without and with random numbers, and along a line. That every attack by itself
 repeats itself is tested in tests/test_attacks."""
 
-SMALL = {"linf": (("noise", None), ("fgsm", None))}
+SMALL = {"linf": (Member("noise"), Member("fgsm"))}
 """Members of an ensemble that is quickly traced."""
 
 

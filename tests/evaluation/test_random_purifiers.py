@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from advae.attacks import ATTACKS
+from advae.attacks.ensemble_members import Member
 from advae.attacks.goals import COMPARISON_DRAWS, CONFIRMED_SHARE, Goal
 from advae.evaluation.attacker import Attacker
 from advae.evaluation.evaluate import evaluate
@@ -88,7 +89,7 @@ def test_no_two_purposes_share_a_draw() -> None:
 
 def test_an_ensemble_is_not_weaker_than_its_members(noisy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """It dropped an image after one lucky draw of the first attack."""
-    members = {"linf": (("noise", None), ("bim", None))}
+    members = {"linf": (Member("noise"), Member("bim"))}
     monkeypatch.setitem(ATTACKS, "worst", dataclasses.replace(ATTACKS["worst"], members=members))
     worst, bim = (attack(noisy, make_recipe(name, eps=(0.2,), draws=16, steps=10))[0] for name in ("worst", "bim"))
     assert worst <= bim + 0.02

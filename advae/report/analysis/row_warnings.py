@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from advae.checks import CHECKS, check_alone
+from advae.checks import CHECKS, check_alone, describe_departure
 from advae.records import CheckResult
 from advae.report.data.contents import Row
 from advae.report.data.pairing import describe_differences
@@ -33,6 +33,7 @@ def write_notes(row: Row, *, doubt: str | None) -> tuple[str, ...]:
     notes = [
         found.pop("budget", None),
         *_note_given(row),
+        describe_departure(row.run.recipe, row.run.metrics),
         f"undefended: {others['budget']}" if "budget" in others else None,
         f"{NOT_ESTABLISHED}: {doubt}" if doubt and row.defended else None,
         found.pop("clean-accuracy", None) or _note_chance(row),
