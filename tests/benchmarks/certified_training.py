@@ -58,9 +58,9 @@ def _ask(epochs: int | None = None, **options: Any) -> AutoencoderRequest:
 
 CASES = {
     "mnist, 0.1": CertifiedCase(
-        "mnist", 0.1, _ask(10, train_eps=0.13, kappa=0.5, slope=2.0), wanted=(0.985, 0.965, 0.975)
+        "mnist", 0.1, _ask(24, train_eps=0.13, kappa=0.5, slope=2.0), wanted=(0.985, 0.965, 0.975)
     ),
-    "mnist, 0.3": CertifiedCase("mnist", 0.3, _ask(), wanted=(0.965, 0.88, 0.91)),
+    "mnist, 0.3": CertifiedCase("mnist", 0.3, _ask(30), wanted=(0.965, 0.88, 0.91)),
     "fashion, 0.1": CertifiedCase("fashion-mnist", 0.1, _ask(9, train_eps=0.12, slope=2.0), wanted=(0.80, 0.70, 0.72)),
     "mnist, 0.3, conv": CertifiedCase("mnist", 0.3, _ask(body="conv")),
     "mnist, 0.3, dense": CertifiedCase("mnist", 0.3, _ask(body="dense")),
