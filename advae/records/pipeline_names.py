@@ -12,6 +12,8 @@ def name_purifier(purifier: AutoencoderRecipe, *, raw: bool, protects: str | Non
     without one.
     """
     baseline = ", a baseline" if purifier.is_baseline else ""
+    # The kind certified can be trained without layers before the classifier, to see what they bring.
+    baseline += ", no purifier" if purifier.options.get("body") == "none" else ""
     return f"{purifier.type}{baseline}{f', for {protects}' if protects else ''}{', raw output' if raw else ''}"
 
 

@@ -56,6 +56,9 @@ def _ask(epochs: int | None = None, **options: Any) -> AutoencoderRequest:
     return AutoencoderRequest(type="certified", network=NetworkRequest(epochs=epochs), options=options)
 
 
+# With the default 20 epochs robust.json has 87.5 % clean and 76.5 % under attack, at more than twice the cost.
+ROBUST_SHORT = ROBUST_FASHION.model_copy(update={"network": NetworkRequest(epochs=8)})
+
 CASES = {
     "mnist, 0.1": CertifiedCase(
         "mnist", 0.1, _ask(24, train_eps=0.13, kappa=0.5, slope=2.0), wanted=(0.985, 0.965, 0.975)
@@ -69,7 +72,7 @@ CASES = {
     "mnist, vanilla": CertifiedCase("mnist", 0.1, AutoencoderRequest(type="vanilla"), behind="nn"),
     "fashion, vanilla": CertifiedCase("fashion-mnist", 0.1, AutoencoderRequest(type="vanilla"), behind="nn"),
     "mnist, robust": CertifiedCase("mnist", 0.3, ROBUST_MNIST),
-    "fashion, robust": CertifiedCase("fashion-mnist", 0.1, ROBUST_FASHION),
+    "fashion, robust": CertifiedCase("fashion-mnist", 0.1, ROBUST_SHORT),
 }
 
 SHOWN = (

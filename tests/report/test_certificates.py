@@ -18,6 +18,7 @@ from jsonschema import Draft202012Validator
 from advae.checks import CHECKS
 from advae.errors import CorruptError
 from advae.records import CheckResult, Manifest
+from advae.report import write_comparison
 from advae.report.analysis.certified_accuracy import list_certified, list_smoothed
 from advae.report.analysis.check_results import list_failures
 from advae.report.analysis.collecting import compare_runs
@@ -231,6 +232,73 @@ def test_the_chart_has_a_band_from_the_proof_to_the_strongest_attack(lab: Lab, a
         assert "to the strongest attack on the same images" in drawing.caption
     lab.registry.remove(certificate.id)
     assert all("certified" not in drawing.markup for drawing in draw_accuracy(compare(lab)))
+
+
+# ---------------------------------------------------------------- what the purifier brings
+
+
+def add_certified(lab: Lab, body: str, proved: tuple[float, float], **options: Any) -> Manifest:
+    """Add a certified autoencoder, the classifier behind it and a certificate; return the certificate."""
+    shared = {"body": body, "train_eps": 0.3, "kappa": 0.5} | options
+    autoencoder = lab.add_autoencoder("certified", loss="squared-error", rescale="none", options=shared)
+    return lab.add_certificate(lab.add_classifier(autoencoder, model="cnn"), proved=proved)
+
+
+def write_certificates(lab: Lab, out: Path) -> dict[str, str]:
+    """Return the files of a report on all certificates, as a reader sees their text."""
+    comparison = compare_runs(lab.registry, [], certificates=lab.registry.entries("cert"))
+    files = {name: path.read_text("utf-8") for name, path in write_comparison(comparison, out).items()}
+    return {name: html.unescape(text).replace("\\", "").replace(NBSP, " ") for name, text in files.items()}
+
+
+def list_gains(lab: Lab) -> dict[str, Any]:
+    """Return what certificates at the largest eps are beside, by the certificate's id."""
+    comparison = compare_runs(lab.registry, [], certificates=lab.registry.entries("cert"))
+    return {one.certificate: one.without for one in Findings(comparison).collect(list_certified) if one.eps == 0.3}
+
+
+def test_a_purifier_is_set_beside_the_same_classifier_trained_without_one(lab: Lab, tmp_path: Path) -> None:
+    threshold = add_certified(lab, "threshold", (0.5, 0.4), slope=5.0)
+    none = add_certified(lab, "none", (0.4, 0.1))
+    add_certified(lab, "none", (0.5, 0.4), train_eps=0.1)
+    lab.add_certificate(lab.add_classifier(model="cnn"), proved=(0.1, 0.0))
+    gains = list_gains(lab)
+    gain = gains[threshold.id]
+    assert (gain.id, gain.accuracy, round(gain.difference, 9), gain.nothing) == (none.id, 0.1, 0.3, False)
+    assert gain.mcnemar_p == 2 / 2**30
+    assert gains[none.id] is None
+    files = write_certificates(lab, tmp_path)
+    for name in ("html", "md"):
+        assert "10.0 %; the purifier brings +30.0, p <0.001" in files[name]
+        assert "certified, no purifier" in files[name]
+
+
+@pytest.mark.parametrize("without", [0.4, 0.37, 0.6], ids=["the same", "by chance", "a loss"])
+def test_a_purifier_that_brings_nothing_is_said_to(lab: Lab, without: float, tmp_path: Path) -> None:
+    threshold = add_certified(lab, "threshold", (0.7, 0.4))
+    add_certified(lab, "none", (0.7, without))
+    assert list_gains(lab)[threshold.id].nothing
+    assert "the purifier brings nothing" in write_certificates(lab, tmp_path)["md"]
+
+
+def test_other_purifiers_are_set_beside_an_undefended_classifier(lab: Lab) -> None:
+    vanilla = lab.add_certificate(add_pipeline(lab), proved=(0.2, 0.1))
+    assert list_gains(lab)[vanilla.id].status == "NOT RUN"
+    bare = lab.add_certificate(lab.add_classifier(), proved=(0.3, 0.2))
+    gains = list_gains(lab)
+    assert (gains[vanilla.id].id, round(gains[vanilla.id].difference, 9)) == (bare.id, -0.1)
+    assert gains[bare.id] is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"method": "exact"}, {"norm": "l2"}, {"eps": (0.1, 0.2)}, {"first_id": 50}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_purifier_is_set_beside_the_same_proof_on_the_same_images_only(lab: Lab, changes: dict[str, Any]) -> None:
+    vanilla = lab.add_certificate(add_pipeline(lab), proved=(0.2, 0.1))
+    lab.add_certificate(lab.add_classifier(), **changes)
+    assert list_gains(lab)[vanilla.id].status == "NOT RUN"
 
 
 # ---------------------------------------------------------------- the smoothed pipeline

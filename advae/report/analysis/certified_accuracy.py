@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from advae.checks import AccuracyBounds, ProvedImages, find_strongest, measure_bounds
 from advae.records import CertifiedEps, Norm, key_eps
+from advae.report.analysis.purifier_gain import CertifiedWithout, has_purifier, measure_gain
 from advae.report.analysis.tables import (
     Findings,
     Ids,
@@ -97,6 +98,9 @@ class CertifiedRecord(PipelineRecord):
     """Its eps, not above that of the ball; null where there is none."""
     run: str | None
     """The run's id in the registry; null where there is none."""
+    without: CertifiedWithout | NotRun | None
+    """The same classifier without the purifier; NOT RUN where the report has no certificate of it, null where there is
+    no purifier."""
     imported: Ids
     """Id of the certificate where it came from a bundle; empty where it was made here."""
     purifier_name: str
@@ -204,7 +208,9 @@ def list_certified(findings: Findings) -> Iterator[CertifiedRecord]:
             for index, result in enumerate(certificate.metrics.results):
                 group = attacked.get(pipeline.classifier.id)
                 row = find_strongest_within(group, certificate, result.eps) if group else None
-                yield _describe_certified(pipeline, certificate, index, row)
+                gain = measure_gain(findings.comparison, pipeline, certificate, index)
+                without = (gain or NotRun()) if has_purifier(pipeline) else None
+                yield _describe_certified(pipeline, certificate, index, row, without)
 
 
 def find_strongest_within(pipeline: AttackedPipeline, certificate: ProvedImages, eps: float) -> Row | None:
@@ -214,7 +220,11 @@ def find_strongest_within(pipeline: AttackedPipeline, certificate: ProvedImages,
 
 
 def _describe_certified(
-    pipeline: StoredPipeline, certificate: ProvedImages, index: int, row: Row | None
+    pipeline: StoredPipeline,
+    certificate: ProvedImages,
+    index: int,
+    row: Row | None,
+    without: CertifiedWithout | NotRun | None,
 ) -> CertifiedRecord:
     """Return the record of a certificate at one of its eps. row: the strongest attack that it is about, if any."""
     result = certificate.metrics.results[index]
@@ -236,6 +246,7 @@ def _describe_certified(
         attack=f"{name_attack(run)}, {run.recipe.threat}" if run else None,
         attack_eps=row.eps if row and bounds else None,
         run=run.id if run else None,
+        without=without,
         imported=(certificate.id,) if certificate.imported else (),
         purifier_name=name_autoencoder(pipeline) + describe_seeds(pipeline),
     )

@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from advae.report.analysis.certified_accuracy import CertifiedRange, CertifiedRecord, SmoothedRecord
+from advae.report.analysis.purifier_gain import CertifiedWithout
 from advae.report.analysis.tables import NotRun
 from advae.report.data.runs import Rate
 from advae.report.data.word_tables import Cell, Grid, show_count, show_rate
-from advae.report.wording import NOT_APPLICABLE, NOT_RUN, format_budget, format_rate, format_share, mark_imported
+from advae.report.wording import (
+    NOT_APPLICABLE,
+    NOT_RUN,
+    format_budget,
+    format_p,
+    format_points,
+    format_rate,
+    format_share,
+    mark_imported,
+)
 
 CERTIFIED = "certified accuracy"
 """Title of the column that is left out where nothing is certified."""
@@ -27,6 +37,7 @@ CERTIFIED_TITLES = (
     "certified accuracy",
     "strongest attack on the same images",
     "robust accuracy between",
+    "certified without the purifier",
     "certificate",
 )
 
@@ -64,6 +75,7 @@ def _write_certified(record: CertifiedRecord) -> tuple[str, ...]:
         show_rate(record.certified),
         _write_attack(record),
         _write_between(record),
+        _write_gain(record.without),
         record.certificate + mark_imported(record.imported),
     )
 
@@ -85,6 +97,15 @@ def _write_between(record: CertifiedRecord) -> Cell:
         return Cell(f"{format_share(record.certified_accuracy)} to {UNKNOWN}", record.certified_accuracy)
     size = "" if found.all_attacked else f", n = {found.n}"
     return Cell(f"{format_share(found.accuracy)} to {format_share(found.robust_accuracy)}{size}", found.accuracy)
+
+
+def _write_gain(found: CertifiedWithout | NotRun | None) -> Cell:
+    """Return the certified accuracy without the purifier, and what the purifier brings."""
+    if found is None or isinstance(found, NotRun):
+        return Cell(NOT_APPLICABLE if found is None else NOT_RUN, None)
+    gain = f"{format_points(found.difference)}, p {format_p(found.mcnemar_p)}"
+    brings = f"the purifier brings nothing ({gain})" if found.nothing else f"the purifier brings {gain}"
+    return Cell(f"{format_share(found.accuracy)}; {brings}", found.accuracy)
 
 
 def show_certified(found: CertifiedRange | None) -> Cell:
