@@ -24,10 +24,15 @@ Watcher = Callable[[OperationCall, Bounds], None]
 """(call, interval of its result) -> nothing."""
 
 
+LONGEST_REASON = 200
+"""Most characters that are shown of an error of another library."""
+
+
 def trace_network(apply: Callable[[Tensor], Tensor], pixels: int) -> Any:
     """Return a function of images, float32 (n, pixels), as a ``keras.Function``, whose operations have rules.
 
-    Raises UsageError where it computes outside Keras, as a model that is only asked for its scores does.
+    Raises UsageError, with the reason, where it computes outside Keras, as a model that is only asked for its scores
+    does, or fails on symbols.
     """
     import keras
 
@@ -35,9 +40,10 @@ def trace_network(apply: Callable[[Tensor], Tensor], pixels: int) -> Any:
     try:
         return keras.Function(given, apply(given))
     except (TypeError, ValueError, NotImplementedError) as error:
-        raise UsageError(
-            f"it has no interval bounds, as it computes outside Keras ({str(error).partition('. ')[0][:100]})"
-        ) from None
+        # Keras and NumPy name the type of the symbol that they were given in place of numbers.
+        why = "it computes outside Keras" if "KerasTensor" in str(error) else "its operations cannot be listed"
+        said = " ".join(str(error).split())[:LONGEST_REASON]
+        raise UsageError(f"it has no interval bounds: {why} ({type(error).__name__}: {said})") from error
 
 
 def make_box(x: Tensor, eps: Tensor | float, *, sound: bool) -> Bounds:

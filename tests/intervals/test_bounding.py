@@ -158,6 +158,17 @@ def test_what_computes_outside_keras_is_refused() -> None:
 
     with pytest.raises(UsageError, match="computes outside Keras"):
         trace_network(tf.sin, 2)
+    for ask in (np.sin, lambda x: tf.numpy_function(np.sin, [x], tf.float32)):
+        with pytest.raises(UsageError, match=r"computes outside Keras \(\w+: .*KerasTensor"):
+            trace_network(ask, 2)
+
+
+def test_the_own_error_of_a_model_is_shown() -> None:
+    def fail(x: Any) -> Any:
+        raise ValueError("14 x 14 pixels,\nplease")
+
+    with pytest.raises(UsageError, match=r"operations cannot be listed \(ValueError: 14 x 14 pixels, please\)$"):
+        trace_network(fail, 2)
 
 
 def test_sound_bounds_refuse_a_lower_precision() -> None:
