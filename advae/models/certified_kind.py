@@ -39,7 +39,7 @@ from advae.models.reconstruction import choose_loss
 if TYPE_CHECKING:
     from advae.models.layers import Arrays
     from advae.models.model_kinds import HeadOptions
-    from advae.records import Activations, AutoencoderRecipe, Dataset, History, Scalar
+    from advae.records import Activations, AutoencoderRecipe, Dataset, History, ImageShape, Scalar
     from advae.requests import AutoencoderRequest
 
 CERTIFIED_ACTIVATIONS: Activations = ("relu", "relu", "relu", "sigmoid")
@@ -49,7 +49,12 @@ STABILITY = "relu_stability"
 
 CERTIFIED_OPTIONS = {
     BODY: Option(THRESHOLD, "Layers: threshold, conv, dense, or none"),
-    SLOPE: Option(DEFAULT_SLOPE, "Initial slope of the threshold; 1 leaves images as they are", absent=True),
+    SLOPE: Option(
+        DEFAULT_SLOPE,
+        "Initial slope of the threshold; 1 leaves images as they are",
+        absent=True,
+        explained="20, fewer than 256 pixels 2",
+    ),
     "train_eps": Option(0.34, "L-infinity radius of the bounds, in units of a pixel's range"),
     "warmup": Option(0.4, "Share of the training during which the radius and the weight of the bounds grow from 0"),
     "kappa": Option(
@@ -70,6 +75,10 @@ recognised, and fewer of them are certified."""
 COLOUR_EPS = 8 / 255
 """Radius of the bounds of colour images, where none is given."""
 
+FEW_PIXELS, FEW_PIXELS_EPS, FEW_PIXELS_SLOPE = 256, 0.1, 2.0
+"""Grey images of fewer pixels have another radius and slope, where none is given: their lines are one or two pixels
+wide and mostly grey, so that a large change of each pixel makes another digit of them."""
+
 CERTIFIED_EPOCHS = 16
 CERTIFIED_LEARNING_RATE = 2e-3
 LARGEST_GRADIENT = 10.0
@@ -89,9 +98,7 @@ class CertifiedKind:
     def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
         """Return the request with every default filled in. Raises UsageError for an unknown or impossible value."""
         shape = dataset.ref.shape
-        defaults: dict[str, Scalar] = {} if shape.is_grey else {"train_eps": COLOUR_EPS}
-        if request.options.get(BODY) in (CONV, DENSE):
-            defaults["reconstruction_weight"] = CODE_WEIGHT
+        defaults = _choose_defaults(shape, request.options.get(BODY, THRESHOLD))
         options = fill_in_options(self.options, defaults | dict(request.options))
         _check_options(options)
         loss = choose_loss(request.loss, "squared-error")
@@ -202,6 +209,19 @@ class CertifiedKind:
 
 
 # ---------------------------------------------------------------- checks of a request and of a stored recipe
+
+
+def _choose_defaults(shape: ImageShape, body: Scalar) -> dict[str, Scalar]:
+    """Return the defaults that the images and the body decide."""
+    defaults: dict[str, Scalar] = {}
+    if not shape.is_grey:
+        defaults["train_eps"] = COLOUR_EPS
+    elif shape.size < FEW_PIXELS:
+        defaults["train_eps"] = FEW_PIXELS_EPS
+        defaults |= {SLOPE: FEW_PIXELS_SLOPE} if body == THRESHOLD else {}
+    if body in (CONV, DENSE):
+        defaults["reconstruction_weight"] = CODE_WEIGHT
+    return defaults
 
 
 def _check_options(options: OwnOptions) -> None:

@@ -40,7 +40,7 @@ ROBUST_OPTIONS = {
     "train_eps": Option(
         0.3,
         "L-infinity radius of the training attacks or bounds, in units of a pixel's range",
-        explained="0.3, certified 0.34; colour 8/255",
+        explained="0.3, certified 0.34, with fewer than 256 pixels 0.1; colour 8/255",
     ),
     "train_steps": Option(5, "Iterations of each training attack, from a random point", explained="5, colour 1"),
     "warmup": Option(0.4, "Share of the training during which the radius grows from 0"),

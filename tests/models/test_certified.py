@@ -210,8 +210,20 @@ def test_every_body_takes_grey_and_colour_images_of_any_side(body: str, shape: I
     assert (network(moved).numpy().argmax(1) == y)[certified].all()
 
 
+def test_images_of_few_pixels_have_a_smaller_radius_and_slope_unless_these_are_given(digits: Dataset) -> None:
+    def choose(data: Dataset, **options: Any) -> tuple[Any, Any]:
+        chosen = make_autoencoder_recipe(ask(**options), data).options
+        return chosen["train_eps"], chosen.get("slope")
+
+    assert choose(digits) == choose(make_images(15)) == (0.1, 2.0)
+    assert choose(digits, body="conv") == choose(digits, body="none") == (0.1, None)
+    assert choose(digits, train_eps=0.2, slope=20.0) == (0.2, None)
+    # The recipes of MNIST and Fashion-MNIST, and their ids, stay.
+    assert choose(make_images(16)) == choose(make_images(28)) == (0.34, None)
+
+
 def test_the_slope_is_in_the_recipe_only_where_it_is_given() -> None:
-    data = make_images(5)
+    data = make_images(16)
     assert "slope" not in make_autoencoder_recipe(ask(), data).options
     flat = make_autoencoder_recipe(ask(slope=1.0), data)
     assert flat.options["slope"] == 1.0
