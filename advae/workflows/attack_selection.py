@@ -121,5 +121,7 @@ def _check(request: AttackRequest, *, purified: bool, shape: ImageShape) -> Iter
 
 
 def _strong(request: AttackRequest) -> str:
+    """Return the attack that is run with more restarts and iterations: of an ensemble its first one that has any."""
     row: Attack | None = ATTACKS.get(request.method)
-    return request.method if row and row.restarts else STRONG
+    members = [member.attack for member in row.list_members(request.norm)] if row else []
+    return next((name for name in (request.method, *members) if row and ATTACKS[name].restarts), STRONG)

@@ -180,6 +180,24 @@ def test_an_ensemble_that_asks_for_scores_does_not_vouch_for_its_gradients(left:
     )
 
 
+@pytest.mark.parametrize(("before", "status"), [(0.25, "WARN"), (0.203, "WARN"), (0.202, "PASS"), (0.2, "PASS")])
+@pytest.mark.parametrize("beside", [True, False])
+def test_an_ensemble_whose_queries_break_what_its_gradients_left_is_found(
+    before: float, status: str, beside: bool
+) -> None:
+    """AutoAttack's flag of its last attack, from one run alone."""
+    members = [
+        {"attack": "apgd", "loss": "ce", "attacked": N, "accuracy": 0.4},
+        {"attack": "apgd-t", "loss": None, "attacked": 4 * N // 10, "accuracy": before},
+        {"attack": "square", "loss": None, "attacked": 1, "accuracy": 0.2},
+    ]
+    ensemble = attack((0.2,), eps=(0.3,), method="autoattack", steps=None, result={"members": members})
+    black = attack((0.2,), eps=(0.3,), name="black", threat="black-box", method="square", steps=None, queries=1000)
+    found = run_checks(build_pipeline_runs(ensemble, *([black] if beside else [])))["black-box"]
+    assert found.status == status
+    assert "20.00 % after square" in found.sentence
+
+
 def test_an_attack_that_is_weak_at_one_eps_only_is_found_there() -> None:
     """Where the largest eps breaks everything, all attacks look alike; the numbers at the smaller ones stand too."""
     subject = attack((0.6, 0.0))

@@ -116,7 +116,7 @@ def test_the_comparisons_are_the_runs_that_the_checks_need(method: str, purified
     assert list_undefended(found) == adaptive
     if members := ATTACKS[method].members:
         # What an ensemble is compared with.
-        assert {one.method for one in adaptive if one.eps == request.eps} & {name for name, _ in members[norm]}
+        assert {one.method for one in adaptive if one.eps == request.eps} & {member.attack for member in members[norm]}
 
 
 def test_checks_of_an_attack_that_is_no_attack_on_images_are_adaptive_ones() -> None:
