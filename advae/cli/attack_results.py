@@ -13,8 +13,9 @@ from rich.table import Table
 
 from advae.checks import NOT_VALID, ON_IMAGES, check_run, describe_departure, find_version, show_size
 from advae.cli.entry_names import say_found
+from advae.cli.result_tables import start_table, write_clean, write_eps, write_rate
 from advae.cli.session import Session
-from advae.errors import CheckFailedError, printable
+from advae.errors import CheckFailedError
 from advae.records import ClassifierRecipe, RunRecipe
 from advae.report.analysis.certified_accuracy import CertifiedRange, describe_bounds
 from advae.report.analysis.check_results import FailureRecord, describe_excluded, list_all_failures
@@ -22,7 +23,7 @@ from advae.report.analysis.collecting import compare_runs
 from advae.report.data.certificate_reader import CertificateFinder
 from advae.report.data.contents import AttackedPipeline, Comparison
 from advae.report.data.run_reader import open_run
-from advae.report.data.runs import Measured, Rate
+from advae.report.data.runs import Measured
 from advae.report.formats.attack_checks import build_check_table
 from advae.report.wording import UPPER_BOUND, describe_beyond, describe_distances
 from advae.run_options import RUN_OPTIONS, values_of
@@ -268,32 +269,20 @@ def _describe_run(made: Made, autoencoder: str | None, proved: Proved) -> dict[s
 
 def _tabulate_runs(made: list[Made], classifier: ClassifierRecipe, proved: Proved) -> Table:
     """Return the accuracy table of the attacks on one classifier, for 80 columns."""
-    behind = f"behind {classifier.autoencoder}" if classifier.autoencoder else "undefended"
     recipe, first = made[0].manifest.as_run()
-    low, high = first.clean_accuracy_interval
-    clean = (
-        f"n = {show_size(recipe, first)}, clean accuracy {first.clean_accuracy:.2%} [{100 * low:.2f}, {100 * high:.2f}]"
-    )
-    table = Table(
-        title=f"{classifier.model} {behind}, {printable(classifier.dataset.name)}\n{clean}",
-        title_justify="left",
-        box=SIMPLE,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
-    for name in ("method", "threat", "eps", "robust accuracy\n[95 % interval]", "attack\nsuccess rate"):
-        table.add_column(name, justify="left" if name in ("method", "threat") else "right")
+    clean = write_clean(show_size(recipe, first), first.clean_accuracy, first.clean_accuracy_interval)
+    columns = ("method", "threat", "eps", "robust accuracy\n[95 % interval]", "attack\nsuccess rate")
+    table = start_table(classifier, clean, columns)
     for one in made:
         recipe, metrics = one.manifest.as_run()
         bounds = proved.get(one.manifest.id, [None] * len(metrics.results))
         for result, certified in zip(metrics.results, bounds, strict=True):
             rate = result.attack_success_rate
-            low, high = result.accuracy_interval
             table.add_row(
                 _name(recipe.method, recipe.norm),
                 recipe.threat,
-                f"{result.eps:.4g}" + (f" ({result.eps * 255:.4g}/255)" if recipe.norm == "linf" else ""),
-                f"{result.accuracy:.2%} [{100 * low:.2f}, {100 * high:.2f}]",
+                write_eps(result.eps, recipe.norm),
+                write_rate(result.accuracy, result.accuracy_interval),
                 "-" if rate is None else f"{rate:.2%}",
             )
             if result.expected_accuracy is not None:
@@ -310,11 +299,13 @@ def _tabulate_runs(made: list[Made], classifier: ClassifierRecipe, proved: Prove
 def _list_certified(found: CertifiedRange) -> tuple[str, ...]:
     """Return the cells of the row below an attack's, none of them wider than those of attacks."""
     size = "" if found.all_attacked else f"n = {found.n}"
-    return "certified", found.method, f"{found.eps:.4g}", _show_rate(found.certified), size
-
-
-def _show_rate(rate: Rate) -> str:
-    return f"{rate.value:.2%} [{100 * rate.low:.2f}, {100 * rate.high:.2f}]"
+    return (
+        "certified",
+        found.method,
+        f"{found.eps:.4g}",
+        write_rate(found.accuracy, found.accuracy_interval),
+        size,
+    )
 
 
 def _name(method: str, norm: str) -> str:

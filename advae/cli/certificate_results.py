@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich.box import SIMPLE
-from rich.table import Table
-
 from advae.cli.entry_names import say_found
+from advae.cli.result_tables import start_table, write_clean, write_eps, write_rate
 from advae.cli.session import Session
 from advae.cli.values import show_seconds
-from advae.errors import CheckFailedError, printable
+from advae.errors import CheckFailedError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from advae.records import ClassifierRecipe
     from advae.workflows import Estimate, Made
 
@@ -35,29 +35,15 @@ def put_certificate(session: Session, made: Made) -> None:
 def _tabulate(made: Made, classifier: ClassifierRecipe) -> Table:
     """Return the table of certified accuracies, for 80 columns."""
     recipe, metrics = made.manifest.as_certificate()
-    behind = f"behind {classifier.autoencoder}" if classifier.autoencoder else "undefended"
     smoothed = f", smoothed with noise of {recipe.sigma:g}" if recipe.sigma else ""
-    low, high = metrics.clean_accuracy_interval
-    clean = f"n = {metrics.n}, clean accuracy {metrics.clean_accuracy:.2%} [{100 * low:.2f}, {100 * high:.2f}]"
+    clean = write_clean(metrics.n, metrics.clean_accuracy, metrics.clean_accuracy_interval)
     if metrics.abstained is not None:
         clean += f", {metrics.abstained} abstentions"
-    table = Table(
-        title=f"{classifier.model} {behind}{smoothed}, {printable(classifier.dataset.name)}\n{clean}",
-        title_justify="left",
-        box=SIMPLE,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
-    for name in ("method", "norm", "eps", "certified accuracy\n[95 % interval]"):
-        table.add_column(name, justify="left" if name in ("method", "norm") else "right")
+    columns = ("method", "norm", "eps", "certified accuracy\n[95 % interval]")
+    table = start_table(classifier, clean, columns, smoothed)
     for result in metrics.results:
-        low, high = result.certified_accuracy_interval
-        table.add_row(
-            recipe.method,
-            recipe.norm,
-            f"{result.eps:.4g}" + (f" ({result.eps * 255:.4g}/255)" if recipe.norm == "linf" else ""),
-            f"{result.certified_accuracy:.2%} [{100 * low:.2f}, {100 * high:.2f}]",
-        )
+        rate = write_rate(result.certified_accuracy, result.certified_accuracy_interval)
+        table.add_row(recipe.method, recipe.norm, write_eps(result.eps, recipe.norm), rate)
     return table
 
 

@@ -1,0 +1,45 @@
+"""The tables of results of one classifier, for a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.box import SIMPLE
+from rich.table import Table
+
+from advae.errors import printable
+from advae.records import ClassifierRecipe, Norm
+
+WORDS = ("method", "threat", "norm")
+"""Columns of words; those of numbers are aligned to the right."""
+
+
+def start_table(classifier: ClassifierRecipe, clean: str, columns: Iterable[str], more: str = "") -> Table:
+    """Return a table without rows, titled with the pipeline and its clean accuracy. more: of the pipeline."""
+    behind = f"behind {classifier.autoencoder}" if classifier.autoencoder else "undefended"
+    table = Table(
+        title=f"{classifier.model} {behind}{more}, {printable(classifier.dataset.name)}\n{clean}",
+        title_justify="left",
+        box=SIMPLE,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    for name in columns:
+        table.add_column(name, justify="left" if name in WORDS else "right")
+    return table
+
+
+def write_rate(share: float, interval: tuple[float, float]) -> str:
+    """Return a share with its 95 % interval, ``97.30% [96.93, 97.61]``."""
+    low, high = interval
+    return f"{share:.2%} [{100 * low:.2f}, {100 * high:.2f}]"
+
+
+def write_clean(size: object, share: float, interval: tuple[float, float]) -> str:
+    """Return how many images there were, and the clean accuracy on them."""
+    return f"n = {size}, clean accuracy {write_rate(share, interval)}"
+
+
+def write_eps(eps: float, norm: Norm) -> str:
+    """Return eps, of linf in grey levels too, ``0.1 (25.5/255)``."""
+    return f"{eps:.4g}" + (f" ({eps * 255:.4g}/255)" if norm == "linf" else "")
