@@ -155,6 +155,7 @@ def measure_clean(outcomes: Arrays, classes: int) -> dict[str, Any]:
         "clean_accuracy": share,
         "clean_accuracy_interval": interval,
         "clean_expected_accuracy": _expect(outcomes.get("clean_success_rate")),
+        **{f"clean_{name}": value for name, value in measure_draws(outcomes.get("clean_wrong_draws")).items()},
         "class_counts": count_classes(labels, classes),
         "predicted_counts": count_classes(predictions, classes),
     }
@@ -175,7 +176,45 @@ def measure_attacked(outcomes: Arrays, index: int, aims: IntArray | None) -> dic
         "attack_success_rate": float(changed.mean()) if correct.any() else None,
         "target_hit_rate": None if aims is None else _hit_rate(labels, predictions, aims),
         "expected_accuracy": _expect(outcomes["success_rate"][index]) if "success_rate" in outcomes else None,
+        **measure_draws(outcomes["wrong_draws"][index] if "wrong_draws" in outcomes else None),
     }
+
+
+def measure_draws(wrong: NDArray[np.bool_] | None) -> dict[str, Any]:
+    """Return any-of-k and majority-of-k accuracy with their intervals, by the field names of ``EpsResult``.
+
+    wrong: whether each of k fresh draws is wrong, bool (n, k), for n > 0 images; None where it was not measured.
+    """
+    found = {"any_of_k": None, "majority_of_k": None} if wrong is None else tally_draws(wrong)
+    rates: dict[str, Any] = {}
+    for name, right in found.items():
+        count = None if right is None else int(right.sum())
+        rates[f"{name}_accuracy"] = None if right is None or count is None else count / len(right)
+        rates[f"{name}_accuracy_interval"] = (
+            None if right is None or count is None else wilson_interval(count, len(right))
+        )
+    return rates
+
+
+def find_robust(outcomes: Arrays, index: int) -> NDArray[np.bool_]:
+    """Return which images count as classified correctly under attack, bool (n,).
+
+    For a pipeline that samples those that are right on every kept draw (any-of-k). index: position of the eps.
+    """
+    if "wrong_draws" in outcomes:
+        return tally_draws(outcomes["wrong_draws"][index])["any_of_k"]
+    right: NDArray[np.bool_] = outcomes["predictions"][index] == outcomes["labels"]
+    return right
+
+
+def tally_draws(wrong: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
+    """Return for any-of-k and majority-of-k which images count as classified correctly, bool (n,).
+
+    any_of_k: no draw is wrong; majority_of_k: more draws are right than wrong, so that a tie counts as wrong. wrong:
+    bool (n, k).
+    """
+    count = wrong.sum(axis=-1)
+    return {"any_of_k": count == 0, "majority_of_k": 2 * count < wrong.shape[-1]}
 
 
 def measure_lengths(outcomes: Arrays, index: int, norm: Norm) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from advae.batching import Tensor
 from advae.errors import UsageError, unknown
@@ -93,6 +93,8 @@ class Surface:
     """Whether ``craft`` is random."""
     scores_only: bool = False
     """Whether ``craft`` has no gradient, so that it can only be asked."""
+    fixed: bool = False
+    """Whether one draw, which the attacker knows, takes the place of all: see ``fix_draw``."""
 
     def find_range(self, start: Tensor) -> tuple[Tensor, Tensor]:
         """Return the smallest and the largest valid values of points that start there: scalars, or (n, d).
@@ -116,6 +118,8 @@ class Threat:
     """Pipeline -> its attack surface."""
     needs_purifier: bool = True
     """Whether the classifier must be behind a purifier."""
+    needs_sampling: bool = False
+    """Whether the purifier must be random."""
     needs_undefended: bool = False
     """Whether the undefended counterpart of the classifier is needed."""
     needs_surrogate: bool = False
@@ -128,6 +132,12 @@ class Threat:
     """Whether gradients pass through a random purifier, so that they are averaged over EOT samples."""
     methods: tuple[str, ...] | None = None
     """The attacks that fit the threat model, the default one first; None for any."""
+
+
+NEEDS_SAMPLING = (
+    "threat 'fixed-randomness' needs a purifier that samples, such as that of `train-ae --type variational --sample`; "
+    "without randomness take --threat adaptive"
+)
 
 
 def _identity(x: Tensor, draw: Tensor) -> Tensor:
@@ -147,6 +157,35 @@ def view_adaptive(pipeline: Pipeline) -> Surface:
         craft_samples=pipeline.samples,
         scores_only=pipeline.scores_only,
     )
+
+
+def view_fixed(pipeline: Pipeline) -> Surface:
+    """The whole pipeline is differentiated and scored with its randomness fixed to a draw that the attacker knows."""
+    if pipeline.purify is None or not pipeline.samples:
+        raise UsageError(NEEDS_SAMPLING)
+    known = replace(pipeline, purify=draw_alike(pipeline.purify), samples=False)
+    return replace(view_adaptive(known), fixed=True)
+
+
+def draw_alike(purify: Function) -> Function:
+    """Return a random purifier that gives every image of a batch the same draw, that of a batch of one image.
+
+    Else an image's noise would depend on its place in the batch, which an attack changes when it drops images.
+    """
+
+    def purify_each(x: Tensor, draw: Tensor) -> Tensor:
+        import tensorflow as tf
+
+        return tf.vectorized_map(lambda image: purify(image[None], draw)[0], x)
+
+    return purify_each
+
+
+def fix_draw(surface: Surface, draw: Tensor) -> Surface:
+    """Return a ``fixed`` surface on which this draw takes the place of all; any other surface as it is."""
+    if not surface.fixed:
+        return surface
+    return replace(surface, craft=lambda x, _: surface.craft(x, draw), see=lambda x, _: surface.see(x, draw))
 
 
 def view_black_box(pipeline: Pipeline) -> Surface:
@@ -223,6 +262,12 @@ THREATS: dict[str, Threat] = {
         needs_purifier=False,
         samples=True,
     ),
+    "fixed-randomness": Threat(
+        "The attacker knows everything, also what the purifier draws: attack and score use the same, fixed draw. The "
+        "robust accuracy that remains is due to purification; robust accuracy under adaptive beyond it is due to luck.",
+        view_fixed,
+        needs_sampling=True,
+    ),
     "black-box": Threat(
         "The attacker queries the whole pipeline for its logits, a limited number of times for each image, and never "
         "sees a gradient. A robust accuracy lower than the adaptive attack's is a sign of gradient masking.",
@@ -279,24 +324,37 @@ THREATS: dict[str, Threat] = {
 ALL = "all"
 """The value of ``--threat`` that means every threat model that a classifier has."""
 
-THREATS_BY_KNOWLEDGE = ("noise", "oblivious", "transfer", "gray-box", "encoded", "adaptive", "black-box")
+THREATS_BY_KNOWLEDGE = (
+    *("noise", "oblivious", "transfer", "gray-box", "encoded", "adaptive", "black-box"),
+    "fixed-randomness",
+)
 """The threat models from the least to the most knowledge, the order of ``--threat all``; without ``elsewhere``, whose
 attacker's knowledge is not known."""
 
 
-def list_threats(*, purified: bool) -> list[str]:
-    """Return the threat models that a classifier with, or without, a purifier has, in their order."""
-    return [name for name in THREATS_BY_KNOWLEDGE if purified or not THREATS[name].needs_purifier]
+def list_threats(*, purified: bool, samples: bool = False) -> list[str]:
+    """Return the threat models that a classifier with, or without, a purifier has, in their order.
+
+    samples: whether the purifier is random.
+    """
+    return [
+        name
+        for name in THREATS_BY_KNOWLEDGE
+        if (purified or not THREATS[name].needs_purifier) and (samples or not THREATS[name].needs_sampling)
+    ]
 
 
-def find_threat(name: str, *, purified: bool) -> Threat:
+def find_threat(name: str, *, purified: bool, samples: bool = False) -> Threat:
     """Return a row of THREATS.
 
-    purified: whether the classifier has a purifier. Raises UsageError where there is no such row, or it needs one.
+    purified: whether the classifier has a purifier; samples: whether that is random. Raises UsageError where there is
+    no such row, or it needs one.
     """
     if name not in THREATS:
         raise UsageError(unknown("threat", name, (*THREATS, ALL)))
     if not purified and THREATS[name].needs_purifier:
         known = ", ".join(list_threats(purified=False))
         raise UsageError(f"threat {name!r} needs a classifier behind a purifier; an undefended one has only {known}")
+    if THREATS[name].needs_sampling and not samples:
+        raise UsageError(NEEDS_SAMPLING)
     return THREATS[name]

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from advae.checks import CHECKS, check_run
 from advae.datasets.table import DATASETS
+from advae.evaluation.purifier_draws import KEPT_DRAWS, SCORING_DRAWS
 from advae.metrics import (
     ABSTAINS,
     ESTIMATING,
@@ -169,6 +170,7 @@ class Lab:
         constant: int | None = None,
         stuck: float = 0.0,
         checked: bool = False,
+        luck: float | None = None,
         found: dict[str, Any] | None = None,
         **changes: Any,
     ) -> Manifest:
@@ -176,8 +178,9 @@ class Lab:
 
         keep: the share of samples that survives each eps; clean: clean accuracy; constant: the class that is predicted
         for every image, None for none; stuck: the share without a gradient; checked: whether the run is of revision 2,
-        with all newer measurements and its check results; found: fields of such a run's metrics and results that are
-        otherwise than a healthy attack's; changes: fields of the recipe.
+        with all newer measurements and its check results; luck: the chance that a draw of a pipeline that samples is
+        wrong on an image that survives, None for one that does not sample; found: fields of such a run's metrics and
+        results that are otherwise than a healthy attack's; changes: fields of the recipe.
         """
         fields: dict[str, Any] = {
             "method": "bim", "threat": "adaptive", "classifier": classifier.id, "twin": None, "dataset": self.dataset,
@@ -192,6 +195,7 @@ class Lab:
                 outcomes[name] = np.full_like(outcomes[name], constant)
             samples["predictions"] = np.full_like(samples["predictions"], constant)
         outcomes["zero_gradient"][:, : round((found or {}).get("zero_gradient_fraction", stuck) * n)] = True
+        outcomes |= _draw(outcomes, luck) if luck is not None else {}
         arrays = {"outcomes.npz": outcomes, "samples.npz": samples}
         metrics = _measure(recipe, outcomes)
         own = {"pixel_range": pixels, "samples_digest": digest_samples(load_attacked(recipe, n), outcomes["labels"])}
@@ -331,6 +335,18 @@ def _attack(
     return outcomes, samples, (float(x_adv.min()), float(x_adv.max()))
 
 
+def _draw(outcomes: dict[str, Any], luck: float) -> dict[str, Any]:
+    """Return the outcomes of fresh draws of a pipeline that samples, wrong by chance or where the image is lost."""
+    rng = np.random.default_rng(3)
+    found = {}
+    for prefix, name in (("clean_", "clean_predictions"), ("", "predictions")):
+        lost = outcomes[name] != outcomes["labels"]
+        wrong = lost[..., None] | (rng.random((*lost.shape, SCORING_DRAWS)) < luck)
+        found |= {f"{prefix}success_rate": wrong.mean(axis=-1).astype(np.float32)}
+        found |= {f"{prefix}wrong_draws": wrong[..., :KEPT_DRAWS]}
+    return found
+
+
 def _measure(recipe: RunRecipe, outcomes: dict[str, Any]) -> RunMetrics:
     """Return the metrics of a run as revision 1 kept them."""
     clean = measure_clean(outcomes, len(recipe.dataset.classes))
@@ -340,7 +356,8 @@ def _measure(recipe: RunRecipe, outcomes: dict[str, Any]) -> RunMetrics:
         found = measure_attacked(outcomes, index, find_aims(outcomes["labels"], recipe.target, targets))
         lengths = measure_lengths(outcomes, index, recipe.norm) | {"norm_max": None}
         results.append(EpsResult(eps=eps, **found, **lengths, within_budget=recipe.clip, targets=targets))
-    counts = dict.fromkeys(("class_counts", "predicted_counts"))
+    counts: dict[str, Any] = dict.fromkeys(("class_counts", "predicted_counts"))
+    counts |= {"fresh_draws": SCORING_DRAWS, "k_draws": KEPT_DRAWS} if "wrong_draws" in outcomes else {}
     return RunMetrics(**(clean | counts), results=tuple(results))
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 
 from advae.errors import UsageError
-from advae.threats import THREATS, THREATS_BY_KNOWLEDGE, Pipeline, find_threat, list_threats
+from advae.threats import THREATS, THREATS_BY_KNOWLEDGE, Pipeline, find_threat, fix_draw, list_threats
 
 PIPELINE = Pipeline(
     classify=lambda x: ("classify", x),
@@ -43,21 +45,48 @@ def test_what_each_threat_differentiates_and_what_decides(
 
 def test_only_encoded_raw_output_has_no_upper_end() -> None:
     raw = replace(PIPELINE, unit_range=False)
-    uppers = {name: threat.view(raw).upper for name, threat in THREATS.items()}
+    uppers = {name: threat.view(replace(raw, samples=threat.needs_sampling)).upper for name, threat in THREATS.items()}
     assert uppers == dict.fromkeys(THREATS, 1.0) | {"encoded": math.inf}
 
 
 def test_the_order_by_knowledge_has_every_threat_once_whose_knowledge_is_known() -> None:
     assert sorted([*THREATS_BY_KNOWLEDGE, "elsewhere"]) == sorted(THREATS)
-    assert list_threats(purified=True) == list(THREATS_BY_KNOWLEDGE)
+    assert list_threats(purified=True, samples=True) == list(THREATS_BY_KNOWLEDGE)
+    assert list_threats(purified=True) == [name for name in THREATS_BY_KNOWLEDGE if name != "fixed-randomness"]
     assert list_threats(purified=False) == ["noise", "transfer", "adaptive", "black-box"]
+
+
+def test_fixed_randomness_needs_a_purifier_that_samples() -> None:
+    with pytest.raises(UsageError, match="needs a purifier that samples"):
+        find_threat("fixed-randomness", purified=True)
+    with pytest.raises(UsageError, match="needs a purifier that samples"):
+        THREATS["fixed-randomness"].view(PIPELINE)
+    assert find_threat("fixed-randomness", purified=True, samples=True) is THREATS["fixed-randomness"]
+
+
+def test_a_fixed_draw_takes_the_place_of_all_and_is_the_same_for_every_image_of_any_batch() -> None:
+    import tensorflow as tf
+
+    def purify(x: Any, draw: Any) -> Any:
+        return x + tf.random.stateless_normal(tf.shape(x), tf.stack([3, draw]))
+
+    pipeline = Pipeline(lambda x: 2.0 * x, purify, samples=True)
+    surface = fix_draw(THREATS["fixed-randomness"].view(pipeline), tf.constant(7))
+    x = tf.random.stateless_uniform((5, 4), (1, 2))
+    alone = purify(x[3:4], tf.constant(7))
+    np.testing.assert_allclose(surface.see(x, tf.constant(1))[3:4], alone, rtol=1e-6)
+    np.testing.assert_allclose(surface.see(x[2:], tf.constant(2))[1:2], alone, rtol=1e-6)
+    np.testing.assert_allclose(surface.craft(x, tf.constant(3))[3:4], 2 * alone, rtol=1e-6)
+    assert (surface.samples, surface.craft_samples) == (False, False)
+    other = THREATS["adaptive"].view(pipeline)
+    assert fix_draw(other, tf.constant(7)) is other
 
 
 def test_a_classifier_without_purifier_knows_only_some() -> None:
     surface = find_threat("adaptive", purified=False).view(Pipeline(PIPELINE.classify))
     assert surface.craft("x", 1) == surface.classify(surface.see("x", 1)) == ("classify", "x")
     for name, threat in THREATS.items():
-        if threat.needs_purifier:
+        if threat.needs_purifier or threat.needs_sampling:
             with pytest.raises(UsageError, match="has only noise, transfer, adaptive, black-box"):
                 find_threat(name, purified=False)
     with pytest.raises(UsageError, match="did you mean 'gray-box'"):

@@ -41,6 +41,8 @@ class ScoredRun:
     """Predicted classes of the adversarial examples, int64 (n,)."""
     success_rate: FloatArray | None = field(default=None, repr=False)
     """Share of fresh draws with a wrong prediction, float32 (n,) in [0, 1]; None where it was not measured."""
+    robust: NDArray[np.bool_] | None = field(default=None, repr=False)
+    """Which samples are right on every kept draw, bool (n,), for a pipeline that samples; None: by ``predictions``."""
 
     @property
     def result(self) -> EpsResult:
@@ -52,12 +54,13 @@ class ScoredRun:
 
     @property
     def accuracy(self) -> float:
-        return self.result.accuracy
+        """The robust accuracy that is reported: any-of-k where it samples."""
+        return self.result.robust_accuracy
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """Which samples are still classified correctly."""
-        right: NDArray[np.bool_] = self.predictions == self.labels
+        """Which samples are still classified correctly, on every kept draw where the pipeline samples."""
+        right: NDArray[np.bool_] = self.predictions == self.labels if self.robust is None else self.robust
         return right
 
     @cached_property
@@ -74,16 +77,22 @@ class ScoredRun:
     def iterative(self) -> bool:
         return is_iterative(self.recipe)
 
+    @property
+    def by_one_draw(self) -> bool:
+        """Whether a pipeline that samples was scored by one draw, as in older records."""
+        return bool(self.metrics.stochastic) and self.metrics.k_draws is None
+
     def find_check_result(self, check: str) -> CheckResult | None:
         """Return the stored result of a check that needs one run only, None for any other check."""
         return next((result for result in self.metrics.verdicts if result.check == check), None)
 
     def is_beside(self, other: ScoredRun) -> bool:
-        """Whether two runs attack the same samples within the same norm and eps."""
+        """Whether two runs attack the same samples within the same norm and eps, and are scored alike."""
         import numpy as np
 
         return (
             self.ball == other.ball
+            and self.by_one_draw == other.by_one_draw
             and self.result.within_budget
             and other.result.within_budget
             and (self.sample_ids is other.sample_ids or np.array_equal(self.sample_ids, other.sample_ids))

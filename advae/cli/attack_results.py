@@ -16,7 +16,7 @@ from advae.cli.entry_names import say_found
 from advae.cli.result_tables import start_table, write_clean, write_eps, write_rate
 from advae.cli.session import Session
 from advae.errors import CheckFailedError
-from advae.records import ClassifierRecipe, RunRecipe
+from advae.records import ClassifierRecipe, EpsResult, RunMetrics, RunRecipe
 from advae.report.analysis.certified_accuracy import CertifiedRange, describe_bounds
 from advae.report.analysis.check_results import FailureRecord, describe_excluded, list_all_failures
 from advae.report.analysis.collecting import compare_runs
@@ -25,7 +25,7 @@ from advae.report.data.contents import AttackedPipeline, Comparison
 from advae.report.data.run_reader import open_run
 from advae.report.data.runs import Measured
 from advae.report.formats.attack_checks import build_check_table
-from advae.report.wording import UPPER_BOUND, describe_beyond, describe_distances
+from advae.report.wording import DRAW_RULES, UPPER_BOUND, describe_beyond, describe_distances
 from advae.run_options import RUN_OPTIONS, values_of
 from advae.settings import FLOAT32
 from advae.threats import THREATS
@@ -141,7 +141,8 @@ def _list_classifiers(made: Iterable[Made]) -> list[str]:
 def require_accuracy(attacks: Attacks, comparison: Comparison, least: float) -> None:
     """Raise CheckFailedError if a check fails, or if robust accuracy in a requested run is below ``least``.
 
-    Runs that perturb purified data instead of images are not compared with ``least``.
+    Of a pipeline that samples any-of-k accuracy is compared. Runs that perturb purified data instead of images are not
+    compared with ``least``.
     """
     failures = list_all_failures(comparison.pipelines)
     if failures:
@@ -150,9 +151,10 @@ def require_accuracy(attacks: Attacks, comparison: Comparison, least: float) -> 
     for one in attacks.requested:
         recipe, metrics = one.manifest.as_run()
         for result in metrics.results if THREATS[recipe.threat].on_input else ():
-            if result.accuracy < least:
+            if result.robust_accuracy < least:
+                draws = "" if result.any_of_k_accuracy is None else f" on every one of {metrics.k_draws} draws"
                 raise CheckFailedError(
-                    f"{one.manifest.id}: robust accuracy is {result.accuracy:.2%} under {recipe.method}, "
+                    f"{one.manifest.id}: robust accuracy is {result.robust_accuracy:.2%}{draws} under {recipe.method}, "
                     f"{recipe.threat}, at eps {result.eps:.4g}; --fail-under asks for {least:.2%}"
                 )
 
@@ -196,7 +198,7 @@ def summarise_seeds(made: Sequence[Made], classifiers: dict[str, ClassifierRecip
         first, metrics = group[0].manifest.as_run()
         found = [one.manifest.as_run()[1] for one in group]
         for index, result in enumerate(metrics.results):
-            accuracies = [other.results[index].accuracy for other in found]
+            accuracies = [other.results[index].robust_accuracy for other in found]
             yield SeedAccuracies(
                 method=first.method,
                 threat=first.threat,
@@ -249,6 +251,7 @@ def _describe_run(made: Made, autoencoder: str | None, proved: Proved) -> dict[s
         "clean_accuracy_interval": metrics.clean_accuracy_interval,
         "clean_expected_accuracy": metrics.clean_expected_accuracy,
         "fresh_draws": metrics.fresh_draws,
+        **_describe_clean_draws(metrics),
         "cached": made.cached,
         "imported": made.manifest.imported,
         "twin": recipe.twin,
@@ -267,12 +270,44 @@ def _describe_run(made: Made, autoencoder: str | None, proved: Proved) -> dict[s
     }
 
 
+def _list_draw_rates(metrics: RunMetrics, result: EpsResult | None) -> Iterator[tuple[str, str]]:
+    """Yield the names of the accuracies under k draws and their texts, none where the pipeline does not sample.
+
+    result: at one eps; None for the clean ones.
+    """
+    record, clean = (metrics, "clean_") if result is None else (result, "")
+    for rule, words in DRAW_RULES.items() if metrics.k_draws else ():
+        name = f"{clean}{rule}_accuracy"
+        if getattr(record, name) is not None:
+            yield (
+                words.format(k=metrics.k_draws),
+                write_rate(getattr(record, name), getattr(record, f"{name}_interval")),
+            )
+
+
+def _write_clean_draws(metrics: RunMetrics) -> str:
+    """Return the line of clean accuracies under k draws, to go below another; empty where there are none."""
+    found = ", ".join(" ".join(pair) for pair in _list_draw_rates(metrics, None))
+    return f"\nclean, {found} draws" if found else ""
+
+
+def _describe_clean_draws(metrics: RunMetrics) -> dict[str, Any]:
+    """Return k and the clean accuracies under it; empty where the pipeline does not sample."""
+    if metrics.k_draws is None:
+        return {}
+    return {"k_draws": metrics.k_draws} | {
+        name: getattr(metrics, name)
+        for rule in DRAW_RULES
+        for name in (f"clean_{rule}_accuracy", f"clean_{rule}_accuracy_interval")
+    }
+
+
 def _tabulate_runs(made: list[Made], classifier: ClassifierRecipe, proved: Proved) -> Table:
     """Return the accuracy table of the attacks on one classifier, for 80 columns."""
     recipe, first = made[0].manifest.as_run()
     clean = write_clean(show_size(recipe, first), first.clean_accuracy, first.clean_accuracy_interval)
     columns = ("method", "threat", "eps", "robust accuracy\n[95 % interval]", "attack\nsuccess rate")
-    table = start_table(classifier, clean, columns)
+    table = start_table(classifier, f"{clean}{_write_clean_draws(first)}", columns)
     for one in made:
         recipe, metrics = one.manifest.as_run()
         bounds = proved.get(one.manifest.id, [None] * len(metrics.results))
@@ -287,6 +322,8 @@ def _tabulate_runs(made: list[Made], classifier: ClassifierRecipe, proved: Prove
             )
             if result.expected_accuracy is not None:
                 table.add_row("", "", f"mean of {metrics.fresh_draws} draws", f"{result.expected_accuracy:.2%}", "")
+            for words, share in _list_draw_rates(metrics, result):
+                table.add_row("", "", words, share, "")
             if departs := describe_departure(recipe, metrics):
                 table.add_row("", "", "", departs, "")
             if certified:

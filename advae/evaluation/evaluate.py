@@ -13,7 +13,7 @@ from advae.evaluation.attacker import Attacker
 from advae.evaluation.ensemble import list_members, propose_in_turn
 from advae.evaluation.eps_sweep import ROWS_AT_ONCE, score_along_line
 from advae.evaluation.given_examples import GivenExamples
-from advae.evaluation.purifier_draws import SCORING_DRAWS
+from advae.evaluation.purifier_draws import KEPT_DRAWS, SCORING_DRAWS, draw_for_fixed
 from advae.evaluation.run_artifacts import (
     EpsScores,
     SavedSamples,
@@ -26,7 +26,7 @@ from advae.evaluation.scorer import Scorer
 from advae.evaluation.target_choice import choose_targets, find_source
 from advae.identity import SAMPLES
 from advae.records import ADVERSARIAL, OUTCOMES, EpsResult, MemberResult, RunMetrics
-from advae.threats import Surface
+from advae.threats import Surface, fix_draw
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,6 +66,7 @@ def evaluate(
     on_batch: called after each batch.
     Raises AdvaeError where a projected adversarial example is outside the budget or the range: a defect of advae.
     """
+    surface = fix_draw(surface, draw_for_fixed(recipe.seed))
     shown = first_of_each_class(y)
     saved = SavedSamples(list_rows(y) if recipe.save_adversarial else shown, shown)
     scorer = Scorer(surface, recipe, x)
@@ -97,6 +98,7 @@ def evaluate(
         stochastic=clean.stochastic,
         backward=_name_backward(surface),
         fresh_draws=SCORING_DRAWS if surface.samples else None,
+        k_draws=KEPT_DRAWS if surface.samples else None,
     )
     arrays = {OUTCOMES: outcomes, SAMPLES: collect_samples(ids, x, y, clean.start, scores, saved)}
     if recipe.save_adversarial:
@@ -138,13 +140,12 @@ def _score_one(attackers: list[Attacker], scorer: Scorer, eps: float, saved: Sav
     return replace(scores, members=tuple(members))
 
 
-def _measure_clean_success(scorer: Scorer, x: FloatArray, y: IntArray) -> FloatArray | None:
-    """Return in what share of draws each unchanged image is misclassified; None for a pipeline that does not sample."""
+def _measure_clean_success(scorer: Scorer, x: FloatArray, y: IntArray) -> Arrays:
+    """Return the success on the unchanged images, as ``Scorer.measure_success`` does; empty without sampling."""
     import numpy as np
 
     parts = [scorer.measure_success(index, x[rows], y[rows]) for index, rows in split_rows(list_rows(y))]
-    found = [part for part in parts if part is not None]
-    return np.concatenate(found) if found else None
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _name_backward(surface: Surface) -> Literal["exact", "identity", "none"]:

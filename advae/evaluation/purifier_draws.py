@@ -19,6 +19,9 @@ SCORING_DRAWS = 50
 A rate is then known to within 14 points, and a rate of 50 out of 50 is at least 94 % (both with 95 % confidence).
 """
 
+KEPT_DRAWS = 10
+"""The first of the SCORING_DRAWS, whose outcomes are kept one by one: the k of any-of-k and majority-of-k accuracy."""
+
 _SEED_STRIDE = 1_000_003
 """A prime; it puts the draws of small seeds far apart."""
 
@@ -47,6 +50,11 @@ def draw_for_score(seed: int, index: Tensor) -> Tensor:
 def draw_for_trial(seed: int, index: Tensor) -> Tensor:
     """Return a draw that is used neither by the attack nor for the score."""
     return draw_for_score(seed, index) - _TRIAL_OFFSET
+
+
+def draw_for_fixed(seed: int) -> int:
+    """Return the draw of a run that attacks and scores with the same, fixed one; no other draw of the run is used."""
+    return _first(seed)
 
 
 def draw_for_rate(seed: int, index: Tensor, k: Tensor) -> Tensor:

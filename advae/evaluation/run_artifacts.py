@@ -38,6 +38,8 @@ class EpsScores:
     """Predicted classes after rounding x_adv to 8 bits, int64 (n,); None where x_adv is purified data, not an image."""
     success_rate: FloatArray | None
     """Share of draws with a wrong prediction, float32 (n,) in [0, 1]; None for a pipeline that does not sample."""
+    wrong_draws: NDArray[np.bool_] | None
+    """Whether the prediction is wrong on each of the KEPT_DRAWS, bool (n, KEPT_DRAWS); None as above."""
     linf: FloatArray
     """L-infinity norms of the perturbations, float32 (n,), in units of x."""
     l2: FloatArray
@@ -56,7 +58,7 @@ class EpsScores:
     """What each attack of an ensemble added; None for a single attack."""
 
 
-SCORE_COLUMNS = ("predictions", "rounded", "success_rate", "linf", "l2", "x_adv", "seen")
+SCORE_COLUMNS = ("predictions", "rounded", "success_rate", "wrong_draws", "linf", "l2", "x_adv", "seen")
 """The arrays of ``EpsScores`` that are joined from the batches."""
 
 
@@ -83,17 +85,18 @@ def collect_outcomes(
     clean: IntArray,
     scores: list[EpsScores],
     zero: list[NDArray[np.bool_]],
-    clean_success: FloatArray | None = None,
+    clean_success: Arrays | None = None,
 ) -> Arrays:
     """Return the outcome of each sample at every eps.
 
     For a pipeline that samples also success_rate, float32 (eps, n), and clean_success_rate, float32 (n,): the share of
-    SCORING_DRAWS with a wrong prediction for the adversarial example, and for the unchanged image. Every wrong class
-    counts as a success, also for a targeted attack.
+    SCORING_DRAWS with a wrong prediction for the adversarial example, and for the unchanged image; and wrong_draws,
+    bool (eps, n, KEPT_DRAWS), and clean_wrong_draws, bool (n, KEPT_DRAWS): on which of the first draws it is wrong.
+    Every wrong class counts as a success, also for a targeted attack.
+    clean_success: the two arrays of the unchanged images, empty for a pipeline that does not sample.
     """
     import numpy as np
 
-    rates = [one.success_rate for one in scores if one.success_rate is not None]
     found: Arrays = {
         "sample_ids": ids.astype(np.int64),
         "labels": y,
@@ -103,8 +106,8 @@ def collect_outcomes(
         "l2": np.stack([one.l2 for one in scores]),
         "zero_gradient": np.stack(zero),
     }
-    if clean_success is not None:
-        found |= {"clean_success_rate": clean_success, "success_rate": np.stack(rates)}
+    for name, array in (clean_success or {}).items():
+        found |= {f"clean_{name}": array, name: np.stack([getattr(one, name) for one in scores])}
     return found
 
 

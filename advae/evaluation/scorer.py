@@ -10,6 +10,7 @@ from advae import metrics
 from advae.batching import Tensor, split_rows
 from advae.errors import AdvaeError
 from advae.evaluation.purifier_draws import (
+    KEPT_DRAWS,
     SCORING_DRAWS,
     draw_for_rate,
     draw_for_rate_trial,
@@ -21,6 +22,8 @@ from advae.threats import THREATS, Surface
 from advae.tracing import loops_over_tensors, trace
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from advae.evaluation.attacker import Proposal
     from advae.records import FloatArray, IntArray, RunRecipe
 
@@ -32,6 +35,7 @@ MEASURED_IN_GRAPH = {
     "predictions": "int64",
     "rounded": "int64",
     "success_rate": "float32",
+    "wrong_draws": "bool",
     "linf": "float32",
     "l2": "float32",
     "x_adv": "float32",
@@ -101,7 +105,7 @@ class Scorer:
         self._round = trace(self._classify_rounded, [images, whole])
         labels = tf.TensorSpec((None,), tf.int64)
         self._rate = trace(lambda x, y, index: self.rate(x, y, index, draw_for_rate), [images, labels, whole])
-        self._try = trace(lambda x, y, index: self.rate(x, y, index, draw_for_rate_trial), [images, labels, whole])
+        self._try = trace(lambda x, y, index: self.rate(x, y, index, draw_for_rate_trial)[0], [images, labels, whole])
         self._start = trace(self._start_batch, [images, whole])
 
     @property
@@ -112,15 +116,20 @@ class Scorer:
     @property
     def measured(self) -> list[str]:
         """The names of the measurements that ``measure`` returns."""
-        absent = {"rounded": not self.on_images, "success_rate": not self.surface.samples}
+        fixed = not self.surface.samples
+        absent = {"rounded": not self.on_images, "success_rate": fixed, "wrong_draws": fixed}
         return [name for name in MEASURED_IN_GRAPH if not absent.get(name)]
 
-    def measure_success(self, index: int, x_adv: FloatArray, y: IntArray) -> FloatArray | None:
-        """Return the share of SCORING_DRAWS, which nothing else uses, with a wrong prediction: float32 (m,).
+    def measure_success(self, index: int, x_adv: FloatArray, y: IntArray) -> dict[str, NDArray[Any]]:
+        """Return the success of each image on SCORING_DRAWS, which nothing else uses; empty without sampling.
 
-        None for a pipeline that does not sample. y: the true classes.
+        success_rate: share of draws with a wrong prediction, float32 (m,); wrong_draws: whether it is wrong on each of
+        the first draws, bool (m, KEPT_DRAWS). y: the true classes.
         """
-        return self._apply(self._rate, index, x_adv, y) if self.surface.samples else None
+        if not self.surface.samples:
+            return {}
+        rate, wrong = self._apply(self._rate, index, x_adv, y)
+        return {"success_rate": rate.numpy(), "wrong_draws": wrong.numpy()}
 
     def measure_trial(self, index: int, x_adv: FloatArray, y: IntArray) -> FloatArray:
         """Return the share of trial draws with a wrong prediction, float32 (m,); one draw where the pipeline has none.
@@ -129,16 +138,14 @@ class Scorer:
         """
         import numpy as np
 
-        if self.surface.samples:
-            return self._apply(self._try, index, x_adv, y)
-        wrong: FloatArray = (self.try_out(index, x_adv) != y).astype(np.float32)
+        sampled = self._apply(self._try, index, x_adv, y).numpy() if self.surface.samples else None
+        wrong: FloatArray = (self.try_out(index, x_adv) != y).astype(np.float32) if sampled is None else sampled
         return wrong
 
-    def _apply(self, rate: Any, index: int, x_adv: FloatArray, y: IntArray) -> FloatArray:
+    def _apply(self, rate: Any, index: int, x_adv: FloatArray, y: IntArray) -> Any:
         import tensorflow as tf
 
-        found: FloatArray = rate(*map(tf.constant, (x_adv, y, index))).numpy()
-        return found
+        return rate(*map(tf.constant, (x_adv, y, index)))
 
     def score_batch(self, index: int, proposal: Proposal, eps: float) -> BatchScores:
         """Return the scores of a proposal. Raises AdvaeError where it is outside budget or range."""
@@ -178,10 +185,10 @@ class Scorer:
         parts, lows, highs, finite = [], [], [], True
         for index, proposal in enumerate(proposals):
             found = self.score_batch(index, proposal, eps)
-            rates = self.measure_success(index, proposal.x_adv, y[proposal.rows])
+            success = self.measure_success(index, proposal.x_adv, y[proposal.rows])
             kept, shown = (np.isin(proposal.rows, wanted) for wanted in (saved.images, saved.shown))
             images = {"x_adv": proposal.x_adv[kept], "seen": found.seen[shown]}
-            parts.append(vars(found) | images | {"success_rate": rates})
+            parts.append(vars(found) | images | success)
             lows.append(found.low)
             highs.append(found.high)
             finite &= found.finite
@@ -257,18 +264,21 @@ class Scorer:
         return self._classify_batch(tf.round(x_adv * 255.0) / 255.0, draw)[1]
 
     @loops_over_tensors
-    def rate(self, x_adv: Tensor, y: Tensor, index: Tensor, draw: Callable[[int, Tensor, Tensor], Tensor]) -> Tensor:
-        """Return the share of SCORING_DRAWS with a wrong prediction, float32 (m,).
+    def rate(
+        self, x_adv: Tensor, y: Tensor, index: Tensor, draw: Callable[[int, Tensor, Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Return the share of SCORING_DRAWS with a wrong prediction, and whether each of the KEPT_DRAWS is wrong.
 
-        draw: (seed, index, k) -> the k-th of them.
+        Shapes: float32 (m,), bool (m, KEPT_DRAWS). draw: (seed, index, k) -> the k-th of them.
         """
         import tensorflow as tf
 
-        wrong = tf.zeros_like(y)
+        count, kept = tf.zeros_like(y), tf.cast(tf.zeros_like(y)[:, None] * tf.zeros(KEPT_DRAWS, tf.int64), tf.bool)
         for k in tf.range(SCORING_DRAWS):
-            decided = self.decide(self._classify_batch(x_adv, draw(self.recipe.seed, index, k))[1])
-            wrong += tf.cast(decided != y, tf.int64)
-        return tf.cast(wrong, tf.float32) / SCORING_DRAWS
+            wrong = self.decide(self._classify_batch(x_adv, draw(self.recipe.seed, index, k))[1]) != y
+            count += tf.cast(wrong, tf.int64)
+            kept |= wrong[:, None] & (tf.range(KEPT_DRAWS) == k)
+        return tf.cast(count, tf.float32) / SCORING_DRAWS, kept
 
     def measure(
         self, start: Tensor, x_adv: Tensor, y: Tensor, index: Tensor, saved: Tensor, shown: Tensor
@@ -304,7 +314,7 @@ class Scorer:
         if self.on_images:
             found["rounded"] = self.decide(self._classify_rounded(x_adv, draw))
         if self.surface.samples:
-            found["success_rate"] = self.rate(x_adv, y, index, draw_for_rate)
+            found["success_rate"], found["wrong_draws"] = self.rate(x_adv, y, index, draw_for_rate)
         return found
 
     def decide(self, logits: Tensor) -> Tensor:

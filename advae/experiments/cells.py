@@ -186,12 +186,15 @@ def _describe_classifier(
 def _list_requests(plan: AttackPlan, seed: int, recipes: PipelineRecipes) -> list[AttackRequest]:
     """Return the attacks of a part of a plan on one pipeline; threat models that need a purifier become adaptive."""
     purified, scores_only = recipes.autoencoder is not None, not classifiers.gives_gradients(recipes.classifier)
-    unfit = set(THREATS) - set(list_threats(purified=purified))
+    random = recipes.autoencoder is not None and purifiers.samples(recipes.autoencoder)
+    unfit = set(THREATS) - set(list_threats(purified=purified, samples=random))
     requests = (
         request.model_copy(update={"threat": "adaptive"}) if request.threat in unfit else request
         for request in plan.list_requests(seed)
     )
-    return apply_threat_models(requests, purified=purified, tell=lambda line: None, scores_only=scores_only)
+    return apply_threat_models(
+        requests, purified=purified, tell=lambda line: None, scores_only=scores_only, samples=random
+    )
 
 
 # ---------------------------------------------------------------- errors of a plan

@@ -114,7 +114,7 @@ def count_passes(recipe: AutoencoderRecipe) -> float:
 
 def samples(recipe: AutoencoderRecipe) -> bool:
     """Return whether the purifier of a recipe is random."""
-    return recipe.options.get("sample") is True
+    return recipe.samples
 
 
 def is_affine_purifier(recipe: AutoencoderRecipe) -> bool:

@@ -181,7 +181,10 @@ def _evaluate_here(
 
     undefended, surrogate = others
     purified = subject.recipes.autoencoder is not None
-    chosen = apply_threat_models(requests, purified=purified, tell=tell, scores_only=subject.function.scores_only)
+    function = subject.function
+    chosen = apply_threat_models(
+        requests, purified=purified, tell=tell, scores_only=function.scores_only, samples=function.samples
+    )
     for request in chosen:
         _require_others(request, undefended, surrogate)
     function = replace(

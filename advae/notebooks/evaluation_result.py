@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from advae.errors import UsageError
-from advae.metrics import wilson_interval
+from advae.metrics import find_robust, wilson_interval
 from advae.paths import to_path
 
 if TYPE_CHECKING:
@@ -77,10 +77,7 @@ class Evaluation:
         """Return which images every method left correctly classified at an eps, bool (n,)."""
         import numpy as np
 
-        found = []
-        for run in self.runs:
-            place = run.recipe.eps.index(eps)
-            found.append(run.outcomes["predictions"][place] == run.outcomes["labels"])
+        found = [find_robust(run.outcomes, run.recipe.eps.index(eps)) for run in self.runs]
         correct: NDArray[np.bool_] = np.all(found, axis=0)
         return correct
 
@@ -92,7 +89,8 @@ class Evaluation:
     def robust_accuracy(self) -> float | dict[float, float]:
         """Robust accuracy, 0 to 1: a number for one method and one eps, else eps -> number.
 
-        Of several methods an image counts only where none of them succeeded; ``to_frame`` has each method's own.
+        Of several methods an image counts only where none of them succeeded; ``to_frame`` has each method's own. Where
+        the pipeline samples, an image counts only if every kept draw is right (any-of-k).
         """
         found = self._accuracies
         return next(iter(found.values())) if len(found) == len(self.runs) == 1 else found
@@ -158,5 +156,8 @@ class Evaluation:
             return write_report(registry, runs, folder)["html"]
 
 
-FRAME_COLUMNS = ("eps", "accuracy", "attack_success_rate", "linf_max", "l2_mean", "zero_gradient_fraction")
-"""Fields of a result that are columns of ``to_frame``."""
+FRAME_COLUMNS = (
+    *("eps", "accuracy", "attack_success_rate", "linf_max", "l2_mean", "zero_gradient_fraction"),
+    *("any_of_k_accuracy", "majority_of_k_accuracy"),
+)
+"""Fields of a result that are columns of ``to_frame``; the last two only for a pipeline that samples."""

@@ -161,6 +161,11 @@ class AutoencoderRecipe(Record):
     """The model, where another program trained it; None for a purifier that was made here."""
 
     @property
+    def samples(self) -> bool:
+        """Whether the purifier is random."""
+        return self.options.get("sample") is True
+
+    @property
     def is_baseline(self) -> bool:
         """Whether this is a baseline: a purifier that is not trained."""
         return self.network is None and self.added is None

@@ -174,12 +174,32 @@ class EpsResult(Record):
     expected_accuracy: Share | None = absent_unless_given()
     """Expected robust accuracy over fresh draws of a random purifier, 0 to 1; None where the pipeline does not sample,
     or where it was not measured."""
+    any_of_k_accuracy: Share | None = absent_unless_given()
+    """Share of images on which all of the run's ``k_draws`` fresh draws are right, 0 to 1: one wrong draw breaks an
+    image; None where the pipeline does not sample, or where it was not measured."""
+    any_of_k_accuracy_interval: Interval | None = absent_unless_given()
+    """Its 95 % confidence interval (Wilson); None likewise."""
+    majority_of_k_accuracy: Share | None = absent_unless_given()
+    """Share of images on which more of the ``k_draws`` draws are right than wrong, 0 to 1, so that a tie counts as
+    wrong; None likewise."""
+    majority_of_k_accuracy_interval: Interval | None = absent_unless_given()
+    """Its 95 % confidence interval (Wilson); None likewise."""
     members: Annotated[tuple[MemberResult, ...], Field(max_length=1000)] | None = absent_unless_given()
     """What each attack of an ensemble added, in the order in which they were run; None for a single attack, and where
     it was not measured."""
     over_budget: Natural | None = absent_unless_given()
     """Number of examples from a file that are farther than eps and count as unchanged images; None for attacks made
     here."""
+
+    @property
+    def robust_accuracy(self) -> float:
+        """The robust accuracy that is reported of a pipeline: any-of-k where it samples, else that of the score."""
+        return self.accuracy if self.any_of_k_accuracy is None else self.any_of_k_accuracy
+
+    @property
+    def robust_interval(self) -> tuple[float, float]:
+        """The confidence interval of ``robust_accuracy``."""
+        return self.any_of_k_accuracy_interval or self.accuracy_interval
 
 
 class RunMetrics(Record):
@@ -215,6 +235,16 @@ class RunMetrics(Record):
     sample, or where it was not measured."""
     clean_expected_accuracy: Share | None = absent_unless_given()
     """Expected clean accuracy over fresh draws of a random purifier, 0 to 1; None as for ``expected_accuracy``."""
+    k_draws: Positive | None = absent_unless_given()
+    """Number k of the fresh draws whose outcomes are stored one by one; None as for ``fresh_draws``."""
+    clean_any_of_k_accuracy: Share | None = absent_unless_given()
+    """Share of unchanged images on which all ``k_draws`` draws are right, 0 to 1; None as for ``k_draws``."""
+    clean_any_of_k_accuracy_interval: Interval | None = absent_unless_given()
+    """Its 95 % confidence interval (Wilson); None likewise."""
+    clean_majority_of_k_accuracy: Share | None = absent_unless_given()
+    """Share of unchanged images on which more of these draws are right than wrong, 0 to 1; None likewise."""
+    clean_majority_of_k_accuracy_interval: Interval | None = absent_unless_given()
+    """Its 95 % confidence interval (Wilson); None likewise."""
     class_counts: Counts | None = absent_unless_given()
     """Number of attacked images of each class, by label; None where it was not counted."""
     predicted_counts: Counts | None = absent_unless_given()

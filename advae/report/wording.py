@@ -52,6 +52,10 @@ UPPER_BOUND = "adversarial examples made elsewhere: an upper bound, never a reli
 MISPLACED = "most are farther than every eps: are they of these test images, in their order?"
 """Of examples from a file of which few count."""
 
+DRAW_RULES = {"any_of_k": "any of {k}", "majority_of_k": "majority of {k}"}
+"""Rules by which an image counts as correct over draws of a pipeline that samples, by the name in records; in words:
+broken by any wrong draw, or by at least half of them."""
+
 NBSP = "\N{NO-BREAK SPACE}"
 
 

@@ -25,18 +25,24 @@ COMPARED_THREATS = ("noise", "oblivious", "transfer", "black-box")
 
 
 def apply_threat_models(
-    requests: Iterable[AttackRequest], *, purified: bool, tell: Callable[[str], None], scores_only: bool = False
+    requests: Iterable[AttackRequest],
+    *,
+    purified: bool,
+    tell: Callable[[str], None],
+    scores_only: bool = False,
+    samples: bool = False,
 ) -> list[AttackRequest]:
     """Return each request under each of its threat models; for ``all``, under each that the classifier has.
 
     Where the method does not fit a threat model, its default attack replaces the method; where an attack has one threat
     model only, that replaces the threat model. scores_only: whether the classifier has no gradients; attacks that need
-    none then also run under ``adaptive``, and replace the others there for ``all``. tell: takes a line about each
-    replacement.
+    none then also run under ``adaptive``, and replace the others there for ``all``. samples: whether the purifier is
+    random. tell: takes a line about each replacement.
     """
     chosen = []
     for request in requests:
-        threats = list_threats(purified=purified) if request.threat == ALL else [request.threat]
+        known = list_threats(purified=purified, samples=samples)
+        threats = known if request.threat == ALL else [request.threat]
         for threat in threats:
             fitted = _fit(request, threat, scores_only=scores_only)
             if request.threat == ALL and scores_only and _is_blind(fitted):

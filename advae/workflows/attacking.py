@@ -137,6 +137,12 @@ def _check_command(workspace: Workspace, target: Target, command: AttackCommand)
         raise UsageError(f"{surrogate.id} gives scores only; a surrogate needs gradients")
 
 
+def _draws(workspace: Workspace, target: Target) -> bool:
+    """Return whether the purifier of a classifier is random."""
+    purifier = read_recipes(workspace.registry, target.recipe).autoencoder
+    return purifier is not None and purifier.samples
+
+
 Aimed = tuple[Target, PreparedRun]
 
 
@@ -146,7 +152,9 @@ def _prepare(
     """Return the runs of a command on one classifier, and those that the checks compare with. note: takes remarks."""
     purified, shape = target.purified, target.recipe.dataset.shape
     scores_only = target.scores_only
-    requests = apply_threat_models(command.requests, purified=purified, tell=note, scores_only=scores_only)
+    requests = apply_threat_models(
+        command.requests, purified=purified, tell=note, scores_only=scores_only, samples=_draws(workspace, target)
+    )
     aim = functools.partial(_aim, workspace, target, surrogate=command.surrogate)
     requested = [aim(request, on_demand=command.on_demand) for request in requests]
     if not command.check:

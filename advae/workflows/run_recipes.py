@@ -54,7 +54,8 @@ def prepare_run(
     """
     recipe = recipes.classifier
     row = find_attack(request.method, model=recipe.model, linear=is_linear(recipe))
-    threat = find_threat(request.threat, purified=recipe.autoencoder is not None)
+    random = recipes.autoencoder is not None and samples(recipes.autoencoder)
+    threat = find_threat(request.threat, purified=recipe.autoencoder is not None, samples=random)
     _require_examples(request, row)
     _require_gradients(recipe, request, row, threat)
     _check_options(request, row)
@@ -77,7 +78,7 @@ def prepare_run(
         examples=request.examples,
         **_fill_in_options(recipes, request, row, threat, n_test=n_test),
     )
-    sampled = threat.on_input and recipes.autoencoder is not None and samples(recipes.autoencoder)
+    sampled = threat.on_input and not threat.needs_sampling and random
     made = made.model_copy(update={"recipe_rev": made.recipe_rev + _count_revisions(made, sampled=sampled)})
     return PreparedRun(made, tuple(pipeline for pipeline, wanted in needed if wanted))
 
@@ -123,8 +124,9 @@ def _count_revisions(recipe: RunRecipe, *, sampled: bool) -> int:
     """
     # Before the revision, the dlr loss was constant on two classes.
     ratio = len(recipe.dataset.classes) < NORMALISED and any(one.loss == "dlr" for one, _ in list_members(recipe))
-    # Before the revision, success on one draw counted, and no success rates were measured.
-    return ratio + sampled
+    # Before the first revision, success on one draw counted, and no success rates were measured; before the second, the
+    # outcomes of single draws were not kept.
+    return ratio + 2 * sampled
 
 
 def _choose_draws(recipes: PipelineRecipes, request: AttackRequest, row: Attack, threat: Threat) -> int | None:

@@ -19,7 +19,7 @@ from typing import Any
 from advae.records import Manifest
 from advae.registry import Registry
 from advae.requests import AttackRequest, AutoencoderRequest, ClassifierRequest
-from advae.threats import THREATS_BY_KNOWLEDGE
+from advae.threats import list_threats
 from advae.workflows import AttackCommand, Workspace, run_attacks, train_autoencoder, train_classifier
 from tests.benchmarks.machine import describe_machine
 
@@ -41,7 +41,7 @@ class AttackedPipeline:
 
 PIPELINES = {
     "none": AttackedPipeline(None, ("adaptive",)),
-    "vanilla": AttackedPipeline({"type": "vanilla"}, THREATS_BY_KNOWLEDGE),
+    "vanilla": AttackedPipeline({"type": "vanilla"}, tuple(list_threats(purified=True))),
     "vanilla, raw output": AttackedPipeline(
         {"type": "vanilla", "rescale": "none"}, ("oblivious", "encoded", "adaptive")
     ),

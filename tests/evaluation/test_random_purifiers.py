@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from advae.evaluation.purifier_draws import (
     draw_for_trial,
 )
 from advae.evaluation.scorer import Scorer
+from advae.metrics import tally_draws, wilson_interval
 from advae.records import RunRecipe
 from advae.threats import THREATS, Pipeline
 from advae.tracing import trace
@@ -72,6 +74,52 @@ def test_the_success_rate_of_each_image_is_measured_on_draws_that_nothing_else_u
     assert found.metrics.clean_expected_accuracy > result.expected_accuracy + 0.1
     # It is no repetition of the draw that gives the accuracy.
     assert 0.05 < outcomes["success_rate"].mean() < 0.95
+
+
+@pytest.mark.parametrize("chance", [0.9, 0.5, 1.0])
+def test_any_and_majority_of_k_draws_are_those_of_a_purifier_with_a_known_chance(chance: float) -> None:
+    """Right with a fixed probability on each draw: all of k is its power, the majority is binomial."""
+    import tensorflow as tf
+
+    n, other = 2000, tf.constant([[0.0, 1.0]])
+    x, y = np.tile(np.float32([1.0, 0.0]), (n, 1)), np.zeros(n, np.int64)
+
+    def purify(images: Any, draw: Any) -> Any:
+        right = tf.random.stateless_uniform((tf.shape(images)[0], 1), tf.stack([5, draw])) < chance
+        return tf.where(right, images, other + 0 * images)
+
+    recipe = make_recipe("bim", eps=(0.0,), steps=1, draws=2)
+    found = evaluate(THREATS["adaptive"].view(Pipeline(lambda images: images, purify, samples=True)), recipe, x, y)
+    metrics, result = found.metrics, found.metrics.results[0]
+    k = metrics.k_draws or 0
+    majority = sum(math.comb(k, j) * chance**j * (1 - chance) ** (k - j) for j in range(k // 2 + 1, k + 1))
+    assert k == 10
+    for expected, rate, interval in (
+        (chance**k, result.any_of_k_accuracy, result.any_of_k_accuracy_interval),
+        (majority, result.majority_of_k_accuracy, result.majority_of_k_accuracy_interval),
+        (chance**k, metrics.clean_any_of_k_accuracy, metrics.clean_any_of_k_accuracy_interval),
+        (majority, metrics.clean_majority_of_k_accuracy, metrics.clean_majority_of_k_accuracy_interval),
+    ):
+        assert rate == pytest.approx(expected, abs=4 * (expected * (1 - expected) / n) ** 0.5 + 1e-9)
+        assert interval == wilson_interval(round(rate * n), n)
+    assert result.accuracy == pytest.approx(chance, abs=0.05)
+    assert (result.robust_accuracy, result.robust_interval) == (
+        result.any_of_k_accuracy,
+        result.any_of_k_accuracy_interval,
+    )
+    # The kept draws are the first of those that the success rate counts.
+    outcomes = found.arrays["outcomes.npz"]
+    rest = outcomes["success_rate"] * 50 - outcomes["wrong_draws"].sum(axis=-1)
+    assert outcomes["wrong_draws"].shape == (1, n, k)
+    assert rest.min() > -1e-3
+    assert rest.max() < 40 + 1e-3
+
+
+def test_a_tie_of_draws_counts_as_wrong() -> None:
+    wrong = np.arange(10) < np.array([[0], [1], [4], [5], [6]])
+    found = tally_draws(wrong)
+    assert found["any_of_k"].tolist() == [True, False, False, False, False]
+    assert found["majority_of_k"].tolist() == [True, True, True, False, False]
 
 
 def test_no_two_purposes_share_a_draw() -> None:
@@ -175,5 +223,5 @@ def test_a_pipeline_that_does_not_sample_is_attacked_as_before(
         "sample_ids", "labels", "clean_predictions", "predictions", "linf", "l2", "zero_gradient"
     }  # fmt: skip
     stored = found.metrics.model_dump(mode="json")
-    assert not {"fresh_draws", "clean_expected_accuracy"} & set(stored)
-    assert "expected_accuracy" not in stored["results"][0]
+    assert not {"fresh_draws", "k_draws", "clean_expected_accuracy", "clean_any_of_k_accuracy"} & set(stored)
+    assert not {"expected_accuracy", "any_of_k_accuracy", "majority_of_k_accuracy"} & set(stored["results"][0])

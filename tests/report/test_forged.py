@@ -165,6 +165,31 @@ def test_a_number_that_its_arrays_contradict_is_refused(changes: dict[str, Any],
     assert str(caught.value).isprintable()
 
 
+DRAWN: dict[str, dict[str, Any]] = {
+    "any_of_k_accuracy": {"result": {"any_of_k_accuracy": 0.9}},
+    "no any_of_k_accuracy": {"result": {"any_of_k_accuracy": None}},
+    "any_of_k_accuracy_interval": {"result": {"any_of_k_accuracy_interval": (0.0, 1.0)}},
+    "majority_of_k_accuracy": {"result": {"majority_of_k_accuracy": 0.01}},
+    "clean_any_of_k_accuracy": {"metrics": {"clean_any_of_k_accuracy": 1.0}},
+    "clean_majority_of_k_accuracy": {"metrics": {"clean_majority_of_k_accuracy": 0.01}},
+    "expected_accuracy": {"result": {"expected_accuracy": 0.99}},
+    "k_draws": {"metrics": {"k_draws": 9}},
+    "k_draws of fewer": {"metrics": {"fresh_draws": 9}},
+    "draws that are all right": {"spoil": put("outcomes.npz", "wrong_draws", np.zeros_like)},
+    "rates that the draws contradict": {"spoil": put("outcomes.npz", "clean_success_rate", lambda rates: 1 - rates)},
+    "draws that are no truth values": {"spoil": put("outcomes.npz", "wrong_draws", lambda wrong: wrong.astype("f4"))},
+}
+
+
+@pytest.mark.parametrize("changes", DRAWN.values(), ids=DRAWN)
+def test_a_number_of_draws_that_their_outcomes_contradict_is_refused(changes: dict[str, Any], lab: Lab) -> None:
+    run = lab.add_run(lab.add_classifier(lab.add_autoencoder("variational", options={"sample": True})), luck=0.1)
+    assert open_run(lab.registry, run).metrics.k_draws == 10
+    forged = forge(lab, run, **changes)
+    with pytest.raises(CorruptError, match=rf"{run.id}.*`advae attack \.\.\. --force` replaces it"):
+        open_run(lab.registry, lab.registry.manifest(forged.id))
+
+
 def test_labels_of_another_width_are_read_as_they_are(lab: Lab) -> None:
     run = add_bad(lab)
     narrow = forge(lab, run, spoil=put("outcomes.npz", "labels", lambda labels: labels.astype(np.uint8)))

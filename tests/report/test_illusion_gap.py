@@ -17,7 +17,7 @@ from advae.report.analysis.threat_comparison import compare_threats
 from advae.report.data.contents import Comparison
 from advae.report.data.word_tables import Grid
 from advae.report.formats.catalogue import TABLES
-from advae.threats import THREATS_BY_KNOWLEDGE
+from advae.threats import list_threats
 from tests.report_fixtures import Lab, print_summary, read_files
 
 
@@ -117,7 +117,7 @@ def test_threat_models_go_from_noise_to_black_box_with_the_worst_of_each(lab: La
     comparison = compare_runs(lab.registry, lab.registry.entries("run"))
     (pipeline,) = comparison.pipelines
     records = list(compare_threats(pipeline))
-    assert tuple(dict.fromkeys(one.threat for one in records)) == THREATS_BY_KNOWLEDGE
+    assert tuple(dict.fromkeys(one.threat for one in records)) == tuple(list_threats(purified=True))
     assert [one.run for one in records if (one.threat, one.eps) == ("adaptive", 0.3)] == [worst.id]
     grid = tabulate_threats(comparison)
     titles = [title.replace("\N{NO-BREAK SPACE}", " ") for title in grid.titles[1:]]
@@ -146,7 +146,7 @@ def test_threat_models_are_in_every_document(lab: Lab, pair: list[Manifest], tmp
     files = read_files(lab, pair, tmp_path)
     records = json.loads(files["json"])["threat_models"]
     own = [one for one in records if (one["classifier_id"], one["eps"]) == (pair[1].parents[0], 0.1)]
-    assert [one["threat"] for one in own] == [*THREATS_BY_KNOWLEDGE]
+    assert [one["threat"] for one in own] == list_threats(purified=True)
     assert own[5]["robust_accuracy"] == accuracy_of(pair[1], 0)
     assert {one["status"] for one in own if one["threat"] != "adaptive"} == {"NOT RUN"}
     assert "what the attacker knows" in files["html"]

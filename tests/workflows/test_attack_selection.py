@@ -10,10 +10,11 @@ import pytest
 from advae.attacks import ATTACKS
 from advae.records import ImageShape
 from advae.requests import AttackRequest, note_zero
-from advae.threats import THREATS, THREATS_BY_KNOWLEDGE
+from advae.threats import THREATS, list_threats
 from advae.workflows.attack_selection import apply_threat_models, list_comparisons, list_undefended
 
 SHAPE = ImageShape(8, 8, 1)
+OF_PURIFIERS = list_threats(purified=True)
 
 
 def ask(method: str = "bim", threat: str = "adaptive", **changes: Any) -> AttackRequest:
@@ -33,12 +34,20 @@ def name(requests: list[AttackRequest]) -> list[tuple[str, str]]:
 
 def test_all_is_every_threat_model_in_order_each_with_the_attack_that_fits() -> None:
     chosen = apply_quietly(ask("bim", "all", limit=50, seed=3))
-    assert [request.threat for request in chosen] == list(THREATS_BY_KNOWLEDGE)
-    assert {request.threat: request.method for request in chosen} == dict.fromkeys(THREATS_BY_KNOWLEDGE, "bim") | {
+    assert [request.threat for request in chosen] == OF_PURIFIERS
+    assert {request.threat: request.method for request in chosen} == dict.fromkeys(OF_PURIFIERS, "bim") | {
         "noise": "noise",
         "black-box": "square",
     }
     assert {(request.eps, request.limit, request.seed) for request in chosen} == {((0.1, 0.3), 50, 3)}
+
+
+def test_all_has_fixed_randomness_only_where_the_purifier_samples() -> None:
+    for random in (True, False):
+        chosen = apply_threat_models([ask("pgd", "all")], purified=True, tell=lambda line: None, samples=random)
+        found = [(request.method, request.threat) for request in chosen]
+        assert (found[-1] == ("pgd", "fixed-randomness")) is random
+        assert [threat for _, threat in found] == list_threats(purified=True, samples=random)
 
 
 def test_without_a_purifier_all_is_what_the_classifier_has() -> None:
@@ -52,7 +61,7 @@ def test_without_a_purifier_all_is_what_the_classifier_has() -> None:
 
 def test_two_methods_make_one_run_of_noise_and_of_queries() -> None:
     chosen = apply_quietly(ask("fgsm", "all"), ask("bim", "all"))
-    assert len(chosen) == 2 * len(THREATS_BY_KNOWLEDGE) - 2
+    assert len(chosen) == 2 * len(OF_PURIFIERS) - 2
     assert len({*name(chosen)}) == len(chosen)
 
 

@@ -42,7 +42,7 @@ def test_on_two_classes_only_what_follows_a_ratio_has_a_new_revision(
     assert prepare(method, 2, **options).recipe_rev == RUN_REV + ATTACKS[method].revision + raised
 
 
-@pytest.mark.parametrize(("threat", "raised"), [("adaptive", 1), ("gray-box", 1), ("encoded", 0)])
+@pytest.mark.parametrize(("threat", "raised"), [("adaptive", 2), ("gray-box", 2), ("encoded", 0)])
 @pytest.mark.parametrize("sample", [True, False])
 def test_only_what_meets_other_draws_has_a_new_revision(threat: str, raised: int, sample: bool) -> None:
     purifier = make_autoencoder_recipe(type="variational", options={"kl_weight": 1.0, "sample": sample})

@@ -122,6 +122,7 @@ def _open_row(measured: Measured) -> ScoredRun:
         clean_predictions=outcomes["clean_predictions"],
         predictions=outcomes["predictions"][measured.index],
         success_rate=outcomes["success_rate"][measured.index] if run.metrics.fresh_draws else None,
+        robust=measured.right,
     )
 
 

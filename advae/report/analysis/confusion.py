@@ -135,7 +135,7 @@ def title_scores(run: Run, scores: ScoresRecord) -> str:
     """Return the accuracy that scores are the details of, in words."""
     if scores.eps is None:
         return f"Clean accuracy: {format_rate(run.clean)}"
-    rate = Measured(run, run.recipe.eps.index(scores.eps)).attacked
+    rate = Measured(run, run.recipe.eps.index(scores.eps)).one_shot
     return f"Robust accuracy, eps {format_eps(scores.eps)}: {format_rate(rate)}"
 
 

@@ -47,6 +47,8 @@ ARRAY_KINDS: dict[str, ArrayKind] = {
     "ids": ArrayKind("iu", "int64", 0, 2.0**53),
     "success_rate": ArrayKind("f", "float32", 0, 1),
     "clean_success_rate": ArrayKind("f", "float32", 0, 1),
+    "wrong_draws": ArrayKind("b", "bool", 0, 1),
+    "clean_wrong_draws": ArrayKind("b", "bool", 0, 1),
     "linf": ArrayKind("f", "float32", 0, LARGEST_PIXEL),
     "l2": ArrayKind("f", "float32", 0, LARGEST_PIXEL),
     DISTANCE: ArrayKind("f", "float64", 0, LARGEST_PIXEL),

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 LENGTH_TOLERANCE = 1e-4
 """The same of a length of pixels in float32, measured again on stored images."""
 
+COUNT_TOLERANCE = 1e-3
+"""Rounding error of a count of draws that is computed from a share in float32."""
+
 LENGTHS = ("linf", "l2", "zero_gradient")
 """Outcomes that runs of revision 1 do not have."""
 
@@ -77,6 +80,8 @@ def _read_outcomes(registry: Registry, manifest: Manifest) -> Arrays:
         shapes[DISTANCE] = (n,)
     if metrics.fresh_draws is not None:
         shapes |= {"clean_success_rate": (n,), "success_rate": (eps, n)}
+    if metrics.k_draws is not None:
+        shapes |= {"clean_wrong_draws": (n, metrics.k_draws), "wrong_draws": (eps, n, metrics.k_draws)}
     return fit_artifact(manifest, OUTCOMES, found, shapes)
 
 
@@ -104,7 +109,7 @@ def _complete_metrics(run: Run) -> RunMetrics:
 
 def _find_contradiction(run: Run) -> str | None:
     """Return what is wrong with a run whose arrays have the right shapes, None where nothing is."""
-    checks = (_check_parents, _check_data, _check_attack, _check_outcomes, _check_samples, _check_images)
+    checks = (_check_parents, _check_data, _check_attack, _check_outcomes, _check_draws, _check_samples, _check_images)
     return next((found for check in checks for found in check(run)), None)
 
 
@@ -167,6 +172,21 @@ def _check_outcomes(run: Run) -> Iterator[str]:
         yield from list_differences(result, found | lengths | beyond, OUTCOMES, f" at eps {result.eps:.4g}")
         if not known and result.norm_max is not None:
             yield f"{OUTCOMES} has not all of {', '.join(LENGTHS)}"
+
+
+def _check_draws(run: Run) -> Iterator[str]:
+    """Yield where the outcomes of single draws and the success rates over all of them cannot both be true."""
+    fresh, k = run.metrics.fresh_draws, run.metrics.k_draws
+    if k is not None and (fresh is None or k > fresh):
+        yield f"it keeps {k} draws of {fresh}"
+        return
+    if k is not None and any(result.any_of_k_accuracy is None for result in run.metrics.results):
+        yield f"it keeps {k} draws and does not say any_of_k_accuracy"
+    for name in ("success_rate", "clean_success_rate") if fresh and k else ():
+        count = run.outcomes[name].astype("float64") * fresh
+        wrong = run.outcomes[name.replace("success_rate", "wrong_draws")].sum(axis=-1)
+        if ((count < wrong - COUNT_TOLERANCE) | (count > wrong + fresh - k + COUNT_TOLERANCE)).any():
+            yield f"the {name} of an image in {OUTCOMES} is not one of its single draws"
 
 
 # ---------------------------------------------------------------- images

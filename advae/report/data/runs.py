@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from advae.checks import bound_accuracy, check_collapse, identify_samples, show_size
+from advae.metrics import find_robust
 from advae.records import AutoencoderRecipe, ClassifierRecipe, EpsResult, Manifest, RunMetrics, RunRecipe
 
 if TYPE_CHECKING:
@@ -100,6 +101,11 @@ class Run(StoredPipeline):
         return self.manifest.id
 
     @property
+    def random(self) -> bool:
+        """Whether the purifier samples."""
+        return self.autoencoder_recipe is not None and self.autoencoder_recipe.samples
+
+    @property
     def imported(self) -> tuple[str, ...]:
         """Ids of what came from a bundle, of the run and of the entries that it depends on."""
         entries = (self.manifest, self.classifier, self.autoencoder, self.twin, self.surrogate)
@@ -123,6 +129,12 @@ class Run(StoredPipeline):
     @property
     def clean(self) -> Rate:
         return Rate(self.metrics.clean_accuracy, *self.metrics.clean_accuracy_interval)
+
+    @property
+    def comparable_clean(self) -> Rate:
+        """The clean accuracy to compare with a robust one: any-of-k of the same k where the pipeline samples."""
+        share, interval = self.metrics.clean_any_of_k_accuracy, self.metrics.clean_any_of_k_accuracy_interval
+        return self.clean if share is None or interval is None else Rate(share, *interval)
 
 
 @dataclass(frozen=True)
@@ -161,7 +173,8 @@ class Measured:
 
     @property
     def accuracy(self) -> float:
-        return self.result.accuracy
+        """The robust accuracy that is reported: any-of-k where it samples."""
+        return self.result.robust_accuracy
 
     @property
     def sample_ids(self) -> IntArray:
@@ -179,13 +192,18 @@ class Measured:
 
     @property
     def attacked(self) -> Rate:
+        """``accuracy`` with its interval."""
+        return Rate(self.result.robust_accuracy, *self.result.robust_interval)
+
+    @property
+    def one_shot(self) -> Rate:
+        """The robust accuracy by one draw of a pipeline that samples; of others ``attacked``."""
         return Rate(self.result.accuracy, *self.result.accuracy_interval)
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """Which samples are still classified correctly, bool (n,)."""
-        right: NDArray[np.bool_] = self.run.outcomes["predictions"][self.index] == self.run.outcomes["labels"]
-        return right
+        """Which samples are still classified correctly, on every kept draw where the pipeline samples, bool (n,)."""
+        return find_robust(self.run.outcomes, self.index)
 
 
 def read_raw_range(pipeline: StoredPipeline) -> tuple[float, float] | None:

@@ -21,9 +21,13 @@ def place_threat(name: str) -> tuple[int, str]:
     return (ORDER.index(name) if name in ORDER else len(ORDER)), name
 
 
-def list_by_knowledge(*, defended: bool) -> list[str]:
-    """Return the threat models that a classifier with, or without, a purifier has, the weakest attacker first."""
-    return [name for name in THREATS_BY_KNOWLEDGE if defended or not THREATS[name].needs_purifier]
+def list_by_knowledge(*, defended: bool, samples: bool) -> list[str]:
+    """Return the threat models that a classifier with, or without, a purifier has, the weakest attacker first.
+
+    samples: whether the purifier is random.
+    """
+    fit = {name for name, row in THREATS.items() if defended or not row.needs_purifier}
+    return [name for name in THREATS_BY_KNOWLEDGE if name in fit and (samples or not THREATS[name].needs_sampling)]
 
 
 def list_methods(name: str) -> tuple[str, ...]:

@@ -74,7 +74,7 @@ class Curve:
     @property
     def rates(self) -> list[Rate]:
         """The clean accuracy, then that at each eps."""
-        return [self.run.clean, *(point.attacked for point in self.points)]
+        return [self.run.comparable_clean, *(point.attacked for point in self.points)]
 
 
 # ---------------------------------------------------------------- which lines there are
@@ -225,7 +225,7 @@ def _lay_out(reach: float, y: Axis, curves: list[Curve], *more: Line) -> Chart:
 
 def _draw_curve(curve: Curve, *, marked: bool) -> Line:
     drawn = select_eps(curve.points, lambda point: ("", point.eps, point.accuracy), most=DRAWN_EPS)
-    rates = [curve.run.clean, *(point.attacked for point in drawn)]
+    rates = [curve.run.comparable_clean, *(point.attacked for point in drawn)]
     eps = [0.0, *(point.eps for point in drawn)]
     points = [(at, rate.value) for at, rate in zip(eps, rates, strict=True)]
     style = curve.style if curve.valid else replace(curve.style, hollow=True)
