@@ -17,6 +17,7 @@ from advae.report.formats.catalogue import ACCURACY, TABLES
 from advae.threats import THREATS
 from tests.benchmarks import reproduction, robust, speed_tables, threat_models
 from tests.benchmarks.results_table import (
+    CERTIFICATES,
     README,
     RESULTS_README,
     is_far,
@@ -32,7 +33,7 @@ DOCUMENTS = [README, RESULTS_README, *sorted((ROOT / ".github").rglob("*.md"))]
 MOST_LINES = 150
 
 
-@pytest.mark.parametrize("path", [README, RESULTS_README], ids=["README", "results"])
+@pytest.mark.parametrize("path", [README, RESULTS_README, CERTIFICATES], ids=["README", "results", "certificates"])
 def test_the_tables_are_made_from_the_records(path: Path) -> None:
     assert path.read_text() == replace_blocks(path), "run tests.benchmarks.results_table"
     assert path in render_blocks()

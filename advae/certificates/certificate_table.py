@@ -73,12 +73,26 @@ def _certify_by_intervals(
     return certify_by_intervals(pipeline, images, recipe.eps, progress)
 
 
+def _certify_backward(
+    pipeline: Pipeline, images: Images, recipe: CertificateRecipe, progress: ProofProgress
+) -> CertifiedImages:
+    from advae.certificates.backward_bounds import certify_backward
+
+    return certify_backward(pipeline, images, recipe.eps, progress)
+
+
 def _certify_by_smoothing(
     pipeline: Pipeline, images: Images, recipe: CertificateRecipe, progress: ProofProgress
 ) -> CertifiedImages:
     from advae.certificates.smoothing import certify_by_smoothing
 
     return certify_by_smoothing(pipeline, images, recipe, progress)
+
+
+def _estimate_backward(pipeline: Pipeline, images: Images, recipe: CertificateRecipe) -> float:
+    from advae.certificates.backward_bounds import estimate_backward_seconds
+
+    return estimate_backward_seconds(pipeline, images, recipe.eps)
 
 
 def _estimate_smoothing(pipeline: Pipeline, images: Images, recipe: CertificateRecipe) -> float:
@@ -138,6 +152,13 @@ CERTIFICATES: dict[str, Certificate] = {
         ("linf",),
         _certify_by_intervals,
         _estimate_from_few(_certify_by_intervals),
+        _refuse_unknown_layers,
+    ),
+    "crown": Certificate(
+        "backward linear bounds of networks, tighter and slower than ibp",
+        ("linf",),
+        _certify_backward,
+        _estimate_backward,
         _refuse_unknown_layers,
     ),
     "smoothing": Certificate(

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from advae.batching import Tensor
 from advae.certificates.certified_images import CertifiedImages, Images, ProofProgress
 from advae.certificates.tracing_pipelines import predict_classes, trace_pipeline
 from advae.errors import CorruptError
-from advae.intervals import bound_margins, make_box
+from advae.intervals import Bounds, bound_margins, make_box
 from advae.threats import Pipeline
 from advae.tracing import trace
 
@@ -46,7 +48,24 @@ def certify_by_intervals(
     continues. Raises UsageError where an operation has no rule, CorruptError for the checkpoint of another proof.
     """
     function = trace_pipeline(pipeline, images)
-    prove, step, n = compile_proof(function), count_rows(function), len(images.x)
+    return prove_images(pipeline, images, eps, progress, Prover(compile_proof(function), count_rows(function)))
+
+
+@dataclass(frozen=True)
+class Prover:
+    """A proof of boxes, and how many of them it takes at once."""
+
+    prove: Prove
+    """(x, y, eps) -> which boxes are proved."""
+    step: int
+    """Images of a batch."""
+
+
+def prove_images(
+    pipeline: Pipeline, images: Images, eps: Sequence[float], progress: ProofProgress, prover: Prover
+) -> CertifiedImages:
+    """Return what a proof certifies, batch by batch, each of them saved. Raises CorruptError for another checkpoint."""
+    prove, step, n = prover.prove, prover.step, len(images.x)
     certified, done = _resume(progress.checkpoint.load(), len(eps), n)
     for first in range(done, n, step):
         rows = slice(first, first + step)
@@ -101,11 +120,19 @@ def _list_nodes(function: Any) -> list[Any]:
 
 
 def compile_proof(function: Any) -> Prove:
-    """Return the proof of a traced network, compiled once for any number of images."""
+    """Return the proof of a traced network by intervals."""
+    return compile_margins(function, lambda box, y: bound_margins(function, box, y, sound=True))
+
+
+def compile_margins(function: Any, bound: Callable[[Bounds, Tensor], Tensor]) -> Prove:
+    """Return the proof of a traced network, compiled once for any number of images.
+
+    bound: (box, y) -> sound lower bounds of the margins, (n, classes).
+    """
     import tensorflow as tf
 
-    def prove(x: Any, y: Any, eps: Any) -> Any:
-        margins = bound_margins(function, make_box(x, eps, sound=True), y, sound=True)
+    def prove(x: Tensor, y: Tensor, eps: Tensor) -> Tensor:
+        margins = bound(make_box(x, eps, sound=True), y)
         own = tf.one_hot(y, margins.shape[1], on_value=True, off_value=False)
         return tf.reduce_all((margins > 0) | own, axis=1)
 

@@ -9,13 +9,15 @@ from typing import Any
 from advae.batching import Tensor
 from advae.intervals.arithmetic import TINY, Arithmetic, Bounds, Fold, rounding_factor
 from advae.intervals.calls import OperationCall, Rule, always_affine, in_one, is_live, keeps_images_apart, map_ends
-from advae.intervals.curves import activate, is_linear_layer, knows_activation
+from advae.intervals.curves import activate, find_activation, is_linear_layer, knows_activation
 
 NORMALISING_ROUNDINGS = 16
 """More than the roundings of a normalisation: of a sum, a root, a reciprocal, two products, a product and a sum."""
 
 
-def _weigh(layer: Any, terms: Callable[[tuple[int, ...]], int], apply: Callable[[Tensor, Tensor], Tensor]) -> Any:
+def _weigh(
+    layer: Any, terms: Callable[[tuple[int, ...]], int], apply: Callable[[Tensor, Tensor], Tensor]
+) -> Callable[[Arithmetic, Bounds], Bounds]:
     """Return (arithmetic, x) -> the interval of a layer with kernel and bias before its activation."""
 
     def run(arithmetic: Arithmetic, x: Bounds) -> Bounds:
@@ -32,8 +34,6 @@ def _dense(arithmetic: Arithmetic, call: OperationCall) -> Bounds:
 
     layer, x = call.operation, call.args[0]
     made = _weigh(layer, lambda shape: shape[0], ops.matmul)(arithmetic, x)
-    if not is_linear_layer(call):
-        return activate(arithmetic, layer.activation, made)
     kernel = arithmetic.constant(layer.kernel)
     bias = arithmetic.constant(layer.bias) if layer.use_bias else tf.zeros(kernel.shape[1], kernel.dtype)
     return Bounds(made.low, made.high, Fold(x, kernel, bias, kernel.shape[0] + 1))
@@ -42,7 +42,7 @@ def _dense(arithmetic: Arithmetic, call: OperationCall) -> Bounds:
 def _conv_layer(arithmetic: Arithmetic, call: OperationCall) -> Bounds:
     layer = call.operation
     made = _weigh(layer, lambda shape: math.prod(shape[:-1]), layer.convolution_op)
-    return activate(arithmetic, layer.activation, made(arithmetic, call.args[0]))
+    return made(arithmetic, call.args[0])
 
 
 def _list_settings(layer: Any) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def _transposed_layer(arithmetic: Arithmetic, call: OperationCall) -> Bounds:
     settings = _list_settings(layer) | {"output_padding": layer.output_padding}
     # The kernel has its outputs before its inputs.
     made = _weigh(layer, _count_transposed, lambda x, kernel: ops.conv_transpose(x, kernel, **settings))
-    return activate(arithmetic, layer.activation, made(arithmetic, call.args[0]))
+    return made(arithmetic, call.args[0])
 
 
 def _count_transposed(shape: tuple[int, ...]) -> int:
@@ -72,7 +72,16 @@ def _depthwise_layer(arithmetic: Arithmetic, call: OperationCall) -> Bounds:
     made = _weigh(
         layer, lambda shape: math.prod(shape[:-2]), lambda x, kernel: ops.depthwise_conv(x, kernel, **settings)
     )
-    return activate(arithmetic, layer.activation, made(arithmetic, call.args[0]))
+    return made(arithmetic, call.args[0])
+
+
+def _then_activate(weigh: Callable[[Arithmetic, OperationCall], Bounds]) -> Rule:
+    """Return the rule of a layer that multiplies by weights and then follows its activation."""
+
+    def run(arithmetic: Arithmetic, call: OperationCall) -> Bounds:
+        return activate(arithmetic, call.operation.activation, weigh(arithmetic, call))
+
+    return Rule(run, knows_activation, is_linear_layer, weigh, find_activation)
 
 
 def _convolve(operation: str, count: Callable[[tuple[int, ...]], int], *more: str) -> Rule:
@@ -217,10 +226,10 @@ _POOLS = ("AveragePooling1D", "AveragePooling2D")
 _GLOBAL_POOLS = ("GlobalAveragePooling1D", "GlobalAveragePooling2D")
 
 AFFINE_LAYERS: dict[str, Rule] = {
-    "Dense": Rule(_dense, knows_activation, is_linear_layer),
-    **dict.fromkeys(("Conv1D", "Conv2D"), Rule(_conv_layer, knows_activation, is_linear_layer)),
-    **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose"), Rule(_transposed_layer, knows_activation, is_linear_layer)),
-    "DepthwiseConv2D": Rule(_depthwise_layer, knows_activation, is_linear_layer),
+    "Dense": _then_activate(_dense),
+    **dict.fromkeys(("Conv1D", "Conv2D"), _then_activate(_conv_layer)),
+    **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose"), _then_activate(_transposed_layer)),
+    "DepthwiseConv2D": _then_activate(_depthwise_layer),
     "BatchNormalization": Rule(_normalise_batch, _is_inference, always_affine),
     "Normalization": Rule(_standardise, affine=always_affine),
     "Rescaling": Rule(_rescale, affine=always_affine),

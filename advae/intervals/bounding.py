@@ -79,10 +79,10 @@ def bound(function: Any, box: Bounds, *, sound: bool, see_relu: Callable[[Bounds
     kept: list[Tensor] = []
 
     def watch(call: OperationCall, made: Bounds) -> None:
-        kept.append(_is_bounded(made))
+        kept.append(is_bounded(made))
 
     arithmetic = Arithmetic(sound=True, dtype="float64", see_relu=see_relu)
-    return _forget(walk(function, wide, arithmetic, watch), kept)
+    return forget(walk(function, wide, arithmetic, watch), kept)
 
 
 def require_rules(function: Any) -> None:
@@ -166,20 +166,28 @@ def _open_model(operation: Any) -> Any:
 def walk(function: Any, box: Bounds, arithmetic: Arithmetic, watch: Watcher = lambda call, made: None) -> Bounds:
     """Return the interval of the output of a traced network whose operations have rules. watch: sees each of them."""
 
+    def compute(rule: Rule, call: OperationCall) -> Any:
+        made = rule.run(arithmetic, call)
+        for one in made if isinstance(made, list) else [made]:
+            watch(call, one)
+        return made
+
+    return follow_calls(function, box, compute)
+
+
+def follow_calls(function: Any, box: Bounds, compute: Callable[[Rule, OperationCall], Any]) -> Bounds:
+    """Return what a traced network makes of a box. compute: (rule, call) -> the interval of its result, or a list."""
+
     def step(operation: Any) -> Callable[..., Any]:
         inner = _open_model(operation)
         if inner is not None:
-            return lambda x, **settings: walk(inner, x, arithmetic, watch)
+            return lambda x, **settings: follow_calls(inner, x, compute)
 
         def run(*args: Any, **kwargs: Any) -> Any:
             rule = find_rule(operation)
             if rule is None:
                 raise UsageError(f"there is no rule for {describe_operation(operation)}")
-            call = OperationCall(operation, args, kwargs)
-            made = rule.run(arithmetic, call)
-            for one in made if isinstance(made, list) else [made]:
-                watch(call, one)
-            return made
+            return compute(rule, OperationCall(operation, args, kwargs))
 
         return run
 
@@ -187,7 +195,7 @@ def walk(function: Any, box: Bounds, arithmetic: Arithmetic, watch: Watcher = la
     return found
 
 
-def _is_bounded(made: Bounds) -> Tensor:
+def is_bounded(made: Bounds) -> Tensor:
     """Return for each image whether all ends are numbers that are not too large, bool (n,)."""
     import tensorflow as tf
 
@@ -195,7 +203,7 @@ def _is_bounded(made: Bounds) -> Tensor:
     return tf.reduce_all(tf.reshape(fine, (tf.shape(fine)[0], -1)), axis=1)
 
 
-def _forget(found: Bounds, kept: list[Tensor]) -> Bounds:
+def forget(found: Bounds, kept: list[Tensor]) -> Bounds:
     """Return an interval without bounds for the images that are not kept."""
     import tensorflow as tf
 

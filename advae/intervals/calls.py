@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from advae.intervals.arithmetic import Arithmetic, Bounds
+from advae.intervals.curve_shapes import Followed
 
 
 @dataclass(frozen=True)
@@ -34,15 +35,31 @@ class OperationCall:
         """Return the operation's result for one end of its intervals; constants are rounded to float32."""
 
         def take(value: Any) -> Any:
-            if isinstance(value, Bounds):
-                return end(value)
-            if isinstance(value, list | tuple):
-                return type(value)(map(take, value))
-            return _take_constant(arithmetic, value)
+            return end(value) if isinstance(value, Bounds) else _take_constant(arithmetic, value)
 
-        kwargs = {name: take(value) for name, value in self.kwargs.items() if name != "training"}
+        kwargs = {name: _map_leaves(take, value) for name, value in self.kwargs.items() if name != "training"}
         # Not __call__: it would cast the ends to float32.
-        return self.operation.call(*map(take, self.args), **kwargs)
+        return self.operation.call(*(_map_leaves(take, value) for value in self.args), **kwargs)
+
+    @property
+    def intervals(self) -> list[Bounds]:
+        """The positional arguments that are intervals, in their order."""
+        return [one for one in self.operands if isinstance(one, Bounds)]
+
+    def swap(self, others: Sequence[Bounds]) -> OperationCall:
+        """Return the call with other intervals among its positional arguments, one for each of ``intervals``."""
+        rest = iter(others)
+        return replace(
+            self,
+            args=tuple(_map_leaves(lambda one: next(rest) if isinstance(one, Bounds) else one, a) for a in self.args),
+        )
+
+
+def _map_leaves(take: Callable[[Any], Any], value: Any) -> Any:
+    """Return an argument with a function applied to it, or to each element of nested lists."""
+    if isinstance(value, list | tuple):
+        return type(value)(_map_leaves(take, one) for one in value)
+    return take(value)
 
 
 def _write_out(argument: Any) -> Any:
@@ -80,6 +97,10 @@ class Rule:
     """Whether the rule holds for a call; False: there is none for it."""
     affine: Callable[[OperationCall], bool] = lambda call: False
     """Whether the operation is affine in the image; a clip is one where it changes nothing."""
+    weigh: Callable[[Arithmetic, OperationCall], Bounds] | None = None
+    """(arithmetic, call) -> the interval before the activation of a layer that has weights and an activation."""
+    curve: Callable[[OperationCall], Followed | None] | None = None
+    """The function of one number that the operation is, or the activation after ``weigh``; None for any other."""
 
 
 def map_ends(arithmetic: Arithmetic, call: OperationCall) -> Any:

@@ -3,39 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from advae.batching import Tensor
-from advae.intervals.arithmetic import ACTIVATION_UNITS, TINY, UNIT, Arithmetic, Bounds
+from advae.intervals.arithmetic import TINY, Arithmetic, Bounds
 from advae.intervals.calls import OperationCall, Rule
-
-
-@dataclass(frozen=True)
-class ActivationCurve:
-    """The shape of an activation and the error of its float32 evaluation."""
-
-    error: Literal["none", "result", "one", "input"] = "result"
-    """What the error is proportional to: nothing, as it is exact; the result; the result and 1; or the input."""
-    valley: float | None = None
-    """Where the smallest value is, of a function that falls before it and rises after it; None: it never falls."""
-    units: float = ACTIVATION_UNITS
-    """The largest error in units of 2^-24."""
-
-
-CURVES: dict[str, ActivationCurve] = {
-    **dict.fromkeys(("linear", "relu", "relu6", "hard_tanh"), ActivationCurve("none")),
-    **dict.fromkeys(
-        ("leaky_relu", "sigmoid", "tanh", "softplus", "exponential", "softsign", "log_sigmoid"), ActivationCurve()
-    ),
-    **dict.fromkeys(("elu", "hard_sigmoid"), ActivationCurve("one")),
-    "selu": ActivationCurve("one", units=2 * ACTIVATION_UNITS),
-    "silu": ActivationCurve("input", valley=-1.2784645427610738),
-    "gelu": ActivationCurve("input", valley=-0.751791524693565),
-    "mish": ActivationCurve("input", valley=-1.1924312145154235),
-    "hard_silu": ActivationCurve("input", valley=-1.5),
-}
-"""Activations by the name that Keras saves."""
+from advae.intervals.curve_shapes import CURVES, GELU_BY_TANH, ActivationCurve, Followed
 
 
 def follow_curve(
@@ -51,12 +24,9 @@ def follow_curve(
         lowest = tf.maximum(x.low, tf.minimum(tf.constant(curve.valley, x.low.dtype), x.high))
         low, high = function(lowest), tf.maximum(low, high)
     made = Bounds(low, high)
-    if curve.error == "none":
-        return arithmetic.widen(made, TINY)
     if curve.error == "result":
         return arithmetic.round(made, curve.units, 4 * TINY)
-    size = x.magnitude if curve.error == "input" else 1 + made.magnitude
-    return arithmetic.widen(made, curve.units * UNIT * size + 4 * TINY)
+    return arithmetic.widen(made, curve.find_error(x, made))
 
 
 def name_activation(function: Any) -> str | None:
@@ -92,17 +62,32 @@ def is_linear_layer(call: OperationCall) -> bool:
     return name_activation(call.operation.activation) == "linear"
 
 
-def _follow(curve: ActivationCurve, fits: Callable[[Any], bool] = lambda operation: True) -> Rule:
+def find_activation(call: OperationCall) -> Followed:
+    """Return the activation of a layer, one that ``name_activation`` knows."""
+    activation = call.operation.activation
+    return Followed(activation, CURVES[str(name_activation(activation))])
+
+
+ShapeOf = Callable[[Any], ActivationCurve]
+"""Operation -> the shape of its curve."""
+
+
+def _follow(shape: ActivationCurve | ShapeOf, fits: Callable[[Any], bool] = lambda operation: True) -> Rule:
     """Return the rule of an operation that is a curve. fits: whether its settings make it one."""
 
+    def find(call: OperationCall) -> Followed:
+        curve = shape if isinstance(shape, ActivationCurve) else shape(call.operation)
+        return Followed(call.operation.call, curve)
+
     def run(arithmetic: Arithmetic, call: OperationCall) -> Bounds:
-        (x,) = (one for one in call.operands if isinstance(one, Bounds))
+        (x,) = call.intervals
         # With a largest value it is a clip.
         if type(call.operation).__name__ in ("ReLU", "Relu") and not getattr(call.operation, "max_value", None):
             _show_relu(arithmetic, x)
-        return follow_curve(arithmetic, curve, call.operation.call, x)
+        found = find(call)
+        return follow_curve(arithmetic, found.curve, found.function, x)
 
-    return Rule(run, lambda call: len(call.operands) == 1 and fits(call.operation))
+    return Rule(run, lambda call: len(call.operands) == 1 and fits(call.operation), curve=find)
 
 
 def _rises(name: str) -> Callable[[Any], bool]:
@@ -114,29 +99,28 @@ def _is_a_ramp(operation: Any) -> bool:
     return bool(min(operation.negative_slope, operation.threshold, operation.max_value or 0) >= 0)
 
 
+def _shape_ramp(operation: Any) -> ActivationCurve:
+    """Return the shape of a ReLU with a slope, a threshold and a largest value; above a threshold it jumps."""
+    kinks = (0.0,) if operation.max_value is None else (0.0, float(operation.max_value))
+    return ActivationCurve(curvature=None if operation.threshold else 0.0, kinks=kinks)
+
+
 _NAMED = {"Relu": "relu", "Relu6": "relu6", "HardTanh": "hard_tanh", "Sigmoid": "sigmoid", "Tanh": "tanh"}
 _MORE_NAMED = {"Softplus": "softplus", "Softsign": "softsign", "LogSigmoid": "log_sigmoid", "Exp": "exponential"}
 _OTHERS_NAMED = {"HardSigmoid": "hard_sigmoid", "Selu": "selu", "Silu": "silu"}
-
-GELU_BY_TANH = ActivationCurve("input", valley=-0.7524614105)
-"""GELU by its approximation with a tanh, whose smallest value is elsewhere."""
-
-
-def _follow_gelu(arithmetic: Arithmetic, call: OperationCall) -> Bounds:
-    curve = GELU_BY_TANH if call.operation.approximate else CURVES["gelu"]
-    return follow_curve(arithmetic, curve, call.operation.call, call.args[0])
-
+_SIZE = ActivationCurve("none", valley=0.0, curvature=0.0, kinks=(0.0,))
 
 CURVE_OPERATIONS: dict[str, Rule] = {
     **{name: _follow(CURVES[curve]) for name, curve in {**_NAMED, **_MORE_NAMED, **_OTHERS_NAMED}.items()},
-    **dict.fromkeys(("Erf", "Log", "Sqrt"), _follow(ActivationCurve())),
-    "Abs": _follow(ActivationCurve("none", valley=0.0)),
-    "Absolute": _follow(ActivationCurve("none", valley=0.0)),
-    "Gelu": Rule(_follow_gelu),
+    **dict.fromkeys(("Log", "Sqrt"), _follow(ActivationCurve())),
+    "Erf": _follow(ActivationCurve(curvature=0.97)),
+    "Abs": _follow(_SIZE),
+    "Absolute": _follow(_SIZE),
+    "Gelu": _follow(lambda operation: GELU_BY_TANH if operation.approximate else CURVES["gelu"]),
     "Sign": _follow(ActivationCurve("none")),
-    "ReLU": _follow(ActivationCurve(), _is_a_ramp),
-    "LeakyRelu": _follow(ActivationCurve(), _rises("negative_slope")),
-    "Elu": _follow(ActivationCurve("one"), lambda operation: operation.alpha == 1.0),
+    "ReLU": _follow(_shape_ramp, _is_a_ramp),
+    "LeakyRelu": _follow(CURVES["leaky_relu"], _rises("negative_slope")),
+    "Elu": _follow(CURVES["elu"], lambda operation: operation.alpha == 1.0),
 }
 """Functions of one number in ``keras.ops``, by class."""
 
@@ -145,9 +129,10 @@ CURVE_LAYERS: dict[str, Rule] = {
         lambda arithmetic, call: activate(arithmetic, call.operation.activation, call.args[0]),
         knows_activation,
         is_linear_layer,
+        curve=find_activation,
     ),
-    "ReLU": _follow(ActivationCurve(), _is_a_ramp),
-    "LeakyReLU": _follow(ActivationCurve()),
-    "ELU": _follow(ActivationCurve("one"), lambda layer: layer.alpha == 1.0),
+    "ReLU": _follow(_shape_ramp, _is_a_ramp),
+    "LeakyReLU": _follow(CURVES["leaky_relu"]),
+    "ELU": _follow(CURVES["elu"], lambda layer: layer.alpha == 1.0),
 }
 """Activations that are layers, by class."""

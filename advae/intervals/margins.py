@@ -19,9 +19,13 @@ def bound_margins(
     logits do. function, box, sound, see_relu: as ``bound`` takes them; y: int (n,). Where sound and all others are
     above 0, every float32 evaluation of the network on the box predicts y. Raises UsageError as ``bound`` does.
     """
+    return find_margins(bound(function, box, sound=sound, see_relu=see_relu), y, sound=sound)
+
+
+def find_margins(logits: Bounds, y: Tensor, *, sound: bool) -> Tensor:
+    """Return lower bounds of logit_y - logit_j from the interval of the logits, as ``bound_margins`` returns them."""
     import tensorflow as tf
 
-    logits = bound(function, box, sound=sound, see_relu=see_relu)
     rows = tf.range(tf.shape(y)[0], dtype=y.dtype)
     own = tf.stack([rows, y], axis=1)
     margins = tf.gather_nd(logits.low, own)[:, None] - logits.high

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from advae.batching import Tensor
 from advae.intervals.arithmetic import TINY, Arithmetic, Bounds, Fold, rounding_factor
 from advae.intervals.calls import OperationCall, Rule, always_affine, in_one, is_live, keeps_images_apart, map_ends
+from advae.intervals.curve_shapes import ActivationCurve, Followed
 
 
 def _take_both(arithmetic: Arithmetic, call: OperationCall) -> list[Bounds]:
@@ -159,6 +160,34 @@ def _pads_with_numbers(call: OperationCall) -> bool:
     return call.operation.mode in ("constant", "reflect", "symmetric")
 
 
+def _find_clip(call: OperationCall) -> Followed | None:
+    """Return the curve of a clip between two numbers, None where its ends differ from value to value."""
+    import numpy as np
+    import tensorflow as tf
+
+    ends = [np.asarray(end, np.float32) for end in (call.operation.x_min, call.operation.x_max)]
+    if any(end.ndim for end in ends):
+        return None
+    low, high = map(float, ends)
+
+    def clip(x: Tensor) -> Tensor:
+        return tf.clip_by_value(x, tf.constant(low, x.dtype), tf.constant(high, x.dtype))
+
+    return Followed(clip, ActivationCurve("none", curvature=0.0, kinks=(low, high)))
+
+
+def _find_bend(call: OperationCall) -> Followed:
+    """Return the curve of PReLU; its slopes below 0 may have any sign."""
+    import tensorflow as tf
+
+    alpha = call.operation.alpha
+
+    def bend(x: Tensor) -> Tensor:
+        return tf.maximum(x, 0.0) + tf.cast(alpha, x.dtype) * tf.minimum(x, 0.0)
+
+    return Followed(bend, ActivationCurve(curvature=0.0, kinks=(0.0,)))
+
+
 _MOVES = Rule(map_ends, affine=always_affine)
 _GROWS = Rule(map_ends)
 _KEEPS = Rule(_keep, lambda call: not call.kwargs.get("training"), always_affine)
@@ -186,7 +215,7 @@ VALUE_LAYERS: dict[str, Rule] = {
     "UpSampling2D": Rule(map_ends, _repeats_pixels, always_affine),
     "Subtract": Rule(_subtract, affine=always_affine),
     "Multiply": Rule(_multiply_all),
-    "PReLU": Rule(_bend),
+    "PReLU": Rule(_bend, curve=_find_bend),
 }
 """Layers, by class."""
 
@@ -201,7 +230,7 @@ VALUE_OPERATIONS: dict[str, Rule] = {
     "Negative": Rule(_negate, affine=always_affine),
     "Multiply": Rule(_multiply, affine=in_one),
     **dict.fromkeys(("Divide", "TrueDivide", "DivideNoNan"), Rule(_divide, affine=_divides_by_a_constant)),
-    "Clip": Rule(_clip, affine=_changes_nothing),
+    "Clip": Rule(_clip, affine=_changes_nothing, curve=_find_clip),
     "ZerosLike": Rule(_blank, affine=always_affine),
     "Identity": _KEEPS,
 }

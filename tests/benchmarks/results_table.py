@@ -1,4 +1,4 @@
-"""Write results/README.md and the README's table from the records: ``python -m tests.benchmarks.results_table``."""
+"""Write the tables of documents from the records: ``python -m tests.benchmarks.results_table``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from advae.experiments import EXPLANATIONS
 from advae.models.layers import PAPER_ACTIVATIONS
 from tests.benchmarks import (
     certified_training,
+    crown,
     interval_soundness,
     reproduction,
     robust,
@@ -23,6 +24,7 @@ from tests.benchmarks import (
 from tests.benchmarks.reproduction import ACTIVATIONS_ON
 
 README = Path(__file__).parent.parent.parent / "README.md"
+CERTIFICATES = README.parent / ".github" / "docs" / "certificates.md"
 RESULTS_README = reproduction.RESULTS.with_name("README.md")
 NAMES = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST"}
 KINDS = ("none", "vanilla", "sparse", "denoising", "variational")
@@ -298,6 +300,7 @@ def render_blocks() -> dict[Path, dict[str, str]]:
             "overview": render_overview(threats, trained),
             "certified": certified_training.render_overview(certified),
         },
+        CERTIFICATES: {"crown": crown.render(load_record(crown.RESULTS))},
         RESULTS_README: {
             "threat-models": render_threat_models(threats),
             "robust": robust.render(trained),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from advae.intervals import bound_margins, make_box, trace_network
+from advae.intervals import bound_margins, bound_margins_backward, make_box, trace_network
 from advae.intervals.arithmetic import Bounds
 from advae.intervals.bounding import bound
 
@@ -174,3 +174,69 @@ def sample_network(find_bounds: Any, evaluate: Any, generator: Generator) -> Sam
     left = ~((logits >= low) & (logits <= high)).all(axis=2) & bounded
     other = (logits.argmax(axis=2) != y) & certified
     return Sampled(POINTS * IMAGES, int(left.sum()), int(other.sum()), int(certified.sum()), int(bounded.sum()))
+
+
+# ---------------------------------------------------------------- backward bounds
+
+
+@dataclass(frozen=True)
+class SampledMargins:
+    """What was found of the backward bounds of one network."""
+
+    points: int
+    """Points that were evaluated."""
+    outside: int
+    """Points with a difference of logits below its bound."""
+    broken: int
+    """Points with another class than a certified image."""
+    lost: int
+    """Images that intervals certify and backward bounds do not."""
+    certified: int
+    """Certified images."""
+    tighter: int
+    """Images with a higher smallest margin than by intervals."""
+
+
+def compile_backward(network: Any) -> Any:
+    """Return (x, y, eps) -> margins by intervals and backward, and (x) -> logits of a network, for any weights."""
+    import tensorflow as tf
+
+    function = trace_network(network, PIXELS)
+
+    @tf.function(autograph=False)
+    def find(x: Any, y: Any, eps: Any) -> tuple[Any, Any]:
+        box = make_box(x, eps, sound=True)
+        return bound_margins(function, box, y, sound=True), bound_margins_backward(function, box, y, refined=PIXELS)
+
+    return find, tf.function(function, autograph=False)
+
+
+def sample_backward(find: Any, evaluate: Any, generator: Generator) -> SampledMargins:
+    """Return what random points of random balls show of margins: corners of the boxes, and points inside."""
+    import tensorflow as tf
+
+    x = generator.random((IMAGES, PIXELS)).astype("float32")
+    eps = LARGEST_EPS * 10 ** generator.uniform(-6, 0)
+    y = evaluate(tf.constant(x)).numpy().argmax(axis=1)
+    given = tf.constant(x), tf.constant(y), tf.constant(eps, tf.float64)
+    intervals, margins = (one.numpy() for one in find(*given))
+    corners = generator.choice([-1.0, 1.0], (POINTS // 2, IMAGES, PIXELS))
+    inside = generator.uniform(-1, 1, (POINTS - POINTS // 2, IMAGES, PIXELS))
+    points = np.clip(x + eps * np.concatenate([corners, inside]), 0, 1).astype("float32")
+    logits = evaluate(tf.constant(points.reshape(-1, PIXELS))).numpy().reshape(POINTS, IMAGES, CLASSES)
+    # Infinities have no difference.
+    wide = np.nan_to_num(logits.astype("float64"), posinf=np.nan, neginf=np.nan)
+    apart = np.take_along_axis(wide, y[None, :, None], axis=2) - wide
+    bounded = np.isfinite(margins).all(axis=1)
+    left = ~(apart >= margins).all(axis=2) & bounded
+    for one in (intervals, margins):
+        one[np.arange(IMAGES), y] = np.inf
+    proved, certified = intervals.min(axis=1) > 0, margins.min(axis=1) > 0
+    return SampledMargins(
+        points=POINTS * IMAGES,
+        outside=int(left.sum()),
+        broken=int(((logits.argmax(axis=2) != y) & certified).sum()),
+        lost=int((proved & ~certified).sum()),
+        certified=int(certified.sum()),
+        tighter=int((margins.min(axis=1) > intervals.min(axis=1)).sum()),
+    )

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from advae.intervals.arithmetic import TINY, UNIT, Arithmetic, Bounds
-from advae.intervals.curves import CURVE_OPERATIONS, CURVES, follow_curve
+from advae.intervals.curve_shapes import CURVES
+from advae.intervals.curves import CURVE_OPERATIONS, follow_curve
 
 SOUND = Arithmetic(sound=True, dtype="float64")
 
