@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from advae.errors import UsageError
 from advae.intervals import Bounds, bound_margins, bound_margins_backward, make_box, trace_network
+from advae.models.autoencoder_networks import rescale_to_intensity
 from tests.intervals.random_networks import (
     IMAGES,
     PIXELS,
@@ -149,6 +150,30 @@ def test_margins_are_tighter_than_by_intervals_and_never_looser(activation: str)
     assert (once > intervals)[others].mean() > 0.9
     # Of a single margin other slopes may be worse.
     assert (twice - once)[others].mean() > 1e-6
+
+
+def test_the_rescaling_to_the_images_intensity_has_linear_bounds() -> None:
+    """The quotient of two sums, times each value, and a clip."""
+    import tensorflow as tf
+    from keras import ops
+
+    purifier, classifier = build_dense((20, 8, 20), "softplus", 1), build_dense((20, 15, 4), "relu", 2)
+
+    def apply(x: Any) -> Any:
+        return classifier(rescale_to_intensity(x, ops.softplus(purifier(x))))
+
+    function = trace_network(apply, 20)
+    x = np.random.default_rng(0).random((6, 20)).astype("float32")
+    y = np.asarray(function(x)).argmax(axis=1)
+    box = make_box(tf.constant(x), EPS, sound=True)
+    intervals = bound_margins(function, box, tf.constant(y), sound=True).numpy()
+    found = find_margins(function, x, y, EPS)
+    points = np.clip(x + EPS * np.random.default_rng(1).choice([-1, 1], (500, *x.shape)), 0, 1).astype("float32")
+    logits = np.asarray(function(points.reshape(-1, 20))).reshape(500, 6, 4).astype("float64")
+    least = (np.take_along_axis(logits, y[None, :, None], axis=2) - logits).min(axis=0)
+    assert (least >= found).all()
+    others = np.arange(4) != y[:, None]
+    assert (least - found)[others].mean() < 0.5 * (least - intervals)[others].mean()
 
 
 # ---------------------------------------------------------------- random networks and float32
