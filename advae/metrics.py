@@ -21,6 +21,12 @@ BUDGET_TOLERANCE = 1e-6
 DISTANCE = "distance"
 """Outcome of examples from a file: how far each lies from its test image."""
 
+CARRIED = "carried"
+"""Outcome of a sweep: whether the adversarial example of each image is that of a smaller eps."""
+
+SMALLEST_EPS = "smallest_eps"
+"""Outcome of a sweep: the smallest eps of its list that breaks each image, infinite where none does."""
+
 Z_95 = 1.959963984540054
 """The 97.5 % point of the standard normal distribution: two-sided 95 %."""
 
@@ -253,6 +259,36 @@ def find_within(distance: NDArray[np.float64], eps: float) -> NDArray[np.bool_]:
 def count_beyond(outcomes: Arrays, eps: float) -> dict[str, Any]:
     """Return how many examples from a file are farther than eps, by the field name of ``EpsResult``; empty as above."""
     return {"over_budget": int((~find_within(outcomes[DISTANCE], eps)).sum())} if DISTANCE in outcomes else {}
+
+
+def find_smallest_eps(labels: IntArray, predictions: IntArray, eps: Sequence[float]) -> NDArray[np.float64]:
+    """Return the smallest eps at which each image is misclassified, float64 (n,), infinite where there is none.
+
+    labels: int64 (n,); predictions: int64 (eps, n).
+    """
+    import numpy as np
+
+    found: NDArray[np.float64] = np.where(predictions != labels, np.asarray(eps, np.float64)[:, None], np.inf).min(0)
+    return found
+
+
+def measure_carried(outcomes: Arrays, index: int) -> dict[str, Any]:
+    """Return how many images are carried to an eps, by the field name of ``EpsResult``; empty where none can be."""
+    return {"carried": int(outcomes[CARRIED][index].sum())} if CARRIED in outcomes else {}
+
+
+def measure_smallest_eps(outcomes: Arrays) -> dict[str, Any]:
+    """Return the median of the smallest eps, by the field name of ``RunMetrics``; empty where it was not measured.
+
+    It is the lower median, an eps of the list; None where more than half of the images are not broken.
+    """
+    import numpy as np
+
+    found = outcomes.get(SMALLEST_EPS)
+    if found is None:
+        return {}
+    median = float(np.sort(found)[(len(found) - 1) // 2])
+    return {"median_smallest_eps": median if math.isfinite(median) else None}
 
 
 def _hit_rate(labels: IntArray, predictions: IntArray, aims: IntArray) -> float | None:

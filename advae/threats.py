@@ -95,6 +95,9 @@ class Surface:
     """Whether ``craft`` has no gradient, so that it can only be asked."""
     fixed: bool = False
     """Whether one draw, which the attacker knows, takes the place of all: see ``fix_draw``."""
+    asks_scored: bool = False
+    """Whether ``craft`` is the very function whose largest logit is the prediction, so that the attacker knows for
+    certain what is a success."""
 
     def find_range(self, start: Tensor) -> tuple[Tensor, Tensor]:
         """Return the smallest and the largest valid values of points that start there: scalars, or (n, d).
@@ -156,6 +159,7 @@ def view_adaptive(pipeline: Pipeline) -> Surface:
         samples=pipeline.samples,
         craft_samples=pipeline.samples,
         scores_only=pipeline.scores_only,
+        asks_scored=not pipeline.samples,
     )
 
 
@@ -199,6 +203,7 @@ def view_black_box(pipeline: Pipeline) -> Surface:
         samples=samples,
         craft_samples=samples,
         scores_only=pipeline.scores_only,
+        asks_scored=not samples,
     )
 
 

@@ -230,7 +230,7 @@ def test_a_success_during_the_iterations_is_returned(name: str) -> None:
 
     goal = replace(make_goal(logits, y, loss="margin"), seed=tf.constant([0, 0]))
     moved = ATTACKS[name].run(
-        goal, tf.constant(x), eps=tf.constant(0.8), step_size=tf.constant(0.05), steps=tf.constant(16)
+        goal, tf.constant(x), eps=tf.constant(0.5), step_size=tf.constant(0.05), steps=tf.constant(16)
     )
     if name != "apgd":
         assert (logits(moved).numpy().argmax(axis=1) == 1).all()

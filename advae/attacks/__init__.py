@@ -86,6 +86,9 @@ class Attack:
     """Whether all steps are made towards each of the most likely other classes in turn."""
     given: bool = False
     """Whether its adversarial examples come from a file of the user; it is requested by ``--from-file``."""
+    leaves: bool = False
+    """Whether an image leaves the attack at its first success, and is not attacked again at a larger eps, where the
+    attacker asks the very function that is scored."""
     revision: int = 0
     """Raised when the results of this attack alone change."""
 
@@ -133,8 +136,19 @@ ATTACKS: dict[str, Attack] = {
     "fgsm": Attack("one signed-gradient step", fgsm),
     "tfgsm": Attack("one signed-gradient step towards a class", fgsm, target=5),
     "bim": Attack("repeated signed-gradient steps, projected", bim, steps=10),
-    "pgd": Attack("steps from random points, the best iterate", pgd, steps=40, stride=2.5, norms=NORMS, restarts=1),
-    "mim": Attack("steps along the accumulated gradient", mim, steps=20, stride=2.0, norms=NORMS),
+    "pgd": Attack(
+        "steps from random points, the best iterate",
+        pgd,
+        steps=40,
+        stride=2.5,
+        norms=NORMS,
+        restarts=1,
+        leaves=True,
+        revision=1,
+    ),
+    "mim": Attack(
+        "steps along the accumulated gradient", mim, steps=20, stride=2.0, norms=NORMS, leaves=True, revision=1
+    ),
     "apgd": Attack(
         "Auto-PGD: steps that shorten by themselves",
         apgd,
@@ -143,7 +157,8 @@ ATTACKS: dict[str, Attack] = {
         restarts=1,
         loss="dlr",
         sized=False,
-        revision=1,
+        leaves=True,
+        revision=2,
     ),
     "apgd-t": Attack(
         "Auto-PGD towards each of the nine most likely other classes",
@@ -155,6 +170,8 @@ ATTACKS: dict[str, Attack] = {
         loss=None,
         sized=False,
         in_turn=True,
+        leaves=True,
+        revision=1,
     ),
     "fab": Attack(
         "FAB: the nearest misclassified point, towards each of the nine most likely other classes",
@@ -186,6 +203,7 @@ ATTACKS: dict[str, Attack] = {
         queries=QUERIES,
         threat="black-box",
         takes_gradients=False,
+        revision=1,
     ),
     "hop-skip-jump": Attack(
         "HopSkipJump: along the boundary, labels only",
@@ -224,7 +242,8 @@ ATTACKS: dict[str, Attack] = {
         loss=None,
         queries=ENSEMBLE_QUERIES,
         members=WORST,
-        revision=1,
+        leaves=True,
+        revision=2,
     ),
     "autoattack": Attack(
         "AutoAttack, the standard set: apgd (ce), apgd-t, fab and square, until one succeeds",
@@ -234,6 +253,8 @@ ATTACKS: dict[str, Attack] = {
         members=AUTOATTACK,
         members_on_random=AUTOATTACK_ON_RANDOM,
         eot_samples=AUTOATTACK_EOT,
+        leaves=True,
+        revision=1,
     ),
     "non-targeted": _linear("one step away from the true class (lr)"),
     "natural": _linear("towards the class each class is mistaken for most often (lr)", choose_targets=natural_targets),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from advae.attacks.image_draws import draw_normal, draw_uniform
 from advae.batching import Tensor
 
 if TYPE_CHECKING:
@@ -19,14 +20,14 @@ def project(goal: Goal, x: Tensor, x_raw: Tensor, eps: Tensor) -> Tensor:
 
 
 def random_point(goal: Goal, x: Tensor, eps: Tensor) -> Tensor:
-    """Return a perturbation drawn uniformly from the eps-ball, float32 (n, d)."""
+    """Return a perturbation drawn uniformly from the eps-ball, float32 (n, d); it belongs to the image."""
     import tensorflow as tf
 
+    pixels = x.shape[1]
     if goal.norm == "linf":
-        return eps * tf.random.stateless_uniform(tf.shape(x), goal.seed, -1.0, 1.0)
-    direction = tf.random.stateless_normal(tf.shape(x), goal.seed)
-    radius = tf.random.stateless_uniform(tf.shape(x)[:1], goal.seed + 1) ** (1.0 / tf.cast(tf.shape(x)[1], tf.float32))
-    return eps * radius[:, None] * tf.math.l2_normalize(direction, axis=-1)
+        return eps * (2.0 * draw_uniform(goal.seeded_keys, 0, pixels) - 1.0)
+    radius = draw_uniform(goal.seeded_keys, 1, 1) ** (1.0 / pixels)
+    return eps * radius * tf.math.l2_normalize(draw_normal(goal.seeded_keys, 0, pixels), axis=-1)
 
 
 def random_direction(goal: Goal, x: Tensor, eps: Tensor) -> Tensor:
@@ -49,6 +50,13 @@ def noise(goal: Goal, x: Tensor, *, eps: Tensor) -> Tensor:
     drawn = tf.random.stateless_normal(tf.shape(x), goal.seed)
     direction = tf.where(drawn < 0.0, -1.0, 1.0) if goal.norm == "linf" else tf.math.l2_normalize(drawn, axis=-1)
     return tf.clip_by_value(x + eps * direction, goal.lower, goal.upper)
+
+
+def round_to_8_bits(x: Tensor) -> Tensor:
+    """Return images in [0, 1] as a file of 8 bits a pixel gives them back."""
+    import tensorflow as tf
+
+    return tf.round(x * 255.0) / 255.0
 
 
 def norm_order(norm: str) -> float:

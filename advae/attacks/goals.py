@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from advae.attacks.image_draws import mix
 from advae.attacks.losses import margin_loss
 from advae.batching import Tensor
 from advae.tracing import loops_over_tensors
@@ -27,8 +28,8 @@ class Goal:
     """int64 (n,): the true classes, or the target classes where ``targeted``."""
     targeted: bool
     """Whether the attack aims at ``labels`` instead of away from them."""
-    loss: Callable[[Tensor, Tensor], Tensor] | None
-    """(labels, logits) -> (n,); None: the margin loss."""
+    loss: Callable[..., Tensor] | None
+    """(labels, logits) -> (n,), or (labels, logits, rivals) where there are any; None: the margin loss."""
     lower: Tensor
     """Smallest valid pixel, scalar or (n, d)."""
     upper: Tensor
@@ -46,6 +47,24 @@ class Goal:
     """Whether each evaluation of the pipeline uses another draw, so that one success is not yet a reliable one."""
     first_unseen: int = 0
     """The first draw that no step of the attack uses."""
+    keys: Tensor | None = None
+    """Keys of the random numbers that belong to each image, uint32 (n,); None: its position."""
+    rivals: Tensor | None = None
+    """The class towards which each sample is moved, int64 (n,); any misclassification is a success. None: no class."""
+    stops: bool = False
+    """Whether an image leaves the attack at its first success, because the attacker asks the very function that is
+    scored."""
+
+    def list_keys(self) -> Tensor:
+        """Return the keys of the images, uint32 (n,)."""
+        import tensorflow as tf
+
+        return tf.cast(tf.range(tf.shape(self.labels)[0]), tf.uint32) if self.keys is None else self.keys
+
+    @property
+    def seeded_keys(self) -> Tensor:
+        """The keys of the images' random numbers in this run, uint32 (n,)."""
+        return mix(self.list_keys(), self.seed[0])
 
     def view(self, x: Tensor, draw: Tensor) -> tuple[Tensor, Tensor]:
         """Return labels and logits of every EOT sample of every image: (m,) and (m, classes), m = n * EOT samples."""
@@ -64,7 +83,8 @@ class Goal:
         """
         labels, logits = self.view(x, draw)
         sign = -1.0 if self.targeted else 1.0
-        losses, margins = (self.loss or margin_loss)(labels, logits), margin_loss(labels, logits)
+        rivals = () if self.rivals is None else (self._repeat(self.rivals),)
+        losses, margins = (self.loss or margin_loss)(labels, logits, *rivals), margin_loss(labels, logits)
         return sign * self._average(losses), -sign * self._average(margins)
 
     @loops_over_tensors
@@ -84,6 +104,11 @@ class Goal:
             means += self._average(margins) / looks
         return shares, means
 
+    def _repeat(self, values: Tensor) -> Tensor:
+        import tensorflow as tf
+
+        return values if self.eot_samples == 1 else tf.repeat(values, self.eot_samples)
+
     def _average(self, values: Tensor) -> Tensor:
         import tensorflow as tf
 
@@ -98,7 +123,9 @@ def narrow(goal: Goal, rows: Tensor) -> Goal:
         tf.gather(bound, rows) if tf.convert_to_tensor(bound).shape.rank else bound
         for bound in (goal.lower, goal.upper)
     )
-    return replace(goal, labels=tf.gather(goal.labels, rows), lower=lower, upper=upper)
+    keys = tf.gather(goal.list_keys(), rows)
+    rivals = None if goal.rivals is None else tf.gather(goal.rivals, rows)
+    return replace(goal, labels=tf.gather(goal.labels, rows), lower=lower, upper=upper, keys=keys, rivals=rivals)
 
 
 def select(where: Tensor, ones: tuple[Tensor, ...], others: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -1,7 +1,8 @@
 """Iterative attacks on any differentiable pipeline, in L-infinity or L2: PGD, momentum, APGD.
 
 Each is traced into its caller's graph, with eps, step size and step count as tensors, and returns its best iterate, so
-that a success at an earlier iterate is not lost.
+that a success at an earlier iterate is not lost: the one of the lowest margin, or, where ``goal.stops``, the first one
+that is a success (``leaving``). Random starts belong to the image, not to its place in the batch.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from advae.attacks.ball import norm_order, project, random_direction, random_point
-from advae.attacks.goals import is_ahead, select
+from advae.attacks.goals import is_ahead, narrow, select
+from advae.attacks.leaving import keep_best, keep_nothing, leave, put
 from advae.batching import Tensor
 from advae.tracing import loops_over_tensors
 
@@ -45,19 +47,22 @@ def _iterate(
     """
     import tensorflow as tf
 
-    momentum = tf.zeros_like(x)
-    best, lowest = x_adv, tf.fill(tf.shape(x)[:1], float("inf"))
-    for i in tf.range(steps):
-        gradient, margins, _ = _look(goal, x_adv, i)
-        best, lowest = select(margins < lowest, (x_adv, margins), (best, lowest))
+    left, kept, momentum = (x_adv, tf.range(tf.shape(x)[0])), keep_nothing(x_adv), tf.zeros_like(x)
+    i = 0
+    while i < steps and tf.size(left[1]) > 0:
+        own = _narrow(goal, left[1])
+        gradient, margins, _ = _look(own, x_adv, i)
+        kept = keep_best(own, x_adv, margins, kept, i)
         if accumulate:
             momentum += tf.math.divide_no_nan(gradient, tf.reduce_mean(tf.abs(gradient), axis=-1, keepdims=True))
         else:
             momentum = gradient
-        x_adv = project(goal, x, x_adv + _scale_step(momentum, goal.norm, step_size), eps)
-    last = goal.look(x_adv, steps)[1]
-    (best,) = select(last < lowest, (x_adv,), (best,))
-    return _choose(goal, best, x_adv)
+        x_adv = project(own, x, x_adv + _scale_step(momentum, goal.norm, step_size), eps)
+        left, kept, (x, x_adv, momentum) = leave(goal, left, kept, (x, x_adv, momentum))
+        i += 1
+    own = _narrow(goal, left[1])
+    best = keep_best(own, x_adv, own.look(x_adv, steps)[1], kept, steps)[0]
+    return _choose(goal, put(*left, best), x_adv)
 
 
 @loops_over_tensors
@@ -75,7 +80,7 @@ def apgd(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor
     size = tf.fill([rows, 1], 2.0 * eps)
     x_adv = project(goal, x, x + random_direction(goal, x, eps), eps)
     gradient, margins, losses = _look(goal, x_adv, 0)
-    best, lowest = x_adv, margins
+    left, kept = (x_adv, tf.range(rows)), keep_best(goal, x_adv, margins, keep_nothing(x_adv), 0)
     # The attack continues from the iterate of the highest loss, which need not be that of the lowest margin.
     top, top_loss, top_gradient = x_adv, losses, gradient
     before, last_loss = x_adv, losses
@@ -83,13 +88,15 @@ def apgd(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor
     check, interval = _first_checkpoint(steps), _first_checkpoint(steps)
     shrink = tf.maximum(tf.cast(0.03 * tf.cast(steps, tf.float32), tf.int32), 1)
     shortest = tf.maximum(tf.cast(0.06 * tf.cast(steps, tf.float32), tf.int32), 1)
-    for i in tf.range(steps):
-        step = project(goal, x, x_adv + _scale_step(gradient, goal.norm, size), eps)
-        kept = tf.where(i > 0, 0.75, 1.0)
-        moved = project(goal, x, x_adv + kept * (step - x_adv) + (1.0 - kept) * (x_adv - before), eps)
+    i = 0
+    while i < steps and tf.size(left[1]) > 0:
+        own = _narrow(goal, left[1])
+        step = project(own, x, x_adv + _scale_step(gradient, goal.norm, size), eps)
+        share = tf.where(i > 0, 0.75, 1.0)
+        moved = project(own, x, x_adv + share * (step - x_adv) + (1.0 - share) * (x_adv - before), eps)
         before, x_adv = x_adv, moved
-        gradient, margins, losses = _look(goal, x_adv, i + 1)
-        best, lowest = select(margins < lowest, (x_adv, margins), (best, lowest))
+        gradient, margins, losses = _look(own, x_adv, i + 1)
+        kept = keep_best(own, x_adv, margins, kept, i + 1)
         risen += tf.cast(losses > last_loss, tf.float32)
         last_loss = losses
         top, top_gradient, top_loss = select(
@@ -103,7 +110,18 @@ def apgd(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor
             halved_at, loss_at_check, risen = halve, top_loss, tf.zeros_like(risen)
             interval = tf.maximum(interval - shrink, shortest)
             check += interval
-    return _choose(goal, best, top, x_adv)
+        images, numbers = (x, x_adv, before, gradient, top, top_gradient), (size, last_loss, top_loss, loss_at_check)
+        left, kept, state = leave(goal, left, kept, (*images, *numbers, risen, halved_at))
+        x, x_adv, before, gradient, top, top_gradient, size, last_loss, top_loss, loss_at_check, risen, halved_at = (
+            state
+        )
+        i += 1
+    return _choose(goal, put(*left, kept[0]), top, x_adv)
+
+
+def _narrow(goal: Goal, rows: Tensor) -> Goal:
+    """Return the goal for the images that are still attacked: for all where none leaves."""
+    return narrow(goal, rows) if goal.stops else goal
 
 
 def _first_checkpoint(steps: Tensor) -> Tensor:

@@ -7,11 +7,13 @@ numbers of a sample do not depend on the other samples. A window covers all chan
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from advae.attacks.goals import narrow
+from advae.attacks.image_draws import draw_uniform
 from advae.attacks.noisy_search import search_noisy
 from advae.batching import Tensor
 from advae.tracing import loops_over_tensors
@@ -62,16 +64,13 @@ def square(
     import tensorflow as tf
 
     span = steps if schedule is None else schedule
-
-    seed = tf.convert_to_tensor(goal.seed)
     if goal.noisy:
-        all_rows = tf.range(tf.shape(x)[0])
         return search_noisy(
             goal,
             x,
             eps=eps,
             steps=steps,
-            propose=lambda best, query: _propose(goal, x, best, eps, query, span, _draw_for(all_rows, seed, query, x)),
+            propose=lambda best, query: _propose(goal, x, best, eps, query, span, _draw_for(goal, query)),
         )
     clean = goal.look(x, 0)[1]
     # The first proposal is always accepted, and the search continues from it.
@@ -81,7 +80,7 @@ def square(
         rows = tf.where(lowest >= 0.0)[:, 0]
         unbroken = narrow(goal, rows)
         tried = _propose(
-            unbroken, tf.gather(x, rows), tf.gather(best, rows), eps, query, span, _draw_for(rows, seed, query, x)
+            unbroken, tf.gather(x, rows), tf.gather(best, rows), eps, query, span, _draw_for(unbroken, query)
         )
         margins = unbroken.look(tried, query + 1)[1]
         lower = margins < tf.gather(lowest, rows)
@@ -92,12 +91,9 @@ def square(
     return tf.where((clean < lowest)[:, None], x, best)
 
 
-def _draw_for(rows: Tensor, seed: Tensor, query: Tensor, x: Tensor) -> Draw:
-    """Return the random numbers of some samples; they do not depend on which samples are still attacked."""
-    import tensorflow as tf
-
-    own = tf.random.fold_in(seed, query)
-    return lambda many: tf.gather(tf.random.stateless_uniform((tf.shape(x)[0], many), own), rows)
+def _draw_for(goal: Goal, query: Tensor) -> Draw:
+    """Return the random numbers of a query; an image's do not depend on which images are still attacked."""
+    return functools.partial(draw_uniform, goal.seeded_keys, query)
 
 
 @loops_over_tensors

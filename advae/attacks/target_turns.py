@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from advae.attacks.ball import project
 from advae.attacks.goals import is_ahead, narrow, select
+from advae.attacks.image_draws import mix
 from advae.attacks.iterative import apgd
+from advae.attacks.leaving import find_final
 from advae.attacks.losses import dlr_towards
 from advae.batching import Tensor
 from advae.tracing import loops_over_tensors
@@ -38,26 +40,26 @@ def apgd_targeted(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, step
 
 def aim(goal: Goal, rivals: Tensor) -> Goal:
     """Return the goal with the targeted DLR loss towards ``rivals``, int64 (n,)."""
-    import tensorflow as tf
 
-    each = rivals if goal.eot_samples == 1 else tf.repeat(rivals, goal.eot_samples)
-    return replace(goal, loss=lambda labels, logits: dlr_towards(labels, logits, each))
+    return replace(goal, loss=dlr_towards, rivals=rivals)
 
 
 @loops_over_tensors
 def attack_in_turn(goal: Goal, x: Tensor, eps: Tensor, attempt: Attempt) -> Tensor:
     """Return the best point of each sample, inside the ball, of an attempt towards each of the other classes.
 
-    A sample that is misclassified is not attacked again; on a pipeline that samples, one that is so on all draws.
+    A sample that is misclassified is not attacked again; on a pipeline that samples, one that is so on all draws; where
+    images leave at their first success, one that is so after rounding to 8 bits, too.
     """
     import tensorflow as tf
 
-    ranked, own_seed = rank_others(goal, x), tf.convert_to_tensor(goal.seed)
+    ranked = rank_others(goal, x)
     best, (share, margin) = x, measure_point(goal, x)
     k = 0
     while k < ranked.shape[1] and tf.reduce_any(share < 1.0):
         rows = tf.where(share < 1.0)[:, 0]
-        few = replace(narrow(goal, rows), seed=tf.random.fold_in(own_seed, k))
+        few = narrow(goal, rows)
+        few = replace(few, keys=mix(few.list_keys(), k))
         start, rivals = tf.gather(x, rows), tf.gather(ranked[:, k], rows)
         tried = project(few, start, attempt(few, start, rivals), eps)
         old = (tf.gather(best, rows), tf.gather(share, rows), tf.gather(margin, rows))
@@ -78,7 +80,10 @@ def measure_point(goal: Goal, x: Tensor) -> tuple[Tensor, Tensor]:
     if goal.noisy:
         return goal.measure_success(x, 0)
     margins = goal.look(x, 0)[1]
-    return tf.cast(margins < 0.0, tf.float32), margins
+    won = margins < 0.0
+    if goal.stops:
+        won = find_final(goal, x, margins, 0, tf.zeros_like(won))
+    return tf.cast(won, tf.float32), margins
 
 
 def rank_others(goal: Goal, x: Tensor) -> Tensor:

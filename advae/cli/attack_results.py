@@ -252,6 +252,7 @@ def _describe_run(made: Made, autoencoder: str | None, proved: Proved) -> dict[s
         "clean_expected_accuracy": metrics.clean_expected_accuracy,
         "fresh_draws": metrics.fresh_draws,
         **_describe_clean_draws(metrics),
+        "median_smallest_eps": metrics.median_smallest_eps,
         "cached": made.cached,
         "imported": made.manifest.imported,
         "twin": recipe.twin,
@@ -330,7 +331,23 @@ def _tabulate_runs(made: list[Made], classifier: ClassifierRecipe, proved: Prove
                 table.add_row(*_list_certified(certified))
             if not result.within_budget:
                 table.add_row("", "", f"L-inf {result.linf_max:.4g}", NOT_VALID, "")
+    table.caption = "\n".join(_describe_sweeps(made)) or None
+    table.caption_justify = "left"
     return table
+
+
+def _describe_sweeps(made: list[Made]) -> Iterator[str]:
+    """Yield for each sweep that carries successes how many, and the median of the smallest eps."""
+    for one in made:
+        recipe, metrics = one.manifest.as_run()
+        carried = max(result.carried or 0 for result in metrics.results)
+        median = metrics.median_smallest_eps
+        if carried:
+            half = "" if median is None else f"; half of the images are broken at eps {median:.4g} or less"
+            yield (
+                f"{_name(recipe.method, recipe.norm)}: what a smaller eps broke is not attacked again "
+                f"(up to {carried} of {metrics.n}){half}"
+            )
 
 
 def _list_certified(found: CertifiedRange) -> tuple[str, ...]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from advae.attacks import ATTACKS, Attack, find_loss
 from advae.attacks.goals import CONFIRMED_SHARE, Goal, is_ahead
-from advae.batching import Tensor, split_rows
+from advae.attacks.image_draws import make_keys
+from advae.attacks.leaving import find_final
+from advae.batching import Tensor, list_rows, split_rows
 from advae.evaluation.purifier_draws import FIRST_UNSEEN_DRAW, draw_for_attack, draw_for_score, seed_restart
 from advae.metrics import find_aims
 from advae.threats import Surface
@@ -41,6 +43,9 @@ class Look:
     """Distance of each image from success, float32 (m,), in logits; below 0: success."""
     shares: FloatArray | None = None
     """Share of fresh draws on which each is a success, float32 (m,) in [0, 1]; None for a pipeline without draws."""
+    final: NDArray[np.bool_] | None = None
+    """Whether each image leaves the attack, bool (m,): it is a success, also after rounding to 8 bits; None where no
+    image leaves."""
 
     @property
     def succeeded(self) -> NDArray[np.bool_]:
@@ -57,7 +62,8 @@ class Attacker:
     """An attack on one surface. One TensorFlow trace serves every eps, step size, step count and batch.
 
     x: float32 (n, d) in [0, 1]; y: true classes, int64 (n,). report: called after each batch. row: of the attack, where
-    an ensemble changes it; None: that of ATTACKS.
+    an ensemble changes it; None: that of ATTACKS. ids: positions in the test set, int64 (n,), to which random starts
+    belong; None for the first n.
     """
 
     def __init__(
@@ -68,15 +74,17 @@ class Attacker:
         y: IntArray,
         report: Callable[[], None],
         row: Attack | None = None,
+        ids: IntArray | None = None,
     ) -> None:
         import tensorflow as tf
 
         self.surface, self.recipe, self.x, self.y, self.report = surface, recipe, x, y, report
         self.row = row or ATTACKS[recipe.method]
+        self.ids = list_rows(y) if ids is None else ids
         images, labels = tf.TensorSpec((None, x.shape[1]), tf.float32), tf.TensorSpec((None,), tf.int64)
         real, whole = tf.TensorSpec((), tf.float32), tf.TensorSpec((), tf.int32)
         # The number of rows varies: samples with a success are dropped, and measure_progress attacks a few only.
-        self._propose = trace(self._propose_batch, [images, labels, whole, real, real, whole, whole])
+        self._propose = trace(self._propose_batch, [images, labels, labels, whole, real, real, whole, whole])
         self._gradient = trace(self._gradient_batch, [images, labels, whole])
         self._look = trace(self._look_at_batch, [images, images, labels, whole])
 
@@ -89,6 +97,11 @@ class Attacker:
     def line(self) -> Callable[[Goal, Tensor], Tensor] | None:
         """(goal, start) -> a direction that does not depend on eps; None for an attack that has no such direction."""
         return self.row.direction if self.recipe.clip else self.row.unclipped
+
+    @property
+    def stops(self) -> bool:
+        """Whether an image leaves the attack at its first success."""
+        return stops_at_success(self.surface, self.recipe)
 
     @property
     def _restarts(self) -> int:
@@ -118,7 +131,8 @@ class Attacker:
     ) -> Proposal:
         """Return the best point of all restarts; a sample that is a success on every draw is not attacked again.
 
-        The best point is best in the attacker's view: on its own draws, not on the one that is used for the score.
+        Where images leave at their first success, only those that have not left are attacked again. The best point is
+        best in the attacker's view: on its own draws, not on the one that is used for the score.
         """
         import numpy as np
 
@@ -133,9 +147,7 @@ class Attacker:
             if not len(unbroken):
                 break
             found = self._try(index, rows[unbroken], labels, numbers, restart=restart)
-            better = found[2] < lowest[unbroken]
-            if self.surface.craft_samples:
-                better = is_ahead(found[3], found[2], share[unbroken], lowest[unbroken])
+            better = is_ahead(found[3], found[2], share[unbroken], lowest[unbroken])
             improved = unbroken[better]
             start[improved], x_adv[improved], lowest[improved], share[improved] = (array[better] for array in found)
         return Proposal(rows, start, x_adv)
@@ -146,7 +158,7 @@ class Attacker:
         """Return start, x_adv, margins and shares of some rows of a batch, attacked from one starting point."""
         import tensorflow as tf
 
-        inputs = (self.x[rows], labels[rows], index, *numbers, restart)
+        inputs = (self.x[rows], labels[rows], self.ids[rows], index, *numbers, restart)
         return [output.numpy() for output in self._propose(*map(tf.constant, inputs))]
 
     def zero_gradients(self, targets: tuple[int, ...] | None) -> NDArray[np.bool_]:
@@ -169,7 +181,7 @@ class Attacker:
         labels = tf.constant(self.aims(targets)[rows])
         at = self._start(x) if x_adv is None else tf.constant(x_adv)
         margins, shares = (found.numpy() for found in self._look(x, at, labels, tf.constant(0)))
-        return Look(margins, shares if self.surface.craft_samples else None)
+        return Look(margins, shares if self.surface.craft_samples else None, shares >= 1 if self.stops else None)
 
     # ------------------------------------------------------------ traced
 
@@ -177,13 +189,21 @@ class Attacker:
         return self.surface.start(x, draw_for_score(self.recipe.seed, index))
 
     def _propose_batch(
-        self, x: Tensor, labels: Tensor, index: Tensor, eps: Tensor, step_size: Tensor, steps: Tensor, restart: Tensor
+        self,
+        x: Tensor,
+        labels: Tensor,
+        ids: Tensor,
+        index: Tensor,
+        eps: Tensor,
+        step_size: Tensor,
+        steps: Tensor,
+        restart: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return start, x_adv, and the attacker's view of x_adv: margins and shares of successful draws."""
         import tensorflow as tf
 
         start = self._start(x, index)
-        goal = self._goal(labels, index, start, restart)
+        goal = replace(self._goal(labels, index, start, restart), keys=make_keys(ids, restart))
         loop = {"step_size": step_size, "steps": steps} if self.row.iterative else {}
         x_adv = self.keep_inside(goal, start, self.row.run(goal, start, eps=eps, **loop) - start, eps)
         # The view costs a twentieth of ten steps. With one start there is nothing to choose, so it is not computed.
@@ -193,14 +213,20 @@ class Attacker:
         return start, x_adv, margins, shares
 
     def _measure(self, goal: Goal, x: Tensor, draw: Tensor, *, block: int) -> tuple[Tensor, Tensor]:
-        """Return the margins at x and the share of successful draws: fresh ones for a random goal, else 0 or 1."""
+        """Return the margins at x and the share of successful draws: fresh ones for a random goal, else 0 or 1.
+
+        Where images leave at their first success it is 1 only for an image that has left.
+        """
         import tensorflow as tf
 
         if goal.noisy:
             shares, margins = goal.measure_success(x, block)
         else:
             margins = goal.look(x, draw)[1]
-            shares = tf.cast(margins < 0.0, tf.float32)
+            won = margins < 0.0
+            if goal.stops:
+                won = find_final(goal, x, margins, draw, tf.zeros_like(won))
+            shares = tf.cast(won, tf.float32)
         return margins, shares
 
     def place(self, x: Tensor, labels: Tensor, index: Tensor) -> tuple[Goal, Tensor]:
@@ -259,4 +285,14 @@ class Attacker:
             eot_samples=self.recipe.draws or 1,
             noisy=self.surface.craft_samples,
             first_unseen=FIRST_UNSEEN_DRAW,
+            stops=self.stops,
         )
+
+
+def stops_at_success(surface: Surface, recipe: RunRecipe) -> bool:
+    """Whether an image leaves an attack, and a sweep over eps, at its first success.
+
+    It does so only where the attacker asks the very function that is scored: elsewhere a success may be none for the
+    scorer, and further steps count.
+    """
+    return ATTACKS[recipe.method].leaves and surface.asks_scored and recipe.clip

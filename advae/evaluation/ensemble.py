@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from advae.attacks import ATTACKS, Attack
 from advae.attacks.ensemble_members import Member
-from advae.batching import list_rows, split_rows
-from advae.evaluation.attacker import Attacker, Proposal
+from advae.batching import split_rows
+from advae.evaluation.attacker import Attacker, Proposal, stops_at_success
 from advae.records import MemberResult
 
 if TYPE_CHECKING:
     from advae.evaluation.scorer import Scorer
-    from advae.records import RunRecipe
+    from advae.records import IntArray, RunRecipe
 
 
 def list_members(recipe: RunRecipe, *, scores_only: bool = False) -> list[tuple[RunRecipe, Attack]]:
@@ -48,29 +48,40 @@ def _fill_in(member: Member, recipe: RunRecipe) -> tuple[RunRecipe, Attack]:
 
 
 def propose_in_turn(
-    members: Sequence[Attacker], scorer: Scorer, eps: float, tell: Callable[[MemberResult], None] = lambda result: None
+    members: Sequence[Attacker],
+    scorer: Scorer,
+    eps: float,
+    rows: IntArray,
+    tell: Callable[[MemberResult], None] = lambda result: None,
 ) -> Iterator[Proposal]:
-    """Yield for each sample the proposal of the first member that succeeds, else that of the last member.
+    """Yield for each of some samples the proposal of the first member that succeeds, else that of the last member.
 
+    Where images leave an attack at their first success, it must remain one after rounding to 8 bits; one that does not
+    is returned only where no member finds a better one.
     Success is measured on trial draws; the score uses other draws. On a pipeline that samples, a success is a wrong
     prediction in every trial draw; where no member succeeds, the proposal with the most wrong draws is returned.
     tell: takes what each member added.
     """
     import numpy as np
 
-    first = members[0]
+    first, stops = members[0], stops_at_success(scorer.surface, scorer.recipe)
     start, x_adv, best = first.x.copy(), first.x.copy(), np.zeros(len(first.y), np.float32)
     for member in members:
-        attacked = np.flatnonzero(best < 1)
+        attacked = rows[best[rows] < 1]
         for index, proposal in enumerate(member.propose(eps, attacked, None)):
-            wrong = scorer.measure_trial(index, proposal.x_adv, first.y[proposal.rows])
+            truth = first.y[proposal.rows]
+            wrong = scorer.measure_trial(index, proposal.x_adv, truth)
+            if stops:
+                wrong *= 0.5 + 0.5 * scorer.measure_rounded(index, proposal.x_adv, truth)
             better = wrong >= best[proposal.rows]
-            rows = proposal.rows[better]
-            start[rows], x_adv[rows] = proposal.start[better], proposal.x_adv[better]
-            best[rows] = wrong[better]
-        tell(_summarise(member.recipe, len(attacked), float((best < 1).mean())))
-    for _, rows in split_rows(list_rows(first.y)):
-        yield Proposal(rows, start[rows], x_adv[rows])
+            found = proposal.rows[better]
+            start[found], x_adv[found] = proposal.start[better], proposal.x_adv[better]
+            best[found] = wrong[better]
+        # Where rounding undoes a success, it is one all the same, of half the weight.
+        robust = best[rows] < (0.5 if stops else 1)
+        tell(_summarise(member.recipe, len(attacked), float(robust.sum() / len(first.y))))
+    for _, batch in split_rows(rows):
+        yield Proposal(batch, start[batch], x_adv[batch])
 
 
 def _summarise(recipe: RunRecipe, attacked: int, accuracy: float) -> MemberResult:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from advae import metrics
 from advae.batching import list_rows, split_rows
-from advae.evaluation.attack_progress import measure_progress
-from advae.evaluation.attacker import Attacker
+from advae.evaluation.attack_progress import AttackProgress, list_probed, measure_progress, measure_until_success
+from advae.evaluation.attacker import Attacker, stops_at_success
+from advae.evaluation.carrying import score_upwards
 from advae.evaluation.ensemble import list_members, propose_in_turn
 from advae.evaluation.eps_sweep import ROWS_AT_ONCE, score_along_line
 from advae.evaluation.given_examples import GivenExamples
@@ -67,29 +68,30 @@ def evaluate(
     Raises AdvaeError where a projected adversarial example is outside the budget or the range: a defect of advae.
     """
     surface = fix_draw(surface, draw_for_fixed(recipe.seed))
-    shown = first_of_each_class(y)
-    saved = SavedSamples(list_rows(y) if recipe.save_adversarial else shown, shown)
+    shown, ids = first_of_each_class(y), list_rows(y) if ids is None else ids
+    saved = SavedSamples(_choose_saved(surface, recipe, y, shown), shown)
     scorer = Scorer(surface, recipe, x)
-    source, attackers = _make_attackers(surface, recipe, x, y, on_batch, given)
+    source, attackers = _make_attackers(surface, recipe, x, y, ids, on_batch, given)
     clean = scorer.score_clean(shown)
     if attackers[0].line and len(attackers) == 1:
         rows_at_once = len(y) if clean.stochastic else ROWS_AT_ONCE
         targets = choose_targets(recipe, source, scorer, rows_at_once)
         scores = score_along_line(attackers[0], scorer, targets, saved, rows_at_once)
     else:
-        scores = [_score_one(attackers, scorer, eps, saved) for eps in recipe.eps]
+        scores = _score_each(attackers, scorer, saved)
     # Often the targets are the same at every eps; then the first gradients are the same, too.
     # Plain cross-entropy saturates where other losses of the same set do not.
     steepest = next((one for one in attackers if one.recipe.loss != "ce"), attackers[0])
     zero_by_targets = {one.targets: steepest.zero_gradients(one.targets) for one in scores}
     zero = [zero_by_targets[one.targets] for one in scores]
-    ids = list_rows(y) if ids is None else ids
-    outcomes = collect_outcomes(ids, y, clean.predictions, scores, zero, _measure_clean_success(scorer, x, y))
+    clean_success = _measure_clean_success(scorer, x, y)
+    outcomes = collect_outcomes(ids, y, clean.predictions, scores, zero, recipe.eps, clean_success)
     if given is not None:
         outcomes[metrics.DISTANCE] = metrics.measure_distance(x, given, recipe.norm)
     summary = RunMetrics(
         **metrics.measure_clean(outcomes, len(recipe.dataset.classes)),
         **metrics.measure_given(outcomes),
+        **metrics.measure_smallest_eps(outcomes),
         results=tuple(_summarise(recipe, attackers, outcomes, index, one) for index, one in enumerate(scores)),
         samples_digest=metrics.digest_samples(x, y),
         start_range=clean.start_range,
@@ -106,8 +108,23 @@ def evaluate(
     return Evaluated(summary, arrays)
 
 
+def _choose_saved(surface: Surface, recipe: RunRecipe, y: IntArray, shown: IntArray) -> IntArray:
+    """Return the rows whose adversarial examples are kept: all, or those that are shown or measured again."""
+    import numpy as np
+
+    if recipe.save_adversarial:
+        return list_rows(y)
+    return np.union1d(shown, list_probed(len(y))) if stops_at_success(surface, recipe) else shown
+
+
 def _make_attackers(
-    surface: Surface, recipe: RunRecipe, x: FloatArray, y: IntArray, on_batch: OnBatch, given: FloatArray | None
+    surface: Surface,
+    recipe: RunRecipe,
+    x: FloatArray,
+    y: IntArray,
+    ids: IntArray,
+    on_batch: OnBatch,
+    given: FloatArray | None,
 ) -> tuple[Attacker | None, list[Attacker]]:
     """Return the attacker whose mistakes give the targets, if any, and the attack or the members of the ensemble."""
     source, members = find_source(recipe), list_members(recipe, scores_only=surface.scores_only)
@@ -115,7 +132,7 @@ def _make_attackers(
     report = _count_batches(on_batch, len(recipe.eps) * (len(members) + bool(source)) * batches)
     if given is not None:
         return None, [GivenExamples(surface, recipe, x, y, report, given)]
-    attackers = [Attacker(surface, member, x, y, report, row=row) for member, row in members]
+    attackers = [Attacker(surface, member, x, y, report, row, ids) for member, row in members]
     return (Attacker(surface, source, x, y, report) if source else None), attackers
 
 
@@ -124,20 +141,27 @@ def _count_batches(on_batch: OnBatch, total: int) -> Callable[[], None]:
 
     def report() -> None:
         nonlocal done
-        # The count may exceed the total, which includes neither measure_progress nor samples dropped by an ensemble.
+        # The count may differ from the total: measure_progress is not in it, and what is broken is not attacked again.
         done = min(done + 1, total)
         on_batch(done, total)
 
     return report
 
 
-def _score_one(attackers: list[Attacker], scorer: Scorer, eps: float, saved: SavedSamples) -> EpsScores:
-    """Return the scores at one eps of an attack, or of an ensemble, that does not go along a line."""
-    first, members = attackers[0], list[MemberResult]()
-    if len(attackers) == 1:
-        return scorer.score(eps, first.propose(eps, list_rows(first.y), None), first.y, saved)
-    scores = scorer.score(eps, propose_in_turn(attackers, scorer, eps, members.append), first.y, saved)
-    return replace(scores, members=tuple(members))
+def _score_each(attackers: list[Attacker], scorer: Scorer, saved: SavedSamples) -> list[EpsScores]:
+    """Return the scores at each eps of an attack, or of an ensemble, that does not go along a line."""
+    first, recipe = attackers[0], scorer.recipe
+
+    def score(eps: float, rows: IntArray) -> EpsScores:
+        members = list[MemberResult]()
+        if len(attackers) == 1:
+            return scorer.score(eps, first.propose(eps, rows, None), first.y, saved)
+        proposals = propose_in_turn(attackers, scorer, eps, rows, members.append)
+        return replace(scorer.score(eps, proposals, first.y, saved), members=tuple(members))
+
+    if stops_at_success(scorer.surface, recipe):
+        return score_upwards(score, recipe.eps, first.y, saved)
+    return [score(eps, list_rows(first.y)) for eps in recipe.eps]
 
 
 def _measure_clean_success(scorer: Scorer, x: FloatArray, y: IntArray) -> Arrays:
@@ -154,18 +178,27 @@ def _name_backward(surface: Surface) -> Literal["exact", "identity", "none"]:
     return "identity" if surface.through and not surface.through.differentiable else "exact"
 
 
+def _measure_progress(attacker: Attacker, eps: float, scores: EpsScores) -> AttackProgress | None:
+    if scores.carried is None:
+        return measure_progress(attacker, eps, scores.targets)
+    # The rows that are measured again are the first of those that are saved.
+    many = len(list_probed(len(attacker.y)))
+    return measure_until_success(attacker, eps, scores.x_adv[:many], scores.carried[:many])
+
+
 def _summarise(
     recipe: RunRecipe, attackers: list[Attacker], outcomes: Arrays, index: int, scores: EpsScores
 ) -> EpsResult:
     attacker, eps = attackers[0], recipe.eps[index]
     # The members of an ensemble attack different samples, so none of them shows the ensemble's progress.
     measured = len(attackers) == 1 and recipe.clip
-    progress = measure_progress(attacker, eps, scores.targets) if measured else None
+    progress = _measure_progress(attacker, eps, scores) if measured else None
     return EpsResult(
         eps=eps,
         **metrics.measure_attacked(outcomes, index, metrics.find_aims(attacker.y, recipe.target, scores.targets)),
         **metrics.measure_lengths(outcomes, index, recipe.norm),
         **metrics.count_beyond(outcomes, eps),
+        **metrics.measure_carried(outcomes, index),
         within_budget=recipe.clip,
         targets=scores.targets,
         pixel_range=scores.pixel_range,

@@ -68,7 +68,10 @@ def draw_for_rate_trial(seed: int, index: Tensor, k: Tensor) -> Tensor:
 
 
 def seed_restart(seed: int, index: Tensor, restart: Tensor) -> Tensor:
-    """Return the seed of a random start, int32 (2,): of the run, the batch and the restart."""
+    """Return the seed of an attack's random numbers, int32 (2,): of the run, the batch and the restart.
+
+    Numbers that belong to an image have keys of their own, so that they do not depend on its batch.
+    """
     import tensorflow as tf
 
     return tf.stack([seed, index * MAX_RESTARTS + restart])

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from advae.metrics import CARRIED, SMALLEST_EPS, find_smallest_eps
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -56,6 +58,9 @@ class EpsScores:
     """Whether all pixels of x_adv are finite."""
     members: tuple[MemberResult, ...] | None = None
     """What each attack of an ensemble added; None for a single attack."""
+    carried: NDArray[np.bool_] | None = None
+    """Whether the adversarial example of each sample is that of a smaller eps, which broke it, bool (n,); None where
+    every sample is attacked at every eps."""
 
 
 SCORE_COLUMNS = ("predictions", "rounded", "success_rate", "wrong_draws", "linf", "l2", "x_adv", "seen")
@@ -85,6 +90,7 @@ def collect_outcomes(
     clean: IntArray,
     scores: list[EpsScores],
     zero: list[NDArray[np.bool_]],
+    eps: Sequence[float],
     clean_success: Arrays | None = None,
 ) -> Arrays:
     """Return the outcome of each sample at every eps.
@@ -92,11 +98,14 @@ def collect_outcomes(
     For a pipeline that samples also success_rate, float32 (eps, n), and clean_success_rate, float32 (n,): the share of
     SCORING_DRAWS with a wrong prediction for the adversarial example, and for the unchanged image; and wrong_draws,
     bool (eps, n, KEPT_DRAWS), and clean_wrong_draws, bool (n, KEPT_DRAWS): on which of the first draws it is wrong.
-    Every wrong class counts as a success, also for a targeted attack.
+    Every wrong class counts as a success, also for a targeted attack. For a sweep that does not attack again what is
+    broken also carried, bool (eps, n), and smallest_eps, float64 (n,), the smallest eps that breaks each sample,
+    infinite where none does.
     clean_success: the two arrays of the unchanged images, empty for a pipeline that does not sample.
     """
     import numpy as np
 
+    carried = [one.carried for one in scores if one.carried is not None]
     found: Arrays = {
         "sample_ids": ids.astype(np.int64),
         "labels": y,
@@ -108,6 +117,9 @@ def collect_outcomes(
     }
     for name, array in (clean_success or {}).items():
         found |= {f"clean_{name}": array, name: np.stack([getattr(one, name) for one in scores])}
+    # At one eps nothing can be carried.
+    if len(carried) > 1:
+        found |= {CARRIED: np.stack(carried), SMALLEST_EPS: find_smallest_eps(y, found["predictions"], eps)}
     return found
 
 

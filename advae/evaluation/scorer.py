@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from advae import metrics
+from advae.attacks.ball import round_to_8_bits
 from advae.batching import Tensor, split_rows
 from advae.errors import AdvaeError
 from advae.evaluation.purifier_draws import (
@@ -142,6 +143,16 @@ class Scorer:
         wrong: FloatArray = (self.try_out(index, x_adv) != y).astype(np.float32) if sampled is None else sampled
         return wrong
 
+    def measure_rounded(self, index: int, x_adv: FloatArray, y: IntArray) -> FloatArray:
+        """Return 1 for each image that is misclassified after rounding to 8 bits, else 0: float32 (m,)."""
+        import numpy as np
+        import tensorflow as tf
+
+        draw = draw_for_trial(self.recipe.seed, index)
+        decided = metrics.decide(self._round(tf.constant(x_adv), tf.constant(draw)).numpy())
+        wrong: FloatArray = (decided != y).astype(np.float32)
+        return wrong
+
     def _apply(self, rate: Any, index: int, x_adv: FloatArray, y: IntArray) -> Any:
         import tensorflow as tf
 
@@ -259,9 +270,7 @@ class Scorer:
 
     def _classify_rounded(self, x_adv: Tensor, draw: Tensor) -> Tensor:
         """Return the logits after rounding the images to 8 bits."""
-        import tensorflow as tf
-
-        return self._classify_batch(tf.round(x_adv * 255.0) / 255.0, draw)[1]
+        return self._classify_batch(round_to_8_bits(x_adv), draw)[1]
 
     @loops_over_tensors
     def rate(

@@ -126,7 +126,8 @@ class MemberResult(Record):
     loss: Name | None
     """The loss that it maximised; None for one that has no choice."""
     attacked: Natural
-    """Number of images that it attacked: those that the attacks before it did not break."""
+    """Number of images that it attacked: those that neither a smaller eps of the list nor the attacks before it broke,
+    and those where rounding to 8 bits undoes the success."""
     accuracy: Share
     """Robust accuracy after it and the attacks before it, 0 to 1; of a pipeline that samples, the share of the images
     that were not misclassified on all trial draws."""
@@ -187,6 +188,9 @@ class EpsResult(Record):
     members: Annotated[tuple[MemberResult, ...], Field(max_length=1000)] | None = absent_unless_given()
     """What each attack of an ensemble added, in the order in which they were run; None for a single attack, and where
     it was not measured."""
+    carried: Natural | None = absent_unless_given()
+    """Number of images that a smaller eps of the list broke: they keep that adversarial example and are not attacked
+    again; None where every image is attacked at every eps."""
     over_budget: Natural | None = absent_unless_given()
     """Number of examples from a file that are farther than eps and count as unchanged images; None for attacks made
     here."""
@@ -255,6 +259,9 @@ class RunMetrics(Record):
     """How many classes the pipeline predicts for the whole test set; None where it was not counted."""
     image_ranges: ImageRanges | None = absent_unless_given()
     """Smallest and largest pixel of the whole dataset; None where it was not measured."""
+    median_smallest_eps: Radius | None = absent_unless_given()
+    """Median over the images of the smallest eps of the list that breaks them; None where more than half of them are
+    not broken, and where every image is attacked at every eps."""
     distances: tuple[Magnitude, Magnitude, Magnitude] | None = absent_unless_given()
     """Smallest, median and largest distance of examples from a file from their test images, in the run's norm and units
     of x; None for attacks made here."""

@@ -258,4 +258,5 @@ def _load_surface(registry: Registry, recipe: RunRecipe, classifier: Manifest) -
         return THREATS[recipe.threat].view(pipeline)
 
     surface = view(FLOAT32)
-    return replace(surface, craft=view(recipe.precision).craft) if recipe.precision else surface
+    # In another precision an image may be a success for the attacker, and none for the scorer.
+    return replace(surface, craft=view(recipe.precision).craft, asks_scored=False) if recipe.precision else surface

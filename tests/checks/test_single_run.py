@@ -19,6 +19,14 @@ def run_checks(**planted: Any) -> dict[str, tuple[str, str]]:
     return {result.check: (result.status, result.sentence) for result in rows[0].metrics.verdicts}
 
 
+def test_an_accuracy_with_images_of_a_smaller_eps_says_nothing_of_a_rise() -> None:
+    """Such an accuracy cannot rise; what was attacked at every eps is compared as ever."""
+    status, sentence = run_checks(left=(0.2, 0.6), result={"carried": 5})["monotone"]
+    assert status == "NOT RUN"
+    assert "not attacked again" in sentence
+    assert run_checks(left=(0.2, 0.6), result={"carried": 0})["monotone"][0] == "FAIL"
+
+
 def test_a_healthy_run_passes_every_check_that_one_run_can_answer() -> None:
     found = run_checks()
     assert [*found] == [*SINGLE]

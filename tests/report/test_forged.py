@@ -12,7 +12,7 @@ import pytest
 
 from advae.errors import CorruptError
 from advae.experiments.paper.section import find_counterparts
-from advae.metrics import wilson_interval
+from advae.metrics import find_smallest_eps, wilson_interval
 from advae.records import CheckResult, Manifest
 from advae.report.analysis.check_results import list_failures
 from advae.report.analysis.collecting import compare_runs
@@ -119,6 +119,21 @@ def test_images_that_are_not_those_of_mnist_are_not_called_so(lab: Lab, tmp_path
 
 # ---------------------------------------------------------------- every number that follows from what is stored
 
+
+def add_sweep(*, carried: bool) -> Callable[[Arrays], object]:
+    """Return what adds the arrays of a sweep to a run: all images carried, and the smallest eps that breaks each."""
+
+    def spoil(arrays: Arrays) -> None:
+        outcomes = arrays["outcomes.npz"]
+        shape = outcomes["predictions"].shape
+        smallest = np.full(shape[1], 0.05)
+        if carried:
+            smallest = find_smallest_eps(outcomes["labels"], outcomes["predictions"], (0.1, 0.3))
+        outcomes |= {"carried": np.full(shape, carried), "smallest_eps": smallest}
+
+    return spoil
+
+
 NUMBERS: dict[str, dict[str, Any]] = {
     "clean_accuracy": {"metrics": {"clean_accuracy": 0.5}},
     "clean_accuracy_interval": {"metrics": {"clean_accuracy_interval": (0.0, 1.0)}},
@@ -134,6 +149,10 @@ NUMBERS: dict[str, dict[str, Any]] = {
     "no attack_success_rate": {"result": {"attack_success_rate": None}},
     "target_hit_rate": {"result": {"target_hit_rate": 0.01}},
     "expected_accuracy": {"result": {"expected_accuracy": 0.9}},
+    "carried": {"result": {"carried": 5}},
+    "median_smallest_eps": {"metrics": {"median_smallest_eps": 0.1}},
+    "carried from no smaller eps": {"spoil": add_sweep(carried=True)},
+    "another smallest eps": {"spoil": add_sweep(carried=False)},
     "linf_max": {"result": {"linf_max": 0.01}},
     "l2_mean": {"result": {"l2_mean": 0.01}},
     "norm_max": {"result": {"norm_max": 0.01}},

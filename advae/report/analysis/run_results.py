@@ -92,6 +92,12 @@ class RunResult(_Options):
     """Robust accuracy after rounding to 8 bits, 0 to 1; null where they are no images, or it was not measured."""
     failed_checks: tuple[str, ...] | None
     """The checks stored with the run that end with FAIL or WARN, each with its status."""
+    carried: int | None
+    """Number of images that a smaller eps of the run broke: they keep that adversarial example and are not attacked
+    again; null where every image is attacked at every eps."""
+    median_smallest_eps: float | None
+    """Median over the images of the smallest eps of the run that breaks them; null where more than half of them are not
+    broken, and where every image is attacked at every eps."""
     over_budget: int | None
     """Number of examples from a file that are farther than eps and count as unchanged images; null for attacks made
     here."""
@@ -166,6 +172,7 @@ def describe_result(side: Measured) -> dict[str, Any]:
         "robust_accuracy": robust.value,
         "robust_accuracy_interval": (robust.low, robust.high),
         "failed_checks": summarize_stored(run),
+        "median_smallest_eps": run.metrics.median_smallest_eps,
         "images": run.size,
         "certified": describe_bounds(side),
         "samples": run.sample_key,

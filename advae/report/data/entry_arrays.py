@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from advae.errors import CorruptError
-from advae.metrics import DISTANCE
+from advae.metrics import CARRIED, DISTANCE, SMALLEST_EPS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,6 +54,8 @@ ARRAY_KINDS: dict[str, ArrayKind] = {
     "l2": ArrayKind("f", "float32", 0, LARGEST_PIXEL),
     DISTANCE: ArrayKind("f", "float64", 0, LARGEST_PIXEL),
     "zero_gradient": ArrayKind("b", "bool", 0, 1),
+    CARRIED: ArrayKind("b", "bool", 0, 1),
+    SMALLEST_EPS: ArrayKind("f", "float64", 0, math.inf),
     "x": ArrayKind("f", "float32", 0, 1),
     "certified": ArrayKind("b", "bool", 0, 1),
     "abstained": ArrayKind("b", "bool", 0, 1),

@@ -10,14 +10,19 @@ from advae.attacks import FROM_FILE
 from advae.checks import check_run
 from advae.errors import CorruptError
 from advae.metrics import (
+    CARRIED,
     DISTANCE,
+    SMALLEST_EPS,
     count_beyond,
     digest_samples,
     find_aims,
+    find_smallest_eps,
     measure_attacked,
+    measure_carried,
     measure_clean,
     measure_given,
     measure_lengths,
+    measure_smallest_eps,
     perturbation_norms,
 )
 from advae.records import OUTCOMES, SAMPLES, EpsResult, Manifest, RunMetrics
@@ -76,6 +81,9 @@ def _read_outcomes(registry: Registry, manifest: Manifest) -> Arrays:
     shapes = {"sample_ids": (n,), "labels": (n,), "clean_predictions": (n,), "predictions": (eps, n)}
     found = registry.read_arrays(manifest, OUTCOMES)
     shapes |= {name: (eps, n) for name in LENGTHS if name in found}
+    carries = metrics.median_smallest_eps is not None or any(one.carried is not None for one in metrics.results)
+    if carries or CARRIED in found:
+        shapes |= {CARRIED: (eps, n), SMALLEST_EPS: (n,)}
     if recipe.examples:
         shapes[DISTANCE] = (n,)
     if metrics.fresh_draws is not None:
@@ -163,13 +171,16 @@ def _check_outcomes(run: Run) -> Iterator[str]:
     """Yield each number of the manifest that does not follow from the outcomes as the scorer takes it from them."""
     yield from list_differences(run.metrics, measure_clean(run.outcomes, len(run.recipe.dataset.classes)), OUTCOMES)
     yield from list_differences(run.metrics, measure_given(run.outcomes), OUTCOMES)
+    yield from list_differences(run.metrics, measure_smallest_eps(run.outcomes), OUTCOMES)
+    yield from _check_carried(run)
     known = all(name in run.outcomes for name in LENGTHS)
     for index, result in enumerate(run.metrics.results):
         aims = find_aims(run.outcomes["labels"], run.recipe.target, result.targets)
         found = measure_attacked(run.outcomes, index, aims)
         lengths = measure_lengths(run.outcomes, index, run.recipe.norm) if known else {}
         beyond = count_beyond(run.outcomes, result.eps)
-        yield from list_differences(result, found | lengths | beyond, OUTCOMES, f" at eps {result.eps:.4g}")
+        carried = measure_carried(run.outcomes, index)
+        yield from list_differences(result, found | lengths | beyond | carried, OUTCOMES, f" at eps {result.eps:.4g}")
         if not known and result.norm_max is not None:
             yield f"{OUTCOMES} has not all of {', '.join(LENGTHS)}"
 
@@ -187,6 +198,20 @@ def _check_draws(run: Run) -> Iterator[str]:
         wrong = run.outcomes[name.replace("success_rate", "wrong_draws")].sum(axis=-1)
         if ((count < wrong - COUNT_TOLERANCE) | (count > wrong + fresh - k + COUNT_TOLERANCE)).any():
             yield f"the {name} of an image in {OUTCOMES} is not one of its single draws"
+
+
+def _check_carried(run: Run) -> Iterator[str]:
+    """Yield where an image is carried from a smaller eps that did not break it, or its smallest eps is another one."""
+    import numpy as np
+
+    outcomes = run.outcomes
+    if CARRIED not in outcomes:
+        return
+    smallest = find_smallest_eps(outcomes["labels"], outcomes["predictions"], run.recipe.eps)
+    if not np.array_equal(smallest, outcomes[SMALLEST_EPS]):
+        yield f"{OUTCOMES} has another {SMALLEST_EPS} than its predictions"
+    if (outcomes[CARRIED] & (smallest >= np.asarray(run.recipe.eps)[:, None])).any():
+        yield f"{OUTCOMES} has an image that is carried from no smaller eps"
 
 
 # ---------------------------------------------------------------- images
