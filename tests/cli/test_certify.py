@@ -71,6 +71,29 @@ def test_a_network_is_certified_by_intervals_in_one_pass_and_found_again(home: P
     assert shown["ancestors"] == [trained.nn]
 
 
+def test_backward_bounds_prove_more_of_a_network_and_no_attack_breaks_what_they_prove(
+    home: Path, trained: Trained
+) -> None:
+    options = ("--clf", trained.nn, "--eps", "0.001,0.01,0.03")
+    planned = certify(home, *options, "--method", "crown", "--dry-run", "--json").json
+    found, less = (certify(home, *options, "--method", method, "--json").json for method in ("crown", "ibp"))
+    assert (planned["id"], found["method"]) == (found["id"], "crown")
+    assert planned["estimated_seconds"] > 0
+    registry = Registry(home)
+    proved, before = (registry.read_arrays(registry.manifest(one["id"]), PROVED)["certified"] for one in (found, less))
+    assert (proved >= before).all()
+    assert proved[1].sum() >= before[1].sum() + 20
+    attacked = succeed(
+        *("attack", "--home", home, "--clf", trained.nn, "--method", "pgd", "--eps", "0.001,0.01,0.03,0.1"),
+        *("--limit", 60, "--json"),
+    ).json
+    outcomes = registry.read_arrays(registry.manifest(attacked["id"]), OUTCOMES)
+    right = outcomes["predictions"] == outcomes["labels"]
+    assert not (proved & ~right[:3]).any()
+    # Beyond its radius the proof says nothing: there the attack breaks what it certifies.
+    assert (proved[1] & ~right[3]).any()
+
+
 def test_a_certificate_travels_in_a_bundle(home: Path, trained: Trained, tmp_path: Path) -> None:
     id_ = certify(home, "--clf", trained.nn, "--eps", "0,0.001,1/255").id
     succeed("registry", "export", "--home", home, id_, tmp_path / "proof.tar")
