@@ -3,7 +3,16 @@
 from advae.checks.across_runs import MANY_RESTARTS, TOGETHER
 from advae.checks.broken_proofs import check_certificates
 from advae.checks.certified import AccuracyBounds, ProvedImages, bound_accuracy, measure_bounds
-from advae.checks.check_table import CHECKS, NOT_VALID, Check, list_counted, not_run, number_of, show_points
+from advae.checks.check_table import (
+    CHECKS,
+    NOT_VALID,
+    Check,
+    list_counted,
+    list_made_checks,
+    not_run,
+    number_of,
+    show_points,
+)
 from advae.checks.combining import check_together
 from advae.checks.evidence import PipelineRuns, ScoredRun, find_full_budget
 from advae.checks.published_sets import describe_departure, find_version
@@ -44,6 +53,7 @@ __all__ = [
     "identify_samples",
     "is_iterative",
     "list_counted",
+    "list_made_checks",
     "measure_bounds",
     "not_run",
     "number_of",

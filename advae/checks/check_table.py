@@ -29,6 +29,8 @@ class Check:
     """The question whose answer is yes where the result is PASS; shown in the report."""
     needs: str = ""
     """Which other run the check needs; empty where one run is enough."""
+    random: bool = False
+    """Whether it is made only where the pipeline samples; of other pipelines it is not listed."""
     optional: bool = False
     """Whether what it needs is an addition: where it is missing, the check is not counted as NOT RUN."""
 
@@ -74,6 +76,11 @@ CHECKS: dict[str, Check] = {
         "a certificate, which is optional (advae certify)",
         optional=True,
     ),
+    "eot": Check(
+        "Are the gradients through the pipeline's randomness averaged over enough EOT samples?",
+        "gradients through a purifier that samples",
+        random=True,
+    ),
 }
 """Name -> check. The number of a check in the report is its place here, from 1."""
 
@@ -99,6 +106,11 @@ def say(name: str, status: Status, sentence: str, number: float | None = None) -
 def not_run(name: str, sentence: str = "") -> CheckResult:
     """Return the result NOT RUN of a check. sentence: the reason; empty: the run that the check needs."""
     return CheckResult(check=name, status="NOT RUN", sentence=sentence or f"needs {CHECKS[name].needs}")
+
+
+def list_made_checks(*, random: bool) -> list[str]:
+    """Return the names of the checks that are made on a pipeline. random: whether it samples."""
+    return [name for name, check in CHECKS.items() if random or not check.random]
 
 
 def list_counted(results: Iterable[R]) -> list[R]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from advae.checks.across_runs import TOGETHER
-from advae.checks.check_table import CHECKS, not_run
+from advae.checks.check_table import list_made_checks, not_run
 from advae.checks.evidence import find_full_budget
 from advae.checks.single_run import ON_IMAGES, SINGLE
 from advae.checks.strongest import group_by_samples, pick_strongest, rank_strength
@@ -34,12 +34,14 @@ GRAVEST: tuple[Status, ...] = ("FAIL", "WARN", "PASS", "NOT RUN")
 
 
 def check_together(pipeline: PipelineRuns) -> tuple[CheckResult, ...]:
-    """Return a result for each of CHECKS, in its order, on the subject and on the other adaptive rows in its norm.
+    """Return a result for each check that is made on the pipeline, in the order of CHECKS.
+
+    It is of the subject and of the other adaptive rows in its norm.
 
     Where a check is NOT RUN on the subject's samples, a FAIL on a smaller set of samples counts; a PASS there does not.
     """
     views = list(_list_views(pipeline))
-    return tuple(_decide(name, pipeline, views) for name in CHECKS)
+    return tuple(_decide(name, pipeline, views) for name in list_made_checks(random=pipeline.random))
 
 
 def _list_views(pipeline: PipelineRuns) -> Iterator[list[ScoredRun]]:

@@ -118,6 +118,11 @@ class PipelineRuns:
     by_ball: dict[tuple[str, float], list[ScoredRun]] = field(default_factory=dict, compare=False, repr=False)
     """The rows of ``own`` by norm and eps; filled at the first use."""
 
+    @property
+    def random(self) -> bool:
+        """Whether the pipeline samples, as far as one of its rows says so."""
+        return any(row.metrics.stochastic for row in self.own)
+
     def beside(self, *threats: str) -> list[ScoredRun]:
         """Return the pipeline's rows under some threat models that attack what the subject attacks."""
         # Copies with another subject share this dictionary, because the rows may be thousands.

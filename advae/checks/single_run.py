@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from advae.attacks import ATTACKS
-from advae.checks.check_table import NOT_VALID, OLD, WEAK_ATTACK, not_run, say, show_share
+from advae.checks.check_table import NOT_VALID, OLD, WEAK_ATTACK, list_made_checks, not_run, say, show_share
 from advae.checks.sample_checks import check_collapse, check_proportion, check_sample_size
 from advae.metrics import BUDGET_TOLERANCE
 from advae.records import key_eps
@@ -25,6 +25,9 @@ STOPPED = 0.5
 LOST = 0.01
 """Share of samples that were misclassified at an earlier iterate only, above which there is a warning."""
 
+AGREED = 0.9
+"""Cosine similarity of two EOT averages below which there is a warning: a tenth of each is noise then."""
+
 SEARCH = ("monotone", "convergence", "best-iterate", "logits")
 """Checks on how an attack searches, which do not apply to one that does not search."""
 
@@ -40,7 +43,8 @@ ON_IMAGES = ("clean-accuracy", "sample-size", "proportion")
 
 def check_run(recipe: RunRecipe, metrics: RunMetrics) -> tuple[CheckResult, ...]:
     """Return the results of the checks that need one run only, in the order of CHECKS."""
-    return tuple(check_alone(check, recipe, metrics) for check in SINGLE)
+    made = list_made_checks(random=bool(metrics.stochastic))
+    return tuple(check_alone(check, recipe, metrics) for check in SINGLE if check in made)
 
 
 def check_alone(check: str, recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
@@ -195,6 +199,22 @@ def check_logits(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
     return say("logits", "PASS", "logits, and two draws of the pipeline agree")
 
 
+def check_eot(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
+    """Check that EOT has converged: two independent averages of the gradient must point the same way."""
+    if recipe.draws is None:
+        return not_run("eot", "the attack's gradients pass through no random purifier")
+    if metrics.eot_agreement is None:
+        return not_run("eot", OLD)
+    once, twice = metrics.eot_agreement
+    what = (
+        f"cosine similarity of two independent EOT averages of the gradient: {once:.3f} with {recipe.draws} EOT "
+        f"samples each, {twice:.3f} with {2 * recipe.draws}"
+    )
+    if once < AGREED:
+        return say("eot", "WARN", f"{what}: the gradient is noisy; raise --draws to {2 * recipe.draws} or more", once)
+    return say("eot", "PASS", what, once)
+
+
 SINGLE: dict[str, Callable[[RunRecipe, RunMetrics], CheckResult]] = {
     "budget": check_budget,
     "clean-accuracy": check_collapse,
@@ -205,4 +225,5 @@ SINGLE: dict[str, Callable[[RunRecipe, RunMetrics], CheckResult]] = {
     "logits": check_logits,
     "sample-size": check_sample_size,
     "proportion": check_proportion,
+    "eot": check_eot,
 }

@@ -12,6 +12,7 @@ from advae.evaluation.attack_progress import AttackProgress, list_probed, measur
 from advae.evaluation.attacker import Attacker, stops_at_success
 from advae.evaluation.carrying import score_upwards
 from advae.evaluation.ensemble import list_members, propose_in_turn
+from advae.evaluation.eot_agreement import measure_agreement
 from advae.evaluation.eps_sweep import ROWS_AT_ONCE, score_along_line
 from advae.evaluation.given_examples import GivenExamples
 from advae.evaluation.purifier_draws import KEPT_DRAWS, SCORING_DRAWS, draw_for_fixed
@@ -101,6 +102,7 @@ def evaluate(
         backward=_name_backward(surface),
         fresh_draws=SCORING_DRAWS if surface.samples else None,
         k_draws=KEPT_DRAWS if surface.samples else None,
+        eot_agreement=measure_agreement(attackers),
     )
     arrays = {OUTCOMES: outcomes, SAMPLES: collect_samples(ids, x, y, clean.start, scores, saved)}
     if recipe.save_adversarial:

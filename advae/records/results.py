@@ -27,6 +27,7 @@ from advae.records.base import (
 from advae.records.datasets import ImageRanges
 from advae.records.recipes import Radius
 
+Cosine = Annotated[float, Field(ge=-1, le=1)]
 LossCurve = Annotated[tuple[tuple[Natural, Real], ...], Field(fail_fast=True, max_length=MAX_ITEMS)]
 
 
@@ -249,6 +250,10 @@ class RunMetrics(Record):
     """Share of unchanged images on which more of these draws are right than wrong, 0 to 1; None likewise."""
     clean_majority_of_k_accuracy_interval: Interval | None = absent_unless_given()
     """Its 95 % confidence interval (Wilson); None likewise."""
+    eot_agreement: tuple[Cosine, Cosine] | None = absent_unless_given()
+    """Mean cosine similarity of two independent EOT averages of the first gradient, -1 to 1: with the attack's number
+    of EOT samples, and with twice as many; None where the gradients pass through no random purifier, or where it was
+    not measured."""
     class_counts: Counts | None = absent_unless_given()
     """Number of attacked images of each class, by label; None where it was not counted."""
     predicted_counts: Counts | None = absent_unless_given()

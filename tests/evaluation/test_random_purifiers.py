@@ -12,7 +12,9 @@ import pytest
 from advae.attacks import ATTACKS
 from advae.attacks.ensemble_members import Member
 from advae.attacks.goals import COMPARISON_DRAWS, CONFIRMED_SHARE, Goal
+from advae.checks.single_run import AGREED
 from advae.evaluation.attacker import Attacker
+from advae.evaluation.eot_agreement import measure_agreement
 from advae.evaluation.evaluate import evaluate
 from advae.evaluation.purifier_draws import (
     FIRST_UNSEEN_DRAW,
@@ -120,6 +122,58 @@ def test_a_tie_of_draws_counts_as_wrong() -> None:
     found = tally_draws(wrong)
     assert found["any_of_k"].tolist() == [True, False, False, False, False]
     assert found["majority_of_k"].tolist() == [True, True, True, False, False]
+
+
+@pytest.mark.parametrize(("noise", "agrees"), [(0.1, True), (1000.0, False)])
+def test_averages_of_a_gradient_agree_unless_it_is_noise(noise: float, agrees: bool) -> None:
+    import tensorflow as tf
+
+    rng = np.random.default_rng(1)
+    x, y = rng.uniform(0.2, 0.8, (80, 16)).astype("f4"), np.arange(80) % 4
+    weights = tf.constant(rng.normal(size=(16, 4)).astype("f4"))
+
+    def purify(images: Any, draw: Any) -> Any:
+        shift = noise * tf.random.stateless_normal(tf.shape(images), tf.stack([4, draw]))
+        # A gradient of 1 plus noise at every pixel, in an image that hardly changes.
+        return images + shift * (images - tf.stop_gradient(images))
+
+    surface = THREATS["adaptive"].view(Pipeline(lambda images: images @ weights, purify, samples=True))
+    recipe = make_recipe("fgsm", eps=(0.1,), draws=4)
+    once, twice = measure_agreement([Attacker(surface, recipe, x, y, lambda: None)]) or (None, None)
+    assert once is not None
+    assert twice is not None
+    assert (once > AGREED) is agrees
+    assert once < 1.0
+    if not agrees:
+        assert abs(once) < 0.2
+    fixed = THREATS["adaptive"].view(Pipeline(lambda images: images @ weights))
+    assert measure_agreement([Attacker(fixed, recipe, x, y, lambda: None)]) is None
+
+
+def test_robustness_that_is_luck_is_broken_where_the_draw_is_known() -> None:
+    """The class is hidden by a random sign; averaged over its draws the gradient is zero."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(2)
+    x, y = rng.uniform(0.4, 0.6, (60, 16)).astype("f4"), np.zeros(60, np.int64)
+
+    def purify(images: Any, draw: Any) -> Any:
+        sign = tf.sign(tf.random.stateless_normal((tf.shape(images)[0], 16), tf.stack([6, draw])))
+        return 0.5 + sign * (images - 0.5)
+
+    # Class 1 needs a mean far from the grey of 0.5, which only perturbations along the signs reach.
+    def classify(images: Any) -> Any:
+        mean = tf.reduce_mean(images - 0.5, axis=1, keepdims=True)
+        return tf.concat([0.24 - mean, mean], axis=1)
+
+    pipeline, found = Pipeline(classify, purify, samples=True), {}
+    for threat in ("adaptive", "fixed-randomness"):
+        recipe = make_recipe("bim", threat=threat, eps=(0.2,), draws=16 if threat == "adaptive" else None)
+        found[threat] = evaluate(THREATS[threat].view(pipeline), recipe, x, y).metrics
+    assert found["adaptive"].results[0].accuracy > 0.9
+    assert found["fixed-randomness"].results[0].accuracy == 0.0
+    assert found["fixed-randomness"].clean_accuracy > 0.9
+    assert (found["fixed-randomness"].k_draws, found["fixed-randomness"].stochastic) == (None, False)
 
 
 def test_no_two_purposes_share_a_draw() -> None:

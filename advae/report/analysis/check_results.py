@@ -13,6 +13,7 @@ from advae.checks import (
     check_certificates,
     check_together,
     list_counted,
+    list_made_checks,
     not_run,
     number_of,
 )
@@ -88,7 +89,8 @@ class FailureRecord(TableRecord):
 def check_headline(pipeline: AttackedPipeline) -> tuple[CheckResult, ...]:
     """Return the result of each of CHECKS on the pipeline's headline number; NOT RUN where it has none."""
     if pipeline.subject is None:
-        absent = {name: not_run(name, NO_SUBJECT) for name in CHECKS}
+        random = any(run.metrics.stochastic for run in pipeline.runs)
+        absent = {name: not_run(name, NO_SUBJECT) for name in list_made_checks(random=random)}
         found = check_certificates(pipeline.certificates, [_open_row(row) for row in pipeline.rows])
         return tuple((absent | {found.check: found}).values())
     return check_row(pipeline, pipeline.subject)

@@ -44,6 +44,9 @@ class Strength(AttackRecord):
     """Whether it is at the eps and on the images that a reader expects: an adaptive result on those of the others of
     its kind, an oblivious one on those of the adaptive one."""
 
+    k_draws: int | None
+    """Number of fresh samples of the pipeline's randomness that must all be right for an image to count (any-of-k);
+    null where one prediction decides."""
     undefended_robust_accuracy: ShownShare | None
     """Robust accuracy of the undefended counterpart, 0 to 1; null where it was not run, or for a classifier without
     purifier."""
@@ -217,4 +220,5 @@ def _describe_strength(row: Row | None, terms: Terms | None) -> Strength | NotRu
         comparable=terms in (None, row.terms),
         undefended_robust_accuracy=row.undefended.accuracy if row.defended and row.undefended else None,
         samples=row.sample_key,
+        k_draws=row.run.metrics.k_draws if row.result.any_of_k_accuracy is not None else None,
     )

@@ -10,9 +10,18 @@ from advae.checks import is_iterative, list_counted
 from advae.report.analysis.certified_accuracy import CertifiedRange, describe_bounds, explain_range
 from advae.report.analysis.check_results import count_elsewhere, describe_subject, summarize_checks
 from advae.report.analysis.illusion_gap import explain_gap
+from advae.report.analysis.tables import join_rate
 from advae.report.data.contents import AttackedPipeline, Comparison, Row
 from advae.report.data.threat_models import INPUT_THREATS, ORDER
-from advae.report.wording import COLLAPSED, NOT_ESTABLISHED, format_eps, format_rate, name_attack, name_pipeline
+from advae.report.wording import (
+    COLLAPSED,
+    DRAW_RULES,
+    NOT_ESTABLISHED,
+    format_eps,
+    format_rate,
+    name_attack,
+    name_pipeline,
+)
 
 ONE_STEP = "only one-step attacks were run: an iterative one may be far stronger"
 
@@ -116,14 +125,30 @@ def describe_cause(row: Row) -> str:
 
 
 def describe_attack(row: Row) -> str:
-    """Return the attack, threat model and eps that led to a row's number."""
+    """Return the attack, threat model and eps that led to a row's number, and on how many draws it was counted."""
     recipe = row.run.recipe
-    return f"under {name_attack(row.run)}, threat model {recipe.threat}, at eps {format_eps(row.eps, recipe.norm)}"
+    draws = "" if row.result.any_of_k_accuracy is None else f"on every one of {row.metrics.k_draws} draws "
+    return (
+        f"{draws}under {name_attack(row.run)}, threat model {recipe.threat}, at eps {format_eps(row.eps, recipe.norm)}"
+    )
 
 
 def find_shown(pipeline: AttackedPipeline) -> Row | None:
     """Return the row of the headline number, without an adaptive one the strongest attack on the images."""
     return pipeline.subject or pipeline.find_strongest(INPUT_THREATS)
+
+
+def explain_draws(row: Row) -> Iterator[str]:
+    """Yield the robust and the clean accuracy of a pipeline that samples under each rule; nothing for any other."""
+    k = row.metrics.k_draws
+    for clean, record, first in (("", row.result, row.one_shot), ("clean_", row.metrics, row.run.clean)):
+        rates = [f"one-shot {format_rate(first)}"]
+        for rule, words in DRAW_RULES.items():
+            name = f"{clean}{rule}_accuracy"
+            rate = join_rate(getattr(record, name), getattr(record, f"{name}_interval"))
+            rates.append(f"{words.format(k=k)} {format_rate(rate)}")
+        if k:
+            yield f"{'clean' if clean else 'robust'} accuracy over {k} draws: {', '.join(rates)}"
 
 
 def _write_facts(headline: Headline) -> Iterator[str]:
@@ -145,6 +170,8 @@ def _write_facts(headline: Headline) -> Iterator[str]:
         total = sum(elsewhere.values())
         counts = ", ".join(f"{check} {count}" for check, count in elsewhere.items())
         yield f"{total} {'check fails' if total == 1 else 'checks fail'} on other runs of it: {counts}"
+    if row:
+        yield from explain_draws(row)
     yield f"clean accuracy: {format_rate(row.run.clean if row else headline.pipeline.first.clean)}"
     if row and row.defended:
         other = row.undefended

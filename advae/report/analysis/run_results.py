@@ -69,7 +69,7 @@ class RunResult(_Options):
     clean_accuracy_interval: ShownInterval | None
     """Wilson's 95 % confidence interval of the clean accuracy."""
     robust_accuracy: ShownShare | None
-    """Share of the images still classified correctly under attack, 0 to 1."""
+    """Share of the images still classified correctly under attack, 0 to 1; of a pipeline that samples any-of-k."""
     robust_accuracy_interval: ShownInterval | None
     """Wilson's 95 % confidence interval of the robust accuracy."""
     attack_success_rate: ShownShare | None
@@ -78,6 +78,28 @@ class RunResult(_Options):
     """Share of the images not of the target's class that ended in it, 0 to 1; null for an untargeted attack."""
     expected_accuracy: ShownShare | None
     """Mean share of fresh samples of the pipeline's randomness on which it is right, 0 to 1; null where it has none."""
+    k_draws: int | None
+    """Number k of fresh samples of the pipeline's randomness by which an image counts; null where it has none."""
+    one_shot_accuracy: ShownShare | None
+    """Robust accuracy by one fresh sample of the pipeline's randomness, 0 to 1; null where it has none."""
+    one_shot_accuracy_interval: ShownInterval | None
+    """Wilson's 95 % confidence interval of the one-shot accuracy."""
+    any_of_k_accuracy: ShownShare | None
+    """Share of the images under attack on which all k samples are right, 0 to 1; null where there is no randomness."""
+    any_of_k_accuracy_interval: ShownInterval | None
+    """Wilson's 95 % confidence interval of it."""
+    majority_of_k_accuracy: ShownShare | None
+    """Share of the images under attack on which more of the k samples are right than wrong, 0 to 1; null likewise."""
+    majority_of_k_accuracy_interval: ShownInterval | None
+    """Wilson's 95 % confidence interval of it."""
+    clean_any_of_k_accuracy: ShownShare | None
+    """Share of the unchanged images on which all k samples are right, 0 to 1; null where there is no randomness."""
+    clean_any_of_k_accuracy_interval: ShownInterval | None
+    """Wilson's 95 % confidence interval of it."""
+    clean_majority_of_k_accuracy: ShownShare | None
+    """Share of the unchanged images on which more of the k samples are right than wrong, 0 to 1; null likewise."""
+    clean_majority_of_k_accuracy_interval: ShownInterval | None
+    """Wilson's 95 % confidence interval of it."""
     linf_max: float | None
     """Largest change of any pixel, in units of an image's range, measured on the result."""
     l2_mean: float | None
@@ -123,6 +145,10 @@ RESULT_FIELDS = tuple(RunResult.model_fields.keys() & EpsResult.model_fields.key
 """What a result of a run is stored with under the same name."""
 
 
+CLEAN_DRAWS = tuple(name for name in RunResult.model_fields if name.startswith(("clean_any", "clean_maj", "k_draws")))
+"""What the metrics of a run are stored with under the same name, on the draws of a pipeline that samples."""
+
+
 class MeasuredResult(RunResult):
     """What one run measured at one eps, where it was measured."""
 
@@ -162,7 +188,8 @@ def describe_result(side: Measured) -> dict[str, Any]:
     run, recipe, result = side.run, side.run.recipe, side.result
     fields = values_of(recipe) | {"threat": recipe.threat, "method": recipe.method}
     fields |= {name: getattr(result, name) for name in RESULT_FIELDS}
-    clean, robust = run.clean, side.attacked
+    fields |= {name: getattr(run.metrics, name) for name in CLEAN_DRAWS}
+    clean, robust, one_shot = run.clean, side.attacked, side.one_shot if run.metrics.k_draws else None
     return fields | {
         "run": run.id,
         "attack": name_attack(run),
@@ -171,6 +198,8 @@ def describe_result(side: Measured) -> dict[str, Any]:
         "clean_accuracy_interval": (clean.low, clean.high),
         "robust_accuracy": robust.value,
         "robust_accuracy_interval": (robust.low, robust.high),
+        "one_shot_accuracy": one_shot.value if one_shot else None,
+        "one_shot_accuracy_interval": (one_shot.low, one_shot.high) if one_shot else None,
         "failed_checks": summarize_stored(run),
         "median_smallest_eps": run.metrics.median_smallest_eps,
         "images": run.size,

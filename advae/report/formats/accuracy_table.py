@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from advae.report.analysis.eps_selection import explain_selection, select_eps
 from advae.report.analysis.run_results import AccuracyRecord, MeasuredResult
-from advae.report.analysis.tables import Findings, NotRun
+from advae.report.analysis.tables import Findings, NotRun, join_rate
+from advae.report.data.runs import Rate
 from advae.report.data.word_tables import Cell, Grid
 from advae.report.formats.certificate_tables import CERTIFIED, show_certified
 from advae.report.wording import NOT_RUN, format_eps, format_p, format_rate, format_share
@@ -47,6 +48,38 @@ def _write_p(record: AccuracyRecord) -> str:
 def _name_column(title: str, read: Callable[[AccuracyRecord], str], meaning: str) -> AccuracyColumn:
     return AccuracyColumn(title, read, read, meaning)
 
+
+def _draw_column(title: str, field: str, meaning: str) -> AccuracyColumn:
+    """Return a column on the draws of a pipeline that samples; field: of the share, beside that of its interval."""
+
+    def find_rate(row: AccuracyRecord) -> Rate | None:
+        return join_rate(getattr(row, field), getattr(row, f"{field}_interval"))
+
+    return AccuracyColumn(title, lambda row: format_rate(find_rate(row)), lambda row: getattr(row, field), meaning)
+
+
+DRAW_COLUMNS = (
+    _draw_column(
+        "one-shot",
+        "one_shot_accuracy",
+        "robust accuracy by one fresh draw of a pipeline that samples; its robust accuracy is the any-of-k one",
+    ),
+    _draw_column(
+        "any of k",
+        "any_of_k_accuracy",
+        "share of the images under attack on which all of k = 10 fresh draws are right",
+    ),
+    _draw_column(
+        "majority of k",
+        "majority_of_k_accuracy",
+        "share of the images under attack on which more of the k draws are right than wrong: a tie counts as wrong",
+    ),
+    _draw_column("clean, any of k", "clean_any_of_k_accuracy", "the same as any of k, on the unchanged images"),
+    _draw_column(
+        "clean, majority of k", "clean_majority_of_k_accuracy", "the same as majority of k, on the unchanged images"
+    ),
+)
+"""Columns that are shown where a pipeline samples."""
 
 ACCURACY_COLUMNS = (
     _name_column("dataset", lambda row: row.dataset, "what the images are"),
@@ -131,6 +164,7 @@ ACCURACY_COLUMNS = (
     ),
     AccuracyColumn("n", lambda row: str(row.images), lambda row: row.n, "number of test images"),
     _name_column("run", lambda row: str(row.run), "the id that `advae registry show` takes"),
+    *DRAW_COLUMNS,
 )
 
 
@@ -138,7 +172,12 @@ def tabulate_accuracy(records: Iterable[AccuracyRecord]) -> Grid:
     """Return the accuracy table: one row for each run and eps shown that is not merely the counterpart of another."""
     shown = _select_rows(records)
     proved = any(row.certified for row in shown)
-    columns = [column for column in ACCURACY_COLUMNS if proved or column.title != CERTIFIED]
+    random = any(row.k_draws for row in shown)
+    columns = [
+        column
+        for column in ACCURACY_COLUMNS
+        if (proved or column.title != CERTIFIED) and (random or column not in DRAW_COLUMNS)
+    ]
     rows = (tuple(column.read(row) for column in columns) for row in shown)
     titles, meanings = zip(*((column.title, column.meaning) for column in columns), strict=True)
     return Grid("Accuracy table", titles, tuple(rows), meanings)
