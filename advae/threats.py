@@ -189,7 +189,11 @@ def fix_draw(surface: Surface, draw: Tensor) -> Surface:
     """Return a ``fixed`` surface on which this draw takes the place of all; any other surface as it is."""
     if not surface.fixed:
         return surface
-    return replace(surface, craft=lambda x, _: surface.craft(x, draw), see=lambda x, _: surface.see(x, draw))
+    return replace(surface, craft=_fix(surface.craft, draw), see=_fix(surface.see, draw))
+
+
+def _fix(function: Function, draw: Tensor) -> Function:
+    return lambda x, _: function(x, draw)
 
 
 def view_black_box(pipeline: Pipeline) -> Surface:
