@@ -132,7 +132,7 @@ class EpsSweep:
                 "largest": tf.reduce_max(tf.abs(start)),
             }
 
-        absent = ("rounded", "success_rate", "low", "high")
+        absent = ("rounded", "success_rate", "wrong_draws", "low", "high")
         return _map(measure, eps, [name for name in MEASURED_IN_GRAPH if name not in absent])
 
 

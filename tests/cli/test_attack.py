@@ -126,7 +126,9 @@ def test_check_runs_everything_and_fails_where_the_report_does(home: Path, train
     assert checked["classifier"] == trained.nn_behind
     found = {result["check"]: result for result in checked["verdicts"]}
     assert list(found) == list_made_checks(random=False)
-    assert [name for name, result in found.items() if result["status"] == "NOT RUN"] == ["ensemble", "certificate"]
+    # The strongest attack is one whose sweep carries what is broken, so that its accuracy cannot rise with eps.
+    unknown = [name for name, result in found.items() if result["status"] == "NOT RUN"]
+    assert unknown == ["monotone", "ensemble", "certificate"]
     assert found["budget"]["status"] == found["samples"]["status"] == "PASS"
     assert found["sample-size"]["status"] == "WARN"
     assert outcome.json["runs"][0]["method"] == "bim"
