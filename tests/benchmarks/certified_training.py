@@ -161,6 +161,7 @@ def render(record: dict[str, Any]) -> str:
         "trained in, min",
         "clean, %",
         "certified, %",
+        "n",
         "PGD, %",
         "square, %",
         "wanted, %",
@@ -200,6 +201,7 @@ def _render_row(row: dict[str, Any]) -> str:
     cells = (
         *(name, row["dataset"], f"{row['eps']:.3g}", f"{row['seconds'] / 60:.1f}"),
         *(f"{100 * row[key]:.2f}" for key in ("clean_accuracy", "certified_accuracy")),
+        f"{row['attacks'][0]['n']:,}",
         *(attacked.get(method, "") for method in ("pgd", "square")),
         ", ".join(f"{100 * value:.1f}" for value in row["wanted"] or ()),
     )
