@@ -22,6 +22,9 @@ WEAK_GRADIENTS, NO_GRADIENTS = 0.01, 0.05
 STOPPED = 0.5
 """Share of purified pixels without gradient because of clipping, above which there is a warning."""
 
+MOST = 0.5
+"""Robust accuracy above which an attack has left images that its iterations should have changed."""
+
 LOST = 0.01
 """Share of samples that were misclassified at an earlier iterate only, above which there is a warning."""
 
@@ -157,11 +160,23 @@ def check_loss_curve(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
     curve = min(curves, key=lambda curve: curve[-1][1] - curve[0][1])
     rise = curve[-1][1] - curve[0][1]
     what = f"its margin loss goes from {curve[0][1]:.4g} to {curve[-1][1]:.4g} in {curve[-1][0]} iterations"
-    if rise <= 0:
+    if rise <= 0 or any(_is_stuck(recipe, result) for result in metrics.results):
         return say("convergence", "FAIL", f"the attack does not raise its loss: {what}", rise)
     return say(
         "convergence", "NOT RUN", f"{what}; whether it has converged takes a run with twice the iterations", rise
     )
+
+
+def _is_stuck(recipe: RunRecipe, result: EpsResult) -> bool:
+    """Whether no iteration after the first one raised the loss, although most images are still classified correctly.
+
+    An attack that returns its best point is never below its random start, whichever way it goes from there. The steps
+    of the default size are so small that the first one cannot have reached the end of the ball.
+    """
+    curve, row = result.loss_curve or (), ATTACKS.get(recipe.method)
+    small = row is not None and row.sized and recipe.step_size is None
+    attacked = not result.carried and result.accuracy > MOST
+    return small and attacked and len(curve) > 2 and curve[-1][1] <= curve[1][1]
 
 
 def check_best_iterate(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
