@@ -270,7 +270,8 @@ def test_a_purifier_is_set_beside_the_same_classifier_trained_without_one(lab: L
     files = write_certificates(lab, tmp_path)
     for name in ("html", "md"):
         assert "10.0 %; the purifier brings +30.0, p <0.001" in files[name]
-        assert "certified, no purifier" in files[name]
+        # Two classifiers without a purifier are told apart by their ids.
+        assert f"certified, no purifier ({gain.classifier_id})" in files[name]
 
 
 @pytest.mark.parametrize("without", [0.4, 0.37, 0.6], ids=["the same", "by chance", "a loss"])

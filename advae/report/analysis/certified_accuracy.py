@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from advae.checks import AccuracyBounds, ProvedImages, find_strongest, measure_bounds
@@ -104,7 +105,8 @@ class CertifiedRecord(PipelineRecord):
     imported: Ids
     """Id of the certificate where it came from a bundle; empty where it was made here."""
     purifier_name: str
-    """The purifier in words, with seeds other than 0; none where there is none."""
+    """The purifier in words, with seeds other than 0, and with the classifier's id where another pipeline has the same
+    name; none where there is none."""
 
     @property
     def clean(self) -> Rate:
@@ -157,7 +159,8 @@ class SmoothedRecord(PipelineRecord):
     imported: Ids
     """Id of the certificate where it came from a bundle; empty where it was made here."""
     purifier_name: str
-    """The purifier in words, with seeds other than 0; none where there is none."""
+    """The purifier in words, with seeds other than 0, and with the classifier's id where another pipeline has the same
+    name; none where there is none."""
 
     @property
     def clean(self) -> Rate:
@@ -203,6 +206,7 @@ def explain_range(found: CertifiedRange) -> str:
 def list_certified(findings: Findings) -> Iterator[CertifiedRecord]:
     """Yield a record for each certificate of a pipeline without noise and each of its eps."""
     attacked = {pipeline.id: pipeline for pipeline in findings.comparison.pipelines}
+    names = _name_purifiers(findings)
     for pipeline, certificate in findings.comparison.proofs:
         if not certificate.smoothed:
             for index, result in enumerate(certificate.metrics.results):
@@ -210,7 +214,18 @@ def list_certified(findings: Findings) -> Iterator[CertifiedRecord]:
                 row = find_strongest_within(group, certificate, result.eps) if group else None
                 gain = measure_gain(findings.comparison, pipeline, certificate, index)
                 without = (gain or NotRun()) if has_purifier(pipeline) else None
-                yield _describe_certified(pipeline, certificate, index, row, without)
+                name = names[pipeline.classifier.id]
+                yield _describe_certified(pipeline, certificate, index, row, without, name)
+
+
+def _name_purifiers(findings: Findings) -> dict[str, str]:
+    """Return the purifier's name of each certified pipeline by the classifier's id, with that where it is not alone."""
+    pipelines = {pipeline.classifier.id: pipeline for pipeline, _ in findings.comparison.proofs}
+    shared = Counter(map(name_pipeline, pipelines.values()))
+    return {
+        id_: name_autoencoder(one) + describe_seeds(one) + (f" ({id_})" if shared[name_pipeline(one)] > 1 else "")
+        for id_, one in pipelines.items()
+    }
 
 
 def find_strongest_within(pipeline: AttackedPipeline, certificate: ProvedImages, eps: float) -> Row | None:
@@ -225,6 +240,7 @@ def _describe_certified(
     index: int,
     row: Row | None,
     without: CertifiedWithout | NotRun | None,
+    name: str,
 ) -> CertifiedRecord:
     """Return the record of a certificate at one of its eps. row: the strongest attack that it is about, if any."""
     result = certificate.metrics.results[index]
@@ -248,19 +264,22 @@ def _describe_certified(
         run=run.id if run else None,
         without=without,
         imported=(certificate.id,) if certificate.imported else (),
-        purifier_name=name_autoencoder(pipeline) + describe_seeds(pipeline),
+        purifier_name=name,
     )
 
 
 def list_smoothed(findings: Findings) -> Iterator[SmoothedRecord]:
     """Yield a record for each certificate of a smoothed pipeline and each of its radii."""
+    names = _name_purifiers(findings)
     for pipeline, certificate in findings.comparison.proofs:
         if certificate.smoothed:
             for result in certificate.metrics.results:
-                yield _describe_smoothed(pipeline, certificate, result)
+                yield _describe_smoothed(pipeline, certificate, result, names[pipeline.classifier.id])
 
 
-def _describe_smoothed(pipeline: StoredPipeline, certificate: ProvedImages, result: CertifiedEps) -> SmoothedRecord:
+def _describe_smoothed(
+    pipeline: StoredPipeline, certificate: ProvedImages, result: CertifiedEps, name: str
+) -> SmoothedRecord:
     recipe, metrics = certificate.recipe, certificate.metrics
     return SmoothedRecord(
         **read_pipeline(pipeline),
@@ -277,5 +296,5 @@ def _describe_smoothed(pipeline: StoredPipeline, certificate: ProvedImages, resu
         abstained=metrics.abstained or 0,
         seconds_per_image=metrics.seconds / metrics.n,
         imported=(certificate.id,) if certificate.imported else (),
-        purifier_name=name_autoencoder(pipeline) + describe_seeds(pipeline),
+        purifier_name=name,
     )
