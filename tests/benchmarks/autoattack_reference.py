@@ -53,6 +53,7 @@ def export_layers(registry: Registry, manifest: Manifest) -> tuple[list[dict[str
             raise ValueError(f"layer {kind!r} is not exported")
         if kind == "Conv2D" and (config["padding"], layer.kernel.shape[:2]) not in (
             ("same", (3, 3)),
+            ("same", (4, 4)),
             ("valid", (1, 1)),
         ):
             raise ValueError(f"a convolution of {layer.kernel.shape[:2]} with padding {config['padding']}")
@@ -176,6 +177,9 @@ def build_in_torch(layers: list[dict[str, Any]], arrays: dict[str, Any], scale: 
                     if kernel is not None and kernel.shape[0] == 3:
                         # Keras pads an even side for a stride of 2 at its end only.
                         z = functional.pad(z, (0, 1, 0, 1) if layer["stride"] == 2 else (1, 1, 1, 1))
+                    elif kernel is not None and kernel.shape[0] == 4:
+                        # With a stride of 2 an even side is padded by one on each side.
+                        z = functional.pad(z, (1, 1, 1, 1))
                     z = functional.conv2d(z, kernel.permute(3, 2, 0, 1), bias, stride=layer["stride"])
                     z = activations[layer["activation"]](z)
             return scale * z
