@@ -11,10 +11,10 @@ from advae.certificates.backward_bounds import certify_backward
 from advae.certificates.certified_images import CertifiedImages, Images, ProofProgress
 from advae.certificates.exact import certify_exact
 from advae.certificates.interval_bounds import certify_by_intervals
-from advae.errors import CorruptError, UsageError
+from advae.errors import UsageError
 from advae.threats import Pipeline
 from tests.certificates.test_exact import CLASSES, PIXELS, draw_images, make_dense
-from tests.certificates.test_interval_bounds import Memory
+from tests.certificates.test_interval_bounds import interrupt_and_continue
 
 RADII = (0.1, 0.0, 0.25, 0.05)
 
@@ -59,22 +59,7 @@ def test_an_affine_network_is_bounded_exactly() -> None:
 
 def test_an_interrupted_proof_continues(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("advae.certificates.backward_bounds.MOST_IMAGES", 16)
-    network = make_network()
-    images, memory, told = draw_images(network), Memory(), list[tuple[int, int]]()
-    expected = prove(network, images).certified
-
-    def stop(done: int, total: int) -> None:
-        told.append((done, total))
-        if done == 16:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        prove(network, images, ProofProgress(stop, memory))
-    found = prove(network, images, ProofProgress(stop, memory))
-    assert told == [(16, 40), (32, 40), (40, 40)]
-    np.testing.assert_array_equal(found.certified, expected)
-    with pytest.raises(CorruptError, match="another proof"):
-        prove(network, draw_images(network, 7), ProofProgress(checkpoint=memory))
+    interrupt_and_continue(make_network(), prove)
 
 
 def test_a_random_purifier_is_refused() -> None:

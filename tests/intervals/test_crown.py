@@ -13,7 +13,6 @@ from advae.errors import UsageError
 from advae.intervals import Bounds, bound_margins, bound_margins_backward, make_box, trace_network
 from advae.models.autoencoder_networks import rescale_to_intensity
 from tests.intervals.random_networks import (
-    IMAGES,
     PIXELS,
     build_network,
     compile_backward,
@@ -193,7 +192,6 @@ def test_random_points_never_leave_the_margins_of_random_networks(seed: int) -> 
 
 def test_sampling_finds_bounds_that_are_too_tight() -> None:
     """Planted: margins that are a little too high, as an unsound rule would make them."""
-    import tensorflow as tf
 
     network = build_dense((PIXELS, 8, 4))
     function = trace_network(network, PIXELS)
@@ -204,9 +202,7 @@ def test_sampling_finds_bounds_that_are_too_tight() -> None:
         return bound_margins(function, box, y, sound=True), right + 0.5
 
     found = sample_backward(find_wrong, function, np.random.default_rng(0))
-    assert IMAGES > 0
     assert found.outside > 0
-    assert tf.executing_eagerly()
 
 
 def test_a_label_that_rounding_can_change_is_not_certified() -> None:
