@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from statistics import fmean
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
-from rich.box import SIMPLE
 from rich.table import Table
 
 from advae.checks import NOT_VALID, ON_IMAGES, check_run, describe_departure, find_version, show_size
 from advae.cli.entry_names import say_found
-from advae.cli.result_tables import start_table, write_clean, write_eps, write_rate
+from advae.cli.result_tables import start_table, write_clean, write_eps, write_method, write_rate
+from advae.cli.seed_spread import list_classifiers, summarise_seeds, tabulate_spread
 from advae.cli.session import Session
 from advae.errors import CheckFailedError
-from advae.records import ClassifierRecipe, EpsResult, RunMetrics, RunRecipe
+from advae.records import ClassifierRecipe, EpsResult, RunMetrics
 from advae.report.analysis.certified_accuracy import CertifiedRange, describe_bounds
 from advae.report.analysis.check_results import FailureRecord, describe_excluded, list_all_failures
 from advae.report.analysis.collecting import compare_runs
@@ -51,7 +49,7 @@ def put_runs(session: Session, attacks: Attacks, comparison: Comparison | None) 
         if one.cached:
             # A stored run, perhaps imported, must agree with its own stored outcomes.
             open_run(session.registry, one.manifest)
-    classifiers = {id_: session.registry.manifest(id_).as_classifier()[0] for id_ in _list_classifiers(made)}
+    classifiers = {id_: session.registry.manifest(id_).as_classifier()[0] for id_ in list_classifiers(made)}
     proved = _find_proved(session, made)
     for id_, classifier in classifiers.items():
         session.tell(_tabulate_runs([one for one in made if one.manifest.parents[0] == id_], classifier, proved))
@@ -65,7 +63,7 @@ def put_runs(session: Session, attacks: Attacks, comparison: Comparison | None) 
             session.tell(line)
     spread = list(summarise_seeds(made, classifiers)) if attacks.seeds > 1 else []
     if spread:
-        session.tell(_tabulate_spread(spread))
+        session.tell(tabulate_spread(spread))
     documents = [_describe_run(one, classifiers[one.manifest.parents[0]].autoencoder, proved) for one in made]
     document: dict[str, Any] = {"runs": documents}
     if spread:
@@ -106,7 +104,7 @@ def _list_faults(made: Iterable[Made]) -> list[str]:
 
 def _tell_checks(session: Session, attacks: Attacks, comparison: Comparison) -> dict[str, Any]:
     """Show the check results of the attacked classifiers and all failed checks; return them for programs."""
-    asked = _list_classifiers(attacks.requested)
+    asked = list_classifiers(attacks.requested)
     pipelines = {pipeline.id: pipeline for pipeline in comparison.pipelines}
     for id_ in asked:
         session.tell(build_check_table(pipelines[id_]))
@@ -134,10 +132,6 @@ def _list_ids(made: Iterable[Made]) -> list[str]:
     return [one.manifest.id for one in made]
 
 
-def _list_classifiers(made: Iterable[Made]) -> list[str]:
-    return list(dict.fromkeys(one.manifest.parents[0] for one in made))
-
-
 def require_accuracy(attacks: Attacks, comparison: Comparison, least: float) -> None:
     """Raise CheckFailedError if a check fails, or if robust accuracy in a requested run is below ``least``.
 
@@ -157,77 +151,6 @@ def require_accuracy(attacks: Attacks, comparison: Comparison, least: float) -> 
                     f"{one.manifest.id}: robust accuracy is {result.robust_accuracy:.2%}{draws} under {recipe.method}, "
                     f"{recipe.threat}, at eps {result.eps:.4g}; --fail-under asks for {least:.2%}"
                 )
-
-
-# ---------------------------------------------------------------- seeds
-
-
-@dataclass(frozen=True)
-class SeedAccuracies:
-    """Robust accuracy under one attack over pipelines that differ in their seeds only."""
-
-    method: str
-    """Name of the attack."""
-    threat: str
-    """Name of the threat model."""
-    norm: str
-    """Norm of eps."""
-    eps: float
-    """Radius of the ball, in units of x."""
-    seeds: int
-    """Number of pipelines, at least 2."""
-    mean: float
-    """Mean robust accuracy, 0 to 1."""
-    least: float
-    """Lowest robust accuracy, 0 to 1."""
-    most: float
-    """Highest robust accuracy, 0 to 1."""
-    clean_mean: float
-    """Mean clean accuracy, 0 to 1."""
-
-
-def summarise_seeds(made: Sequence[Made], classifiers: dict[str, ClassifierRecipe]) -> Iterable[SeedAccuracies]:
-    """Yield the accuracies of each attack at each eps that was run on two pipelines or more."""
-    groups: dict[tuple[object, ...], list[Made]] = {}
-    for one in made:
-        recipe, _ = one.manifest.as_run()
-        groups.setdefault((_what_was_done(recipe), _is_defended(one, classifiers)), []).append(one)
-    for group in groups.values():
-        if len(_list_classifiers(group)) < 2:
-            continue
-        first, metrics = group[0].manifest.as_run()
-        found = [one.manifest.as_run()[1] for one in group]
-        for index, result in enumerate(metrics.results):
-            accuracies = [other.results[index].robust_accuracy for other in found]
-            yield SeedAccuracies(
-                method=first.method,
-                threat=first.threat,
-                norm=first.norm,
-                eps=result.eps,
-                seeds=len(group),
-                mean=fmean(accuracies),
-                least=min(accuracies),
-                most=max(accuracies),
-                clean_mean=fmean(other.clean_accuracy for other in found),
-            )
-
-
-def _what_was_done(recipe: RunRecipe) -> str:
-    return json.dumps(recipe.model_dump(mode="json", exclude={"classifier", "twin", "surrogate"}))
-
-
-def _is_defended(made: Made, classifiers: dict[str, ClassifierRecipe]) -> bool:
-    return classifiers[made.manifest.parents[0]].autoencoder is not None
-
-
-def _tabulate_spread(spread: Iterable[SeedAccuracies]) -> Table:
-    table = Table(title="Robust accuracy over seeds: mean, lowest and highest", title_justify="left", box=SIMPLE)
-    for name in ("method", "threat", "eps", "seeds", "robust accuracy", "lowest", "highest"):
-        table.add_column(name, justify="left" if name in ("method", "threat") else "right")
-    for one in spread:
-        rates = (f"{value:.2%}" for value in (one.mean, one.least, one.most))
-        table.add_row(_name(one.method, one.norm), one.threat, f"{one.eps:.4g}", str(one.seeds), *rates)
-    return table
 
 
 # ---------------------------------------------------------------- runs
@@ -315,7 +238,7 @@ def _tabulate_runs(made: list[Made], classifier: ClassifierRecipe, proved: Prove
         for result, certified in zip(metrics.results, bounds, strict=True):
             rate = result.attack_success_rate
             table.add_row(
-                _name(recipe.method, recipe.norm),
+                write_method(recipe.method, recipe.norm),
                 recipe.threat,
                 write_eps(result.eps, recipe.norm),
                 write_rate(result.accuracy, result.accuracy_interval),
@@ -345,7 +268,7 @@ def _describe_sweeps(made: list[Made]) -> Iterator[str]:
         if carried:
             half = "" if median is None else f"; half of the images are broken at eps {median:.4g} or less"
             yield (
-                f"{_name(recipe.method, recipe.norm)}: what a smaller eps broke is not attacked again "
+                f"{write_method(recipe.method, recipe.norm)}: what a smaller eps broke is not attacked again "
                 f"(up to {carried} of {metrics.n}){half}"
             )
 
@@ -360,7 +283,3 @@ def _list_certified(found: CertifiedRange) -> tuple[str, ...]:
         write_rate(found.accuracy, found.accuracy_interval),
         size,
     )
-
-
-def _name(method: str, norm: str) -> str:
-    return method if norm == "linf" else f"{method} {norm}"

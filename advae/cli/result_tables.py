@@ -43,3 +43,8 @@ def write_clean(size: object, share: float, interval: tuple[float, float]) -> st
 def write_eps(eps: float, norm: Norm) -> str:
     """Return eps, of linf in grey levels too, ``0.1 (25.5/255)``."""
     return f"{eps:.4g}" + (f" ({eps * 255:.4g}/255)" if norm == "linf" else "")
+
+
+def write_method(method: str, norm: str) -> str:
+    """Return how tables name an attack: with its norm unless that is L-infinity."""
+    return method if norm == "linf" else f"{method} {norm}"

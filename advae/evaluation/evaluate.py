@@ -11,6 +11,7 @@ from advae.batching import list_rows, split_rows
 from advae.evaluation.attack_progress import AttackProgress, list_probed, measure_progress, measure_until_success
 from advae.evaluation.attacker import Attacker, stops_at_success
 from advae.evaluation.carrying import score_upwards
+from advae.evaluation.clean_scores import score_clean
 from advae.evaluation.ensemble import list_members, propose_in_turn
 from advae.evaluation.eot_agreement import measure_agreement
 from advae.evaluation.eps_sweep import ROWS_AT_ONCE, score_along_line
@@ -73,7 +74,7 @@ def evaluate(
     saved = SavedSamples(_choose_saved(surface, recipe, y, shown), shown)
     scorer = Scorer(surface, recipe, x)
     source, attackers = _make_attackers(surface, recipe, x, y, ids, on_batch, given)
-    clean = scorer.score_clean(shown)
+    clean = score_clean(scorer, shown)
     if attackers[0].line and len(attackers) == 1:
         rows_at_once = len(y) if clean.stochastic else ROWS_AT_ONCE
         targets = choose_targets(recipe, source, scorer, rows_at_once)

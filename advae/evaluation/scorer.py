@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from advae import metrics
 from advae.attacks.ball import round_to_8_bits
-from advae.batching import Tensor, split_rows
+from advae.batching import Tensor
 from advae.errors import AdvaeError
 from advae.evaluation.purifier_draws import (
     KEPT_DRAWS,
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from advae.records import FloatArray, IntArray, RunRecipe
 
 
-COMPARED = 256
-"""Samples on which two draws are compared, to find out whether the pipeline samples."""
-
 MEASURED_IN_GRAPH = {
     "predictions": "int64",
     "rounded": "int64",
@@ -49,9 +46,6 @@ MEASURED_IN_GRAPH = {
     "largest": "float32",
 }
 """The measurements of a batch that are made in the TensorFlow graph: name -> dtype."""
-
-SUM_OF_PROBABILITIES = 1e-3
-"""Largest deviation of the sum of a softmax's outputs from 1."""
 
 
 @dataclass(frozen=True)
@@ -76,24 +70,6 @@ class BatchScores:
     """Whether every pixel is finite."""
 
 
-@dataclass(frozen=True)
-class CleanScores:
-    """The scorer's measurements on the unchanged images, and of the pipeline itself."""
-
-    predictions: IntArray
-    """Predicted classes, int64 (n,)."""
-    start: FloatArray
-    """Starting points of the attack on the shown samples, float32 (m, d)."""
-    start_range: tuple[float, float]
-    """Smallest and largest pixel of the starting points of all samples."""
-    clipped: float | None
-    """Share of purified pixels at 0 or 1, in [0, 1]; None where the attacker does not differentiate through a clip."""
-    probabilities: bool
-    """Whether all outputs are positive and add up to 1, as those of a softmax do."""
-    stochastic: bool
-    """Whether two draws of the pipeline differ."""
-
-
 class Scorer:
     """The scorer of one pipeline; it uses draws that no attack step uses. x: float32 (n, d) in [0, 1]."""
 
@@ -102,12 +78,12 @@ class Scorer:
 
         self.surface, self.recipe, self.x = surface, recipe, x
         images, whole = tf.TensorSpec((None, x.shape[1]), tf.float32), tf.TensorSpec((), tf.int32)
-        self._classify = trace(self._classify_batch, [images, whole])
+        self.classify = trace(self._classify_batch, [images, whole])
         self._round = trace(self._classify_rounded, [images, whole])
         labels = tf.TensorSpec((None,), tf.int64)
         self._rate = trace(lambda x, y, index: self.rate(x, y, index, draw_for_rate), [images, labels, whole])
         self._try = trace(lambda x, y, index: self.rate(x, y, index, draw_for_rate_trial)[0], [images, labels, whole])
-        self._start = trace(self._start_batch, [images, whole])
+        self.start = trace(self._start_batch, [images, whole])
 
     @property
     def on_images(self) -> bool:
@@ -165,7 +141,7 @@ class Scorer:
 
         start, x_adv = proposal.start, proposal.x_adv
         inputs = tf.constant(x_adv), tf.constant(draw_for_score(self.recipe.seed, index))
-        seen, logits = (output.numpy() for output in self._classify(*inputs))
+        seen, logits = (output.numpy() for output in self.classify(*inputs))
         linf, l2 = metrics.perturbation_norms(start, x_adv)
         lower, upper = start.clip(max=0.0), start.clip(min=self.surface.upper)
         self.check(
@@ -211,40 +187,7 @@ class Scorer:
 
         seed = self.recipe.seed
         draw = draw_for_trial(seed, index) if k is None else draw_for_rate_trial(seed, index, k)
-        return metrics.decide(self._classify(tf.constant(x_adv), tf.constant(draw))[1].numpy())
-
-    def score_clean(self, shown: IntArray) -> CleanScores:
-        """Return the scores of the unchanged images. shown: positions whose starting points are returned."""
-        import numpy as np
-        import tensorflow as tf
-
-        predictions, starts, ranges, clipped = [], [], [], []
-        probabilities, stochastic = True, False
-        for index, rows in split_rows(np.arange(len(self.x))):
-            draw, other = (tf.constant(of(self.recipe.seed, index)) for of in (draw_for_score, draw_for_trial))
-            start = self._start(tf.constant(self.x[rows]), draw)
-            seen, logits = (output.numpy() for output in self._classify(start, draw))
-            predictions.append(metrics.decide(logits))
-            starts.append(start.numpy()[np.isin(rows, shown)])
-            ranges += [float(start.numpy().min()), float(start.numpy().max())]
-            clipped.append(float(((seen <= 0) | (seen >= 1)).mean()) * len(rows))
-            probabilities &= _are_probabilities(logits)
-            if index == 0:
-                # A random purifier is applied either before the starting point or after it.
-                few = self.x[rows[:COMPARED]]
-                first, second = (
-                    self._classify(self._start(tf.constant(few), one), one)[1].numpy() for one in (draw, other)
-                )
-                stochastic = not np.array_equal(first, second, equal_nan=True)
-        through = self.surface.through
-        return CleanScores(
-            predictions=np.concatenate(predictions),
-            start=np.concatenate(starts),
-            start_range=(min(ranges), max(ranges)),
-            clipped=sum(clipped) / len(self.x) if through and through.clips else None,
-            probabilities=probabilities,
-            stochastic=stochastic,
-        )
+        return metrics.decide(self.classify(tf.constant(x_adv), tf.constant(draw))[1].numpy())
 
     def check(self, eps: float, *, longest: float, inside: bool, largest: float, pixels: tuple[float, float]) -> None:
         """Raise AdvaeError where a projected attack is outside budget or range; unprojected attacks are not checked.
@@ -331,7 +274,3 @@ class Scorer:
         import tensorflow as tf
 
         return tf.argmax(tf.where(tf.math.is_nan(logits), -float("inf"), logits), axis=-1)
-
-
-def _are_probabilities(logits: FloatArray) -> bool:
-    return bool((logits >= 0).all() and (abs(logits.sum(axis=-1) - 1.0) <= SUM_OF_PROBABILITIES).all())
