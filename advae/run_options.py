@@ -27,6 +27,9 @@ QUERIES = 1_000
 ENSEMBLE_QUERIES = 5_000
 """The same for the score-based attack of an ensemble."""
 
+IMAGES, RESULT = "The images", "The result"
+"""Headings in ``--help`` of the options on which images are used, and on what is stored and shown."""
+
 LARGEST_SEED = 2**31 - 1
 MOST_STEPS = 1_000_000
 
@@ -90,8 +93,8 @@ class RunOption:
     """Of one that crafts: whether it says what the attack aims at, not how hard it tries."""
     named: Callable[[Any], str] | None = None
     """Value other than None and the default -> what an attack's name says of it, for people. None: nothing."""
-    panel: str | None = "The attack"
-    """Heading in ``--help``."""
+    panel: str | None = None
+    """Heading in ``--help``; None for the first group."""
     own: Callable[[AttackRow], Any] | None = None
     """Attack -> its own default, None for an attack that does not take the option. None: every attack takes it."""
     resolved: bool = True
@@ -239,7 +242,7 @@ class RunOptions:
             most=MOST_STEPS,
             shared=True,
             crafts=False,
-            panel=None,
+            panel=IMAGES,
         ),
     ] = None
     sample: Annotated[
@@ -254,7 +257,7 @@ class RunOptions:
             absent=True,
             shared=True,
             crafts=False,
-            panel=None,
+            panel=IMAGES,
         ),
     ] = None
     save_adversarial: Annotated[
@@ -265,7 +268,7 @@ class RunOptions:
             planned=False,
             printed=False,
             crafts=False,
-            panel=None,
+            panel=RESULT,
         ),
     ] = False
     seed: Annotated[
@@ -280,7 +283,6 @@ class RunOptions:
             planned=False,
             shared=True,
             crafts=False,
-            panel=None,
         ),
     ] = 0
 

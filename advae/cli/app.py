@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
+from advae.cli.help_command import HelpedCommand, HelpedGroup
 from advae.cli.stdout import write
 from advae.errors import UsageError
 
@@ -50,25 +51,25 @@ def build_app(words: Sequence[str] | None = None) -> typer.Typer:
     imports only itself.
     """
     named = None if words is None else next((word for word in words if not word.startswith("-")), "")
-    # Rich's panels help to read many options; for the list of commands its import would take too long.
-    markup: Literal["rich"] | None = None if named == "" else "rich"
     app = typer.Typer(
+        cls=HelpedGroup,
         name="advae",
         help=ABOUT,
         pretty_exceptions_enable=False,
-        rich_markup_mode=markup,
+        # Rich is not needed for help, and its import would take as long as everything else.
+        rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(invoke_without_command=True)(_describe)
     for name, command in COMMANDS.items():
         if named not in (None, name):
-            app.command(name, help=command.summary)(_do_nothing)
+            app.command(name, help=command.summary, cls=HelpedCommand)(_do_nothing)
             continue
         found: Any = getattr(importlib.import_module(f"advae.cli.{command.module}"), command.attribute)
         if isinstance(found, typer.Typer):
             app.add_typer(found, name=name, help=command.summary)
         else:
-            app.command(name, help=command.summary)(found)
+            app.command(name, help=command.summary, cls=HelpedCommand)(found)
     return app
 
 

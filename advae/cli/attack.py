@@ -8,12 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from advae.attacks import FROM_FILE, list_attacks
-from advae.cli.attack_options import ATTACK, build_requests, describe_methods
+from advae.cli.attack_options import ATTACK, build_requests, put_methods
 from advae.cli.option_groups import SESSION, EpsOption, NewestClfOption, complete_names, complete_refs, grouped
 from advae.cli.options import DataDirOption, DatasetOption, ForceOption, ResizeOption
 from advae.cli.session import Session
 from advae.cli.values import read_share
 from advae.paths import to_path
+from advae.run_options import RESULT
 
 
 @grouped(options=ATTACK, session=SESSION)
@@ -22,9 +23,16 @@ def attack(
     method: Annotated[
         str | None,
         typer.Option(
-            "--method", metavar="M[,M...]", help=describe_methods(), autocompletion=complete_names(list_attacks())
+            "--method",
+            metavar="M[,M...]",
+            help="The attack, or several with commas: pgd, worst, ...; --methods lists them all.",
+            autocompletion=complete_names(list_attacks()),
         ),
     ] = None,
+    methods: Annotated[
+        bool,
+        typer.Option("--methods", help="Print the methods, a line each, and stop."),
+    ] = False,
     from_file: Annotated[
         Path | None,
         typer.Option(
@@ -35,7 +43,7 @@ def attack(
             "order; one that is farther than eps counts as the unchanged image.",
         ),
     ] = None,
-    eps: EpsOption,
+    eps: EpsOption = None,
     session: Session,
     options: dict[str, Any],
     clf: NewestClfOption = None,
@@ -44,12 +52,21 @@ def attack(
     resize: ResizeOption = None,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Also run the attacks that the checks compare with; print all check results."),
+        typer.Option(
+            "--check",
+            help="Also run the attacks that the checks compare with; print all check results.",
+            rich_help_panel=RESULT,
+        ),
     ] = False,
     seeds: Annotated[
         int,
         typer.Option(
-            "--seeds", metavar="N", min=1, max=100, help="Train and attack pipelines of N seeds, and show the spread."
+            "--seeds",
+            metavar="N",
+            min=1,
+            max=100,
+            help="Train and attack pipelines of N seeds, and show the spread.",
+            rich_help_panel=RESULT,
         ),
     ] = 1,
     fail_under: Annotated[
@@ -59,6 +76,7 @@ def attack(
             metavar="X",
             parser=read_share,
             help="Exit 7 if robust accuracy is below X, in [0, 1], or a check is FAIL.",
+            rich_help_panel=RESULT,
         ),
     ] = None,
     surrogate: Annotated[
@@ -77,6 +95,9 @@ def attack(
     from advae.cli.attack_results import compare_attacks, put_runs, require_accuracy
     from advae.workflows import AttackCommand, run_attacks
 
+    if methods:
+        put_methods(session)
+        return
     requests = build_requests(method, eps, options, from_file=from_file is not None)
     with session.workspace(f"attack {method or FROM_FILE}", data_dir=data_dir, resize=resize, force=force) as workspace:
         made = run_attacks(workspace, clf, dataset, AttackCommand(requests, check, seeds, surrogate, from_file))

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from advae.attacks import ATTACKS, FROM_FILE, list_attacks
 from advae.attacks.losses import LOSSES
+from advae.cli.list_layout import is_table, separate, tabulate
 from advae.cli.option_groups import OptionGroup, complete_names, make_option
-from advae.cli.options import describe_rows
 from advae.cli.values import read_fraction, split_names
 from advae.errors import BudgetError, UsageError, unknown
 from advae.run_options import NORMS, RUN_OPTIONS, NamedOption
 from advae.threats import ALL, THREATS, THREATS_BY_KNOWLEDGE
 
 if TYPE_CHECKING:
+    from advae.cli.session import Session
     from advae.requests import AttackRequest
 
 _CHOICES: dict[str, Iterable[str]] = {"loss": LOSSES}
@@ -26,9 +27,11 @@ _CHOICES: dict[str, Iterable[str]] = {"loss": LOSSES}
 def _make_run_option(option: NamedOption) -> tuple[Any, Any]:
     """Return annotation and default of the command line's option for a line of the table."""
     row, choices = option.row, option.row.choices or _CHOICES.get(option.name, ())
-    settings: dict[str, Any] = {"metavar": row.metavar, "help": _describe(option, choices)}
-    if row.panel:
-        settings["rich_help_panel"] = row.panel
+    settings: dict[str, Any] = {
+        "metavar": row.metavar,
+        "help": _describe(option, choices),
+        "rich_help_panel": row.panel,
+    }
     if option.type is int:
         settings |= {"min": row.least, "max": row.most}
     elif option.type is float:
@@ -46,7 +49,8 @@ def _describe(option: NamedOption, choices: Iterable[str]) -> str:
     defaults = {name: value for name, value in own.items() if value is not None}
     shown = [f"{value:g}" if isinstance(value, int | float) else str(value) for value in defaults.values()]
     same = shown[0] if len(set(shown)) == 1 and len(shown) > 1 else None
-    each = ", ".join(f"{value} for {name}" for name, value in zip(defaults, shown, strict=True))
+    names = {value: ", ".join(n for n, v in zip(defaults, shown, strict=True) if v == value) for value in shown}
+    each = "; ".join(f"{value} for {which}" for value, which in names.items())
     return option.row.help.format(attacks=", ".join(defaults), defaults=same or each, choices=", ".join(choices))
 
 
@@ -62,8 +66,7 @@ ATTACK = OptionGroup(
                 str | None,
                 "--threat",
                 metavar="T[,T...]",
-                help=f"What the attacker knows: {', '.join(_NAMED)}; {ALL}: each of them, least knowledge first. "
-                f"Default: {DEFAULT}.",
+                help=f"What the attacker knows: {', '.join(_NAMED)}; {ALL} of them. Default: {DEFAULT}.",
                 autocompletion=complete_names((*_NAMED, ALL)),
             ),
             None,
@@ -78,7 +81,7 @@ ATTACK = OptionGroup(
 
 
 def build_requests(
-    method: str | None, eps: str, options: dict[str, Any], *, from_file: bool = False
+    method: str | None, eps: str | None, options: dict[str, Any], *, from_file: bool = False
 ) -> list[AttackRequest]:
     """Return a request for each method under each threat model; from_file: for --from-file, which excludes both.
 
@@ -98,7 +101,9 @@ def build_requests(
                 )
         method, threat = FROM_FILE, ATTACKS[FROM_FILE].threat
     if method is None:
-        raise UsageError("missing option '--method'; or --from-file for adversarial examples that were made elsewhere")
+        raise UsageError(
+            f"missing option '--method': {', '.join(list_attacks())}; `advae attack --methods` says what each is"
+        )
     shared = {name: value for name, value in options.items() if name != "threat"}
     return [
         AttackRequest(method=one_method, threat=one_threat, eps=parse_eps(eps), **shared)
@@ -107,13 +112,20 @@ def build_requests(
     ]
 
 
-def describe_methods() -> str:
-    """Return what the attacks are, for the help text."""
-    return f"{describe_rows({name: ATTACKS[name] for name in list_attacks()})}."
+def put_methods(session: Session) -> None:
+    """Print a line for each attack, its name and what it is; in a pipe separated by a tab, so that `cut` finds both."""
+    rows = [(name, ATTACKS[name].summary) for name in list_attacks()]
+    document = [{"name": name, "summary": summary} for name, summary in rows]
+    session.put(document, tabulate([("method", "what it is"), *rows]) if is_table() else separate(rows))
 
 
-def parse_eps(text: str) -> tuple[float, ...]:
-    """Return the radii of ``0.1,0.2`` or ``50/255``, not yet checked against [0, 1]. Raises BudgetError."""
+def parse_eps(text: str | None) -> tuple[float, ...]:
+    """Return the radii of ``0.1,0.2`` or ``50/255``, not yet checked against [0, 1].
+
+    Raises UsageError where none was given, and BudgetError.
+    """
+    if text is None:
+        raise UsageError("missing option '--eps': the radius of the norm's ball, 0.3 or 50/255; several with commas")
     from advae.requests import parse_number
 
     parts = [part.strip() for part in text.split(",")]

@@ -13,7 +13,7 @@ from advae.cli.options import DataDirOption, DatasetOption, ForceOption, ResizeO
 from advae.cli.session import Session
 from advae.cli.values import read_fraction, read_share
 from advae.errors import UsageError, unknown
-from advae.run_options import NORMS, RUN_OPTIONS, SAMPLINGS
+from advae.run_options import IMAGES, NORMS, RESULT, RUN_OPTIONS, SAMPLINGS
 
 _NOISE = "Randomised smoothing"
 
@@ -21,7 +21,7 @@ _NOISE = "Randomised smoothing"
 @grouped(session=SESSION)
 def certify(
     *,
-    eps: EpsOption,
+    eps: EpsOption = None,
     session: Session,
     clf: NewestClfOption = None,
     method: Annotated[
@@ -29,7 +29,7 @@ def certify(
         typer.Option(
             "--method",
             metavar="M",
-            help=f"{describe_rows(CERTIFICATES)}. Default: what fits the pipeline.",
+            help=f"{describe_rows(CERTIFICATES)}\nDefault: what fits the pipeline.",
             autocompletion=complete_names(CERTIFICATES),
         ),
     ] = None,
@@ -44,12 +44,22 @@ def certify(
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option("--limit", metavar="N", min=1, help="Only the first N test images, or --sample of N."),
+        typer.Option(
+            "--limit",
+            metavar="N",
+            min=1,
+            help="Only the first N test images, or --sample of N.",
+            rich_help_panel=IMAGES,
+        ),
     ] = None,
     sample: Annotated[
         str | None,
         typer.Option(
-            "--sample", metavar="HOW", help=RUN_OPTIONS["sample"].row.help, autocompletion=complete_names(SAMPLINGS)
+            "--sample",
+            metavar="HOW",
+            help=RUN_OPTIONS["sample"].row.help,
+            autocompletion=complete_names(SAMPLINGS),
+            rich_help_panel=IMAGES,
         ),
     ] = None,
     sigma: Annotated[
@@ -100,7 +110,10 @@ def certify(
     data_dir: DataDirOption = None,
     resize: ResizeOption = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be computed, and about how long it takes.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Print what would be computed, and about how long it takes.", rich_help_panel=RESULT
+        ),
     ] = False,
     fail_under: Annotated[
         float | None,
@@ -109,6 +122,7 @@ def certify(
             metavar="X",
             parser=read_share,
             help="Exit 7 if certified accuracy is below X, in [0, 1].",
+            rich_help_panel=RESULT,
         ),
     ] = None,
     force: ForceOption = False,

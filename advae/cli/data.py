@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from advae.cli.help_command import HelpedCommand, HelpedGroup
+from advae.cli.list_layout import is_table, separate, tabulate
 from advae.cli.option_groups import SESSION, complete_names, grouped
-from advae.cli.options import DataDirOption, ResizeOption
+from advae.cli.options import DataDirOption, LongOption, ResizeOption
 from advae.cli.session import Session
 from advae.datasets.fetch import fetch_dataset
 from advae.datasets.load import verify_dataset
@@ -17,30 +19,34 @@ from advae.datasets.table import DATASETS
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, cls=HelpedGroup)
 
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help=f"{', '.join(DATASETS)}.", autocompletion=complete_names(DATASETS))
 ]
 
 
-@app.command("ls")
+@app.command("ls", cls=HelpedCommand)
 @grouped(session=SESSION)
-def list_datasets(session: Session, data_dir: DataDirOption = None) -> None:
-    """List the datasets and where they would be read from."""
+def list_datasets(session: Session, data_dir: DataDirOption = None, long: LongOption = False) -> None:
+    """List the datasets and where they would be read from: at a terminal as a table."""
     rows: list[dict[str, Any]] = []
     for name in DATASETS:
         found = find_dataset(name, data_dir=data_dir)
         where = str(found.path) if found.path else found.origin
         rows.append({"name": name, "where": where, "train": found.train, "test": found.test, "problem": found.problem})
-    lines = [f"{row['name']}\t{row['where'] or 'not found'}\t{row['train'] or 0}\t{row['test'] or 0}" for row in rows]
-    session.put(rows, "\n".join(lines))
+    cells = [(row["name"], row["where"] or "not found", str(row["train"] or 0), str(row["test"] or 0)) for row in rows]
+    if is_table() and not session.quiet:
+        table = [(name, train.rjust(5), test.rjust(5), where) for name, where, train, test in cells]
+        session.put(rows, tabulate([("name", "train", "test", "where"), *table]))
+    else:
+        session.put(rows, separate([("name", "where", "train", "test"), *cells] if long else cells))
     for row in rows:
         if row["problem"]:
             session.tell(row["problem"])
 
 
-@app.command("fetch")
+@app.command("fetch", cls=HelpedCommand)
 @grouped(session=SESSION)
 def fetch(name: NameArgument, session: Session) -> None:
     """Download a dataset into advae's cache, checked by SHA-256; prints the folder."""
@@ -56,7 +62,7 @@ def fetch(name: NameArgument, session: Session) -> None:
     session.put({"name": name, "path": str(folder)}, str(folder))
 
 
-@app.command("verify")
+@app.command("verify", cls=HelpedCommand)
 @grouped(session=SESSION)
 def verify(name: NameArgument, session: Session, data_dir: DataDirOption = None, resize: ResizeOption = None) -> None:
     """Check a dataset against the published one; prints its digest."""

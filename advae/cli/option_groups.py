@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from advae.cli.help_command import GENERAL, show_all
 from advae.cli.session import Session
 from advae.errors import AdvaeError
 from advae.identity import KINDS, Kind, kind_of
@@ -84,8 +85,12 @@ NewestClfOption = Annotated[
     ),
 ]
 EpsOption = Annotated[
-    str,
-    typer.Option("--eps", metavar="E[,E...]", help="Radius of the norm's ball; 0.3 or 50/255; several with commas."),
+    str | None,
+    typer.Option(
+        "--eps",
+        metavar="E[,E...]",
+        help="Radius of the norm's ball; 0.3 or 50/255; several with commas. Required.",
+    ),
 ]
 
 
@@ -139,8 +144,6 @@ def make_option(type_: Any, *names: str, **settings: Any) -> Any:
     return Annotated[type_, typer.Option(*names, **settings)]
 
 
-_GENERAL = "All commands"
-
 SESSION = OptionGroup(
     {
         "home": (
@@ -151,21 +154,32 @@ SESSION = OptionGroup(
                 parser=to_path,
                 envvar="ADVAE_HOME",
                 help="Folder of the registry.",
-                rich_help_panel=_GENERAL,
+                rich_help_panel=GENERAL,
                 is_eager=True,
             ),
             None,
         ),
-        "as_json": (make_option(bool, "--json", help="Print one JSON document.", rich_help_panel=_GENERAL), False),
+        "as_json": (make_option(bool, "--json", help="Print one JSON document.", rich_help_panel=GENERAL), False),
         "quiet": (
-            make_option(bool, "-q", "--quiet", help="Print data and errors only.", rich_help_panel=_GENERAL),
+            make_option(bool, "-q", "--quiet", help="Print data and errors only.", rich_help_panel=GENERAL),
             False,
         ),
         "verbose": (
-            make_option(bool, "-v", "--verbose", help="Print details on stderr.", rich_help_panel=_GENERAL),
+            make_option(bool, "-v", "--verbose", help="Print details on stderr.", rich_help_panel=GENERAL),
             False,
         ),
-        "no_color": (make_option(bool, "--no-color", help="No colours on stderr.", rich_help_panel=_GENERAL), False),
+        "no_color": (make_option(bool, "--no-color", help="No colours on stderr.", rich_help_panel=GENERAL), False),
+        "help_all": (
+            make_option(
+                bool,
+                "--help-all",
+                help="Describe every option, with its range.",
+                rich_help_panel=GENERAL,
+                is_eager=True,
+                callback=show_all,
+            ),
+            False,
+        ),
     },
     lambda v: Session(v["home"] or default_home(), v["quiet"], v["verbose"], not v["no_color"], v["as_json"]),
 )

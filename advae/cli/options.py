@@ -13,6 +13,7 @@ from advae.cli.values import read_size
 from advae.datasets.table import DATASETS
 from advae.paths import to_path
 from advae.report import FORMATS
+from advae.run_options import IMAGES, RESULT
 
 _FOLDERS = ", ".join(f"{row.folder}/" for row in DATASETS.values() if row.folder)
 
@@ -23,6 +24,7 @@ DatasetOption = Annotated[
         metavar="NAME|PATH",
         help=f"{', '.join(DATASETS)}, or your own images: an .npz, or a folder with train/CLASS and test/CLASS.",
         autocompletion=complete_names(DATASETS),
+        rich_help_panel=IMAGES,
     ),
 ]
 # The parser returns a tuple, of which Typer knows no form for one value.
@@ -34,6 +36,7 @@ ResizeOption = Annotated[
         parser=read_size,
         help="Resize the images of a folder to this height and width.",
         show_default=False,
+        rich_help_panel=IMAGES,
     ),
 ]
 DataDirOption = Annotated[
@@ -44,24 +47,39 @@ DataDirOption = Annotated[
         parser=to_path,
         envvar="ADVAE_DATA_DIR",
         help=f"Folder with {_FOLDERS}.",
+        rich_help_panel=IMAGES,
     ),
 ]
 SeedOption = Annotated[
     int, typer.Option("--seed", metavar="N", min=0, max=2**31 - 1, help="Seed of all random numbers.")
 ]
-ForceOption = Annotated[bool, typer.Option("--force", help="Compute again and replace the entry.")]
-TagOption = Annotated[str | None, typer.Option("--tag", metavar="NAME", help="Name the entry.")]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Compute again and replace the entry.", rich_help_panel=RESULT)
+]
+TagOption = Annotated[str | None, typer.Option("--tag", metavar="NAME", help="Name the entry.", rich_help_panel=RESULT)]
 
+LongOption = Annotated[
+    bool, typer.Option("-l", "--long", help="In a pipe: all fields with tabs between, below a line of titles.")
+]
 
 ALL_FORMATS = ",".join(FORMATS)
 
-OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", parser=to_path, help="Folder for the report's files.")]
+OutOption = Annotated[
+    Path,
+    typer.Option("--out", metavar="DIR", parser=to_path, help="Folder for the report's files.", rich_help_panel=RESULT),
+]
 FormatOption = Annotated[
     str,
-    typer.Option("--format", metavar="F[,F...]", help=f"{', '.join(FORMATS)}.", autocompletion=complete_names(FORMATS)),
+    typer.Option(
+        "--format",
+        metavar="F[,F...]",
+        help=f"{', '.join(FORMATS)}.",
+        autocompletion=complete_names(FORMATS),
+        rich_help_panel=RESULT,
+    ),
 ]
 
 
 def describe_rows(table: Mapping[str, Any]) -> str:
-    """Return the names and summaries of a table's rows, for help texts."""
-    return "; ".join(f"{name}: {row.summary}" for name, row in table.items())
+    """Return a line for each row of a table, its name and summary, for help texts."""
+    return "\n".join(f"{name}: {row.summary}" for name, row in table.items())

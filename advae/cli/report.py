@@ -19,7 +19,7 @@ def report(
     refs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[REF ...]",
+            metavar="REF",
             help="Runs and certificates, or other entries, whose runs and certificates are shown; default: all.",
             autocompletion=complete_refs(),
             show_default=False,

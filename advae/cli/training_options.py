@@ -23,7 +23,7 @@ TypeOption = Annotated[
     typer.Option(
         "--type",
         metavar="TYPE",
-        help=f"{describe_rows(AUTOENCODERS)}.",
+        help=describe_rows(AUTOENCODERS),
         autocompletion=complete_names(AUTOENCODERS),
     ),
 ]
@@ -32,7 +32,7 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         metavar="MODEL",
-        help=f"{describe_rows(CLASSIFIERS)}. Without it: the classifier that --ae was trained with.",
+        help=f"{describe_rows(CLASSIFIERS)}\nWithout it: the classifier that --ae was trained with.",
         autocompletion=complete_names(CLASSIFIERS),
     ),
 ]

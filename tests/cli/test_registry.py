@@ -29,19 +29,39 @@ from tests.hostile.scene import Scene
 # ---------------------------------------------------------------- ls
 
 
-def test_ls_prints_ids_newest_first_and_a_table_for_people(scene: Scene) -> None:
+def test_ls_prints_ids_newest_first_in_a_pipe(scene: Scene) -> None:
     listed = succeed("registry", "ls")
     assert listed.out.split() == [scene.run, scene.clf, scene.ae]
-    header, *rows = listed.err.splitlines()
-    assert header.split() == ["id", "dataset", "tags", "created", "size", "what"]
-    assert [row.split()[0] for row in rows] == [scene.run, scene.clf, scene.ae]
-    assert "own.npz" in rows[0]
-    assert "best" in rows[2]
-    quiet = succeed("registry", "ls", "-q")
-    assert (quiet.out, quiet.err) == (listed.out, "")
-    at_terminal = call_at_terminal("registry", "ls")
-    assert at_terminal.out == ""
-    assert all(id_ in at_terminal.err for id_ in (scene.ae, scene.clf, scene.run))
+    assert listed.err == ""
+    assert succeed("registry", "ls", "-q") == listed == call_at_terminal("registry", "ls", "-q")
+
+
+def test_ls_with_l_prints_fields_for_programs(scene: Scene) -> None:
+    titles, *lines = (line.split("\t") for line in succeed("registry", "ls", "-l").out.splitlines())
+    rows = [dict(zip(titles, line, strict=True)) for line in lines]
+    assert titles == ["id", "kind", "dataset", "tags", "created", "bytes", "imported", "what"]
+    assert [(row["id"], row["kind"], row["tags"]) for row in rows] == [
+        (scene.run, "run", ""),
+        (scene.clf, "clf", ""),
+        (scene.ae, "ae", "best"),
+    ]
+    assert rows[1]["what"] == f"lr behind {scene.ae}, seed 0, clean 0.7500"
+    assert {row["dataset"] for row in rows} == {"own.npz"}
+
+
+def test_ls_prints_a_table_at_a_terminal(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose last column is folded between words, and whose other columns are left out where there is no room."""
+    titles = {140: ["id", "tags", "dataset", "created", "size"], 80: ["id", "tags", "dataset"], 40: ["id"]}
+    for columns, kept in titles.items():
+        monkeypatch.setenv("COLUMNS", str(columns))
+        listed = call_at_terminal("registry", "ls")
+        header, *lines = listed.out.splitlines()
+        assert header.split() == [*kept, "what"]
+        assert listed.err == ""
+        assert [line.split()[0] for line in lines if line[0] != " "] == [scene.run, scene.clf, scene.ae]
+        assert max(map(len, lines)) <= columns
+        assert f"behind {scene.ae}, seed 0, clean 0.7500" in " ".join(listed.out.split())
+    assert call_at_terminal("registry", "ls", "--kind", "cert").out == ""
 
 
 def test_ls_json_is_a_row_an_entry(scene: Scene) -> None:

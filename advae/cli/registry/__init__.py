@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from advae.cli.help_command import HelpedCommand, HelpedGroup
 from advae.cli.registry.listing import list_entries, show_entry
 from advae.cli.registry.sharing import export_entry, import_entries
 from advae.cli.registry.upkeep import (
@@ -15,7 +16,7 @@ from advae.cli.registry.upkeep import (
     verify_entries,
 )
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, cls=HelpedGroup)
 for name, command in {
     "init": make_home,
     "ls": list_entries,
@@ -28,4 +29,4 @@ for name, command in {
     "export": export_entry,
     "import": import_entries,
 }.items():
-    app.command(name)(command)
+    app.command(name, cls=HelpedCommand)(command)

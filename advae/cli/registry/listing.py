@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from advae.cli.entry_names import say_moment
+from advae.cli.list_layout import is_table, separate, tabulate
 from advae.cli.option_groups import SESSION, RefArgument, complete_names, complete_tags, grouped
-from advae.cli.options import DataDirOption, DatasetOption, ResizeOption
+from advae.cli.options import DataDirOption, DatasetOption, LongOption, ResizeOption
 from advae.cli.registry.lineage import build_tree, draw_tree, list_steps
 from advae.cli.session import Session
 from advae.errors import CorruptError, UsageError, printable, unknown
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
     from advae.records import Manifest
     from advae.registry import EntrySummary
 
-COLUMNS = ("id", "dataset", "tags", "created", "size", "what")
+COLUMNS = ("id", "tags", "dataset", "created", "size", "what")
+SPARE = ("size", "created", "dataset", "tags")
+"""Columns that a narrow terminal has no room for, the first to be left out first."""
+FIELDS = ("id", "kind", "dataset", "tags", "created", "bytes", "imported", "what")
+"""Titles of the fields of ``-l`` in a pipe."""
 
 
 @grouped(session=SESSION)
@@ -38,8 +43,9 @@ def list_entries(
         str | None,
         typer.Option("--tag", metavar="NAME", help="Only entries with this tag.", autocompletion=complete_tags),
     ] = None,
+    long: LongOption = False,
 ) -> None:
-    """List the entries, newest first."""
+    """List the entries, newest first: at a terminal as a table, in a pipe their ids."""
     if kind is not None and kind not in KINDS:
         raise UsageError(unknown("kind", kind, KINDS))
     registry = session.registry
@@ -58,10 +64,14 @@ def list_entries(
         found = [_describe_row(entry, tags) for entry in entries]
         session.put([*found, *({"id": id_, "corrupt": str(error)} for id_, error in corrupt.items())], "")
         return
-    # People at a terminal read the table; a pipeline gets the ids.
-    if session.quiet or not sys.stdout.isatty():
+    if is_table() and not entries:
+        session.tell("no entry is listed")
+    elif is_table() and not session.quiet:
+        session.put(None, tabulate([COLUMNS, *(_list_cells(entry, tags) for entry in entries)], SPARE))
+    elif long:
+        session.put(None, separate([FIELDS, *(_list_fields(entry, tags) for entry in entries)]))
+    else:
         session.put(None, "\n".join(entry.id for entry in entries))
-    session.tell_lines(_tabulate(entries, tags))
 
 
 def _describe_row(entry: EntrySummary, tags: dict[str, list[str]]) -> dict[str, Any]:
@@ -77,21 +87,22 @@ def _describe_row(entry: EntrySummary, tags: dict[str, list[str]]) -> dict[str, 
     }
 
 
-def _tabulate(entries: list[EntrySummary], tags: dict[str, list[str]]) -> list[str]:
-    """Return aligned lines; a table of Rich would be slow for thousands of entries."""
-    rows = [COLUMNS] + [
-        (
-            entry.id,
-            entry.dataset,
-            ",".join(tags.get(entry.id, [])),
-            entry.created[:19].replace("T", " "),
-            f"{entry.size / 1e6:8.2f} MB",
-            entry.what + (f", imported {entry.imported[:10]}" if entry.imported else ""),
-        )
-        for entry in entries
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+def _list_cells(entry: EntrySummary, tags: dict[str, list[str]]) -> tuple[str, ...]:
+    """Return the cells of an entry for people, by COLUMNS."""
+    return (
+        entry.id,
+        ",".join(tags.get(entry.id, [])),
+        entry.dataset,
+        entry.created[:16].replace("T", " "),
+        f"{entry.size / 1e6:8.2f} MB",
+        entry.what + (f", imported {entry.imported[:10]}" if entry.imported else ""),
+    )
+
+
+def _list_fields(entry: EntrySummary, tags: dict[str, list[str]]) -> tuple[str, ...]:
+    """Return the fields of an entry for programs, by FIELDS."""
+    row = _describe_row(entry, tags) | {"tags": ",".join(tags.get(entry.id, [])), "what": entry.what}
+    return tuple(str(row[name] or "") for name in FIELDS)
 
 
 # ---------------------------------------------------------------- show
