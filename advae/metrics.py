@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -59,7 +60,15 @@ def mcnemar(right: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     right, other: bool (n,), which samples each classifies correctly. Only samples on which they disagree count; under
     the null hypothesis each is right on half of them. McNemar 1947, doi:10.1007/BF02295996, exact binomial form.
     """
-    first, second = int((right & ~other).sum()), int((other & ~right).sum())
+    return _test_disagreements(int((right & ~other).sum()), int((other & ~right).sum()))
+
+
+@lru_cache(maxsize=4096)
+def _test_disagreements(first: int, second: int) -> float:
+    """Return McNemar's p from how many samples only one and only the other classifies correctly.
+
+    Kept, because a report compares many pairs with few disagreements.
+    """
     n = first + second
     tail = term = 1
     # Each binomial coefficient is computed from the one before it; separately, 10,000 samples take seconds.

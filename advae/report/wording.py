@@ -103,6 +103,13 @@ def format_points(difference: float | None) -> str:
     return NOT_RUN if difference is None else show_points(difference)
 
 
+def describe_change(difference: float) -> str:
+    """Return a difference of two shares in words, seen from the first: ``loses 7.2 points``."""
+    if round(1000 * difference) == 0:
+        return "no difference"
+    return f"{'gains' if difference > 0 else 'loses'} {100 * abs(difference):.1f} points"
+
+
 def format_p(value: float | None) -> str:
     """Return a p-value with three decimals, ``<0.001`` below."""
     return NOT_APPLICABLE if value is None else "<0.001" if value < SMALLEST_P else f"{value:.3f}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from advae.errors import CorruptError, NotFoundError
 from advae.records import Manifest
 from advae.report.analysis.check_results import check_headline, check_row
-from advae.report.analysis.headline_choice import choose_subject, choose_terms, group_by_kind, list_other_subjects
+from advae.report.analysis.headline_choice import choose_subject, choose_terms, group_by_dataset, list_other_subjects
 from advae.report.analysis.row_warnings import write_notes
 from advae.report.data.certificate_reader import CertificateFinder
 from advae.report.data.contents import AttackedPipeline, CheckedRow, Comparison, Row, list_parents, list_runs_of
@@ -162,7 +162,7 @@ def _build_pipeline(runs: list[Run], finder: CounterpartFinder, asked: tuple[str
 
 def _choose_subjects(pipelines: Sequence[AttackedPipeline]) -> list[AttackedPipeline]:
     """Return the pipelines with the rows of their headline numbers, in the same order."""
-    terms = {pipeline.id: choose_terms(group) for group in group_by_kind(pipelines) for pipeline in group}
+    terms = {id_: found for group in group_by_dataset(pipelines) for id_, found in choose_terms(group).items()}
     return [
         replace(pipeline, shared=terms[pipeline.id], subject=choose_subject(pipeline, terms[pipeline.id]))
         for pipeline in pipelines

@@ -153,9 +153,13 @@ def list_headlines(findings: Findings) -> Iterator[HeadlineRecord]:
 
 
 def _describe(pipeline: AttackedPipeline, *, is_counterpart: bool) -> HeadlineRecord:
-    adaptive, oblivious, defended = pipeline.subject, _find_oblivious(pipeline), pipeline.first.defended
+    adaptive, oblivious, defended = (
+        pipeline.subject,
+        find_oblivious(pipeline, pipeline.subject),
+        pipeline.first.defended,
+    )
     row = adaptive or oblivious
-    run, gap = _find_run(pipeline, row), _measure_gap(oblivious, adaptive) if defended else None
+    run, gap = _find_run(pipeline, row), measure_gap(oblivious, adaptive) if defended else None
     missing = "adaptive" if adaptive is None else "oblivious" if isinstance(gap, NotRun) else None
     marks = (f", {COLLAPSED}" if pipeline.collapsed else "") + mark_imported(run.imported)
     return HeadlineRecord(
@@ -166,8 +170,8 @@ def _describe(pipeline: AttackedPipeline, *, is_counterpart: bool) -> HeadlineRe
         norm=row.recipe.norm if row else None,
         n=row.run.metrics.n if row else None,
         clean_accuracy=run.clean.value,
-        oblivious=_describe_strength(oblivious, row.terms if row else None) if defended else None,
-        adaptive=_describe_strength(adaptive, pipeline.shared),
+        oblivious=read_strength(oblivious, row.terms if row else None) if defended else None,
+        adaptive=read_strength(adaptive, pipeline.shared),
         illusion_gap=gap,
         command=suggest_attack(run.recipe, missing) if missing else None,
         reliable=adaptive is not None and pipeline.doubt is None and not pipeline.failures,
@@ -179,7 +183,7 @@ def _describe(pipeline: AttackedPipeline, *, is_counterpart: bool) -> HeadlineRe
         clean_accuracy_interval=(run.clean.low, run.clean.high),
         purifier_name=f"{name_autoencoder(run)}{describe_seeds(run)}{marks}",
         doubt=pipeline.doubt,
-        strongest=_describe_strength(find_shown(pipeline), pipeline.shared),
+        strongest=read_strength(find_shown(pipeline), pipeline.shared),
         certified=describe_bounds(find_shown(pipeline)),
     )
 
@@ -190,25 +194,26 @@ def _find_run(pipeline: AttackedPipeline, row: Row | None) -> Run:
     return (strongest or pipeline.rows[0]).run
 
 
-def _find_oblivious(pipeline: AttackedPipeline) -> Row | None:
-    """Return the strongest oblivious row on the headline's terms, else at its eps.
+def find_oblivious(pipeline: AttackedPipeline, adaptive: Row | None) -> Row | None:
+    """Return the strongest oblivious row on the terms of an adaptive one, else at its eps.
 
     A pipeline without a headline number has the strongest that there is.
     """
-    wanted, worst = pipeline.subject.terms if pipeline.subject else pipeline.shared, pipeline.find_worst("oblivious")
+    wanted, worst = adaptive.terms if adaptive else pipeline.shared, pipeline.find_worst("oblivious")
     beside = [row for terms, row in worst.items() if wanted and terms[:2] == wanted[:2]]
     row = (worst.get(wanted) if wanted else None) or find_strongest(beside, pipeline.asked)
-    return row if row or pipeline.subject else pipeline.find_strongest(["oblivious"])
+    return row if row or adaptive else pipeline.find_strongest(["oblivious"])
 
 
-def _measure_gap(oblivious: Row | None, adaptive: Row | None) -> float | NotRun:
+def measure_gap(oblivious: Row | None, adaptive: Row | None) -> float | NotRun:
     """Return the illusion gap, NotRun where one side is missing or the two were not run on the same terms."""
     if oblivious is None or adaptive is None or oblivious.terms != adaptive.terms:
         return NotRun()
     return oblivious.accuracy - adaptive.accuracy
 
 
-def _describe_strength(row: Row | None, terms: Terms | None) -> Strength | NotRun:
+def read_strength(row: Row | None, terms: Terms | None) -> Strength | NotRun:
+    """Return the result of a row, NotRun without one. terms: those on which a reader expects it; None for any."""
     if row is None:
         return NotRun()
     return Strength(

@@ -17,7 +17,7 @@ from advae.report.data.threat_models import INPUT_THREATS, place_threat
 from advae.report.data.trained import Network
 from advae.report.wording import format_budget
 
-Terms = tuple[str, float, str]
+Terms = tuple[Norm, float, str]
 """Norm, key of the eps, and set of samples: what two numbers must share before one is set beside the other."""
 
 

@@ -1,0 +1,150 @@
+"""The first screen: its title, the number that it shows large, and the summary to copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import metadata
+
+from advae.records import Norm, key_eps
+from advae.report.analysis.eps_choices import EpsChoice, list_eps_choices
+from advae.report.analysis.headline_records import Strength
+from advae.report.analysis.number_records import PipelineNumber
+from advae.report.analysis.pipeline_numbers import list_first_numbers
+from advae.report.analysis.ratings import PROTECTS, DefenceRating, NumberRating
+from advae.report.analysis.tables import Findings, Ids, ShownInterval, ShownShare, TableRecord
+from advae.report.analysis.titles import title_dataset
+from advae.report.wording import NOT_RUN, format_budget, format_rate, format_share
+
+
+class OverviewRecord(TableRecord):
+    """What a report finds on one dataset, in one title and one number."""
+
+    dataset: str
+    """The dataset's name; for one's own file, the name of the file."""
+    title: str
+    """The finding, one sentence without a full stop."""
+    classifier_id: str | None
+    """The id of the classifier whose number is shown large: the best autoencoder, else the best of all that was
+    measured; null where no pipeline has a number."""
+    pipeline: str | None
+    """That pipeline in words; null likewise."""
+    norm: Norm | None
+    """The norm of the eps that is shown first; null where nothing was attacked or certified."""
+    eps: float | None
+    """The eps that is shown first, in units of an image's range, 0 to 1; null likewise."""
+    shared_eps: bool
+    """Whether every pipeline with a purifier that was attacked has its number at this eps."""
+    robust_accuracy: ShownShare | None
+    """White-box robust accuracy of that pipeline, 0 to 1; null where it was only certified."""
+    robust_accuracy_interval: ShownInterval | None
+    """Wilson's 95 % confidence interval of it; null likewise."""
+    oblivious_accuracy: ShownShare | None
+    """Its robust accuracy under an oblivious attacker, 0 to 1; null where that was not run, or without purifier."""
+    certified_accuracy: ShownShare | None
+    """Its certified accuracy, 0 to 1; null where nothing is proved."""
+    images: str | None
+    """Number of test images of the number in words: of how many, and how they were chosen; null without a number."""
+    attack: str | None
+    """The attack of the number in words; null without a number."""
+    runs: int
+    """Number of runs on the dataset."""
+    defences: Ids
+    """Ids of the classifiers behind an autoencoder that the title counts."""
+    protecting: Ids
+    """Those of them whose defence holds or is partial."""
+    defence: DefenceRating | None
+    """Whether that defence is good; null for an undefended classifier and without a number."""
+    reliability: NumberRating | None
+    """Whether that number is reliable; null without a number."""
+    measured: str
+    """When the newest run or classifier was made, in UTC, ISO 8601."""
+    version: str
+    """Version of advae that wrote the report."""
+    summary: str
+    """All of this as a few lines of plain text, to copy."""
+
+
+def list_overviews(findings: Findings) -> Iterator[OverviewRecord]:
+    """Yield the record of each dataset, in alphabetical order."""
+    for dataset in findings.comparison.datasets:
+        numbers = [one for one in findings.collect(list_first_numbers) if one.dataset == dataset]
+        choices = [one for one in findings.collect(list_eps_choices) if one.dataset == dataset]
+        yield _describe(findings, dataset, numbers, next((one for one in choices if one.shown), None))
+
+
+def _describe(
+    findings: Findings, dataset: str, numbers: list[PipelineNumber], choice: EpsChoice | None
+) -> OverviewRecord:
+    defences = [one for one in numbers if one.role == "autoencoder"]
+    best, robust = find_best(numbers, choice), None
+    robust = best.white_box if best and isinstance(best.white_box, Strength) else None
+    record = OverviewRecord(
+        dataset=dataset,
+        title=title_dataset(numbers),
+        classifier_id=best.classifier_id if best else None,
+        pipeline=best.pipeline if best else None,
+        norm=choice.norm if choice else None,
+        eps=choice.eps if choice else None,
+        shared_eps=bool(choice and choice.shared),
+        robust_accuracy=robust.robust_accuracy if robust else None,
+        robust_accuracy_interval=robust.robust_accuracy_interval if robust else None,
+        oblivious_accuracy=best.oblivious.robust_accuracy if best and isinstance(best.oblivious, Strength) else None,
+        certified_accuracy=best.certified.accuracy if best and best.certified else None,
+        images=robust.images if robust else None,
+        attack=robust.attack if robust else None,
+        runs=sum(run.dataset == dataset for run in findings.comparison.runs),
+        defences=tuple(one.classifier_id for one in defences),
+        protecting=tuple(one.classifier_id for one in defences if one.defence and one.defence.result in PROTECTS),
+        defence=best.defence if best else None,
+        reliability=best.reliability if best else None,
+        measured=_find_newest(findings, dataset),
+        version=metadata.version("advae"),
+        summary="",
+    )
+    return record.model_copy(update={"summary": "\n".join(_summarize(record, best))})
+
+
+def find_best(numbers: list[PipelineNumber], choice: EpsChoice | None) -> PipelineNumber | None:
+    """Return the pipeline whose number is shown large; None where none has one.
+
+    An autoencoder before a baseline before none; one that protects before one that does not, a result that is not
+    established and a collapsed classifier last; then one at the eps that is shown first; then by robust accuracy, then
+    by the illusion gap.
+    """
+    known = [one for one in numbers if one.robust or one.certified]
+    roles = ("autoencoder", "baseline", "undefended")
+    ranks = {"holds": 0, "partial": 0, "weak": 1, "broken": 1, "not established": 2, "collapsed": 3}
+
+    def rank(one: PipelineNumber) -> tuple[object, ...]:
+        gap = one.illusion_gap if isinstance(one.illusion_gap, float) else 0.0
+        elsewhere = choice is None or (one.norm, key_eps(one.eps)) != choice.budget
+        rating = ranks[one.defence.result] if one.defence else 1
+        return roles.index(one.role), rating, elsewhere, -one.known, -gap, one.classifier_id
+
+    return min(known, key=rank, default=None)
+
+
+def _find_newest(findings: Findings, dataset: str) -> str:
+    comparison = findings.comparison
+    made = [run.manifest.created for run in comparison.runs if run.dataset == dataset]
+    return max(made or [one.classifier.created for one in comparison.unattacked if one.dataset == dataset])
+
+
+def _summarize(record: OverviewRecord, best: PipelineNumber | None) -> Iterator[str]:
+    """Yield the lines of the summary to copy."""
+    yield record.title
+    if best:
+        robust = f"{format_rate(best.robust)} robust accuracy" if best.robust else f"robust accuracy {NOT_RUN}"
+        yield f"{best.pipeline}: {robust} (95 % interval), white-box (adaptive) attack"
+        proved = best.certified
+        if proved:
+            yield f"Certified accuracy: {format_rate(proved.rate)} ({proved.method}, n = {proved.n})"
+        attack = f"{record.attack}, n = {record.images}, " if record.attack else ""
+        yield f"{attack}eps {format_budget(best.eps, best.norm)}, {best.norm}, dataset {record.dataset}"
+        if isinstance(best.oblivious, Strength):
+            yield f"An oblivious attacker leads to {format_share(best.oblivious.robust_accuracy)}"
+        yield f"Clean accuracy: {format_rate(best.clean)}; chance: {format_share(best.chance)}"
+        if best.defence:
+            yield f"Defence: {best.defence.result} ({best.defence.reason})"
+        yield f"Number: {best.reliability.result} ({best.reliability.reason})"
+    yield f"advae {record.version}, measured {record.measured[:10]}"
