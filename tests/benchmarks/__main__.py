@@ -45,6 +45,8 @@ def _measure_memory(workload: Workload) -> Section:
 
 SECTIONS: dict[str, Callable[[Workload], Section]] = {
     "bim": attack_speed.measure_bim,
+    "pgd": attack_speed.measure_pgd,
+    "one-more": attack_speed.measure_one_more,
     "precision": attack_speed.measure_precision,
     "sweep": attack_speed.measure_sweep,
     "training": training_speed.measure,
