@@ -182,6 +182,7 @@ ATTACKS: dict[str, Attack] = {
         loss=None,
         sized=False,
         in_turn=True,
+        revision=1,
     ),
     "cw": Attack(
         "Carlini-Wagner: the nearest misclassified point (l2)",
@@ -254,7 +255,7 @@ ATTACKS: dict[str, Attack] = {
         members_on_random=AUTOATTACK_ON_RANDOM,
         eot_samples=AUTOATTACK_EOT,
         leaves=True,
-        revision=1,
+        revision=2,
     ),
     "non-targeted": _linear("one step away from the true class (lr)"),
     "natural": _linear("towards the class each class is mistaken for most often (lr)", choose_targets=natural_targets),
