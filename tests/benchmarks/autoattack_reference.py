@@ -100,7 +100,7 @@ def measure_ours(pipeline: Pipeline, recipe: RunRecipe, x: Any, y: Any) -> dict[
 
 
 def _count_seconds(begun: float, spent: float) -> dict[str, float]:
-    """Return the seconds since ``begun``, and the processor seconds since ``spent``: a busy machine adds to the first."""
+    """Return the seconds since ``begun`` and the processor seconds since ``spent``."""
     return {
         "seconds": round(time.perf_counter() - begun, 1),
         "processor_seconds": round(time.process_time() - spent, 1),
