@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from advae.attacks.ball import norm_order, project, random_direction, random_point
 from advae.attacks.goals import is_ahead, narrow, select
-from advae.attacks.leaving import keep_best, keep_nothing, leave, put
+from advae.attacks.leaving import keep_best, keep_nothing, keep_still, leave, put
 from advae.batching import Tensor
 from advae.tracing import loops_over_tensors
 
@@ -57,7 +57,10 @@ def _iterate(
             momentum += tf.math.divide_no_nan(gradient, tf.reduce_mean(tf.abs(gradient), axis=-1, keepdims=True))
         else:
             momentum = gradient
-        x_adv = project(own, x, x_adv + _scale_step(momentum, goal.norm, step_size), eps)
+        moved = project(own, x, x_adv + _scale_step(momentum, goal.norm, step_size), eps)
+        if goal.stops and not accumulate:
+            kept = keep_still(kept, x_adv, moved)
+        x_adv = moved
         left, kept, (x, x_adv, momentum) = leave(goal, left, kept, (x, x_adv, momentum))
         i += 1
     own = _narrow(goal, left[1])

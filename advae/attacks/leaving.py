@@ -47,6 +47,17 @@ def keep_best(goal: Goal, x_adv: Tensor, margins: Tensor, kept: Kept, draw: Tens
     return best, lowest, final
 
 
+def keep_still(kept: Kept, x_adv: Tensor, moved: Tensor) -> Kept:
+    """Return what is kept, with the images as final that a step did not move: all further steps are the same.
+
+    x_adv, moved: float32 (n, d), before and after the step. Only for steps that depend on nothing but x_adv.
+    """
+    import tensorflow as tf
+
+    best, lowest, final = kept
+    return best, lowest, final | tf.reduce_all(moved == x_adv, axis=-1)
+
+
 @loops_over_tensors
 def find_final(goal: Goal, x_adv: Tensor, margins: Tensor, draw: Tensor, known: Tensor) -> Tensor:
     """Return which images are a success, also after rounding to 8 bits, bool (n,); False where ``known`` is true."""

@@ -84,7 +84,7 @@ def evaluate(
     # Often the targets are the same at every eps; then the first gradients are the same, too.
     # Plain cross-entropy saturates where other losses of the same set do not.
     steepest = next((one for one in attackers if one.recipe.loss != "ce"), attackers[0])
-    zero_by_targets = {one.targets: steepest.zero_gradients(one.targets) for one in scores}
+    zero_by_targets = {targets: steepest.zero_gradients(targets) for targets in {one.targets for one in scores}}
     zero = [zero_by_targets[one.targets] for one in scores]
     clean_success = _measure_clean_success(scorer, x, y)
     outcomes = collect_outcomes(ids, y, clean.predictions, scores, zero, recipe.eps, clean_success)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from advae import batching
-from advae.attacks import ATTACKS, leaving
+from advae.attacks import ATTACKS, iterative, leaving
 from advae.attacks.ensemble_members import Member
 from advae.evaluation.attacker import Attacker, stops_at_success
 from advae.evaluation.carrying import score_upwards
@@ -32,14 +32,17 @@ def images() -> tuple[Any, Any]:
     return x, y
 
 
-def view(threat: str = "adaptive", seen: list[int] | None = None) -> Surface:
-    """Return an undefended network of four classes; seen: takes the number of rows of each look of the attacker."""
+def view(threat: str = "adaptive", seen: list[int] | None = None, scale: float = 1.0) -> Surface:
+    """Return an undefended network of four classes; seen: takes the number of rows of each look of the attacker.
+
+    scale: of the logits.
+    """
     import tensorflow as tf
 
     network = small_network(3)
 
     def classify(x: Any) -> Any:
-        return network(x)[:, :4]
+        return scale * network(x)[:, :4]
 
     def look(x: Any, draw: Any) -> Any:
         assert seen is not None
@@ -51,10 +54,12 @@ def view(threat: str = "adaptive", seen: list[int] | None = None) -> Surface:
     return surface if seen is None else dataclasses.replace(surface, craft=look)
 
 
-def propose(method: str, images: Any, rows: Any = None, seen: list[int] | None = None, **changes: Any) -> Any:
+def propose(
+    method: str, images: Any, rows: Any = None, seen: list[int] | None = None, scale: float = 1.0, **changes: Any
+) -> Any:
     """Return the adversarial examples of some rows, float32 (m, d), at an eps that breaks about half of them."""
     recipe = make_recipe(method, **{"steps": 12, "restarts": ATTACKS[method].restarts} | changes)
-    attacker = Attacker(view(seen=seen), recipe, *images, lambda: None)
+    attacker = Attacker(view(seen=seen, scale=scale), recipe, *images, lambda: None)
     rows = np.arange(N) if rows is None else rows
     return np.concatenate([one.x_adv for one in attacker.propose(1.2 if recipe.norm == "l2" else 0.2, rows, None)])
 
@@ -78,6 +83,16 @@ def test_leaving_changes_no_image_and_saves_work(
     undone = wrong & ~find_wrong(np.round(left * 255) / 255, images[1])
     assert undone.sum() <= 1
     assert sum(early) < 0.8 * sum(whole)
+
+
+def test_an_image_that_no_further_step_moves_leaves(images: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    early, whole = list[int](), list[int]()
+    # Cross-entropy of such large logits is exactly 0, and so is its gradient.
+    saturated: dict[str, Any] = {"loss": "ce", "scale": 1e4}
+    left = propose("pgd", images, seen=early, **saturated)
+    monkeypatch.setattr(iterative, "keep_still", lambda kept, x_adv, moved: kept)
+    np.testing.assert_array_equal(propose("pgd", images, seen=whole, **saturated), left)
+    assert sum(early) < 0.5 * sum(whole)
 
 
 @pytest.mark.parametrize("method", ["pgd", "apgd", "square"])
@@ -209,3 +224,12 @@ def test_an_image_that_rounding_saves_is_attacked_again_and_never_lost() -> None
     np.testing.assert_allclose(large.linf, [0.1, 0.1, 0.2])
     np.testing.assert_allclose(large.x_adv[:, 0], [0.1, 0.1, 0.2])
     assert large.pixel_range == (0.0, 0.2)
+
+
+def test_first_gradients_are_measured_once_for_all_eps(images: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured, measure = list[Any](), Attacker.zero_gradients
+    monkeypatch.setattr(
+        Attacker, "zero_gradients", lambda self, targets: measured.append(targets) or measure(self, targets)
+    )
+    evaluate(view(), make_recipe("bim", eps=EPS, steps=2), *images)
+    assert measured == [None]
