@@ -97,6 +97,9 @@ def apgd(goal: Goal, x: Tensor, *, eps: Tensor, step_size: Tensor, steps: Tensor
         step = project(own, x, x_adv + _scale_step(gradient, goal.norm, size), eps)
         share = tf.where(i > 0, 0.75, 1.0)
         moved = project(own, x, x_adv + share * (step - x_adv) + (1.0 - share) * (x_adv - before), eps)
+        if goal.stops:
+            # Without momentum, and at the point to which a halving returns, a shorter step goes nowhere either.
+            kept = keep_still(kept, x_adv, step, before, top)
         before, x_adv = x_adv, moved
         gradient, margins, losses = _look(own, x_adv, i + 1)
         kept = keep_best(own, x_adv, margins, kept, i + 1)

@@ -47,15 +47,16 @@ def keep_best(goal: Goal, x_adv: Tensor, margins: Tensor, kept: Kept, draw: Tens
     return best, lowest, final
 
 
-def keep_still(kept: Kept, x_adv: Tensor, moved: Tensor) -> Kept:
-    """Return what is kept, with the images as final that a step did not move: all further steps are the same.
+def keep_still(kept: Kept, x_adv: Tensor, *points: Tensor) -> Kept:
+    """Return what is kept, with the images as final that are at x_adv in all ``points``: they do not move any more.
 
-    x_adv, moved: float32 (n, d), before and after the step. Only for steps that depend on nothing but x_adv.
+    x_adv, points: float32 (n, d). The next steps of the attack must depend on nothing but these points.
     """
     import tensorflow as tf
 
     best, lowest, final = kept
-    return best, lowest, final | tf.reduce_all(moved == x_adv, axis=-1)
+    still = [tf.reduce_all(point == x_adv, axis=-1) for point in points]
+    return best, lowest, final | tf.reduce_all(still, axis=0)
 
 
 @loops_over_tensors

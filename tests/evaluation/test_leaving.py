@@ -85,13 +85,14 @@ def test_leaving_changes_no_image_and_saves_work(
     assert sum(early) < 0.8 * sum(whole)
 
 
-def test_an_image_that_no_further_step_moves_leaves(images: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("method", ["pgd", "apgd"])
+def test_an_image_that_no_further_step_moves_leaves(method: str, images: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     early, whole = list[int](), list[int]()
     # Cross-entropy of such large logits is exactly 0, and so is its gradient.
     saturated: dict[str, Any] = {"loss": "ce", "scale": 1e4}
-    left = propose("pgd", images, seen=early, **saturated)
-    monkeypatch.setattr(iterative, "keep_still", lambda kept, x_adv, moved: kept)
-    np.testing.assert_array_equal(propose("pgd", images, seen=whole, **saturated), left)
+    left = propose(method, images, seen=early, **saturated)
+    monkeypatch.setattr(iterative, "keep_still", lambda kept, x_adv, *points: kept)
+    np.testing.assert_array_equal(propose(method, images, seen=whole, **saturated), left)
     assert sum(early) < 0.5 * sum(whole)
 
 
