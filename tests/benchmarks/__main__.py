@@ -2,7 +2,8 @@
 
     python -m tests.benchmarks --data-dir DIR --home DIR [--only SECTION[,...]] [--out FILE]
 
-Half an hour on two cores, which should do nothing else meanwhile. --home keeps the networks that are attacked, trained
+Half an hour on two cores, which should do nothing else meanwhile. With --only, the other sections stay as they were
+recorded, each with its own processor and versions. --home keeps the networks that are attacked, trained
 where they are missing. The record goes to tests/benchmarks/results/performance.json, from which ``results_table`` makes
 the tables of results/README.md, and a figure of the scaling beside it. Exit code 1 where a target is missed.
 """
@@ -73,15 +74,16 @@ def main() -> int:
         processor = pool.submit(describe_processor).result()
         pool.submit(train_all, workload).result()
     versions = {name: metadata.version(name) for name in PEERS}
-    record: dict[str, Any] = {**describe_machine(), "peers": versions, **processor, "seed": SEED, "sections": {}}
+    setting = {**describe_machine(), "peers": versions, **processor, "seed": SEED}
+    record: dict[str, Any] = {"sections": {}}
     if options.out.exists() and options.only != parser.get_default("only"):
         record["sections"] = json.loads(options.out.read_text())["sections"]
     missed = []
     for name in options.only.split(","):
         section = SECTIONS[name](workload)
         missed += list_missed([section])
-        record["sections"][name] = section.describe()
-        print("\n".join(render_sections({**record, "sections": {name: record["sections"][name]}})), flush=True)
+        record["sections"][name] = {**section.describe(), "setting": setting}
+        print("\n".join(render_sections({"sections": {name: record["sections"][name]}})), flush=True)
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(record, indent=1) + "\n")
     if "scaling" in record["sections"]:

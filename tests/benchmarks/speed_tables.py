@@ -77,9 +77,20 @@ def render_publishing(numbers: Document) -> Iterator[str]:
 
 def render(record: Document) -> str:
     """Return the block of results/README.md."""
-    versions = record["versions"] | record["peers"]
-    named = ", ".join(f"{name} {versions[name]}" for name in ("tensorflow", "keras", *record["peers"]))
-    features = ", ".join(record["features"])
-    head = f"On {record['devices'][0]} ({features}); {named}; medians of rounds in turns."
     figure = f"![Seconds of a BIM attack against samples, steps and eps]({FIGURE.name})"
-    return "\n".join([head, "", *render_sections(record), "", figure])
+    return "\n".join([*render_settings(record), "", *render_sections(record), "", figure])
+
+
+def render_settings(record: Document) -> Iterator[str]:
+    """Yield a line for each processor with its versions: what was measured there."""
+    names: dict[str, list[str]] = {}
+    for section in record["sections"].values():
+        setting = section["setting"]
+        versions = setting["versions"] | setting["peers"]
+        named = ", ".join(f"{name} {versions[name]}" for name in ("advae", "tensorflow", "keras", *setting["peers"]))
+        where = f"{setting['devices'][0]} ({', '.join(setting['features'])}); {named}"
+        names.setdefault(where, []).append(section["name"])
+    for where, sections in names.items():
+        yield f"- {', '.join(sections)}: {where}."
+    yield ""
+    yield "Medians of rounds in turns."
