@@ -235,13 +235,14 @@ def render_threat_models(document: Document) -> str:
 def render_overview(threats: Document, robust_kind: Document) -> str:
     """Return the README's table: clean accuracy, and robust accuracy under an oblivious and an adaptive attacker."""
     trained = next(row for row in robust_kind["rows"] if row["name"] == "mnist")
+    n = threats["rows"][0]["n"]
     cells = [_summarize(threats, *one) for one in (("none", 0.1), ("vanilla", 0.1), ("vanilla", 0.3))]
     lines = [
-        f"Accuracy in % on the {trained['n']:,} test images of MNIST, L-infinity; in brackets the 95 % interval:",
+        f"Accuracy in % on the {n:,} test images of MNIST, L-infinity; in brackets the 95 % interval:",
         "",
         "| pipeline | eps | clean | oblivious attacker | adaptive attacker | adaptive, strongest attack |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
-        *(f"| {' | '.join(row)} |" for row in (*cells, _summarize_robust(trained))),
+        *(f"| {' | '.join(row)} |" for row in (*cells, _summarize_robust(trained, n))),
         "",
         "`nn` is the paper's network, `mlp` the classifier that `robust` is trained with. Attacks are BIM with ten "
         "steps where no other is named; the strongest attack is `worst`. An oblivious attacker does not know the "
@@ -265,12 +266,18 @@ def _summarize(document: Document, name: str, eps: float) -> tuple[str, ...]:
     )
 
 
-def _summarize_robust(row: Document) -> tuple[str, ...]:
-    """Return the cells of the robust kind."""
+def _summarize_robust(row: Document, n: int) -> tuple[str, ...]:
+    """Return the cells of the robust kind. n: images of the table."""
     others = {other["threat"]: other for other in row["others"]}
-    cells = [_describe_other(others[name], row["n"]) if name in others else NOT_RECORDED for name in OTHER_THREATS]
+    cells = [_describe_other(others[name], n) if name in others else NOT_RECORDED for name in OTHER_THREATS]
     name = f"`{row['classifier']}` behind robust"
-    return (name, f"{row['eps']:g}", percent(row["clean_accuracy"]), *cells, _with_interval(row))
+    return (
+        name,
+        f"{row['eps']:g}",
+        percent(row["clean_accuracy"]),
+        *cells,
+        _with_interval(row) + _note_images(row["n"], n),
+    )
 
 
 OTHER_THREATS = ("oblivious", "adaptive")
@@ -278,9 +285,12 @@ OTHER_THREATS = ("oblivious", "adaptive")
 
 def _describe_other(other: Document, n: int) -> str:
     """Return a robust accuracy, with its attack and its images where they are not the table's."""
-    notes = [] if other["method"] == "bim" else [other["method"].upper()]
-    notes += [] if other["n"] == n else [f"first {other['n']:,} images"]
-    return percent(other["accuracy"]) + (f" ({', '.join(notes)})" if notes else "")
+    attack = "" if other["method"] == "bim" else f" ({other['method'].upper()})"
+    return percent(other["accuracy"]) + attack + _note_images(other["n"], n)
+
+
+def _note_images(found: int, n: int) -> str:
+    return "" if found == n else f" (first {found:,} images)"
 
 
 def _with_interval(row: Document) -> str:

@@ -1,10 +1,10 @@
 """Time ten eps in one call against ten calls of one eps, of attacks that do not attack again what is broken.
 
-    python -m tests.benchmarks.rising_eps --data-dir DIR --home DIR [--clf NAME=REF ...] [--methods pgd,worst]
+    python -m tests.benchmarks.rising_eps --data-dir DIR --home DIR [--clf NAME=REF ...] [--methods M,M] [--limit N]
 
 Without --clf the undefended network is trained, if it is missing, and attacked. Each pipeline's record replaces the one
-of before. A call is a whole attack on the first 1,000 test images: tracing, crafting, scoring, measuring its progress.
-The JSON goes to tests/benchmarks/results/rising_eps.json.
+of before. A call is a whole attack on the first N test images, 1,000 by default: tracing, crafting, scoring, measuring
+its progress. The JSON goes to tests/benchmarks/results/rising_eps.json.
 """
 
 from __future__ import annotations
@@ -104,6 +104,7 @@ def main() -> int:
     parser.add_argument("--clf", action="append", default=[], metavar="NAME=REF")
     parser.add_argument("--methods", default="pgd,worst")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--limit", type=int, default=1000)
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     workload = Workload(options.home, Path(options.data_dir) if options.data_dir else None)
@@ -113,7 +114,7 @@ def main() -> int:
     for name, ref in named.items():
         loaded = load(workload, ref)
         for method in options.methods.split(","):
-            section = measure(loaded, method, name=name, rounds=options.rounds)
+            section = measure(loaded, method, name=name, n=options.limit, rounds=options.rounds)
             measured.append(section)
             sections[section.name] = section.describe()
             print(json.dumps(sections[section.name], indent=1), flush=True)

@@ -1,9 +1,10 @@
 """Train the robust kind at full size, run the strongest attack, and record its robust accuracy and its cost.
 
-    python -m tests.benchmarks.robust --data-dir DIR --home DIR [--only "NAME;NAME"] [--checks] [--out FILE]
+    python -m tests.benchmarks.robust --data-dir DIR --home DIR [--only "NAME;NAME"] [--limit N] [--checks] [--out FILE]
 
-Hours on two cores. The registry in --home makes it resumable. Each pipeline's record replaces the one of before. The
-JSON goes to tests/benchmarks/results/robust.json; ``render`` makes a table of it.
+Hours on two cores. The registry in --home makes it resumable. --limit attacks the first N images only. Each
+pipeline's record replaces the one of before. The JSON goes to tests/benchmarks/results/robust.json; ``render`` makes a
+table of it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import json
 import os
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -100,15 +102,19 @@ def _train_plain(workspace: Workspace, dataset: str, model: str) -> Manifest:
     return train_classifier(workspace, dataset, request, None).manifest
 
 
-def measure(workspace: Workspace, name: str) -> dict[str, Any]:
-    """Return the record of one case without the checks: accuracies and times."""
+def measure(workspace: Workspace, name: str, limit: int | None = None) -> dict[str, Any]:
+    """Return the record of one case without the checks: accuracies and times.
+
+    limit: images attacked, None for the case's own number.
+    """
     case = CASES[name]
+    limit = limit or case.limit
     purifier, classifier = train(workspace, case)
     recipe, metrics = classifier.as_classifier()
-    requests = [AttackRequest(method="worst", threat="adaptive", eps=(case.eps,), limit=case.limit)]
+    requests = [AttackRequest(method="worst", threat="adaptive", eps=(case.eps,), limit=limit)]
     # The README shows them for what is attacked at full size.
     requests += [
-        AttackRequest(method="bim", threat=threat, eps=(case.eps,))
+        AttackRequest(method="bim", threat=threat, eps=(case.eps,), limit=limit)
         for threat in ("oblivious", "adaptive")
         if purifier and case.limit is None
     ]
@@ -129,6 +135,7 @@ def measure(workspace: Workspace, name: str) -> dict[str, Any]:
         "clean_interval": metrics.test_accuracy_interval,
         "eps": case.eps,
         "n": found.n,
+        "advae": version("advae"),
         "accuracy": strongest.accuracy,
         "interval": strongest.accuracy_interval,
         "others": [_describe_other(one.manifest) for one in others],
@@ -171,7 +178,9 @@ def render(record: dict[str, Any]) -> str:
     lines += [_render_row(row) for row in record["rows"]]
     checked = [row for row in record["rows"] if "checks" in row]
     checks = [f"- {_name(row)}, {row['dataset']}: {_render_checks(row['checks'])}" for row in checked]
-    return "\n".join([*lines, "", "Checks that are not PASS:", "", *checks])
+    weaker = "* By `worst` as it was before version 0.7.0, without `apgd-t` and with fewer queries of `square`."
+    marked = ["", weaker] if any(map(_mark, record["rows"])) else []
+    return "\n".join([*lines, *marked, "", "Checks that are not PASS:", "", *checks])
 
 
 def _name(row: dict[str, Any]) -> str:
@@ -190,9 +199,14 @@ def _render_row(row: dict[str, Any]) -> str:
     clean = "" if row["put"] == "trained" else f"{100 * row['clean_accuracy']:.2f}"
     cells = (
         *(_name(row), row["dataset"], f"{row['seconds'] / 60:.1f}", clean),
-        *(f"{row['eps']:.3g}", f"{row['n']:,}", f"{100 * row['accuracy']:.2f} [{low}, {high}]", wanted),
+        *(f"{row['eps']:.3g}", f"{row['n']:,}", f"{100 * row['accuracy']:.2f} [{low}, {high}]{_mark(row)}", wanted),
     )
     return f"| {' | '.join(cells)} |"
+
+
+def _mark(row: dict[str, Any]) -> str:
+    """Return the mark of a row that was attacked by a weaker ``worst``."""
+    return "" if "advae" in row else " *"
 
 
 def _render_checks(checks: dict[str, str]) -> str:
@@ -208,12 +222,14 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, default=os.environ.get("ADVAE_DATA_DIR"))
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--only", default=";".join(CASES), help="cases, with semicolons")
+    parser.add_argument("--limit", type=int, help="images attacked, the case's own number by default")
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--checks", action="store_true", help="run the checks on those cases, measured before")
     options = parser.parse_args()
     workspace = Workspace(Registry(options.home), options.data_dir, tell=lambda line: print(line, flush=True))
     for name in options.only.split(";"):
-        row = _read(options.out)[name] if options.checks else measure(workspace, name)
+        before = _read(options.out).get(name, {})
+        row = before if options.checks else before | measure(workspace, name, options.limit)
         if options.checks:
             row["checks"] = run_checks(workspace, CASES[name])
         print(json.dumps(row), flush=True)
