@@ -50,6 +50,7 @@ from advae.registry import Registry
 from advae.report import write_report
 from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.headline_records import list_headlines
+from advae.report.analysis.pipeline_numbers import list_first_numbers
 from advae.report.analysis.tables import Findings
 from advae.report.data.contents import AttackedPipeline, Comparison
 from advae.report.data.word_tables import Grid
@@ -401,7 +402,8 @@ def check_classifier(registry: Registry, classifier_id: str, runs: list[Manifest
 
 def read_headlines(comparison: Comparison) -> Grid:
     """Return the table of headlines that a report has."""
-    return tabulate_headlines(Findings(comparison).collect(list_headlines))
+    findings = Findings(comparison)
+    return tabulate_headlines(findings.collect(list_headlines), findings.collect(list_first_numbers))
 
 
 def print_summary(comparison: Comparison, *, width: int = 80, encoding: str = "utf-8") -> str:

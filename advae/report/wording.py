@@ -13,7 +13,7 @@ from advae.report.data.runs import Rate, Run, StoredPipeline, read_raw_range
 from advae.run_options import RUN_OPTIONS, NamedOption
 
 TITLE = "Robust accuracy report"
-"""Title of the page and of the Markdown."""
+"""What a report is called where its finding is not; the first line of its Markdown, by which it is recognized."""
 
 FORMER_TITLE = "What the autoencoder is worth"
 """Title of earlier versions, whose Markdown files are replaced, too."""

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from advae.records import Manifest
 from advae.report.analysis.collecting import compare_runs
-from advae.report.analysis.findings import answer
+from advae.report.analysis.overview import list_overviews
 from advae.report.analysis.tables import Findings
 from advae.report.formats.terminal import summarize
 from tests.calls import call
@@ -34,16 +34,17 @@ def test_the_summary_fits_80_columns_and_agrees_with_the_page(lab: Lab, several:
     text = print_summary(comparison)
     assert max(map(len, text.splitlines())) <= 80
     words = " ".join(text.split())
-    assert " ".join(answer(Findings(comparison)).split()) in words
+    (overview,) = list_overviews(Findings(comparison))
+    assert " ".join(overview.summary.rpartition("\n")[0].split()) in words
     assert "logits FAIL (1 of 4 pipelines, first sparse, nn on digits): the classifier returns probabilities" in words
     oblivious, adaptive = (run.as_run()[1] for run in (several[4], several[3]))
     clean, left = adaptive.clean_accuracy, adaptive.results[1].accuracy
-    numbers = (clean, oblivious.results[1].accuracy, left, *adaptive.results[1].accuracy_interval)
-    gap = oblivious.results[1].accuracy - left
-    (row,) = (line for line in text.splitlines() if re.match(r" +sparse .*FAIL", line))
-    assert re.findall(r"\d+\.\d", row) == ["0.3", *(f"{100 * number:.1f}" for number in (*numbers, gap))]
+    found = oblivious.results[1].accuracy
+    numbers = (left, *adaptive.results[1].accuracy_interval, found, found - left, clean)
+    (row,) = (line for line in text.splitlines() if re.match(r" +sparse .*established", line))
+    assert re.findall(r"\d+\.\d", row) == [f"{100 * number:.1f}" for number in numbers]
     assert f"{100 * left:.1f}* [" in row
-    assert row.rstrip().endswith("1 FAIL")
+    assert row.rstrip().endswith("not established")
     assert "* not reliable" in text
     assert "black-box (4)" in words
 
@@ -108,7 +109,7 @@ def test_without_colour_no_escape_is_written(lab: Lab, several: list[Manifest]) 
             console.print(part)
         return stream.getvalue()
 
-    assert "\x1b[1;31m" in draw(no_color=False)
+    assert "\x1b[1;33mweak" in draw(no_color=False)
     assert not re.search(r"\x1b\[[\d;]*3[0-7]m", draw(no_color=True))
 
 

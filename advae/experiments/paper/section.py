@@ -27,9 +27,6 @@ EXPLANATION = (
 NEAR = 0.05
 """Largest difference of two accuracies, as a share, that needs no explanation."""
 
-SUBSTITUTES = {"mnist": "digits"}
-"""Dataset of the paper -> dataset that is shown where the first was not run; no difference is computed for it."""
-
 
 class Found(TableRecord):
     """An accuracy of ours beside one of the paper."""
@@ -68,21 +65,16 @@ class PaperRecord(TableRecord):
     n: int
     """Samples in the paper's confusion matrix."""
     measured_on: str
-    """The dataset that ours were measured on; another than the paper's where that was not run."""
+    """The dataset that ours were measured on: the paper's."""
     protocol: Found | NotRun
     """Ours under the paper's protocol: raw output, perturbed behind the autoencoder; a linear attack neither projected
     nor clipped."""
     adaptive: Found | NotRun
     """Ours under an adaptive attack: rescaled output, the image attacked within its budget; or clean."""
     difference: float | None
-    """Ours under the paper's protocol minus the paper's, as shares; null where ours was not run, or on other images."""
+    """Ours under the paper's protocol minus the paper's, as shares; null where ours was not run."""
     explanation: str | None
     """Why they differ; null where they do not, or where it is not known."""
-
-    @property
-    def substituted(self) -> bool:
-        """Whether ours was measured on another dataset than the paper's."""
-        return self.measured_on != self.dataset
 
     @property
     def name(self) -> str:
@@ -92,14 +84,16 @@ class PaperRecord(TableRecord):
 
 
 def find_counterparts(comparison: Comparison) -> tuple[PaperRecord, ...]:
-    """Return a row for each accuracy of the paper, by figure; ours is NotRun where it was not run.
+    """Return a row for each accuracy of the paper on the report's datasets, by figure; ours is NotRun where it was not
+    run.
 
     Empty for a report that is neither the paper's experiment nor has a run under the paper's protocol on its datasets.
     """
     if not (comparison.reproduction or _follows_the_paper(comparison)):
         return ()
     there = {run.dataset for run in comparison.runs}
-    return tuple(_find_counterpart(comparison.runs, published, there) for published in list_published())
+    of_these = (published for published in list_published() if published.dataset in there)
+    return tuple(_find_counterpart(comparison.runs, published) for published in of_these)
 
 
 def _follows_the_paper(comparison: Comparison) -> bool:
@@ -110,25 +104,21 @@ def _follows_the_paper(comparison: Comparison) -> bool:
     )
 
 
-def _find_counterpart(runs: Iterable[Run], published: Published, there: set[str]) -> PaperRecord:
-    dataset = published.dataset
-    if dataset not in there and SUBSTITUTES.get(dataset) in there:
-        dataset = SUBSTITUTES[dataset]
+def _find_counterpart(runs: Iterable[Run], published: Published) -> PaperRecord:
     same = [
         run
         for run in runs
         if (run.dataset, run.classifier_recipe.model, run.autoencoder_type)
-        == (dataset, published.classifier, published.autoencoder)
+        == (published.dataset, published.classifier, published.autoencoder)
     ]
     raw = [run for run in same if not run.autoencoder_recipe or run.autoencoder_recipe.rescale == "none"]
     rescaled = [run for run in same if read_raw_range(run) is None]
     protocol, adaptive = _find(raw, published, _is_protocol), _find(rescaled, published, _is_adaptive)
-    ours = protocol.accuracy if isinstance(protocol, Found) and dataset == published.dataset else None
-    difference = None if ours is None else ours - published.accuracy
+    difference = protocol.accuracy - published.accuracy if isinstance(protocol, Found) else None
     return PaperRecord(
         **published.model_dump(exclude={"twin_of"}),
         eps=published.eps,
-        measured_on=dataset,
+        measured_on=published.dataset,
         protocol=protocol,
         adaptive=adaptive,
         difference=difference,
@@ -212,14 +202,13 @@ def tabulate_paper(records: Iterable[PaperRecord]) -> Grid:
 
 def _write_row(record: PaperRecord) -> tuple[str, ...]:
     found = (record.protocol, record.adaptive)
-    points = NOT_APPLICABLE if record.substituted else format_points(record.difference)
     return (
         show_count(record.figure),
-        f"{record.dataset}, ours: {record.measured_on}" if record.substituted else record.dataset,
+        record.dataset,
         record.name,
         show_percentage(record.accuracy),
         _write_found(record.protocol),
-        Cell(points, record.difference),
+        Cell(format_points(record.difference), record.difference),
         _write_found(record.adaptive),
         _write_explanation(record),
         _write_counts(found),
@@ -228,8 +217,6 @@ def _write_row(record: PaperRecord) -> tuple[str, ...]:
 
 
 def _write_explanation(record: PaperRecord) -> str:
-    if record.substituted:
-        return f"{record.measured_on} is not {record.dataset}: nothing to compare"
     if record.difference is None:
         return NOT_APPLICABLE
     return "within five points" if abs(record.difference) <= NEAR else record.explanation or "not explained"

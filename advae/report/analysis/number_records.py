@@ -8,6 +8,7 @@ from advae.report.analysis.headline_records import Strength
 from advae.report.analysis.ratings import DefenceRating, NumberRating
 from advae.report.analysis.tables import (
     Difference,
+    Ids,
     NotRun,
     PipelineRecord,
     ShownInterval,
@@ -83,6 +84,8 @@ class PipelineNumber(PipelineRecord):
     """Whether the defence is good; null for the undefended reference."""
     reliability: NumberRating
     """Whether the white-box robust accuracy is reliable."""
+    imported: Ids
+    """Ids of what came from a bundle: the run of the number, or an entry that it depends on."""
 
     @property
     def clean(self) -> Rate:

@@ -12,8 +12,8 @@ from advae.report.analysis.number_records import PipelineNumber
 from advae.report.analysis.pipeline_numbers import list_first_numbers
 from advae.report.analysis.ratings import PROTECTS, DefenceRating, NumberRating
 from advae.report.analysis.tables import Findings, Ids, ShownInterval, ShownShare, TableRecord
-from advae.report.analysis.titles import title_dataset
-from advae.report.wording import NOT_RUN, format_budget, format_rate, format_share
+from advae.report.analysis.titles import title_dataset, title_report
+from advae.report.wording import NBSP, NOT_RUN, format_budget, format_rate, format_share
 
 
 class OverviewRecord(TableRecord):
@@ -70,6 +70,11 @@ def list_overviews(findings: Findings) -> Iterator[OverviewRecord]:
         numbers = [one for one in findings.collect(list_first_numbers) if one.dataset == dataset]
         choices = [one for one in findings.collect(list_eps_choices) if one.dataset == dataset]
         yield _describe(findings, dataset, numbers, next((one for one in choices if one.shown), None))
+
+
+def write_title(findings: Findings) -> str:
+    """Return the title of the whole report: its finding on each dataset."""
+    return title_report([(one.dataset, one.title) for one in findings.collect(list_overviews)])
 
 
 def _describe(
@@ -134,8 +139,12 @@ def _summarize(record: OverviewRecord, best: PipelineNumber | None) -> Iterator[
     """Yield the lines of the summary to copy."""
     yield record.title
     if best:
-        robust = f"{format_rate(best.robust)} robust accuracy" if best.robust else f"robust accuracy {NOT_RUN}"
-        yield f"{best.pipeline}: {robust} (95 % interval), white-box (adaptive) attack"
+        robust = (
+            f"{format_rate(best.robust)} robust accuracy (95{NBSP}% interval)"
+            if best.robust
+            else f"robust accuracy {NOT_RUN}"
+        )
+        yield f"{best.pipeline}: {robust}, white-box (adaptive) attack"
         proved = best.certified
         if proved:
             yield f"Certified accuracy: {format_rate(proved.rate)} ({proved.method}, n = {proved.n})"

@@ -126,6 +126,7 @@ def _describe(
         place=None,
         defence=rate_defence(evidence) if _find_role(run) != "undefended" else None,
         reliability=rate_number(evidence),
+        imported=run.imported,
     )
 
 
@@ -161,6 +162,7 @@ def _describe_unattacked(
         place=None,
         defence=rate_defence(evidence) if _find_role(stored) != "undefended" else None,
         reliability=rate_number(evidence),
+        imported=tuple(one.id for one in stored.certificates if one.imported),
     )
 
 

@@ -11,7 +11,7 @@ from advae.checks.strongest import SIGNIFICANT
 from advae.records import CheckResult
 from advae.report.analysis.tables import TableRecord
 from advae.report.data.runs import Rate
-from advae.report.wording import NOT_RUN, format_p, format_share
+from advae.report.wording import NBSP, NOT_RUN, format_p, format_share
 
 DefenceResult = Literal["holds", "partial", "weak", "broken", "not established", "collapsed"]
 NumberResult = Literal["reliable", "not reliable", "no number"]
@@ -176,9 +176,9 @@ def _rate_attacked(robust: Rate, found: Evidence) -> tuple[DefenceResult, str]:
 
 
 def _share_of(value: float, found: Evidence) -> str:
-    part = value / found.reference if found.reference else 0.0
-    clean = format_share(found.reference)
-    return f"{format_share(value)} is {part:.0%} of the clean accuracy, {clean}; chance is {format_share(found.chance)}"
+    part = round(100 * value / found.reference) if found.reference else 0
+    clean, chance = format_share(found.reference), format_share(found.chance)
+    return f"{format_share(value)}, {part}{NBSP}% of the clean accuracy, {clean}; chance is {chance}"
 
 
 def rate_number(found: Evidence) -> NumberRating:

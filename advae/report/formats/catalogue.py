@@ -40,7 +40,7 @@ from advae.report.analysis.illusion_gap import GapRecord, list_gaps
 from advae.report.analysis.number_records import PipelineNumber
 from advae.report.analysis.overview import OverviewRecord, list_overviews
 from advae.report.analysis.pairwise import PairRecord, list_pairs
-from advae.report.analysis.pipeline_numbers import list_numbers
+from advae.report.analysis.pipeline_numbers import list_first_numbers, list_numbers
 from advae.report.analysis.run_results import AccuracyRecord, list_accuracies
 from advae.report.analysis.seed_spread import SeedRecord, list_spreads
 from advae.report.analysis.tables import Findings, Table, flatten_record
@@ -63,7 +63,7 @@ from advae.report.wording import BENEFIT, NOT_RUN
 
 def _tabulate_headlines(findings: Findings) -> Iterator[Part]:
     if records := findings.collect(list_headlines):
-        yield Part(tabulate_headlines(records), {})
+        yield Part(tabulate_headlines(records, findings.collect(list_first_numbers)), {})
 
 
 def _tabulate_accuracy(findings: Findings) -> Iterator[Part]:

@@ -10,6 +10,7 @@ from advae.report.analysis.baseline_comparison import list_missing_baselines
 from advae.report.analysis.check_results import list_all_failures
 from advae.report.analysis.confusion import score_runs
 from advae.report.analysis.eps_selection import MANY_EPS
+from advae.report.analysis.overview import write_title
 from advae.report.analysis.tables import Findings
 from advae.report.data.commands import list_commands
 from advae.report.data.runs import Run
@@ -35,6 +36,7 @@ def build_document(findings: Findings) -> Record:
     }
     return build_model(findings.sections)(
         **tables,
+        title=write_title(findings),
         failures=tuple(list_all_failures(comparison.pipelines)),
         missing_baselines=findings.collect(list_missing_baselines),
         runs=tuple(_describe_run(run, findings) for run in comparison.runs),

@@ -99,6 +99,8 @@ class Document(Record):
     """The id of the JSON Schema that describes this file; `advae report --schema` prints it."""
     version: Literal[5] = Field(default=REPORT_VERSION, serialization_alias="schema")
     """Version of this file: raised when a field is renamed, removed or means something else."""
+    title: str
+    """The finding of the report: which autoencoders protect the classifier."""
     failures: tuple[FailureRecord, ...]
     """Every check that fails; `report --strict` and `attack --fail-under` count these."""
     missing_baselines: tuple[MissingBaselines, ...]

@@ -10,6 +10,7 @@ from advae.errors import printable
 from advae.report.analysis.eps_selection import list_eps
 from advae.report.analysis.findings import answer
 from advae.report.analysis.headlines import Headline, explain_headline, write_headlines
+from advae.report.analysis.overview import list_overviews, write_title
 from advae.report.analysis.tables import Findings
 from advae.report.data.commands import list_commands
 from advae.report.data.contents import Comparison
@@ -27,7 +28,8 @@ HEADLINE_SECTION = "Robust accuracy under the strongest attack"
 def render_markdown(findings: Findings) -> str:
     """Return the report as GitHub's Markdown: the sections of the page in their order, without figures."""
     comparison = findings.comparison
-    blocks = [f"# {TITLE}", *map(escape, answer(findings).split("\n"))]
+    blocks = [f"<!-- {TITLE} -->", f"# {escape(write_title(findings))}", *_write_overviews(findings)]
+    blocks += map(escape, answer(findings).split("\n"))
     blocks += [
         "Every accuracy has its Wilson 95 % confidence interval.",
         *([IMPORTED_EXPLAINED] if comparison.imported else []),
@@ -39,6 +41,16 @@ def render_markdown(findings: Findings) -> str:
         blocks += ["\n".join(f"- **{escape(name)}**: {describe_threat(name)}" for name in comparison.threats)]
         blocks += ["## Each pipeline", *_write_pipelines(findings)]
     return "\n\n".join([*blocks, "## How to run this again", AGAIN, _write_commands(comparison)]) + "\n"
+
+
+def _write_overviews(findings: Findings) -> Iterator[str]:
+    """Yield the summary of each dataset as a list, below its title where there are several."""
+    overviews = findings.collect(list_overviews)
+    for one in overviews:
+        title, *lines = one.summary.split("\n")
+        if len(overviews) > 1:
+            yield f"**{escape(one.dataset)}: {escape(title)}**"
+        yield "\n".join(f"- {escape(line)}" for line in lines)
 
 
 def write_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

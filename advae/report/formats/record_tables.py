@@ -11,6 +11,8 @@ from advae.report.analysis.certified_accuracy import CertifiedRange
 from advae.report.analysis.check_results import RunCheckRecord, summarize_counts
 from advae.report.analysis.eps_selection import select_eps
 from advae.report.analysis.headline_records import HeadlineRecord, Strength
+from advae.report.analysis.number_records import PipelineNumber
+from advae.report.analysis.ratings import DefenceRating
 from advae.report.analysis.seed_spread import SeedRecord
 from advae.report.analysis.tables import NotRun
 from advae.report.analysis.threat_comparison import ThreatModelRecord
@@ -31,31 +33,32 @@ from advae.report.wording import (
 # ---------------------------------------------------------------- headlines
 
 HEADLINE_TITLES = (
-    "dataset",
     "classifier",
     "autoencoder",
+    "robust accuracy, adaptive",
+    CERTIFIED,
+    "robust accuracy, oblivious",
+    "illusion gap",
+    "clean accuracy",
+    "defence",
+    "checks",
     "eps",
     "n",
     "attack",
-    "clean accuracy",
-    "robust accuracy, oblivious",
-    "robust accuracy, adaptive",
-    CERTIFIED,
-    "illusion gap",
-    "checks",
+    "dataset",
     "details",
 )
 
 
-def tabulate_headlines(records: Iterable[HeadlineRecord]) -> Grid:
-    """Return a row for each pipeline: clean, robust (under two threat models) and certified accuracy, checks.
+def tabulate_headlines(records: Iterable[HeadlineRecord], numbers: Iterable[PipelineNumber]) -> Grid:
+    """Return a row for each pipeline: robust (under two threat models), certified and clean accuracy, both ratings.
 
-    The certified accuracy is left out where no pipeline has one.
-    A number at another eps or on other images than a reader expects names its attack. The number of checks that fail
-    is behind the words of the checks.
+    numbers: the headline of each pipeline, for its rating. The certified accuracy is left out where no pipeline has
+    one. A number at another eps or on other images than a reader expects names its attack. The number of checks that
+    fail is behind the words of the checks.
     """
-    records = list(records)
-    rows = list(map(_write_headline, records))
+    records, ratings = list(records), {one.classifier_id: one.defence for one in numbers}
+    rows = [_write_headline(record, ratings.get(record.classifier_id)) for record in records]
     place = HEADLINE_TITLES.index(CERTIFIED)
     if any(record.certified for record in records):
         return Grid("Robust accuracy of each pipeline", HEADLINE_TITLES, tuple(rows))
@@ -63,21 +66,22 @@ def tabulate_headlines(records: Iterable[HeadlineRecord]) -> Grid:
     return Grid("Robust accuracy of each pipeline", titles, tuple(shown))
 
 
-def _write_headline(record: HeadlineRecord) -> tuple[str, ...]:
+def _write_headline(record: HeadlineRecord, rating: DefenceRating | None) -> tuple[str, ...]:
     shown, nothing = record.shown, Cell(NOT_APPLICABLE, None)
     return (
-        record.dataset,
         record.classifier,
         record.purifier_name,
+        _write_adaptive(record),
+        show_certified(record.certified),
+        _write_strength(record.oblivious) if record.oblivious else nothing,
+        _write_gap(record.illusion_gap),
+        show_rate(record.clean),
+        rating.result if rating else "reference",
+        Cell(summarize_counts(record.checks), record.checks["FAIL"]),
         Cell(format_budget(record.eps, record.norm), record.eps) if record.eps is not None and record.norm else nothing,
         Cell(shown.images, shown.n) if shown else nothing,
         shown.attack if shown else nothing,
-        show_rate(record.clean),
-        _write_strength(record.oblivious) if record.oblivious else nothing,
-        _write_adaptive(record),
-        show_certified(record.certified),
-        _write_gap(record.illusion_gap),
-        Cell(summarize_counts(record.checks), record.checks["FAIL"]),
+        record.dataset,
         record.classifier_id,
     )
 

@@ -27,7 +27,7 @@ _PAGE, _PAGE_POLICY = "<!DOCTYPE html>", "default-src 'none'; img-src data:; sty
 
 RECOGNIZERS: dict[str, Callable[[str], bool]] = {
     "html": lambda head: head.startswith(_PAGE) and _PAGE_POLICY in head[:1000],
-    "md": lambda head: head.startswith((f"# {TITLE}\n", f"# {FORMER_TITLE}\n")),
+    "md": lambda head: head.startswith((f"<!-- {TITLE} -->\n", f"# {TITLE}\n", f"# {FORMER_TITLE}\n")),
     "json": lambda head: '"urn:advae:report:' in head[:200],
 }
 """How the beginning of a file of each format is recognized, those of earlier versions too."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from advae.checks import CHECKS, NOT_VALID
-from advae.report.analysis.certified_accuracy import CertifiedRange
+from advae.records import Norm
 from advae.report.analysis.check_results import CheckRecord, count_results, list_all_failures, list_checks
-from advae.report.analysis.findings import answer
 from advae.report.analysis.headline_records import HeadlineRecord, Strength, list_headlines
 from advae.report.analysis.illusion_gap import describe_gap, find_largest_gap, list_gaps
+from advae.report.analysis.number_records import PipelineNumber
+from advae.report.analysis.overview import list_overviews, write_title
+from advae.report.analysis.pipeline_numbers import list_first_numbers
 from advae.report.analysis.tables import Findings, NotRun
 from advae.report.data.contents import Comparison
 from advae.report.data.grouping import group_by
@@ -23,6 +26,8 @@ from advae.report.wording import (
     NOT_APPLICABLE,
     NOT_ESTABLISHED,
     NOT_RUN,
+    format_share,
+    mark_imported,
 )
 
 if TYPE_CHECKING:
@@ -41,6 +46,9 @@ UNRELIABLE = "* not reliable (a check failed) or not established: see below"
 DIFFERING = "+"
 """Marks a number from another eps or other images than the rest of its column; a note below names its attack."""
 
+DEFENCE_COLOURS = {"holds": "green", "partial": "yellow", "weak": "bold yellow", "broken": "bold red"}
+"""Colour of each rating of a defence; of the others none."""
+
 TO_ASCII = str.maketrans({NBSP: " ", "\N{MINUS SIGN}": "-", "\N{LEFT DOUBLE QUOTATION MARK}": '"'})
 """ASCII characters for terminals that cannot show these."""
 
@@ -48,11 +56,19 @@ TO_ASCII = str.maketrans({NBSP: " ", "\N{MINUS SIGN}": "-", "\N{LEFT DOUBLE QUOT
 def summarize(comparison: Comparison, *, width: int, encoding: str) -> list[RenderableType]:
     """Return the parts of the summary, in order. width: columns of the terminal; encoding: of the terminal."""
     unicode, findings = _can_encode(encoding), Findings(comparison)
-    paragraphs = [answer(findings).split("\n"), _list_doubts(findings), _explain_widest(findings)]
+    paragraphs = [_write_overviews(findings), _list_doubts(findings), _explain_widest(findings)]
     texts = ["\n".join(_wrap(line, width) for line in lines) for lines in paragraphs]
     first, *more = (text if unicode else text.translate(TO_ASCII) for text in texts)
-    table = [build_headline_table(findings, plain=not unicode)] if comparison.runs else []
-    return [first, *table, *filter(None, more)]
+    return [first, build_headline_table(findings, plain=not unicode), *filter(None, more)]
+
+
+def _write_overviews(findings: Findings) -> Iterator[str]:
+    """Yield the title of the report, then what the summary of each dataset says, without version and date."""
+    overviews = findings.collect(list_overviews)
+    yield write_title(findings)
+    for overview in overviews:
+        _, *lines, _ = overview.summary.split("\n")
+        yield from lines
 
 
 def _can_encode(encoding: str) -> bool:
@@ -70,66 +86,68 @@ def _wrap(text: str, width: int) -> str:
 # ---------------------------------------------------------------- the table
 
 
+TITLES = ("accuracy, in %", "white-box", "certified", "oblivious", "gap", "clean", "defence")
+"""Titles of the table's columns: what people came for first."""
+
+
 def build_headline_table(findings: Findings, *, plain: bool = False) -> Table:
     """Return the accuracy table in 80 columns, a row for each pipeline. plain: in ASCII only."""
     from rich.box import ASCII2, SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
+    numbers = findings.collect(list_first_numbers)
+    left_out = () if any(one.certified for one in numbers) else ("certified",)
     table = Table(box=ASCII2 if plain else SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, caption_justify="left")
-    table.add_column("accuracy, in %", overflow="fold")
-    for title in ("eps", "clean", "oblivious", "adaptive", "gap", "checks"):
-        table.add_column(title, justify="left" if title == "checks" else "right", no_wrap=True)
-    records = findings.collect(list_headlines)
-    for attacked, group in group_by(records, lambda one: one.attacked).items():
+    table.add_column(TITLES[0], overflow="fold")
+    for title in (one for one in TITLES[1:] if one not in left_out):
+        table.add_column(title, justify="left" if title == "defence" else "right", no_wrap=True)
+    for attacked, group in group_by(numbers, lambda one: one.attacked).items():
+        budget = Counter((one.norm, one.eps) for one in group).most_common(1)[0][0]
         # Text, not markup: names come from users' files, and one like [red] must stay what it is.
-        table.add_row(Text(attacked, style="bold"))
-        for record in group:
-            cells = (cell.translate(TO_ASCII) if plain else cell for cell in _list_cells(record))
-            table.add_row(*map(Text, cells), _show_worst(record))
-            if record.certified:
-                cells = (cell.translate(TO_ASCII) if plain else cell for cell in _list_certified(record.certified))
-                table.add_row(*map(Text, cells))
-    sides = [side for one in records for side in (one.oblivious, one.adaptive) if isinstance(side, Strength)]
-    attacks = "; ".join(dict.fromkeys(describe_strength(side) for side in sides if not side.comparable))
-    unreliable = any(isinstance(one.adaptive, Strength) and not one.reliable for one in records)
-    notes = [UNRELIABLE] if unreliable else []
-    notes += [_wrap(IMPORTED_EXPLAINED, ROOM_FOR_TEXT)] if any(one.imported for one in records) else []
-    notes += [f"{DIFFERING} from another attack than the other rows: {attacks}"] if attacks else []
+        table.add_row(Text(f"{attacked}, eps {_name_eps(*budget)}", style="bold"))
+        for one in group:
+            cells = _list_cells(one, budget)
+            shown = [cells[title] for title in TITLES[:-1] if title not in left_out]
+            table.add_row(*(Text(cell.translate(TO_ASCII) if plain else cell) for cell in shown), _show_defence(one))
+    notes = list(_list_notes(numbers))
     if notes:
-        table.caption = Text("\n".join(notes))
+        table.caption = Text("\n".join(_wrap(note, ROOM_FOR_TEXT) for note in notes))
     return table
 
 
-def _name_purifier(record: HeadlineRecord) -> str:
-    """Return the purifier in words; a row has no column title that says what there is none of."""
-    return record.purifier_name if record.autoencoder_id else record.purifier_name.replace("none", "undefended", 1)
+def _list_notes(numbers: Sequence[PipelineNumber]) -> Iterator[str]:
+    """Yield what the marks in the table mean, and the chance level."""
+    if any(one.robust and one.reliability.result != "reliable" for one in numbers):
+        yield UNRELIABLE
+    sides = [side for one in numbers for side in (one.oblivious, one.white_box) if isinstance(side, Strength)]
+    attacks = "; ".join(dict.fromkeys(describe_strength(side) for side in sides if not side.comparable))
+    if attacks:
+        yield f"{DIFFERING} from another attack than the other rows: {attacks}".replace(NBSP, " ")
+    chances = dict.fromkeys(f"{format_share(one.chance)} on {one.dataset}".replace(NBSP, " ") for one in numbers)
+    yield f"chance: {', '.join(chances)}"
+    if any(one.imported for one in numbers):
+        yield IMPORTED_EXPLAINED
 
 
-def _list_cells(record: HeadlineRecord) -> tuple[str, ...]:
-    defended, gap = record.oblivious is not None, record.illusion_gap
-    budget = NOT_APPLICABLE if record.eps is None else f"{record.eps:.3g}{'' if record.norm == 'linf' else ' L2'}"
-    return (
-        f" {_name_purifier(record)}",
-        budget,
-        f"{100 * record.clean_accuracy:.1f}",
-        _write_strength(record.oblivious, "") if defended else NOT_APPLICABLE,
-        _write_strength(record.adaptive, "" if record.reliable else UNRELIABLE[0], interval=True),
-        (write_gap(gap) if isinstance(gap, float) else NOT_RUN) if defended else NOT_APPLICABLE,
+def _name_eps(norm: Norm, eps: float) -> str:
+    return f"{eps:.3g}{'' if norm == 'linf' else ' L2'}"
+
+
+def _list_cells(one: PipelineNumber, budget: tuple[Norm, float]) -> dict[str, str]:
+    """Return a pipeline's cells by the title of their column. budget: the eps of its group, which is named once."""
+    gap, proved = one.illusion_gap, one.certified
+    elsewhere = "" if (one.norm, one.eps) == budget else f", eps {_name_eps(one.norm, one.eps)}"
+    mark = "" if one.reliability.result == "reliable" else UNRELIABLE[0]
+    cells = (
+        f" {one.purifier_name}{elsewhere}{mark_imported(one.imported)}",
+        _write_strength(one.white_box, mark, interval=True),
+        f"{100 * proved.accuracy:.1f}" if proved else "",
+        _write_strength(one.oblivious, "") if one.oblivious else NOT_APPLICABLE,
+        (write_gap(gap) if isinstance(gap, float) else NOT_RUN) if one.oblivious else NOT_APPLICABLE,
+        f"{100 * one.clean_accuracy:.1f}",
     )
-
-
-def _list_certified(found: CertifiedRange) -> tuple[str, ...]:
-    """Return the cells of the row below a pipeline's, with its certified accuracy under that of the attack."""
-    low, high = found.accuracy_interval
-    budget = f"{found.eps:.3g}{'' if found.norm == 'linf' else ' L2'}"
-    return (
-        f"  certified ({found.source})",
-        budget,
-        "",
-        "",
-        f"{100 * found.accuracy:.1f} [{100 * low:.1f}, {100 * high:.1f}]",
-    )
+    return dict(zip(TITLES, cells, strict=False))
 
 
 def _write_strength(side: Strength | NotRun | None, marks: str, *, interval: bool = False) -> str:
@@ -140,12 +158,12 @@ def _write_strength(side: Strength | NotRun | None, marks: str, *, interval: boo
     return f"{share} [{100 * low:.1f}, {100 * high:.1f}]" if interval else share
 
 
-def _show_worst(record: HeadlineRecord) -> Text:
-    """Return the worst status of a pipeline's checks, and how many checks have it."""
+def _show_defence(one: PipelineNumber) -> Text:
+    """Return whether the defence is good, in one word."""
     from rich.text import Text
 
-    status, count = next((one for one in record.checks.items() if one[1]), (NOT_RUN, 0))
-    return Text(f"{count} {status}", style=STATUS_COLOURS[status])
+    result = one.defence.result if one.defence else "reference"
+    return Text(result, style=DEFENCE_COLOURS.get(result, ""))
 
 
 # ---------------------------------------------------------------- checks that did not pass
@@ -180,7 +198,8 @@ def _list_doubts(findings: Findings) -> Iterator[str]:
 def _quote_check(found: Sequence[CheckRecord], headlines: Mapping[str, HeadlineRecord]) -> str:
     """Return the worst result of a check, with its pipeline. found: of all pipelines, the worst first."""
     worst, whose = found[0], headlines[found[0].classifier_id]
-    first = f"first {_name_purifier(whose)}, {whose.attacked}"
+    name = whose.purifier_name if whose.autoencoder_id else whose.purifier_name.replace("none", "undefended", 1)
+    first = f"first {name}, {whose.attacked}"
     of = "" if len(found) == 1 else f" ({count_results(found)[worst.status]} of {len(found)} pipelines, {first})"
     return f"{worst.check} {worst.status}{of}: {worst.sentence}"
 
