@@ -30,6 +30,7 @@ LINES: dict[tuple[str, ...], list[str]] = {
     ("attack",): ["--method fgsm --eps 0.1 --limit 20 --clf {lr}"],
     ("certify",): ["--eps 0.01 --limit 20 --clf {lr}"],
     ("report",): ["{run} --out out", "--schema"],
+    ("diff",): ["{run} {other}"],
     ("reproduce",): ["--plan plan.toml --out out", "--plan plan.toml --dry-run", "--show-plan"],
     ("purify",): ["--ae {ae} in.npy out.npy"],
     ("predict",): ["--clf {nn} in.npy"],
@@ -67,6 +68,7 @@ def set_scene(folder: Path, trained: Trained) -> dict[str, str]:
     home = ("--home", folder / "home", "-q")
     attack = ("attack", "--method", "fgsm", "--eps", 0.1, "--limit", 20, "--clf", trained.lr)
     ids = {"run": succeed(*attack, *home).id, "ae": trained.ae, "nn": trained.nn, "lr": trained.lr}
+    ids["other"] = succeed(*attack[:3], "--limit", 20, "--eps", "0.1,0.2", "--clf", trained.lr, *home).id
     (folder / "plan.toml").write_text(PLAN)
     succeed("reproduce", "--plan", folder / "plan.toml", "--jobs", 1, "--out", folder / "first", *home)
     succeed("registry", "tag", trained.nn, "there", *home)

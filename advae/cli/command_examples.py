@@ -94,6 +94,9 @@ HELP_PAGES: dict[str, HelpPage] = {
             "advae report --dataset mnist --format html,json --strict",
         )
     ),
+    "diff": HelpPage(
+        ("advae diff mine theirs", "advae diff mine latest --eps 0.1,0.3", "advae diff mine theirs --json")
+    ),
     "reproduce": HelpPage(
         (
             "advae reproduce --dry-run",

@@ -4,6 +4,7 @@ from advae.workflows.adding import add_classifier, add_purifier
 from advae.workflows.applying import Prediction, predict_images, purify_images
 from advae.workflows.attacking import AttackCommand, Attacks, run_attacks
 from advae.workflows.certifying import Estimate, certify_classifier, estimate_certificate
+from advae.workflows.comparing import compare_entries
 from advae.workflows.reporting import choose_runs
 from advae.workflows.training import put_classifier, train_autoencoder, train_classifier
 from advae.workflows.workspace import DEFAULT_DATASET, Made, Workspace, identify_dataset, refuse_inside
@@ -20,6 +21,7 @@ __all__ = [
     "add_purifier",
     "certify_classifier",
     "choose_runs",
+    "compare_entries",
     "estimate_certificate",
     "identify_dataset",
     "predict_images",

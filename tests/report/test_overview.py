@@ -87,6 +87,11 @@ def test_the_rule_names_every_result() -> None:
     assert all(result in words for result in DefenceRating.model_fields["result"].annotation.__args__)
 
 
+def test_the_document_has_the_rule() -> None:
+    text = " ".join((Path(__file__).parents[2] / ".github" / "docs" / "report.md").read_text().split())
+    assert [sentence for sentence in RULE if sentence not in text] == []
+
+
 def test_a_number_is_reliable_by_its_checks() -> None:
     absent = CheckResult(check="monotone", status="NOT RUN", sentence="", number=None)
     assert rate_number(replace(BASE, checks=(*PASSED, absent))).reason == "no check fails, 1 of 6 checks NOT RUN"

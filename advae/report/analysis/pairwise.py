@@ -17,8 +17,7 @@ from advae.report.data.runs import Measured
 from advae.report.wording import describe_change, format_p
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from advae.records import IntArray
 
 MOST_COMPARED = 40
 """Pipelines of a dataset that are compared in pairs; of more the first in the order of the report."""
@@ -75,9 +74,10 @@ def list_pairs(findings: Findings) -> Iterator[PairRecord]:
 def compare_pairs(choice: EpsChoice, rows: Sequence[Row]) -> Iterator[PairRecord]:
     """Yield a record for each pair of rows at an eps; none for pairs without common images."""
     for first, second in combinations(rows, 2):
-        right, other = align_outcomes(first, second)
-        n = len(right)
+        ours, theirs = find_common(first, second)
+        n = len(ours)
         if n:
+            right, other = first.right[ours], second.right[theirs]
             yield PairRecord(
                 dataset=choice.dataset,
                 norm=choice.norm,
@@ -94,12 +94,13 @@ def compare_pairs(choice: EpsChoice, rows: Sequence[Row]) -> Iterator[PairRecord
             )
 
 
-def align_outcomes(first: Measured, second: Measured) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which of the images that both attacked each still classifies correctly, bool (m,) each."""
+def find_common(first: Measured, second: Measured) -> tuple[IntArray, IntArray]:
+    """Return the positions of the images that both attacked, in the first and in the second, int64 (m,) each."""
     import numpy as np
 
     if first.sample_key == second.sample_key:
-        return first.right, second.right
+        every = np.arange(len(first.labels))
+        return every, every
     _, ours, theirs = np.intersect1d(first.sample_ids, second.sample_ids, return_indices=True)
     same = first.labels[ours] == second.labels[theirs]
-    return first.right[ours][same], second.right[theirs][same]
+    return ours[same], theirs[same]

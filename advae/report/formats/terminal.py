@@ -86,7 +86,7 @@ def _wrap(text: str, width: int) -> str:
 # ---------------------------------------------------------------- the table
 
 
-TITLES = ("accuracy, in %", "white-box", "certified", "oblivious", "gap", "clean", "defence")
+SUMMARY_TITLES = ("accuracy, in %", "white-box", "certified", "oblivious", "gap", "clean", "defence")
 """Titles of the table's columns: what people came for first."""
 
 
@@ -99,8 +99,8 @@ def build_headline_table(findings: Findings, *, plain: bool = False) -> Table:
     numbers = findings.collect(list_first_numbers)
     left_out = () if any(one.certified for one in numbers) else ("certified",)
     table = Table(box=ASCII2 if plain else SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, caption_justify="left")
-    table.add_column(TITLES[0], overflow="fold")
-    for title in (one for one in TITLES[1:] if one not in left_out):
+    table.add_column(SUMMARY_TITLES[0], overflow="fold")
+    for title in (one for one in SUMMARY_TITLES[1:] if one not in left_out):
         table.add_column(title, justify="left" if title == "defence" else "right", no_wrap=True)
     for attacked, group in group_by(numbers, lambda one: one.attacked).items():
         budget = Counter((one.norm, one.eps) for one in group).most_common(1)[0][0]
@@ -108,7 +108,7 @@ def build_headline_table(findings: Findings, *, plain: bool = False) -> Table:
         table.add_row(Text(f"{attacked}, eps {_name_eps(*budget)}", style="bold"))
         for one in group:
             cells = _list_cells(one, budget)
-            shown = [cells[title] for title in TITLES[:-1] if title not in left_out]
+            shown = [cells[title] for title in SUMMARY_TITLES[:-1] if title not in left_out]
             table.add_row(*(Text(cell.translate(TO_ASCII) if plain else cell) for cell in shown), _show_defence(one))
     notes = list(_list_notes(numbers))
     if notes:
@@ -147,7 +147,7 @@ def _list_cells(one: PipelineNumber, budget: tuple[Norm, float]) -> dict[str, st
         (write_gap(gap) if isinstance(gap, float) else NOT_RUN) if one.oblivious else NOT_APPLICABLE,
         f"{100 * one.clean_accuracy:.1f}",
     )
-    return dict(zip(TITLES, cells, strict=False))
+    return dict(zip(SUMMARY_TITLES, cells, strict=False))
 
 
 def _write_strength(side: Strength | NotRun | None, marks: str, *, interval: bool = False) -> str:
