@@ -148,6 +148,11 @@ def test_every_command_and_option_that_is_shown_exists() -> None:
     assert unknown == set()
 
 
+def test_the_document_says_what_a_raised_check_means() -> None:
+    text = " ".join((ROOT / ".github" / "docs" / "checks.md").read_text().split())
+    assert [name for name, check in CHECKS.items() if f"- `{name}`: {check.raised}" not in text] == []
+
+
 def test_every_csv_file_of_the_report_is_named() -> None:
     text = (ROOT / ".github" / "docs" / "report.md").read_text()
     for name in {*TABLES, "paper"} - {ACCURACY}:

@@ -12,7 +12,7 @@ from advae.cli.option_groups import complete_names
 from advae.cli.values import read_size
 from advae.datasets.table import DATASETS
 from advae.paths import to_path
-from advae.report import FORMATS
+from advae.report import FORMATS, WRITERS
 from advae.run_options import IMAGES, RESULT
 
 _FOLDERS = ", ".join(f"{row.folder}/" for row in DATASETS.values() if row.folder)
@@ -73,8 +73,8 @@ FormatOption = Annotated[
     typer.Option(
         "--format",
         metavar="F[,F...]",
-        help=f"{', '.join(FORMATS)}.",
-        autocompletion=complete_names(FORMATS),
+        help=f"{', '.join(WRITERS)}.",
+        autocompletion=complete_names(WRITERS),
         rich_help_panel=RESULT,
     ),
 ]

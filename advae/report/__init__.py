@@ -39,15 +39,23 @@ def _write_csv(findings: Findings) -> dict[str, str]:
     return render_csv(findings)
 
 
+def _write_latex(findings: Findings) -> dict[str, str]:
+    from advae.report.formats.latex import render_latex
+
+    return render_latex(findings)
+
+
 WRITERS: dict[str, Callable[[Findings], dict[str, str]]] = {
     "html": _write_html,
     "md": _write_markdown,
     "json": _write_json,
     "csv": _write_csv,
+    "tex": _write_latex,
 }
 """What writes the files of a format, by key: the format, or the format and what a file is of, ``csv-threat-models``."""
 
-FORMATS = tuple(WRITERS)
+FORMATS = ("html", "md", "json", "csv")
+"""Formats that a report is written in unless others are chosen."""
 
 
 def write_report(
@@ -75,7 +83,7 @@ def check_formats(formats: Sequence[str]) -> None:
     """Raise UsageError for an unknown format."""
     for name in formats:
         if name not in WRITERS:
-            raise UsageError(unknown("format", name, FORMATS))
+            raise UsageError(unknown("format", name, WRITERS))
 
 
 def write_comparison(
@@ -87,17 +95,16 @@ def write_comparison(
 ) -> dict[str, Path]:
     """Write ``report.<format>`` into ``out`` for each format and return the files' paths; equal records, equal bytes.
 
-    sections: tables that the caller adds to the report's own, by name. With ``csv`` come the other tables that have
-    lines, ``report-<table>.csv``, as ``csv-<table>``; the file that an earlier report wrote of a table without lines
-    is removed, and so is one under a name of an earlier version. Raises UsageError for an unknown format, or a file
-    of such a name that no report wrote, DiskError where ``out`` cannot be written.
+    sections: tables that the caller adds to the report's own, by name. With ``csv`` and ``tex`` come the other tables
+    that have lines, ``report-<table>.csv``, as ``csv-<table>``. The file that an earlier report wrote of a table
+    without lines is removed, and so is one under a name of an earlier version. Raises UsageError for an unknown
+    format, or a file of such a name that no report wrote, DiskError where ``out`` cannot be written.
     """
     from advae.report.analysis.tables import Findings
-    from advae.report.formats.catalogue import name_keys
-    from advae.report.formats.report_files import FORMER_KEYS, write_files
+    from advae.report.formats.report_files import FORMER_KEYS, list_keys, write_files
 
     check_formats(formats)
     findings = Findings(comparison, sections or {})
     texts = {key: text for name in formats for key, text in WRITERS[name](findings).items()}
-    stale = {*name_keys(findings.sections).values(), *FORMER_KEYS} - texts.keys() if "csv" in formats else ()
+    stale = {*list_keys(formats, findings.sections), *(FORMER_KEYS if "csv" in formats else ())} - texts.keys()
     return write_files(out, texts, findings.sections, stale=stale)

@@ -47,11 +47,11 @@ def title_dataset(numbers: Sequence[PipelineNumber]) -> str:
         return f"The classifier behind each of {count_defences(defences)} has collapsed to one class"
     if {*results} <= {"not established", "collapsed"}:
         return f"Not established whether any of {count_defences(defences)} protects the classifier"
+    several = f"{len({one.autoencoder_id for one in defences})} autoencoders"
     unknown = results.count("not established")
-    shown = f" ({unknown} not established)" if unknown else ""
-    return (
-        f"None of {count_defences(defences)} {'is shown to protect' if unknown else 'protects'} the classifier{shown}"
-    )
+    if unknown:
+        return f"None of {several} is shown to protect the classifier ({unknown} of {len(results)} not established)"
+    return f"None of {several} protects the classifier"
 
 
 def _title_one(defence: PipelineNumber) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from advae.checks import CHECKS
 from advae.records import AutoencoderRecipe, ClassifierRecipe, Record
 from advae.report.analysis.baseline_comparison import list_missing_baselines
 from advae.report.analysis.check_results import list_all_failures
@@ -37,6 +38,7 @@ def build_document(findings: Findings) -> Record:
     return build_model(findings.sections)(
         **tables,
         title=write_title(findings),
+        raised_checks={name: check.raised for name, check in CHECKS.items()},
         failures=tuple(list_all_failures(comparison.pipelines)),
         missing_baselines=findings.collect(list_missing_baselines),
         runs=tuple(_describe_run(run, findings) for run in comparison.runs),

@@ -101,6 +101,8 @@ class Document(Record):
     """Version of this file: raised when a field is renamed, removed or means something else."""
     title: str
     """The finding of the report: which autoencoders protect the classifier."""
+    raised_checks: dict[str, str]
+    """What each check means where it ends with WARN or FAIL, and what to do, by its name."""
     failures: tuple[FailureRecord, ...]
     """Every check that fails; `report --strict` and `attack --fail-under` count these."""
     missing_baselines: tuple[MissingBaselines, ...]

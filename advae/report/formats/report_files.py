@@ -10,6 +10,7 @@ from advae.atomic_files import make_folder, write_aside
 from advae.errors import DiskError, UsageError
 from advae.report.analysis.tables import Table
 from advae.report.formats.catalogue import list_tables, name_keys
+from advae.report.formats.latex import TEX_HEAD, list_tex_keys
 from advae.report.wording import FORMER_TITLE, TITLE
 
 HEAD_BYTES = 1 << 16
@@ -29,6 +30,7 @@ RECOGNIZERS: dict[str, Callable[[str], bool]] = {
     "html": lambda head: head.startswith(_PAGE) and _PAGE_POLICY in head[:1000],
     "md": lambda head: head.startswith((f"<!-- {TITLE} -->\n", f"# {TITLE}\n", f"# {FORMER_TITLE}\n")),
     "json": lambda head: '"urn:advae:report:' in head[:200],
+    "tex": lambda head: head.startswith(TEX_HEAD),
 }
 """How the beginning of a file of each format is recognized, those of earlier versions too."""
 
@@ -60,8 +62,14 @@ def refuse_foreign(out: Path, keys: Iterable[str], sections: Mapping[str, Table]
 
 def list_targets(out: Path, formats: Sequence[str], sections: Mapping[str, Table]) -> list[Path]:
     """Return the folder of a report and every file that one in these formats may write into it."""
-    keys = dict.fromkeys((*formats, *(name_keys(sections).values() if "csv" in formats else ())))
-    return [out, *(out / name_file(key) for key in keys)]
+    return [out, *(out / name_file(key) for key in list_keys(formats, sections))]
+
+
+def list_keys(formats: Sequence[str], sections: Mapping[str, Table]) -> list[str]:
+    """Return the keys of all files that a report in these formats may write, each once."""
+    csv_keys = name_keys(sections).values() if "csv" in formats else ()
+    tex_keys = list_tex_keys([*list_tables(sections)]) if "tex" in formats else ()
+    return [*dict.fromkeys((*formats, *csv_keys, *tex_keys))]
 
 
 def name_file(key: str) -> str:
@@ -77,8 +85,9 @@ def _is_of_a_report(path: Path, key: str, sections: Mapping[str, Table]) -> bool
             head = stream.read(HEAD_BYTES).decode("utf-8", errors="replace").replace("\r\n", "\n")
     except OSError as error:
         raise DiskError(f"cannot read {path}: {error.strerror or error}") from None
-    if key in RECOGNIZERS:
-        return RECOGNIZERS[key](head)
+    known = RECOGNIZERS.get("tex" if key.startswith("tex-") else key)
+    if known:
+        return known(head)
     name = FORMER_KEYS.get(key) or next(name for name, own in name_keys(sections).items() if own == key)
     columns = next(csv.reader(head.splitlines()[:1]), [])
     return set(list_tables(sections)[name].marks) <= set(columns)

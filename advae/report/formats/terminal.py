@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 
 ROOM_FOR_TEXT = 80
 """Columns that text is wrapped to at most."""
+
+APART = re.compile(r"(?<=\bn) (?==)|(?<=\bn\s=) (?=\d)|(?<=\d) (?=%)|(?<=\beps) (?=\d)")
+"""Spaces inside what belongs together: ``n = 360``, ``95 %``, ``eps 0.3``."""
 
 SHOWN_CHECKS = 7
 """Checks that are quoted; the others are counted, and the page lists all of them."""
@@ -80,6 +84,8 @@ def _can_encode(encoding: str) -> bool:
 
 
 def _wrap(text: str, width: int) -> str:
+    """Return a paragraph as lines that break no number from its sign or name."""
+    text = APART.sub(NBSP, text)
     return textwrap.fill(text, min(width, ROOM_FOR_TEXT), subsequent_indent="  ", break_on_hyphens=False)
 
 
@@ -112,7 +118,8 @@ def build_headline_table(findings: Findings, *, plain: bool = False) -> Table:
             table.add_row(*(Text(cell.translate(TO_ASCII) if plain else cell) for cell in shown), _show_defence(one))
     notes = list(_list_notes(numbers))
     if notes:
-        table.caption = Text("\n".join(_wrap(note, ROOM_FOR_TEXT) for note in notes))
+        caption = "\n".join(_wrap(note, ROOM_FOR_TEXT) for note in notes)
+        table.caption = Text(caption.translate(TO_ASCII) if plain else caption)
     return table
 
 
