@@ -43,7 +43,7 @@ def start_tensorflow(scratch: Path | None = None) -> None:
     pin_environment()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with (
-        _delay_interrupts(),
+        delay_interrupts(),
         _redirect_stderr(),
         _leave_to_the_end(),
         ignore_keras_json(),
@@ -163,8 +163,11 @@ def _leave_to_the_end() -> Iterator[None]:
 
 
 @contextmanager
-def _delay_interrupts() -> Iterator[None]:
-    """Delay interrupts to the end: an exception during a C++ start-up aborts the process."""
+def delay_interrupts() -> Iterator[None]:
+    """Delay interrupts to the end of the context, where it runs in the main thread.
+
+    An exception during a C++ start-up aborts the process, and one between two assignments leaves half of a change.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -25,6 +25,12 @@ DISTANCE = "distance"
 CARRIED = "carried"
 """Outcome of a sweep: whether the adversarial example of each image is that of a smaller eps."""
 
+BROKEN_BY = "broken_by"
+"""Outcome of an ensemble: position of the member that broke each image, NOT_BROKEN where none did."""
+
+NOT_BROKEN = -1
+"""The member of an image that is classified correctly under attack."""
+
 SMALLEST_EPS = "smallest_eps"
 """Outcome of a sweep: the smallest eps of its list that breaks each image, infinite where none does."""
 
@@ -211,14 +217,17 @@ def measure_draws(wrong: NDArray[np.bool_] | None) -> dict[str, Any]:
     return rates
 
 
-def find_robust(outcomes: Arrays, index: int) -> NDArray[np.bool_]:
+def find_robust(outcomes: Arrays, index: int | None) -> NDArray[np.bool_]:
     """Return which images count as classified correctly under attack, bool (n,).
 
-    For a pipeline that samples those that are right on every kept draw (any-of-k). index: position of the eps.
+    For a pipeline that samples those that are right on every kept draw (any-of-k). index: position of the eps; None:
+    without attack.
     """
     if "wrong_draws" in outcomes:
-        return tally_draws(outcomes["wrong_draws"][index])["any_of_k"]
-    right: NDArray[np.bool_] = outcomes["predictions"][index] == outcomes["labels"]
+        draws = outcomes["clean_wrong_draws"] if index is None else outcomes["wrong_draws"][index]
+        return tally_draws(draws)["any_of_k"]
+    predictions = outcomes["clean_predictions"] if index is None else outcomes["predictions"][index]
+    right: NDArray[np.bool_] = predictions == outcomes["labels"]
     return right
 
 
@@ -284,6 +293,16 @@ def find_smallest_eps(labels: IntArray, predictions: IntArray, eps: Sequence[flo
 def measure_carried(outcomes: Arrays, index: int) -> dict[str, Any]:
     """Return how many images are carried to an eps, by the field name of ``EpsResult``; empty where none can be."""
     return {"carried": int(outcomes[CARRIED][index].sum())} if CARRIED in outcomes else {}
+
+
+def measure_broken(outcomes: Arrays, index: int, members: int) -> tuple[int, ...] | None:
+    """Return how many images each member of an ensemble broke at one eps; None where it was not kept."""
+    import numpy as np
+
+    if BROKEN_BY not in outcomes:
+        return None
+    found = outcomes[BROKEN_BY][index]
+    return tuple(np.bincount(found[found != NOT_BROKEN], minlength=members).tolist())
 
 
 def measure_smallest_eps(outcomes: Arrays) -> dict[str, Any]:

@@ -89,18 +89,29 @@ def attack(
             autocompletion=complete_refs("clf"),
         ),
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Print what would be computed, and about how long it takes.", rich_help_panel=RESULT
+        ),
+    ] = False,
     force: ForceOption = False,
 ) -> None:
     """Attack a classifier; prints the run's id, or with --json its numbers."""
     from advae.cli.attack_results import compare_attacks, put_runs, require_accuracy
-    from advae.workflows import AttackCommand, run_attacks
+    from advae.cli.attack_times import put_estimates
+    from advae.workflows import AttackCommand, estimate_attacks, run_attacks
 
     if methods:
         put_methods(session)
         return
     requests = build_requests(method, eps, options, from_file=from_file is not None)
+    command = AttackCommand(requests, check, seeds, surrogate, from_file)
     with session.workspace(f"attack {method or FROM_FILE}", data_dir=data_dir, resize=resize, force=force) as workspace:
-        made = run_attacks(workspace, clf, dataset, AttackCommand(requests, check, seeds, surrogate, from_file))
+        if dry_run:
+            put_estimates(session, estimate_attacks(workspace, clf, dataset, command), seeds)
+            return
+        made = run_attacks(workspace, clf, dataset, command)
     comparison = compare_attacks(session, made) if made.checks or fail_under is not None else None
     put_runs(session, made, comparison)
     if fail_under is not None and comparison:

@@ -173,6 +173,8 @@ def _describe_run(made: Made, autoencoder: str | None, proved: Proved) -> dict[s
         "results": [result.model_dump(mode="json") for result in metrics.results],
         "clean_accuracy_interval": metrics.clean_accuracy_interval,
         "clean_expected_accuracy": metrics.clean_expected_accuracy,
+        "class_counts": metrics.class_counts,
+        "clean_class_accuracy": metrics.clean_class_accuracy,
         "fresh_draws": metrics.fresh_draws,
         **_describe_clean_draws(metrics),
         "median_smallest_eps": metrics.median_smallest_eps,

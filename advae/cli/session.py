@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -137,20 +138,22 @@ class Session:
         force: bool = False,
     ) -> Iterator[Workspace]:
         """Give a workspace whose progress is drawn as a bar: with a terminal, and without ``-q``."""
-        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 
+        from advae.cli.time_left_column import LONG, TimeLeftColumn
+        from advae.cli.values import show_seconds
         from advae.workflows import Workspace
 
         columns: list[ProgressColumn] = [
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             TaskProgressColumn(),
-            TimeRemainingColumn(),
+            TimeLeftColumn(),
         ]
         if self.console.width >= ROOM_FOR_LOSS:
             columns.append(TextColumn("{task.fields[note]}", markup=False))
         with self.show_progress(*columns) as progress:
-            task = progress.add_task(printable(what), total=None, note="")
+            task = progress.add_task(printable(what), total=None, note="", ends=None)
 
             def on_epoch(epoch: Epoch) -> None:
                 note = f"loss {epoch.loss:.4g}, validation {epoch.validation_loss:.4g}"
@@ -163,6 +166,21 @@ class Session:
             def on_batch(done: int, total: int) -> None:
                 progress.update(task, total=total, completed=done)
 
+            announced = set[str]()
+
+            def on_time_left(id_: str, seconds: float) -> None:
+                if seconds > LONG and id_ not in announced:
+                    self.tell(f"{id_} will take about {show_seconds(seconds)}")
+                announced.add(id_)
+                progress.update(task, ends=time.monotonic() + seconds)
+
             yield Workspace(
-                self.registry, data_dir, resize, force, on_epoch=on_epoch, on_batch=on_batch, tell=self.tell
+                self.registry,
+                data_dir,
+                resize,
+                force,
+                on_epoch=on_epoch,
+                on_batch=on_batch,
+                on_time_left=None if self.quiet else on_time_left,
+                tell=self.tell,
             )

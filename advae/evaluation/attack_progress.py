@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from advae.evaluation.attacker import Attacker, Look
+    from advae.evaluation.attacker import Attacker
+    from advae.evaluation.proposals import Look
     from advae.records import FloatArray, IntArray
 
 PROBED = 256
@@ -55,7 +56,7 @@ def measure_progress(attacker: Attacker, eps: float, targets: tuple[int, ...] | 
     rows = list_probed(len(attacker.x))
     points: list[tuple[int, FloatArray | None]] = [(0, None)]
     iterative = ATTACKS[attacker.recipe.method].iterative
-    for steps in _double(attacker.steps) if iterative else [1]:
+    for steps in double(attacker.steps) if iterative else [1]:
         proposals = attacker.propose(eps, rows, targets, steps=steps)
         points.append((steps, np.concatenate([proposal.x_adv for proposal in proposals])))
     return _summarise([(steps, attacker.look(rows, x_adv, targets)) for steps, x_adv in points])
@@ -77,7 +78,7 @@ def measure_until_success(
         return None
     x_adv, left = np.where(carried[:, None], reached, attacker.x[rows]), ~carried
     looks = [(0, attacker.look(rows, None, None))]
-    for steps in _double(attacker.steps)[:-1]:
+    for steps in double(attacker.steps)[:-1]:
         again = rows[left]
         for proposal in attacker.propose(eps, again, None, steps=steps):
             x_adv[proposal.rows] = proposal.x_adv
@@ -100,6 +101,6 @@ def _summarise(looks: Sequence[tuple[int, Look]]) -> AttackProgress:
     )
 
 
-def _double(last: int) -> list[int]:
+def double(last: int) -> list[int]:
     """Return 1, 2, 4, ... below ``last``, and ``last``."""
     return [*(2**k for k in range(last.bit_length()) if 2**k < last), last]

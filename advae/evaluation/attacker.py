@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from advae.attacks import ATTACKS, Attack, find_loss
-from advae.attacks.goals import CONFIRMED_SHARE, Goal, is_ahead
+from advae.attacks.goals import Goal, is_ahead
 from advae.attacks.image_draws import make_keys
 from advae.attacks.leaving import find_final
 from advae.batching import Tensor, list_rows, split_rows
+from advae.evaluation.proposals import Look, Proposal
 from advae.evaluation.purifier_draws import FIRST_UNSEEN_DRAW, draw_for_attack, draw_for_score, seed_restart
 from advae.metrics import find_aims
 from advae.threats import Surface
@@ -21,41 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from advae.records import FloatArray, IntArray, RunRecipe
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """The proposal of an attack for a batch of m samples."""
-
-    rows: IntArray
-    """Positions of the samples, int64 (m,)."""
-    start: FloatArray
-    """The points to which the perturbation is added, float32 (m, d)."""
-    x_adv: FloatArray
-    """Adversarial examples, float32 (m, d)."""
-
-
-@dataclass(frozen=True)
-class Look:
-    """The attacker's view of m images."""
-
-    margins: FloatArray
-    """Distance of each image from success, float32 (m,), in logits; below 0: success."""
-    shares: FloatArray | None = None
-    """Share of fresh draws on which each is a success, float32 (m,) in [0, 1]; None for a pipeline without draws."""
-    final: NDArray[np.bool_] | None = None
-    """Whether each image leaves the attack, bool (m,): it is a success, also after rounding to 8 bits; None where no
-    image leaves."""
-
-    @property
-    def succeeded(self) -> NDArray[np.bool_]:
-        """Whether each image is a success; for a pipeline that samples: on at least half of the draws; bool (m,)."""
-        return self.margins < 0 if self.shares is None else self.shares >= 0.5
-
-    @property
-    def confirmed(self) -> NDArray[np.bool_]:
-        """Whether each image is a success on so many draws that it is not due to chance; bool (m,)."""
-        return self.margins < 0 if self.shares is None else self.shares >= CONFIRMED_SHARE
 
 
 class Attacker:
@@ -113,17 +79,25 @@ class Attacker:
         return self.recipe.queries or self.recipe.steps or 1
 
     def propose(
-        self, eps: float, rows: IntArray, targets: tuple[int, ...] | None, *, steps: int | None = None
+        self,
+        eps: float,
+        rows: IntArray,
+        targets: tuple[int, ...] | None,
+        *,
+        steps: int | None = None,
+        first: int = 0,
     ) -> Iterator[Proposal]:
         """Yield the proposals of the attack at eps for some rows, batch by batch.
 
-        steps: number of steps to take, None for all; the step size stays that of the whole attack.
+        steps: number of steps to take, None for all; the step size stays that of the whole attack. first: the first
+        batch that is attacked.
         """
         labels = self.aims(targets)
         size = self.row.stride * eps / self.steps if self.recipe.step_size is None else self.recipe.step_size
         numbers = (eps, size, steps or self.steps)
         for index, batch in split_rows(rows):
-            yield self._propose_best(index, batch, labels, numbers)
+            if index >= first:
+                yield self._propose_best(index, batch, labels, numbers)
             self.report()
 
     def _propose_best(

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from advae import metrics
+from advae.attacks import ATTACKS
 from advae.batching import list_rows, split_rows
+from advae.class_accuracy import measure_by_class
+from advae.evaluation.attack_costs import expect_costs, measure_costs
 from advae.evaluation.attack_progress import AttackProgress, list_probed, measure_progress, measure_until_success
+from advae.evaluation.attack_state import AttackState
 from advae.evaluation.attacker import Attacker, stops_at_success
-from advae.evaluation.carrying import score_upwards
 from advae.evaluation.clean_scores import score_clean
-from advae.evaluation.ensemble import list_members, propose_in_turn
+from advae.evaluation.each_eps import EachEps
+from advae.evaluation.ensemble import list_members
 from advae.evaluation.eot_agreement import measure_agreement
 from advae.evaluation.eps_sweep import ROWS_AT_ONCE, score_along_line
 from advae.evaluation.given_examples import GivenExamples
@@ -27,6 +32,7 @@ from advae.evaluation.run_artifacts import (
 )
 from advae.evaluation.scorer import Scorer
 from advae.evaluation.target_choice import choose_targets, find_source
+from advae.evaluation.time_left import TimeLeft
 from advae.identity import SAMPLES
 from advae.records import ADVERSARIAL, OUTCOMES, EpsResult, MemberResult, RunMetrics
 from advae.threats import Surface, fix_draw
@@ -40,6 +46,9 @@ if TYPE_CHECKING:
 
 OnBatch = Callable[[int, int], None]
 """(batches done, batches in all) -> None."""
+
+OnTimeLeft = Callable[[float], None]
+"""(seconds that are left) -> None."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +70,16 @@ def evaluate(
     ids: IntArray | None = None,
     given: FloatArray | None = None,
     on_batch: OnBatch = lambda done, total: None,
+    on_time_left: OnTimeLeft | None = None,
+    state: AttackState | None = None,
 ) -> Evaluated:
     """Attack x at every eps of the recipe and return the robust accuracies, which the scorer measures.
 
     x: float32 (n, d) in [0, 1]; y: int64 (n,); ids: int64 (n,), positions in the test set, None for the first n.
     given: float32 (n, d) in [0, 1], the adversarial examples that the attack ``from-file`` proposes.
-    on_batch: called after each batch.
+    on_batch: called after each batch. on_time_left: called before a long attack, and after each of its batches; None:
+    the time is not measured.
+    state: what an interrupted attack finished, and where more is kept; None: the attack starts at the beginning.
     Raises AdvaeError where a projected adversarial example is outside the budget or the range: a defect of advae.
     """
     surface = fix_draw(surface, draw_for_fixed(recipe.seed))
@@ -80,7 +93,9 @@ def evaluate(
         targets = choose_targets(recipe, source, scorer, rows_at_once)
         scores = score_along_line(attackers[0], scorer, targets, saved, rows_at_once)
     else:
-        scores = _score_each(attackers, scorer, saved)
+        costs = expect_costs(attackers, scorer, clean.predictions == y) if on_time_left else None
+        watch = TimeLeft(costs, recipe.eps, len(y), on_time_left)
+        scores = EachEps(attackers, scorer, saved, state or AttackState(recipe), watch).score_all()
     # Often the targets are the same at every eps; then the first gradients are the same, too.
     # Plain cross-entropy saturates where other losses of the same set do not.
     steepest = next((one for one in attackers if one.recipe.loss != "ce"), attackers[0])
@@ -90,8 +105,10 @@ def evaluate(
     outcomes = collect_outcomes(ids, y, clean.predictions, scores, zero, recipe.eps, clean_success)
     if given is not None:
         outcomes[metrics.DISTANCE] = metrics.measure_distance(x, given, recipe.norm)
+    classes = len(recipe.dataset.classes)
     summary = RunMetrics(
-        **metrics.measure_clean(outcomes, len(recipe.dataset.classes)),
+        **metrics.measure_clean(outcomes, classes),
+        clean_class_accuracy=measure_by_class(y, metrics.find_robust(outcomes, None), classes),
         **metrics.measure_given(outcomes),
         **metrics.measure_smallest_eps(outcomes),
         results=tuple(_summarise(recipe, attackers, outcomes, index, one) for index, one in enumerate(scores)),
@@ -109,6 +126,41 @@ def evaluate(
     if recipe.save_adversarial:
         arrays[ADVERSARIAL] = collect_adversarial(ids, y, scores)
     return Evaluated(summary, arrays)
+
+
+FEW_WITHOUT_STEPS = 500
+"""Images by which the time of an attack without steps is measured."""
+
+
+def estimate_attack(surface: Surface, recipe: RunRecipe, x: FloatArray, y: IntArray, patience: float) -> float:
+    """Return about how many seconds ``evaluate`` takes, measured on a few images or steps.
+
+    patience: see ``measure_costs``.
+    """
+    start = time.monotonic()
+    if ATTACKS[recipe.method].given or ATTACKS[recipe.method].linear_only:
+        return _extrapolate(surface, recipe, x, y)
+    fixed = fix_draw(surface, draw_for_fixed(recipe.seed))
+    scorer = Scorer(fixed, recipe, x)
+    _, attackers = _make_attackers(fixed, recipe, x, y, list_rows(y), lambda done, total: None, None)
+    clean = score_clean(scorer, list_rows(y)[:0])
+    begun = time.monotonic() - start
+    costs = measure_costs(attackers, scorer, clean.predictions == y, patience=patience)
+    return begun + costs.tracing + costs.total
+
+
+def _extrapolate(surface: Surface, recipe: RunRecipe, x: FloatArray, y: IntArray) -> float:
+    """Return the same for an attack whose time is mostly that of tracing, from two numbers of images."""
+    many = min(FEW_WITHOUT_STEPS, len(y))
+
+    def measure(n: int) -> float:
+        start = time.monotonic()
+        evaluate(surface, recipe, x[:n], y[:n], given=x[:n] if ATTACKS[recipe.method].given else None)
+        return time.monotonic() - start
+
+    fewer = max(1, many // 5)
+    few, all_ = measure(fewer), measure(many)
+    return all_ + max(all_ - few, 0.0) / max(1, many - fewer) * (len(y) - many)
 
 
 def _choose_saved(surface: Surface, recipe: RunRecipe, y: IntArray, shown: IntArray) -> IntArray:
@@ -151,22 +203,6 @@ def _count_batches(on_batch: OnBatch, total: int) -> Callable[[], None]:
     return report
 
 
-def _score_each(attackers: list[Attacker], scorer: Scorer, saved: SavedSamples) -> list[EpsScores]:
-    """Return the scores at each eps of an attack, or of an ensemble, that does not go along a line."""
-    first, recipe = attackers[0], scorer.recipe
-
-    def score(eps: float, rows: IntArray) -> EpsScores:
-        members = list[MemberResult]()
-        if len(attackers) == 1:
-            return scorer.score(eps, first.propose(eps, rows, None), first.y, saved)
-        proposals = propose_in_turn(attackers, scorer, eps, rows, members.append)
-        return replace(scorer.score(eps, proposals, first.y, saved), members=tuple(members))
-
-    if stops_at_success(scorer.surface, recipe):
-        return score_upwards(score, recipe.eps, first.y, saved)
-    return [score(eps, list_rows(first.y)) for eps in recipe.eps]
-
-
 def _measure_clean_success(scorer: Scorer, x: FloatArray, y: IntArray) -> Arrays:
     """Return the success on the unchanged images, as ``Scorer.measure_success`` does; empty without sampling."""
     import numpy as np
@@ -189,6 +225,16 @@ def _measure_progress(attacker: Attacker, eps: float, scores: EpsScores) -> Atta
     return measure_until_success(attacker, eps, scores.x_adv[:many], scores.carried[:many])
 
 
+def _count_broken(
+    members: tuple[MemberResult, ...] | None, outcomes: Arrays, index: int
+) -> tuple[MemberResult, ...] | None:
+    """Return what the members of an ensemble added at one eps, with how many images each of them broke."""
+    counts = metrics.measure_broken(outcomes, index, len(members)) if members else None
+    if members is None or counts is None:
+        return members
+    return tuple(one.model_copy(update={"broken": count}) for one, count in zip(members, counts, strict=True))
+
+
 def _summarise(
     recipe: RunRecipe, attackers: list[Attacker], outcomes: Arrays, index: int, scores: EpsScores
 ) -> EpsResult:
@@ -209,5 +255,6 @@ def _summarise(
         accuracy_8bit=None if scores.rounded is None else metrics.accuracy(attacker.y, scores.rounded)[0],
         loss_curve=progress.loss_curve if progress else None,
         lost_fraction=progress.lost_fraction if progress else None,
-        members=scores.members,
+        class_accuracy=measure_by_class(attacker.y, metrics.find_robust(outcomes, index), len(recipe.dataset.classes)),
+        members=_count_broken(scores.members, outcomes, index),
     )

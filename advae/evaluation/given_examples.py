@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from advae.batching import split_rows
-from advae.evaluation.attacker import Attacker, Proposal
+from advae.evaluation.attacker import Attacker
+from advae.evaluation.proposals import Proposal
 from advae.metrics import find_within, measure_distance
 from advae.threats import Surface
 
@@ -33,12 +34,19 @@ class GivenExamples(Attacker):
         self.given, self.distance = given, measure_distance(x, given, recipe.norm)
 
     def propose(
-        self, eps: float, rows: IntArray, targets: tuple[int, ...] | None, *, steps: int | None = None
+        self,
+        eps: float,
+        rows: IntArray,
+        targets: tuple[int, ...] | None,
+        *,
+        steps: int | None = None,
+        first: int = 0,
     ) -> Iterator[Proposal]:
         """Yield the given examples within eps, and the unchanged images in place of the others, batch by batch."""
         import numpy as np
 
-        for _, batch in split_rows(rows):
-            within = find_within(self.distance[batch], eps)[:, None]
-            yield Proposal(batch, self.x[batch], np.where(within, self.given[batch], self.x[batch]))
+        for index, batch in split_rows(rows):
+            if index >= first:
+                within = find_within(self.distance[batch], eps)[:, None]
+                yield Proposal(batch, self.x[batch], np.where(within, self.given[batch], self.x[batch]))
             self.report()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from advae.metrics import CARRIED, SMALLEST_EPS, find_smallest_eps
+from advae.metrics import BROKEN_BY, CARRIED, NOT_BROKEN, SMALLEST_EPS, find_robust, find_smallest_eps
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,9 +61,12 @@ class EpsScores:
     carried: NDArray[np.bool_] | None = None
     """Whether the adversarial example of each sample is that of a smaller eps, which broke it, bool (n,); None where
     every sample is attacked at every eps."""
+    found_by: IntArray | None = None
+    """Position of the member of an ensemble that found each adversarial example, int64 (n,); None for a single
+    attack."""
 
 
-SCORE_COLUMNS = ("predictions", "rounded", "success_rate", "wrong_draws", "linf", "l2", "x_adv", "seen")
+SCORE_COLUMNS = ("predictions", "rounded", "success_rate", "wrong_draws", "linf", "l2", "x_adv", "seen", "found_by")
 """The arrays of ``EpsScores`` that are joined from the batches."""
 
 
@@ -75,6 +78,17 @@ def join_columns(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         name: None if parts[0].get(name) is None else np.concatenate([part[name] for part in parts])
         for name in SCORE_COLUMNS
     }
+
+
+def join_scores(parts: Sequence[EpsScores]) -> EpsScores:
+    """Return the scores of batches that follow each other at one eps as those of all their samples."""
+    lows, highs = zip(*(one.pixel_range for one in parts if one.pixel_range), strict=True)
+    return EpsScores(
+        **join_columns([vars(one) for one in parts]),
+        targets=None,
+        pixel_range=(min(lows), max(highs)),
+        finite=all(one.finite for one in parts),
+    )
 
 
 def first_of_each_class(y: IntArray) -> IntArray:
@@ -100,7 +114,8 @@ def collect_outcomes(
     bool (eps, n, KEPT_DRAWS), and clean_wrong_draws, bool (n, KEPT_DRAWS): on which of the first draws it is wrong.
     Every wrong class counts as a success, also for a targeted attack. For a sweep that does not attack again what is
     broken also carried, bool (eps, n), and smallest_eps, float64 (n,), the smallest eps that breaks each sample,
-    infinite where none does.
+    infinite where none does. For an ensemble also broken_by, int64 (eps, n), the position of the member that broke each
+    sample, NOT_BROKEN where none did.
     clean_success: the two arrays of the unchanged images, empty for a pipeline that does not sample.
     """
     import numpy as np
@@ -120,6 +135,10 @@ def collect_outcomes(
     # At one eps nothing can be carried.
     if len(carried) > 1:
         found |= {CARRIED: np.stack(carried), SMALLEST_EPS: find_smallest_eps(y, found["predictions"], eps)}
+    members = [one.found_by for one in scores if one.found_by is not None]
+    if members:
+        robust = np.stack([find_robust(found, index) for index in range(len(scores))])
+        found[BROKEN_BY] = np.where(robust, NOT_BROKEN, np.stack(members))
     return found
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from advae import metrics
@@ -18,14 +17,14 @@ from advae.evaluation.purifier_draws import (
     draw_for_score,
     draw_for_trial,
 )
-from advae.evaluation.run_artifacts import EpsScores, SavedSamples, join_columns
+from advae.evaluation.run_artifacts import EpsScores, SavedSamples
 from advae.threats import THREATS, Surface
 from advae.tracing import loops_over_tensors, trace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from advae.evaluation.attacker import Proposal
+    from advae.evaluation.proposals import Proposal
     from advae.records import FloatArray, IntArray, RunRecipe
 
 
@@ -46,28 +45,6 @@ MEASURED_IN_GRAPH = {
     "largest": "float32",
 }
 """The measurements of a batch that are made in the TensorFlow graph: name -> dtype."""
-
-
-@dataclass(frozen=True)
-class BatchScores:
-    """The scorer's measurements of a batch of m adversarial examples."""
-
-    predictions: IntArray
-    """Predicted classes, int64 (m,)."""
-    rounded: IntArray | None
-    """Predicted classes after rounding x_adv to 8 bits, int64 (m,); None where x_adv is purified data, not an image."""
-    linf: FloatArray
-    """L-infinity norms of the perturbations, float32 (m,), in units of x."""
-    l2: FloatArray
-    """L2 norms of the perturbations, float32 (m,), in units of x."""
-    seen: FloatArray
-    """Input of the classifier, float32 (m, d)."""
-    low: float
-    """Smallest pixel of the batch."""
-    high: float
-    """Largest pixel of the batch."""
-    finite: bool
-    """Whether every pixel is finite."""
 
 
 class Scorer:
@@ -134,52 +111,44 @@ class Scorer:
 
         return rate(*map(tf.constant, (x_adv, y, index)))
 
-    def score_batch(self, index: int, proposal: Proposal, eps: float) -> BatchScores:
-        """Return the scores of a proposal. Raises AdvaeError where it is outside budget or range."""
+    def score(self, index: int, proposal: Proposal, eps: float, y: IntArray, saved: SavedSamples) -> EpsScores:
+        """Return the scores of a proposal. Raises AdvaeError where it is outside budget or range.
+
+        y: int64 (n,), the true classes; saved: the samples whose images are returned.
+        """
         import numpy as np
         import tensorflow as tf
 
-        start, x_adv = proposal.start, proposal.x_adv
+        rows, x_adv = proposal.rows, proposal.x_adv
         inputs = tf.constant(x_adv), tf.constant(draw_for_score(self.recipe.seed, index))
         seen, logits = (output.numpy() for output in self.classify(*inputs))
-        linf, l2 = metrics.perturbation_norms(start, x_adv)
+        linf, l2 = metrics.perturbation_norms(proposal.start, x_adv)
+        self._check_proposal(proposal, eps, longest=float((linf if self.recipe.norm == "linf" else l2).max()))
+        success = self.measure_success(index, x_adv, y[rows])
+        return EpsScores(
+            predictions=metrics.decide(logits),
+            rounded=metrics.decide(self._round(*inputs).numpy()) if self.on_images else None,
+            success_rate=success.get("success_rate"),
+            wrong_draws=success.get("wrong_draws"),
+            linf=linf.astype(np.float32),
+            l2=l2.astype(np.float32),
+            x_adv=x_adv[np.isin(rows, saved.images)],
+            seen=seen[np.isin(rows, saved.shown)],
+            targets=None,
+            pixel_range=(float(x_adv.min()), float(x_adv.max())),
+            finite=bool(np.isfinite(x_adv).all()),
+        )
+
+    def _check_proposal(self, proposal: Proposal, eps: float, *, longest: float) -> None:
+        start, x_adv = proposal.start, proposal.x_adv
         lower, upper = start.clip(max=0.0), start.clip(min=self.surface.upper)
         self.check(
             eps,
-            longest=float((linf if self.recipe.norm == "linf" else l2).max()),
+            longest=longest,
             inside=bool(((x_adv >= lower) & (x_adv <= upper)).all()),
             largest=float(abs(start).max()),
             pixels=(float(x_adv.min()), float(x_adv.max())),
         )
-        return BatchScores(
-            predictions=metrics.decide(logits),
-            rounded=metrics.decide(self._round(*inputs).numpy()) if self.on_images else None,
-            linf=linf.astype(np.float32),
-            l2=l2.astype(np.float32),
-            seen=seen,
-            low=float(x_adv.min()),
-            high=float(x_adv.max()),
-            finite=bool(np.isfinite(x_adv).all()),
-        )
-
-    def score(self, eps: float, proposals: Iterable[Proposal], y: IntArray, saved: SavedSamples) -> EpsScores:
-        """Return the scores of an attack at one eps. y: int64 (n,), the true classes; saved: whose images to return.
-
-        Raises AdvaeError where a proposal is outside budget or range.
-        """
-        import numpy as np
-
-        parts, lows, highs, finite = [], [], [], True
-        for index, proposal in enumerate(proposals):
-            found = self.score_batch(index, proposal, eps)
-            success = self.measure_success(index, proposal.x_adv, y[proposal.rows])
-            kept, shown = (np.isin(proposal.rows, wanted) for wanted in (saved.images, saved.shown))
-            images = {"x_adv": proposal.x_adv[kept], "seen": found.seen[shown]}
-            parts.append(vars(found) | images | success)
-            lows.append(found.low)
-            highs.append(found.high)
-            finite &= found.finite
-        return EpsScores(**join_columns(parts), targets=None, pixel_range=(min(lows), max(highs)), finite=finite)
 
     def try_out(self, index: int, x_adv: FloatArray, k: int | None = None) -> IntArray:
         """Return the predictions by a draw that the score does not use, int64 (m,); k: the k-th draw of a trial."""

@@ -28,9 +28,9 @@ from advae.records import (
     Dataset,
 )
 from advae.registry import Registry
-from advae.workflows.attacking import make_run
 from advae.workflows.certifying import make_certificate
 from advae.workflows.classifier_choice import Target
+from advae.workflows.computing_runs import make_run
 from advae.workflows.training import make_autoencoder, make_classifier
 from advae.workflows.workspace import Workspace
 

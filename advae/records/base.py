@@ -47,6 +47,7 @@ Scalar = bool | Annotated[int, Field(ge=-(2**63), lt=2**63)] | float | Name
 # For a hostile list pydantic reports the first error, not a million.
 Names = Annotated[tuple[Name, ...], Field(fail_fast=True, max_length=MAX_ITEMS)]
 Shares = Annotated[tuple[Share, ...], Field(fail_fast=True, max_length=MAX_ITEMS)]
+ClassShares = Annotated[tuple[Share | None, ...], Field(fail_fast=True, max_length=MAX_CLASSES)]
 Reals = Annotated[tuple[Real, ...], Field(fail_fast=True, max_length=MAX_ITEMS)]
 Counts = Annotated[tuple[Natural, ...], Field(fail_fast=True, max_length=MAX_CLASSES)]
 ClassLabels = Annotated[tuple[Label, ...], Field(fail_fast=True, max_length=MAX_CLASSES)]

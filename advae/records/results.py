@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from advae.records.base import (
     MAX_ITEMS,
     ClassLabels,
+    ClassShares,
     Counts,
     Digest,
     Interval,
@@ -132,6 +133,9 @@ class MemberResult(Record):
     accuracy: Share
     """Robust accuracy after it and the attacks before it, 0 to 1; of a pipeline that samples, the share of the images
     that were not misclassified on all trial draws."""
+    broken: Natural | None = absent_unless_given()
+    """Number of images that are broken at this eps, or a smaller one, by its adversarial example; None where it was not
+    measured."""
 
 
 class EpsResult(Record):
@@ -192,6 +196,9 @@ class EpsResult(Record):
     carried: Natural | None = absent_unless_given()
     """Number of images that a smaller eps of the list broke: they keep that adversarial example and are not attacked
     again; None where every image is attacked at every eps."""
+    class_accuracy: ClassShares | None = absent_unless_given()
+    """Robust accuracy on the images of each class, 0 to 1, by label, of a pipeline that samples any-of-k; None for a
+    class without images; None as a whole where it was not measured."""
     over_budget: Natural | None = absent_unless_given()
     """Number of examples from a file that are farther than eps and count as unchanged images; None for attacks made
     here."""
@@ -256,6 +263,9 @@ class RunMetrics(Record):
     not measured."""
     class_counts: Counts | None = absent_unless_given()
     """Number of attacked images of each class, by label; None where it was not counted."""
+    clean_class_accuracy: ClassShares | None = absent_unless_given()
+    """Clean accuracy on the images of each class, 0 to 1, by label, of a pipeline that samples any-of-k; None for a
+    class without images; None as a whole where it was not measured."""
     predicted_counts: Counts | None = absent_unless_given()
     """Number of attacked images predicted as each class before the attack, by label; None where it was not counted."""
     test_counts: Counts | None = absent_unless_given()

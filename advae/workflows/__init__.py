@@ -2,6 +2,7 @@
 
 from advae.workflows.adding import add_classifier, add_purifier
 from advae.workflows.applying import Prediction, predict_images, purify_images
+from advae.workflows.attack_estimates import AttackEstimate, estimate_attacks
 from advae.workflows.attacking import AttackCommand, Attacks, run_attacks
 from advae.workflows.certifying import Estimate, certify_classifier, estimate_certificate
 from advae.workflows.comparing import compare_entries
@@ -12,6 +13,7 @@ from advae.workflows.workspace import DEFAULT_DATASET, Made, Workspace, identify
 __all__ = [
     "DEFAULT_DATASET",
     "AttackCommand",
+    "AttackEstimate",
     "Attacks",
     "Estimate",
     "Made",
@@ -22,6 +24,7 @@ __all__ = [
     "certify_classifier",
     "choose_runs",
     "compare_entries",
+    "estimate_attacks",
     "estimate_certificate",
     "identify_dataset",
     "predict_images",

@@ -7,21 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from advae.backend import compare_precisions
-from advae.checks import check_run
 from advae.errors import UsageError
-from advae.evaluation.evaluate import evaluate
-from advae.evaluation.pipelines import load_pipeline
-from advae.metrics import count_classes
 from advae.models.classifiers import gives_gradients
-from advae.records import Dataset, Manifest, RunRecipe
-from advae.registry import Registry
 from advae.requests import AttackRequest, note_zero
-from advae.sampling import choose_samples
-from advae.settings import BFLOAT16, FLOAT32
-from advae.threats import ALL, THREATS, Surface
+from advae.threats import ALL
 from advae.workflows.attack_selection import apply_threat_models, list_comparisons, list_undefended
 from advae.workflows.classifier_choice import Target, choose_classifier
+from advae.workflows.computing_runs import make_run
 from advae.workflows.counterparts import (
     PipelineRecipes,
     describe_reseeded,
@@ -33,7 +25,7 @@ from advae.workflows.counterparts import (
 )
 from advae.workflows.from_file import FittedExamples, read_examples
 from advae.workflows.run_recipes import PreparedRun, prepare_run
-from advae.workflows.workspace import Content, Made, Workspace, make_entry, resolve_model
+from advae.workflows.workspace import Made, Workspace, resolve_model
 
 
 @dataclass(frozen=True)
@@ -73,23 +65,43 @@ class Attacks:
         return self.requested + self.checks
 
 
+Aimed = tuple[Target, PreparedRun]
+"""A classifier, and the prepared run of an attack on it."""
+
+
 def run_attacks(workspace: Workspace, clf_ref: str | None, dataset_name: str | None, command: AttackCommand) -> Attacks:
     """Return a run for each request of the command, all on the same samples.
 
     clf_ref: None for the newest classifier (of the dataset, where one is named). Every request is checked before the
     first is computed. Raises UsageError, BudgetError, NotFoundError as the command-line contract says.
     """
-    first = choose_classifier(workspace, clf_ref, dataset_name)
+    first, command, examples = _choose_target(workspace, clf_ref, dataset_name, command)
     recipes = read_recipes(workspace.registry, first.recipe)
-    _check_command(workspace, first, command)
-    examples = None
-    if command.from_file:
-        (request,) = command.requests
-        examples = read_examples(command.from_file, request, first.classifier, first.load)
-        command = replace(command, requests=[examples.request])
     again = [describe_reseeded(recipes, offset) for offset in range(1, command.seeds)]
     with workspace.registry.lease(id_ for one in (recipes, *again) for id_ in list_related(one)):
         return _run_attacks(workspace, first, again, command, examples)
+
+
+def plan_attacks(
+    workspace: Workspace, clf_ref: str | None, dataset_name: str | None, command: AttackCommand
+) -> list[Aimed]:
+    """Return the runs that ``run_attacks`` would make, with their classifier; of several seeds those of the first."""
+    first, command, _ = _choose_target(workspace, clf_ref, dataset_name, command)
+    requested, checks = _prepare(workspace, first, command, lambda note: None)
+    return [*requested, *checks]
+
+
+def _choose_target(
+    workspace: Workspace, clf_ref: str | None, dataset_name: str | None, command: AttackCommand
+) -> tuple[Target, AttackCommand, FittedExamples | None]:
+    """Return the classifier of a command, the checked command, and the examples from its file."""
+    first = choose_classifier(workspace, clf_ref, dataset_name)
+    _check_command(workspace, first, command)
+    if not command.from_file:
+        return first, command, None
+    (request,) = command.requests
+    examples = read_examples(command.from_file, request, first.classifier, first.load)
+    return first, replace(command, requests=[examples.request]), examples
 
 
 def _run_attacks(
@@ -143,9 +155,6 @@ def _draws(workspace: Workspace, target: Target) -> bool:
     return purifier is not None and purifier.samples
 
 
-Aimed = tuple[Target, PreparedRun]
-
-
 def _prepare(
     workspace: Workspace, target: Target, command: AttackCommand, note: Callable[[str], None]
 ) -> tuple[list[Aimed], list[Aimed]]:
@@ -182,81 +191,3 @@ def _aim(
     return target, prepare_run(
         recipes, request, n_test=metrics.n_test, find_counterpart=find_counterpart, surrogate_id=surrogate_id
     )
-
-
-def make_run(
-    workspace: Workspace,
-    prepared: PreparedRun,
-    classifier: Manifest,
-    load: Callable[[], Dataset],
-    *,
-    latest: bool = True,
-    examples: FittedExamples | None = None,
-) -> Made:
-    """Return the run of a prepared request; pipelines that its attacker needs are trained where they are missing.
-
-    load: returns the classifier's dataset; called only if something has to be computed. examples: those of a run that
-    scores examples from a file.
-    """
-    recipe = prepared.recipe
-
-    def prepare() -> None:
-        if recipe.precision:
-            _require_gain()
-        for dependency in prepared.dependencies:
-            make_dependency(workspace, dependency, classifier, load)
-
-    def compute() -> Content:
-        dataset = load()
-        ids = choose_samples(dataset.y_test, recipe.limit, recipe.sample)
-        # A slice for the first images, which makes no copy of the test set.
-        chosen = ids if recipe.sample else slice(recipe.limit)
-        evaluated = evaluate(
-            _load_surface(workspace.registry, recipe, classifier),
-            recipe,
-            dataset.x_test[chosen],
-            dataset.y_test[chosen],
-            ids=ids,
-            given=examples.x_adv if examples and recipe.examples else None,
-            on_batch=workspace.on_batch,
-        )
-        metrics = evaluated.metrics.model_copy(update=_describe_data(dataset, classifier))
-        return metrics.model_copy(update={"verdicts": check_run(recipe, metrics)}), evaluated.arrays
-
-    return make_entry(workspace, recipe, compute, classifier.source, prepare=prepare, latest=latest)
-
-
-def _describe_data(dataset: Dataset, classifier: Manifest) -> dict[str, object]:
-    """Return the metrics of a run that describe the whole dataset, by the field names of ``RunMetrics``."""
-    return {
-        "test_counts": count_classes(dataset.y_test, len(dataset.ref.classes)),
-        "classes_predicted": classifier.as_classifier()[1].classes_predicted,
-        "image_ranges": dataset.ranges,
-    }
-
-
-LEAST_GAIN = 1.1
-"""Smallest speed-up for which a lower precision is accepted, because it makes gradients less exact."""
-
-
-def _require_gain() -> None:
-    """Raise UsageError where bfloat16 gains nothing on this machine."""
-    gain = compare_precisions()
-    if gain < LEAST_GAIN:
-        raise UsageError(
-            f"--precision {BFLOAT16} would gain nothing here: its matrix products run at {gain:.2f} times the speed "
-            f"of {FLOAT32}'s; leave it out (it is for GPUs, and for processors with AMX)"
-        )
-
-
-def _load_surface(registry: Registry, recipe: RunRecipe, classifier: Manifest) -> Surface:
-    """Return the attack surface of a run: its gradients in the run's precision, everything else in float32."""
-    counterpart, surrogate = (registry.manifest(id_) if id_ else None for id_ in (recipe.twin, recipe.surrogate))
-
-    def view(precision: str) -> Surface:
-        pipeline = load_pipeline(registry, classifier, undefended=counterpart, surrogate=surrogate, precision=precision)
-        return THREATS[recipe.threat].view(pipeline)
-
-    surface = view(FLOAT32)
-    # In another precision an image may be a success for the attacker, and none for the scorer.
-    return replace(surface, craft=view(recipe.precision).craft, asks_scored=False) if recipe.precision else surface

@@ -40,6 +40,9 @@ class Workspace:
     """Function that is called after each epoch of a training."""
     on_batch: Callable[[int, int], None] = lambda done, total: None
     """(batches or images done, all of them) -> None; called after each batch."""
+    on_time_left: Callable[[str, float], None] | None = None
+    """(id of what is made, seconds left) -> None; called before a long attack, and after each of its batches; None: the
+    time is not measured."""
     tell: Callable[[str], None] = lambda line: None
     """Function that shows a line to the user."""
 

@@ -136,7 +136,7 @@ def _count_operations(workload: Workload, n: int, steps: int) -> float:
 
 def measure_precision(workload: Workload, *, n: int = 10_000, rounds: int = 3) -> Section:
     """Compare the attack crafted in bfloat16 with the one in float32, both scored in float32."""
-    from advae.workflows.attacking import LEAST_GAIN
+    from advae.workflows.computing_runs import LEAST_GAIN
 
     shared = {"workload": workload, "n": n, "loss": "scaled", "eps": (0.05, 0.1), "steps": BIM}
     full, low, gain = take_turns(

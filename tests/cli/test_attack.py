@@ -20,7 +20,7 @@ from advae.records import ADVERSARIAL, OUTCOMES, Dataset
 from advae.registry import Registry
 from advae.sampling import choose_samples
 from advae.threats import list_threats
-from advae.workflows import attacking
+from advae.workflows import computing_runs
 from tests.calls import Outcome, call, succeed
 from tests.conftest import Trained
 from tests.entries import watch_garbage
@@ -304,10 +304,17 @@ def test_apgd_attacks_two_classes(tmp_path: Path, digits: Dataset) -> None:
     assert natural["results"][0]["targets"] == [1, 0]
 
 
-def test_behind_a_purifier_that_samples_the_accuracy_over_many_draws_is_shown(tmp_path: Path) -> None:
-    home = tmp_path / "home"
+@pytest.fixture(scope="module")
+def sampling(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose newest classifier is behind a purifier that samples."""
+    home = tmp_path_factory.mktemp("sampling") / "home"
     ae = succeed("train-ae", "--type", "variational", "--sample", "--epochs", 1, "--home", home, "-q").id
     succeed("train-clf", "--model", "lr", "--ae", ae, "--home", home, "-q")
+    return home
+
+
+def test_behind_a_purifier_that_samples_the_accuracy_over_many_draws_is_shown(sampling: Path) -> None:
+    home = sampling
     outcome = attack(home, "--method", "fgsm", "--eps", "0.1", "--json")
     run = outcome.json
     outcomes = Registry(home).read_arrays(Registry(home).manifest(run["id"]), OUTCOMES)
@@ -326,11 +333,9 @@ def test_behind_a_purifier_that_samples_the_accuracy_over_many_draws_is_shown(tm
     assert f"clean, any of {k} {clean:.2f}% [" in " ".join(shown.split())
 
 
-def test_a_threshold_is_for_all_draws_of_a_purifier_that_samples(tmp_path: Path) -> None:
+def test_a_threshold_is_for_all_draws_of_a_purifier_that_samples(sampling: Path) -> None:
     """One draw may be above a threshold that the pipeline does not reach on every one of ten."""
-    home = tmp_path / "home"
-    ae = succeed("train-ae", "--type", "variational", "--sample", "--epochs", 1, "--home", home, "-q").id
-    succeed("train-clf", "--model", "lr", "--ae", ae, "--home", home, "-q")
+    home = sampling
     command = ("--method", "fgsm", "--eps", "0.05", "--json")
     result = attack(home, *command).json["results"][0]
     assert result["any_of_k_accuracy"] < result["accuracy"]
@@ -339,6 +344,21 @@ def test_a_threshold_is_for_all_draws_of_a_purifier_that_samples(tmp_path: Path)
     assert outcome.code == 7
     assert f"robust accuracy is {result['any_of_k_accuracy']:.2%} on every one of 10 draws under fgsm" in outcome.err
     assert attack(home, *command, "--fail-under", result["any_of_k_accuracy"]).code == 0
+
+
+def test_fixed_randomness_is_for_a_purifier_that_samples(sampling: Path, home: Path, trained: Trained) -> None:
+    command = ("--method", "fgsm", "--eps", "0.1", "--threat", "fixed-randomness", "--json")
+    run = attack(sampling, *command).json
+    assert (run["threat"], run["draws"], run["fresh_draws"]) == ("fixed-randomness", None, None)
+    assert "any_of_k_accuracy" not in run["results"][0]
+    assert run["clean_accuracy"] > run["results"][0]["accuracy"]
+    for classifier, reason in (
+        (trained.nn_behind, "threat 'fixed-randomness' needs a purifier that samples, such as that of `train-ae "),
+        (trained.nn, "threat 'fixed-randomness' needs a classifier behind a purifier"),
+    ):
+        refused = attack(home, "--clf", classifier, *command)
+        assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+        assert refused.err.startswith(f"advae: {reason}")
 
 
 # ---------------------------------------------------------------- which images
@@ -403,7 +423,7 @@ def wide(home: Path) -> str:
 
 
 def test_bfloat16_crafts_and_float32_scores(home: Path, wide: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attacking, "compare_precisions", lambda: 2.0)
+    monkeypatch.setattr(computing_runs, "compare_precisions", lambda: 2.0)
     command = ("--clf", wide, "--method", "bim", "--eps", "0.1,0.3", "--save-adversarial", "--limit", 300, "--json")
     full, low = (call("attack", "--home", home, *command, *more).json for more in ((), ("--precision", "bfloat16")))
     assert (full["precision"], low["precision"]) == ("float32", "bfloat16")
@@ -420,7 +440,7 @@ def test_bfloat16_crafts_and_float32_scores(home: Path, wide: str, monkeypatch: 
 
 
 def test_bfloat16_is_refused_where_it_gains_nothing(home: Path, wide: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attacking, "compare_precisions", lambda: 0.8)
+    monkeypatch.setattr(computing_runs, "compare_precisions", lambda: 0.8)
     before = Registry(home).ids()
     refused = attack(home, "--clf", wide, "--method", "pgd", "--eps", "0.1", "--precision", "bfloat16")
     assert refused.code == 2

@@ -99,6 +99,9 @@ def test_every_attack_under_every_threat_keeps_the_contract(method: str, threat:
         assert result.accuracy == (outcomes["predictions"][row] == y).mean()
         assert result.accuracy_interval[0] <= result.accuracy <= result.accuracy_interval[1]
         assert outcomes["linf"][row].max() == pytest.approx(result.linf_max)
+        right = outcomes["predictions"][row] == y
+        by_class = [right[y == label].mean() if label in y else None for label in range(CLASSES)]
+        assert result.class_accuracy == tuple(by_class)
         assert (result.target_hit_rate is not None) == ATTACKS[method].targeted
     assert metrics.results[2].accuracy < metrics.results[0].accuracy
     assert ((samples["x_adv"] >= 0) & (samples["x_adv"] <= 1)).all()

@@ -184,9 +184,9 @@ def test_an_ensemble_attacks_what_no_member_and_no_smaller_eps_broke(
     asked: list[tuple[str, float, int]] = []
     whole = Attacker.propose
 
-    def count(self: Attacker, eps: float, rows: Any, targets: Any, *, steps: int | None = None) -> Any:
+    def count(self: Attacker, eps: float, rows: Any, targets: Any, **named: Any) -> Any:
         asked.append((self.recipe.method, eps, len(rows)))
-        return whole(self, eps, rows, targets, steps=steps)
+        return whole(self, eps, rows, targets, **named)
 
     monkeypatch.setattr(Attacker, "propose", count)
     found = evaluate(view(), make_recipe("worst", eps=(0.4, 0.2), steps=None), *images)
@@ -198,6 +198,14 @@ def test_an_ensemble_attacks_what_no_member_and_no_smaller_eps_broke(
     large, small = found.metrics.results
     assert large.carried == N - third
     assert large.accuracy < small.accuracy
+    outcomes = found.arrays["outcomes.npz"]
+    broken_by, wrong = outcomes["broken_by"], outcomes["predictions"] != images[1]
+    np.testing.assert_array_equal(broken_by >= 0, wrong)
+    assert first - second <= (broken_by[1] == 0).sum() < wrong[1].sum()
+    np.testing.assert_array_equal(broken_by[0][outcomes["carried"][0]], broken_by[1][outcomes["carried"][0]])
+    for index, result in enumerate((large, small)):
+        members = result.members or ()
+        assert [one.broken for one in members] == [(broken_by[index] == k).sum() for k in range(2)]
 
 
 def test_an_image_that_rounding_saves_is_attacked_again_and_never_lost() -> None:

@@ -13,7 +13,7 @@ import pytest
 from advae.errors import CorruptError
 from advae.experiments.paper.section import find_counterparts
 from advae.metrics import find_smallest_eps, wilson_interval
-from advae.records import CheckResult, Manifest
+from advae.records import CheckResult, Manifest, MemberResult
 from advae.report.analysis.check_results import list_failures
 from advae.report.analysis.collecting import compare_runs
 from advae.report.data.run_reader import open_run
@@ -134,6 +134,17 @@ def add_sweep(*, carried: bool) -> Callable[[Arrays], object]:
     return spoil
 
 
+def add_member(member: int) -> dict[str, Any]:
+    """Return the changes by which an ensemble of one attack says that a member broke every image, robust ones too."""
+    one = MemberResult(attack="pgd", loss=None, attacked=60, accuracy=0.0)
+
+    def spoil(arrays: Arrays) -> None:
+        outcomes = arrays["outcomes.npz"]
+        outcomes["broken_by"] = np.full(outcomes["predictions"].shape, member)
+
+    return {"result": {"members": (one,)}, "spoil": spoil}
+
+
 NUMBERS: dict[str, dict[str, Any]] = {
     "clean_accuracy": {"metrics": {"clean_accuracy": 0.5}},
     "clean_accuracy_interval": {"metrics": {"clean_accuracy_interval": (0.0, 1.0)}},
@@ -149,6 +160,13 @@ NUMBERS: dict[str, dict[str, Any]] = {
     "no attack_success_rate": {"result": {"attack_success_rate": None}},
     "target_hit_rate": {"result": {"target_hit_rate": 0.01}},
     "expected_accuracy": {"result": {"expected_accuracy": 0.9}},
+    "class_accuracy": {"result": {"class_accuracy": (0.01,) * 10}},
+    "class_accuracy of fewer classes": {"result": {"class_accuracy": (0.5,)}},
+    "clean_class_accuracy": {"metrics": {"clean_class_accuracy": (0.01,) * 10}},
+    "a member that broke robust images": add_member(0),
+    "a member that is none": add_member(1),
+    "broken without the images": {"result": {"members": (MemberResult(
+        attack="pgd", loss=None, attacked=60, accuracy=0.0, broken=3),)}},
     "carried": {"result": {"carried": 5}},
     "median_smallest_eps": {"metrics": {"median_smallest_eps": 0.1}},
     "carried from no smaller eps": {"spoil": add_sweep(carried=True)},

@@ -10,13 +10,13 @@ from advae.attacks import FROM_FILE
 from advae.checks import check_run
 from advae.errors import CorruptError
 from advae.metrics import (
+    BROKEN_BY,
     CARRIED,
     DISTANCE,
     SMALLEST_EPS,
     count_beyond,
     digest_samples,
     find_aims,
-    find_smallest_eps,
     measure_attacked,
     measure_carried,
     measure_clean,
@@ -29,6 +29,7 @@ from advae.records import OUTCOMES, SAMPLES, EpsResult, Manifest, RunMetrics
 from advae.report.data.agreement import ALIKE, list_differences
 from advae.report.data.dataset_names import Labels, name_dataset
 from advae.report.data.entry_arrays import count_items, fit_artifact, suggest_repair
+from advae.report.data.outcome_checks import check_carried, check_class_accuracy, check_draws, check_members
 from advae.report.data.runs import Run, read_stored
 
 if TYPE_CHECKING:
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
 
 LENGTH_TOLERANCE = 1e-4
 """The same of a length of pixels in float32, measured again on stored images."""
-
-COUNT_TOLERANCE = 1e-3
-"""Rounding error of a count of draws that is computed from a share in float32."""
 
 LENGTHS = ("linf", "l2", "zero_gradient")
 """Outcomes that runs of revision 1 do not have."""
@@ -86,6 +84,8 @@ def _read_outcomes(registry: Registry, manifest: Manifest) -> Arrays:
         shapes |= {CARRIED: (eps, n), SMALLEST_EPS: (n,)}
     if recipe.examples:
         shapes[DISTANCE] = (n,)
+    if BROKEN_BY in found or any(one.broken is not None for result in metrics.results for one in result.members or ()):
+        shapes[BROKEN_BY] = (eps, n)
     if metrics.fresh_draws is not None:
         shapes |= {"clean_success_rate": (n,), "success_rate": (eps, n)}
     if metrics.k_draws is not None:
@@ -117,7 +117,8 @@ def _complete_metrics(run: Run) -> RunMetrics:
 
 def _find_contradiction(run: Run) -> str | None:
     """Return what is wrong with a run whose arrays have the right shapes, None where nothing is."""
-    checks = (_check_parents, _check_data, _check_attack, _check_outcomes, _check_draws, _check_samples, _check_images)
+    numbers = (_check_outcomes, check_class_accuracy, check_members, check_carried, check_draws)
+    checks = (_check_parents, _check_data, _check_attack, *numbers, _check_samples, _check_images)
     return next((found for check in checks for found in check(run)), None)
 
 
@@ -172,7 +173,6 @@ def _check_outcomes(run: Run) -> Iterator[str]:
     yield from list_differences(run.metrics, measure_clean(run.outcomes, len(run.recipe.dataset.classes)), OUTCOMES)
     yield from list_differences(run.metrics, measure_given(run.outcomes), OUTCOMES)
     yield from list_differences(run.metrics, measure_smallest_eps(run.outcomes), OUTCOMES)
-    yield from _check_carried(run)
     known = all(name in run.outcomes for name in LENGTHS)
     for index, result in enumerate(run.metrics.results):
         aims = find_aims(run.outcomes["labels"], run.recipe.target, result.targets)
@@ -183,35 +183,6 @@ def _check_outcomes(run: Run) -> Iterator[str]:
         yield from list_differences(result, found | lengths | beyond | carried, OUTCOMES, f" at eps {result.eps:.4g}")
         if not known and result.norm_max is not None:
             yield f"{OUTCOMES} has not all of {', '.join(LENGTHS)}"
-
-
-def _check_draws(run: Run) -> Iterator[str]:
-    """Yield where the outcomes of single draws and the success rates over all of them cannot both be true."""
-    fresh, k = run.metrics.fresh_draws, run.metrics.k_draws
-    if k is not None and (fresh is None or k > fresh):
-        yield f"it keeps {k} draws of {fresh}"
-        return
-    if k is not None and any(result.any_of_k_accuracy is None for result in run.metrics.results):
-        yield f"it keeps {k} draws and does not say any_of_k_accuracy"
-    for name in ("success_rate", "clean_success_rate") if fresh and k else ():
-        count = run.outcomes[name].astype("float64") * fresh
-        wrong = run.outcomes[name.replace("success_rate", "wrong_draws")].sum(axis=-1)
-        if ((count < wrong - COUNT_TOLERANCE) | (count > wrong + fresh - k + COUNT_TOLERANCE)).any():
-            yield f"the {name} of an image in {OUTCOMES} is not one of its single draws"
-
-
-def _check_carried(run: Run) -> Iterator[str]:
-    """Yield where an image is carried from a smaller eps that did not break it, or its smallest eps is another one."""
-    import numpy as np
-
-    outcomes = run.outcomes
-    if CARRIED not in outcomes:
-        return
-    smallest = find_smallest_eps(outcomes["labels"], outcomes["predictions"], run.recipe.eps)
-    if not np.array_equal(smallest, outcomes[SMALLEST_EPS]):
-        yield f"{OUTCOMES} has another {SMALLEST_EPS} than its predictions"
-    if (outcomes[CARRIED] & (smallest >= np.asarray(run.recipe.eps)[:, None])).any():
-        yield f"{OUTCOMES} has an image that is carried from no smaller eps"
 
 
 # ---------------------------------------------------------------- images
