@@ -118,6 +118,7 @@ def _active(setting: _Setting, found: _Found) -> Tensor:
     return (found.left > 0) & (found.distance > setting.eps)
 
 
+@loops_over_tensors
 def _ask(setting: _Setting, found: _Found, points: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor, _Found]:
     """Return which points are misclassified, which samples were asked, bool (n,) both, and what is found now."""
     import tensorflow as tf
@@ -127,8 +128,10 @@ def _ask(setting: _Setting, found: _Found, points: Tensor, wanted: Tensor) -> tu
     few, chosen = narrow(setting.goal, rows), tf.gather(points, rows)
     looks = AGREEING_LOOKS if few.noisy else 1
     hits = tf.ones_like(rows, tf.bool)
-    for k in range(looks):
-        hits &= few.look(chosen, found.asked * looks + k)[1] < 0.0
+    # TensorFlow's convolutions raise for a batch of no images.
+    if tf.size(rows) > 0:
+        for k in range(looks):
+            hits &= few.look(chosen, found.asked * looks + k)[1] < 0.0
     hit = tf.tensor_scatter_nd_update(tf.zeros_like(asked), rows[:, None], hits)
     distance = tf.where(hit, _measure(setting, points, few.norm), float("inf"))
     best, nearest = select(distance < found.distance, (points, distance), (found.best, found.distance))

@@ -63,9 +63,11 @@ def _iterate(
         x_adv = moved
         left, kept, (x, x_adv, momentum) = leave(goal, left, kept, (x, x_adv, momentum))
         i += 1
-    own = _narrow(goal, left[1])
-    best = keep_best(own, x_adv, own.look(x_adv, steps)[1], kept, steps)[0]
-    return _choose(goal, put(*left, best), x_adv)
+    # TensorFlow's convolutions raise for a batch of no images.
+    if tf.size(left[1]) > 0:
+        own = _narrow(goal, left[1])
+        kept = keep_best(own, x_adv, own.look(x_adv, steps)[1], kept, steps)
+    return _choose(goal, put(*left, kept[0]), x_adv)
 
 
 @loops_over_tensors

@@ -96,6 +96,17 @@ def test_an_image_that_no_further_step_moves_leaves(method: str, images: Any, mo
     assert sum(early) < 0.5 * sum(whole)
 
 
+@pytest.mark.parametrize("method", ["pgd", "mim", "apgd", "apgd-t", "fab", "square", "hop-skip-jump"])
+def test_the_network_is_never_asked_about_no_images(method: str, images: Any) -> None:
+    # Convolutions raise for a batch of no images. Every image is a success from the start.
+    x, y = images
+    wrong = (small_network(3)(x).numpy()[:, :4].argmax(axis=1) + 1) % 4
+    asked = list[int]()
+    queries = {"steps": None, "queries": 20, "threat": "black-box"} if ATTACKS[method].queries else {}
+    propose(method, (x, wrong), seen=asked, **queries)
+    assert min(asked) > 0
+
+
 @pytest.mark.parametrize("method", ["pgd", "apgd", "square"])
 def test_an_image_is_attacked_alike_in_any_batch_and_beside_any_others(
     method: str, images: Any, monkeypatch: pytest.MonkeyPatch
