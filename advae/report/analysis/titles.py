@@ -50,7 +50,7 @@ def title_dataset(numbers: Sequence[PipelineNumber]) -> str:
     several = f"{len({one.autoencoder_id for one in defences})} autoencoders"
     unknown = results.count("not established")
     if unknown:
-        return f"None of {several} is shown to protect the classifier ({unknown} of {len(results)} not established)"
+        return f"None of {several} is shown to protect the classifier ({unknown} not established)"
     return f"None of {several} protects the classifier"
 
 

@@ -33,14 +33,9 @@ from advae.report.analysis.confusion import (
     tabulate_report,
     title_scores,
 )
-from advae.report.analysis.envelopes import EnvelopePoint, list_envelopes
-from advae.report.analysis.eps_choices import EpsChoice, list_eps_choices
 from advae.report.analysis.headline_records import HeadlineRecord, list_headlines
 from advae.report.analysis.illusion_gap import GapRecord, list_gaps
-from advae.report.analysis.number_records import PipelineNumber
-from advae.report.analysis.overview import OverviewRecord, list_overviews
-from advae.report.analysis.pairwise import PairRecord, list_pairs
-from advae.report.analysis.pipeline_numbers import list_first_numbers, list_numbers
+from advae.report.analysis.pipeline_numbers import list_first_numbers
 from advae.report.analysis.run_results import AccuracyRecord, list_accuracies
 from advae.report.analysis.seed_spread import SeedRecord, list_spreads
 from advae.report.analysis.tables import Findings, Table, flatten_record
@@ -58,6 +53,7 @@ from advae.report.formats.record_tables import (
     tabulate_spreads,
     tabulate_threats,
 )
+from advae.report.formats.screen_tables import SCREEN_TABLES
 from advae.report.wording import BENEFIT, NOT_RUN
 
 
@@ -174,53 +170,7 @@ LARGE_MATRIX = f"The {MOST_SHOWN} most frequent mistakes; report-matrices.csv an
 LARGE_REPORT = f"The {MOST_SHOWN} classes with the lowest F1; report-scores.csv and report.json have all."
 
 TABLES: dict[str, Table] = {
-    "overview": Table(
-        "Finding",
-        "What the report finds on each dataset: one title, one number, and both ratings.",
-        "report",
-        lambda _: (),
-        OverviewRecord,
-        list_overviews,
-        marks=("dataset", "title", "summary"),
-    ),
-    "numbers": Table(
-        "Pipelines at each eps",
-        "Robust accuracy of each pipeline at the eps that is shown first, and at the others to choose among: "
-        "white-box, oblivious and certified, beside clean accuracy and chance, with both ratings.",
-        "report",
-        lambda _: (),
-        PipelineNumber,
-        list_numbers,
-        marks=("classifier_id", "eps", "chance"),
-    ),
-    "eps_choices": Table(
-        "Eps to choose among",
-        "The eps at which pipelines of a dataset have adaptive results; the one that is shown first comes first.",
-        "report",
-        lambda _: (),
-        EpsChoice,
-        list_eps_choices,
-        marks=("dataset", "eps", "shown"),
-    ),
-    "envelopes": Table(
-        "Strongest attack at each eps",
-        "Robust accuracy of each pipeline under the strongest adaptive attack at each eps, on the same images.",
-        "report",
-        lambda _: (),
-        EnvelopePoint,
-        list_envelopes,
-        marks=("classifier_id", "eps", "left_out"),
-    ),
-    "pairs": Table(
-        "Differences between pipelines",
-        "Robust accuracy of each pair of pipelines at one eps, each under its strongest adaptive attack, on identical "
-        "images: the first minus the second, with McNemar's exact test.",
-        "report",
-        lambda _: (),
-        PairRecord,
-        list_pairs,
-        marks=("first", "second", "difference"),
-    ),
+    **SCREEN_TABLES,
     "headlines": Table(
         "Robust accuracy of each pipeline",
         HEADLINES_EXPLAINED,
