@@ -10,10 +10,9 @@ from advae.cli.values import split_names
 from advae.errors import CheckFailedError
 from advae.experiments.paper.section import PAPER_SECTION
 from advae.report import check_formats
-from advae.report.analysis.check_results import describe_excluded
 from advae.report.data.contents import Comparison
 from advae.report.formats.report_files import list_targets, refuse_foreign
-from advae.report.formats.terminal import summarize
+from advae.report.formats.terminal import list_excluded, summarize
 from advae.workflows import Workspace, refuse_inside
 
 SECTIONS = {"paper": PAPER_SECTION}
@@ -35,8 +34,8 @@ def check_out(session: Session, out: Path, format_: str) -> list[str]:
 
 def put_report(session: Session, comparison: Comparison, files: Mapping[str, Path]) -> None:
     """Show the summary of a report, and print the path of its page, or with ``--json`` all its files."""
-    for id_, why in comparison.excluded.items():
-        session.tell(describe_excluded(id_, why))
+    for line in list_excluded(comparison.excluded):
+        session.tell(line)
     console = session.console
     drawn = summarize(comparison, width=console.width, encoding=console.encoding)
     for part in () if session.quiet else drawn:

@@ -171,8 +171,9 @@ def test_the_answer_the_terminal_and_the_table_have_both(lab: Lab, attacked: Man
     assert "so the robust accuracy is between 15.0 % and 22.0 %" in told
     lines = print_summary(comparison).splitlines()
     assert max(map(len, lines)) <= 80
-    (line,) = [line for line in lines if line.startswith("   certified (ibp)")]
-    assert line.split()[2:] == ["0.3", "15.0", "[9.3,", "23.3]"]
+    (line,) = [line for line in lines if line.startswith("  vanilla ")]
+    assert line.split()[1:5] == ["22.0", "[15.0,", "31.1]", "15.0"]
+    assert "Certified accuracy: 15.0 % [9.3, 23.3] (ibp, n = 100)" in "\n".join(lines).replace(NBSP, " ")
     grid = read_headlines(comparison)
     assert dict(zip(grid.titles, grid.rows[0], strict=True))["certified accuracy"].startswith("15.0")
 

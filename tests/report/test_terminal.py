@@ -13,7 +13,8 @@ from advae.records import Manifest
 from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.overview import list_overviews
 from advae.report.analysis.tables import Findings
-from advae.report.formats.terminal import summarize
+from advae.report.formats.terminal import list_excluded, summarize
+from advae.report.formats.terminal_table import wrap_text
 from tests.calls import call
 from tests.report_fixtures import COUNTED, DIGITS, Lab, print_summary
 
@@ -63,6 +64,23 @@ def test_a_number_from_other_images_is_marked_and_its_attack_named(lab: Lab) -> 
     text = print_summary(compare_runs(lab.registry, lab.registry.entries("run")))
     assert [line.split()[0] for line in text.splitlines() if re.search(r"\d\*?\+ \[", line)] == ["sparse"]
     assert "+ from another attack than the other rows: pgd, 80 steps, eps 0.3, n = 100" in " ".join(text.split())
+
+
+def test_entries_that_are_excluded_for_one_reason_are_named_once() -> None:
+    gone = {f"run-{place}": f"run-{place} has no artifact" for place in range(6)}
+    assert list(list_excluded(gone | {"cert-1": "other"})) == [
+        "run-0 is excluded: run-0 has no artifact (and 5 more for the same reason: run-1, run-2, run-3, ...)",
+        "cert-1 is excluded: other",
+    ]
+
+
+def test_no_number_is_broken_from_its_sign() -> None:
+    for width in range(20, 60):
+        lines = wrap_text(
+            "robust accuracy 97.3 % (n = 1000 of 10000, eps 0.3), and 4.4 % at eps 0.1", width
+        ).splitlines()
+        assert not any(line.strip().startswith(("%", "=")) for line in lines)
+        assert not any(re.search(r"(\bn|=|\beps)$", line.strip()) for line in lines)
 
 
 def test_at_most_twelve_lines_quote_checks(lab: Lab) -> None:

@@ -76,8 +76,8 @@ class HeadlineRecord(PipelineRecord):
     oblivious: Strength | NotRun | None
     """Under the strongest oblivious attack on the terms of the adaptive one, else at its eps; null without purifier."""
     adaptive: Strength | NotRun
-    """The headline number: under the strongest adaptive attack, at the eps of the pipeline's kind, on the most images
-    unless fewer refute it."""
+    """The headline number: under the strongest adaptive attack, at the largest eps that all pipelines of the dataset
+    share, on the most images unless fewer refute it."""
     illusion_gap: Difference | NotRun | None
     """Robust accuracy under the oblivious attacker minus under the adaptive one, -1 to 1, both on the same terms; null
     for a pipeline without purifier."""

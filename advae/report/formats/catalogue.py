@@ -145,8 +145,9 @@ ACCURACY = "accuracy"
 HEADLINES_EXPLAINED = (
     "Oblivious: an attacker who does not know of the defence. Adaptive: an attacker who knows all of it. The illusion "
     "gap is the overestimated robustness: the robust accuracy under the first minus that under the second. Pipelines "
-    "of one dataset and kind of classifier are shown at the same eps, on the same images, as far as they were "
-    "attacked there and no other attack leads to a clearly lower robust accuracy; any other number names its attack."
+    "of one dataset are shown at the same eps, the largest that all share, those of one kind of classifier on the same "
+    "images, as far as they were attacked there and no other attack leads to a clearly lower robust accuracy; any "
+    "other number names its attack."
 )
 CERTIFIED_EXPLAINED = (
     "Certified accuracy: the share of the images that are classified correctly everywhere within eps, by proof, "

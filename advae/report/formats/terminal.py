@@ -6,7 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from advae.checks import CHECKS, NOT_VALID
-from advae.report.analysis.check_results import CheckRecord, count_results, list_all_failures, list_checks
+from advae.report.analysis.check_results import (
+    CheckRecord,
+    count_results,
+    describe_excluded,
+    list_all_failures,
+    list_checks,
+)
 from advae.report.analysis.headline_records import HeadlineRecord, list_headlines
 from advae.report.analysis.illusion_gap import describe_gap, find_largest_gap, list_gaps
 from advae.report.analysis.overview import list_overviews, write_title
@@ -22,6 +28,9 @@ from advae.report.wording import (
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+SHOWN_IDS = 3
+"""Ids that are named of several entries with one reason."""
 
 SHOWN_CHECKS = 7
 """Checks that are quoted; the others are counted, and the page lists all of them."""
@@ -43,6 +52,23 @@ def _write_overviews(findings: Findings) -> Iterator[str]:
     for overview in overviews:
         _, *lines, _ = overview.summary.split("\n")
         yield from lines
+
+
+def list_excluded(excluded: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line for each reason why entries are excluded, with the first of them and how many there are.
+
+    excluded: id -> reason.
+    """
+    alike = group_by(excluded.items(), lambda one: one[1].replace(one[0], ""))
+    for (id_, why), *others in alike.values():
+        more = (
+            f" (and {len(others)} more for the same reason: {_list_some([id_ for id_, _ in others])})" if others else ""
+        )
+        yield describe_excluded(id_, why) + more
+
+
+def _list_some(ids: Sequence[str]) -> str:
+    return ", ".join([*ids[:SHOWN_IDS], *(["..."] if ids[SHOWN_IDS:] else [])])
 
 
 def _can_encode(encoding: str) -> bool:
