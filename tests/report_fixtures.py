@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import io
+import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from html.parser import HTMLParser
@@ -389,8 +392,19 @@ def _check(recipe: RunRecipe, metrics: RunMetrics, found: dict[str, Any]) -> Run
 # ---------------------------------------------------------------- what was written
 
 
+PACKED = re.compile(r'<script type="text/plain" class="packed">([A-Za-z0-9+/=]*)</script>')
+"""A part of a page that its script builds when it is opened."""
+
+
 def read_files(lab: Lab, runs: list[Manifest], out: Path) -> dict[str, str]:
-    return {name: path.read_text("utf-8") for name, path in write_report(lab.registry, runs, out).items()}
+    """Write a report and return its files by name, the page with all its parts built."""
+    files = {name: path.read_text("utf-8") for name, path in write_report(lab.registry, runs, out).items()}
+    return files | {"html": unpack_page(files["html"])}
+
+
+def unpack_page(page: str) -> str:
+    """Return a page as it is when all of its parts are built."""
+    return PACKED.sub(lambda match: gzip.decompress(base64.b64decode(match[1])).decode(), page)
 
 
 def check_classifier(registry: Registry, classifier_id: str, runs: list[Manifest] | None = None) -> AttackedPipeline:

@@ -90,7 +90,8 @@ HELP_PAGES: dict[str, HelpPage] = {
     "report": HelpPage(
         (
             "advae report",
-            "advae report latest --out my-report",
+            "advae report latest --out my-report --open",
+            "advae report --figures figures --figure-format pdf",
             "advae report --dataset mnist --format html,json --strict",
         )
     ),

@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
-from advae.cli.option_groups import SESSION, complete_refs, grouped
+from advae.cli.option_groups import SESSION, complete_names, complete_refs, grouped
 from advae.cli.options import ALL_FORMATS, DataDirOption, DatasetOption, FormatOption, OutOption, ResizeOption
 from advae.cli.session import Session
+from advae.paths import to_path
+from advae.report import FIGURE_FORMATS
 
 
 @grouped(session=SESSION)
@@ -30,6 +32,20 @@ def report(
     resize: ResizeOption = None,
     out: OutOption = Path("advae-report"),
     format_: FormatOption = ALL_FORMATS,
+    figures: Annotated[
+        Path | None,
+        typer.Option("--figures", metavar="DIR", parser=to_path, help="Write every figure into this folder, too."),
+    ] = None,
+    figure_format: Annotated[
+        str,
+        typer.Option(
+            "--figure-format",
+            metavar="F[,F...]",
+            help=f"With --figures: {', '.join(FIGURE_FORMATS)}.",
+            autocompletion=complete_names(FIGURE_FORMATS),
+        ),
+    ] = "svg",
+    open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     strict: Annotated[
         bool,
         typer.Option(
@@ -41,10 +57,12 @@ def report(
     ] = False,
 ) -> None:
     """Write a report on runs and certificates; prints the path of its page."""
-    from advae.cli.report_output import SECTIONS, check_out, put_report, refuse
+    from advae.cli.report_output import SECTIONS, check_figures, check_out, open_page, put_report, refuse
     from advae.report import write_comparison
     from advae.report.analysis.check_results import list_failures
     from advae.report.analysis.collecting import compare_runs
+    from advae.report.analysis.tables import Findings
+    from advae.report.formats.figure_files import write_figures
     from advae.report.formats.json_schema import describe_schema
     from advae.workflows import choose_runs
 
@@ -53,6 +71,7 @@ def report(
         session.put(document, json.dumps(document, indent=2))
         return
     formats = check_out(session, out, format_)
+    figure_formats = check_figures(session, figures, figure_format)
     with session.workspace("report", data_dir=data_dir, resize=resize) as workspace:
         chosen = choose_runs(workspace, refs or [], dataset)
         comparison = compare_runs(
@@ -63,6 +82,9 @@ def report(
             excluded=chosen.excluded,
         )
         files = write_comparison(comparison, out, formats=formats, sections=SECTIONS)
-    put_report(session, comparison, files)
+        drawn = write_figures(Findings(comparison), figures, figure_formats) if figures else []
+    put_report(session, comparison, files, drawn)
+    if open_:
+        open_page(session, files)
     if strict:
         refuse(list_failures(comparison))

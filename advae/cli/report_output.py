@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from advae.cli.session import Session
 from advae.cli.values import split_names
-from advae.errors import CheckFailedError
+from advae.errors import CheckFailedError, UsageError, printable
 from advae.experiments.paper.section import PAPER_SECTION
-from advae.report import check_formats
+from advae.report import check_figure_formats, check_formats
 from advae.report.data.contents import Comparison
 from advae.report.formats.report_files import list_targets, refuse_foreign
 from advae.report.formats.terminal import list_excluded, summarize
@@ -32,7 +33,18 @@ def check_out(session: Session, out: Path, format_: str) -> list[str]:
     return formats
 
 
-def put_report(session: Session, comparison: Comparison, files: Mapping[str, Path]) -> None:
+def check_figures(session: Session, folder: Path | None, format_: str) -> list[str]:
+    """Return the formats of the figures. Raises UsageError for an unknown one or an unusable folder."""
+    formats = split_names("--figure-format", format_)
+    check_figure_formats(formats)
+    if folder:
+        refuse_inside(Workspace(session.registry), folder, "--figures")
+    return formats
+
+
+def put_report(
+    session: Session, comparison: Comparison, files: Mapping[str, Path], figures: Sequence[Path] = ()
+) -> None:
     """Show the summary of a report, and print the path of its page, or with ``--json`` all its files."""
     for line in list_excluded(comparison.excluded):
         session.tell(line)
@@ -42,7 +54,29 @@ def put_report(session: Session, comparison: Comparison, files: Mapping[str, Pat
         session.tell_lines(part.split("\n")) if isinstance(part, str) else session.tell(part)
     paths = {name: str(path) for name, path in files.items()}
     document = {"page": paths.get("html"), "files": paths, "runs": [run.id for run in comparison.runs]}
-    session.put(document, next(iter(paths.values())))
+    if figures:
+        document["figures"] = [str(path) for path in figures]
+        session.tell(f"{len(figures)} figures in {figures[0].parent}")
+    session.put(document, link_path(session, next(iter(files.values()))))
+
+
+def link_path(session: Session, path: Path) -> str:
+    """Return a path as stdout shows it: one to click where it is a terminal, plain anywhere else."""
+    from rich.style import Style
+
+    if not (sys.stdout.isatty() and session.color and session.console.is_interactive):
+        return str(path)
+    return Style(link=path.absolute().as_uri()).render(printable(str(path)))
+
+
+def open_page(session: Session, files: Mapping[str, Path]) -> None:
+    """Open the page of a report in a browser; say so where there is none. Raises UsageError without a page."""
+    import webbrowser
+
+    if "html" not in files:
+        raise UsageError("--open needs a page: add html to --format")
+    if not webbrowser.open(files["html"].absolute().as_uri()):
+        session.tell(f"no browser was found; open {files['html']} yourself")
 
 
 def refuse(reasons: list[str]) -> None:

@@ -57,6 +57,9 @@ WRITERS: dict[str, Callable[[Findings], dict[str, str]]] = {
 FORMATS = ("html", "md", "json", "csv")
 """Formats that a report is written in unless others are chosen."""
 
+FIGURE_FORMATS = ("svg", "pdf", "png")
+"""Kinds of files that figures are written as."""
+
 
 def write_report(
     registry: Registry,
@@ -84,6 +87,13 @@ def check_formats(formats: Sequence[str]) -> None:
     for name in formats:
         if name not in WRITERS:
             raise UsageError(unknown("format", name, WRITERS))
+
+
+def check_figure_formats(formats: Sequence[str]) -> None:
+    """Raise UsageError for an unknown format of figures."""
+    for name in formats:
+        if name not in FIGURE_FORMATS:
+            raise UsageError(unknown("figure format", name, FIGURE_FORMATS))
 
 
 def write_comparison(

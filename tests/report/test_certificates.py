@@ -228,11 +228,12 @@ def test_the_chart_has_a_band_from_the_proof_to_the_strongest_attack(lab: Lab, a
     drawings = list(draw_accuracy(compare(lab)))
     assert len(drawings) == 2
     for drawing in drawings:
-        assert "certified (ibp)" in drawing.markup
+        assert "certified (ibp)" in [line.label for line in drawing.charts[0].lines]
         assert certificate.id in drawing.caption
         assert "to the strongest attack on the same images" in drawing.caption
     lab.registry.remove(certificate.id)
-    assert all("certified" not in drawing.markup for drawing in draw_accuracy(compare(lab)))
+    labels = [str(line.label) for drawing in draw_accuracy(compare(lab)) for line in drawing.charts[0].lines]
+    assert all("certified" not in label for label in labels)
 
 
 # ---------------------------------------------------------------- what the purifier brings

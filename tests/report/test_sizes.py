@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -73,6 +74,11 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return counts
 
 
+def drop_library(page: str) -> str:
+    """Return a page without the script that draws its charts, which is the same on each page."""
+    return re.sub(r'(id="chart-library">)[^<]*', r"\1", page)
+
+
 def test_a_report_on_many_eps_shows_a_selection_and_has_all_for_programs(tmp_path: Path, checks: Counter[str]) -> None:
     lab = Lab(tmp_path / "home")
     eps, keep = np.linspace(0, 1, EPS + 1)[1:].tolist(), np.linspace(0.9, 0.1, EPS).tolist()
@@ -86,7 +92,7 @@ def test_a_report_on_many_eps_shows_a_selection_and_has_all_for_programs(tmp_pat
     assert len([*csv.DictReader(io.StringIO(files["csv"]))]) == EPS * 2
     for name, cell in (("html", '<td data-order="{}">'), ("md", "| {:.3g} (")):
         assert "Of more than 100 eps about 20 are shown" in files[name]
-        assert len(files[name]) < 3e5
+        assert len(drop_library(files[name])) < 3e5
         shown = [place for place in range(EPS) if cell.format(eps[place]) in files[name]]
         assert {0, 33, 77, EPS - 1} < {*shown}
         # Beside the selection, the eps of the headline is shown: the largest that does not reach every image.

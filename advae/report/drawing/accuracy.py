@@ -13,10 +13,13 @@ from advae.report.analysis.eps_selection import DRAWN_EPS, MANY_EPS, SHOWN_EPS, 
 from advae.report.data.contents import AttackedPipeline, Comparison, Row
 from advae.report.data.grouping import group_by
 from advae.report.data.runs import Measured, Rate, Run
-from advae.report.drawing.axes import Axis, make_axis, write_percent
-from advae.report.drawing.charts import Chart, Colour, Dashes, Line, Style, draw_chart
+from advae.report.drawing.chart_specs import LineSpec
+from advae.report.drawing.charts import Chart, Line, Style, make_line_chart
 from advae.report.drawing.figure import Drawing
+from advae.report.drawing.palette import Colour, Dashes
 from advae.report.wording import name_attack, name_pipeline
+
+EPS_TITLE = "eps (share of the pixel range)"
 
 LINES = {
     "adaptive": Style(Colour.VERMILLION, "circle", Dashes.SOLID),
@@ -31,7 +34,7 @@ LINES = {
 """Lines of a defended pipeline, by threat model."""
 
 OTHER_LINE = Style(Colour.YELLOW, "left", Dashes.SOLID)
-UNDEFENDED_LINE = Style(Colour.BLACK, "cross", Dashes.DOTTED)
+UNDEFENDED_LINE = Style(Colour.INK, "cross", Dashes.DOTTED)
 
 PROVED_LINE = Style(Colour.WINE, "diamond", Dashes.SOLID)
 PROVED_BAND = (
@@ -46,6 +49,9 @@ TARGETED = {
     "tfgsm": Style(Colour.PURPLE, "diamond"),
 }
 """The attacks that aim at a class."""
+
+WHOLE = LineSpec(EPS_TITLE, "accuracy", share=True, whole=True)
+DETAIL = LineSpec(EPS_TITLE, "accuracy", share=True)
 
 Proof = tuple[ProvedImages, Line]
 """A certificate and its line."""
@@ -191,9 +197,8 @@ def _bound_each(
 def _draw_whole(pipeline: AttackedPipeline, attack: str, curves: list[Curve], proofs: Sequence[Proof] = ()) -> Drawing:
     """Return the curves on the scale of all accuracies, with what is proved and what guessing would reach."""
     reach, share = _find_reach(curves), 1 / len(pipeline.first.recipe.dataset.classes)
-    chance = Line(f"chance ({share:.0%})", [(0.0, share), (reach, share)], Style(Colour.GREY, dashes="10 4"))
-    y = make_axis("accuracy", -0.02, 1.02, write=write_percent)
-    chart = _lay_out(reach, y, curves, *(line for _, line in proofs), chance)
+    chance = Line(f"chance ({share:.0%})", [(0.0, share), (reach, share)], Style(Colour.GREY, dashes=Dashes.LONG))
+    chart = _lay_out(WHOLE, curves, *(line for _, line in proofs), chance)
     return _finish(pipeline, "Accuracy against eps", attack, curves, chart, [certificate for certificate, _ in proofs])
 
 
@@ -205,8 +210,7 @@ def _draw_detail(pipeline: AttackedPipeline, attack: str, curves: list[Curve]) -
         return
     low, high = min(rate.low for rate in rates), max(rate.high for rate in rates)
     if high - low <= DETAIL_SPAN:
-        y = make_axis("accuracy", low - 0.01, high + 0.01, write=write_percent)
-        chart = _lay_out(_find_reach(curves), y, defended)
+        chart = _lay_out(DETAIL, defended)
         yield _finish(pipeline, "Details of the defended accuracy", attack, defended, chart)
 
 
@@ -214,13 +218,11 @@ def _find_reach(curves: list[Curve]) -> float:
     return max(point.result.eps for curve in curves for point in curve.points) or 1.0
 
 
-def _lay_out(reach: float, y: Axis, curves: list[Curve], *more: Line) -> Chart:
-    """Return a chart over eps in both scales, from 0 to just beyond the largest; invalid results are marked."""
-    high, none_valid = reach * 1.03, not any(curve.valid for curve in curves)
-    x = make_axis("eps (share of the pixel range)", 0.0, high)
-    upper = make_axis("eps of 255", 0.0, high * 255)
+def _lay_out(spec: LineSpec, curves: list[Curve], *more: Line) -> Chart:
+    """Return a chart over eps; invalid results are marked."""
+    none_valid = not any(curve.valid for curve in curves)
     lines = [_draw_curve(curve, marked=not curve.valid and not none_valid) for curve in curves]
-    return Chart(x, y, [*lines, *more], upper, title=f"classifier ({NOT_VALID})" if none_valid else "classifier")
+    return make_line_chart(spec, [*lines, *more], title=f"classifier ({NOT_VALID})" if none_valid else "")
 
 
 def _draw_curve(curve: Curve, *, marked: bool) -> Line:
@@ -250,7 +252,7 @@ def _finish(
     budget = f"eps {list_eps(every)}; eps 0 is clean"
     bands = f"Bands are 95 % confidence intervals.{PROVED_BAND if proofs else ''}{drawn}"
     caption = f"{what}. {name}; {attack}; {budget}. {bands} Runs: {sources}."
-    return Drawing(pipeline.id, draw_chart(chart), f"{what}: {name}, {attack}", caption)
+    return Drawing(pipeline.id, f"{what}: {name}, {attack}", caption, charts=(chart,))
 
 
 def _describe_proof(certificate: ProvedImages) -> str:

@@ -1,8 +1,13 @@
-"""What a figure is to the page."""
+"""What a figure is to the page, and to a file."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from advae.report.drawing.charts import Chart
+    from advae.report.drawing.strips import Strip
 
 TRAINING = "training"
 """The place of figures that belong to a training, which several pipelines may share."""
@@ -10,17 +15,17 @@ TRAINING = "training"
 
 @dataclass(frozen=True)
 class Drawing:
-    """A finished figure."""
+    """A figure: charts, a strip of images above them, or a table."""
 
     place: str
     """Id of the run or of the pipeline's classifier that it belongs to, or TRAINING."""
-    markup: str
-    """SVG or HTML, safe to inline."""
     label: str
-    """Text that a screen reader reads for it."""
+    """Text that a screen reader reads for it; its file is named after it."""
     caption: str
     """Text below it."""
-
-    @property
-    def is_svg(self) -> bool:
-        return self.markup.startswith("<svg")
+    charts: tuple[Chart, ...] = ()
+    """Its charts."""
+    strip: Strip | None = None
+    """Its images; None for none."""
+    markup: str = ""
+    """HTML of a table that is a figure, safe to inline; empty for none."""

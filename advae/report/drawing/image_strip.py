@@ -2,50 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from advae.records import ImageShape
 from advae.report.analysis.confusion import MANY_CLASSES, MOST_SHOWN
+from advae.report.analysis.headlines import find_shown
 from advae.report.data.contents import Comparison
 from advae.report.data.runs import Run
 from advae.report.drawing.figure import Drawing
 from advae.report.drawing.pixels import Tiles, tile_differences, tile_images
-from advae.report.drawing.templates import render_template
+from advae.report.drawing.strips import Strip
 from advae.report.wording import describe_run, format_eps
 
 if TYPE_CHECKING:
     from advae.report.data.entry_arrays import Arrays
 
 MANY_RUNS = 20
-"""From this many runs on, each shows its strip at one eps only, to keep the page small."""
-
-
-TOO_MANY_RUNS = 100
-"""From this many runs on, only one for each pipeline and threat model shows its strip."""
+"""From this many runs on, not each shows its strips, to keep the page small."""
 
 SHOWN_FIRST = ("fgsm", "non-targeted")
 """Attacks whose images the paper shows."""
 
 
 def draw_strips(comparison: Comparison) -> Iterator[Drawing]:
-    """Yield the strips of each run: at its largest eps and, where runs are few, at its smallest."""
-    for run in _choose_runs(comparison.runs):
+    """Yield the strips of runs: of the strongest attack on each pipeline, and of others as far as there is room."""
+    strongest = {row.run.id: row.index for pipeline in comparison.pipelines if (row := find_shown(pipeline))}
+    for run in _choose_runs(comparison, strongest):
         order = sorted(range(len(run.recipe.eps)), key=lambda index: run.recipe.eps[index])
         few = len(order) > 1 and len(comparison.runs) < MANY_RUNS
-        for index in (order[-1], order[0]) if few else order[-1:]:
+        for index in (order[-1], order[0]) if few else (strongest.get(run.id, order[-1]),):
             yield _draw_strip(run, index)
 
 
-def _choose_runs(runs: Sequence[Run]) -> list[Run]:
-    """Return the runs whose strips a page has room for, in their order."""
-    runs = [run for run in runs if len(run.samples["ids"])]
-    if len(runs) < TOO_MANY_RUNS:
+def draw_best(comparison: Comparison, pipelines: Collection[str]) -> Iterator[Drawing]:
+    """Yield the strip of the strongest attack on each of the pipelines that has one."""
+    for pipeline in comparison.pipelines:
+        row = find_shown(pipeline) if pipeline.id in pipelines else None
+        if row and len(row.run.samples["ids"]):
+            yield _draw_strip(row.run, row.index)
+
+
+def _choose_runs(comparison: Comparison, strongest: Collection[str]) -> list[Run]:
+    """Return the runs whose strips a page has room for, in their order: of many one for each pipeline and threat model,
+    and the strongest attack on each pipeline.
+    """
+    runs = [run for run in comparison.runs if len(run.samples["ids"])]
+    if len(runs) < MANY_RUNS:
         return runs
     chosen: dict[tuple[str, str], Run] = {}
-    for run in sorted(runs, key=lambda run: run.recipe.method not in SHOWN_FIRST):
+    for run in sorted(runs, key=lambda run: (run.id not in strongest, run.recipe.method not in SHOWN_FIRST)):
         chosen.setdefault((run.classifier.id, run.recipe.threat), run)
-    kept = {run.id for run in chosen.values()}
+    kept = {run.id for run in chosen.values()} | {*strongest}
     return [run for run in runs if run.id in kept]
 
 
@@ -68,12 +76,11 @@ def _draw_strip(run: Run, index: int) -> Drawing:
     }
     eps = format_eps(run.recipe.eps[index])
     label = f"Test images before and after the attack at eps {eps}, with true and predicted classes"
-    rows = _build_rows(samples, run.recipe.dataset.shape, index)
-    markup = render_template("strip.html.j2", rows=rows, truth=truth, predictions=results, label=label)
+    strip = Strip("true class", truth, _build_rows(samples, run.recipe.dataset.shape, index), results)
     many = len(samples["ids"]) < len(run.samples["ids"])
     whose = f"the first {MOST_SHOWN} of {len(names)} classes" if many else "each class"
     caption = f"First test image of {whose} at eps {eps}. {describe_run(run)}. A cross marks a wrong prediction."
-    return Drawing(run.id, markup, label, caption)
+    return Drawing(run.id, label, caption, strip=strip)
 
 
 def _mark_predictions(names: Sequence[str], labels: Any, predictions: Sequence[int | None]) -> list[tuple[str, bool]]:

@@ -9,16 +9,16 @@ from advae.metrics import confusion_matrix
 from advae.report.analysis.confusion import MANY_CLASSES
 from advae.report.data.contents import Comparison
 from advae.report.data.runs import Run
+from advae.report.drawing.chart_specs import HeatSpec
+from advae.report.drawing.charts import Chart
 from advae.report.drawing.figure import Drawing
 from advae.report.drawing.image_strip import find_largest
-from advae.report.drawing.templates import render_template
 from advae.report.wording import describe_run, format_eps
 
-DARKEST = (8, 48, 107)
-"""Red, green and blue of the largest count; white is none. One hue that darkens, which everybody can read."""
+MISTAKES_SPEC = HeatSpec("mistaken for", "true class")
 
-LIGHT_TEXT = 0.45
-"""Share of the largest count from which on letters are white."""
+DARKEST = 0.75
+"""Opacity of the cell with the largest count: one hue that darkens, under letters that stay readable."""
 
 
 def draw_mistakes(comparison: Comparison) -> Iterator[Drawing]:
@@ -38,19 +38,13 @@ def _draw_run(run: Run, index: int) -> Drawing:
     wrong = sum(sum(row) for row in matrix) - sum(matrix[label][label] for label in range(classes))
     most = max((matrix[i][j] for i in range(classes) for j in range(classes) if i != j), default=0)
     rows = [
-        (name, [None if i == j else (count, _paint(count, most)) for j, count in enumerate(matrix[i])])
-        for i, name in enumerate(names)
+        {"t": names[true], "p": names[predicted], "n": count, "share": DARKEST * count / (most or 1)}
+        for true in range(classes)
+        for predicted, count in enumerate(matrix[true])
+        if true != predicted
     ]
-    steps = [(round(most * share / 4), _paint(round(most * share / 4), most)) for share in range(5)]
     eps = format_eps(run.recipe.eps[index])
     label = f"Heat map of actual against mispredicted classes at eps {eps}"
-    markup = render_template("mistakes.html.j2", names=names, rows=rows, steps=steps, label=label)
     what = f"Which class each class is mistaken for at eps {eps}: {wrong} wrong predictions"
-    return Drawing(run.id, markup, label, f"{what}; right ones are not shown. {describe_run(run)}.")
-
-
-def _paint(count: int, most: int) -> str:
-    """Return the style of a cell whose count is so large a share of the largest."""
-    share = count / most if most else 0.0
-    colour = ",".join(f"{255 + share * (end - 255):.0f}" for end in DARKEST)
-    return f"background:rgb({colour});color:{'#fff' if share > LIGHT_TEXT else '#111'}"
+    chart = Chart(MISTAKES_SPEC, rows=rows, height=26 * classes)
+    return Drawing(run.id, label, f"{what}; right ones are not shown. {describe_run(run)}.", charts=(chart,))

@@ -8,20 +8,17 @@ from typing import TYPE_CHECKING
 
 from advae.attacks import TARGETS_FROM
 from advae.report.data.contents import AttackedPipeline, Comparison, Row
-from advae.report.data.runs import Measured, Run
-from advae.report.drawing.axes import make_axis
-from advae.report.drawing.charts import Chart, Colour, Line, Style, draw_group, measure_legend, wrap_svg
+from advae.report.data.runs import Measured
+from advae.report.drawing.chart_specs import LineSpec
+from advae.report.drawing.charts import Chart, Line, Style, make_line_chart
 from advae.report.drawing.figure import Drawing
+from advae.report.drawing.palette import Colour
 from advae.report.drawing.pixels import tile_differences, tile_images
-from advae.report.drawing.templates import render_template
+from advae.report.drawing.strips import Strip
 from advae.report.wording import describe_run, format_eps
 
 if TYPE_CHECKING:
     from advae.report.drawing.pixels import Images
-
-WIDTH, PICTURES, VALUES, CHANGE = 440, 190, 190, 160
-"""Of a panel, and the heights of its parts, in the unit of a chart."""
-
 
 MOST_VALUES = 10_000
 """Values of the largest image that is drawn value by value; of a larger one the lines would be a block."""
@@ -39,8 +36,10 @@ class Change:
     """Pixels before the attack, float32 (d,)."""
     after: Images
     """Pixels after the attack, float32 (d,)."""
-    outcome: str
-    """True and predicted class, in words."""
+    true: str
+    """Name of the true class."""
+    predicted: str
+    """Name of the predicted class."""
 
 
 def draw_changes(comparison: Comparison) -> Iterator[Drawing]:
@@ -67,14 +66,32 @@ def _draw_row(row: Row) -> Drawing:
     id_ = int(row.run.samples["ids"][0])
     sides = [row.undefended, row] if row.defended else [row]
     changes = [change for change in (_find_change(side, id_) for side in sides) if change]
-    reach = max(float(abs(change.after - change.before).max()) for change in changes) or 1.0
-    panels = [(change.side, _draw_panel(change, reach)) for change in changes]
-    markup = render_template("changes.html.j2", panels=panels)
+    charts = [chart for change in changes for chart in (_chart_values(change), _chart_change(change))]
     eps = format_eps(row.eps)
     others = "; ".join(change.measured.run.id for change in changes if change.measured.run is not row.run)
     compared = f" Undefended: {others}." if others else ""
     what = f"Values of test image {id_}, pixel by pixel, before and after the attack at eps {eps}, and the perturbation"
-    return Drawing(row.run.id, markup, what, f"{what}. {describe_run(row.run)}.{compared}")
+    caption = f"{what}. {describe_run(row.run)}.{compared}"
+    return Drawing(row.run.id, what, caption, charts=tuple(charts), strip=_show_images(changes))
+
+
+def _show_images(changes: Sequence[Change]) -> Strip:
+    """Return the image before and after, and the difference, on each side."""
+    import numpy as np
+
+    run = changes[0].measured.run
+    shape, encoded = run.recipe.dataset.shape, any(one.measured.run.recipe.threat == "encoded" for one in changes)
+    before, after = (np.stack([getattr(one, name) for one in changes]) for name in ("before", "after"))
+    rows = (
+        tile_images("image, or purified" if encoded else "image", before, shape),
+        tile_images("adversarial", after, shape),
+        tile_differences(after - before, shape),
+    )
+    words = {
+        "true class": [(one.true, True) for one in changes],
+        "predicted class": [(one.predicted, one.predicted == one.true) for one in changes],
+    }
+    return Strip("", [one.side for one in changes], rows, words)
 
 
 def _find_change(side: Measured | None, id_: int) -> Change | None:
@@ -85,52 +102,22 @@ def _find_change(side: Measured | None, id_: int) -> Change | None:
     place = samples["ids"].tolist().index(id_)
     name = f"defended, {run.recipe.threat}" if run.defended else "undefended"
     before, after = samples["start"][place], samples["x_adv"][side.index][place]
-    return Change(name, side, before, after, _describe_prediction(run, side.index, place))
-
-
-def _describe_prediction(run: Run, index: int, place: int) -> str:
-    names = run.recipe.dataset.classes
-    true, predicted = run.samples["labels"][place], run.samples["predictions"][index][place]
-    return f"true class {names[true]}, predicted class {names[predicted]}{' ✗' if true != predicted else ''}"
-
-
-def _draw_panel(change: Change, reach: float) -> str:
-    """Return the pictures above both charts. reach: the largest change, so that panels share its scale."""
-    run = change.measured.run
-    shape = run.recipe.dataset.shape
-    pictures = (
-        tile_images("purified" if run.recipe.threat == "encoded" else "image", change.before[None], shape),
-        tile_images("adversarial", change.after[None], shape),
-        tile_differences((change.after - change.before)[None], shape),
-    )
-    values = _chart_values(change)
-    below = PICTURES + VALUES + measure_legend(values)
-    markup = render_template(
-        "change.svg.j2",
-        title=change.side,
-        outcome=change.outcome,
-        pictures=pictures,
-        charts=[(PICTURES, draw_group(values)), (below, draw_group(_chart_change(change, reach)))],
-    )
-    return wrap_svg(markup, WIDTH, below + CHANGE)
+    names, predicted = run.recipe.dataset.classes, samples["predictions"][side.index][place]
+    return Change(name, side, before, after, names[samples["labels"][place]], names[predicted])
 
 
 def _chart_values(change: Change) -> Chart:
-    both = [*change.before.tolist(), *change.after.tolist()]
-    low, high = min(0.0, *both), max(1.0, *both)
     # What was there before has fewer peaks, and on top hides less.
     lines = [
-        Line("after", _number(change.after.tolist()), Style(Colour.VERMILLION, thin=True, dashes="3 1")),
-        Line("before", _number(change.before.tolist()), Style(Colour.BLUE, thin=True)),
+        Line("after", _number(change.after), Style(Colour.VERMILLION, thin=True, dashes="3 1")),
+        Line("before", _number(change.before), Style(Colour.BLUE, thin=True)),
     ]
-    y = make_axis("pixel value", low, high, most=4)
-    return Chart(make_axis(_name_places(change), 0, len(change.before)), y, lines, width=WIDTH, height=VALUES)
+    return make_line_chart(LineSpec(_name_places(change), "pixel value"), lines, title=change.side, height=160)
 
 
-def _chart_change(change: Change, reach: float) -> Chart:
-    line = Line(None, _number((change.after - change.before).tolist()), Style(Colour.BLACK, thin=True))
-    y = make_axis("perturbation", -reach * 1.05, reach * 1.05, most=4)
-    return Chart(make_axis(_name_places(change), 0, len(change.before)), y, [line], width=WIDTH, height=CHANGE)
+def _chart_change(change: Change) -> Chart:
+    line = Line("perturbation", _number(change.after - change.before), Style(Colour.INK, thin=True))
+    return make_line_chart(LineSpec(_name_places(change), "perturbation"), [line], title=change.side, height=120)
 
 
 def _name_places(change: Change) -> str:
@@ -138,5 +125,5 @@ def _name_places(change: Change) -> str:
     return "pixel, row by row" if grey else "red, green, blue of each pixel, row by row"
 
 
-def _number(values: Sequence[float]) -> list[tuple[float, float]]:
-    return [(float(place), value) for place, value in enumerate(values)]
+def _number(values: Images) -> list[tuple[float, float]]:
+    return [(float(place), round(value, 3)) for place, value in enumerate(values.tolist())]

@@ -12,6 +12,7 @@ from advae.records import ImageShape
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from PIL.Image import Image
 
     Pixels = NDArray[np.uint8]
     Images = NDArray[np.floating[Any]]
@@ -23,24 +24,34 @@ SHADES = 20
 """Steps of either colour of a difference: with a palette an image takes a third of what three channels take."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tiles:
-    """Images of one scale."""
+    """Images of one scale, in a row."""
 
     title: str
     """Title of the row of images."""
     scale: str
     """Meaning of its colours; empty where clear."""
-    uris: tuple[str, ...]
-    """A PNG data URI for each image."""
+    pixels: Pixels
+    """uint8 (m, h, w) of greys, or of places in the palette, or (m, h, w, 3) of colours."""
+    palette: Pixels | None = None
+    """uint8 (colours, 3); None where the pixels are colours themselves."""
+
+    @property
+    def uri(self) -> str:
+        """The images side by side as one PNG data URI: one alone has a third of the bytes of many."""
+        return encode_png_uri(join_images(self.pixels), self.palette)
+
+    def open_images(self) -> list[Image]:
+        """Return each image by itself, in colours."""
+        return [open_image(pixels, self.palette).convert("RGB") for pixels in self.pixels]
 
 
 def tile_images(title: str, images: Images, shape: ImageShape) -> Tiles:
     """Return images on one scale: 0 to 1, widened where the values leave it. images: float32 (m, d)."""
     low, high = find_range(images)
     scale = "" if (low, high) == (0.0, 1.0) else f"black {low:.3g}, white {high:.3g}"
-    pixels = paint(images, low, high).reshape(-1, *shape.stored)
-    return Tiles(title, scale, tuple(encode_png_uri(image) for image in pixels))
+    return Tiles(title, scale, paint(images, low, high).reshape(-1, *shape.stored))
 
 
 def tile_differences(delta: Images, shape: ImageShape) -> Tiles:
@@ -53,16 +64,22 @@ def tile_differences(delta: Images, shape: ImageShape) -> Tiles:
 
     reach = max(float(np.abs(delta).max()), 1e-12)
     if not shape.is_grey:
-        pixels = paint(delta, -reach, reach).reshape(-1, *shape)
         scale = f"each channel: black \N{MINUS SIGN}{reach:.3g}, grey 0, full +{reach:.3g}"
-        return Tiles("difference", scale, tuple(encode_png_uri(image) for image in pixels))
+        return Tiles("difference", scale, paint(delta, -reach, reach).reshape(-1, *shape))
     steps = np.rint(delta / reach * SHADES).reshape(-1, *shape.stored)
     share = np.arange(-SHADES, SHADES + 1)[:, None] / SHADES
     colours = np.where(share > 0, np.array(GAIN_COLOUR), np.array(LOSS_COLOUR))
     palette = np.rint(255 + np.abs(share) * (colours - 255)).astype(np.uint8)
     scale = f"blue \N{MINUS SIGN}{reach:.3g}, white 0, orange +{reach:.3g}"
-    pixels = (steps + SHADES).astype(np.uint8)
-    return Tiles("difference", scale, tuple(encode_png_uri(image, palette) for image in pixels))
+    return Tiles("difference", scale, (steps + SHADES).astype(np.uint8), palette)
+
+
+def join_images(pixels: Pixels) -> Pixels:
+    """Return images side by side. pixels: uint8 (m, h, w) or (m, h, w, 3) -> (h, m w) or (h, m w, 3)."""
+    import numpy as np
+
+    joined: Pixels = np.concatenate(list(pixels), axis=1)
+    return joined
 
 
 def find_range(images: Images) -> tuple[float, float]:
@@ -78,8 +95,8 @@ def paint(images: Images, low: float, high: float) -> Pixels:
     return painted
 
 
-def encode_png_uri(pixels: Pixels, palette: Pixels | None = None) -> str:
-    """Return an image as a PNG data URI.
+def open_image(pixels: Pixels, palette: Pixels | None = None) -> Image:
+    """Return pixels as an image.
 
     pixels: uint8 (h, w) of greys, or of places in the palette, uint8 (colours, 3); or (h, w, 3) of colours.
     """
@@ -88,6 +105,17 @@ def encode_png_uri(pixels: Pixels, palette: Pixels | None = None) -> str:
     image = Image.fromarray(pixels)
     if palette is not None:
         image.putpalette(palette.tobytes())
+    return image
+
+
+def encode_png(image: Image) -> bytes:
+    """Return an image as the bytes of a PNG."""
     stream = io.BytesIO()
     image.save(stream, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
+    return stream.getvalue()
+
+
+def encode_png_uri(pixels: Pixels, palette: Pixels | None = None) -> str:
+    """Return pixels, as ``open_image`` takes them, as a PNG data URI."""
+    content = encode_png(open_image(pixels, palette))
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"

@@ -9,7 +9,7 @@ from advae.report.data.contents import Comparison
 from advae.report.data.trained import Network, name_trained_purifier
 from advae.report.drawing.figure import TRAINING, Drawing
 from advae.report.drawing.pixels import tile_differences, tile_images
-from advae.report.drawing.templates import render_template
+from advae.report.drawing.strips import Strip
 from advae.report.wording import mark_imported
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ def draw_purified(comparison: Comparison) -> Iterator[Drawing]:
     """Yield images, what the autoencoder makes of them, and the difference, for each that stored some."""
     for network in comparison.networks:
         if network.views is not None and len(network.views["x"]):
-            markup, label, caption = _draw_network(network, network.views)
+            strip, label, caption = _draw_network(network, network.views)
             for place in list_places(comparison, network):
-                yield Drawing(place, markup, label, caption)
+                yield Drawing(place, label, caption, strip=strip)
 
 
 def list_places(comparison: Comparison, network: Network) -> list[str]:
@@ -45,8 +45,8 @@ def describe_purifier(network: Network) -> str:
     return f"{what}, seed {recipe.seed}, {network.id}{mark}; no attack"
 
 
-def _draw_network(network: Network, views: Arrays) -> tuple[str, str, str]:
-    """Return markup, label and caption."""
+def _draw_network(network: Network, views: Arrays) -> tuple[Strip, str, str]:
+    """Return strip, label and caption."""
     dataset = network.manifest.recipe.dataset
     x, purified = views["x"], views["purified"]
     rows = [
@@ -56,5 +56,8 @@ def _draw_network(network: Network, views: Arrays) -> tuple[str, str, str]:
     ]
     truth = [dataset.classes[label] for label in views["labels"].tolist()]
     label = f"Test images and what the purifier makes of them, {network.id}"
-    markup = render_template("strip.html.j2", rows=rows, truth=truth, predictions={}, label=label)
-    return markup, label, f"The first {len(x)} test images, and their output: {describe_purifier(network)}."
+    return (
+        Strip("true class", truth, rows),
+        label,
+        f"The first {len(x)} test images, and their output: {describe_purifier(network)}.",
+    )

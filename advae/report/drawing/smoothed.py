@@ -9,9 +9,10 @@ from advae.checks import ProvedImages
 from advae.report.data.contents import Comparison
 from advae.report.data.grouping import group_by
 from advae.report.data.runs import StoredPipeline
-from advae.report.drawing.axes import make_axis, write_percent
-from advae.report.drawing.charts import Chart, Colour, Dashes, Line, Style, draw_chart
+from advae.report.drawing.chart_specs import LineSpec
+from advae.report.drawing.charts import Line, Style, make_line_chart
 from advae.report.drawing.figure import Drawing
+from advae.report.drawing.palette import Colour, Dashes
 from advae.report.wording import mark_imported, name_pipeline
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Radii = NDArray[np.float64]
+
+SMOOTHED_SPEC = LineSpec("certified L2 radius (share of the pixel range)", "certified accuracy", share=True, whole=True)
 
 STYLES = [
     Style(Colour.WINE, None, Dashes.SOLID),
@@ -45,14 +48,11 @@ def _draw(pipeline: StoredPipeline, smoothed: list[tuple[ProvedImages, Radii]]) 
         Line(_name(one), list(_trace(one, radii, reach)), STYLES[place % len(STYLES)])
         for place, (one, radii) in enumerate(smoothed)
     ]
-    x = make_axis("certified L2 radius (share of the pixel range)", 0.0, reach * 1.03)
-    chart = Chart(
-        x, make_axis("certified accuracy", -0.02, 1.02, write=write_percent), lines, title="smoothed pipeline"
-    )
+    chart = make_line_chart(SMOOTHED_SPEC, lines)
     what, name = "Certified accuracy of the smoothed pipeline against radius", name_pipeline(pipeline)
     sources = "; ".join(_describe(one) for one, _ in smoothed)
     caption = f"{what}. {name}; at radius 0 an abstention is wrong. No attack is of the smoothed pipeline. {sources}."
-    return Drawing(pipeline.classifier.id, draw_chart(chart), f"{what}: {name}", caption)
+    return Drawing(pipeline.classifier.id, f"{what}: {name}", caption, charts=(chart,))
 
 
 def _trace(certificate: ProvedImages, radii: Radii, reach: float) -> Iterator[tuple[float, float]]:

@@ -48,7 +48,7 @@ def _draw_runs(pipeline: AttackedPipeline, threat: str, runs: list[Run]) -> Draw
         for run in runs
     )
     what = "Class that each targeted attack aims at, for each true class, at its largest eps"
-    return Drawing(pipeline.id, markup, label, f"{what}. {name}; threat model {threat}. {sources}.")
+    return Drawing(pipeline.id, label, f"{what}. {name}; threat model {threat}. {sources}.", markup=markup)
 
 
 def _name_target(names: Sequence[str], target: int) -> str:

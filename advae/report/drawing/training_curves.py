@@ -8,20 +8,22 @@ from advae.records import AutoencoderRecipe, ClassifierRecipe, History
 from advae.report.analysis.activations import SOFTPLUS, find_activations, name_activations, name_group
 from advae.report.data.contents import Comparison
 from advae.report.data.trained import Network, name_trained_purifier
-from advae.report.drawing.axes import Axis, make_axis, make_loss_axis, write_percent
-from advae.report.drawing.charts import Chart, Colour, Dashes, Line, Style, draw_chart
+from advae.report.drawing.chart_specs import LineSpec
+from advae.report.drawing.charts import Chart, Line, Style, make_line_chart
 from advae.report.drawing.figure import TRAINING, Drawing
+from advae.report.drawing.palette import CLASS_COLOURS, Colour, Dashes
 from advae.report.wording import mark_imported
 
-CURVE_COLOURS = (
-    *(Colour.BLUE, Colour.VERMILLION, Colour.GREEN, Colour.PURPLE, Colour.ORANGE),
-    *(Colour.SKY, Colour.BLACK, Colour.GREY, Colour.WINE),
-)
 SHAPES = ("circle", "square", "up", "diamond", "down", "left", "star", "plus")
 DASHES = (Dashes.SOLID, Dashes.DASHED, Dashes.MIXED, Dashes.DOTTED)
 
 FIRST, SECOND = Style(Colour.BLUE, "circle", Dashes.SOLID), Style(Colour.VERMILLION, "square", Dashes.DASHED)
 """Looks of two lines in one figure."""
+
+ACCURACIES = LineSpec("epoch", "correctly classified", share=True, whole=True)
+
+LOG_SPAN = 20.0
+"""Losses that span more than this factor are drawn on a logarithmic scale."""
 
 MARKED = 8
 """Epochs of a line that carry a marker, about."""
@@ -60,21 +62,20 @@ def draw_progress(comparison: Comparison) -> Iterator[Drawing]:
             ]
             name = _name_network(network)
             what = f"Accuracy by epoch on held-out training images of the {name}, {network.id}"
-            axis = make_axis("correctly classified", 0.0, 1.0, write=write_percent)
-            drawn = draw_chart(_lay_out(lines, axis))
             caption = f"{what}. {label.capitalize()} accuracy: {explained}."
-            yield Drawing(TRAINING, drawn, f"Accuracy history of the {name}", caption)
+            chart = make_line_chart(ACCURACIES, lines)
+            yield Drawing(TRAINING, f"Accuracy history of the {name}", caption, charts=(chart,))
 
 
 def draw_activations(comparison: Comparison) -> Iterator[Drawing]:
     """Yield the training losses of autoencoders that differ in their activations only, in one figure."""
     for group in find_activations(comparison):
         name = name_group(group)
-        chart = _compare([(name_activations(network), network) for network in group], "hidden activations")
+        chart = _compare([(name_activations(network), network) for network in group])
         ids = "; ".join(f"{name_activations(network)}: {network.id}" for network in group)
         what = f"Training loss by epoch for different hidden activations. Autoencoder: {name}"
         caption = f"{what}; no attack. {SOFTPLUS} {ids}."
-        yield Drawing(TRAINING, draw_chart(chart), f"Loss history by activations: {name}", caption)
+        yield Drawing(TRAINING, f"Loss history by activations: {name}", caption, charts=(chart,))
 
 
 def draw_kinds(comparison: Comparison) -> Iterator[Drawing]:
@@ -82,13 +83,12 @@ def draw_kinds(comparison: Comparison) -> Iterator[Drawing]:
     for group in _group_kinds(comparison):
         recipe = group[0].manifest.recipe
         data = f"{group[0].dataset}, seed {recipe.seed}"
-        chart = _compare([(_name_kind(network), network) for network in group], "kind of autoencoder (its loss)")
+        chart = _compare([(_name_kind(network), network) for network in group])
         ids = "; ".join(f"{_name_kind(network)}: {network.id}" for network in group)
         what = f"Training loss by epoch of the kinds of autoencoder on {data}; no attack"
         warning = "Only lines of the same loss can be compared with each other: how they fall, not how low they lie"
-        yield Drawing(
-            TRAINING, draw_chart(chart), f"Loss history by kind of autoencoder: {data}", f"{what}. {warning}. {ids}."
-        )
+        caption = f"{what}. {warning}. {ids}."
+        yield Drawing(TRAINING, f"Loss history by kind of autoencoder: {data}", caption, charts=(chart,))
 
 
 def _group_kinds(comparison: Comparison) -> list[list[Network]]:
@@ -106,13 +106,13 @@ def _name_kind(network: Network) -> str:
     return f"{recipe.type} ({(recipe.loss or 'no loss').replace('_', ' ')})" if recipe else network.id
 
 
-def _compare(named: Sequence[tuple[str, Network]], title: str) -> Chart:
+def _compare(named: Sequence[tuple[str, Network]]) -> Chart:
     """Return a chart of training losses, each in a colour, marker and dashes of its own."""
     lines = []
     for place, (name, network) in enumerate(named):
-        marks = CURVE_COLOURS[place % len(CURVE_COLOURS)], SHAPES[place % len(SHAPES)], DASHES[place % len(DASHES)]
+        marks = CLASS_COLOURS[place % len(CLASS_COLOURS)], SHAPES[place % len(SHAPES)], DASHES[place % len(DASHES)]
         lines += _draw_line(name, network.history.loss if network.history else (), Style(*marks))
-    return _lay_out(lines, _make_loss_axis(lines), title)
+    return _chart_losses(lines)
 
 
 def _draw_network(network: Network, history: History) -> Drawing:
@@ -123,9 +123,7 @@ def _draw_network(network: Network, history: History) -> Drawing:
     name = _name_network(network)
     mark = mark_imported(network.manifest.imported)
     caption = f"Loss by epoch of the {name}, {network.id}{mark}; no attack."
-    return Drawing(
-        TRAINING, draw_chart(_lay_out(lines, _make_loss_axis(lines))), f"Loss history of the {name}", caption
-    )
+    return Drawing(TRAINING, f"Loss history of the {name}", caption, charts=(_chart_losses(lines),))
 
 
 def _draw_line(name: str, values: Sequence[float], style: Style) -> list[Line]:
@@ -134,13 +132,12 @@ def _draw_line(name: str, values: Sequence[float], style: Style) -> list[Line]:
     return [Line(name, points, style, every=max(1, len(points) // MARKED))] if points else []
 
 
-def _make_loss_axis(lines: Sequence[Line]) -> Axis:
-    return make_loss_axis("loss", [value for line in lines for _, value in line.points])
-
-
-def _lay_out(lines: Sequence[Line], y: Axis, title: str = "") -> Chart:
-    epochs = max(epoch for line in lines for epoch, _ in line.points)
-    return Chart(make_axis("epoch", 1.0, max(epochs, 2.0), whole=True), y, lines, height=240, title=title)
+def _chart_losses(lines: Sequence[Line]) -> Chart:
+    """Return losses over epochs, on a logarithmic scale where they are positive and span more than LOG_SPAN."""
+    values = [value for line in lines for _, value in line.points]
+    logarithmic = min(values) > 0 and max(values) / min(values) > LOG_SPAN
+    title = f"loss{' (log scale)' if logarithmic else ''}"
+    return make_line_chart(LineSpec("epoch", title, logarithmic=logarithmic), lines)
 
 
 def _name_network(network: Network) -> str:

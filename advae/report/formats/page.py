@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
+from advae.checks import CHECKS, list_made_checks
+from advae.checks.check_table import Check
+from advae.errors import printable
+from advae.records import CheckResult
 from advae.report.analysis.check_results import summarize_checks
 from advae.report.analysis.confusion import MATRIX_NAME
 from advae.report.analysis.eps_selection import list_eps
 from advae.report.analysis.findings import answer
 from advae.report.analysis.headline_records import list_headlines
 from advae.report.analysis.headlines import Headline, describe_attack, explain_doubt
+from advae.report.analysis.pipeline_numbers import list_first_numbers
+from advae.report.analysis.ratings import RULE
 from advae.report.analysis.tables import Findings
+from advae.report.analysis.titles import title_report
 from advae.report.data.commands import list_commands
 from advae.report.data.contents import AttackedPipeline
 from advae.report.data.grouping import group_by
-from advae.report.data.runs import Run
 from advae.report.data.threat_models import describe_threat
 from advae.report.data.word_tables import Cell, Grid, Part, read_value
+from advae.report.drawing.compared_curves import COMPARED_SPEC, name_curves
 from advae.report.drawing.figure import TRAINING
+from advae.report.drawing.figure_names import name_figure, name_slug
 from advae.report.drawing.figure_table import draw_figures
+from advae.report.drawing.image_strip import draw_best
+from advae.report.drawing.palette import DARK, LIGHT, define_colours
+from advae.report.drawing.pipeline_spec import PipelineSpec
+from advae.report.drawing.strips import write_strip
 from advae.report.drawing.templates import render_template
+from advae.report.drawing.vega import load_library
 from advae.report.formats.accuracy_table import NOT_VALID_MARK
 from advae.report.formats.catalogue import group_parts, list_tables
+from advae.report.formats.compared_pipelines import CURVE_THREATS, list_curves, list_pair_data
+from advae.report.formats.first_screen import Screen, list_screens
+from advae.report.formats.inlining import ChartSheet, digest_script, pack, write_json
 from advae.report.wording import (
     AGAIN,
     IMPORTED_EXPLAINED,
+    NBSP,
     NOT_APPLICABLE,
     NOT_ESTABLISHED,
     NOT_RUN,
@@ -38,7 +54,6 @@ from advae.report.wording import (
     format_rate,
     format_share,
     name_attack,
-    name_autoencoder,
     name_pipeline,
 )
 
@@ -53,64 +68,113 @@ COUNT = re.compile(r"\d+ (FAIL|WARN|PASS|NOT RUN)")
 NOTHING = (NOT_RUN, NOT_APPLICABLE, "")
 """Words in place of a number to sort by."""
 
-
-@dataclass(frozen=True)
-class Branch:
-    """Pipelines that have something in common: dataset, then kind of classifier, then kind of autoencoder."""
-
-    name: str
-    """The value that they have in common."""
-    branches: tuple[Branch, ...]
-    """Branches of the next property; empty at the last."""
-    pipelines: tuple[AttackedPipeline, ...]
-    """The pipelines of the branch."""
+SCRIPTS = ("tables", "charts", "first", "compare", "start")
+"""Parts of the page's script, in their order."""
 
 
 def render_page(findings: Findings) -> str:
     """Return the whole page; equal findings give equal bytes."""
+    library, script = load_library(), "".join(render_template(f"page_{name}.js.j2") for name in SCRIPTS)
+    page = SimpleNamespace(
+        **{function.__name__.lstrip("_"): function for function in FUNCTIONS},
+        **_list_contents(findings),
+        **_list_compared(findings),
+        **_list_words(findings),
+        library=library,
+        policy=f"{digest_script(script)} {digest_script(library.script)}",
+        script=script,
+    )
+    return render_template("page.html.j2", page=page, light=define_colours(LIGHT), dark=define_colours(DARK))
+
+
+def _list_contents(findings: Findings) -> dict[str, Any]:
+    """Return what the page shows of its findings: tables, figures, and the pipelines in their order."""
     comparison, parts = findings.comparison, group_parts(findings)
     tables = {name: table for name, table in list_tables(findings.sections).items() if table.about == "report"}
-    script = render_template("page.js.j2")
-    return render_template(
-        "page.html.j2",
-        **{function.__name__.lstrip("_"): function for function in FUNCTIONS},
-        again=AGAIN,
-        answer=answer(findings),
-        branches=_branch(comparison.pipelines, (_name_dataset, _name_classifier, name_autoencoder)),
-        commands=list_commands(comparison),
-        comparison=comparison,
-        datasets=comparison.datasets,
-        figures=draw_figures(comparison),
-        imported_explained=IMPORTED_EXPLAINED,
-        missing=_list_missing(findings),
-        not_established=NOT_ESTABLISHED,
-        panels={run.id: _list_panels(parts.get(run.id, ())) for run in comparison.runs},
-        parts=parts,
-        places={pipeline.id for pipeline in comparison.pipelines} | {run.id for run in comparison.runs},
-        script=script,
-        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        sections=list(findings.sections),
-        statuses=STATUSES,
-        tables={name: (table, list(table.tabulate(findings))) for name, table in tables.items()},
-        title=TITLE,
-        training=TRAINING,
-    )
+    return {
+        "branches": _branch(comparison.pipelines),
+        "comparison": comparison,
+        "datasets": comparison.datasets,
+        "figures": draw_figures(comparison),
+        "panels": {run.id: _list_panels(parts.get(run.id, ())) for run in comparison.runs},
+        "parts": parts,
+        "places": {pipeline.id for pipeline in comparison.pipelines} | {run.id for run in comparison.runs},
+        "sections": list(findings.sections),
+        "tables": {name: (table, list(table.tabulate(findings))) for name, table in tables.items()},
+    }
 
 
-def _branch(pipelines: Sequence[AttackedPipeline], names: Sequence[Callable[[Run], str]]) -> tuple[Branch, ...]:
-    """Return the pipelines by their first name, each group by the next, in the order of the report."""
-    if not names:
-        return ()
-    groups = group_by(pipelines, lambda pipeline: names[0](pipeline.first))
-    return tuple(Branch(name, _branch(group, names[1:]), tuple(group)) for name, group in groups.items())
+def _list_compared(findings: Findings) -> dict[str, Any]:
+    """Return the first screen, the best pipelines' images, and what is needed to compare pipelines."""
+    screens, charts = list(list_screens(findings)), ChartSheet()
+    rows = [row for screen in screens for row in screen.shown.rows if not row["h"]]
+    wanted = [screen.overview.classifier_id for screen in screens]
+    return {
+        "best_strips": list(draw_best(findings.comparison, list(filter(None, wanted)))),
+        "certified": any("ce" in row for screen in screens for view in screen.views for row in view.rows),
+        "charts": charts,
+        "classifiers": list(dict.fromkeys(row["m"] for row in rows)),
+        "compare_data": partial(_compare, findings, charts),
+        "compared_threats": CURVE_THREATS,
+        "differences": list_pair_data(findings),
+        "kinds": list(dict.fromkeys(row["k"] for row in rows)),
+        "pipeline_spec": PipelineSpec(),
+        "screens": screens,
+        "ticked": {id_ for screen in screens for id_ in _choose_ticked(screen)},
+        "title": title_report(
+            [(screen.overview.dataset, screen.overview.title) for screen in screens] or [("", TITLE)]
+        ),
+    }
 
 
-def _name_dataset(run: Run) -> str:
-    return run.dataset
+def _list_words(findings: Findings) -> dict[str, Any]:
+    """Return the sentences and commands of the page."""
+    random = any(run.metrics.stochastic for run in findings.comparison.runs)
+    return {
+        "again": AGAIN,
+        "answer": answer(findings),
+        "checks": {name: CHECKS[name] for name in list_made_checks(random=random)},
+        "commands": list_commands(findings.comparison),
+        "imported_explained": IMPORTED_EXPLAINED,
+        "missing": _list_missing(findings),
+        "not_established": NOT_ESTABLISHED,
+        "rule": RULE,
+        "statuses": STATUSES,
+        "training": TRAINING,
+    }
 
 
-def _name_classifier(run: Run) -> str:
-    return run.classifier_recipe.model
+def _compare(findings: Findings, charts: ChartSheet) -> dict[str, Any]:
+    """Return what the page's script needs to draw the curves of pipelines."""
+    numbers = list_first_numbers(findings)
+    return {
+        "chart": {"spec": charts.key_of(COMPARED_SPEC), **charts.describe_size(320)},
+        "curves": list_curves(findings),
+        "datasets": {one.classifier_id: printable(one.dataset) for one in numbers},
+        "names": {id_: printable(name, keep=NBSP) for id_, name in name_curves(findings).items()},
+    }
+
+
+def _choose_ticked(screen: Screen) -> Iterator[str]:
+    """Yield the pipelines that are compared when the page opens: the best of each classifier, and one reference."""
+    shown = [row for row in screen.shown.rows if not row["h"]]
+    best = screen.overview.classifier_id
+    for rows in group_by(shown, lambda row: row["m"]).values():
+        yield rows[0]["id"]
+        if any(row["id"] == best for row in rows):
+            yield from (str(best), rows[-1]["id"])
+
+
+def _branch(pipelines: Sequence[AttackedPipeline]) -> list[tuple[str, list[AttackedPipeline]]]:
+    """Return the pipelines of each classifier and dataset below their heading, in the order of the report."""
+    groups = group_by(pipelines, lambda one: f"{one.first.classifier_recipe.model} on {one.first.dataset}")
+    return list(groups.items())
+
+
+def _list_raised(pipeline: AttackedPipeline) -> list[tuple[CheckResult, Check]]:
+    """Return the checks of a pipeline's headline number that do not pass, each with its row, the most serious first."""
+    raised = [result for result in pipeline.checks if result.status in ("FAIL", "WARN")]
+    return [(result, CHECKS[result.check]) for result in sorted(raised, key=lambda one: STATUSES[one.status])]
 
 
 def _list_missing(findings: Findings) -> list[str]:
@@ -165,12 +229,18 @@ FUNCTIONS: tuple[Callable[..., Any], ...] = (
     format_share,
     list_eps,
     name_attack,
+    name_figure,
     name_pipeline,
+    name_slug,
+    pack,
     summarize_checks,
+    write_json,
+    write_strip,
     Headline,
     _is_invalid,
+    _list_raised,
     _order_cell,
     _shade,
     _split_counts,
 )
-"""What the template calls, under its name without the dash in front."""
+"""What the templates call, under its name without the dash in front."""
