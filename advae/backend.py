@@ -7,10 +7,8 @@ import os
 import platform
 import secrets
 import shutil
-import signal
 import sys
 import tempfile
-import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -19,13 +17,12 @@ from pathlib import Path
 from typing import IO
 
 from advae.errors import is_memory_error
+from advae.interrupts import delay_interrupts
 from advae.settings import ignore_keras_json, pin_environment, pin_libraries
 from advae.tracing import trace
 
 UNUSED = ("matplotlib", "sklearn")
 """Libraries that Keras imports if they are there, for plots and wrappers not used here: a third of its start."""
-
-INTERRUPTS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 def start_tensorflow(scratch: Path | None = None) -> None:
@@ -160,26 +157,6 @@ def _leave_to_the_end() -> Iterator[None]:
         gc.freeze()
         if searching:
             gc.enable()
-
-
-@contextmanager
-def delay_interrupts() -> Iterator[None]:
-    """Delay interrupts to the end of the context, where it runs in the main thread.
-
-    An exception during a C++ start-up aborts the process, and one between two assignments leaves half of a change.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    kept: list[int] = []
-    before = {number: signal.signal(number, lambda got, _: kept.append(got)) for number in INTERRUPTS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for number in kept:
-            signal.raise_signal(number)
 
 
 def _open_aside() -> IO[bytes]:

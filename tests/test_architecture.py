@@ -27,7 +27,7 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 NAMES = {path: ".".join(("advae", *path.relative_to(ROOT).with_suffix("").parts)) for path in SOURCES}
 
 LAYERS = (
-    {"errors", "identity", "paths", "quoting", "settings", "tracing"},
+    {"errors", "identity", "interrupts", "paths", "quoting", "settings", "tracing"},
     {"run_options"},
     {"records"},
     {"requests"},

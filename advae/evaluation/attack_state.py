@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from advae import batching
-from advae.backend import delay_interrupts
 from advae.evaluation.run_artifacts import SCORE_COLUMNS, EpsScores, SavedSamples
+from advae.interrupts import delay_interrupts
 from advae.models.training_progress import NO_CHECKPOINT, TrainingCheckpoint
 from advae.records import MemberResult, RunRecipe, entry_id
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from advae import batching
-from advae.backend import delay_interrupts
 from advae.batching import list_rows, split_rows
 from advae.evaluation.attack_state import AttackState, Packing
 from advae.evaluation.attacker import Attacker, stops_at_success
@@ -14,6 +13,7 @@ from advae.evaluation.carrying import score_upwards
 from advae.evaluation.ensemble import EnsembleSearch, list_proposals
 from advae.evaluation.run_artifacts import EpsScores, SavedSamples, join_scores
 from advae.evaluation.time_left import TimeLeft
+from advae.interrupts import delay_interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from advae import batching
 from advae.attacks import ATTACKS, Attack
 from advae.attacks.ensemble_members import Member
-from advae.backend import delay_interrupts
 from advae.batching import split_rows
 from advae.evaluation.attack_state import AttackState, has_form, pack_members, read_members
 from advae.evaluation.attacker import Attacker, stops_at_success
 from advae.evaluation.proposals import Proposal
 from advae.evaluation.time_left import TimeLeft
+from advae.interrupts import delay_interrupts
 from advae.records import MemberResult
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from advae.errors import UsageError
 from advae.evaluation.attack_state import AttackState
 from advae.evaluation.evaluate import evaluate
 from advae.evaluation.pipelines import load_pipeline
+from advae.interrupts import answer_interrupts
 from advae.metrics import count_classes
 from advae.records import Dataset, Manifest, RunRecipe, entry_id
 from advae.registry import Checkpoint, Registry
@@ -89,7 +90,10 @@ def _resume(workspace: Workspace, recipe: RunRecipe, checkpoint: Checkpoint) -> 
     elif state.load():
         workspace.tell(f"{entry_id(recipe)} continues where it was interrupted; --force starts again")
     try:
-        yield state
+        with answer_interrupts(
+            lambda: workspace.tell("interrupted: the batch that is being attacked is finished first")
+        ):
+            yield state
     except KeyboardInterrupt:
         if time.monotonic() - start > WORTH_SAVING and not state.empty:
             state.save(now=True)
