@@ -266,13 +266,13 @@ def test_modules_are_imported_by_name_in_one_place_only() -> None:
 
 def test_all_progress_bars_are_made_by_the_session() -> None:
     """Any other would have Rich's defaults, which lead stdout to stderr while it is drawn."""
-    drawing = {"Progress", "track", "Live", "Status"}
+    drawing = {"LineProgress", "Progress", "track", "Live", "Status"}
 
     def find(path: Path) -> set[str]:
         calls = [node for node in ast.walk(parse(path)) if isinstance(node, ast.Call)]
         return drawing & {ast.unparse(call.func).rpartition(".")[2] for call in calls}
 
-    assert collect(find) == {"advae.cli.session": ["Progress"]}
+    assert collect(find) == {"advae.cli.session": ["LineProgress"]}
 
 
 def find_repeated(names: Iterable[tuple[str, Path]]) -> dict[str, list[str]]:

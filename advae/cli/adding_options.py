@@ -77,7 +77,7 @@ def put_added(session: Session, source: str, given: dict[str, Any], add: Add, ou
     request, dataset = build_add_request(given, outputs), given.get("dataset") or DEFAULT_DATASET
     place = {name: given.get(name) for name in ("data_dir", "resize")}
     with session.workspace("add", **place, force=given["force"]) as workspace:
-        put_trained(session, lambda: add(workspace, source, dataset, request), given.get("tag"))
+        put_trained(session, lambda: add(workspace, source, dataset, request), given.get("tag"), place["data_dir"])
 
 
 def build_add_request(given: dict[str, Any], outputs: str | None = None) -> AddRequest:

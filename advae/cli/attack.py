@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from advae.attacks import FROM_FILE, list_attacks
+from advae.attacks import ATTACKS, FROM_FILE, list_attacks
 from advae.cli.attack_options import ATTACK, build_requests, put_methods
+from advae.cli.next_command import suggest_checking
 from advae.cli.option_groups import SESSION, EpsOption, NewestClfOption, complete_names, complete_refs, grouped
 from advae.cli.options import DataDirOption, DatasetOption, ForceOption, ResizeOption
 from advae.cli.session import Session
@@ -26,7 +27,7 @@ def attack(
             "--method",
             metavar="M[,M...]",
             help="The attack, or several with commas: pgd, worst, ...; --methods lists them all.",
-            autocompletion=complete_names(list_attacks()),
+            autocompletion=complete_names({name: ATTACKS[name] for name in list_attacks()}),
         ),
     ] = None,
     methods: Annotated[
@@ -114,5 +115,6 @@ def attack(
         made = run_attacks(workspace, clf, dataset, command)
     comparison = compare_attacks(session, made) if made.checks or fail_under is not None else None
     put_runs(session, made, comparison)
+    suggest_checking(session, [one.manifest for one in made.requested], data_dir, checked=bool(made.checks))
     if fail_under is not None and comparison:
         require_accuracy(made, comparison, fail_under)

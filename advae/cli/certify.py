@@ -8,6 +8,7 @@ import typer
 
 from advae.certificates import ALPHA, CERTIFICATES, SAMPLES, SELECT
 from advae.cli.attack_options import parse_eps
+from advae.cli.next_command import suggest_report
 from advae.cli.option_groups import SESSION, EpsOption, NewestClfOption, complete_names, grouped
 from advae.cli.options import DataDirOption, DatasetOption, ForceOption, ResizeOption, describe_rows
 from advae.cli.session import Session
@@ -152,5 +153,6 @@ def certify(
             return
         made = certify_classifier(workspace, clf, dataset, request)
     put_certificate(session, made)
+    suggest_report(session, made.manifest)
     if fail_under is not None:
         require_certified(made, fail_under)

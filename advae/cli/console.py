@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -46,6 +47,26 @@ def open_console(*, color: bool) -> Console:
         markup=False,
         emoji=False,
     )
+
+
+@contextmanager
+def beside_redirection(console: Console) -> Iterator[None]:
+    """Let a console on stderr write to a copy of its descriptor.
+
+    The import of TensorFlow redirects descriptor 2 for seconds, in which progress is to be seen.
+    """
+    try:
+        copy = os.dup(sys.stderr.fileno())
+    except (OSError, ValueError):
+        # Stderr is no file, or closed.
+        yield
+        return
+    with os.fdopen(copy, "w", encoding=sys.stderr.encoding, errors=sys.stderr.errors) as stream:
+        console.file = stream
+        try:
+            yield
+        finally:
+            console.file = sys.stderr
 
 
 def _choose_colors(*, color: bool, is_terminal: bool) -> Literal["auto", "standard"] | None:

@@ -15,6 +15,7 @@ from advae.datasets.fetch import fetch_dataset
 from advae.datasets.load import verify_dataset
 from advae.datasets.search import find_dataset
 from advae.datasets.table import DATASETS
+from advae.errors import printable
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -55,8 +56,9 @@ def fetch(name: NameArgument, session: Session) -> None:
 
         def on_progress(file: str, done: int, total: int | None) -> None:
             if file not in tasks:
-                tasks[file] = bar.add_task(file)
-            bar.update(tasks[file], completed=done, total=total)
+                tasks[file] = bar.add_task(printable(file))
+            size = f" of {total / 1e6:.1f}" if total else ""
+            bar.update(tasks[file], share=done / total if total else None, note=f"{done / 1e6:.1f}{size} MB")
 
         folder = fetch_dataset(name, on_progress=on_progress)
     session.put({"name": name, "path": str(folder)}, str(folder))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import typer
 from advae.cli.help_command import GENERAL, show_all
 from advae.cli.session import Session
 from advae.errors import AdvaeError
-from advae.identity import KINDS, Kind, kind_of
+from advae.identity import ID, KINDS, Kind, kind_of
 from advae.paths import default_home, to_path
 
 if TYPE_CHECKING:
@@ -22,36 +23,64 @@ if TYPE_CHECKING:
 
 # ---------------------------------------------------------------- completion
 
+COMPLETING = "_ADVAE_COMPLETE"
+"""Environment variable by which a shell asks; ``complete_bash`` from bash, which shows no explanations."""
 
-def complete_names(names: Iterable[str]) -> Callable[[str], list[str]]:
-    """Return a completion of one name, or of the last one in a list with commas."""
-    names = list(names)
 
-    def complete(incomplete: str) -> list[str]:
+Completed = list[str] | list[tuple[str, str]]
+"""What a completion offers: values, or values with what they are, which zsh and fish show."""
+
+MOST_DESCRIBED = 200
+"""Entries that are described beside their ids; reading and drawing more of them takes longer than a key press."""
+
+
+def complete_names(names: Iterable[str]) -> Callable[[str], Completed]:
+    """Return a completion of one name, or of the last one in a list with commas.
+
+    names: a table of rows that have a summary shows these, too.
+    """
+    rows = names if isinstance(names, Mapping) else {}
+    described = {name: getattr(rows.get(name), "summary", None) for name in names}
+
+    def complete(incomplete: str) -> Completed:
         done, comma, _ = incomplete.rpartition(",")
-        return [done + comma + name for name in names]
+        return [(done + comma + name, summary or "") for name, summary in described.items()]
 
     return complete
 
 
-def complete_refs(*kinds: Kind) -> Callable[[typer.Context, str], list[str]]:
+def complete_refs(*kinds: Kind) -> Callable[[typer.Context, str], Completed]:
     """Return a completion of ids, tags and ``latest`` of some kinds, of the registry that the command line names."""
 
-    def complete(ctx: typer.Context, incomplete: str) -> list[str]:
+    def complete(ctx: typer.Context, incomplete: str) -> Completed:
         from advae.registry import LATEST
 
         registry = _open_registry(ctx)
         try:
             ids = [id_ for id_ in registry.ids() if kind_of(id_) in (kinds or KINDS)]
             known = set(ids)
-            tags = [tag for id_, names in registry.tags().items() if id_ in known for tag in names]
+            tags = {tag: id_ for id_, names in registry.tags().items() if id_ in known for tag in names}
         except (AdvaeError, OSError):
             # An error message would appear in the middle of the command line that is being typed.
             return []
         # Typer filters them, too, but first wraps each of them, which may be thousands.
-        return [name for name in (*tags, LATEST, *ids) if name.startswith(incomplete)]
+        offered = [name for name in (*tags, LATEST, *ids) if name.startswith(incomplete)]
+        if len(offered) > MOST_DESCRIBED or os.environ.get(COMPLETING) == "complete_bash":
+            return offered
+        return [(name, _describe_ref(registry, tags.get(name, name))) for name in offered]
 
     return complete
+
+
+def _describe_ref(registry: Registry, id_: str) -> str:
+    """Return what an entry is, for a completion; empty where it cannot be read."""
+    if not ID.fullmatch(id_):
+        return "what the last command of this kind made"
+    try:
+        # Typer reads explanations as markup of Rich.
+        return registry.read_summary(id_).what.replace("[", r"\[")
+    except (AdvaeError, OSError):
+        return ""
 
 
 def complete_tags(ctx: typer.Context) -> list[str]:

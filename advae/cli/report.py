@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from advae.cli.next_command import suggest_missing_checks
 from advae.cli.option_groups import SESSION, complete_names, complete_refs, grouped
 from advae.cli.options import ALL_FORMATS, DataDirOption, DatasetOption, FormatOption, OutOption, ResizeOption
 from advae.cli.session import Session
@@ -84,6 +85,7 @@ def report(
         files = write_comparison(comparison, out, formats=formats, sections=SECTIONS)
         drawn = write_figures(Findings(comparison), figures, figure_formats) if figures else []
     put_report(session, comparison, files, drawn)
+    suggest_missing_checks(session, comparison, data_dir)
     if open_:
         open_page(session, files)
     if strict:

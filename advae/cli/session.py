@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,24 +16,12 @@ from advae.errors import printable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.progress import Progress, ProgressColumn
 
+    from advae.cli.progress_line import LineProgress
+    from advae.cli.repeated_lines import RepeatedLines
     from advae.models.fitting import Epoch
     from advae.registry import Registry
     from advae.workflows import Workspace
-
-
-ROOM_FOR_LOSS = 70
-"""Columns of a terminal in which the progress bar has room for the losses, too."""
-
-
-SHARE_NAMES = {
-    "clean_accuracy": "clean",
-    "attacked_accuracy": "robust",
-    "certified_accuracy": "certified",
-    "unstable_relus": "unstable ReLUs",
-}
-"""Field of a training's history -> how its progress names it."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +58,18 @@ class Session:
         return self.console.is_terminal and self.console.is_interactive and not self.quiet
 
     @contextmanager
-    def show_progress(self, *columns: ProgressColumn, transient: bool = True) -> Iterator[Progress]:
+    def show_progress(self, *, transient: bool = True) -> Iterator[LineProgress]:
         """Give a progress display on stderr. It ends before anything is written to a stdout that is a terminal.
 
-        transient: remove the bars at the end. Every bar is made here, because with Rich's defaults what is written to
-        stdout meanwhile would go to stderr.
+        transient: remove the lines at the end. Every display is made here, because with Rich's defaults what is written
+        to stdout meanwhile would go to stderr.
         """
-        from rich.progress import Progress
+        from advae.cli.console import beside_redirection
+        from advae.cli.progress_line import LineProgress
 
         with (
-            Progress(
-                *columns,
+            beside_redirection(self.console) if self.draws_bars else nullcontext(),
+            LineProgress(
                 console=self.console,
                 disable=not self.draws_bars,
                 transient=transient,
@@ -112,6 +100,15 @@ class Session:
                 # Rich is slow for thousands of lines, and without a terminal it is not needed.
                 print(text, file=sys.stderr)
 
+    @contextmanager
+    def tell_once(self) -> Iterator[RepeatedLines]:
+        """Give what shows repeated lines once, and at the end how often they were told."""
+        from advae.cli.repeated_lines import RepeatedLines
+
+        lines = RepeatedLines(self.tell)
+        yield lines
+        lines.finish()
+
     def complain(self, message: str) -> None:
         """Show an error line, also with -q."""
         with suppress(OSError):
@@ -137,34 +134,17 @@ class Session:
         resize: tuple[int, int] | None = None,
         force: bool = False,
     ) -> Iterator[Workspace]:
-        """Give a workspace whose progress is drawn as a bar: with a terminal, and without ``-q``."""
-        from rich.progress import BarColumn, TaskProgressColumn, TextColumn
-
-        from advae.cli.time_left_column import LONG, TimeLeftColumn
+        """Give a workspace whose progress is drawn as a line: with a terminal, and without ``-q``."""
         from advae.cli.values import show_seconds
+        from advae.cli.work_progress import LONG, WorkProgress, describe_epoch
         from advae.workflows import Workspace
 
-        columns: list[ProgressColumn] = [
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeLeftColumn(),
-        ]
-        if self.console.width >= ROOM_FOR_LOSS:
-            columns.append(TextColumn("{task.fields[note]}", markup=False))
-        with self.show_progress(*columns) as progress:
-            task = progress.add_task(printable(what), total=None, note="", ends=None)
+        with self.tell_once() as lines, self.show_progress() as progress:
+            work = WorkProgress(progress, what)
 
             def on_epoch(epoch: Epoch) -> None:
-                note = f"loss {epoch.loss:.4g}, validation {epoch.validation_loss:.4g}"
-                if epoch.shares:
-                    measured = (f"{SHARE_NAMES[name]} {share:.1%}" for name, share in epoch.shares.items())
-                    note += f", held out: {', '.join(measured)}"
-                progress.update(task, total=epoch.epochs, completed=epoch.number, note=note)
-                self.detail(f"epoch {epoch.number}/{epoch.epochs}: {note}, {epoch.seconds:.1f} s")
-
-            def on_batch(done: int, total: int) -> None:
-                progress.update(task, total=total, completed=done)
+                work.show_epoch(epoch)
+                self.detail(f"epoch {epoch.number}/{epoch.epochs}: {describe_epoch(epoch)}, {epoch.seconds:.1f} s")
 
             announced = set[str]()
 
@@ -172,7 +152,7 @@ class Session:
                 if seconds > LONG and id_ not in announced:
                     self.tell(f"{id_} will take about {show_seconds(seconds)}")
                 announced.add(id_)
-                progress.update(task, ends=time.monotonic() + seconds)
+                work.show_time_left(seconds)
 
             yield Workspace(
                 self.registry,
@@ -180,7 +160,9 @@ class Session:
                 resize,
                 force,
                 on_epoch=on_epoch,
-                on_batch=on_batch,
+                on_batch=work.show_batch,
                 on_time_left=None if self.quiet else on_time_left,
-                tell=self.tell,
+                on_stage=work.show_stage,
+                on_entry=work.begin,
+                tell=lines.tell,
             )

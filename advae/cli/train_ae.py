@@ -76,4 +76,4 @@ def train_ae(
         seed=seed,
     )
     with session.workspace(f"train {type_}", data_dir=data_dir, resize=resize, force=force) as workspace:
-        put_autoencoder(session, lambda: train_autoencoder(workspace, dataset, request, protect), tag)
+        put_autoencoder(session, lambda: train_autoencoder(workspace, dataset, request, protect), tag, data_dir)

@@ -92,7 +92,7 @@ def train_clf(
     if model is None or from_ is not None:
         _check_untrained(model=model, ae=ae, options=network or logistic or noise_level or seed)
         with session.workspace("put behind", data_dir=data_dir, resize=resize, force=force) as workspace:
-            put_trained(session, lambda: put_classifier(workspace, dataset, str(ae), from_), tag)
+            put_trained(session, lambda: put_classifier(workspace, dataset, str(ae), from_), tag, data_dir)
         return
     request = ClassifierRequest(
         model=model,
@@ -102,7 +102,7 @@ def train_clf(
         seed=seed,
     )
     with session.workspace(f"train {model}", data_dir=data_dir, resize=resize, force=force) as workspace:
-        put_trained(session, lambda: train_classifier(workspace, dataset, request, ae), tag)
+        put_trained(session, lambda: train_classifier(workspace, dataset, request, ae), tag, data_dir)
 
 
 def _check_untrained(*, model: str | None, ae: str | None, options: object) -> None:

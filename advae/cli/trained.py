@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from advae.cli.entry_names import name_entry, say_found
+from advae.cli.next_command import suggest_attacking, suggest_training
 from advae.cli.session import Session
 
 if TYPE_CHECKING:
@@ -13,12 +15,14 @@ if TYPE_CHECKING:
     from advae.workflows import Made
 
 
-def put_trained(session: Session, train: Callable[[], Made], tag: str | None) -> None:
+def put_trained(session: Session, train: Callable[[], Made], tag: str | None, data_dir: Path | None) -> None:
     """Train, tag the entry where a tag is given, and print its id, or with ``--json`` its recipe and metrics."""
-    put_autoencoder(session, lambda: (train(), None), tag)
+    put_autoencoder(session, lambda: (train(), None), tag, data_dir)
 
 
-def put_autoencoder(session: Session, train: Callable[[], tuple[Made, Made | None]], tag: str | None) -> None:
+def put_autoencoder(
+    session: Session, train: Callable[[], tuple[Made, Made | None]], tag: str | None, data_dir: Path | None
+) -> None:
     """Do the same for an autoencoder, and also show the classifier that it was trained with, where there is one.
 
     A tag names both, because it may name one entry of each kind.
@@ -46,6 +50,10 @@ def put_autoencoder(session: Session, train: Callable[[], tuple[Made, Made | Non
     if companion:
         document["classifier"] = companion.manifest.id
     session.put(document, manifest.id)
+    if manifest.kind == "ae":
+        suggest_training(session, manifest, companion.manifest if companion else None, data_dir)
+    else:
+        suggest_attacking(session, manifest, data_dir)
 
 
 def _describe(manifest: Manifest) -> str:

@@ -146,6 +146,8 @@ def _make_own_option(name: str, option: Option, panel: str) -> Any:
         "help": f"{option.help}." if is_flag else f"{option.help}; default {default}.",
         "rich_help_panel": panel,
     }
+    if option.choices:
+        settings["autocompletion"] = complete_names(option.choices)
     if isinstance(option.default, float):
         settings["parser"] = read_fraction
     return make_option(type(option.default) | None, f"--{name.replace('_', '-')}", **settings)

@@ -85,9 +85,13 @@ class Survey:
         needed = {id_ for cell in self.cells for id_ in (cell.id, *cell.recipe.parents)}
         return needed.union(*(dependency.ids for dependency in dependencies))
 
+    def estimate_cell(self, cell: ExperimentCell) -> float:
+        """Return the estimated time of a cell, in seconds."""
+        return cell.cost / self.speed + FIXED_SECONDS[cell.level]
+
     def estimate_seconds(self, level: Level) -> float:
         """Return the estimated time of the missing cells of a level, one after the other, in seconds."""
-        return sum(cell.cost / self.speed + FIXED_SECONDS[level] for cell in self.list_missing(level))
+        return sum(map(self.estimate_cell, self.list_missing(level)))
 
 
 def survey(registry: Registry, cells: Sequence[ExperimentCell]) -> Survey:

@@ -168,6 +168,7 @@ BODY_OPTION = Option(
     "Layers: conv, or dense; certified also threshold, or none",
     absent=True,
     explained="conv for colour and from 32 x 32 pixels on, and for robust; threshold for certified; else dense",
+    choices=(CONV, DENSE, "threshold", "none"),
 )
 
 

@@ -85,9 +85,13 @@ def build_sparse(recipe: AutoencoderRecipe) -> Autoencoder:
     return Autoencoder((encoder, decoder), loss, _reconstruct(encoder, decoder))
 
 
+PENALTIES = ("kl", "l1")
+"""Penalties on a sparse code."""
+
+
 def _check_sparse(options: OwnOptions, given: OwnOptions, activations: Activations) -> None:
-    if options["penalty"] not in ("kl", "l1"):
-        raise UsageError(unknown("penalty", str(options["penalty"]), ("kl", "l1")))
+    if options["penalty"] not in PENALTIES:
+        raise UsageError(unknown("penalty", str(options["penalty"]), PENALTIES))
     if options["penalty"] == "l1" and "rho" in given:
         raise UsageError("--rho does not fit --penalty l1; it is the target mean activation of kl")
     if options["penalty"] == "kl" and activations[1] != "sigmoid":
@@ -207,7 +211,9 @@ AUTOENCODERS: dict[str, AutoencoderKind] = {
         build_sparse,
         _sparse_defaults,
         {
-            "penalty": Option("kl", "Penalty on the code: kl, on a sigmoid code, or l1, on a ReLU code"),
+            "penalty": Option(
+                "kl", "Penalty on the code: kl, on a sigmoid code, or l1, on a ReLU code", choices=PENALTIES
+            ),
             "rho": Option(0.05, "Target mean activation of the kl penalty"),
             "sparsity_weight": Option(0.5, "Weight of the penalty; the reconstruction loss has weight 1"),
         },
@@ -218,7 +224,9 @@ AUTOENCODERS: dict[str, AutoencoderKind] = {
         build_denoising,
         _paper_defaults,
         {
-            "noise": Option("gaussian", f"Noise on the input while training: {', '.join(NOISES)}"),
+            "noise": Option(
+                "gaussian", f"Noise on the input while training: {', '.join(NOISES)}", choices=tuple(NOISES)
+            ),
             "noise_level": Option(0.3, "Level of that noise: a standard deviation, or a share of the pixels"),
             "no_noise_clip": Option(
                 False,

@@ -58,6 +58,8 @@ class Option:
     """Whether a recipe lacks the option where it has its default."""
     explained: str | None = None
     """The default in words; None: the value itself."""
+    choices: tuple[str, ...] = ()
+    """The allowed names; empty where any value is allowed."""
 
 
 @dataclass(frozen=True)

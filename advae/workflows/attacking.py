@@ -123,13 +123,17 @@ def _run_attacks(
         requested, checks = requested + more[0], checks + more[1]
     # The undefended counterpart may have another recipe than the one that ``list_related`` names.
     with workspace.registry.lease(id_ for _, one in (*requested, *checks) for id_ in one.recipe.parents):
-        asked, compared = (
-            tuple(
-                make_run(workspace, one, target.classifier, target.load, examples=examples) for target, one in prepared
-            )
-            for prepared in (requested, checks)
-        )
-    return Attacks(asked, compared, command.seeds)
+        made = []
+        for number, (target, one) in enumerate([*requested, *checks], 1):
+            if len(requested) + len(checks) > 1:
+                workspace.on_entry(f"attack {number} of {len(requested) + len(checks)}: {_name(one)}")
+            made.append(make_run(workspace, one, target.classifier, target.load, examples=examples))
+    return Attacks(tuple(made[: len(requested)]), tuple(made[len(requested) :]), command.seeds)
+
+
+def _name(prepared: PreparedRun) -> str:
+    """Return how the progress names a run."""
+    return f"{prepared.recipe.method}, {prepared.recipe.threat}"
 
 
 def _check_command(workspace: Workspace, target: Target, command: AttackCommand) -> None:

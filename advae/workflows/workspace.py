@@ -43,6 +43,10 @@ class Workspace:
     on_time_left: Callable[[str, float], None] | None = None
     """(id of what is made, seconds left) -> None; called before a long attack, and after each of its batches; None: the
     time is not measured."""
+    on_stage: Callable[[str], None] = lambda stage: None
+    """Function that is called with what begins, such as compiling, before its first epoch or batch is done."""
+    on_entry: Callable[[str], None] = lambda title: None
+    """Function that is called with a title before each of several entries is made."""
     tell: Callable[[str], None] = lambda line: None
     """Function that shows a line to the user."""
 
@@ -78,12 +82,18 @@ def make_entry(
 
     def start_and_prepare() -> None:
         _tell_of_dependants(workspace, entry_id(recipe))
+        workspace.on_stage("loading TensorFlow")
         start_tensorflow(registry.folders.tmp)
         prepare()
 
+    def start_and_compute() -> Content:
+        # Compilation and the first of them are one call.
+        workspace.on_stage("compiling, epoch 1" if recipe.kind in ("ae", "clf") else "compiling, first batch")
+        return compute()
+
     manifest, cached = registry.obtain(
         recipe,
-        compute,
+        start_and_compute,
         prepare=start_and_prepare,
         source=source,
         force=workspace.force,
@@ -150,6 +160,7 @@ def load_named(workspace: Workspace, name: str, resize: tuple[int, int] | None =
 
     resize: height and width where the user gives none.
     """
+    workspace.on_stage(f"reading {name}")
     dataset = load_dataset(name, data_dir=workspace.data_dir, resize=workspace.resize or resize)
     row, counts = DATASETS.get(name), (len(dataset.x_train), len(dataset.x_test))
     # No digest of CIFAR-10 is published; ``advae data verify`` compares its files.

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from advae import batching
-from advae.cli import time_left_column
+from advae.cli import work_progress
 from advae.evaluation import attack_costs
 from advae.evaluation.attacker import Attacker
 from advae.registry import Registry
@@ -87,7 +87,7 @@ def test_an_interrupted_attack_continues_and_force_starts_again(
     kept = checkpoint.read_bytes()
     # A long attack says how long it takes: only what was not finished.
     monkeypatch.setattr(attack_costs, "MEASURED_FROM", 0.0)
-    monkeypatch.setattr(time_left_column, "LONG", 0.0)
+    monkeypatch.setattr(work_progress, "LONG", 0.0)
     resumed = attack(home, *command, "--json")
     assert resumed.code == 0, resumed.err
     assert resumed.err.startswith(f"{id_} continues where it was interrupted; --force starts again\n")

@@ -94,6 +94,9 @@ def test_a_bar_is_drawn_at_work_and_not_on_stdout(line: str, tries: Try) -> None
     assert "\x1b" not in alone.err
     assert (seen.code, forget_times(seen.out)) == (0, forget_times(alone.out))
     assert seen.out
+    if line.startswith("train"):
+        for stage in ("reading digits", "loading TensorFlow", "compiling, epoch 1", "epoch 2 of 2"):
+            assert f"train nn: {stage}" in seen.err
 
 
 def test_a_bar_is_gone_before_data_is_written_beside_it(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
