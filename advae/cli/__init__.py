@@ -100,9 +100,6 @@ def _show_refused(error: TyperException) -> str:
 
 def _explain_usage(message: str, arguments: list[str]) -> int:
     """Print why Typer could not parse the line, as one line, and return the exit code."""
-    if not message:
-        # A group was named without one of its commands: its help has been printed.
-        return 0
     # Typer's own wording begins with a capital and ends with a full stop; ours does neither.
     message = (message[:1].lower() + message[1:]).replace("Value error, ", "").rstrip(".")
     if message.startswith("no such command") and "Did you mean" not in message and arguments[0] not in COMMANDS:

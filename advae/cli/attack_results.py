@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from rich.table import Table
-
 from advae.checks import NOT_VALID, ON_IMAGES, check_run, describe_departure, find_version, show_size
 from advae.cli.entry_names import say_found
 from advae.cli.result_tables import start_table, write_clean, write_eps, write_method, write_rate
@@ -23,6 +21,7 @@ from advae.report.data.contents import AttackedPipeline, Comparison
 from advae.report.data.run_reader import open_run
 from advae.report.data.runs import Measured
 from advae.report.formats.attack_checks import build_check_table
+from advae.report.formats.fitted_table import FittedTable
 from advae.report.wording import DRAW_RULES, UPPER_BOUND, describe_beyond, describe_distances
 from advae.run_options import RUN_OPTIONS, values_of
 from advae.settings import FLOAT32
@@ -107,7 +106,7 @@ def _tell_checks(session: Session, attacks: Attacks, comparison: Comparison) -> 
     asked = list_classifiers(attacks.requested)
     pipelines = {pipeline.id: pipeline for pipeline in comparison.pipelines}
     for id_ in asked:
-        session.tell(build_check_table(pipelines[id_]))
+        session.tell(build_check_table(pipelines[id_], width=session.console.width))
     failures = list_all_failures(comparison.pipelines)
     for failure in failures:
         if failure.classifier_id not in asked:
@@ -228,8 +227,8 @@ def _describe_clean_draws(metrics: RunMetrics) -> dict[str, Any]:
     }
 
 
-def _tabulate_runs(made: list[Made], classifier: ClassifierRecipe, proved: Proved) -> Table:
-    """Return the accuracy table of the attacks on one classifier, for 80 columns."""
+def _tabulate_runs(made: list[Made], classifier: ClassifierRecipe, proved: Proved) -> FittedTable:
+    """Return the accuracy table of the attacks on one classifier,  which fits its terminal."""
     recipe, first = made[0].manifest.as_run()
     clean = write_clean(show_size(recipe, first), first.clean_accuracy, first.clean_accuracy_interval)
     columns = ("method", "threat", "eps", "robust accuracy\n[95 % interval]", "attack\nsuccess rate")
@@ -250,15 +249,20 @@ def _tabulate_runs(made: list[Made], classifier: ClassifierRecipe, proved: Prove
                 table.add_row("", "", f"mean of {metrics.fresh_draws} draws", f"{result.expected_accuracy:.2%}", "")
             for words, share in _list_draw_rates(metrics, result):
                 table.add_row("", "", words, share, "")
-            if departs := describe_departure(recipe, metrics):
-                table.add_row("", "", "", departs, "")
             if certified:
                 table.add_row(*_list_certified(certified))
             if not result.within_budget:
                 table.add_row("", "", f"L-inf {result.linf_max:.4g}", NOT_VALID, "")
-    table.caption = "\n".join(_describe_sweeps(made)) or None
-    table.caption_justify = "left"
+    table.notes = (*_list_departures(made), *_describe_sweeps(made))
     return table
+
+
+def _list_departures(made: list[Made]) -> Iterator[str]:
+    """Yield for each published set of attacks in what a run differs from it, where it does."""
+    for one in made:
+        recipe, metrics = one.manifest.as_run()
+        if departs := describe_departure(recipe, metrics):
+            yield f"{write_method(recipe.method, recipe.norm)}, {recipe.threat}: {departs}"
 
 
 def _describe_sweeps(made: list[Made]) -> Iterator[str]:

@@ -11,9 +11,8 @@ from advae.cli.values import show_seconds
 from advae.errors import CheckFailedError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from advae.records import ClassifierRecipe
+    from advae.report.formats.fitted_table import FittedTable
     from advae.workflows import Estimate, Made
 
 
@@ -32,8 +31,8 @@ def put_certificate(session: Session, made: Made) -> None:
     session.put(_describe(made, classifier), made.manifest.id)
 
 
-def _tabulate(made: Made, classifier: ClassifierRecipe) -> Table:
-    """Return the table of certified accuracies, for 80 columns."""
+def _tabulate(made: Made, classifier: ClassifierRecipe) -> FittedTable:
+    """Return the table of certified accuracies, which fits its terminal."""
     recipe, metrics = made.manifest.as_certificate()
     smoothed = f", smoothed with noise of {recipe.sigma:g}" if recipe.sigma else ""
     clean = write_clean(metrics.n, metrics.clean_accuracy, metrics.clean_accuracy_interval)

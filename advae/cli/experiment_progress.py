@@ -6,15 +6,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.box import SIMPLE
-from rich.table import Table
-
 from advae.cli.session import Session
 from advae.cli.values import show_seconds
 from advae.errors import printable
 from advae.experiments.cells import LEVELS, ExperimentCell, Level
 from advae.experiments.processes import find_default_jobs
 from advae.experiments.runner import Finished, Survey, make_cells
+from advae.report.formats.fitted_table import FittedTable
 from advae.workflows import Workspace
 
 
@@ -36,11 +34,8 @@ def put_survey(session: Session, survey: Survey, *, print_ids: bool) -> None:
         session.put(document, "\n".join(cell.id for cell in missing))
 
 
-def _tabulate(survey: Survey) -> Table:
-    table = Table(box=SIMPLE)
-    table.add_column("")
-    for title in ("cells", "in the registry", "missing", "estimated time"):
-        table.add_column(title, justify="right")
+def _tabulate(survey: Survey) -> FittedTable:
+    table = FittedTable("", ("level", "cells", "in the registry", "missing", "estimated time"), ("level",))
     for level in filter(survey.list_level, LEVELS):
         total, missing = len(survey.list_level(level)), len(survey.list_missing(level))
         about = show_seconds(survey.estimate_seconds(level)) if missing else ""
@@ -62,7 +57,7 @@ def run_cells(
         return make_cells(workspace, survey, jobs=jobs, scheduler=scheduler, watch=watch)
 
 
-BELIEF = 10.0
+ASSUMED = 10.0
 """Seconds of cells that must have been computed before their times count more than the estimate.
 
 The first cells of a process are slower, because it loads TensorFlow.
@@ -127,10 +122,10 @@ SURPRISE = 4.0
 def _correct(times: Sequence[tuple[float, float]], before: float) -> float:
     """Return how many times longer than expected cells take, from (taken, expected) seconds of finished ones.
 
-    before: what is believed without them.
+    before: the ratio that is assumed without them.
     """
     taken, expected = sum(one for one, _ in times), sum(one for _, one in times)
-    return (taken + BELIEF * before) / (expected + BELIEF)
+    return (taken + ASSUMED * before) / (expected + ASSUMED)
 
 
 @contextmanager

@@ -51,6 +51,13 @@ class HelpedCommand(TyperCommand):
 class HelpedGroup(TyperGroup):
     """A group of commands whose help is made here."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Return the arguments that are left; without any, print the help and end, where the group says so."""
+        if not args and self.no_args_is_help and not ctx.resilient_parsing:
+            typer.echo(ctx.get_help(), color=ctx.color)
+            raise typer.Exit
+        return super().parse_args(ctx, args)
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help page of the group."""
         commands = [(name, self.commands[name].short_help or self.commands[name].help or "") for name in self.commands]

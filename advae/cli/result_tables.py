@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from rich.box import SIMPLE
-from rich.table import Table
+from collections.abc import Sequence
 
 from advae.errors import printable
 from advae.records import ClassifierRecipe, Norm
+from advae.report.formats.fitted_table import FittedTable
 
 WORDS = ("method", "threat", "norm")
 """Columns of words; those of numbers are aligned to the right."""
 
 
-def start_table(classifier: ClassifierRecipe, clean: str, columns: Iterable[str], more: str = "") -> Table:
+def start_table(classifier: ClassifierRecipe, clean: str, columns: Sequence[str], more: str = "") -> FittedTable:
     """Return a table without rows, titled with the pipeline and its clean accuracy. more: of the pipeline."""
     behind = f"behind {classifier.autoencoder}" if classifier.autoencoder else "undefended"
-    table = Table(
-        title=f"{classifier.model} {behind}{more}, {printable(classifier.dataset.name)}\n{clean}",
-        title_justify="left",
-        box=SIMPLE,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
-    for name in columns:
-        table.add_column(name, justify="left" if name in WORDS else "right")
-    return table
+    title = f"{classifier.model} {behind}{more}, {printable(classifier.dataset.name)}\n{clean}"
+    return FittedTable(title, columns, WORDS)
 
 
 def write_rate(share: float, interval: tuple[float, float]) -> str:

@@ -7,11 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from rich.box import SIMPLE
-from rich.table import Table
-
-from advae.cli.result_tables import write_method
+from advae.cli.result_tables import WORDS, write_method
 from advae.records import ClassifierRecipe, RunRecipe
+from advae.report.formats.fitted_table import FittedTable
 from advae.workflows import Made
 
 
@@ -73,11 +71,10 @@ def _is_defended(made: Made, classifiers: dict[str, ClassifierRecipe]) -> bool:
     return classifiers[made.manifest.parents[0]].autoencoder is not None
 
 
-def tabulate_spread(spread: Iterable[SeedAccuracies]) -> Table:
+def tabulate_spread(spread: Iterable[SeedAccuracies]) -> FittedTable:
     """Return the table of the spread, a row for each attack and eps."""
-    table = Table(title="Robust accuracy over seeds: mean, lowest and highest", title_justify="left", box=SIMPLE)
-    for name in ("method", "threat", "eps", "seeds", "robust accuracy", "lowest", "highest"):
-        table.add_column(name, justify="left" if name in ("method", "threat") else "right")
+    columns = ("method", "threat", "eps", "seeds", "robust accuracy", "lowest", "highest")
+    table = FittedTable("Robust accuracy over seeds: mean, lowest and highest", columns, WORDS)
     for one in spread:
         rates = (f"{value:.2%}" for value in (one.mean, one.least, one.most))
         table.add_row(write_method(one.method, one.norm), one.threat, f"{one.eps:.4g}", str(one.seeds), *rates)

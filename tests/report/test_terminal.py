@@ -110,6 +110,9 @@ def test_the_largest_gap_is_explained(lab: Lab, several: list[Manifest]) -> None
 def test_text_is_wrapped_to_a_narrow_terminal(lab: Lab, several: list[Manifest], width: int) -> None:
     said, _, *rest = summarize(compare_runs(lab.registry, several), width=width, encoding="utf-8")
     assert all(len(line) <= width for text in (said, *rest) for line in str(text).splitlines())
+    shown = print_summary(compare_runs(lab.registry, several), width=width)
+    assert "…" not in shown
+    assert re.search(r"^   white-box \d+\.\d\* \[\d+\.\d, \d+\.\d\]$", shown, re.MULTILINE)
 
 
 def test_an_ascii_terminal_gets_ascii(lab: Lab, several: list[Manifest]) -> None:

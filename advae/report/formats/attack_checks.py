@@ -20,14 +20,23 @@ if TYPE_CHECKING:
 STATUS_COLOURS = {"FAIL": "bold red", "WARN": "yellow", "PASS": "green", "NOT RUN": "dim"}
 
 
-def build_check_table(pipeline: AttackedPipeline) -> Table:
-    """Return the check results of a pipeline in 80 columns, with the illusion gap and other failures below."""
+WIDEST_CHECKS = 80
+"""Columns of the table of checks at most."""
+
+
+def build_check_table(pipeline: AttackedPipeline, *, width: int = WIDEST_CHECKS) -> Table:
+    """Return the check results of a pipeline, with the illusion gap and other failures below.
+
+    width: columns of the terminal; at most 80 are used.
+    """
     from rich.box import SIMPLE
     from rich.table import Table
     from rich.text import Text
 
     title = f"{name_pipeline(pipeline.first)}\nChecks of {describe_subject(pipeline)}"
-    table = Table(title=Text(title), title_justify="left", caption_justify="left", box=SIMPLE, width=80)
+    table = Table(
+        title=Text(title), title_justify="left", caption_justify="left", box=SIMPLE, width=min(width, WIDEST_CHECKS)
+    )
     for name, options in (("", {"justify": "right"}), ("check", {"ratio": 2}), ("status", {}), ("found", {"ratio": 3})):
         table.add_column(name, no_wrap=name in ("", "status"), **options)
     for one in (record for record in list_pipeline_checks(pipeline) if record.headline):

@@ -14,6 +14,7 @@ from advae.report.analysis.number_records import PipelineNumber
 from advae.report.analysis.pipeline_numbers import list_first_numbers
 from advae.report.analysis.tables import Findings, NotRun
 from advae.report.data.grouping import group_by
+from advae.report.formats.fitted_table import TableOrLines
 from advae.report.formats.record_tables import describe_strength, write_gap
 from advae.report.wording import (
     IMPORTED_EXPLAINED,
@@ -26,7 +27,6 @@ from advae.report.wording import (
 )
 
 if TYPE_CHECKING:
-    from rich.table import Table
     from rich.text import Text
 
 ROOM_FOR_TEXT = 80
@@ -57,8 +57,8 @@ SUMMARY_TITLES = ("accuracy, in %", "white-box", "certified", "oblivious", "gap"
 """Titles of the table's columns: what people came for first."""
 
 
-def build_headline_table(findings: Findings, *, plain: bool = False) -> Table:
-    """Return the accuracy table in 80 columns, a row for each pipeline. plain: in ASCII only."""
+def build_headline_table(findings: Findings, *, plain: bool = False) -> TableOrLines:
+    """Return the accuracy table in 80 columns, a row for each pipeline; in fewer, lines. plain: in ASCII only."""
     from rich.box import ASCII2, SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
@@ -81,7 +81,7 @@ def build_headline_table(findings: Findings, *, plain: bool = False) -> Table:
             table.add_row(*(Text(cell.translate(TO_ASCII) if plain else cell) for cell in cells), _show_defence(one))
     caption = "\n".join(wrap_text(note, ROOM_FOR_TEXT) for note in _list_notes(numbers, budgets))
     table.caption = Text(caption.translate(TO_ASCII) if plain else caption)
-    return table
+    return TableOrLines(table)
 
 
 def _choose_columns(numbers: Sequence[PipelineNumber]) -> list[str]:
