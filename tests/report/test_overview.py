@@ -141,7 +141,11 @@ TITLES: list[tuple[list[PipelineNumber], str]] = [
         "No autoencoder was attacked; the baseline blur has",
     ),
     ([], "No autoencoder was attacked or certified"),
-    ([number("holds", certified=object())], "The vanilla autoencoder is certified and was not attacked"),
+    (
+        [number("holds", certified=object())],
+        "A certificate proves that the vanilla autoencoder protects the classifier",
+    ),
+    ([number("not established", certified=object())], "The vanilla autoencoder is certified and was not attacked"),
 ]
 
 
@@ -267,6 +271,19 @@ def test_images_that_both_have_are_compared(lab: Lab) -> None:
     lab.add_run(lab.add_classifier(lab.add_autoencoder("sparse")), keep=(0.5, 0.4), n=60, limit=60)
     pairs = list(list_pairs(Findings(compare_runs(lab.registry, lab.registry.entries("run")))))
     assert {one.n for one in pairs} == {60}
+
+
+def test_the_interval_of_a_pipeline_that_samples_is_that_of_its_number(lab: Lab) -> None:
+    run = lab.add_run(
+        lab.add_classifier(lab.add_autoencoder("variational", options={"sample": True})),
+        keep=(0.6, 0.4),
+        luck=0.3,
+        checked=True,
+    )
+    (number_,) = list_first_numbers(Findings(compare_runs(lab.registry, [run])))
+    result = run.as_run()[1].results[1]
+    assert number_.robust == Rate(result.robust_accuracy, *result.robust_interval)
+    assert result.robust_interval != result.accuracy_interval
 
 
 def test_a_loss_is_said_as_a_loss() -> None:

@@ -219,7 +219,7 @@ def read_strength(row: Row | None, terms: Terms | None) -> Strength | NotRun:
     return Strength(
         **read_attack(row),
         robust_accuracy=row.accuracy,
-        robust_accuracy_interval=row.result.accuracy_interval,
+        robust_accuracy_interval=row.result.robust_interval,
         run=row.id,
         images=row.run.size,
         comparable=terms in (None, row.terms),

@@ -137,19 +137,16 @@ def _find_newest(findings: Findings, dataset: str) -> str:
 
 def _summarize(record: OverviewRecord, best: PipelineNumber | None) -> Iterator[str]:
     """Yield the lines of the summary to copy."""
+    attack = "white-box (adaptive) attack"
     yield record.title
     if best:
-        robust = (
-            f"{format_rate(best.robust)} robust accuracy (95{NBSP}% interval)"
-            if best.robust
-            else f"robust accuracy {NOT_RUN}"
-        )
-        yield f"{best.pipeline}: {robust}, white-box (adaptive) attack"
+        rate = f"{format_rate(best.robust)} robust accuracy (95{NBSP}% interval), {attack}"
+        yield f"{best.pipeline}: {rate if best.robust else f'{attack} {NOT_RUN}'}"
         proved = best.certified
         if proved:
             yield f"Certified accuracy: {format_rate(proved.rate)} ({proved.method}, n = {proved.n})"
-        attack = f"{record.attack}, n = {record.images}, " if record.attack else ""
-        yield f"{attack}eps {format_budget(best.eps, best.norm)}, {best.norm}, dataset {record.dataset}"
+        how = f"{record.attack}, n = {record.images}, " if record.attack else ""
+        yield f"{how}eps {format_budget(best.eps, best.norm)}, {best.norm}, dataset {record.dataset}"
         if isinstance(best.oblivious, Strength):
             yield f"An oblivious attacker leads to {format_share(best.oblivious.robust_accuracy)}"
         yield f"Clean accuracy: {format_rate(best.clean)}; chance: {format_share(best.chance)}"

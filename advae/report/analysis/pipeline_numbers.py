@@ -92,22 +92,8 @@ def _describe(
 ) -> PipelineNumber:
     run, other = (row or pipeline.rows[0]).run, find_oblivious(pipeline, row)
     proved = _find_proof(pipeline.certificates, row, norm, eps)
-    checks = pipeline.checks if headline else check_row(pipeline, row) if row else ()
-    doubt = pipeline.doubt if headline or row is None else pipeline.find_doubt(row)
-    counterpart = row.undefended if row and run.defended else None
-    evidence = Evidence(
-        chance=_read_chance(run),
-        clean=run.comparable_clean.value,
-        robust=row.attacked if row else None,
-        certified=proved.rate if proved else None,
-        collapsed=pipeline.collapsed,
-        doubt=doubt if run.defended else None,
-        checks=checks if row else (),
-        undefended=counterpart.accuracy if counterpart else None,
-        undefended_clean=counterpart.run.comparable_clean.value if counterpart else None,
-        p_value=row.p_value if row else None,
-    )
-    gain = row.accuracy - counterpart.accuracy if row and counterpart else NotRun()
+    evidence = _gather(pipeline, row, proved, headline=headline)
+    gain = NotRun() if row is None or evidence.undefended is None else row.accuracy - evidence.undefended
     return PipelineNumber(
         **_name(findings, run),
         norm=norm,
@@ -127,6 +113,26 @@ def _describe(
         defence=rate_defence(evidence) if _find_role(run) != "undefended" else None,
         reliability=rate_number(evidence),
         imported=run.imported,
+    )
+
+
+def _gather(pipeline: AttackedPipeline, row: Row | None, proved: CertifiedShare | None, *, headline: bool) -> Evidence:
+    """Return what the ratings of a row need. The checks of a headline were made with the report."""
+    run = (row or pipeline.rows[0]).run
+    doubt = pipeline.doubt if headline or row is None else pipeline.find_doubt(row)
+    checks = pipeline.checks if headline and row else check_row(pipeline, row) if row else ()
+    counterpart = row.undefended if row and run.defended else None
+    return Evidence(
+        chance=_read_chance(run),
+        clean=run.comparable_clean.value,
+        robust=row.attacked if row else None,
+        certified=proved.rate if proved else None,
+        collapsed=pipeline.collapsed,
+        doubt=doubt if run.defended else None,
+        checks=checks,
+        undefended=counterpart.accuracy if counterpart else None,
+        undefended_clean=counterpart.run.comparable_clean.value if counterpart else None,
+        p_value=row.p_value if row else None,
     )
 
 

@@ -55,9 +55,13 @@ def title_dataset(numbers: Sequence[PipelineNumber]) -> str:
 
 
 def _title_one(defence: PipelineNumber) -> str:
+    result, name = defence.defence.result if defence.defence else "not established", _name(defence)
     if defence.robust is None and defence.certified:
-        return f"The {_name(defence)} autoencoder is certified and was not attacked"
-    return ALONE[defence.defence.result].format(name=_name(defence)) if defence.defence else ""
+        part = {"holds": "", "partial": " in part"}.get(result)
+        if part is None:
+            return f"The {name} autoencoder is certified and was not attacked"
+        return f"A certificate proves that the {name} autoencoder protects the classifier{part}"
+    return ALONE[result].format(name=name)
 
 
 def _title_protecting(protecting: Sequence[PipelineNumber], defences: Sequence[PipelineNumber]) -> str:
