@@ -91,8 +91,7 @@ HELP_PAGES: dict[str, HelpPage] = {
         (
             "advae report",
             "advae report latest --out my-report --open",
-            "advae report --figures figures --figure-format pdf",
-            "advae report --dataset mnist --format html,json --strict",
+            "advae report --dataset mnist --figures figures --strict",
         )
     ),
     "diff": HelpPage(
