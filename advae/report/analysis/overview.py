@@ -85,7 +85,7 @@ def _describe(
     robust = best.white_box if best and isinstance(best.white_box, Strength) else None
     record = OverviewRecord(
         dataset=dataset,
-        title=title_dataset(numbers),
+        title=title_dataset(numbers, _count_smoothed(findings, dataset)),
         classifier_id=best.classifier_id if best else None,
         pipeline=best.pipeline if best else None,
         norm=choice.norm if choice else None,
@@ -127,6 +127,12 @@ def find_best(numbers: list[PipelineNumber], choice: EpsChoice | None) -> Pipeli
         return roles.index(one.role), rating, elsewhere, -one.known, -gap, one.classifier_id
 
     return min(known, key=rank, default=None)
+
+
+def _count_smoothed(findings: Findings, dataset: str) -> int:
+    """Return how many pipelines of a dataset were smoothed and neither attacked nor certified in another way."""
+    own = [one for one in findings.comparison.unattacked if one.dataset == dataset]
+    return sum(all(proof.smoothed for proof in one.certificates) for one in own)
 
 
 def _find_newest(findings: Findings, dataset: str) -> str:

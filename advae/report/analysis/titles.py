@@ -32,11 +32,14 @@ def title_report(datasets: Sequence[tuple[str, str]]) -> str:
     return "; ".join(f"{name}: {title[0].lower()}{title[1:]}" for name, title in datasets)
 
 
-def title_dataset(numbers: Sequence[PipelineNumber]) -> str:
-    """Return the finding on one dataset. numbers: the headline of each pipeline."""
+def title_dataset(numbers: Sequence[PipelineNumber], smoothed: int = 0) -> str:
+    """Return the finding on one dataset.
+
+    numbers: the headline of each pipeline; smoothed: number of pipelines that were only smoothed, and have none.
+    """
     defences = [one for one in numbers if one.role == "autoencoder" and one.defence]
     if not defences:
-        return _title_without(numbers)
+        return _title_without(numbers, smoothed)
     if len(defences) == 1:
         return _title_one(defences[0])
     results = [one.defence.result for one in defences if one.defence]
@@ -74,9 +77,13 @@ def _title_protecting(protecting: Sequence[PipelineNumber], defences: Sequence[P
     return f"{len(protecting)} of {count_defences(defences)} {verb} the classifier{part}{names}"
 
 
-def _title_without(numbers: Sequence[PipelineNumber]) -> str:
-    """Return the title of a report without any autoencoder."""
+def _title_without(numbers: Sequence[PipelineNumber], smoothed: int) -> str:
+    """Return the title of a report without the number of any autoencoder."""
     best = max((one for one in numbers if one.robust), key=lambda one: one.known, default=None)
+    if smoothed and best is None:
+        return (
+            f"{smoothed} {'pipeline was' if smoothed == 1 else 'pipelines were'} smoothed and certified, not attacked"
+        )
     if best is None or best.robust is None:
         return "No autoencoder was attacked or certified"
     who = "the undefended classifier" if best.role == "undefended" else f"the baseline {best.purifier_name}"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from advae.checks import CHECKS, NOT_VALID
+from advae.errors import printable
 from advae.report.analysis.check_results import (
     CheckRecord,
     count_results,
@@ -16,7 +17,9 @@ from advae.report.analysis.check_results import (
 from advae.report.analysis.headline_records import HeadlineRecord, list_headlines
 from advae.report.analysis.illusion_gap import describe_gap, find_largest_gap, list_gaps
 from advae.report.analysis.overview import list_overviews, write_title
+from advae.report.analysis.pipeline_numbers import list_first_numbers
 from advae.report.analysis.tables import Findings
+from advae.report.analysis.unattacked import answer_unattacked
 from advae.report.data.contents import Comparison
 from advae.report.data.grouping import group_by
 from advae.report.formats.attack_checks import STATUS_COLOURS
@@ -39,10 +42,12 @@ SHOWN_CHECKS = 7
 def summarize(comparison: Comparison, *, width: int, encoding: str) -> list[RenderableType]:
     """Return the parts of the summary, in order. width: columns of the terminal; encoding: of the terminal."""
     unicode, findings = _can_encode(encoding), Findings(comparison)
-    paragraphs = [_write_overviews(findings), _list_doubts(findings), _explain_widest(findings)]
+    unattacked = (printable(line, keep=NBSP) for line in answer_unattacked(findings))
+    paragraphs = [_write_overviews(findings), _list_doubts(findings), _explain_widest(findings), unattacked]
     texts = ["\n".join(wrap_text(line, width) for line in lines) for lines in paragraphs]
     first, *more = (text if unicode else text.translate(TO_ASCII) for text in texts)
-    return [first, build_headline_table(findings, plain=not unicode), *filter(None, more)]
+    table = [build_headline_table(findings, plain=not unicode)] if findings.collect(list_first_numbers) else []
+    return [first, *table, *filter(None, more)]
 
 
 def _write_overviews(findings: Findings) -> Iterator[str]:
