@@ -402,6 +402,12 @@ def read_files(lab: Lab, runs: list[Manifest], out: Path) -> dict[str, str]:
     return files | {"html": unpack_page(files["html"])}
 
 
+def list_executed(page: str) -> list[str]:
+    """Return the attributes of each script of a page that a browser runs; data are in scripts of another type."""
+    scripts = re.findall(r"<script\b([^>]*)>", page)
+    return [one for one in scripts if not one.startswith((' type="application/json"', ' type="text/plain"'))]
+
+
 def unpack_page(page: str) -> str:
     """Return a page as it is when all of its parts are built."""
     return PACKED.sub(lambda match: gzip.decompress(base64.b64decode(match[1])).decode(), page)

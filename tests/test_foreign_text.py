@@ -22,7 +22,7 @@ from advae.report import FORMATS
 from tests.calls import Outcome, call, succeed
 from tests.cli.terminal import call_at
 from tests.entries import locate, seal_document
-from tests.report_fixtures import DIGITS, Lab, Tags, make_views
+from tests.report_fixtures import DIGITS, Lab, list_executed, make_views, unpack_page
 
 COLOURS, INJECTED = "\x1b[31;5;7m", "\nadvae: all is well"
 MARK = f"{COLOURS}\u202e\u2066\u200f\u061c\u200b\x9b2J\u2028\r|<script>alert(1)</script>`$(id)`';=1+1\t@x{INJECTED}"
@@ -150,11 +150,25 @@ def assert_tame(text: str) -> None:
     assert {char for char in text if not char.isprintable()} <= {"\n", "\N{NO-BREAK SPACE}"}
 
 
-def check_page(text: str) -> None:
+def check_page(packed: str) -> None:
+    """Hold that no name runs or leads a line, in the page as it opens, in its parts and in its charts' data."""
+    assert_tame(packed)
+    text = unpack_page(packed)
     assert_tame(text)
-    assert Tags(text).tags.count("script") == 1
+    assert list_executed(text) == [""]
+    for data in re.findall(r'<script type="application/json"[^>]*>([^<]*)</script>', text):
+        assert_tame("".join(find_texts(json.loads(data))))
     assert "<script>alert" not in text
     assert r"\x1b[31;5;7m\u202e" in text, "it is shown, as what it is"
+
+
+def find_texts(value: Any) -> Iterator[str]:
+    """Yield every string of a JSON document."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from find_texts(one)
 
 
 def check_markdown(text: str) -> None:

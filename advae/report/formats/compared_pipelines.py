@@ -35,7 +35,7 @@ def list_curves(findings: Findings) -> dict[str, dict[str, Any]]:
 
 
 def list_pair_data(findings: Findings) -> list[list[Any]]:
-    """Return each pair at each eps: dataset, place of the eps on the first screen, both ids, difference in shares, p in
+    """Return each pair at each eps: place of the eps on the first screen, both ids, difference in shares, p in
     words, number of images.
     """
     return list(_list_pair_data(findings))
@@ -49,4 +49,4 @@ def _list_pair_data(findings: Findings) -> Iterator[list[Any]]:
     for pair in findings.collect(list_pairs):
         place = places[pair.dataset, pair.norm, pair.eps]
         shown = round(pair.difference, 4), format_p(pair.mcnemar_p), pair.n
-        yield [pair.dataset, place, pair.first, pair.second, *shown]
+        yield [place, pair.first, pair.second, *shown]

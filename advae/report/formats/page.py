@@ -150,7 +150,7 @@ def _compare(findings: Findings, charts: ChartSheet) -> dict[str, Any]:
     return {
         "chart": {"spec": charts.key_of(COMPARED_SPEC), **charts.describe_size(320)},
         "curves": list_curves(findings),
-        "datasets": {one.classifier_id: printable(one.dataset) for one in numbers},
+        "datasets": {one.classifier_id: printable(one.dataset, keep=NBSP) for one in numbers},
         "names": {id_: printable(name, keep=NBSP) for id_, name in name_curves(findings).items()},
     }
 
