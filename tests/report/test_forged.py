@@ -12,10 +12,11 @@ import pytest
 
 from advae.errors import CorruptError
 from advae.experiments.paper.section import find_counterparts
-from advae.metrics import find_smallest_eps, wilson_interval
+from advae.metrics import BROKEN_BY, find_smallest_eps, wilson_interval
 from advae.records import CheckResult, Manifest, MemberResult
 from advae.report.analysis.check_results import list_failures
 from advae.report.analysis.collecting import compare_runs
+from advae.report.data.entry_arrays import fit_arrays
 from advae.report.data.run_reader import open_run
 from tests.calls import call
 from tests.report_fixtures import DIGITS, MNIST, Lab, print_summary, read_files
@@ -231,3 +232,10 @@ def test_labels_of_another_width_are_read_as_they_are(lab: Lab) -> None:
     run = add_bad(lab)
     narrow = forge(lab, run, spoil=put("outcomes.npz", "labels", lambda labels: labels.astype(np.uint8)))
     assert open_run(lab.registry, narrow).outcomes["labels"].dtype == np.int64
+
+
+def test_who_broke_an_image_is_read_as_whole_numbers() -> None:
+    found = fit_arrays({BROKEN_BY: np.array([[-1, 2]], np.int64)}, {BROKEN_BY: (1, 2)}, classes=10)
+    assert found[BROKEN_BY].tolist() == [[-1, 2]]
+    with pytest.raises(ValueError, match="whole numbers from -1"):
+        fit_arrays({BROKEN_BY: np.array([[-2, 2]], np.int64)}, {BROKEN_BY: (1, 2)}, classes=10)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from advae.errors import CorruptError
-from advae.metrics import CARRIED, DISTANCE, SMALLEST_EPS
+from advae.metrics import BROKEN_BY, CARRIED, DISTANCE, NOT_BROKEN, SMALLEST_EPS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,6 +55,7 @@ ARRAY_KINDS: dict[str, ArrayKind] = {
     DISTANCE: ArrayKind("f", "float64", 0, LARGEST_PIXEL),
     "zero_gradient": ArrayKind("b", "bool", 0, 1),
     CARRIED: ArrayKind("b", "bool", 0, 1),
+    BROKEN_BY: ArrayKind("iu", "int64", NOT_BROKEN, 2.0**53),
     SMALLEST_EPS: ArrayKind("f", "float64", 0, math.inf),
     "x": ArrayKind("f", "float32", 0, 1),
     "certified": ArrayKind("b", "bool", 0, 1),
