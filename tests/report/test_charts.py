@@ -145,7 +145,7 @@ def test_colours_are_readable_and_each_differs() -> None:
     for palette in (LIGHT, DARK):
         inks = [colour for colour in palette if colour not in (Colour.GRID, Colour.PAPER)]
         assert len({palette[colour] for colour in palette}) == len(palette)
-        assert min(measure_contrast(palette[ink], palette[Colour.PAPER]) for ink in inks) >= 3
+        assert min(measure_contrast(palette[ink], palette[Colour.PAPER]) for ink in inks) >= 4.5
         assert measure_contrast(palette[Colour.INK], palette[Colour.PAPER]) >= 7
 
 

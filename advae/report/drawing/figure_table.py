@@ -30,6 +30,7 @@ class Figure:
 
 
 FIGURES: dict[str, Figure] = {
+    "strips": Figure(draw_strips, "images before and after an attack, and the difference"),
     "accuracy": Figure(draw_accuracy, "accuracy against eps, defended and undefended"),
     "smoothed": Figure(draw_smoothed, "certified accuracy against radius, of smoothed pipelines"),
     "targeted": Figure(draw_targeted, "accuracy against eps, targeted attacks together"),
@@ -41,7 +42,6 @@ FIGURES: dict[str, Figure] = {
     "progress": Figure(draw_progress, "clean and robust accuracy by epoch of autoencoders trained against attacks"),
     "purified": Figure(draw_purified, "images and what the purifier makes of them"),
     "planes": Figure(draw_planes, "the latent plane, and the images generated from it"),
-    "strips": Figure(draw_strips, "images before and after an attack, and the difference"),
     "changes": Figure(draw_changes, "values of one image before and after an attack"),
     "mistakes": Figure(draw_mistakes, "heat map of actual against mispredicted classes"),
 }

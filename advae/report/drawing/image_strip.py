@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from advae.records import ImageShape
@@ -26,13 +27,14 @@ SHOWN_FIRST = ("fgsm", "non-targeted")
 
 
 def draw_strips(comparison: Comparison) -> Iterator[Drawing]:
-    """Yield the strips of runs: of the strongest attack on each pipeline, and of others as far as there is room."""
+    """Yield the strips of runs: of the strongest attack on each pipeline, at its place, and of some others."""
     strongest = {row.run.id: row.index for pipeline in comparison.pipelines if (row := find_shown(pipeline))}
     for run in _choose_runs(comparison, strongest):
         order = sorted(range(len(run.recipe.eps)), key=lambda index: run.recipe.eps[index])
         few = len(order) > 1 and len(comparison.runs) < MANY_RUNS
         for index in (order[-1], order[0]) if few else (strongest.get(run.id, order[-1]),):
-            yield _draw_strip(run, index)
+            drawing = _draw_strip(run, index)
+            yield replace(drawing, place=run.classifier.id) if strongest.get(run.id) == index else drawing
 
 
 def draw_best(comparison: Comparison, pipelines: Collection[str]) -> Iterator[Drawing]:

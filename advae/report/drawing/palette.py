@@ -31,13 +31,13 @@ CLASS_COLOURS = tuple(Colour)[:10]
 
 LIGHT: dict[Colour, str] = {
     Colour.BLUE: "#0072B2",
-    Colour.ORANGE: "#C77F00",
+    Colour.ORANGE: "#996100",
     Colour.GREEN: "#00835F",
-    Colour.VERMILLION: "#C95200",
-    Colour.SKY: "#2F8FC9",
+    Colour.VERMILLION: "#BF4D00",
+    Colour.SKY: "#2478AD",
     Colour.PURPLE: "#B0558A",
     Colour.INK: "#1a1d21",
-    Colour.YELLOW: "#9A8F00",
+    Colour.YELLOW: "#7A7100",
     Colour.GREY: "#666666",
     Colour.WINE: "#882255",
     Colour.GRID: "#dfe3e8",

@@ -28,6 +28,9 @@ RATING_COLOURS: dict[DefenceResult, Colour] = {
 }
 """Colours of the words that say whether a defence is good; the word itself says it, too."""
 
+REFERENCE = "reference"
+"""In place of a rating, of what the defences are compared with."""
+
 NAME_ROOM, WORD_ROOM = (120, 260), (90, 190)
 """Least and most pixels for the names on the left, and for the words on the right."""
 
@@ -75,7 +78,7 @@ def _write_row(one: PipelineNumber, choice: EpsChoice) -> dict[str, Any]:
         "m": one.classifier,
         "l": printable(f"{one.purifier_name}{at}", keep=NBSP),
         "lc": Colour.INK if one.role == "autoencoder" else Colour.GREY,
-        "w": rated or "reference",
+        "w": rated or REFERENCE,
         "wc": RATING_COLOURS[rated] if rated else Colour.GREY,
         **{name: round(value, 4) for name, value in values.items() if value is not None},
         **_write_words(one, there),

@@ -13,7 +13,7 @@ from advae.report.drawing.palette import Colour
 if TYPE_CHECKING:
     import altair as alt
 
-STEP, NARROW_STEP = 22, 42
+STEP, NARROW_STEP = 20, 42
 """Pixels from one pipeline to the next; the second where the name is above the line instead of beside it."""
 
 SIGNS = (

@@ -33,6 +33,7 @@ from advae.report.drawing.figure_names import name_figure, name_slug
 from advae.report.drawing.figure_table import draw_figures
 from advae.report.drawing.image_strip import draw_best
 from advae.report.drawing.palette import DARK, LIGHT, define_colours
+from advae.report.drawing.pipeline_chart import REFERENCE
 from advae.report.drawing.pipeline_spec import PipelineSpec
 from advae.report.drawing.strips import write_strip
 from advae.report.drawing.templates import render_template
@@ -159,10 +160,12 @@ def _choose_ticked(screen: Screen) -> Iterator[str]:
     """Yield the pipelines that are compared when the page opens: the best of each classifier, and one reference."""
     shown = [row for row in screen.shown.rows if not row["h"]]
     best = screen.overview.classifier_id
-    for rows in group_by(shown, lambda row: row["m"]).values():
-        yield rows[0]["id"]
-        if any(row["id"] == best for row in rows):
-            yield from (str(best), rows[-1]["id"])
+    yield from (rows[0]["id"] for rows in group_by(shown, lambda row: row["m"]).values())
+    models = [row["m"] for row in shown if row["id"] == best]
+    references = [row for row in shown if row["w"] == REFERENCE]
+    yield from (row["id"] for row in sorted(references, key=lambda row: row["m"] not in models)[:1])
+    if best:
+        yield best
 
 
 def _branch(pipelines: Sequence[AttackedPipeline]) -> list[tuple[str, list[AttackedPipeline]]]:
