@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib import metadata
 
+from advae.errors import printable
 from advae.records import Norm, key_eps
 from advae.report.analysis.eps_choices import EpsChoice, list_eps_choices
 from advae.report.analysis.headline_records import Strength
@@ -74,7 +75,8 @@ def list_overviews(findings: Findings) -> Iterator[OverviewRecord]:
 
 def write_title(findings: Findings) -> str:
     """Return the title of the whole report: its finding on each dataset."""
-    return title_report([(one.dataset, one.title) for one in findings.collect(list_overviews)])
+    titles = [(one.dataset, one.title) for one in findings.collect(list_overviews)]
+    return printable(title_report(titles), keep=NBSP)
 
 
 def _describe(
@@ -85,7 +87,7 @@ def _describe(
     robust = best.white_box if best and isinstance(best.white_box, Strength) else None
     record = OverviewRecord(
         dataset=dataset,
-        title=title_dataset(numbers, _count_smoothed(findings, dataset)),
+        title=printable(title_dataset(numbers, _count_smoothed(findings, dataset)), keep=NBSP),
         classifier_id=best.classifier_id if best else None,
         pipeline=best.pipeline if best else None,
         norm=choice.norm if choice else None,
@@ -106,7 +108,9 @@ def _describe(
         version=metadata.version("advae"),
         summary="",
     )
-    return record.model_copy(update={"summary": "\n".join(_summarize(record, best))})
+    # A line break in a name from a file begins no line.
+    lines = (printable(line, keep=NBSP) for line in _summarize(record, best))
+    return record.model_copy(update={"summary": "\n".join(lines)})
 
 
 def find_best(numbers: list[PipelineNumber], choice: EpsChoice | None) -> PipelineNumber | None:

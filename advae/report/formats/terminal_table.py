@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from advae.errors import printable
 from advae.records import Norm
 from advae.report.analysis.eps_choices import list_eps_choices
 from advae.report.analysis.headline_records import Strength
@@ -75,11 +76,13 @@ def build_headline_table(findings: Findings, *, plain: bool = False) -> TableOrL
         )
     for attacked, group in group_by(numbers, lambda one: one.attacked).items():
         # Text, not markup: names come from users' files, and one like [red] must stay what it is.
-        table.add_row(Text(attacked, style="bold"))
+        table.add_row(Text(printable(attacked), style="bold"))
         for one in group:
             cells = [rows[one.classifier_id][title] for title in shown[:-1]]
-            table.add_row(*(Text(cell.translate(TO_ASCII) if plain else cell) for cell in cells), _show_defence(one))
-    caption = "\n".join(wrap_text(note, ROOM_FOR_TEXT) for note in _list_notes(numbers, budgets))
+            cells = [printable(cell.translate(TO_ASCII) if plain else cell, keep=NBSP) for cell in cells]
+            table.add_row(*map(Text, cells), _show_defence(one))
+    notes = (printable(note, keep=NBSP) for note in _list_notes(numbers, budgets))
+    caption = "\n".join(wrap_text(note, ROOM_FOR_TEXT) for note in notes)
     table.caption = Text(caption.translate(TO_ASCII) if plain else caption)
     return TableOrLines(table)
 
