@@ -62,5 +62,8 @@ def split_names(option: str, text: str) -> list[str]:
 
 
 def show_seconds(seconds: float) -> str:
-    """Return a duration for people: seconds, from 100 s on hours and minutes."""
-    return f"{seconds:.0f} s" if seconds < 100 else str(timedelta(minutes=round(seconds / 60)))[:-3] + " h"
+    """Return a duration for people: seconds, from 100 s on minutes, from 100 minutes on hours and minutes."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else str(timedelta(minutes=minutes))[:-3] + " h"

@@ -90,9 +90,7 @@ def _resume(workspace: Workspace, recipe: RunRecipe, checkpoint: Checkpoint) -> 
     elif state.load():
         workspace.tell(f"{entry_id(recipe)} continues where it was interrupted; --force starts again")
     try:
-        with answer_interrupts(
-            lambda: workspace.tell("interrupted: the batch that is being attacked is finished first")
-        ):
+        with answer_interrupts(lambda: workspace.tell("interrupted: the batch under attack is finished first")):
             yield state
     except KeyboardInterrupt:
         if time.monotonic() - start > WORTH_SAVING and not state.empty:
