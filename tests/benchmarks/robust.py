@@ -112,6 +112,9 @@ def measure(workspace: Workspace, name: str, limit: int | None = None) -> dict[s
     purifier, classifier = train(workspace, case)
     recipe, metrics = classifier.as_classifier()
     requests = [AttackRequest(method="worst", threat="adaptive", eps=(case.eps,), limit=limit)]
+    if purifier and case.limit is None:
+        # What the oblivious attacker differentiates.
+        train_classifier(workspace, case.dataset, ClassifierRequest(model=recipe.model), None)
     # The README shows them for what is attacked at full size.
     requests += [
         AttackRequest(method="bim", threat=threat, eps=(case.eps,), limit=limit)
