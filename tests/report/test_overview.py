@@ -188,12 +188,14 @@ def test_one_number_for_a_pipeline_in_every_format(several: Lab, tmp_path: Path)
     assert {one.eps for one in numbers.values()} == {0.3}, "the largest eps that all share"
     assert numbers["sparse"].white_box.method == "pgd", "the strongest of two attacks"
     files, terminal = read_files(several, runs, tmp_path / "out"), print_summary(comparison)
+    page = re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", files["html"].replace(NBSP, " "), flags=re.DOTALL)
     document = json.loads(files["json"])
     stored = {one["classifier_id"]: one["adaptive"]["robust_accuracy"] for one in document["headlines"]}
     for one in numbers.values():
         assert one.robust is not None
         assert stored[one.classifier_id] == one.robust.value
         shown = f"{100 * one.robust.value:.1f}"
+        assert f"{shown} %" in page
         row = next(line for line in terminal.splitlines() if line.strip().startswith(one.purifier_name.split(",")[0]))
         assert re.search(rf" {shown}\*? \[", row)
         (line,) = [
