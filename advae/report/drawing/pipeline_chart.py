@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,16 @@ from advae.report.data.runs import Rate
 from advae.report.drawing.charts import LETTER
 from advae.report.drawing.palette import Colour
 from advae.report.drawing.pipeline_spec import NARROW_STEP, STEP
-from advae.report.wording import NBSP, NOT_APPLICABLE, NOT_RUN, format_budget, format_p, format_points, format_share
+from advae.report.wording import (
+    NBSP,
+    NOT_APPLICABLE,
+    NOT_RUN,
+    format_budget,
+    format_p,
+    format_points,
+    format_share,
+    mark_imported,
+)
 
 RATING_COLOURS: dict[DefenceResult, Colour] = {
     "holds": Colour.GREEN,
@@ -47,16 +56,18 @@ class PipelineSize:
     """Around the axes."""
 
 
-def list_pipeline_rows(numbers: Sequence[PipelineNumber], choice: EpsChoice) -> list[dict[str, Any]]:
-    """Return a row for each pipeline at an eps, below one for its classifier."""
+def list_pipeline_rows(
+    numbers: Sequence[PipelineNumber], choice: EpsChoice, imported: Collection[str]
+) -> list[dict[str, Any]]:
+    """Return a row for each pipeline at an eps, below one for its classifier. imported: ids of marked classifiers."""
     rows: list[dict[str, Any]] = []
     for classifier, group in group_by(numbers, lambda one: one.classifier).items():
         rows.append({"h": 1, "l": printable(f"classifier {classifier}", keep=NBSP)})
-        rows += (_write_row(one, choice) for one in group)
+        rows += (_write_row(one, choice, mark_imported(one.classifier_id in imported)) for one in group)
     return [{"i": place} | row for place, row in enumerate(rows)]
 
 
-def _write_row(one: PipelineNumber, choice: EpsChoice) -> dict[str, Any]:
+def _write_row(one: PipelineNumber, choice: EpsChoice, mark: str) -> dict[str, Any]:
     elsewhere = (one.norm, one.eps) != (choice.norm, choice.eps)
     at = f", eps {format_budget(one.eps, one.norm)}" if elsewhere else ""
     robust, oblivious = one.robust, one.oblivious
@@ -76,7 +87,7 @@ def _write_row(one: PipelineNumber, choice: EpsChoice) -> dict[str, Any]:
         "id": one.classifier_id,
         "k": one.autoencoder,
         "m": one.classifier,
-        "l": printable(f"{one.purifier_name}{at}", keep=NBSP),
+        "l": printable(f"{one.purifier_name}{mark}{at}", keep=NBSP),
         "lc": Colour.INK if one.role == "autoencoder" else Colour.GREY,
         "w": rated or REFERENCE,
         "wc": RATING_COLOURS[rated] if rated else Colour.GREY,

@@ -8,7 +8,7 @@ from typing import Any
 
 from advae.errors import printable
 from advae.report.analysis.eps_choices import EpsChoice, list_eps_choices
-from advae.report.analysis.headline_records import Strength
+from advae.report.analysis.headline_records import Strength, list_headlines
 from advae.report.analysis.number_records import PipelineNumber
 from advae.report.analysis.overview import OverviewRecord, find_best, list_overviews
 from advae.report.analysis.pipeline_numbers import list_numbers
@@ -96,11 +96,13 @@ def select_numbers(findings: Findings, choice: EpsChoice) -> list[PipelineNumber
 
 def _describe(findings: Findings, overview: OverviewRecord, choice: EpsChoice) -> View:
     numbers = select_numbers(findings, choice)
+    imported = {record.classifier_id for record in findings.collect(list_headlines) if record.imported}
     best = find_best(numbers, choice)
     title = overview.title if choice.shown else title_dataset(numbers)
     words = {"eps": choice.text, "title": title, **_describe_best(best)}
     return View(
-        **{name: printable(text, keep=NBSP) for name, text in words.items()}, rows=list_pipeline_rows(numbers, choice)
+        **{name: printable(text, keep=NBSP) for name, text in words.items()},
+        rows=list_pipeline_rows(numbers, choice, imported),
     )
 
 
