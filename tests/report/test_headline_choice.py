@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from typing import Any
 
@@ -16,16 +15,31 @@ from advae.report.analysis.activations import list_activation_records
 from advae.report.analysis.collecting import compare_runs
 from advae.report.analysis.tables import Findings
 from advae.report.data.word_tables import read_value
+from advae.report.drawing.accuracy import DETAIL
 from advae.report.drawing.figure import TRAINING, Drawing
 from advae.report.drawing.figure_table import FIGURES
+from advae.report.drawing.mistakes import DARKEST
 from advae.report.drawing.pixels import GAIN_COLOUR, LOSS_COLOUR, tile_differences
+from advae.report.drawing.strips import write_strip
 from advae.report.formats.record_tables import tabulate_activations
 from tests.report.galleries import attack_linear, decode_png
-from tests.report_fixtures import SIDE, Lab, make_views, read_files
+from tests.report_fixtures import SIDE, Lab, make_views
 
 
 def draw(lab: Lab, name: str, runs: list[Manifest], networks: list[Manifest] | None = None) -> list[Drawing]:
     return list(FIGURES[name].draw(compare_runs(lab.registry, runs, networks or [])))
+
+
+def list_labels(drawing: Drawing) -> list[str | None]:
+    """Return the names of the lines of a figure's charts."""
+    return [line.label for chart in drawing.charts for line in chart.lines]
+
+
+def read_tiles(drawing: Drawing, title: str) -> np.ndarray[Any, Any]:
+    """Return the pixels of a row of a figure's strip, (images, height, width)."""
+    assert drawing.strip is not None
+    (tiles,) = [row for row in drawing.strip.rows if row.title == title]
+    return tiles.pixels
 
 
 # ---------------------------------------------------------------- attacks
@@ -36,8 +50,7 @@ def test_targeted_attacks_are_in_one_figure_defended_and_undefended(lab: Lab) ->
     defended = [drawing for drawing in draw(lab, "targeted", runs) if "undefended" not in drawing.label]
     (drawing,) = defended
     for name in ("natural", "non-natural", "one-target to class 7"):
-        assert f">{name}, defended<" in drawing.markup
-        assert f">{name}, undefended<" in drawing.markup
+        assert {f"{name}, defended", f"{name}, undefended"} < {*list_labels(drawing)}
     assert all(run.id in drawing.caption for run in runs[1:4] + runs[5:])
     assert not {runs[0].id, runs[4].id} & set(re.findall(r"run-\w+", drawing.caption))
 
@@ -50,15 +63,17 @@ def test_details_are_drawn_only_where_they_show_more_than_the_whole(lab: Lab) ->
     assert drawing.place == level.recipe.parents[0]
     assert level.id in drawing.caption
     assert undefended.id not in drawing.caption
-    assert "0\N{NO-BREAK SPACE}%<" in drawing.markup
-    assert ">0\N{NO-BREAK SPACE}%<" not in drawing.markup
+    assert list_labels(drawing) == ["defended, adaptive"]
+    (chart,) = drawing.charts
+    assert chart.spec == DETAIL
+    assert min(low for line in chart.lines for low, _ in line.band) > 0.5
 
 
 def test_the_mark_of_an_invalid_result_is_not_cut(lab: Lab) -> None:
     runs = attack_linear(lab, lab.add_autoencoder(), valid=False)
     for name in ("accuracy", "targeted"):
         for drawing in draw(lab, name, runs):
-            assert f">classifier ({NOT_VALID})<" in drawing.markup
+            assert [chart.title for chart in drawing.charts] == [f"classifier ({NOT_VALID})"]
             assert NOT_VALID in drawing.caption
 
 
@@ -84,11 +99,12 @@ def test_heat_map_counts_mistakes_at_the_largest_eps(lab: Lab) -> None:
     outcomes = lab.registry.read_arrays(run, "outcomes.npz")
     matrix = confusion_matrix(outcomes["labels"], outcomes["predictions"][0], 10)
     mistakes = matrix[~np.eye(10, dtype=bool)]
-    body = drawing.markup.partition("<tbody>")[2].partition("</tbody>")[0]
-    assert [int(count) for count in re.findall(r">(\d+)</td>", body)] == mistakes.tolist()
-    assert body.count("<td></td>") == 10
+    (chart,) = drawing.charts
+    assert [row["n"] for row in chart.rows] == mistakes.tolist()
+    assert all(row["t"] != row["p"] for row in chart.rows)
     assert f"{mistakes.sum()} wrong predictions" in drawing.caption
-    assert "rgb(8,48,107)" in body
+    shares = {row["n"]: row["share"] for row in chart.rows}
+    assert shares[mistakes.max()] == DARKEST
 
 
 def test_change_is_shown_of_one_image_on_both_sides(lab: Lab) -> None:
@@ -99,12 +115,12 @@ def test_change_is_shown_of_one_image_on_both_sides(lab: Lab) -> None:
     drawing = draw(lab, "changes", [undefended, defended])[0]
     assert drawing.place == defended.id
     assert undefended.id in drawing.caption
-    without, with_ = drawing.markup.split("<svg")[1:]
     samples = lab.registry.read_arrays(defended, "samples.npz")
-    # Behind the autoencoder the image is what the attack began from, brighter than 1, which widens its grey scale.
-    for panel, image in ((without, samples["x"][0]), (with_, samples["start"][0])):
-        shown = decode_png(re.findall(r'href="([^"]*)"', panel)[0])
-        assert np.array_equal(shown.ravel(), np.rint(image / max(1.0, float(image.max())) * 255).astype(np.uint8))
+    # Behind the autoencoder the image is what the attack began from, brighter than 1, which widens their grey scale.
+    images = np.stack([samples["x"][0], samples["start"][0]])
+    shown = read_tiles(drawing, "image, or purified").reshape(2, -1)
+    assert np.array_equal(shown, np.rint(images / max(1.0, float(images.max())) * 255).astype(np.uint8))
+    assert list_labels(drawing) == ["after", "before", "perturbation"] * 2
 
 
 def test_change_is_shown_once_for_each_threat(lab: Lab) -> None:
@@ -120,32 +136,43 @@ def test_change_is_shown_once_for_each_threat(lab: Lab) -> None:
 def test_images_before_and_after_fgsm_are_shown_with_their_difference(lab: Lab) -> None:
     run = lab.add_run(lab.add_classifier(), method="fgsm", steps=None)
     drawing = draw(lab, "strips", [run])[0]
-    titles = re.findall(r'scope="row">([^<]*)', drawing.markup)
-    assert titles[:4] == ["true class", "input", "adversarial", "difference"]
-    uris = re.findall(r'src="([^"]*)" alt="adversarial', drawing.markup)
+    assert drawing.strip is not None
+    assert drawing.strip.corner == "true class"
+    assert [row.title for row in drawing.strip.rows][:3] == ["input", "adversarial", "difference"]
     x_adv = lab.registry.read_arrays(run, "samples.npz")["x_adv"][1]
-    assert [decode_png(uri).ravel().tolist() for uri in uris] == np.rint(x_adv * 255).astype(int).tolist()
+    shown = read_tiles(drawing, "adversarial")
+    assert shown.reshape(len(x_adv), -1).tolist() == np.rint(x_adv * 255).astype(int).tolist()
+    # On the page a row is one picture, in which the images lie side by side.
+    (uri,) = re.findall(r'src="([^"]*)" alt="adversarial', write_strip(drawing.strip, ""))
+    assert np.array_equal(decode_png(uri), np.concatenate(list(shown), axis=1))
 
 
 def test_a_difference_is_white_blue_and_orange(lab: Lab) -> None:
     """The colours are of a palette, which others read back."""
     delta = np.array([[0.0, 0.5, -0.5, 0.25]], np.float32)
-    (image,) = (decode_png(uri) for uri in tile_differences(delta, ImageShape(2, 2, 1)).uris)
+    image = decode_png(tile_differences(delta, ImageShape(2, 2, 1)).uri)
     colours = image.reshape(4, -1)[:, :3].tolist()
     half = [round(255 + (colour - 255) / 2) for colour in GAIN_COLOUR]
     assert colours == [[255, 255, 255], list(GAIN_COLOUR), list(LOSS_COLOUR), half]
 
 
-def test_too_many_strips_are_cut_to_one_for_each_threat(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("advae.report.drawing.image_strip.TOO_MANY_RUNS", 5)
+def test_too_many_strips_are_cut_to_the_strongest_attack_and_one_for_each_threat(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("advae.report.drawing.image_strip.MANY_RUNS", 5)
     classifier = lab.add_classifier(lab.add_autoencoder())
     methods, threats = ("bim", "fgsm", "pgd"), ("adaptive", "oblivious")
     runs = [lab.add_run(classifier, method=method, threat=threat) for method in methods for threat in threats]
-    assert {drawing.place for drawing in draw(lab, "strips", runs)} == {runs[2].id, runs[3].id}
-    few = {drawing.place for drawing in draw(lab, "strips", runs[:4])}
-    assert few == {run.id for run in runs[:4]}
-    page = read_files(lab, runs, lab.registry.home.parent / "out")["html"]
-    assert page.count("Its images are not on this page because of their size") == 4
+    strongest = lab.add_run(classifier, method="mim", keep=(0.2, 0.1))
+    drawings = draw(lab, "strips", [*runs, strongest])
+    # That of the strongest attack belongs to the pipeline.
+    assert {drawing.place for drawing in drawings} == {classifier.id, runs[3].id}
+    (own,) = [drawing for drawing in drawings if drawing.place == classifier.id]
+    assert strongest.id in own.caption
+    few = draw(lab, "strips", runs[:4])
+    assert {found for drawing in few for found in re.findall(r"run-\w+", drawing.caption)} == {
+        run.id for run in runs[:4]
+    }
 
 
 # ---------------------------------------------------------------- autoencoders
@@ -158,7 +185,7 @@ def test_purified_images_are_shown_with_each_classifier_behind_the_autoencoder(l
     assert {drawing.place for drawing in drawings} == {TRAINING, *(classifier.id for classifier in classifiers)}
     (drawing,) = [drawing for drawing in drawings if drawing.place == TRAINING]
     assert idle.id in drawing.caption
-    shown = [decode_png(uri).ravel() for uri in re.findall(r'src="([^"]*)" alt="purified', drawing.markup)]
+    shown = read_tiles(drawing, "purified").reshape(len(make_views()["purified"]), -1)
     assert np.array_equal(shown, np.rint(make_views()["purified"] * 255).astype(np.uint8))
 
 
@@ -169,9 +196,8 @@ def test_generated_images_lie_where_their_codes_do(lab: Lab) -> None:
     views["generated"] = (greys / 255).astype(np.float32)
     runs = [lab.add_run(lab.add_classifier(lab.add_autoencoder("variational", views=views)))]
     scatter, generated = draw(lab, "planes", runs)
-    assert scatter.markup.count("h0") == len(views["codes"])
-    (uri,) = re.findall(r'href="([^"]*)"', generated.markup)
-    corners = decode_png(uri)[SIDE // 2 :: SIDE, SIDE // 2 :: SIDE]
+    assert count_points(scatter) == len(views["codes"])
+    corners = read_tiles(generated, "generated")[0][SIDE // 2 :: SIDE, SIDE // 2 :: SIDE]
     assert corners.tolist() == [[40, 100, 160], [20, 80, 140], [0, 60, 120]]
 
 
@@ -179,7 +205,12 @@ def test_a_plane_of_very_many_points_is_thinned(lab: Lab) -> None:
     views = make_views(plane=True)
     views |= {"codes": np.tile(views["codes"], (10, 1)), "code_labels": np.tile(views["code_labels"], 10)}
     runs = [lab.add_run(lab.add_classifier(lab.add_autoencoder("variational", views=views)))]
-    assert draw(lab, "planes", runs)[0].markup.count("h0") == 1500
+    assert count_points(draw(lab, "planes", runs)[0]) == 1500
+
+
+def count_points(drawing: Drawing) -> int:
+    """Return how many points a figure has; the words among them are none."""
+    return sum(not row["t"] for chart in drawing.charts for row in chart.rows)
 
 
 def add_activations(lab: Lab, **changes: Any) -> list[Manifest]:
@@ -195,8 +226,7 @@ def test_activations_are_compared_in_one_figure_and_one_table(lab: Lab) -> None:
     runs = [lab.add_run(lab.add_classifier(paper))]
     (drawing,) = draw(lab, "activations", runs, [tanh, relu, mixed, *others])
     names = ["elu, tanh, relu", "relu", "tanh", "paper's mix: relu, relu, exponential"]
-    keys = re.findall(r'dy=".35em">([^<]*[a-z])</text>', html.unescape(drawing.markup))
-    assert keys == names
+    assert list_labels(drawing) == names
     assert "output stays softplus" in drawing.caption
     findings = Findings(compare_runs(lab.registry, runs, [tanh, relu, mixed, *others]))
     grid = tabulate_activations(list_activation_records(findings))
