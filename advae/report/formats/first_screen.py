@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from advae.errors import printable
@@ -34,10 +34,16 @@ class View:
     """The finding at this eps."""
     who: str
     """The pipeline of the number, in words; empty without a number."""
+    bound: str
+    """Whether the number is a bound: at most, where it is not reliable; at least, where it is proved; else empty."""
     big: str
     """The number."""
     interval: str
     """Its interval, in brackets; empty without one."""
+    measure: str
+    """What the number is."""
+    proved: str
+    """A sentence on what a certificate proves beside it; empty where nothing is."""
     oblivious: str
     """A sentence on the attacker who does not know the purifier; empty where there is none."""
     defence: str
@@ -108,26 +114,43 @@ def _describe(findings: Findings, overview: OverviewRecord, choice: EpsChoice) -
 
 def _describe_best(best: PipelineNumber | None) -> dict[str, str]:
     if best is None:
-        return dict.fromkeys(("who", "interval", "oblivious", "defence", "defence_reason", "number_reason"), "") | {
-            "big": NOT_RUN,
-            "number": "no number",
-        }
-    rate = best.robust or (best.certified and best.certified.rate)
-    oblivious = best.oblivious
-    careless = ""
-    if isinstance(oblivious, Strength):
-        share = format_share(oblivious.robust_accuracy)
-        careless = f"An attacker who does not know the purifier leads to {share}: a careless test would report that."
+        names = (field.name for field in fields(View) if field.name not in ("eps", "title", "rows"))
+        return dict.fromkeys(names, "") | {"big": NOT_RUN, "number": "no number"}
     return {
         "who": best.pipeline.removeprefix(f"{best.dataset}: "),
-        "big": format_share(rate.value) if rate else NOT_RUN,
-        "interval": f"[{100 * rate.low:.1f}, {100 * rate.high:.1f}]" if rate else "",
-        "oblivious": careless,
+        **_describe_number(best),
+        "oblivious": _describe_oblivious(best),
         "defence": best.defence.result if best.defence else "",
         "defence_reason": best.defence.reason if best.defence else "",
         "number": best.reliability.result,
         "number_reason": best.reliability.reason,
     }
+
+
+def _describe_number(best: PipelineNumber) -> dict[str, str]:
+    """Return the number, its interval and what it is: under attack, or where nothing attacked, by proof."""
+    certified = best.certified.rate if best.certified else None
+    rate = best.robust or certified
+    words = {
+        "big": format_share(rate.value) if rate else NOT_RUN,
+        "interval": f"[{100 * rate.low:.1f}, {100 * rate.high:.1f}]" if rate else "",
+    }
+    if best.robust is None and certified:
+        return words | {"bound": "at least", "measure": "certified accuracy, and was not attacked", "proved": ""}
+    bound = "at most" if best.reliability.result == "not reliable" else ""
+    proved = f"A certificate proves {format_share(certified.value)}." if certified else ""
+    return words | {
+        "bound": bound,
+        "measure": "robust accuracy under the strongest white-box attack",
+        "proved": proved,
+    }
+
+
+def _describe_oblivious(best: PipelineNumber) -> str:
+    if not isinstance(best.oblivious, Strength):
+        return ""
+    share = format_share(best.oblivious.robust_accuracy)
+    return f"An attacker who does not know the purifier leads to {share}: a careless test would report that."
 
 
 def _draw(rows: Sequence[dict[str, Any]], size: PipelineSize, name: str) -> str:
