@@ -112,7 +112,8 @@ def test_the_table_and_the_threshold_are_for_people_and_pipelines(home: Path, tr
     table = certify(home, *options).err
     assert "certified accuracy" in table
     assert "0.05 (12.75/255)" in table
-    assert all(len(line) <= 80 for line in table.splitlines())
+    # The next command is not wrapped, so that it can be copied.
+    assert all(len(line) <= 80 for line in table.splitlines() if not line.startswith("next: "))
 
 
 def test_a_dry_run_says_how_long_and_computes_nothing(home: Path, trained: Trained) -> None:
