@@ -58,7 +58,7 @@ class OverviewRecord(TableRecord):
     reliability: NumberRating | None
     """Whether that number is reliable; null without a number."""
     measured: str
-    """When the newest run or classifier was made, in UTC, ISO 8601."""
+    """The day on which the newest run or classifier was made, in UTC: year-month-day."""
     version: str
     """Version of advae that wrote the report."""
     summary: str
@@ -142,7 +142,9 @@ def _count_smoothed(findings: Findings, dataset: str) -> int:
 def _find_newest(findings: Findings, dataset: str) -> str:
     comparison = findings.comparison
     made = [run.manifest.created for run in comparison.runs if run.dataset == dataset]
-    return max(made or [one.classifier.created for one in comparison.unattacked if one.dataset == dataset])
+    newest = max(made or [one.classifier.created for one in comparison.unattacked if one.dataset == dataset])
+    # The day alone, so that the same results give the same report.
+    return newest[: len("2026-11-30")]
 
 
 def _summarize(record: OverviewRecord, best: PipelineNumber | None) -> Iterator[str]:
@@ -163,4 +165,4 @@ def _summarize(record: OverviewRecord, best: PipelineNumber | None) -> Iterator[
         if best.defence:
             yield f"Defence: {best.defence.result} ({best.defence.reason})"
         yield f"Number: {best.reliability.result} ({best.reliability.reason})"
-    yield f"advae {record.version}, measured {record.measured[:10]}"
+    yield f"advae {record.version}, measured {record.measured}"
