@@ -38,14 +38,14 @@ def report(
         typer.Option("--figures", metavar="DIR", parser=to_path, help="Write every figure into this folder, too."),
     ] = None,
     figure_format: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--figure-format",
             metavar="F[,F...]",
-            help=f"With --figures: {', '.join(FIGURE_FORMATS)}.",
+            help=f"With --figures: {', '.join(FIGURE_FORMATS)}; default: {FIGURE_FORMATS[0]}.",
             autocompletion=complete_names(FIGURE_FORMATS),
         ),
-    ] = "svg",
+    ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     strict: Annotated[
         bool,

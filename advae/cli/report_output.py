@@ -10,7 +10,7 @@ from advae.cli.session import Session
 from advae.cli.values import split_names
 from advae.errors import CheckFailedError, UsageError, printable
 from advae.experiments.paper.section import PAPER_SECTION
-from advae.report import check_figure_formats, check_formats
+from advae.report import FIGURE_FORMATS, check_figure_formats, check_formats
 from advae.report.data.contents import Comparison
 from advae.report.formats.report_files import list_targets, refuse_foreign
 from advae.report.formats.terminal import list_excluded, summarize
@@ -33,9 +33,11 @@ def check_out(session: Session, out: Path, format_: str) -> list[str]:
     return formats
 
 
-def check_figures(session: Session, folder: Path | None, format_: str) -> list[str]:
-    """Return the formats of the figures. Raises UsageError for an unknown one or an unusable folder."""
-    formats = split_names("--figure-format", format_)
+def check_figures(session: Session, folder: Path | None, format_: str | None) -> list[str]:
+    """Return the formats of the figures. Raises UsageError for an unknown one, an unusable folder, or none at all."""
+    if format_ and folder is None:
+        raise UsageError("--figure-format needs --figures DIR, the folder that the figures are written into")
+    formats = split_names("--figure-format", format_ or FIGURE_FORMATS[0])
     check_figure_formats(formats)
     if folder:
         refuse_inside(Workspace(session.registry), folder, "--figures")

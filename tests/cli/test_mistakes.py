@@ -97,6 +97,7 @@ BAD: list[tuple[list[str], int, str]] = [
     (["report", "run-000000000000"], 3, "no entry"),
     (["report", "--dataset", "fashion-mnist"], 3, "fashion-mnist"),
     (["report", "--format", "pdf"], 2, "unknown format"),
+    (["report", "--figure-format", "png"], 2, "--figure-format needs --figures DIR"),
     (["purify", "--ae", "{ae}", "gone.npy", "out.npy"], 6, "gone.npy"),
     (["predict", "--clf", "{nn}", "gone.npy"], 6, "gone.npy"),
     (["predict", "--clf", "{nn}", "gone.npy", "--format", "xml"], 2, "unknown format"),

@@ -348,6 +348,8 @@ def test_ticked_pipelines_are_compared(written: Written, look: Any) -> None:
     sight.wait(
         "(names) => names.every((name) => document.querySelector('.compare-chart').textContent.includes(name))", names
     )
+    ticks.nth(1).set_checked(False)
+    sight.wait("document.querySelector('.differences-none').innerText.startsWith('Tick two or more')")
     sight.page.locator("select.filter[name=kind]").select_option(label="none")
     assert sight.page.locator("table.numbers tbody tr:visible").count() == 2
 
