@@ -65,11 +65,15 @@ def _work(prepared: Prepared) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("steps", [attack_speed.BIM, replace(attack_speed.PGD, count=10)], ids=["bim", "pgd"])
-def test_all_implementations_have_the_same_robust_accuracy(steps: Steps, workload: Workload) -> None:
+def test_our_attack_is_as_strong_as_each_peers(steps: Steps, workload: Workload) -> None:
     ours = _work(prepare_ours(workload, n=N, steps=steps, eps=(steps.eps,)))["accuracy"]
-    accuracies = [ours, *(_work(make(workload, n=N, batch=64, steps=steps))["accuracy"] for make in PEERS.values())]
-    # Random starts differ.
-    assert max(accuracies) - min(accuracies) <= (3 if steps.random else 1) / N
+    peers = [_work(make(workload, n=N, batch=64, steps=steps))["accuracy"] for make in PEERS.values()]
+    if steps.random:
+        # Random starts differ, and the peers return their last iterate, not their best.
+        assert ours <= min(peers) + 2 / N
+    else:
+        accuracies = [*peers, ours]
+        assert max(accuracies) - min(accuracies) <= 1 / N
     assert ours < 0.9
 
 
