@@ -42,6 +42,9 @@ def make_folder(folder: Path) -> None:
     """Make a folder and its parents, where they are missing. Raises DiskError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        # The system says "File exists", as if it could be overwritten.
+        raise DiskError(f"cannot write to {folder}: Not a directory") from None
     except OSError as error:
         raise DiskError(f"cannot write to {folder}: {error.strerror or error}") from None
 

@@ -56,7 +56,8 @@ class HelpedGroup(TyperGroup):
         if not args and self.no_args_is_help and not ctx.resilient_parsing:
             typer.echo(ctx.get_help(), color=ctx.color)
             raise typer.Exit
-        return super().parse_args(ctx, args)
+        # The help of a group has all its options.
+        return super().parse_args(ctx, ["--help", *args[1:]] if args[:1] == ["--help-all"] else args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help page of the group."""

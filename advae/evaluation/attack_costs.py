@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from advae import batching
+from advae.attacks.target_turns import MOST_TARGETS
 from advae.batching import list_rows
 from advae.evaluation.attack_progress import PROBED, double
 from advae.evaluation.attacker import Attacker, stops_at_success
@@ -46,9 +47,6 @@ FORWARD = 256
 PASSES = 4
 """A step takes about as long as so many times classifying the images."""
 
-TURNS = 9
-"""Target classes of an attack that takes them in turn."""
-
 
 @dataclass(frozen=True, eq=False)
 class AttackCosts:
@@ -80,10 +78,7 @@ def guess_seconds(attackers: Sequence[Attacker], scorer: Scorer) -> float:
     draw = tf.constant(0)
     scorer.classify(few, draw)
     seconds = _time(lambda: scorer.classify(few, draw)[1].numpy()) / len(few)
-    steps = sum(
-        _count_steps(one) * (TURNS if one.row.in_turn else 1) * (one.recipe.restarts or 1) * (one.recipe.draws or 1)
-        for one in attackers
-    )
+    steps = sum(_count_steps(one) * _count_turns(one) * (one.recipe.draws or 1) for one in attackers)
     return seconds * PASSES * steps * len(scorer.x) * len(scorer.recipe.eps)
 
 
@@ -130,6 +125,11 @@ def _unreported(attacker: Attacker) -> Iterator[None]:
         yield
     finally:
         attacker.report = report
+
+
+def _count_turns(attacker: Attacker) -> int:
+    """Return how often an attack takes all its steps: for each restart, towards each class that it takes in turn."""
+    return (attacker.recipe.restarts or 1) * (MOST_TARGETS if attacker.row.in_turn else 1)
 
 
 def _count_steps(attacker: Attacker) -> int:

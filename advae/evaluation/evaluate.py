@@ -15,7 +15,7 @@ from advae.evaluation.attack_costs import expect_costs, measure_costs
 from advae.evaluation.attack_progress import AttackProgress, list_probed, measure_progress, measure_until_success
 from advae.evaluation.attack_state import AttackState
 from advae.evaluation.attacker import Attacker, stops_at_success
-from advae.evaluation.clean_scores import score_clean
+from advae.evaluation.clean_scores import CleanScores, score_clean
 from advae.evaluation.each_eps import EachEps
 from advae.evaluation.ensemble import list_members
 from advae.evaluation.eot_agreement import measure_agreement
@@ -39,6 +39,7 @@ from advae.threats import Surface, fix_draw
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
     from advae.records import FloatArray, IntArray, RunRecipe
 
@@ -96,23 +97,39 @@ def evaluate(
         costs = expect_costs(attackers, scorer, clean.predictions == y) if on_time_left else None
         watch = TimeLeft(costs, recipe.eps, len(y), on_time_left)
         scores = EachEps(attackers, scorer, saved, state or AttackState(recipe), watch).score_all()
-    # Often the targets are the same at every eps; then the first gradients are the same, too.
-    # Plain cross-entropy saturates where other losses of the same set do not.
-    steepest = next((one for one in attackers if one.recipe.loss != "ce"), attackers[0])
-    zero_by_targets = {targets: steepest.zero_gradients(targets) for targets in {one.targets for one in scores}}
-    zero = [zero_by_targets[one.targets] for one in scores]
+    zero = _find_zero_gradients(attackers, scores)
     clean_success = _measure_clean_success(scorer, x, y)
     outcomes = collect_outcomes(ids, y, clean.predictions, scores, zero, recipe.eps, clean_success)
     if given is not None:
         outcomes[metrics.DISTANCE] = metrics.measure_distance(x, given, recipe.norm)
+    arrays = {OUTCOMES: outcomes, SAMPLES: collect_samples(ids, x, y, clean.start, scores, saved)}
+    if recipe.save_adversarial:
+        arrays[ADVERSARIAL] = collect_adversarial(ids, y, scores)
+    return Evaluated(_summarise_run(scorer, attackers, clean, outcomes, scores), arrays)
+
+
+def _find_zero_gradients(attackers: list[Attacker], scores: list[EpsScores]) -> list[NDArray[np.bool_]]:
+    """Return for each eps which samples have a first gradient that is zero or not finite, bool (n,) each."""
+    # Plain cross-entropy saturates where other losses of the same set do not.
+    steepest = next((one for one in attackers if one.recipe.loss != "ce"), attackers[0])
+    # Often the targets are the same at every eps; then the first gradients are the same, too.
+    by_targets = {targets: steepest.zero_gradients(targets) for targets in {one.targets for one in scores}}
+    return [by_targets[one.targets] for one in scores]
+
+
+def _summarise_run(
+    scorer: Scorer, attackers: list[Attacker], clean: CleanScores, outcomes: Arrays, scores: list[EpsScores]
+) -> RunMetrics:
+    """Return the metrics of the run, without check results."""
+    recipe, surface, y = scorer.recipe, scorer.surface, attackers[0].y
     classes = len(recipe.dataset.classes)
-    summary = RunMetrics(
+    return RunMetrics(
         **metrics.measure_clean(outcomes, classes),
         clean_class_accuracy=measure_by_class(y, metrics.find_robust(outcomes, None), classes),
         **metrics.measure_given(outcomes),
         **metrics.measure_smallest_eps(outcomes),
         results=tuple(_summarise(recipe, attackers, outcomes, index, one) for index, one in enumerate(scores)),
-        samples_digest=metrics.digest_samples(x, y),
+        samples_digest=metrics.digest_samples(scorer.x, y),
         start_range=clean.start_range,
         clipped_fraction=clean.clipped,
         probabilities=clean.probabilities,
@@ -122,10 +139,6 @@ def evaluate(
         k_draws=KEPT_DRAWS if surface.samples else None,
         eot_agreement=measure_agreement(attackers),
     )
-    arrays = {OUTCOMES: outcomes, SAMPLES: collect_samples(ids, x, y, clean.start, scores, saved)}
-    if recipe.save_adversarial:
-        arrays[ADVERSARIAL] = collect_adversarial(ids, y, scores)
-    return Evaluated(summary, arrays)
 
 
 FEW_WITHOUT_STEPS = 500

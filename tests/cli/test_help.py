@@ -66,6 +66,11 @@ def test_every_option_is_described(path: tuple[str, ...], monkeypatch: pytest.Mo
     assert short.index("Examples:") < short.index("All commands:")
 
 
+@pytest.mark.parametrize("group", [(), ("registry",), ("data",)])
+def test_a_group_has_one_help(group: tuple[str, ...]) -> None:
+    assert succeed(*group, "--help-all").out == succeed(*group, "--help").out
+
+
 def test_help_fits_a_screen_and_a_narrow_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     lines = {" ".join(path): succeed(*path, "--help").out.count("\n") for path in COMMANDS}

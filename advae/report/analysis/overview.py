@@ -160,7 +160,7 @@ def _summarize(record: OverviewRecord, best: PipelineNumber | None) -> Iterator[
         how = f"{record.attack}, n = {record.images}, " if record.attack else ""
         yield f"{how}eps {format_budget(best.eps, best.norm)}, {best.norm}, dataset {record.dataset}"
         if isinstance(best.oblivious, Strength):
-            yield f"An oblivious attacker leads to {format_share(best.oblivious.robust_accuracy)}"
+            yield f"Robust accuracy under an oblivious attack: {format_share(best.oblivious.robust_accuracy)}"
         yield f"Clean accuracy: {format_rate(best.clean)}; chance: {format_share(best.chance)}"
         if best.defence:
             yield f"Defence: {best.defence.result} ({best.defence.reason})"

@@ -6,7 +6,7 @@ The specifications are few and hold no name from outside; all that is measured, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
@@ -154,8 +154,3 @@ def measure_room(chart: Chart) -> int:
     longest = max((len(line.label or "") for line in chart.lines), default=0)
     least, most = ROOM
     return round(min(most, max(least, longest * LETTER + 16)))
-
-
-def thin_out(line: Line, most: int) -> Line:
-    """Return a line with markers at about ``most`` of its points."""
-    return replace(line, every=max(1, len(line.points) // most))

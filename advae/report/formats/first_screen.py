@@ -150,7 +150,7 @@ def _describe_oblivious(best: PipelineNumber) -> str:
     if not isinstance(best.oblivious, Strength):
         return ""
     share = format_share(best.oblivious.robust_accuracy)
-    return f"An attacker who does not know the purifier leads to {share}: a careless test would report that."
+    return f"Under an oblivious attacker, who does not know the purifier, it is {share}: a careless test reports that."
 
 
 def _draw(rows: Sequence[dict[str, Any]], size: PipelineSize, name: str) -> str:
