@@ -28,7 +28,7 @@ NAMES = {path: ".".join(("advae", *path.relative_to(ROOT).with_suffix("").parts)
 
 LAYERS = (
     {"errors", "identity", "interrupts", "paths", "quoting", "settings", "tracing"},
-    {"run_options"},
+    {"run_options", "named_plans"},
     {"records"},
     {"requests"},
     {"metrics", "class_accuracy", "arrayfiles", "deadlines", "atomic_files", "backend", "batching", "sampling"},
@@ -48,7 +48,8 @@ ALONE = {"errors", "identity", "paths", "quoting", "settings", "arrayfiles"}
 """What knows nothing of the rest, and could be lifted out."""
 
 REPORT_READS = {
-    *("errors", "quoting", "run_options", "records", "metrics", "class_accuracy", "registry", "atomic_files"),
+    *("errors", "quoting", "run_options", "named_plans", "records", "metrics", "class_accuracy", "registry"),
+    *("atomic_files",),
     *("checks", "report"),
 }
 REPORT_WORDS = {

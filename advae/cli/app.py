@@ -37,7 +37,7 @@ COMMANDS: dict[str, Command] = {
     "certify": Command("certify", "certify", "Prove what no attack can change; prints the certificate's id."),
     "report": Command("report", "report", "Write a report; prints its page's path."),
     "diff": Command("diff", "diff", "Compare two pipelines, or two runs, on identical images; prints a table."),
-    "reproduce": Command("reproduce", "reproduce", "Run the paper's whole experiment; prints its report's path."),
+    "reproduce": Command("reproduce", "reproduce", "Run the paper's experiment or another plan; prints a path."),
     "purify": Command("purify", "purify", "Purify the images of a .npy file."),
     "predict": Command("predict", "predict", "Classify the images of a .npy file."),
     "registry": Command("registry", "app", "List, show, tag, remove, export and import entries."),

@@ -1,4 +1,4 @@
-"""``advae reproduce``: run the paper's experiment, or your own plan, cell by cell, and write a report on it."""
+"""``advae reproduce``: run the paper's experiment, or another plan, cell by cell, and write a report on it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import typer
 
 from advae.atomic_files import require_writable
 from advae.cli.option_groups import SESSION, complete_names, grouped
-from advae.cli.options import ALL_FORMATS, DataDirOption, FormatOption, OutOption, ResizeOption
+from advae.cli.options import ALL_FORMATS, DataDirOption, FormatOption, OutOption, ResizeOption, describe_rows
 from advae.cli.session import Session
 from advae.cli.values import split_names
 from advae.datasets.table import DATASETS
 from advae.errors import CorruptError, DivergedError, UsageError
-from advae.paths import to_path
+from advae.named_plans import PAPER_PLAN, PLANS
 
 if TYPE_CHECKING:
+    from advae.experiments import Experiment
     from advae.experiments.cells import Level
     from advae.experiments.runner import Finished, Survey
     from advae.records import Manifest
@@ -37,16 +38,16 @@ def reproduce(
     data_dir: DataDirOption = None,
     resize: ResizeOption = None,
     plan: Annotated[
-        Path | None,
+        str,
         typer.Option(
             "--plan",
-            metavar="FILE",
-            parser=to_path,
-            help="What to train and attack, a TOML file; default: the paper's.",
+            metavar="NAME|FILE",
+            help=f"{describe_rows(PLANS)}\nOr a TOML file of your own.",
+            autocompletion=complete_names(PLANS),
         ),
-    ] = None,
+    ] = PAPER_PLAN,
     show_plan: Annotated[
-        bool, typer.Option("--show-plan", help="Print the paper's plan, to be copied and edited, and stop.")
+        bool, typer.Option("--show-plan", help="Print the plan, to be copied and edited, and stop.")
     ] = False,
     dry_run: Annotated[
         bool,
@@ -72,20 +73,20 @@ def reproduce(
     out: OutOption = Path("advae-report"),
     format_: FormatOption = ALL_FORMATS,
 ) -> None:
-    """Run the paper's whole experiment and report on it; prints the path of its page."""
+    """Run the paper's whole experiment, or another plan, and report on it; prints the path of its page."""
     from advae.cli.experiment_progress import put_survey, run_cells
     from advae.cli.report_output import check_out
-    from advae.experiments import PAPER, read_experiment
+    from advae.experiments import find_plan, read_experiment
     from advae.experiments.cells import list_cells
     from advae.experiments.runner import survey
 
     if show_plan:
-        text = PAPER.read_text("utf-8")
+        text = find_plan(plan).read_text("utf-8")
         session.put({"plan": text}, text.removesuffix("\n"))
         return
     _check_backend(backend, scheduler, jobs)
     formats = check_out(session, out, format_)
-    experiment = read_experiment(plan)
+    experiment = read_experiment(find_plan(plan))
     if dataset:
         experiment = experiment.model_copy(update={"datasets": tuple(split_names("--dataset", dataset))})
     with session.workspace("reproduce", data_dir=data_dir, resize=resize) as workspace:
@@ -95,11 +96,17 @@ def reproduce(
         # A failure after hours of computing would be too late.
         require_writable(out)
         diverged = run_cells(workspace, session, surveyed, jobs=jobs, scheduler=scheduler)
-        _report(session, surveyed, diverged, out, formats, reproduction=plan is None)
+        _report(session, surveyed, diverged, out, formats, experiment, plan)
 
 
 def _report(
-    session: Session, surveyed: Survey, diverged: list[Finished], out: Path, formats: list[str], *, reproduction: bool
+    session: Session,
+    surveyed: Survey,
+    diverged: list[Finished],
+    out: Path,
+    formats: list[str],
+    experiment: Experiment,
+    plan: str,
 ) -> None:
     """Write the report on the cells. Raises DivergedError and CorruptError for those that are missing."""
     from advae.cli.report_output import SECTIONS, put_report
@@ -113,7 +120,13 @@ def _report(
         # All of them depend on a training that diverged.
         _refuse(diverged)
     comparison = compare_runs(
-        session.registry, runs, autoencoders, certificates=certificates, reproduction=reproduction, required=()
+        session.registry,
+        runs,
+        autoencoders,
+        certificates=certificates,
+        plan=plan if plan in PLANS else None,
+        about=experiment.about,
+        required=(),
     )
     put_report(session, comparison, write_comparison(comparison, out, formats=formats, sections=SECTIONS))
     _refuse(diverged)

@@ -3,7 +3,7 @@
 from advae.experiments.paper.explanations import EXPLANATIONS, explain_difference
 from advae.experiments.paper.published import PUBLISHED, Published, list_published
 from advae.experiments.plan import NONE, AttackPlan, CertificatePlan, Experiment
-from advae.experiments.plan_file import PAPER, read_experiment
+from advae.experiments.plan_file import PAPER, find_plan, read_experiment
 
 __all__ = [
     "EXPLANATIONS",
@@ -15,6 +15,7 @@ __all__ = [
     "Experiment",
     "Published",
     "explain_difference",
+    "find_plan",
     "list_published",
     "read_experiment",
 ]

@@ -129,6 +129,8 @@ class PlannedLogistic(LogisticRequest, strict=True):
 class Experiment(Record):
     """The contents of a plan: trainings, attacks and certificates, which are repeated for each dataset and seed."""
 
+    about: str | None = None
+    """What the plan does, and how it differs from what it repeats; the report shows it. None: nothing is shown."""
     datasets: PlannedNames
     """Names of datasets, or paths of .npz files and of folders of images."""
     resize: tuple[Annotated[Side, Strict()], Annotated[Side, Strict()]] | None = None

@@ -17,15 +17,29 @@ from advae.certificates import CERTIFICATES
 from advae.datasets.table import DATASETS, is_npz, is_own
 from advae.errors import BudgetError, UsageError, unknown
 from advae.experiments.plan import NONE, OWN, AttackPlan, CertificatePlan, Experiment
+from advae.named_plans import PAPER_PLAN, PLANS
 from advae.paths import to_path
 from advae.records import Record
 from advae.requests import read_float
 
-PAPER = Path(__file__).parent / "paper" / "plan.toml"
+PAPER = PLANS[PAPER_PLAN].path
 """The plan of the paper's experiment."""
 
 LONGEST = 1 << 20
 """Largest size of a plan, in bytes."""
+
+
+def find_plan(name: str) -> Path:
+    """Return the file of a plan that comes with advae, or else the path that a user gave.
+
+    Raises UsageError for a name that is neither.
+    """
+    if name in PLANS:
+        return PLANS[name].path
+    path = to_path(name)
+    if path.suffix or path.exists() or len(path.parts) > 1:
+        return path
+    raise UsageError(unknown("plan", name, PLANS) + "; or a file, PLAN.toml")
 
 
 def read_experiment(path: Path | None = None) -> Experiment:

@@ -73,7 +73,7 @@ def test_every_figure_appears_where_ours_is_missing(tmp_path: Path) -> None:
     found = find(lab, [attack_raw(lab)])
     assert list(found) == [one.figure for one in list_published() if one.dataset == "mnist"]
     assert (found[10].protocol, found[10].adaptive, found[10].difference) == (NotRun(), NotRun(), None)
-    assert find(lab, [attack_honestly(lab)], reproduction=True).keys() == found.keys()
+    assert find(lab, [attack_honestly(lab)], plan="paper").keys() == found.keys()
 
 
 def test_a_report_on_other_runs_has_no_section_on_the_paper(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_only_what_is_far_off_is_explained(tmp_path: Path) -> None:
 
 def test_only_the_datasets_of_the_report_are_compared(tmp_path: Path) -> None:
     lab = Lab(tmp_path / "home")
-    assert find(lab, [attack_raw(lab), attack_honestly(lab)], reproduction=True) == {}
+    assert find(lab, [attack_raw(lab), attack_honestly(lab)], plan="paper") == {}
     mnist = on(tmp_path / "mnist", "mnist")
     assert {one.dataset for one in find(mnist, [attack_raw(mnist)]).values()} == {"mnist"}
 

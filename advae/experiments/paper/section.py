@@ -9,6 +9,7 @@ from advae.experiments.paper.explanations import explain_difference
 from advae.experiments.paper.published import Published, list_published
 from advae.models.classifiers import is_linear
 from advae.models.layers import PAPER_EPOCHS
+from advae.named_plans import PAPER_PLAN
 from advae.records import NetworkOptions, find_eps
 from advae.report.analysis.tables import Findings, NotRun, ShownInterval, ShownShare, Table, TableRecord
 from advae.report.data.contents import Comparison
@@ -89,7 +90,7 @@ def find_counterparts(comparison: Comparison) -> tuple[PaperRecord, ...]:
 
     Empty for a report that is neither the paper's experiment nor has a run under the paper's protocol on its datasets.
     """
-    if not (comparison.reproduction or _follows_the_paper(comparison)):
+    if not (comparison.plan == PAPER_PLAN or _follows_the_paper(comparison)):
         return ()
     there = {run.dataset for run in comparison.runs}
     of_these = (published for published in list_published() if published.dataset in there)

@@ -34,19 +34,20 @@ def compare_runs(
     networks: Sequence[Manifest] = (),
     *,
     certificates: Sequence[Manifest] = (),
-    reproduction: bool = False,
+    plan: str | None = None,
+    about: str | None = None,
     asked: Sequence[str] = (),
     required: Collection[str] | None = None,
     excluded: Mapping[str, str] | None = None,
 ) -> Comparison:
     """Return the runs with their undefended counterparts, which are looked for in the whole registry.
 
-    networks: trained entries to show beside those that the runs need. certificates: those of classifiers that are shown
-    even where they have no run; the others are found. reproduction: whether they are the paper's
-    experiment. asked: ids of the runs that a user asked for, which come first among equally strong ones. required: ids
-    of the entries without which there is no report, None for all; of the others those that cannot be read, or
-    contradict themselves, are excluded. excluded: ids that are excluded already -> reason. Raises NotFoundError where
-    there is no run and no certificate, and what ``open_run`` and ``open_network`` raise.
+    networks: trained entries to show beside those that the runs need. certificates: those of classifiers that are
+    shown even where they have no run; the others are found. plan, about: name of the plan whose cells they are, and
+    what it says that it does. asked: ids of the runs that a user asked for, which come first among equally strong
+    ones. required: ids of the entries without which there is no report, None for all; of the others those that cannot
+    be read, or contradict themselves, are excluded. excluded: ids that are excluded already -> reason. Raises
+    NotFoundError where there is no run and no certificate, and what ``open_run`` and ``open_network`` raise.
     """
     shelf = _Shelf(registry, required, dict(excluded or {}))
     opened = list(filter(None, map(shelf.open_run, {entry.id: entry for entry in manifests}.values())))
@@ -69,7 +70,7 @@ def compare_runs(
     rows = tuple(row for pipeline in pipelines for row in pipeline.rows)
     more += [entry for pipeline in unattacked for entry in pipeline.entries]
     shown = tuple(_list_networks(shelf, rows, more, labels))
-    return Comparison(tuple(runs), rows, pipelines, shown, reproduction, shelf.excluded, unattacked)
+    return Comparison(tuple(runs), rows, pipelines, shown, plan, about, shelf.excluded, unattacked)
 
 
 def _name(pipeline: Named, labels: Labels, certificates: CertificateFinder) -> Named:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from advae.named_plans import PAPER_PLAN
 from advae.quoting import join_command
 from advae.records import (
     AddedOptions,
@@ -38,8 +39,8 @@ CommandOptions = dict[str, Scalar | None]
 def list_commands(comparison: Comparison) -> list[str]:
     """Return the commands that compute a report's runs and all that it shows, each once, in an order that works.
 
-    The same recipe has the same id, so the commands can name each other's results by id. For the paper's experiment the
-    first command computes all of it.
+    The same recipe has the same id, so the commands can name each other's results by id. For the cells of a named plan
+    the first command computes all of it.
     """
     runs = list(list_runs_of(comparison.rows))
     entries = [entry for run in runs for entry in (*list_parents(run), run.manifest)]
@@ -48,13 +49,14 @@ def list_commands(comparison: Comparison) -> list[str]:
     # No command but the attack trains a surrogate on the answers of an added model.
     commands = {entry.id: describe_command(entry) for entry in entries if not _is_distilled(entry)}
     commands |= {certificate.id: describe_certificate(certificate.recipe) for certificate in comparison.certificates}
-    if not comparison.reproduction:
+    if not comparison.plan:
         return list(commands.values())
     used = [_list_data(one.classifier) for one in (*runs, *comparison.unattacked)]
     data: CommandOptions = {"dataset": ",".join(dict.fromkeys(str(one["dataset"]) for one in used))}
     sizes = {one["resize"] for one in used}
+    named: CommandOptions = {"plan": None if comparison.plan == PAPER_PLAN else comparison.plan}
     return [
-        _join(["advae", "reproduce"], data | {"resize": sizes.pop() if len(sizes) == 1 else None}),
+        _join(["advae", "reproduce"], named | data | {"resize": sizes.pop() if len(sizes) == 1 else None}),
         *commands.values(),
     ]
 

@@ -200,8 +200,10 @@ class Comparison:
     """The pipelines, in the order of the report."""
     networks: tuple[Network, ...]
     """Distinct trained entries that have a loss history or images; those that no run depends on are last."""
-    reproduction: bool = False
-    """Whether it is the paper's experiment, whose table has all that the paper prints."""
+    plan: str | None = None
+    """The plan, a name of PLANS, whose cells these are; None for another plan, and for a report of a registry."""
+    about: str | None = None
+    """What the plan says that it does; None where it says nothing, and for a report of a registry."""
     excluded: Mapping[str, str] = field(default_factory=dict)
     """Id of an entry that could not be read or that contradicts itself -> why."""
     unattacked: tuple[StoredPipeline, ...] = ()

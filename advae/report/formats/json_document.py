@@ -38,6 +38,8 @@ def build_document(findings: Findings) -> Record:
     return build_model(findings.sections)(
         **tables,
         title=write_title(findings),
+        plan=comparison.plan,
+        about=comparison.about,
         raised_checks={name: check.raised for name, check in CHECKS.items()},
         failures=tuple(list_all_failures(comparison.pipelines)),
         missing_baselines=findings.collect(list_missing_baselines),

@@ -101,6 +101,10 @@ class Document(Record):
     """Version of this file: raised when a field is renamed, removed or means something else."""
     title: str
     """The finding of the report: which autoencoders protect the classifier."""
+    plan: str | None
+    """The plan, one that comes with advae, whose cells these are; null for another plan and for a whole registry."""
+    about: str | None
+    """What the plan says that it does; null where it says nothing, and for a whole registry."""
     raised_checks: dict[str, str]
     """What each check means where it ends with WARN or FAIL, and what to do, by its name."""
     failures: tuple[FailureRecord, ...]
@@ -114,8 +118,8 @@ class Document(Record):
     threats: dict[str, str]
     """What the attacker knows under each threat model of the runs, by its name."""
     commands: tuple[str, ...]
-    """Shell commands that make all of this again, in an order that works; of the paper's experiment the first makes all
-    of it."""
+    """Shell commands that make all of this again, in an order that works; of a plan that comes with
+    advae the first makes all of it."""
 
 
 def build_model(sections: Mapping[str, Table]) -> type[Document]:

@@ -30,6 +30,7 @@ def render_markdown(findings: Findings) -> str:
     comparison = findings.comparison
     blocks = [f"<!-- {TITLE} -->", f"# {escape(write_title(findings))}", *_write_overviews(findings)]
     blocks += map(escape, answer(findings).split("\n"))
+    blocks += [escape(comparison.about)] if comparison.about else []
     blocks += [
         "Every accuracy has its Wilson 95 % confidence interval.",
         *([IMPORTED_EXPLAINED] if comparison.imported else []),

@@ -1,0 +1,45 @@
+"""The table of the plans that come with advae, one row for each.
+
+Help, completion, ``reproduce`` and the report read it. A new plan needs a row, and its file in ``experiments/plans``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "experiments" / "plans"
+"""The folder of the plans' files."""
+
+QUICK = "-quick"
+"""End of the name of a plan's quick form: fewer images, epochs and eps, on digits, in less than two minutes."""
+
+PAPER_PLAN = "paper"
+"""The plan that ``reproduce`` runs unless another one is named."""
+
+
+@dataclass(frozen=True)
+class NamedPlan:
+    """A plan that comes with advae."""
+
+    summary: str
+    """One line for ``--help``."""
+    file: str
+    """Name of its TOML file in FOLDER."""
+
+    @property
+    def path(self) -> Path:
+        """Path of its TOML file."""
+        return FOLDER / self.file
+
+
+def _list_forms(name: str, summary: str) -> dict[str, NamedPlan]:
+    """Return the rows of a plan and of its quick form."""
+    quick = NamedPlan(f"the quick form of {name}, on digits", f"{name}{QUICK}.toml")
+    return {name: NamedPlan(summary, f"{name}.toml"), name + QUICK: quick}
+
+
+PLANS: dict[str, NamedPlan] = {
+    PAPER_PLAN: NamedPlan("the paper's experiment; the default", "paper.toml"),
+}
+"""Name for ``reproduce --plan`` -> the plan."""
