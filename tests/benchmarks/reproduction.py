@@ -20,6 +20,7 @@ from advae.experiments import Experiment, list_published, read_experiment
 from advae.experiments.cells import LEVELS, list_cells
 from advae.experiments.paper.section import PAPER_SECTION
 from advae.experiments.runner import Finished, Survey, make_cells, survey
+from advae.named_plans import PAPER_PLAN
 from advae.records import ClassifierRecipe
 from advae.registry import Registry
 from advae.report.analysis.collecting import compare_runs
@@ -50,7 +51,7 @@ def record(registry: Registry, surveyed: Survey, diverged: list[Finished]) -> di
         [found for cell in surveyed.list_level(level) if (found := registry.find(cell.id))]
         for level in ("attacks", "autoencoders")
     )
-    comparison = compare_runs(registry, runs, purifiers, reproduction=True)
+    comparison = compare_runs(registry, runs, purifiers, plan=PAPER_PLAN)
     findings = Findings(comparison, {"paper": PAPER_SECTION})
     document = build_document(findings).model_dump(mode="json", by_alias=True)
     (dataset,) = {run.recipe.dataset.name for run in comparison.runs}
