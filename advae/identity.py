@@ -13,10 +13,10 @@ STORE_SCHEMA = 3
 2: a manifest has parents, dataset and a seal over its bytes. 3: also the digests of its parents' weights.
 """
 
-Kind = Literal["ae", "clf", "run", "cert"]
+Kind = Literal["ae", "clf", "run", "cert", "surface"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-RESULTS: tuple[Kind, ...] = ("run", "cert")
+RESULTS: tuple[Kind, ...] = ("run", "cert", "surface")
 """Kinds of entries that are results: nothing depends on them, and they are kept until they are removed."""
 
 ID_DIGITS = 12

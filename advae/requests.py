@@ -12,7 +12,9 @@ from pydantic import Field, Strict, ValidationError, create_model
 
 from advae.errors import BudgetError, UsageError
 from advae.records import (
+    FEWEST_POINTS,
     LARGEST,
+    MOST_POINTS,
     SMALLEST,
     Activations,
     Count,
@@ -209,6 +211,19 @@ class CertificateRequest(Request):
     """Probability that the certificate of an image is wrong."""
     seed: Seed | None = None
     """Seed of the noise."""
+
+
+class SurfaceRequest(Request):
+    """The request of ``surface``; None: the default."""
+
+    radius: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Largest step along each axis of the plane, in units of x."""
+    points: Annotated[int, Field(ge=FEWEST_POINTS, le=MOST_POINTS)] | None = None
+    """Points along each axis, an odd number."""
+    clip: bool = True
+    """Whether points outside [0, 1] are clipped."""
+    seed: Seed = 0
+    """Seed of the random direction."""
 
 
 def suggest_scale(value: float, most: float) -> str:

@@ -35,6 +35,7 @@ COMMANDS: dict[str, Command] = {
     "add-ae": Command("add_ae", "add_ae", "Add a purifier that another program trained; prints its id."),
     "attack": Command("attack", "attack", "Attack a classifier; prints the run's id."),
     "certify": Command("certify", "certify", "Prove what no attack can change; prints the certificate's id."),
+    "surface": Command("surface", "surface", "Compute decision surfaces around test images; prints their ids."),
     "report": Command("report", "report", "Write a report; prints its page's path."),
     "diff": Command("diff", "diff", "Compare two pipelines, or two runs, on identical images; prints a table."),
     "reproduce": Command("reproduce", "reproduce", "Run the paper's experiment or another plan; prints a path."),

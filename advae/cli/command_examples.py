@@ -87,6 +87,10 @@ HELP_PAGES: dict[str, HelpPage] = {
         ),
         ("--resize", "--sample", "--samples", "--select", "--alpha", "--seed"),
     ),
+    "surface": HelpPage(
+        ("advae surface", "advae surface --clf mine,theirs --radius 0.3", "advae surface --clf latest --radius 8/255"),
+        ("--resize", "--no-clip", "--seed"),
+    ),
     "report": HelpPage(
         (
             "advae report",

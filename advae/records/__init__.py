@@ -8,7 +8,7 @@ from advae.identity import SAMPLES
 from advae.records.base import LARGEST, MAX_CLASSES, Names, Reals, Record, Scalar
 from advae.records.budgets import SMALLEST, find_eps, key_eps, place_eps, unite_eps, vanishes
 from advae.records.datasets import MAX_SIDE, Dataset, DatasetRef, ImageRanges, ImageShape, Side
-from advae.records.manifests import ADVERSARIAL, OUTCOMES, PROVED, Artifact, DatasetKey, Manifest
+from advae.records.manifests import ADVERSARIAL, OUTCOMES, PROVED, SURFACES, Artifact, DatasetKey, Manifest
 from advae.records.recipes import (
     MAX_LAYER,
     NOISE_OPTIONS,
@@ -43,6 +43,7 @@ from advae.records.results import (
     RunMetrics,
     Status,
 )
+from advae.records.surfaces import FEWEST_POINTS, MOST_POINTS, SurfaceImage, SurfaceMetrics, SurfaceRecipe
 from advae.run_options import Norm
 
 if TYPE_CHECKING:
@@ -50,15 +51,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADVERSARIAL",
+    "FEWEST_POINTS",
     "LARGEST",
     "MAX_CLASSES",
     "MAX_LAYER",
     "MAX_SIDE",
+    "MOST_POINTS",
     "NOISE_OPTIONS",
     "OUTCOMES",
     "PROVED",
     "SAMPLES",
     "SMALLEST",
+    "SURFACES",
     "Activations",
     "AddedOptions",
     "Artifact",
@@ -101,6 +105,9 @@ __all__ = [
     "Seed",
     "Side",
     "Status",
+    "SurfaceImage",
+    "SurfaceMetrics",
+    "SurfaceRecipe",
     "entry_id",
     "find_eps",
     "key_eps",

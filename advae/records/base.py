@@ -41,6 +41,7 @@ Range = Annotated[tuple[Real, Real], AfterValidator(_check_order)]
 Natural = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 Positive = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 Label = Annotated[int, Field(ge=0, lt=MAX_CLASSES)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 Scalar = bool | Annotated[int, Field(ge=-(2**63), lt=2**63)] | float | Name
 

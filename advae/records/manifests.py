@@ -16,6 +16,10 @@ from advae.records.recipes import (
     RunRecipe,
 )
 from advae.records.results import AutoencoderMetrics, CertificateMetrics, ClassifierMetrics, Metrics, RunMetrics
+from advae.records.surfaces import SurfaceMetrics, SurfaceRecipe
+
+SURFACES = "surfaces.npz"
+"""Artifact of decision surfaces: which images, and how far the class of each leads at each point of its plane."""
 
 PROVED = "certificates.npz"
 """Artifact of a certificate: labels and predictions, and for each eps whether each image is certified."""
@@ -115,3 +119,9 @@ class Manifest(Record):
         if isinstance(self.recipe, CertificateRecipe) and isinstance(self.metrics, CertificateMetrics):
             return self.recipe, self.metrics
         raise CorruptError(f"{self.id} is not a certificate")
+
+    def as_surface(self) -> tuple[SurfaceRecipe, SurfaceMetrics]:
+        """Return recipe and metrics of a ``surface`` entry. Raises CorruptError for another, or where they do not fit."""
+        if isinstance(self.recipe, SurfaceRecipe) and isinstance(self.metrics, SurfaceMetrics):
+            return self.recipe, self.metrics
+        raise CorruptError(f"{self.id} is not a decision surface")

@@ -18,10 +18,12 @@ from advae.records.base import (
     Real,
     Record,
     Scalar,
+    Seed,
     Share,
     absent_unless_given,
 )
 from advae.records.datasets import MAX_SIDE, DatasetRef
+from advae.records.surfaces import SurfaceRecipe
 from advae.run_options import RUN_OPTIONS, NamedOption, Norm, RunOptions
 from advae.settings import Rescale as Rescale
 
@@ -32,7 +34,6 @@ MAX_LAYER = 65_536
 LayerSize = Annotated[int, Field(ge=1, le=MAX_LAYER)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 PositiveReal = Annotated[float, Field(gt=0, le=LARGEST)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
 StoredOptions = Annotated[dict[Name, Scalar], Field(max_length=1000)]
 Radius = Annotated[float, Field(ge=0, le=2 * MAX_SIDE)]
 Radii = Annotated[tuple[Radius, ...], Field(fail_fast=True, min_length=1, max_length=MAX_ITEMS)]
@@ -311,7 +312,9 @@ class CertificateRecipe(Record):
         return {name: getattr(self, name) for name in NOISE_OPTIONS}
 
 
-Recipe = Annotated[AutoencoderRecipe | ClassifierRecipe | RunRecipe | CertificateRecipe, Field(discriminator="kind")]
+Recipe = Annotated[
+    AutoencoderRecipe | ClassifierRecipe | RunRecipe | CertificateRecipe | SurfaceRecipe, Field(discriminator="kind")
+]
 
 
 def entry_id(recipe: Recipe) -> str:

@@ -27,6 +27,7 @@ from advae.records.base import (
 )
 from advae.records.datasets import ImageRanges
 from advae.records.recipes import Radius
+from advae.records.surfaces import SurfaceMetrics
 
 Cosine = Annotated[float, Field(ge=-1, le=1)]
 LossCurve = Annotated[tuple[tuple[Natural, Real], ...], Field(fail_fast=True, max_length=MAX_ITEMS)]
@@ -315,5 +316,6 @@ class CertificateMetrics(Record):
 
 
 Metrics = Annotated[
-    AutoencoderMetrics | ClassifierMetrics | RunMetrics | CertificateMetrics, Field(discriminator="kind")
+    AutoencoderMetrics | ClassifierMetrics | RunMetrics | CertificateMetrics | SurfaceMetrics,
+    Field(discriminator="kind"),
 ]

@@ -51,7 +51,7 @@ class Garbage:
 
 
 def find_garbage(registry: Registry, *, grace: bool = True) -> Garbage:
-    """Return what no tag, no ``latest``, no run, no certificate and no running command needs, and abandoned drafts.
+    """Return what no tag, no ``latest``, no result and no running command needs, and abandoned drafts.
 
     A checkpoint counts once its entry is there: before, it holds hours of work. grace: keep what came to this disk less
     than a day ago, and what that depends on.

@@ -134,23 +134,33 @@ PARENTS: dict[str, tuple[str, ...]] = {
     "twin": ("clf",),
     "surrogate": ("clf",),
     "distilled": ("clf",),
+    "alongside": ("clf",),
 }
 """The fields of recipes that name another entry, and of which kinds."""
+
+PARENT_LISTS = ("alongside",)
+"""The fields among them that name several entries."""
 
 
 def find_parents(recipe: dict[str, Any]) -> list[str]:
     """Return the ids that a recipe's JSON depends on. Raises ValueError for what is no id of the kind."""
     found = []
     for name, kinds in PARENTS.items():
-        id_ = recipe.get(name)
-        if id_ is None:
-            continue
-        if not (isinstance(id_, str) and ID.fullmatch(id_) and kind_of(id_) in kinds):
-            raise ValueError(f"its {name} is no id of kind {' or '.join(kinds)}")
-        # A head has its autoencoder as origin and as purifier; it is listed once.
-        if not (name == "origin" and id_ in found):
-            found.append(id_)
+        for id_ in _list_named(recipe, name):
+            if not (isinstance(id_, str) and ID.fullmatch(id_) and kind_of(id_) in kinds):
+                raise ValueError(f"its {name} is no id of kind {' or '.join(kinds)}")
+            # A head has its autoencoder as origin and as purifier; it is listed once.
+            if not (name == "origin" and id_ in found):
+                found.append(id_)
     return found
+
+
+def _list_named(recipe: dict[str, Any], name: str) -> list[Any]:
+    """Return what a field of a recipe's JSON names: nothing, one entry, or all of a list."""
+    named = recipe.get(name)
+    if named is None:
+        return []
+    return named if name in PARENT_LISTS and isinstance(named, list) else [named]
 
 
 def _has_parent_digests(document: dict[str, Any]) -> bool:

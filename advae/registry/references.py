@@ -17,10 +17,22 @@ from advae.registry.synced_files import make_synced_folder, read_small, write_sy
 LATEST = "latest"
 TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
-MADE_BY = {"ae": "advae train-ae", "clf": "advae train-clf", "run": "advae attack", "cert": "advae certify"}
+MADE_BY = {
+    "ae": "advae train-ae",
+    "clf": "advae train-clf",
+    "run": "advae attack",
+    "cert": "advae certify",
+    "surface": "advae surface",
+}
 """The command that makes an entry of each kind, for error lines."""
 
-NAMES = {"ae": "autoencoder", "clf": "classifier", "run": "run", "cert": "certificate"}
+NAMES = {
+    "ae": "autoencoder",
+    "clf": "classifier",
+    "run": "run",
+    "cert": "certificate",
+    "surface": "decision surface",
+}
 """Name of an entry of each kind, in messages."""
 
 NameFile = tuple[Kind, Path]

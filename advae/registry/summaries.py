@@ -22,7 +22,7 @@ class EntrySummary:
     id: str
     """Id of the entry."""
     kind: str
-    """Kind of the entry: ae, clf, run or cert."""
+    """Kind of the entry: ae, clf, run, cert or surface."""
     dataset: str
     """Name of the dataset, printable."""
     dataset_digest: str
@@ -109,9 +109,15 @@ def _summarise_certificate(recipe: dict[str, Any], metrics: dict[str, Any]) -> s
     return f"{recipe['method']}, {recipe['norm']}, of {recipe['classifier']}: certified {found}{more}"
 
 
+def _summarise_surface(recipe: dict[str, Any], metrics: dict[str, Any]) -> str:
+    about = f"decision surfaces of {recipe['classifier']}, radius {recipe['radius']:.4g}, {metrics['n']} images"
+    return f"{about}: {metrics['right_share']:.4f} of the plane right"
+
+
 _SUMMARIES = {
     "ae": _summarise_autoencoder,
     "clf": _summarise_classifier,
     "run": _summarise_run,
     "cert": _summarise_certificate,
+    "surface": _summarise_surface,
 }

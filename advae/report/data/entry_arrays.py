@@ -53,6 +53,7 @@ ARRAY_KINDS: dict[str, ArrayKind] = {
     "linf": ArrayKind("f", "float32", 0, LARGEST_PIXEL),
     "l2": ArrayKind("f", "float32", 0, LARGEST_PIXEL),
     DISTANCE: ArrayKind("f", "float64", 0, LARGEST_PIXEL),
+    "margins": ArrayKind("f", "float32", -LARGEST_PIXEL, LARGEST_PIXEL),
     "zero_gradient": ArrayKind("b", "bool", 0, 1),
     CARRIED: ArrayKind("b", "bool", 0, 1),
     BROKEN_BY: ArrayKind("iu", "int64", NOT_BROKEN, 2.0**53),
@@ -104,7 +105,7 @@ def fit_artifact(entry: Manifest, name: str, arrays: Arrays, shapes: Shapes) -> 
 
 def suggest_repair(entry: Manifest) -> str:
     """Return which command replaces an entry that is wrong."""
-    command = {"ae": "train-ae", "clf": "train-clf", "run": "attack", "cert": "certify"}[entry.kind]
+    command = {"ae": "train-ae", "clf": "train-clf", "run": "attack", "cert": "certify", "surface": "surface"}[entry.kind]
     return f"`advae {command} ... --force` replaces it, `advae registry rm {entry.id}` removes it"
 
 

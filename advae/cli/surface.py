@@ -1,0 +1,68 @@
+"""``advae surface``: compute decision surfaces, print their ids."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from advae.cli.next_command import suggest_report
+from advae.cli.option_groups import SESSION, complete_refs, grouped
+from advae.cli.options import DataDirOption, DatasetOption, ForceOption, ResizeOption
+from advae.cli.session import Session
+from advae.cli.values import read_fraction, split_names
+
+
+@grouped(session=SESSION)
+def surface(
+    *,
+    session: Session,
+    clf: Annotated[
+        str | None,
+        typer.Option(
+            "--clf",
+            metavar="REF[,REF...]",
+            help="The classifier; default: the newest, of --dataset where that is given. Several: a surface of each, on "
+            "images that all of them classify correctly.",
+            autocompletion=complete_refs("clf"),
+        ),
+    ] = None,
+    radius: Annotated[
+        float | None,
+        typer.Option(
+            "--radius",
+            metavar="R",
+            parser=read_fraction,
+            help="The plane's axes go from -R to R, in units of x; default: 0.3, of colour images 8/255.",
+        ),
+    ] = None,
+    points: Annotated[
+        int | None,
+        typer.Option("--points", metavar="N", help="Points along each axis, odd, from 3 to 101; default 41."),
+    ] = None,
+    clip: Annotated[
+        bool,
+        typer.Option(
+            " /--no-clip", help="Leave points outside [0, 1] as they are; by default they are clipped to valid images."
+        ),
+    ] = True,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of the random direction.")] = 0,
+    dataset: DatasetOption = None,
+    data_dir: DataDirOption = None,
+    resize: ResizeOption = None,
+    force: ForceOption = False,
+) -> None:
+    """Compute decision surfaces: how far the true class leads on a plane around one test image of each class.
+
+    The plane's axes are the sign of the gradient and random signs. Prints the surface's id.
+    """
+    from advae.cli.surface_results import put_surfaces
+    from advae.requests import SurfaceRequest
+    from advae.workflows import draw_surfaces
+
+    request = SurfaceRequest(radius=radius, points=points, clip=clip, seed=seed)
+    refs = [] if clf is None else split_names("--clf", clf)
+    with session.workspace("surface", data_dir=data_dir, resize=resize, force=force) as workspace:
+        made = draw_surfaces(workspace, refs, dataset, request)
+    put_surfaces(session, made)
+    suggest_report(session, made[0].manifest)
