@@ -35,6 +35,9 @@ from advae.records import (
     Recipe,
     RunMetrics,
     RunRecipe,
+    SurfaceImage,
+    SurfaceMetrics,
+    SurfaceRecipe,
 )
 from advae.registry import Registry
 from advae.registry.bundles import Imported, read_bundle, write_bundle
@@ -120,6 +123,20 @@ def make_certificate_recipe(**changes: Any) -> CertificateRecipe:
     return CertificateRecipe(**(fields | changes))
 
 
+def make_surface_recipe(**changes: Any) -> SurfaceRecipe:
+    """Return the recipe of decision surfaces with some fields changed."""
+    fields: dict[str, Any] = {
+        "classifier": "clf-000000000000",
+        "dataset": TINY,
+        "radius": 0.25,
+        "points": 5,
+        "clip": True,
+        "seed": 0,
+        "recipe_rev": 1,
+    }
+    return SurfaceRecipe(**(fields | changes))
+
+
 def make_metrics(recipe: Recipe) -> Metrics:
     """Return metrics of the recipe's kind."""
     if isinstance(recipe, AutoencoderRecipe):
@@ -141,6 +158,8 @@ def make_metrics(recipe: Recipe) -> Metrics:
             samples_digest="0" * 64,
             seconds=1.5,
         )
+    if isinstance(recipe, SurfaceRecipe):
+        return make_surface_metrics()
     results = tuple(
         EpsResult(
             eps=eps,
@@ -156,6 +175,25 @@ def make_metrics(recipe: Recipe) -> Metrics:
         for eps in recipe.eps
     )
     return RunMetrics(n=8, clean_accuracy=0.75, clean_accuracy_interval=(0.5, 0.875), results=results)
+
+
+def make_surface_metrics(**changes: Any) -> SurfaceMetrics:
+    """Return the metrics of the surface of one image with some fields changed."""
+    shares = {"right_share": 0.5, "gradient_share": 0.25, "random_share": 0.75}
+    fields: dict[str, Any] = {
+        "n": 1,
+        "images": (SurfaceImage(label=0, sample_id=3, zero_gradient=False, **shares),),
+        "missing": (1,),
+        "left_out": 0,
+        **shares,
+        "zero_gradients": 0,
+        "outside_fraction": 0.125,
+        "backward": "exact",
+        "fixed_draw": False,
+        "samples_digest": "0" * 64,
+        "seconds": 1.5,
+    }
+    return SurfaceMetrics(**(fields | changes))
 
 
 def make_arrays() -> dict[str, dict[str, np.ndarray[Any, Any]]]:
@@ -365,7 +403,8 @@ def publish_family(registry: Registry) -> Family:
 def publish_each_kind(registry: Registry) -> tuple[Manifest, ...]:
     """Publish an entry of each kind, in the order of ``KINDS``."""
     ae, clf, run = publish_family(registry)
-    return ae, clf, run, publish(registry, make_certificate_recipe(classifier=clf.id))
+    cert = publish(registry, make_certificate_recipe(classifier=clf.id))
+    return ae, clf, run, cert, publish(registry, make_surface_recipe(classifier=clf.id))
 
 
 def pack_bundle(registry: Registry, entry: Manifest) -> bytes:

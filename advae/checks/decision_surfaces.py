@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,7 @@ class DrawnSurface:
         return recipe.dataset.key, recipe.radius, recipe.points, recipe.clip, recipe.seed, ids
 
 
-def describe_images(
+def describe_planes(
     margins: NDArray[np.float32], labels: Sequence[int], ids: Sequence[int], zero: Sequence[bool]
 ) -> tuple[SurfaceImage, ...]:
     """Return the shares of each image's plane, S > 0 being right. margins: as in ``DrawnSurface``."""
@@ -63,21 +63,23 @@ def describe_images(
     )
 
 
-def average_images(images: Sequence[SurfaceImage]) -> Mapping[str, float | int]:
+def average_planes(images: Sequence[SurfaceImage]) -> dict[str, Any]:
     """Return the numbers of a surface's metrics that follow from those of its images."""
     n = len(images)
     shares = ("right_share", "gradient_share", "random_share")
-    means: dict[str, float | int] = {name: sum(getattr(one, name) for one in images) / n for name in shares}
+    means = {name: sum(getattr(one, name) for one in images) / n if n else None for name in shares}
     return means | {"n": n, "zero_gradients": sum(one.zero_gradient for one in images)}
 
 
-def find_harm_ratio(gradient_share: float, random_share: float) -> float | None:
+def find_harm_ratio(metrics: SurfaceMetrics) -> float | None:
     """Return the share that the random direction breaks, divided by what the gradient's breaks.
 
-    Below 1 the gradient is the more harmful direction, as it should be; None where the gradient breaks nothing.
+    Below 1 the gradient is the more harmful direction, as it should be; None where the gradient breaks nothing,
+    or where there is no image.
     """
-    up, across = 1 - gradient_share, 1 - random_share
-    return across / up if up > 0 else None
+    if metrics.gradient_share is None or metrics.random_share is None or metrics.gradient_share == 1:
+        return None
+    return (1 - metrics.random_share) / (1 - metrics.gradient_share)
 
 
 def check_surface(recipe: SurfaceRecipe, metrics: SurfaceMetrics) -> CheckResult:
@@ -86,7 +88,9 @@ def check_surface(recipe: SurfaceRecipe, metrics: SurfaceMetrics) -> CheckResult
     WARN where it is not, or where an image has no gradient; NOT RUN where neither direction changes a class.
     """
     up, across = metrics.gradient_share, metrics.random_share
-    ratio = find_harm_ratio(up, across)
+    if up is None or across is None:
+        return not_run(SURFACE, "no test image is classified correctly")
+    ratio = find_harm_ratio(metrics)
     if metrics.zero_gradients:
         stuck = f"{metrics.zero_gradients} of {metrics.n} images have a zero gradient: gradient masking"
         return say(SURFACE, "WARN", stuck, metrics.zero_gradients / metrics.n)

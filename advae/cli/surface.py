@@ -22,8 +22,8 @@ def surface(
         typer.Option(
             "--clf",
             metavar="REF[,REF...]",
-            help="The classifier; default: the newest, of --dataset where that is given. Several: a surface of each, on "
-            "images that all of them classify correctly.",
+            help="The classifier; default: the newest, of --dataset where that is given.\nSeveral: a surface of each, "
+            "on images that all of them classify correctly.",
             autocompletion=complete_refs("clf"),
         ),
     ] = None,
@@ -40,12 +40,10 @@ def surface(
         int | None,
         typer.Option("--points", metavar="N", help="Points along each axis, odd, from 3 to 101; default 41."),
     ] = None,
-    clip: Annotated[
+    no_clip: Annotated[
         bool,
-        typer.Option(
-            " /--no-clip", help="Leave points outside [0, 1] as they are; by default they are clipped to valid images."
-        ),
-    ] = True,
+        typer.Option("--no-clip", help="Leave points outside [0, 1]; by default they are clipped to valid images."),
+    ] = False,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of the random direction.")] = 0,
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
@@ -60,7 +58,7 @@ def surface(
     from advae.requests import SurfaceRequest
     from advae.workflows import draw_surfaces
 
-    request = SurfaceRequest(radius=radius, points=points, clip=clip, seed=seed)
+    request = SurfaceRequest(radius=radius, points=points, clip=not no_clip, seed=seed)
     refs = [] if clf is None else split_names("--clf", clf)
     with session.workspace("surface", data_dir=data_dir, resize=resize, force=force) as workspace:
         made = draw_surfaces(workspace, refs, dataset, request)

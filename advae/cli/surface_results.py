@@ -40,8 +40,12 @@ def _tabulate(session: Session, made: Sequence[Made]) -> FittedTable:
     for one in made:
         (recipe, metrics), pipeline = one.manifest.as_surface(), _name_pipeline(session, one.manifest)
         shares = (metrics.right_share, metrics.gradient_share, metrics.random_share)
-        table.add_row(pipeline, *(f"{share:.2%}" for share in shares), check_surface(recipe, metrics).status)
+        table.add_row(pipeline, *map(_show, shares), check_surface(recipe, metrics).status)
     return table
+
+
+def _show(share: float | None) -> str:
+    return "n/a" if share is None else f"{share:.2%}"
 
 
 def _name_pipeline(session: Session, manifest: Manifest) -> str:
@@ -79,6 +83,6 @@ def _describe(session: Session, made: Made) -> dict[str, Any]:
         "clip": recipe.clip,
         "seed": recipe.seed,
         **metrics.model_dump(mode="json", exclude={"kind", "samples_digest"}),
-        "harm_ratio": find_harm_ratio(metrics.gradient_share, metrics.random_share),
+        "harm_ratio": find_harm_ratio(metrics),
         "check": check_surface(recipe, metrics).model_dump(mode="json"),
     }

@@ -1,9 +1,9 @@
 """Decision surfaces: how far the true class of an image leads on a plane through the image.
 
 S(a, b) = z_true - max other at x + a u + b v; u: sign of the gradient of the cross-entropy in x through the whole
-pipeline, v: random signs. Yu et al. 2018, arXiv:1810.00144. What the paper does not say, and is decided here: points are
-clipped to [0, 1] unless asked otherwise; a random purifier has one draw, the same at every point and for u; v belongs to
-the image's number in the test set and the seed, so that all pipelines are shown on the same random direction.
+pipeline, v: random signs. Yu et al. 2018, arXiv:1810.00144. What the paper does not say, and is decided here: points
+are clipped to [0, 1] unless asked otherwise; a random purifier has one draw, the same at every point and for u; v
+belongs to the image's number in the test set and the seed, so that all pipelines have the same random direction.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Margins = NDArray[np.float32]
 
-MOST_VALUES = 1 << 23
+PLANE_VALUES = 1 << 23
 """Values of the points that are in memory at once, 32 MiB."""
 
 LARGEST_MARGIN = 1e30
@@ -115,6 +115,8 @@ def measure_surfaces(
     if pipeline.scores_only:
         raise AdvaeError("a pipeline that gives scores only has no gradient")
     fixed, m = fix_randomness(pipeline), len(images.y)
+    if not m:
+        return Surfaces(np.empty((0, recipe.points, recipe.points), np.float32), np.empty(0, bool), 0.0)
     directions, zero = _find_directions(fixed, images, recipe.seed)
     measure = _compile_margins(fixed, recipe, images.x.shape[1])
     steps = place_steps(recipe.radius, recipe.points)
@@ -136,7 +138,7 @@ def place_steps(radius: float, points: int) -> NDArray[np.float64]:
     import numpy as np
 
     middle = points // 2
-    return np.arange(-middle, middle + 1) * (radius / middle)
+    return np.arange(-middle, middle + 1, dtype=np.float64) * np.float64(radius / middle)
 
 
 def _find_directions(
@@ -153,7 +155,7 @@ def _find_directions(
         gradient = tape.gradient(loss, x)
         return tf.zeros_like(x) if gradient is None else gradient
 
-    compiled, size = trace(find), max(1, min(BATCH, MOST_VALUES // images.x.shape[1]))
+    compiled, size = trace(find), max(1, min(BATCH, PLANE_VALUES // images.x.shape[1]))
     parts = [
         compiled(tf.constant(images.x[first : first + size]), tf.constant(images.y[first : first + size])).numpy()
         for first in range(0, len(images.y), size)
@@ -164,19 +166,19 @@ def _find_directions(
     keys = make_keys(tf.constant(images.ids.astype(np.int32)), tf.constant(seed))
     drawn = draw_uniform(keys, tf.constant(0), images.x.shape[1]).numpy()
     directions = np.stack([up, np.where(drawn < 0.5, -1.0, 1.0)], axis=1).astype(np.float32)
-    return directions, ~up.any(axis=1)
+    return directions, (up == 0.0).all(axis=1)
 
 
-Measure = Callable[[Any, Any, int, Any], Iterator[tuple[slice, Any, float]]]
+MeasurePlane = Callable[[Any, Any, int, Any], Iterator[tuple[slice, Any, float]]]
 """(image (d,), its directions (2, d), its class, steps (n, 2)) -> rows of the steps, S there, and how many values were
 outside [0, 1]; batch by batch."""
 
 
-def _compile_margins(pipeline: Pipeline, recipe: SurfaceRecipe, size: int) -> Measure:
+def _compile_margins(pipeline: Pipeline, recipe: SurfaceRecipe, size: int) -> MeasurePlane:
     import numpy as np
     import tensorflow as tf
 
-    rows = max(1, min(BATCH, MOST_VALUES // size, recipe.points**2))
+    rows = max(1, min(BATCH, PLANE_VALUES // size, recipe.points**2))
 
     def measure(x: Tensor, directions: Tensor, label: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
         points = x + tf.matmul(steps, directions)
@@ -192,7 +194,8 @@ def _compile_margins(pipeline: Pipeline, recipe: SurfaceRecipe, size: int) -> Me
             part = steps[first : first + rows]
             # The last, short batch is not traced anew.
             padded = np.concatenate([part, np.zeros((rows - len(part), 2), np.float32)])
-            values, outside = compiled(*map(tf.constant, (x, directions, label, padded)))
-            yield slice(first, first + len(part)), values.numpy()[: len(part)], float(outside[: len(part)].numpy().sum())
+            found = compiled(*map(tf.constant, (x, directions, label, padded)))
+            values, outside = (one.numpy()[: len(part)] for one in found)
+            yield slice(first, first + len(part)), values, float(outside.sum())
 
     return stream

@@ -16,6 +16,7 @@ from advae.records import (
     NetworkOptions,
     PerceptronOptions,
     RunRecipe,
+    SurfaceRecipe,
 )
 from advae.workflows.counterparts import PipelineRecipes
 
@@ -86,6 +87,12 @@ def estimate_proof(recipes: PipelineRecipes, recipe: CertificateRecipe, n: int) 
     return FORWARD_OPERATIONS * DOUBLE_PRECISION * BOUND_PASSES * weights * n * len(recipe.eps)
 
 
+def estimate_surface(recipes: PipelineRecipes, recipe: SurfaceRecipe) -> float:
+    """Return the operations of a decision surface: a forward pass for each point of each class's image."""
+    weights = sum(_count_weights(one) for one in (recipes.classifier, recipes.autoencoder) if one)
+    return FORWARD_OPERATIONS * weights * len(recipe.dataset.classes) * recipe.points**2
+
+
 def _count_looks(recipe: RunRecipe, row: Attack) -> int:
     """Return how often an attack evaluates an image at most; an ensemble's members attack fewer and fewer images."""
     turns = min(MOST_TARGETS, len(recipe.dataset.classes) - 1) if row.in_turn else 1
@@ -100,5 +107,6 @@ FIXED_SECONDS: dict[str, float] = {
     "surrogates": 7.0,
     "attacks": 1.0,
     "certificates": 2.0,
+    "surfaces": 3.0,
 }
 """Level -> seconds of the smallest cell, most of them compilation; measured on two cores."""

@@ -1,4 +1,4 @@
-"""The cells of an experiment: the trainings, attacks and certificates of its plan, with their recipes and ids."""
+"""The cells of an experiment: trainings, attacks, certificates and surfaces of its plan, with their recipes and ids."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Literal, get_args
 
 from advae.datasets.table import DATASETS, is_npz
 from advae.errors import NotFoundError, UsageError, unknown
-from advae.experiments import NONE, AttackPlan, CertificatePlan, Experiment, cell_costs, plan_entries
+from advae.experiments import NONE, AttackPlan, Experiment, cell_costs, plan_entries
 from advae.experiments.own_options import parse_own_options
+from advae.experiments.plan import PlannedPipelines
 from advae.models import classifiers, purifiers
 from advae.records import (
     AutoencoderRecipe,
-    CertificateRecipe,
     ClassifierRecipe,
     Dataset,
-    RunRecipe,
+    Recipe,
     entry_id,
 )
 from advae.records.pipeline_names import name_defence, name_purifier
@@ -34,11 +34,14 @@ from advae.threats import ALL, THREATS, list_threats
 from advae.workflows.attack_selection import apply_threat_models
 from advae.workflows.certifying import prepare_certificate
 from advae.workflows.counterparts import PipelineRecipes
+from advae.workflows.drawing_surfaces import prepare_surface
 from advae.workflows.run_recipes import PreparedRun, prepare_run
 from advae.workflows.training import describe_companion
 from advae.workflows.workspace import Workspace, load_named
 
-Level = Literal["autoencoders", "classifiers", "defences", "behind defences", "surrogates", "attacks", "certificates"]
+Level = Literal[
+    "autoencoders", "classifiers", "defences", "behind defences", "surrogates", "attacks", "certificates", "surfaces"
+]
 LEVELS: tuple[Level, ...] = get_args(Level)
 """The levels in the order of computation: a cell needs cells of earlier levels only. Defences are autoencoders that are
 trained with a classifier, some of them in front of a classifier that is trained before. Surrogates are trained on
@@ -47,11 +50,11 @@ the answers of an added classifier."""
 
 @dataclass(frozen=True)
 class ExperimentCell:
-    """One entry of an experiment: a training, an attack, a certificate, or an added model that the registry has."""
+    """One entry of an experiment: a training, an attack, a certificate, a surface, or an added model."""
 
     level: Level
     """Level of computation."""
-    recipe: AutoencoderRecipe | ClassifierRecipe | RunRecipe | CertificateRecipe
+    recipe: Recipe
     """Recipe of the entry."""
     place: str
     """Name or path of its dataset."""
@@ -124,6 +127,7 @@ def _list_grid_cells(grid: CellGrid) -> dict[str, ExperimentCell]:
             _add_classifier(grid, recipes)
             for wanted in certified.list_requests(grid.seed):
                 _add_certificate(grid, recipes, wanted)
+    _add_surfaces(grid)
     # An autoencoder that no attack names is trained, too.
     for protected in tuple(grid.protected.values()):
         _add_classifier(grid, PipelineRecipes(protected))
@@ -143,8 +147,8 @@ def _describe_autoencoder(grid: CellGrid, name: str) -> tuple[AutoencoderRecipe,
         return purifiers.make_autoencoder_recipe(parse_own_options(wanted), grid.dataset, id_), protected
 
 
-def _list_pipelines(grid: CellGrid, plan: AttackPlan | CertificatePlan) -> Iterator[PipelineRecipes]:
-    """Yield the pipelines that a part of a plan attacks or certifies, by their recipes."""
+def _list_pipelines(grid: CellGrid, plan: PlannedPipelines) -> Iterator[PipelineRecipes]:
+    """Yield the pipelines that a part of a plan is about, by their recipes."""
     for model in plan.classifiers:
         request = grid.experiment.request_classifier(model, grid.seed)
         for name in plan.behind:
@@ -268,6 +272,21 @@ def _add_certificate(grid: CellGrid, recipes: PipelineRecipes, request: Certific
     name = f"{recipe.method}, {recipe.norm}, {_name_pipeline(recipes)}"
     cost = cell_costs.estimate_proof(recipes, recipe, recipe.limit or len(grid.dataset.x_test))
     _add(grid, ExperimentCell("certificates", recipe, grid.place, name, cost))
+
+
+def _add_surfaces(grid: CellGrid) -> None:
+    """Add the decision surfaces; those that share their images name each other."""
+    found = [(plan, recipes) for plan in grid.experiment.surfaces for recipes in _list_pipelines(grid, plan)]
+    together = [recipes.id for plan, recipes in found if plan.shared]
+    for plan, recipes in found:
+        _add_classifier(grid, recipes)
+        name = _name_pipeline(recipes)
+        try:
+            recipe = prepare_surface(recipes, plan.make_request(grid.seed), together if plan.shared else ())
+        except UsageError as error:
+            raise UsageError(f"the plan asks for a decision surface of {name}: {error}") from None
+        cost = cell_costs.estimate_surface(recipes, recipe)
+        _add(grid, ExperimentCell("surfaces", recipe, grid.place, f"surface, {name}", cost))
 
 
 def _add(grid: CellGrid, cell: ExperimentCell) -> None:

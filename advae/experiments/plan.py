@@ -18,6 +18,7 @@ from advae.requests import (
     LogisticRequest,
     NetworkRequest,
     PlacementRequest,
+    SurfaceRequest,
     ask_option,
     parse_number,
 )
@@ -40,7 +41,7 @@ PlannedOptions = dict[str, Scalar | list[Scalar]]
 
 
 class PlannedPipelines(Record):
-    """Pipelines of a plan, and the radii at which they are attacked or certified."""
+    """Pipelines of a plan."""
 
     model_config = ConfigDict(alias_generator=lambda name: name.replace("_", "-"))
 
@@ -48,18 +49,23 @@ class PlannedPipelines(Record):
     """Names of classifiers of the plan."""
     behind: PlannedNames
     """Names of autoencoders of the plan; ``none``: without a purifier."""
+
+
+class PlannedBalls(PlannedPipelines):
+    """Pipelines of a plan, and the radii at which they are attacked or certified."""
+
     eps: Annotated[tuple[PlannedEps, ...], Field(min_length=1)]
     """Radii of the ball in units of x: numbers, or fractions such as "50/255"."""
 
 
 if TYPE_CHECKING:
 
-    class _PlannedOptions(PlannedPipelines, RunOptions): ...
+    class _PlannedOptions(PlannedBalls, RunOptions): ...
 
 else:
     _PlannedOptions = create_model(
         "_PlannedOptions",
-        __base__=PlannedPipelines,
+        __base__=PlannedBalls,
         **{name: ask_option(option, strict=True) for name, option in RUN_OPTIONS.items() if option.row.planned},
     )
 
@@ -85,7 +91,7 @@ class AttackPlan(_PlannedOptions):
         ]
 
 
-class CertificatePlan(PlannedPipelines):
+class CertificatePlan(PlannedBalls):
     """Certificates of some pipelines: each method on each classifier behind each autoencoder.
 
     The options are those of ``advae certify``.
@@ -113,6 +119,27 @@ class CertificatePlan(PlannedPipelines):
         shared = self.model_dump(exclude={"classifiers", "behind", "methods"})
         noise_seed = seed if self.sigma is not None else None
         return [CertificateRequest(method=method, seed=noise_seed, **shared) for method in self.methods or (None,)]
+
+
+class SurfacePlan(PlannedPipelines):
+    """Decision surfaces of some pipelines, on images that all pipelines of the plan's surfaces classify correctly.
+
+    The options are those of ``advae surface``.
+    """
+
+    radius: PlannedEps | None = None
+    """Largest step along each axis of the plane, in units of x: a number, or a fraction; None: the default."""
+    points: Annotated[int, Strict()] | None = None
+    """Points along each axis, an odd number; None: the default."""
+    clip: Annotated[bool, Strict()] = True
+    """Whether points outside [0, 1] are clipped."""
+    shared: Annotated[bool, Strict()] = True
+    """Whether the images are those that all pipelines of the plan's surfaces with ``shared`` classify correctly; false:
+    each pipeline has its own."""
+
+    def make_request(self, seed: int) -> SurfaceRequest:
+        """Return the request. The seed is that of the random direction."""
+        return SurfaceRequest(radius=self.radius, points=self.points, clip=self.clip, seed=seed)
 
 
 class PlannedNetwork(NetworkRequest, strict=True):
@@ -145,6 +172,8 @@ class Experiment(Record):
     """The attacks, in groups that share their options."""
     certificates: tuple[CertificatePlan, ...] = ()
     """The certificates, in groups that share their options."""
+    surfaces: tuple[SurfacePlan, ...] = ()
+    """The decision surfaces, in groups that share their options."""
 
     @property
     def _undefended(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from advae.attacks import ATTACKS, FROM_FILE
 from advae.certificates import CERTIFICATES
 from advae.datasets.table import DATASETS, is_npz, is_own
 from advae.errors import BudgetError, UsageError, unknown
-from advae.experiments.plan import NONE, OWN, AttackPlan, CertificatePlan, Experiment
+from advae.experiments.plan import NONE, OWN, AttackPlan, CertificatePlan, Experiment, PlannedPipelines, SurfacePlan
 from advae.named_plans import PAPER_PLAN, PLANS
 from advae.paths import to_path
 from advae.records import Record
@@ -104,7 +104,11 @@ def _explain(error: ValidationError) -> str:
     return f"{place[:200]}: {first['msg'].lower()}{got}"
 
 
-PLAN_TABLES: dict[str, type[Record]] = {"attacks": AttackPlan, "certificates": CertificatePlan}
+PLAN_TABLES: dict[str, type[Record]] = {
+    "attacks": AttackPlan,
+    "certificates": CertificatePlan,
+    "surfaces": SurfacePlan,
+}
 """Name of a list of tables in a plan -> what a table of it contains."""
 
 LONGEST_KEY = 200
@@ -137,8 +141,8 @@ def _find_problems(experiment: Experiment) -> Iterator[str]:
         yield from _try(f"autoencoders.{name}", partial(experiment.find_protected, name))
     for name in experiment.classifiers:
         yield from _try(f"classifiers.{name}", partial(experiment.request_classifier, name, 0))
-    if not experiment.attacks and not experiment.certificates:
-        yield "it has no attacks and no certificates"
+    if not experiment.attacks and not experiment.certificates and not experiment.surfaces:
+        yield "it has no attacks, no certificates and no surfaces"
     for index, plan in enumerate(experiment.attacks):
         yield from _find_misnamed(experiment, f"attacks[{index}]", plan)
         yield from _find_given(f"attacks[{index}]", plan)
@@ -146,9 +150,12 @@ def _find_problems(experiment: Experiment) -> Iterator[str]:
     for index, certified in enumerate(experiment.certificates):
         yield from _find_misnamed(experiment, f"certificates[{index}]", certified)
         yield from _try(f"certificates[{index}]", partial(certified.list_requests, 0))
+    for index, drawn in enumerate(experiment.surfaces):
+        yield from _find_misnamed(experiment, f"surfaces[{index}]", drawn)
+        yield from _try(f"surfaces[{index}]", partial(drawn.make_request, 0))
 
 
-def _find_misnamed(experiment: Experiment, place: str, plan: AttackPlan | CertificatePlan) -> Iterator[str]:
+def _find_misnamed(experiment: Experiment, place: str, plan: PlannedPipelines) -> Iterator[str]:
     """Yield the names of classifiers, autoencoders and certificates that there are not; attacks are checked later."""
     yield from _find_unknown(f"{place}.classifiers", plan.classifiers, tuple(experiment.classifiers))
     yield from _find_unknown(f"{place}.behind", plan.behind, (NONE, *experiment.autoencoders))

@@ -26,11 +26,13 @@ from advae.records import (
     ClassifierMetrics,
     ClassifierRecipe,
     Dataset,
+    SurfaceRecipe,
 )
 from advae.registry import Registry
 from advae.workflows.certifying import make_certificate
 from advae.workflows.classifier_choice import Target
 from advae.workflows.computing_runs import make_run
+from advae.workflows.drawing_surfaces import make_surface
 from advae.workflows.training import make_autoencoder, make_classifier
 from advae.workflows.workspace import Workspace
 
@@ -105,7 +107,7 @@ def _measure_speed(registry: Registry, cells: Iterable[ExperimentCell]) -> float
     """Return the speed of this machine in operations a second: measured in stored trainings, else the default."""
     speeds = []
     for cell in cells:
-        manifest = registry.find(cell.id) if cell.level not in ("attacks", "certificates") else None
+        manifest = registry.find(cell.id) if cell.level not in ("attacks", "certificates", "surfaces") else None
         metrics = manifest.metrics if manifest else None
         history = metrics.history if isinstance(metrics, AutoencoderMetrics | ClassifierMetrics) else None
         if history and history.seconds > 0 and cell.cost >= LARGE_ENOUGH:
@@ -204,6 +206,9 @@ def _make_entry(workspace: Workspace, cell: ExperimentCell) -> None:
     elif isinstance(cell.recipe, CertificateRecipe):
         classifier = workspace.registry.manifest(cell.recipe.classifier)
         make_certificate(workspace, cell.recipe, Target(classifier, load), latest=False)
+    elif isinstance(cell.recipe, SurfaceRecipe):
+        classifier = workspace.registry.manifest(cell.recipe.classifier)
+        make_surface(workspace, cell.recipe, Target(classifier, load), latest=False)
     elif cell.prepared:
         classifier = workspace.registry.manifest(cell.prepared.recipe.classifier)
         make_run(workspace, cell.prepared, classifier, load, latest=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from advae.identity import SAMPLES
-from advae.records.base import LARGEST, MAX_CLASSES, Names, Reals, Record, Scalar
+from advae.records.base import LARGEST, MAX_CLASSES, Names, Reals, Record, Scalar, Seed
 from advae.records.budgets import SMALLEST, find_eps, key_eps, place_eps, unite_eps, vanishes
 from advae.records.datasets import MAX_SIDE, Dataset, DatasetRef, ImageRanges, ImageShape, Side
 from advae.records.manifests import ADVERSARIAL, OUTCOMES, PROVED, SURFACES, Artifact, DatasetKey, Manifest
@@ -27,7 +27,6 @@ from advae.records.recipes import (
     Recipe,
     Rescale,
     RunRecipe,
-    Seed,
     entry_id,
 )
 from advae.records.results import (

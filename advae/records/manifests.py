@@ -121,7 +121,7 @@ class Manifest(Record):
         raise CorruptError(f"{self.id} is not a certificate")
 
     def as_surface(self) -> tuple[SurfaceRecipe, SurfaceMetrics]:
-        """Return recipe and metrics of a ``surface`` entry. Raises CorruptError for another, or where they do not fit."""
+        """Return recipe and metrics of a ``surface`` entry. Raises CorruptError for another, or if they do not fit."""
         if isinstance(self.recipe, SurfaceRecipe) and isinstance(self.metrics, SurfaceMetrics):
             return self.recipe, self.metrics
         raise CorruptError(f"{self.id} is not a decision surface")

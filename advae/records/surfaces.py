@@ -14,7 +14,6 @@ from advae.records.base import (
     Magnitude,
     Name,
     Natural,
-    Positive,
     Record,
     Seed,
     Share,
@@ -52,7 +51,7 @@ class SurfaceRecipe(Record):
     alongside: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MOST_ALONGSIDE)] | None = (
         absent_unless_given()
     )
-    """Ids of other classifiers that classify every image correctly, too, in alphabetical order; None: there are none."""
+    """Ids of other classifiers that classify every image correctly, too, in alphabetical order; None: none."""
     recipe_rev: Natural
     """Revision of the code: raised when the same recipe would give other results."""
 
@@ -91,20 +90,20 @@ class SurfaceMetrics(Record):
     """The results of decision surfaces."""
 
     kind: Literal["surface"] = "surface"
-    n: Positive
-    """Number of images."""
-    images: Annotated[tuple[SurfaceImage, ...], Field(fail_fast=True, min_length=1, max_length=MAX_CLASSES)]
+    n: Natural
+    """Number of images; 0 where no test image is classified correctly by all of the recipe's classifiers."""
+    images: Annotated[tuple[SurfaceImage, ...], Field(fail_fast=True, max_length=MAX_CLASSES)]
     """One for each image, by label."""
     missing: ClassLabels
     """Classes of which no test image is classified correctly, or not by all of the recipe's classifiers."""
     left_out: Natural
     """Number of further classes that were not looked at, because there are too many."""
-    right_share: Share
-    """Mean over the images of their ``right_share``, 0 to 1."""
-    gradient_share: Share
-    """Mean over the images of their ``gradient_share``, 0 to 1."""
-    random_share: Share
-    """Mean over the images of their ``random_share``, 0 to 1."""
+    right_share: Share | None
+    """Mean over the images of their ``right_share``, 0 to 1; None without an image."""
+    gradient_share: Share | None
+    """Mean over the images of their ``gradient_share``, 0 to 1; None without an image."""
+    random_share: Share | None
+    """Mean over the images of their ``random_share``, 0 to 1; None without an image."""
     zero_gradients: Natural
     """Number of images whose gradient is zero or not finite."""
     outside_fraction: Share

@@ -111,7 +111,7 @@ def _summarise_certificate(recipe: dict[str, Any], metrics: dict[str, Any]) -> s
 
 def _summarise_surface(recipe: dict[str, Any], metrics: dict[str, Any]) -> str:
     about = f"decision surfaces of {recipe['classifier']}, radius {recipe['radius']:.4g}, {metrics['n']} images"
-    return f"{about}: {metrics['right_share']:.4f} of the plane right"
+    return f"{about}: {metrics['right_share']:.4f} of the plane right" if metrics["n"] else about
 
 
 _SUMMARIES = {

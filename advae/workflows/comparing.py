@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from advae.records import Manifest
     from advae.report.analysis.side_by_side import SideBySide
 
-KIND_WORDS = {"ae": "a purifier", "clf": "a classifier", "run": "a run", "cert": "a certificate"}
+KIND_WORDS = {
+    "ae": "a purifier",
+    "clf": "a classifier",
+    "run": "a run",
+    "cert": "a certificate",
+    "surface": "a decision surface",
+}
 """Kind of an entry -> what error lines call it."""
 
 

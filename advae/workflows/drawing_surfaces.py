@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from advae import metrics
-from advae.checks.decision_surfaces import average_images, describe_images
+from advae.checks.decision_surfaces import average_planes, describe_planes
 from advae.errors import UsageError
 from advae.evaluation.decision_surface import PlaneImages, Surfaces, choose_images, measure_surfaces
 from advae.evaluation.pipelines import load_pipeline
@@ -19,16 +19,16 @@ from advae.workflows.classifier_choice import Target, choose_classifier
 from advae.workflows.counterparts import PipelineRecipes, read_recipes
 from advae.workflows.workspace import Content, Made, Workspace, make_entry
 
-REVISION = 1
+SURFACE_REV = 1
 """Raised when the same recipe would give other results."""
 
 GREY_RADIUS, COLOUR_RADIUS = 0.3, 8 / 255
 """Default radius of the plane of grey and of colour images, in units of x."""
 
-POINTS = 41
+DEFAULT_POINTS = 41
 """Default number of points along each axis."""
 
-MOST_IMAGES = 100
+MOST_PLANES = 100
 """Most classes whose images are looked at: the first ones."""
 
 
@@ -74,7 +74,7 @@ def prepare_surface(recipes: PipelineRecipes, request: SurfaceRequest, together:
     """
     if not gives_gradients(recipes.classifier):
         raise UsageError(f"a decision surface of {recipes.id} needs its gradient, and it gives scores only")
-    points = POINTS if request.points is None else request.points
+    points = DEFAULT_POINTS if request.points is None else request.points
     if points % 2 == 0:
         raise UsageError(f"bad --points {points}: an odd number, so that the image itself is one of them")
     others = sorted({*together} - {recipes.id})
@@ -89,7 +89,7 @@ def prepare_surface(recipes: PipelineRecipes, request: SurfaceRequest, together:
         clip=request.clip,
         seed=request.seed,
         alongside=tuple(others) or None,
-        recipe_rev=REVISION,
+        recipe_rev=SURFACE_REV,
     )
 
 
@@ -99,21 +99,15 @@ def find_default_radius(dataset: DatasetRef) -> float:
 
 
 def make_surface(workspace: Workspace, recipe: SurfaceRecipe, target: Target, *, latest: bool = True) -> Made:
-    """Return the decision surface of a recipe, computed where it is missing. latest: whether ``latest`` names it.
-
-    Raises UsageError where no test image is classified correctly by all of the recipe's classifiers.
-    """
+    """Return the decision surface of a recipe, computed where it is missing. latest: whether ``latest`` names it."""
 
     def compute() -> Content:
         start = time.monotonic()
         registry = workspace.registry
         pipeline = load_pipeline(registry, target.classifier)
         others = [load_pipeline(registry, registry.manifest(id_)) for id_ in recipe.alongside or ()]
-        classes = range(min(len(recipe.dataset.classes), MOST_IMAGES))
+        classes = range(min(len(recipe.dataset.classes), MOST_PLANES))
         images = choose_images([pipeline, *others], target.load(), classes, recipe.seed)
-        if not len(images.ids):
-            whose = f"{recipe.classifier} and {len(others)} others" if others else recipe.classifier
-            raise UsageError(f"no test image is classified correctly by {whose}: there is no surface to look at")
         found = measure_surfaces(pipeline, images, recipe, workspace.on_batch)
         return _describe(recipe, pipeline, images, found, time.monotonic() - start), {
             SURFACES: {
@@ -131,15 +125,15 @@ def _describe(
     recipe: SurfaceRecipe, pipeline: Pipeline, images: PlaneImages, found: Surfaces, seconds: float
 ) -> SurfaceMetrics:
     ids, labels, zero = (array.tolist() for array in (images.ids, images.y, found.zero_gradient))
-    each = describe_images(found.margins, labels, ids, zero)
+    each = describe_planes(found.margins, labels, ids, zero)
     return SurfaceMetrics(
         images=each,
         missing=images.missing,
-        left_out=max(0, len(recipe.dataset.classes) - MOST_IMAGES),
+        left_out=max(0, len(recipe.dataset.classes) - MOST_PLANES),
         outside_fraction=found.outside,
         backward="exact" if pipeline.differentiable else "identity",
         fixed_draw=pipeline.samples,
         samples_digest=metrics.digest_samples(images.x, images.y),
         seconds=round(seconds, 3),
-        **average_images(each),
+        **average_planes(each),
     )

@@ -18,6 +18,7 @@ from advae.records import (
     PerceptronOptions,
     RunRecipe,
     Scalar,
+    SurfaceRecipe,
 )
 from advae.report.data.contents import Comparison, list_parents, list_runs_of
 from advae.report.data.runs import Run
@@ -77,6 +78,8 @@ def describe_command(entry: Manifest) -> str:
             return _join(words, {"from": source, "ae": recipe.autoencoder, **_list_data(entry)})
     elif isinstance(recipe, CertificateRecipe):
         return describe_certificate(recipe)
+    elif isinstance(recipe, SurfaceRecipe):
+        return describe_surface(recipe)
     else:
         return _join(["advae", "attack"], _list_attack_options(recipe))
     return _join(words, options | _list_data(entry) | {"seed": recipe.seed})
@@ -85,6 +88,18 @@ def describe_command(entry: Manifest) -> str:
 def describe_certificate(recipe: CertificateRecipe) -> str:
     """Return the command line that certifies a classifier again, quoted for a shell."""
     return _join(["advae", "certify"], _list_certificate_options(recipe))
+
+
+def describe_surface(recipe: SurfaceRecipe) -> str:
+    """Return the command line that computes a decision surface again, and those of the pipelines beside it."""
+    options: CommandOptions = {
+        "clf": ",".join((recipe.classifier, *(recipe.alongside or ()))),
+        "radius": repr(recipe.radius),
+        "points": recipe.points,
+        "no-clip": not recipe.clip,
+        "seed": recipe.seed,
+    }
+    return _join(["advae", "surface"], options)
 
 
 def _is_distilled(entry: Manifest) -> bool:

@@ -105,7 +105,8 @@ def fit_artifact(entry: Manifest, name: str, arrays: Arrays, shapes: Shapes) -> 
 
 def suggest_repair(entry: Manifest) -> str:
     """Return which command replaces an entry that is wrong."""
-    command = {"ae": "train-ae", "clf": "train-clf", "run": "attack", "cert": "certify", "surface": "surface"}[entry.kind]
+    made_by = {"ae": "train-ae", "clf": "train-clf", "run": "attack", "cert": "certify", "surface": "surface"}
+    command = made_by[entry.kind]
     return f"`advae {command} ... --force` replaces it, `advae registry rm {entry.id}` removes it"
 
 
