@@ -32,6 +32,8 @@ class Traits:
     """Whether its purifier is random."""
     scores_only: bool
     """Whether its classifier is only asked for scores."""
+    outside_graph: bool = False
+    """Whether another library than Keras computes its purifier."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,8 @@ def _refuse_unknown_layers(traits: Traits) -> str | None:
     """Return why a pipeline has no interval bounds; its layers are looked at when it is loaded."""
     if traits.samples:
         return "its purifier is random; --method smoothing certifies any pipeline, in L2"
+    if traits.outside_graph:
+        return "another library than Keras computes its purifier; --method smoothing certifies any pipeline, in L2"
     if traits.scores_only:
         return "it gives scores only and its layers are not known; --method smoothing certifies any pipeline, in L2"
     return None

@@ -1,4 +1,4 @@
-"""The table BASELINES: purifiers that are no autoencoders, to compare autoencoders with.
+"""The table BASELINES: purifiers that are no autoencoders, to compare autoencoders with; and the simplest of them.
 
 If a blur, a projection or a threshold raises the robust accuracy as much as an autoencoder, then the autoencoder's
 training has added no robustness.
@@ -6,113 +6,21 @@ training has added no robustness.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from advae.batching import Tensor
-from advae.errors import CorruptError, UsageError
-from advae.models import layers
+from advae.errors import UsageError
+from advae.models import layers, outside_the_graph, squeezing
+from advae.models.baseline_kind import CODE, BaselineKind
 from advae.models.contracts import Purifier
-from advae.models.layers import Weight, Weights
-from advae.models.model_kinds import (
-    Choices,
-    Option,
-    OwnOptions,
-    TrainingData,
-    fill_in_options,
-    refuse_impossible,
-    require_own_options,
-)
+from advae.models.model_kinds import Option, OwnOptions
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays
-    from advae.records import AutoencoderRecipe, Dataset, FloatArray, ImageShape
-    from advae.requests import AutoencoderRequest
+    from advae.records import AutoencoderRecipe, FloatArray, ImageShape
 
 ULP = 2.0**-24
 """Largest relative rounding error of one float32 operation."""
-
-
-@dataclass(frozen=True)
-class BaselineKind:
-    """A row of BASELINES: no network, nothing is trained, and the output is in [0, 1] without rescaling."""
-
-    summary: str
-    """One line for ``--help``."""
-    compute: Callable[[AutoencoderRecipe, FloatArray], Arrays]
-    """(recipe, training images) -> the arrays that are stored, float32."""
-    shapes: Callable[[AutoencoderRecipe], dict[str, tuple[int, ...]]]
-    """Recipe -> the shapes of those arrays, by name."""
-    build: Callable[[AutoencoderRecipe, Arrays], Purifier]
-    """(recipe, arrays) -> the purifier."""
-    check: Callable[[OwnOptions, ImageShape], None]
-    """(options, shape of an image); raises UsageError for an impossible value."""
-    options: Mapping[str, Option] = field(default_factory=dict)
-    """The options that only this kind has, by name."""
-    has_code: bool = False
-    """Whether the kind takes ``--code-size``, which is then one of the recipe's options."""
-    affine: bool = False
-    """Whether the output is affine in the image."""
-    choose_head = None
-    recipe_rev = 1
-
-    def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
-        """Return the request with every default filled in. Raises UsageError for an impossible value."""
-        _refuse_network_options(request, has_code=self.has_code)
-        options = fill_in_options(self.options, request.options)
-        if self.has_code:
-            options[CODE] = _choose_code_size(request.network.code, dataset)
-        self.check(options, dataset.ref.shape)
-        return Choices(network=None, loss=None, rescale="none", options=options)
-
-    def fit(self, recipe: AutoencoderRecipe, data: TrainingData) -> tuple[Arrays, None]:
-        """Return the arrays; there are no epochs, so there is no history."""
-        return self.compute(recipe, data.x), None
-
-    def weights(self, recipe: AutoencoderRecipe) -> Weights:
-        """Return the stored arrays, by name. Raises CorruptError for a recipe that ``choose`` cannot have made."""
-        if (recipe.network, recipe.loss, recipe.rescale) != (None, None, "none"):
-            raise CorruptError(f"the recipe of a baseline, {recipe.type}, has a network, a loss or rescaling")
-        require_own_options(recipe, self.options, **({CODE: int} if self.has_code else {}))
-        with refuse_impossible():
-            self.check(recipe.options, recipe.dataset.shape)
-        return {name: Weight(shape) for name, shape in self.shapes(recipe).items()}
-
-    def restore(self, recipe: AutoencoderRecipe, arrays: Arrays, precision: str) -> Purifier:
-        """Return the purifier, in float32 whatever the precision: no baseline has wide layers.
-
-        Raises CorruptError for an impossible recipe or other arrays.
-        """
-        layers.require_weights(self.weights(recipe), arrays)
-        return self.build(recipe, arrays)
-
-    def count_products(self, recipe: AutoencoderRecipe) -> float:
-        """Return more multiplications than most baselines take: it is never the largest part of a pipeline."""
-        return float(recipe.dataset.shape.size * len(recipe.dataset.classes))
-
-    def count_passes(self, recipe: AutoencoderRecipe) -> float:
-        """Return 0: nothing is trained."""
-        return 0.0
-
-
-CODE = "code_size"
-"""Name of the code's size among the options of a baseline; a network's recipe has it among the sizes of layers."""
-
-
-def _refuse_network_options(request: AutoencoderRequest, *, has_code: bool) -> None:
-    """Raise UsageError for an option of a network, of its training or of its output."""
-    given = [name for name in request.network.model_fields_set if getattr(request.network, name) is not None]
-    names = {"hidden": "hidden-size", "code": "code-size"}
-    refused = {names.get(name, name.replace("_", "-")) for name in given if not (has_code and name == "code")}
-    if request.loss is not None:
-        refused.add("loss")
-    if refused:
-        raise UsageError(f"--{min(refused)} does not fit --type {request.type}, a baseline: it has no network")
-    if request.rescale not in (None, "none"):
-        raise UsageError(
-            f"--rescale {request.rescale} does not fit --type {request.type}, a baseline: its output is in [0, 1]"
-        )
 
 
 # ---------------------------------------------------------------- blur
@@ -206,15 +114,6 @@ def build_pca(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
     return Purifier(lambda x: ops.clip(stack(x), 0.0, 1.0), clips=True)
 
 
-def _choose_code_size(given: int | None, dataset: Dataset) -> int:
-    """Return the number of components: the given one, else the autoencoders' default code size. Raises UsageError."""
-    n, pixels = dataset.x_train.shape
-    size = min(layers.default_code_size(dataset.ref.shape), n) if given is None else given
-    if size > n:
-        raise UsageError(f"bad --code-size {size}: at most {min(n, pixels)} components for {n} images")
-    return size
-
-
 def _check_pca(options: OwnOptions, shape: ImageShape) -> None:
     size = options[CODE]
     if not (type(size) is int and 1 <= size <= shape.size):
@@ -243,6 +142,18 @@ def _check_binary(options: OwnOptions, shape: ImageShape) -> None:
 
 # ---------------------------------------------------------------- the table
 
+JPEG_PRODUCTS, TV_PRODUCTS = 100, 20_000
+"""By their times beside a network's, not counted."""
+
+
+def _compute_nothing(recipe: AutoencoderRecipe, x: FloatArray) -> Arrays:
+    return {}
+
+
+def _list_nothing(recipe: AutoencoderRecipe) -> dict[str, tuple[int, ...]]:
+    return {}
+
+
 BASELINES: dict[str, BaselineKind] = {
     "blur": BaselineKind(
         "a baseline, no autoencoder: Gaussian blur",
@@ -266,10 +177,51 @@ BASELINES: dict[str, BaselineKind] = {
     ),
     "binary": BaselineKind(
         "a baseline, no autoencoder: black or white; not differentiable",
-        lambda recipe, x: {},
-        lambda recipe: {},
+        _compute_nothing,
+        _list_nothing,
         build_binary,
         _check_binary,
         {"threshold": Option(0.5, "Grey value in (0, 1) above which a pixel becomes white")},
+    ),
+    "bit-depth": BaselineKind(
+        "a baseline, no autoencoder: fewer grey values; not differentiable",
+        _compute_nothing,
+        _list_nothing,
+        squeezing.build_bit_depth,
+        squeezing.check_bits,
+        squeezing.BIT_OPTIONS,
+        defaults=squeezing.choose_bits,
+        expected=False,
+    ),
+    "median": BaselineKind(
+        "a baseline, no autoencoder: median of the pixels around",
+        _compute_nothing,
+        _list_nothing,
+        squeezing.build_median,
+        squeezing.check_window,
+        squeezing.MEDIAN_OPTIONS,
+        expected=False,
+    ),
+    "jpeg": BaselineKind(
+        "a baseline, no autoencoder: JPEG compression; not differentiable",
+        _compute_nothing,
+        _list_nothing,
+        outside_the_graph.build_jpeg,
+        outside_the_graph.check_quality,
+        outside_the_graph.QUALITY_OPTIONS,
+        in_graph=False,
+        expected=False,
+        products=JPEG_PRODUCTS,
+    ),
+    "total-variation": BaselineKind(
+        "a baseline, no autoencoder: smooth areas with sharp edges, by scikit-image; not differentiable",
+        _compute_nothing,
+        _list_nothing,
+        outside_the_graph.build_total_variation,
+        outside_the_graph.check_tv_weight,
+        outside_the_graph.TV_OPTIONS,
+        in_graph=False,
+        expected=False,
+        products=TV_PRODUCTS,
     ),
 }

@@ -31,6 +31,7 @@ __all__ = [
     "count_products",
     "fit_autoencoder",
     "is_affine_purifier",
+    "is_outside_graph",
     "make_autoencoder_recipe",
     "needs_classifier",
     "rescale_to_intensity",
@@ -122,6 +123,11 @@ def is_affine_purifier(recipe: AutoencoderRecipe) -> bool:
     if recipe.added:
         return recipe.added.affine
     return recipe.type in BASELINES and BASELINES[recipe.type].affine
+
+
+def is_outside_graph(recipe: AutoencoderRecipe) -> bool:
+    """Return whether a baseline is computed by another library than Keras, which can then not export or bound it."""
+    return recipe.added is None and recipe.type in BASELINES and not BASELINES[recipe.type].in_graph
 
 
 def restore_purifier(recipe: AutoencoderRecipe, arrays: Arrays, precision: str = FLOAT32) -> Purifier:

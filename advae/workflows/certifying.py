@@ -141,6 +141,7 @@ def _find_traits(recipes: PipelineRecipes) -> Traits:
         affine=is_linear(classifier) and (purifier is None or purifiers.is_affine_purifier(purifier)),
         samples=purifier is not None and purifiers.samples(purifier),
         scores_only=not gives_gradients(classifier),
+        outside_graph=purifier is not None and purifiers.is_outside_graph(purifier),
     )
 
 
@@ -150,8 +151,14 @@ def _choose_method(request: CertificateRequest, traits: Traits) -> str:
         return SMOOTHING
     if traits.affine:
         return EXACT
-    if request.norm == "l2" or traits.samples or traits.scores_only:
-        why = "in L2" if request.norm == "l2" else "of a random purifier" if traits.samples else "of scores only"
+    reasons = {
+        "in L2": request.norm == "l2",
+        "of a random purifier": traits.samples,
+        "of scores only": traits.scores_only,
+        "of a purifier that Keras does not compute": traits.outside_graph,
+    }
+    why = next((reason for reason, holds in reasons.items() if holds), None)
+    if why:
         raise UsageError(
             f"no proof {why} but randomised smoothing, of another pipeline: the one that answers by majority under "
             "noise; --method smoothing --sigma S certifies that, in L2"

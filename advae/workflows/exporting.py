@@ -12,6 +12,7 @@ from advae.backend import start_tensorflow
 from advae.checks import NOT_VALID
 from advae.errors import UsageError
 from advae.evaluation.pipelines import find_purifier, load_classifier, load_purifier, read_weights
+from advae.models import purifiers
 from advae.models.classifiers import CLASSIFIERS
 from advae.records import ADVERSARIAL, AutoencoderMetrics, Manifest
 from advae.registry.bundles import Imported, read_bundle, write_bundle
@@ -94,6 +95,11 @@ def _build_model(registry: Registry, manifest: Manifest) -> tuple[Any, Purifier 
             raise UsageError(f"{one.id} is the function {added.function} of your own code, which no file can hold")
         if added and added.format not in KERAS_LAYERS:
             raise UsageError(f"{one.id} was added and gives scores only, for which Keras has no layers; {OWN_FILE}")
+    if source and purifiers.is_outside_graph(source.as_autoencoder()[0]):
+        raise UsageError(
+            f"{source.id} is of type {source.as_autoencoder()[0].type}, which another library computes: Keras has no "
+            "layers for it, so that no .keras file can hold it"
+        )
     purifier = load_purifier(registry, source) if source else None
     images = keras.Input(tuple(shape), dtype="float32", name="images")
     x = keras.layers.Reshape((shape.size,))(images)

@@ -109,6 +109,10 @@ BASELINES: dict[str, tuple[Document, dict[str, Any]]] = {
     "blur": ({"sigma": 1.0}, {"kernel": np.full((SIDE, SIDE), 0.5, "f4")}),
     "pca": ({"code_size": 2}, {"mean": np.zeros(SIDE**2, "f4"), "components": np.eye(2, SIDE**2, dtype="f4")}),
     "binary": ({"threshold": 0.5}, {}),
+    "bit-depth": ({"bits": 1}, {}),
+    "median": ({"window": 2}, {}),
+    "jpeg": ({"quality": 75}, {}),
+    "total-variation": ({"tv_weight": 0.1}, {}),
 }
 """Kind -> options and arrays that are good."""
 
@@ -142,6 +146,10 @@ for _type, _field, _value in (
     *(("blur", "sigma", value) for value in (1e9, 0, -1.0, 10**400, "much", True, [1.0])),
     *(("pca", "code_size", value) for value in (10**9, 0, -1, 5, 1.5, 2.0, True, "two", 10**400)),
     *(("binary", "threshold", value) for value in (0, 1, -0.5, 1e300, "grey", True)),
+    *(("bit-depth", "bits", value) for value in (0, 9, -1, 1.5, 2.0, True, "one", 10**400)),
+    *(("median", "window", value) for value in (1, 6, 10**9, 2.5, True, "two")),
+    *(("jpeg", "quality", value) for value in (0, 101, 75.5, True, "best")),
+    *(("total-variation", "tv_weight", value) for value in (0, -0.1, 101, 10**400, "much", True)),
     *((type_, "network", NETWORK.model_dump(mode="json")) for type_ in BASELINES),
     *((type_, "loss", "squared-error") for type_ in BASELINES),
     *((type_, "rescale", "intensity") for type_ in BASELINES),

@@ -20,7 +20,7 @@ from advae.records import Dataset
 from advae.registry import Registry
 from advae.requests import AutoencoderRequest, NetworkRequest
 from tests.calls import succeed
-from tests.models.test_autoencoders import ask, fit
+from tests.models.test_autoencoders import NO_DERIVATIVE, ask, fit
 
 
 def purify(dataset: Dataset, x: Any, type_: str, **options: Any) -> Any:
@@ -244,12 +244,12 @@ def test_a_baseline_takes_the_place_of_an_autoencoder(kind: str, tmp_path: Path)
     assert f"{ae} is stored: a baseline, no autoencoder: " in made.err
     assert made.json["metrics"]["history"] is None
     assert load_purifier(Registry(tmp_path / "home"), Registry(tmp_path / "home").manifest(ae)).differentiable == (
-        kind != "binary"
+        kind not in NO_DERIVATIVE
     )
     succeed("train-clf", "--model", "lr", *home)
     clf = succeed("train-clf", "--model", "lr", "--ae", ae, *home).id
-    # Only binary's gradient is not its own; the others' under every threat is test_evaluate's.
-    threats = ["adaptive", "gray-box", "oblivious", "encoded"] if kind == "binary" else ["adaptive"]
+    # The gradient of these is not their own; the others' under every threat is test_evaluate's.
+    threats = ["adaptive", "gray-box", "oblivious", "encoded"] if kind in ("binary", "jpeg") else ["adaptive"]
     attack = ("attack", "--clf", clf, "--method", "fgsm", "--eps", "0.1", "--limit", 100, "--threat", ",".join(threats))
     found = succeed(*attack, *home, "--json").json
     runs = found.get("runs", [found])
@@ -259,7 +259,7 @@ def test_a_baseline_takes_the_place_of_an_autoencoder(kind: str, tmp_path: Path)
     # Where a baseline has no derivative of its own, the identity's takes its place.
     assert stuck == dict.fromkeys(threats, 0)
     adaptive = Registry(Path(home[-1])).manifest(runs[0]["id"]).as_run()[1]
-    assert adaptive.backward == ("identity" if kind == "binary" else "exact")
+    assert adaptive.backward == ("identity" if kind in NO_DERIVATIVE else "exact")
     page = Path(succeed("report", *home, "--out", tmp_path / "out").id).read_text()
     assert f"behind baseline ({kind})" in page
     report = json.loads((tmp_path / "out" / "report.json").read_text())

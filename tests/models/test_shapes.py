@@ -152,7 +152,11 @@ def test_a_baseline_works_channel_by_channel(kind: str) -> None:
     """Blur and threshold give for each channel what they give for a grey image; PCA sees all values at once."""
     shape = ImageShape(6, 5, 3)
     colour, grey = make_images(shape), make_images(ImageShape(6, 5, 1))
-    recipe, arrays = fit(colour, ask(kind))
+    if kind == "jpeg":
+        pytest.skip("it codes colour as brightness and chroma")
+    # The default of colour images is another one.
+    options = {"bits": 3} if kind == "bit-depth" else {}
+    recipe, arrays = fit(colour, ask(kind, **options))
     purified = apply(restore_purifier(recipe, arrays), colour.x_test).reshape(-1, *shape)
     if kind == "pca":
         from sklearn.decomposition import PCA
@@ -161,7 +165,7 @@ def test_a_baseline_works_channel_by_channel(kind: str) -> None:
         expected = np.clip(peer.inverse_transform(peer.transform(colour.x_test.astype("f8"))), 0, 1)
         np.testing.assert_allclose(purified.reshape(9, -1), expected, atol=1e-5)
         return
-    recipe, arrays = fit(grey, ask(kind))
+    recipe, arrays = fit(grey, ask(kind, **options))
     alone = restore_purifier(recipe, arrays)
     for channel in range(3):
         one = np.ascontiguousarray(colour.x_test.reshape(-1, *shape)[..., channel]).reshape(9, -1)

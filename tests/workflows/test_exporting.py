@@ -22,6 +22,7 @@ from advae.errors import AdvaeError, CorruptError, DiskError, NotFoundError, Usa
 from advae.evaluation.pipelines import WEIGHTS, load_classifier, load_pipeline, load_purifier
 from advae.models import classifiers
 from advae.models.autoencoders import AUTOENCODERS
+from advae.models.baselines import BASELINES
 from advae.models.classifiers import CLASSIFIERS
 from advae.models.layers import collect_weights
 from advae.models.purifiers import make_autoencoder_recipe
@@ -109,17 +110,20 @@ class Lab:
             EXPORTS[format_](self.workspace, self.entries[name].id, target)
 
 
+OUTSIDE = [kind for kind, row in BASELINES.items() if not row.in_graph]
+"""Kinds that no file of Keras can hold."""
+
 PIPELINES = [
-    *(f"nn behind {kind}" for kind in AUTOENCODERS),
+    *(f"nn behind {kind}" for kind in AUTOENCODERS if kind not in OUTSIDE),
     *(f"lr behind {kind}" for kind in ("vanilla", "variational", "binary")),
     "mlp behind robust",
 ]
 """One classifier behind every kind of purifier, and the others behind some: the parts do not know of each other."""
 
 VARIANTS = ["nn behind raw", "nn behind sampled", "pair behind vanilla", "pair"]
-PURIFIERS = [*AUTOENCODERS, "raw", "sampled"]
+PURIFIERS = [*(kind for kind in AUTOENCODERS if kind not in OUTSIDE), "raw", "sampled"]
 KERAS = [*PIPELINES, *VARIANTS, *CLASSIFIERS, *PURIFIERS]
-NO_DERIVATIVE = {"binary", "nn behind binary", "lr behind binary"}
+NO_DERIVATIVE = {"binary", "nn behind binary", "lr behind binary", "bit-depth", "nn behind bit-depth"}
 JOBLIB = ["lr", "pair", "lr behind vanilla"]
 
 
@@ -159,7 +163,7 @@ def publish_all(registry: Registry, dataset: Dataset) -> dict[str, Manifest]:
     asked = {model: (ClassifierRequest(model=model), dataset) for model in CLASSIFIERS}
     asked |= {model: (ClassifierRequest(model=model, network=QUICK), dataset) for model in ("nn", "mlp")}
     asked["pair"] = (ClassifierRequest(model="lr", logistic=logistic), two)
-    behind = {"pair": ["vanilla"], "nn": PURIFIERS}
+    behind = {"pair": ["vanilla"], "nn": [*PURIFIERS, *OUTSIDE]}
     for name, (wanted, data) in asked.items():
         recipe_ = classifiers.make_classifier_recipe(wanted, data, None)
         fitted = CLASSIFIERS[wanted.model].fit(recipe_, data.x_train, data.y_train, lambda epoch: None)
@@ -432,6 +436,14 @@ def test_only_lr_is_a_regression(name: str, lab: Lab, tmp_path: Path) -> None:
 
 def test_a_run_is_no_model(lab: Lab, tmp_path: Path) -> None:
     lab.fail("keras", "run", tmp_path / "out.keras", UsageError, "is a run; --format keras takes an autoencoder or a")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", OUTSIDE)
+@pytest.mark.parametrize("name", ["{}", "nn behind {}"])
+def test_what_another_library_computes_fits_no_file_of_keras(kind: str, name: str, lab: Lab, tmp_path: Path) -> None:
+    message = f"^{lab.entries[kind].id} is of type {kind}, which another library computes: Keras has no layers for it"
+    lab.fail("keras", name.format(kind), tmp_path / "out.keras", UsageError, message)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -95,7 +95,8 @@ class BaselineComparison:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        return tuple(kind for kind in BASELINES if not self.is_complete(kind))
+        """The kinds of baselines that every comparison should have, and this one lacks."""
+        return tuple(kind for kind, row in BASELINES.items() if row.expected and not self.is_complete(kind))
 
     @property
     def command(self) -> str | None:
@@ -170,7 +171,7 @@ def _list_match(compared: BaselineComparison, match: ComparedAttack) -> Iterator
     for kind in BASELINES:
         same = compared.list_baselines(kind)
         yield from (_describe_pipeline(match, "baseline", pipeline, same) for pipeline in same)
-        if not same:
+        if not same and BASELINES[kind].expected:
             yield _describe_purified(match, "baseline", kind, None)
     for pipeline in compared.autoencoders:
         yield _describe_pipeline(match, "autoencoder", pipeline, compared.autoencoders)
