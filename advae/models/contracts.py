@@ -13,7 +13,8 @@ class Purifier:
     """(x, draw) -> x', float32 (n, d) both; ``draw``, an int32 scalar, is the number of a random purifier's draw."""
 
     mean: Callable[[Tensor], Tensor]
-    """x -> x' without randomness, in stock layers and keras.ops, so that a ``keras.Input`` can take the place of x."""
+    """x -> x' without randomness, in stock layers and keras.ops, so that a ``keras.Input`` can take the place of x; in
+    NumPy for a baseline that another library computes."""
     sample: Callable[[Tensor, Tensor], Tensor] | None = None
     """(x, draw) -> a random x'; None for a deterministic purifier."""
     differentiable: bool = True

@@ -43,7 +43,7 @@ QUALITY = 75
 
 QUALITY_OPTIONS = {"quality": Option(QUALITY, "JPEG quality, 1 to 100")}
 
-BLOCK = 8
+JPEG_BLOCK = 8
 """Side of the blocks that JPEG transforms."""
 
 LONGEST_STACK, LARGEST_STACK = 60_000, 1 << 22
@@ -78,7 +78,7 @@ def _stack_and_compress(images: Any, quality: int) -> Any:
     import numpy as np
 
     n, height, width = images.shape
-    padded = np.pad(images, ((0, 0), (0, -height % BLOCK), (0, -width % BLOCK)), mode="edge")
+    padded = np.pad(images, ((0, 0), (0, -height % JPEG_BLOCK), (0, -width % JPEG_BLOCK)), mode="edge")
     _, high, wide = padded.shape
     size = max(1, min(LONGEST_STACK // high, LARGEST_STACK // (high * wide)))
     parts = [

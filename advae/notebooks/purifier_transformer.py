@@ -34,9 +34,9 @@ class Purifier(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
     """An autoencoder, or a baseline, that maps images to purified images; a transformer of scikit-learn.
 
     type: ``denoising``, ``vanilla``, ``sparse``, ``variational``, ``robust``, ``certified``, or a baseline: ``blur``,
-    ``pca``, ``binary``. A robust or certified one needs labels, ``fit(x, y)``: it is trained with a classifier behind
-    it, a Keras model that is ``classifier_`` afterwards: ``advae.evaluate(purifier.classifier_, x, y,
-    purifier=purifier)``.
+    ``pca``, ``binary``, ``bit-depth``, ``median``, ``jpeg``, ``total-variation``. A robust or certified one needs
+    labels, ``fit(x, y)``: it is trained with a classifier behind it, a Keras model that is ``classifier_`` afterwards:
+    ``advae.evaluate(purifier.classifier_, x, y, purifier=purifier)``.
     epochs: passes over the images, None for the default. seed: of all that is random. options: as ``advae train-ae``
     takes them: ``hidden``, ``code``, ``activations``, ``batch_size``, ``learning_rate``, ``loss``, ``rescale``, and
     those of the type, such as ``noise_level=0.3``.

@@ -223,7 +223,12 @@ def test_rescaling_and_its_gradient_are_those_of_tensorflow_bit_by_bit(compiled:
 
 @pytest.mark.parametrize(
     ("kind", "rescale"),
-    [(kind, rescale) for kind in AUTOENCODERS for rescale in ("intensity", "none")[kind in AS_THEY_ARE :]],
+    [
+        (kind, rescale)
+        for kind in AUTOENCODERS
+        if kind not in BASELINES or BASELINES[kind].in_graph
+        for rescale in ("intensity", "none")[kind in AS_THEY_ARE :]
+    ],
 )
 def test_a_keras_input_can_take_the_place_of_images(kind: str, rescale: Any, digits: Dataset) -> None:
     import keras
