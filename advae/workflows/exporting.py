@@ -95,12 +95,13 @@ def _build_model(registry: Registry, manifest: Manifest) -> tuple[Any, Purifier 
             raise UsageError(f"{one.id} is the function {added.function} of your own code, which no file can hold")
         if added and added.format not in KERAS_LAYERS:
             raise UsageError(f"{one.id} was added and gives scores only, for which Keras has no layers; {OWN_FILE}")
+    purifier = load_purifier(registry, source) if source else None
+    # Only then, because the recipe might be a forged one.
     if source and purifiers.is_outside_graph(source.as_autoencoder()[0]):
         raise UsageError(
             f"{source.id} is of type {source.as_autoencoder()[0].type}, which another library computes: Keras has no "
             "layers for it, so that no .keras file can hold it"
         )
-    purifier = load_purifier(registry, source) if source else None
     images = keras.Input(tuple(shape), dtype="float32", name="images")
     x = keras.layers.Reshape((shape.size,))(images)
     if purifier:
