@@ -123,7 +123,7 @@ class RunOptions:
     target: Annotated[
         int | None,
         RunOption(
-            help="Class to reach; default {defaults}, or the last class.",
+            help="Class to reach, after --classes by its new number; default {defaults}, or the last class.",
             meaning="The label that the attack aims at; null for an attack that has no fixed one.",
             metavar="CLASS",
             least=0,

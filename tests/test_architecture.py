@@ -27,7 +27,7 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 NAMES = {path: ".".join(("advae", *path.relative_to(ROOT).with_suffix("").parts)) for path in SOURCES}
 
 LAYERS = (
-    {"errors", "identity", "interrupts", "paths", "quoting", "settings", "tracing"},
+    {"class_names", "errors", "identity", "interrupts", "paths", "quoting", "settings", "tracing"},
     {"run_options", "named_plans"},
     {"records"},
     {"requests"},
@@ -44,7 +44,7 @@ LAYERS = (
 )
 """A room imports from rooms in earlier layers and from itself, nothing else."""
 
-ALONE = {"errors", "identity", "paths", "quoting", "settings", "arrayfiles"}
+ALONE = {"class_names", "errors", "identity", "paths", "quoting", "settings", "arrayfiles"}
 """What knows nothing of the rest, and could be lifted out."""
 
 REPORT_READS = {

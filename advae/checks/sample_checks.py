@@ -105,7 +105,7 @@ def _list_present(recipe: RunRecipe, metrics: RunMetrics) -> set[int] | None:
     if counts:
         return {label for label, count in enumerate(counts) if count}
     row = DATASETS.get(recipe.dataset.name)
-    return {*range(len(row.classes))} if row and row.digest == recipe.dataset.digest else None
+    return {*range(len(recipe.dataset.classes))} if row and row.digest == recipe.dataset.whole_digest else None
 
 
 def _describe_absent(recipe: RunRecipe, metrics: RunMetrics, absent: Sequence[int], *, certain: bool) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from advae.cli.option_groups import OptionGroup, complete_names, make_option
-from advae.cli.options import DataDirOption, DatasetOption, ForceOption, ResizeOption, TagOption
+from advae.cli.options import ClassesOption, DataDirOption, DatasetOption, ForceOption, ResizeOption, TagOption
 from advae.cli.session import Session
 from advae.cli.trained import put_trained
 from advae.cli.values import read_fraction, split_names
@@ -31,6 +31,7 @@ ADDING = OptionGroup(
     {
         "dataset": (DatasetOption, None),
         "resize": (ResizeOption, None),
+        "classes": (ClassesOption, None),
         "data_dir": (DataDirOption, None),
         "tag": (TagOption, None),
         "force": (ForceOption, False),
@@ -75,7 +76,7 @@ def put_added(session: Session, source: str, given: dict[str, Any], add: Add, ou
     from advae.workflows import DEFAULT_DATASET
 
     request, dataset = build_add_request(given, outputs), given.get("dataset") or DEFAULT_DATASET
-    place = {name: given.get(name) for name in ("data_dir", "resize")}
+    place = {name: given.get(name) for name in ("data_dir", "resize", "classes")}
     with session.workspace("add", **place, force=given["force"]) as workspace:
         put_trained(session, lambda: add(workspace, source, dataset, request), given.get("tag"), place["data_dir"])
 

@@ -165,7 +165,7 @@ def _describe_run(made: Made, autoencoder: str | None, proved: Proved) -> dict[s
         "norm": recipe.norm,
         "classifier": recipe.classifier,
         "autoencoder": autoencoder,
-        "dataset": recipe.dataset.name,
+        "dataset": recipe.dataset.title,
         "n": metrics.n,
         "seed": recipe.seed,
         "clean_accuracy": metrics.clean_accuracy,

@@ -56,7 +56,7 @@ def _describe(made: Made, classifier: ClassifierRecipe) -> dict[str, Any]:
         "norm": recipe.norm,
         "classifier": recipe.classifier,
         "autoencoder": classifier.autoencoder,
-        "dataset": recipe.dataset.name,
+        "dataset": recipe.dataset.title,
         "n": metrics.n,
         "limit": recipe.limit,
         "sample": recipe.sample,

@@ -15,7 +15,15 @@ class HelpPage:
     """Options that ``--help`` only names, because few people need them."""
 
 
-_TRAINING = ("--resize", "--batch-size", "--learning-rate", "--hidden-size", "--code-size", "--activations")
+_TRAINING = (
+    "--resize",
+    "--classes",
+    "--batch-size",
+    "--learning-rate",
+    "--hidden-size",
+    "--code-size",
+    "--activations",
+)
 
 HELP_PAGES: dict[str, HelpPage] = {
     "": HelpPage(

@@ -8,14 +8,21 @@ from typing import Annotated, Any
 
 import typer
 
-from advae.cli.option_groups import complete_names
-from advae.cli.values import read_size
+from advae.cli.option_groups import Completed, complete_names
+from advae.cli.values import read_classes, read_size
 from advae.datasets.table import DATASETS
 from advae.paths import to_path
 from advae.report import FORMATS, WRITERS
 from advae.run_options import IMAGES, RESULT
 
 _FOLDERS = ", ".join(f"{row.folder}/" for row in DATASETS.values() if row.folder)
+
+
+def complete_classes(ctx: typer.Context, incomplete: str) -> Completed:
+    """Return the completion of a class, of the named dataset or else of digits; of one's own images none."""
+    row = DATASETS.get(ctx.params.get("dataset") or "digits")
+    return complete_names(row.classes if row else ())(incomplete)
+
 
 DatasetOption = Annotated[
     str | None,
@@ -35,6 +42,19 @@ ResizeOption = Annotated[
         metavar="H,W",
         parser=read_size,
         help="Resize the images of a folder to this height and width.",
+        show_default=False,
+        rich_help_panel=IMAGES,
+    ),
+]
+ClassesOption = Annotated[
+    Any,
+    typer.Option(
+        "--classes",
+        metavar="A,B[,...]",
+        parser=read_classes,
+        help="Only the images of these classes, by name or number; they are numbered anew from 0 on, in the dataset's "
+        "order, also for --target.",
+        autocompletion=complete_classes,
         show_default=False,
         rich_help_panel=IMAGES,
     ),

@@ -15,7 +15,7 @@ WORDS = ("method", "threat", "norm")
 def start_table(classifier: ClassifierRecipe, clean: str, columns: Sequence[str], more: str = "") -> FittedTable:
     """Return a table without rows, titled with the pipeline and its clean accuracy. more: of the pipeline."""
     behind = f"behind {classifier.autoencoder}" if classifier.autoencoder else "undefended"
-    title = f"{classifier.model} {behind}{more}, {printable(classifier.dataset.name)}\n{clean}"
+    title = f"{classifier.model} {behind}{more}, {printable(classifier.dataset.title)}\n{clean}"
     return FittedTable(title, columns, WORDS)
 
 

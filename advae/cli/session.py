@@ -132,6 +132,7 @@ class Session:
         *,
         data_dir: Path | None = None,
         resize: tuple[int, int] | None = None,
+        classes: tuple[str, ...] | None = None,
         force: bool = False,
     ) -> Iterator[Workspace]:
         """Give a workspace whose progress is drawn as a line: with a terminal, and without ``-q``."""
@@ -158,6 +159,7 @@ class Session:
                 self.registry,
                 data_dir,
                 resize,
+                classes,
                 force,
                 on_epoch=on_epoch,
                 on_batch=work.show_batch,

@@ -33,7 +33,7 @@ def put_surfaces(session: Session, made: Sequence[Made]) -> None:
 def _tabulate(session: Session, made: Sequence[Made]) -> FittedTable:
     recipe, metrics = made[0].manifest.as_surface()
     title = (
-        f"decision surfaces, {printable(recipe.dataset.name)}, radius {recipe.radius:.4g}, "
+        f"decision surfaces, {printable(recipe.dataset.title)}, radius {recipe.radius:.4g}, "
         f"{recipe.points} x {recipe.points} points, {metrics.n} images\nshares that stay right"
     )
     table = FittedTable(title, ("pipeline", "plane", "up the\ngradient", "random\nsigns", "check"), ("pipeline",))
@@ -77,7 +77,7 @@ def _describe(session: Session, made: Made) -> dict[str, Any]:
         "classifier": recipe.classifier,
         "autoencoder": classifier.autoencoder,
         "alongside": recipe.alongside or (),
-        "dataset": recipe.dataset.name,
+        "dataset": recipe.dataset.title,
         "radius": recipe.radius,
         "points": recipe.points,
         "clip": recipe.clip,

@@ -7,7 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from advae.cli.option_groups import SESSION, complete_names, complete_refs, grouped
-from advae.cli.options import DataDirOption, DatasetOption, ForceOption, ResizeOption, SeedOption, TagOption
+from advae.cli.options import (
+    ClassesOption,
+    DataDirOption,
+    DatasetOption,
+    ForceOption,
+    ResizeOption,
+    SeedOption,
+    TagOption,
+)
 from advae.cli.session import Session
 from advae.cli.trained import put_autoencoder
 from advae.cli.training_options import NETWORK, OWN_OPTIONS, TypeOption, build_network_request
@@ -25,6 +33,7 @@ def train_ae(
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
     resize: ResizeOption = None,
+    classes: ClassesOption = None,
     loss: Annotated[
         str | None,
         typer.Option(
@@ -75,5 +84,6 @@ def train_ae(
         options=own,
         seed=seed,
     )
-    with session.workspace(f"train {type_}", data_dir=data_dir, resize=resize, force=force) as workspace:
+    place = {"data_dir": data_dir, "resize": resize, "classes": classes}
+    with session.workspace(f"train {type_}", **place, force=force) as workspace:
         put_autoencoder(session, lambda: train_autoencoder(workspace, dataset, request, protect), tag, data_dir)

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from advae.cli.option_groups import SESSION, complete_refs, grouped
-from advae.cli.options import DataDirOption, DatasetOption, ForceOption, ResizeOption, SeedOption, TagOption
+from advae.cli.options import (
+    ClassesOption,
+    DataDirOption,
+    DatasetOption,
+    ForceOption,
+    ResizeOption,
+    SeedOption,
+    TagOption,
+)
 from advae.cli.session import Session
 from advae.cli.trained import put_trained
 from advae.cli.training_options import NETWORK, ModelOption, build_network_request
@@ -47,6 +55,7 @@ def train_clf(
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
     resize: ResizeOption = None,
+    classes: ClassesOption = None,
     c: Annotated[
         float | None,
         typer.Option(
@@ -88,10 +97,11 @@ def train_clf(
     from advae.requests import ClassifierRequest
     from advae.workflows import put_classifier, train_classifier
 
+    place = {"data_dir": data_dir, "resize": resize, "classes": classes}
     logistic = _build_logistic(c, intercept, max_iter)
     if model is None or from_ is not None:
         _check_untrained(model=model, ae=ae, options=network or logistic or noise_level or seed)
-        with session.workspace("put behind", data_dir=data_dir, resize=resize, force=force) as workspace:
+        with session.workspace("put behind", **place, force=force) as workspace:
             put_trained(session, lambda: put_classifier(workspace, dataset, str(ae), from_), tag, data_dir)
         return
     request = ClassifierRequest(
@@ -101,7 +111,7 @@ def train_clf(
         noise_level=noise_level,
         seed=seed,
     )
-    with session.workspace(f"train {model}", data_dir=data_dir, resize=resize, force=force) as workspace:
+    with session.workspace(f"train {model}", **place, force=force) as workspace:
         put_trained(session, lambda: train_classifier(workspace, dataset, request, ae), tag, data_dir)
 
 

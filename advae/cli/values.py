@@ -43,6 +43,14 @@ def read_size(text: str | tuple[int, int]) -> tuple[int, int]:
     return height, width
 
 
+def read_classes(text: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names or numbers of a text such as ``3,7``, for ``typer.Option(parser=...)``. Raises BadParameter."""
+    parts = tuple(part.strip() for part in text.split(",")) if isinstance(text, str) else text
+    if not all(parts):
+        raise typer.BadParameter(f"input should be two or more names or numbers of classes, such as 3,7, got {text!r}")
+    return parts
+
+
 def show_input(value: object) -> str:
     """Return the end of an error line: the value, and for a decimal comma the number with a point."""
     point = str(value).replace(",", ".")

@@ -13,6 +13,7 @@ from advae.datasets.idx import read_idx_folder
 from advae.datasets.image_folder import read_image_folder
 from advae.datasets.npz import read_npz
 from advae.datasets.ranges import describe_trouble
+from advae.datasets.restriction import WantedClasses, find_labels, restrict
 from advae.datasets.search import describe_missing, locate
 from advae.datasets.table import DATASETS, DatasetRow, find_row, is_npz
 from advae.errors import DatasetError, UsageError
@@ -41,33 +42,36 @@ def load_dataset(
     data_dir: Path | None = None,
     cache_dir: Path | None = None,
     resize: tuple[int, int] | None = None,
+    classes: WantedClasses | None = None,
 ) -> Dataset:
     """Return a dataset of the table, or of the .npz or folder of images that ``name`` is the path of. Never downloads.
 
     Files of the table's datasets are searched in ``data_dir``, then in ``cache_dir`` (default: the user's cache
     folder), then in Keras' cache. They may hold fewer images than the published ones. resize: height and width of the
-    images of a folder. Raises UsageError if the name is unknown, or ``resize`` is given for something else;
-    DatasetError if files are missing or damaged.
+    images of a folder. classes: names or labels of the classes that it is restricted to; None for all. Raises
+    UsageError if the name or a class is unknown, or ``resize`` is given for something else; DatasetError if files are
+    missing or damaged, or have no image of a class.
     """
     row = find_row(name)
     if resize and (row or is_npz(name)):
         raise UsageError(f"--resize {resize[0]},{resize[1]} is for a folder of images, and {name} is none")
     if row is None:
-        return _load_own(name, resize)
+        return _load_own(name, resize, classes)
     if row.read_bundled:
-        return _assemble(name, row.classes, row.read_bundled(), None)
+        return _assemble(name, row.classes, row.read_bundled(), None, wanted=classes)
     decoded, path = _read_files(row, data_dir, cache_dir)
-    return _assemble(name, row.classes, decoded, path)
+    return _assemble(name, row.classes, decoded, path, wanted=classes)
 
 
-def _load_own(name: str, resize: tuple[int, int] | None) -> Dataset:
+def _load_own(name: str, resize: tuple[int, int] | None, wanted: WantedClasses | None) -> Dataset:
     """Return the dataset in a user's .npz or folder. Its name has its suffix or a slash, as no published one has."""
     path = to_path(name).absolute()
     if is_npz(name):
         decoded = read_npz(path)
-        return _assemble(path.name, tuple(map(str, range(int(decoded.y_train.max()) + 1))), decoded, path)
+        names = tuple(map(str, range(int(decoded.y_train.max()) + 1)))
+        return _assemble(path.name, names, decoded, path, wanted=wanted)
     decoded, classes = read_image_folder(path, resize)
-    return _assemble(f"{path.name}/", classes, decoded, path, resize)
+    return _assemble(f"{path.name}/", classes, decoded, path, resize, wanted)
 
 
 def verify_dataset(
@@ -129,11 +133,21 @@ def _assemble(
     decoded: Decoded,
     source: Path | None,
     resize: tuple[int, int] | None = None,
+    wanted: WantedClasses | None = None,
 ) -> Dataset:
+    """Return the dataset of some arrays. wanted: the classes that it is restricted to; None for all."""
     from advae.records import Dataset, DatasetRef
 
+    ref = DatasetRef.make(name, decoded.digest, decoded.shape, classes, resize)
+    kept = None if wanted is None else find_labels(wanted, name, classes)
+    # All classes in their order are the whole dataset, whose ids stay.
+    if kept is not None and len(kept) < len(classes):
+        decoded = restrict(decoded, kept, str(source or name), classes)
+        names = tuple(classes[label] for label in kept)
+        changes = {"digest": decoded.digest, "classes": names, "kept": kept, "whole": ref.digest}
+        ref = ref.model_copy(update=changes)
     return Dataset(
-        ref=DatasetRef.make(name, decoded.digest, decoded.shape, classes, resize),
+        ref=ref,
         x_train=_flatten(decoded.x_train),
         y_train=decoded.y_train,
         x_test=_flatten(decoded.x_test),

@@ -33,11 +33,16 @@ OWN = "autoencoder"
 ENTRY = "entry"
 """The option in a plan that names an entry of the registry in place of a training."""
 
+CLASSES_KEY = "classes"
+"""The option in a plan that restricts the images of a model to some classes."""
+
 PlannedNames = Annotated[tuple[str, ...], Field(min_length=1)]
 # TOML has types: `true` and "100" are no numbers.
 Number = Annotated[float, Strict()]
 PlannedEps = Annotated[Number, BeforeValidator(lambda value: parse_number(value) if isinstance(value, str) else value)]
 PlannedOptions = dict[str, Scalar | list[Scalar]]
+PlannedClasses = tuple[Annotated[int, Strict()] | Annotated[str, Strict()], ...]
+"""Classes that a dataset is restricted to, by label or name."""
 
 
 class PlannedPipelines(Record):
@@ -162,6 +167,8 @@ class Experiment(Record):
     """Names of datasets, or paths of .npz files and of folders of images."""
     resize: tuple[Annotated[Side, Strict()], Annotated[Side, Strict()]] | None = None
     """Height and width of the images of folders; None: the files are not resized."""
+    classes: PlannedClasses | None = None
+    """Classes that the datasets are restricted to, for all models that name none of their own; None: all classes."""
     seeds: Annotated[tuple[Annotated[Seed, Strict()], ...], Field(min_length=1)] = (0,)
     """Seeds of trainings, attacks and noise."""
     autoencoders: dict[str, PlannedOptions] = Field(default_factory=dict)
@@ -189,12 +196,26 @@ class Experiment(Record):
             raise UsageError(f"protect: {unknown('classifier', str(protected), self._undefended)}")
         return protected
 
+    def list_classes(self, options: PlannedOptions) -> PlannedClasses | None:
+        """Return the classes that the images of a model are restricted to, None for all. Raises UsageError.
+
+        options: those of the autoencoder or the classifier.
+        """
+        given = options.get(CLASSES_KEY)
+        if given is None:
+            return self.classes
+        if not isinstance(given, list) or not all(type(one) in (int, str) for one in given):
+            raise UsageError(f"{CLASSES_KEY}: a list of numbers or names of classes, such as [3, 7], got {given!r}")
+        return tuple(one for one in given if isinstance(one, int | str))
+
     def request_autoencoder(self, name: str, seed: int) -> AutoencoderRequest | EntryRequest:
         """Return the request for an autoencoder of the plan. Raises UsageError."""
         options = _spell(self.autoencoders[name])
         if ENTRY in options:
             return _request_entry(options)
-        options.pop("protect", None)
+        self.list_classes(self.autoencoders[name])
+        for apart in ("protect", CLASSES_KEY):
+            options.pop(apart, None)
         network = _take(options, _NETWORK)
         if "type" not in options:
             raise UsageError("it has no type")
@@ -210,11 +231,13 @@ class Experiment(Record):
             return self._request_placement(options)
         network, logistic = _take(options, _NETWORK), _take(options, _LOGISTIC)
         noise_level = options.pop("noise_level", None)
+        self.list_classes(self.classifiers[name])
+        options.pop(CLASSES_KEY, None)
         if "model" not in options:
             raise UsageError("it has no model")
         model = options.pop("model")
         if options:
-            known = [name.replace("_", "-") for name in ("model", *_NETWORK, *_LOGISTIC, "noise_level")]
+            known = [name.replace("_", "-") for name in ("model", CLASSES_KEY, *_NETWORK, *_LOGISTIC, "noise_level")]
             raise UsageError(unknown("option", next(iter(options)).replace("_", "-"), known))
         return ClassifierRequest(
             model=model,
@@ -251,7 +274,7 @@ _LOGISTIC = {name: name for name in ("C", "intercept", "max_iter")}
 _AUTOENCODER = {name: name for name in ("type", "loss", "rescale")}
 """Option name of the command line, with underscores -> field of the request."""
 
-AUTOENCODER_OPTIONS = (*_AUTOENCODER, "protect", *_NETWORK)
+AUTOENCODER_OPTIONS = (*_AUTOENCODER, "protect", CLASSES_KEY, *_NETWORK)
 """Options of every kind of autoencoder in a plan, with underscores."""
 
 

@@ -191,9 +191,11 @@ def _make(task: Task, tell: Callable[[str], None] | None = None) -> Finished:
 
 
 def _make_entry(workspace: Workspace, cell: ExperimentCell) -> None:
+    ref = cell.recipe.dataset
+
     def load() -> Dataset:
-        dataset = _load(cell.place, workspace.data_dir, cell.recipe.dataset.resize)
-        if dataset.ref.digest != cell.recipe.dataset.digest:
+        dataset = _load(cell.place, workspace.data_dir, ref.resize, ref.kept)
+        if dataset.ref.digest != ref.digest:
             raise DatasetError(
                 f"{dataset.source or cell.place} no longer contains the images that the plan was made for"
             )
@@ -215,5 +217,5 @@ def _make_entry(workspace: Workspace, cell: ExperimentCell) -> None:
 
 
 @cache
-def _load(place: str, data_dir: Path | None, resize: tuple[int, int] | None) -> Dataset:
-    return load_dataset(place, data_dir=data_dir, resize=resize)
+def _load(place: str, data_dir: Path | None, resize: tuple[int, int] | None, kept: tuple[int, ...] | None) -> Dataset:
+    return load_dataset(place, data_dir=data_dir, resize=resize, classes=kept)

@@ -56,7 +56,7 @@ def evaluate_stored(
     workspace = Workspace(registry, tell=tell)
     manifest = registry.resolve(model.id, "clf")
     dataset = load_dataset_of(workspace, manifest, None)
-    limit = _find_limit(images.x, labels, dataset.x_test, dataset.y_test, dataset.ref.name)
+    limit = _find_limit(images.x, labels, dataset.x_test, dataset.y_test, dataset.ref.title)
     if limit is not None:
         requests = [request.model_copy(update={"limit": min(limit, request.limit or limit)}) for request in requests]
     command = AttackCommand(requests, surrogate=surrogate.id if surrogate else None)

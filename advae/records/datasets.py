@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
-from advae.records.base import MAX_CLASSES, Digest, Interval, Name, Record, absent_unless_given
+from advae.class_names import name_restricted
+from advae.records.base import MAX_CLASSES, ClassLabels, Digest, Interval, Name, Record, absent_unless_given
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,6 +77,10 @@ class DatasetRef(Record):
     """Height and width to which the files of a folder were resized; None where they were not."""
     classes: Annotated[tuple[Name, ...], Field(fail_fast=True, min_length=2, max_length=MAX_CLASSES)]
     """One name for each label, from label 0 on."""
+    kept: ClassLabels | None = absent_unless_given()
+    """Label in the whole dataset of each class, ascending, where it is restricted to some; None for a whole dataset."""
+    whole: Digest | None = absent_unless_given()
+    """SHA-256 over the decoded arrays of the whole dataset, hex digits; None for a whole dataset."""
 
     @classmethod
     def make(
@@ -98,6 +103,33 @@ class DatasetRef(Record):
         if self.image and self.image[0] == self.image[1] and self.image[2] == 1:
             raise ValueError("the shape of a grey square is its side")
         return self
+
+    @model_validator(mode="after")
+    def _require_kept_classes(self) -> DatasetRef:
+        if (self.kept is None) != (self.whole is None):
+            raise ValueError("a restricted dataset has both the labels that it keeps and the whole dataset's digest")
+        if self.kept is not None and (list(self.kept) != sorted(set(self.kept)) or len(self.kept) != len(self.classes)):
+            raise ValueError("it keeps one label for each class, ascending")
+        return self
+
+    @property
+    def title(self) -> str:
+        """The dataset's name, with its classes where it is restricted to some."""
+        return self.name if self.kept is None else name_restricted(self.name, self.classes)
+
+    @property
+    def classes_option(self) -> str | None:
+        """The classes that are kept, as ``--classes`` takes them; None for a whole dataset."""
+        if self.kept is None:
+            return None
+        # A name is never read as another class's number; one that is split at a comma could be.
+        given = zip(self.classes, self.kept, strict=True)
+        return ",".join(str(label) if "," in name or name != name.strip() else name for name, label in given)
+
+    @property
+    def whole_digest(self) -> str:
+        """Digest of the whole dataset, which this is or is a part of."""
+        return self.whole or self.digest
 
     @property
     def shape(self) -> ImageShape:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from advae.class_names import name_restricted
 from advae.errors import printable
 from advae.identity import digest_weights
 
@@ -24,9 +25,11 @@ class EntrySummary:
     kind: str
     """Kind of the entry: ae, clf, run, cert or surface."""
     dataset: str
-    """Name of the dataset, printable."""
+    """Name of the dataset, printable, with its classes where it is restricted to some."""
+    dataset_name: str
+    """Name of the dataset, or of the whole one that it is a part of, printable."""
     dataset_digest: str
-    """SHA-256 of the dataset's decoded arrays."""
+    """SHA-256 of the dataset's decoded arrays, or of the whole one's."""
     parents: tuple[str, ...]
     """Ids of the entries that its recipe names."""
     created: str
@@ -54,8 +57,9 @@ def summarize_entry(document: dict[str, Any]) -> EntrySummary:
         return EntrySummary(
             id=document["id"],
             kind=document["recipe"]["kind"],
-            dataset=printable(document["dataset"]["name"]),
-            dataset_digest=document["dataset"]["digest"],
+            dataset=printable(_title_dataset(document["recipe"]["dataset"])),
+            dataset_name=printable(document["dataset"]["name"]),
+            dataset_digest=document["recipe"]["dataset"].get("whole") or document["dataset"]["digest"],
             parents=tuple(document["parents"]),
             created=printable(document["created"]),
             size=sum(_read_size(artifact) for artifact in document["artifacts"].values()),
@@ -66,6 +70,11 @@ def summarize_entry(document: dict[str, Any]) -> EntrySummary:
         )
     except WRONG_FORM:
         raise ValueError("it is no manifest") from None
+
+
+def _title_dataset(dataset: dict[str, Any]) -> str:
+    name: str = dataset["name"]
+    return name if dataset.get("kept") is None else name_restricted(name, dataset["classes"])
 
 
 def _read_size(artifact: dict[str, Any]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from advae.errors import NotFoundError
 from advae.models.classifiers import gives_gradients
@@ -53,6 +54,8 @@ def choose_classifier(workspace: Workspace, ref: str | None, dataset_name: str |
         for entry in newest:
             if entry.recipe.dataset.digest == dataset.ref.digest:
                 return Target(entry, lambda: dataset)
+            if entry.recipe.dataset.whole_digest == dataset.ref.digest:
+                return Target(entry, functools.cache(partial(load_dataset_of, workspace, entry, dataset_name)))
     of = f" of dataset {dataset_name!r}" if dataset_name else ""
     option = f" --dataset {quote_word(dataset_name)}" if dataset_name else ""
     raise NotFoundError(f"no classifier{of} in {registry.home}; `advae train-clf --model nn{option}` makes one")

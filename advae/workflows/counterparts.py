@@ -153,7 +153,8 @@ def find_counterpart_of(
     dataset = recipe.dataset.name if recipe.dataset.name in DATASETS else str(classifier.source)
     resize = recipe.dataset.resize
     size = ["--resize", f"{resize[0]},{resize[1]}"] if resize else []
-    command = join_command(["advae", "train-clf", "--model", recipe.model, "--dataset", dataset, *size])
+    kept = ["--classes", recipe.dataset.classes_option] if recipe.dataset.classes_option else []
+    command = join_command(["advae", "train-clf", "--model", recipe.model, "--dataset", dataset, *size, *kept])
     raise NotFoundError(
         f"{classifier.id} has no undefended counterpart, which the oblivious attacker needs; `{command}` makes one"
     )

@@ -44,7 +44,7 @@ def choose_runs(workspace: Workspace, refs: Sequence[str], dataset_name: str | N
     wanted_ids = named | {registry.manifest(id_).parents[0] for id_ in named if kind_of(id_) == "cert"}
     if dataset_name:
         wanted = identify_dataset(dataset_name, workspace.data_dir, workspace.resize)
-        entries = [one for one in entries if wanted in (one.recipe.dataset.name, one.recipe.dataset.digest)]
+        entries = [one for one in entries if _is_of(one, wanted)]
     chosen = []
     for entry in entries:
         try:
@@ -62,6 +62,12 @@ def choose_runs(workspace: Workspace, refs: Sequence[str], dataset_name: str | N
         raise NotFoundError(f"no run{what} in {registry.home}{why or make}")
     found, proofs = (tuple(one for one in chosen if one.kind == kind) for kind in ("run", "cert"))
     return Chosen(found, proofs, named, excluded)
+
+
+def _is_of(entry: Manifest, wanted: str) -> bool:
+    """Return whether an entry is of a dataset or a part of it. wanted: its name, or its digest."""
+    dataset = entry.recipe.dataset
+    return wanted in (dataset.name, dataset.whole_digest)
 
 
 def _trace(workspace: Workspace, entry: Manifest) -> set[str]:

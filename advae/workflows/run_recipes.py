@@ -14,7 +14,7 @@ from advae.evaluation.ensemble import list_members
 from advae.evaluation.purifier_draws import DRAWS_PER_BATCH
 from advae.models.classifiers import gives_gradients, is_linear
 from advae.models.purifiers import samples
-from advae.records import ClassifierRecipe, ImageShape, RunRecipe, key_eps, unite_eps
+from advae.records import ClassifierRecipe, DatasetRef, ImageShape, RunRecipe, key_eps, unite_eps
 from advae.requests import AttackRequest, suggest_point, suggest_scale
 from advae.run_options import RUN_OPTIONS, Norm
 from advae.settings import BFLOAT16, FLOAT32
@@ -109,7 +109,7 @@ def _fill_in_options(
     """Return every option of a run: the requested value, the attack's default, or a value that the pipeline decides."""
     limit = request.limit if request.limit and request.limit < n_test else None
     return {name: option.fill_in(row, getattr(request, name)) for name, option in RUN_OPTIONS.items()} | {
-        "target": _choose_target(request, row, len(recipes.classifier.dataset.classes)),
+        "target": _choose_target(request, row, recipes.classifier.dataset),
         "draws": _choose_draws(recipes, request, row, threat),
         "precision": BFLOAT16 if request.precision == BFLOAT16 else None,
         "limit": limit,
@@ -194,10 +194,13 @@ def check_eps(radii: Sequence[float], most: float) -> None:
         raise BudgetError(f"an eps is given twice: {', '.join(map(str, radii))}{one}")
 
 
-def _choose_target(request: AttackRequest, row: Attack, classes: int) -> int | None:
+def _choose_target(request: AttackRequest, row: Attack, dataset: DatasetRef) -> int | None:
     """Return the target class: the requested one, else the method's default, at most the last class of the dataset."""
+    classes = len(dataset.classes)
     if request.target is None:
         return None if row.target is None else min(row.target, classes - 1)
     if 0 <= request.target < classes:
         return request.target
-    raise UsageError(f"bad --target {request.target}: the classes of this dataset are 0 to {classes - 1}")
+    first, last = dataset.classes[0], dataset.classes[-1]
+    anew = f", numbered anew: 0 is {first!r}, {classes - 1} is {last!r}" if dataset.kept else ""
+    raise UsageError(f"bad --target {request.target}: the classes of this dataset are 0 to {classes - 1}{anew}")

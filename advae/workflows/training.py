@@ -157,8 +157,8 @@ def put_classifier(workspace: Workspace, dataset_name: str | None, ae_ref: str, 
     )
     if classifier and classifier.recipe.dataset.digest != autoencoder.dataset.digest:
         raise UsageError(
-            f"{classifier.id} is of dataset {classifier.recipe.dataset.name!r}, {purifier.id} of "
-            f"{autoencoder.dataset.name!r}: they do not fit"
+            f"{classifier.id} is of dataset {classifier.recipe.dataset.title!r}, {purifier.id} of "
+            f"{autoencoder.dataset.title!r}: they do not fit"
         )
     recipe = (
         classifiers.put_behind(classifier.as_classifier()[0], purifier.id)

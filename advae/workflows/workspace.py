@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from advae.backend import start_tensorflow
 from advae.datasets.load import load_dataset
 from advae.datasets.ranges import describe_trouble
+from advae.datasets.restriction import WantedClasses
 from advae.datasets.table import DATASETS
-from advae.errors import DatasetError, NotFoundError, UsageError
+from advae.errors import CorruptError, DatasetError, NotFoundError, UsageError
 from advae.models.added.own_function import import_function, names_function
 from advae.models.fitting import OnEpoch
 from advae.records import Dataset, Manifest, Metrics, Recipe, entry_id
@@ -34,6 +35,8 @@ class Workspace:
     """Folder with the files of datasets; None where the user names none."""
     resize: tuple[int, int] | None = None
     """Height and width to which the images of a folder are resized; None where the user names none."""
+    classes: WantedClasses | None = None
+    """Names or labels of the classes that the dataset is restricted to; None where the user names none."""
     force: bool = False
     """Whether existing entries and files are computed again or replaced."""
     on_epoch: OnEpoch = lambda epoch: None
@@ -155,16 +158,23 @@ def identify_dataset(name: str, data_dir: Path | None, resize: tuple[int, int] |
     return name if published else load_dataset(name, data_dir=data_dir, resize=resize).ref.digest
 
 
-def load_named(workspace: Workspace, name: str, resize: tuple[int, int] | None = None) -> Dataset:
+def load_named(
+    workspace: Workspace,
+    name: str,
+    resize: tuple[int, int] | None = None,
+    classes: WantedClasses | None = None,
+) -> Dataset:
     """Return a dataset. Warn the user where it differs from the published one, or its pixels do not span [0, 1].
 
-    resize: height and width where the user gives none.
+    resize, classes: height and width, and the classes that it is restricted to, where the user gives none.
     """
     workspace.on_stage(f"reading {name}")
-    dataset = load_dataset(name, data_dir=workspace.data_dir, resize=workspace.resize or resize)
+    wanted = classes if workspace.classes is None else workspace.classes
+    dataset = load_dataset(name, data_dir=workspace.data_dir, resize=workspace.resize or resize, classes=wanted)
     row, counts = DATASETS.get(name), (len(dataset.x_train), len(dataset.x_test))
     # No digest of CIFAR-10 is published; ``advae data verify`` compares its files.
-    published = row and (counts == row.counts if row.digest is None else row.digest == dataset.ref.digest)
+    known = row and row.digest is None and (dataset.ref.kept is not None or counts == row.counts)
+    published = known or (row and row.digest == dataset.ref.whole_digest)
     if row and not published:
         where, held = dataset.source or "the bundled copy", f"{counts[0]} training and {counts[1]} test images"
         workspace.tell(f"{where} is not the published {name}: it contains {held}")
@@ -187,13 +197,37 @@ def load_dataset_of(workspace: Workspace, parent: Manifest | None, name: str | N
         made = f"with --resize {ref.resize[0]},{ref.resize[1]}" if ref.resize else "without --resize"
         raise UsageError(f"{parent.id} was made {made}; leave --resize out")
     if name in DATASETS and name != ref.name:
-        raise UsageError(f"{parent.id} was made from dataset {ref.name!r}, not {name!r}")
+        raise UsageError(f"{parent.id} was made from dataset {ref.title!r}, not {name!r}")
     if not name:
         return _load_recorded(workspace, parent)
-    dataset = load_named(workspace, name, ref.resize)
+    dataset = _load_same(workspace, parent, name)
     if dataset.ref.digest != ref.digest:
-        raise UsageError(f"{parent.id} was made from dataset {ref.name!r}, and {name!r} contains other images")
+        raise UsageError(f"{parent.id} was made from dataset {ref.title!r}, and {name!r} contains other images")
     return dataset
+
+
+def _load_same(workspace: Workspace, parent: Manifest, name: str) -> Dataset:
+    """Return a dataset with the resizing and the classes of an entry's.
+
+    Raises UsageError where the user names other classes; CorruptError where the entry keeps a class that the dataset
+    does not have.
+    """
+    ref = parent.recipe.dataset
+    unrestricted = replace(workspace, classes=None)
+    if workspace.classes is not None:
+        asked = load_named(workspace, name, ref.resize)
+        if asked.ref.kept != ref.kept:
+            made = f"with --classes {ref.classes_option}" if ref.kept else "without --classes"
+            raise UsageError(f"{parent.id} was made {made}; leave --classes out")
+        return asked
+    if ref.kept is None:
+        return load_named(unrestricted, name, ref.resize)
+    try:
+        return load_named(unrestricted, name, ref.resize, ref.kept)
+    except UsageError as error:
+        if ref.name in DATASETS:
+            raise CorruptError(f"{parent.id}: its recipe keeps classes that {name} does not have ({error})") from None
+        raise DatasetError(f"{name} no longer has the classes that {parent.id} was made from ({error})") from None
 
 
 def _load_recorded(workspace: Workspace, parent: Manifest) -> Dataset:
@@ -205,7 +239,7 @@ def _load_recorded(workspace: Workspace, parent: Manifest) -> Dataset:
     if place is None:
         raise DatasetError(f"{parent.id} does not say where dataset {ref.name!r} is; pass {option}")
     try:
-        dataset = load_named(workspace, place, ref.resize)
+        dataset = _load_same(workspace, parent, place)
     except DatasetError as error:
         raise DatasetError(f"{error}{hint}") from error
     if dataset.ref.digest != ref.digest:

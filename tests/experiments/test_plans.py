@@ -239,8 +239,7 @@ def test_a_plan_may_be_what_a_program_of_windows_saved(tmp_path: Path, encoding:
         (
             "[[attacks]]",
             "[[attack]]",
-            "unknown key 'attack'; did you mean 'attacks'? "
-            "(about, attacks, autoencoders, ",
+            "unknown key 'attack'; did you mean 'attacks'? (about, attacks, autoencoders, ",
         ),
         ("eps = [0.1", "epss = [0.1", "attacks[0]: unknown key 'epss'; did you mean 'eps'? (behind, classifiers, clip"),
         ("eps = [0.1", "step_size = 1\neps = [0.1", "unknown key 'step_size'; did you mean 'step-size'? ("),

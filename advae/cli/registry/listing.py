@@ -55,7 +55,7 @@ def list_entries(
         from advae.workflows import identify_dataset
 
         wanted = identify_dataset(dataset, data_dir, resize)
-        entries = [entry for entry in entries if wanted in (entry.dataset, entry.dataset_digest)]
+        entries = [entry for entry in entries if wanted in (entry.dataset_name, entry.dataset_digest)]
     if tag is not None:
         entries = [entry for entry in entries if tag in tags.get(entry.id, [])]
     for error in corrupt.values():

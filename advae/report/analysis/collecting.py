@@ -151,7 +151,7 @@ def _order_pipeline(pipeline: StoredPipeline) -> tuple[object, ...]:
     """Sort key of pipelines: dataset, model, defended before undefended."""
     recipe, dataset = pipeline.classifier_recipe, pipeline.classifier_recipe.dataset
     name = (recipe.model, not pipeline.defended, pipeline.autoencoder_type, pipeline.classifier.id)
-    return dataset.name, dataset.digest, *name
+    return dataset.name, dataset.title, dataset.digest, *name
 
 
 def _build_pipeline(runs: list[Run], finder: CounterpartFinder, asked: tuple[str, ...]) -> AttackedPipeline:
@@ -195,5 +195,6 @@ def _list_networks(shelf: _Shelf, rows: Iterable[Row], more: Iterable[Manifest],
             yield replace(network, dataset=name_dataset(entry.recipe.dataset, labels))
 
 
-def _order_entry(entry: Manifest) -> tuple[str, str, str]:
-    return entry.recipe.dataset.name, entry.recipe.dataset.digest, entry.id
+def _order_entry(entry: Manifest) -> tuple[str, ...]:
+    dataset = entry.recipe.dataset
+    return dataset.name, dataset.title, dataset.digest, entry.id

@@ -110,7 +110,7 @@ def compare_two_pipelines(first: AttackedPipeline, second: AttackedPipeline, eps
 
 def _refuse_unlike(first: Run, second: Run) -> None:
     if first.recipe.dataset.digest != second.recipe.dataset.digest:
-        names = f"{first.recipe.dataset.name} and {second.recipe.dataset.name}"
+        names = f"{first.recipe.dataset.title} and {second.recipe.dataset.title}"
         raise UsageError(f"nothing to compare on identical images: the datasets differ ({names})")
 
 

@@ -143,11 +143,11 @@ def suggest_baselines(run: Run, kinds: Iterable[str]) -> str:
 
 
 def _list_data(entry: Manifest) -> CommandOptions:
-    """Return ``--dataset``: the user's own file or folder, else the name of a published dataset; and ``--resize``."""
-    name, resize = entry.dataset.name, entry.recipe.dataset.resize
+    """Return ``--dataset``, the user's own file or folder, else a published name; ``--resize`` and ``--classes``."""
+    name, resize, kept = entry.dataset.name, entry.recipe.dataset.resize, entry.recipe.dataset.classes_option
     own = name.endswith((".npz", "/"))
     size = f"{resize[0]},{resize[1]}" if resize else None
-    return {"dataset": entry.source if own and entry.source else name, "resize": size}
+    return {"dataset": entry.source if own and entry.source else name, "resize": size, "classes": kept}
 
 
 def _join(words: list[str], options: CommandOptions) -> str:

@@ -21,7 +21,7 @@ def label_datasets(entries: Iterable[Manifest]) -> Labels:
     found: dict[str, dict[str, Manifest]] = {}
     for entry in entries:
         ref = entry.recipe.dataset
-        found.setdefault(ref.name, {}).setdefault(ref.digest, entry)
+        found.setdefault(ref.title, {}).setdefault(ref.digest, entry)
     return {
         digest: printable(label) for name, group in found.items() for digest, label in _tell_apart(name, group).items()
     }
@@ -29,21 +29,21 @@ def label_datasets(entries: Iterable[Manifest]) -> Labels:
 
 def name_dataset(ref: DatasetRef, labels: Labels) -> str:
     """Return the name of a dataset, its own where it has no label."""
-    return labels.get(ref.digest) or _mark_foreign(ref.name, ref.digest) or printable(ref.name)
+    return labels.get(ref.digest) or _mark_foreign(ref) or printable(ref.title)
 
 
-def _mark_foreign(name: str, digest: str) -> str | None:
+def _mark_foreign(ref: DatasetRef) -> str | None:
     """Return the name of a dataset that has a published one's and other images, None where that is not so.
 
     It is neither compared with the paper nor called by the published name alone.
     """
-    row = DATASETS.get(name)
-    return f"{name} (not as published, {digest[:DIGITS]})" if row and row.digest not in (None, digest) else None
+    row, whole = DATASETS.get(ref.name), ref.whole_digest
+    return f"{ref.title} (not as published, {whole[:DIGITS]})" if row and row.digest not in (None, whole) else None
 
 
 def _tell_apart(name: str, group: Mapping[str, Manifest]) -> dict[str, str]:
-    if name in DATASETS:
-        return {digest: _mark_foreign(name, digest) or name for digest in group}
+    if all(entry.recipe.dataset.name in DATASETS for entry in group.values()):
+        return {digest: _mark_foreign(entry.recipe.dataset) or name for digest, entry in group.items()}
     if len(group) == 1:
         return dict.fromkeys(group, name)
     files = {digest: PurePath(one.source) for digest, one in group.items() if one.source}

@@ -73,7 +73,7 @@ def read_stored(registry: Registry, classifier_id: str) -> StoredPipeline:
         classifier_recipe=recipe,
         autoencoder=purifier,
         autoencoder_recipe=purifier.as_autoencoder()[0] if purifier else None,
-        dataset=recipe.dataset.name,
+        dataset=recipe.dataset.title,
     )
 
 
