@@ -12,7 +12,7 @@ from advae.experiments.cell_names import is_raw, name_recipes, name_seed
 from advae.experiments.own_options import parse_own_options
 from advae.experiments.plan import PlannedPipelines
 from advae.experiments.planned_datasets import PlannedDatasets, require_same
-from advae.experiments.planned_requests import list_pipeline_attacks, locate, refuse_unknown_threats
+from advae.experiments.planned_requests import list_pipeline_attacks, refuse_unknown_threats, say_where
 from advae.models import classifiers, purifiers
 from advae.records import (
     AutoencoderRecipe,
@@ -133,7 +133,7 @@ def _describe_autoencoder(grid: CellGrid, name: str) -> tuple[AutoencoderRecipe,
     """Return the recipes of an autoencoder of the plan and of the classifier that it protects, None without one."""
     wanted, source = grid.experiment.request_autoencoder(name, grid.seed), grid.experiment.find_protected(name)
     protected = _describe_undefended(grid, source) if source else None
-    with locate(f"autoencoders.{name}"):
+    with say_where(f"autoencoders.{name}"):
         if isinstance(wanted, EntryRequest):
             return plan_entries.find_planned_autoencoder(grid.registry, wanted.ref, grid.datasets)
         dataset = grid.datasets.load(grid.experiment.list_classes(grid.experiment.autoencoders[name]))
@@ -150,7 +150,7 @@ def _list_pipelines(grid: CellGrid, plan: PlannedPipelines) -> Iterator[Pipeline
         request = grid.experiment.request_classifier(model, grid.seed)
         for name in plan.behind:
             purifier = None if name == NONE else grid.purifiers[name]
-            with locate(f"classifiers.{model}"):
+            with say_where(f"classifiers.{model}"):
                 recipe, sources = _describe_classifier(grid, model, request, purifier)
                 if purifier:
                     require_same(recipe.dataset, purifier.dataset, f"autoencoder {name!r}")
@@ -161,7 +161,7 @@ def _list_pipelines(grid: CellGrid, plan: PlannedPipelines) -> Iterator[Pipeline
 
 def _describe_undefended(grid: CellGrid, name: str) -> ClassifierRecipe:
     """Return the recipe of a classifier that the plan trains, or takes from the registry, without an autoencoder."""
-    with locate(f"classifiers.{name}"):
+    with say_where(f"classifiers.{name}"):
         request = grid.experiment.request_classifier(name, grid.seed)
         if isinstance(request, PlacementRequest):
             raise UsageError("it is not trained by itself")

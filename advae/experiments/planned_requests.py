@@ -29,7 +29,7 @@ def list_pipeline_attacks(plan: AttackPlan, seed: int, recipes: PipelineRecipes)
 
 
 @contextmanager
-def locate(place: str) -> Iterator[None]:
+def say_where(place: str) -> Iterator[None]:
     """Add to an error the place in the plan where its cause is."""
     try:
         yield
@@ -40,7 +40,7 @@ def locate(place: str) -> Iterator[None]:
 def refuse_unknown_threats(experiment: Experiment) -> None:
     """Raise UsageError for an unknown threat model, also for attacks that have only one threat model."""
     for index, plan in enumerate(experiment.attacks):
-        with locate(f"attacks[{index}].threats"):
+        with say_where(f"attacks[{index}].threats"):
             for threat in plan.threats:
                 if threat not in (*THREATS, ALL):
                     raise UsageError(unknown("threat", threat, (*THREATS, ALL)))
