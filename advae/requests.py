@@ -26,7 +26,15 @@ from advae.records import (
     Seed,
     vanishes,
 )
-from advae.run_options import RUN_OPTIONS, NamedOption, Norm, RunOptions
+from advae.run_options import (
+    MOST_RETRAINED_EPS,
+    MOST_RETRAINED_STEPS,
+    MOST_ROUNDS,
+    RUN_OPTIONS,
+    NamedOption,
+    Norm,
+    RunOptions,
+)
 
 
 class Request(Record):
@@ -42,6 +50,8 @@ class Request(Record):
             # For a value of several possible types, pydantic names the first type that does not fit.
             finite = not isinstance(value, float) or math.isfinite(value)
             why = first["msg"].lower() if finite else "input should be a finite number"
+            if names[0] == "retrain_eps" and isinstance(value, float):
+                why += suggest_scale(value, MOST_RETRAINED_EPS)
             option = {"hidden": "hidden-size", "code": "code-size"}.get(names[0], names[0].replace("_", "-"))
             raise UsageError(f"bad --{option} {value!r}: {why}") from None
 
@@ -108,6 +118,21 @@ class AutoencoderRequest(Request):
     """Seed of initial weights, order of the images and noise."""
 
 
+class RetrainRequest(Request):
+    """The request to retrain a classifier on adversarial examples; the fields are named as the options are."""
+
+    retrain: Annotated[int, Field(ge=1, le=MOST_ROUNDS)] | None = None
+    """Most rounds."""
+    retrain_method: str | None = None
+    """The attack; None: the default."""
+    retrain_eps: Annotated[float, Field(gt=0, le=MOST_RETRAINED_EPS)] | None = None
+    """Its L-infinity radius, in units of x."""
+    retrain_steps: Annotated[int, Field(ge=1, le=MOST_RETRAINED_STEPS)] | None = None
+    """Its iterations; None: its own default."""
+    retrain_limit: Count | None = None
+    """How many training images are attacked; None: all."""
+
+
 class ClassifierRequest(Request):
     """The request of ``train-clf``."""
 
@@ -119,6 +144,8 @@ class ClassifierRequest(Request):
     """Options of ``lr``; None: all defaults."""
     noise_level: Annotated[PositiveReal, Strict()] | None = None
     """Standard deviation of the noise that is added to training images before the purifier; None: none is."""
+    retraining: RetrainRequest | None = None
+    """How it is retrained on adversarial examples; None: it is not."""
     seed: Seed = 0
     """Seed of initial weights and order of the images."""
 

@@ -33,6 +33,9 @@ IMAGES, RESULT = "The images", "The result"
 LARGEST_SEED = 2**31 - 1
 MOST_STEPS = 1_000_000
 
+MOST_ROUNDS, MOST_RETRAINED_EPS, MOST_RETRAINED_STEPS = 1_000, 1.0, 10_000
+"""Largest values of the options of ``train-clf`` that retrain a classifier on an attack."""
+
 
 class AttackRow(Protocol):
     """The fields of a row of ATTACKS that defaults of options depend on; they are described there."""

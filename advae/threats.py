@@ -341,29 +341,36 @@ THREATS_BY_KNOWLEDGE = (
 attacker's knowledge is not known."""
 
 
-def list_threats(*, purified: bool, samples: bool = False) -> list[str]:
+def list_threats(*, purified: bool, samples: bool = False, retrained: bool = False) -> list[str]:
     """Return the threat models that a classifier with, or without, a purifier has, in their order.
 
-    samples: whether the purifier is random.
+    samples: whether the purifier is random; retrained: whether the classifier was retrained on adversarial examples,
+    which is a defence that an attacker need not know of.
     """
     return [
         name
         for name in THREATS_BY_KNOWLEDGE
-        if (purified or not THREATS[name].needs_purifier) and (samples or not THREATS[name].needs_sampling)
+        if (purified or fits_bare(name, retrained=retrained)) and (samples or not THREATS[name].needs_sampling)
     ]
 
 
-def find_threat(name: str, *, purified: bool, samples: bool = False) -> Threat:
+def fits_bare(name: str, *, retrained: bool) -> bool:
+    """Return whether a classifier without purifier has a threat model; retrained: as for ``list_threats``."""
+    return not THREATS[name].needs_purifier or (retrained and THREATS[name].needs_undefended)
+
+
+def find_threat(name: str, *, purified: bool, samples: bool = False, retrained: bool = False) -> Threat:
     """Return a row of THREATS.
 
-    purified: whether the classifier has a purifier; samples: whether that is random. Raises UsageError where there is
-    no such row, or it needs one.
+    purified: whether the classifier has a purifier; samples: whether that is random; retrained: as for
+    ``list_threats``. Raises UsageError where there is no such row, or it needs a purifier.
     """
     if name not in THREATS:
         raise UsageError(unknown("threat", name, (*THREATS, ALL)))
-    if not purified and THREATS[name].needs_purifier:
-        known = ", ".join(list_threats(purified=False))
-        raise UsageError(f"threat {name!r} needs a classifier behind a purifier; an undefended one has only {known}")
+    if not purified and not fits_bare(name, retrained=retrained):
+        known = ", ".join(list_threats(purified=False, retrained=retrained))
+        whose = "one without purifier" if retrained else "an undefended one"
+        raise UsageError(f"threat {name!r} needs a classifier behind a purifier; {whose} has only {known}")
     if THREATS[name].needs_sampling and not samples:
         raise UsageError(NEEDS_SAMPLING)
     return THREATS[name]

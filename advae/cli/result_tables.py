@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from advae.errors import printable
 from advae.records import ClassifierRecipe, Norm
+from advae.records.pipeline_names import name_retraining
 from advae.report.formats.fitted_table import FittedTable
 
 WORDS = ("method", "threat", "norm")
@@ -14,7 +15,10 @@ WORDS = ("method", "threat", "norm")
 
 def start_table(classifier: ClassifierRecipe, clean: str, columns: Sequence[str], more: str = "") -> FittedTable:
     """Return a table without rows, titled with the pipeline and its clean accuracy. more: of the pipeline."""
-    behind = f"behind {classifier.autoencoder}" if classifier.autoencoder else "undefended"
+    retrained = name_retraining(classifier)
+    bare = "without purifier" if retrained else "undefended"
+    behind = f"behind {classifier.autoencoder}" if classifier.autoencoder else bare
+    behind = f"{retrained}, {behind}" if retrained else behind
     title = f"{classifier.model} {behind}{more}, {printable(classifier.dataset.title)}\n{clean}"
     return FittedTable(title, columns, WORDS)
 

@@ -16,6 +16,7 @@ from advae.cli.options import (
     SeedOption,
     TagOption,
 )
+from advae.cli.retraining_options import RETRAINING
 from advae.cli.session import Session
 from advae.cli.trained import put_trained
 from advae.cli.training_options import NETWORK, ModelOption, build_network_request
@@ -29,10 +30,11 @@ if TYPE_CHECKING:
 _LOGISTIC = "Logistic regression"
 
 
-@grouped(network=NETWORK, session=SESSION)
+@grouped(network=NETWORK, retraining=RETRAINING, session=SESSION)
 def train_clf(
     session: Session,
     network: dict[str, Any],
+    retraining: dict[str, Any],
     model: ModelOption = None,
     ae: Annotated[
         str | None,
@@ -94,13 +96,13 @@ def train_clf(
 
     The dataset is the autoencoder's, or digits.
     """
-    from advae.requests import ClassifierRequest
+    from advae.requests import ClassifierRequest, RetrainRequest
     from advae.workflows import put_classifier, train_classifier
 
     place = {"data_dir": data_dir, "resize": resize, "classes": classes}
     logistic = _build_logistic(c, intercept, max_iter)
     if model is None or from_ is not None:
-        _check_untrained(model=model, ae=ae, options=network or logistic or noise_level or seed)
+        _check_untrained(model=model, ae=ae, options=network or retraining or logistic or noise_level or seed)
         with session.workspace("put behind", **place, force=force) as workspace:
             put_trained(session, lambda: put_classifier(workspace, dataset, str(ae), from_), tag, data_dir)
         return
@@ -109,6 +111,7 @@ def train_clf(
         network=build_network_request(network),
         logistic=logistic,
         noise_level=noise_level,
+        retraining=RetrainRequest(**retraining) if retraining else None,
         seed=seed,
     )
     with session.workspace(f"train {model}", **place, force=force) as workspace:

@@ -11,7 +11,7 @@ from advae.cli.next_command import suggest_attacking, suggest_training
 from advae.cli.session import Session
 
 if TYPE_CHECKING:
-    from advae.records import Manifest
+    from advae.records import ClassifierMetrics, ClassifierRecipe, Manifest
     from advae.workflows import Made
 
 
@@ -65,4 +65,18 @@ def _describe(manifest: Manifest) -> str:
     clf, classifier = manifest.as_classifier()
     low, high = classifier.test_accuracy_interval
     behind = f"behind {clf.autoencoder}, its weights from {clf.origin}: " if clf.origin else ""
-    return f"{behind}clean test accuracy {classifier.test_accuracy:.4f} (95 % interval {low:.4f} to {high:.4f})"
+    clean = f"{behind}clean test accuracy {classifier.test_accuracy:.4f} (95 % interval {low:.4f} to {high:.4f})"
+    return clean + _describe_retraining(clf, classifier)
+
+
+def _describe_retraining(recipe: ClassifierRecipe, found: ClassifierMetrics) -> str:
+    """Return how a retraining ended, behind the clean accuracy; empty for another classifier."""
+    how, rounds = recipe.retrained, found.retraining.rounds if found.retraining else ()
+    if how is None or not rounds:
+        return ""
+    last = rounds[-1]
+    rest = f"{last.new} adversarial examples are still new" if last.new else "no adversarial example is new"
+    robust = (
+        f"robust accuracy {last.robust_accuracy:.4f} under {how.method} at eps {how.eps:.4g}, which it was trained on"
+    )
+    return f"; {robust}; {rest} after {len(rounds) - 1} of {how.rounds} rounds"

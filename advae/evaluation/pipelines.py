@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from advae.errors import CorruptError
+from advae.evaluation.retraining_attack import require_possible
 from advae.models.autoencoders import AUTOENCODERS
 from advae.models.classifiers import CLASSIFIERS, restore_classifier
 from advae.models.contracts import Classifier, Purifier
 from advae.models.layers import Weights, require_weights
+from advae.models.model_kinds import refuse_impossible
 from advae.models.purifiers import restore_purifier
 from advae.records import AutoencoderRecipe, ClassifierRecipe, Manifest, entry_id
 from advae.registry import Registry
@@ -36,6 +38,8 @@ def list_weights(recipe: AutoencoderRecipe | ClassifierRecipe) -> Weights | None
         if recipe.type not in AUTOENCODERS:
             raise CorruptError(f"{entry_id(recipe)} is of type {recipe.type!r}, which this advae does not know")
         return AUTOENCODERS[recipe.type].weights(recipe)
+    with refuse_impossible():
+        require_possible(recipe)
     if recipe.model not in CLASSIFIERS:
         raise CorruptError(f"{entry_id(recipe)} is of model {recipe.model!r}, which this advae does not know")
     return CLASSIFIERS[recipe.model].weights(recipe)

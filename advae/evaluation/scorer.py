@@ -123,7 +123,7 @@ class Scorer:
         inputs = tf.constant(x_adv), tf.constant(draw_for_score(self.recipe.seed, index))
         seen, logits = (output.numpy() for output in self.classify(*inputs))
         linf, l2 = metrics.perturbation_norms(proposal.start, x_adv)
-        self._check_proposal(proposal, eps, longest=float((linf if self.recipe.norm == "linf" else l2).max()))
+        self._check(proposal, eps, longest=float((linf if self.recipe.norm == "linf" else l2).max()))
         success = self.measure_success(index, x_adv, y[rows])
         return EpsScores(
             predictions=metrics.decide(logits),
@@ -139,7 +139,12 @@ class Scorer:
             finite=bool(np.isfinite(x_adv).all()),
         )
 
-    def _check_proposal(self, proposal: Proposal, eps: float, *, longest: float) -> None:
+    def check_proposal(self, proposal: Proposal, eps: float) -> None:
+        """Raise AdvaeError where a proposal is outside budget or range."""
+        linf, l2 = metrics.perturbation_norms(proposal.start, proposal.x_adv)
+        self._check(proposal, eps, longest=float((linf if self.recipe.norm == "linf" else l2).max()))
+
+    def _check(self, proposal: Proposal, eps: float, *, longest: float) -> None:
         start, x_adv = proposal.start, proposal.x_adv
         lower, upper = start.clip(max=0.0), start.clip(min=self.surface.upper)
         self.check(

@@ -15,6 +15,7 @@ from advae.records import (
     LogisticOptions,
     NetworkOptions,
     PerceptronOptions,
+    RetrainOptions,
     RunRecipe,
     SurfaceRecipe,
 )
@@ -29,6 +30,9 @@ DOUBLE_PRECISION = 8.0
 SCORING_LOOKS = 4
 """Evaluations of each image that the attack itself does not make: scores at full precision and at 8 bits, progress."""
 
+EVADING = 0.7
+"""Share of the attacked training images that a round of retraining adds, about: a robust classifier leaves fewer."""
+
 ATTACK_OPERATIONS = 4.0
 """Operations of a gradient with respect to the image, for each weight and image."""
 
@@ -42,12 +46,22 @@ def estimate_autoencoder(recipe: AutoencoderRecipe, n: int) -> float:
 
 def estimate_classifier(recipe: ClassifierRecipe, n: int) -> float:
     """Return the operations of training a classifier on n images; none for one that is taken over or added."""
-    options = recipe.options
+    options, how = recipe.options, recipe.retrained
+    if how and not recipe.origin:
+        return _estimate_retraining(recipe, how, n)
     if recipe.origin or isinstance(options, AddedOptions):
         return 0.0
     if isinstance(options, LogisticOptions):
         return DOUBLE_PRECISION * TRAINING_OPERATIONS * n * options.max_iter * _count_weights(recipe)
     return TRAINING_OPERATIONS * n * options.epochs * _count_weights(recipe)
+
+
+def _estimate_retraining(recipe: ClassifierRecipe, how: RetrainOptions, n: int) -> float:
+    """Return the operations of all rounds: fits on a growing set, and attacks; EVADING of the images are added."""
+    bare = recipe.model_copy(update={"retrained": None})
+    attacked = min(how.limit or n, n)
+    fits = sum(estimate_classifier(bare, int(n + EVADING * number * attacked)) for number in range(how.rounds + 1))
+    return fits + (how.rounds + 1) * ATTACK_OPERATIONS * _count_weights(recipe) * (how.steps or 1) * attacked
 
 
 def _count_weights(recipe: AutoencoderRecipe | ClassifierRecipe) -> float:

@@ -33,6 +33,7 @@ from advae.requests import (
 from advae.workflows.certifying import prepare_certificate
 from advae.workflows.counterparts import PipelineRecipes
 from advae.workflows.drawing_surfaces import prepare_surface
+from advae.workflows.retraining import describe_classifier
 from advae.workflows.run_recipes import PreparedRun, prepare_run
 from advae.workflows.training import describe_companion
 from advae.workflows.workspace import Workspace
@@ -178,7 +179,7 @@ def _describe_classifier(
     parent = entry_id(purifier) if purifier else None
     if isinstance(request, ClassifierRequest):
         dataset = grid.datasets.load(grid.experiment.list_classes(grid.experiment.classifiers[name]))
-        return classifiers.make_classifier_recipe(request, dataset, parent), {}
+        return describe_classifier(request, dataset, purifier), {}
     if isinstance(request, EntryRequest):
         source = plan_entries.find_planned_classifier(grid.registry, request.ref, grid.datasets)
         return (classifiers.put_behind(source, parent), {entry_id(source): source}) if parent else (source, {})

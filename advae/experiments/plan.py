@@ -18,11 +18,12 @@ from advae.requests import (
     LogisticRequest,
     NetworkRequest,
     PlacementRequest,
+    RetrainRequest,
     SurfaceRequest,
     ask_option,
     parse_number,
 )
-from advae.run_options import RUN_OPTIONS, Norm, RunOptions
+from advae.run_options import MOST_RETRAINED_EPS, RUN_OPTIONS, Norm, RunOptions
 
 NONE = "none"
 """The name in a plan for no purifier: the undefended classifier."""
@@ -158,6 +159,13 @@ class PlannedLogistic(LogisticRequest, strict=True):
     """LogisticRequest that refuses text in place of TOML numbers."""
 
 
+class PlannedRetraining(RetrainRequest, strict=True):
+    """RetrainRequest that refuses text in place of TOML numbers; its eps may be a fraction, such as "25/255"."""
+
+    retrain_eps: Annotated[PlannedEps, Field(gt=0, le=MOST_RETRAINED_EPS)] | None = None
+    """L-infinity radius of the attack."""
+
+
 class Experiment(Record):
     """The contents of a plan: trainings, attacks and certificates, which are repeated for each dataset and seed."""
 
@@ -230,6 +238,7 @@ class Experiment(Record):
         if "from" in options:
             return self._request_placement(options)
         network, logistic = _take(options, _NETWORK), _take(options, _LOGISTIC)
+        retraining = _take(options, _RETRAINING)
         noise_level = options.pop("noise_level", None)
         self.list_classes(self.classifiers[name])
         options.pop(CLASSES_KEY, None)
@@ -237,13 +246,15 @@ class Experiment(Record):
             raise UsageError("it has no model")
         model = options.pop("model")
         if options:
-            known = [name.replace("_", "-") for name in ("model", CLASSES_KEY, *_NETWORK, *_LOGISTIC, "noise_level")]
+            names = ("model", CLASSES_KEY, *_NETWORK, *_LOGISTIC, "noise_level", *_RETRAINING)
+            known = [name.replace("_", "-") for name in names]
             raise UsageError(unknown("option", next(iter(options)).replace("_", "-"), known))
         return ClassifierRequest(
             model=model,
             network=PlannedNetwork(**network) if network else None,
             logistic=PlannedLogistic(**logistic) if logistic else None,
             noise_level=noise_level,
+            retraining=PlannedRetraining(**retraining) if retraining else None,
             seed=seed,
         )
 
@@ -271,6 +282,7 @@ _NETWORK = {"hidden_size": "hidden", "code_size": "code"} | {
     name: name for name in ("activations", "epochs", "batch_size", "learning_rate")
 }
 _LOGISTIC = {name: name for name in ("C", "intercept", "max_iter")}
+_RETRAINING = {name: name for name in RetrainRequest.model_fields}
 _AUTOENCODER = {name: name for name in ("type", "loss", "rescale")}
 """Option name of the command line, with underscores -> field of the request."""
 

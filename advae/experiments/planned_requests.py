@@ -18,13 +18,19 @@ def list_pipeline_attacks(plan: AttackPlan, seed: int, recipes: PipelineRecipes)
     """Return the attacks of a part of a plan on one pipeline; threat models that need a purifier become adaptive."""
     purified, scores_only = recipes.autoencoder is not None, not classifiers.gives_gradients(recipes.classifier)
     random = recipes.autoencoder is not None and purifiers.samples(recipes.autoencoder)
-    unfit = set(THREATS) - set(list_threats(purified=purified, samples=random))
+    retrained = recipes.classifier.retrained is not None
+    unfit = set(THREATS) - set(list_threats(purified=purified, samples=random, retrained=retrained))
     requests = (
         request.model_copy(update={"threat": "adaptive"}) if request.threat in unfit else request
         for request in plan.list_requests(seed)
     )
     return apply_threat_models(
-        requests, purified=purified, tell=lambda line: None, scores_only=scores_only, samples=random
+        requests,
+        purified=purified,
+        tell=lambda line: None,
+        scores_only=scores_only,
+        samples=random,
+        retrained=retrained,
     )
 
 

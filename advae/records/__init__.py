@@ -42,6 +42,7 @@ from advae.records.results import (
     RunMetrics,
     Status,
 )
+from advae.records.retraining_rounds import Retraining, RetrainingRound, RetrainOptions
 from advae.records.surfaces import FEWEST_POINTS, MOST_POINTS, SurfaceImage, SurfaceMetrics, SurfaceRecipe
 from advae.run_options import Norm
 
@@ -98,6 +99,9 @@ __all__ = [
     "Recipe",
     "Record",
     "Rescale",
+    "RetrainOptions",
+    "Retraining",
+    "RetrainingRound",
     "RunMetrics",
     "RunRecipe",
     "Scalar",

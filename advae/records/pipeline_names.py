@@ -17,6 +17,12 @@ def name_purifier(purifier: AutoencoderRecipe, *, raw: bool, protects: str | Non
     return f"{purifier.type}{baseline}{f', for {protects}' if protects else ''}{', raw output' if raw else ''}"
 
 
+def name_retraining(classifier: ClassifierRecipe) -> str:
+    """Return what a classifier was retrained on, ``retrained on bim at 0.1``; empty for one that was not."""
+    how = classifier.retrained
+    return f"retrained on {how.method} at {how.eps:.4g}" if how else ""
+
+
 def name_defence(
     classifier: ClassifierRecipe,
     purifier: AutoencoderRecipe | None,
@@ -27,11 +33,17 @@ def name_defence(
 ) -> str:
     """Return the name of a pipeline, without dataset and seeds: ``nn behind autoencoder (vanilla)``, ``nn undefended``.
 
+    A classifier that was retrained is not undefended: ``nn, retrained on bim at 0.1, without purifier``.
+
     purifier: None for an undefended classifier. baseline: whether the purifier's type is one of BASELINES, also where
     the recipe has a network. raw, protects: as for ``name_purifier``.
     """
     # A classifier that was trained elsewhere and put behind the purifier, not the one trained together with it.
     moved = ", not retrained," if classifier.origin not in (None, classifier.autoencoder) else ""
+    if classifier.retrained:
+        moved = f", {name_retraining(classifier)}{' before' if moved else ''},"
+    if purifier is None and classifier.retrained:
+        return f"{classifier.model}{moved} without purifier"
     if purifier is None:
         return f"{classifier.model}{moved} undefended"
     if baseline:

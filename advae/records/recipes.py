@@ -23,6 +23,7 @@ from advae.records.base import (
     absent_unless_given,
 )
 from advae.records.datasets import MAX_SIDE, DatasetRef
+from advae.records.retraining_rounds import RetrainOptions
 from advae.records.surfaces import SurfaceRecipe
 from advae.run_options import RUN_OPTIONS, NamedOption, Norm, RunOptions
 from advae.settings import Rescale as Rescale
@@ -202,6 +203,8 @@ class ClassifierRecipe(Record):
     noise_level: PositiveReal | None = absent_unless_given()
     """Standard deviation of the Gaussian noise that was added to its training images before the purifier, in units of
     a pixel's range; None: none was."""
+    retrained: RetrainOptions | None = absent_unless_given()
+    """How it was retrained on adversarial examples of its training images; None: it was not."""
 
     @property
     def added(self) -> AddedOptions | None:

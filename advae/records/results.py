@@ -27,6 +27,7 @@ from advae.records.base import (
 )
 from advae.records.datasets import ImageRanges
 from advae.records.recipes import Radius
+from advae.records.retraining_rounds import Retraining
 from advae.records.surfaces import SurfaceMetrics
 
 Cosine = Annotated[float, Field(ge=-1, le=1)]
@@ -111,6 +112,8 @@ class ClassifierMetrics(Record):
     """How many classes occur among the test predictions; 1: the classifier collapsed; None where it was not counted."""
     checks: Annotated[tuple[CheckResult, ...], Field(max_length=1000)] | None = absent_unless_given()
     """Results of the checks that were made when a foreign model was added; None for other classifiers."""
+    retraining: Retraining | None = absent_unless_given()
+    """What each round of a retraining found; None for a classifier that was not retrained here."""
 
     @model_validator(mode="after")
     def _check_interval(self) -> Self:

@@ -103,6 +103,8 @@ def _summarise_autoencoder(recipe: dict[str, Any], metrics: dict[str, Any]) -> s
 
 def _summarise_classifier(recipe: dict[str, Any], metrics: dict[str, Any]) -> str:
     behind = f" behind {recipe['autoencoder']}" if recipe["autoencoder"] else ""
+    how = recipe.get("retrained")
+    behind += f", retrained on {how['method']} at {how['eps']:.4g}" if how else ""
     return f"{recipe['model']}{behind}, seed {recipe['seed']}, clean {metrics['test_accuracy']:.4f}"
 
 

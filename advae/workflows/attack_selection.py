@@ -31,17 +31,19 @@ def apply_threat_models(
     tell: Callable[[str], None],
     scores_only: bool = False,
     samples: bool = False,
+    retrained: bool = False,
 ) -> list[AttackRequest]:
     """Return each request under each of its threat models; for ``all``, under each that the classifier has.
 
     Where the method does not fit a threat model, its default attack replaces the method; where an attack has one threat
     model only, that replaces the threat model. scores_only: whether the classifier has no gradients; attacks that need
     none then also run under ``adaptive``, and replace the others there for ``all``. samples: whether the purifier is
-    random. tell: takes a line about each replacement.
+    random; retrained: whether the classifier was retrained on adversarial examples. tell: takes a line about each
+    replacement.
     """
     chosen = []
     for request in requests:
-        known = list_threats(purified=purified, samples=samples)
+        known = list_threats(purified=purified, samples=samples, retrained=retrained)
         threats = known if request.threat == ALL else [request.threat]
         for threat in threats:
             fitted = _fit(request, threat, scores_only=scores_only)
@@ -82,13 +84,20 @@ def _drop_repeated(requests: Iterable[AttackRequest]) -> list[AttackRequest]:
 
 
 def list_comparisons(
-    requests: Sequence[AttackRequest], *, purified: bool, shape: ImageShape, scores_only: bool = False
+    requests: Sequence[AttackRequest],
+    *,
+    purified: bool,
+    shape: ImageShape,
+    scores_only: bool = False,
+    retrained: bool = False,
 ) -> list[AttackRequest]:
     """Return the additional runs on the classifier that the checks of its adaptive attacks need.
 
-    scores_only: whether the classifier has no gradients, so that no run that needs them is among these.
+    scores_only: whether the classifier has no gradients, so that no run that needs them is among these; retrained:
+    whether it was retrained on adversarial examples.
     """
-    checks = [check for request in requests for check in _check(request, purified=purified, shape=shape)]
+    known = list_threats(purified=purified, retrained=retrained)
+    checks = [check for request in requests for check in _check(request, known, shape=shape)]
     possible = [check for check in checks if not (scores_only and _is_blind(check))]
     return [check for check in _drop_repeated(possible) if check not in requests]
 
@@ -105,8 +114,8 @@ def list_undefended(requests: Iterable[AttackRequest]) -> list[AttackRequest]:
     return [request for request in requests if request.threat == "adaptive"]
 
 
-def _check(request: AttackRequest, *, purified: bool, shape: ImageShape) -> Iterator[AttackRequest]:
-    known = list_threats(purified=purified)
+def _check(request: AttackRequest, known: Sequence[str], *, shape: ImageShape) -> Iterator[AttackRequest]:
+    """Yield the runs that the checks of one request need. known: the threat models that the classifier has."""
     attack = request.model_copy(update={"threat": "adaptive"}) if request.threat not in UNFIT else None
     base = attack if attack and request.clip else _ask(request, _strong(request))
     yield base

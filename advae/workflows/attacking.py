@@ -164,17 +164,22 @@ def _prepare(
 ) -> tuple[list[Aimed], list[Aimed]]:
     """Return the runs of a command on one classifier, and those that the checks compare with. note: takes remarks."""
     purified, shape = target.purified, target.recipe.dataset.shape
-    scores_only = target.scores_only
+    scores_only, retrained = target.scores_only, target.retrained
     requests = apply_threat_models(
-        command.requests, purified=purified, tell=note, scores_only=scores_only, samples=_draws(workspace, target)
+        command.requests,
+        purified=purified,
+        tell=note,
+        scores_only=scores_only,
+        samples=_draws(workspace, target),
+        retrained=retrained,
     )
     aim = functools.partial(_aim, workspace, target, surrogate=command.surrogate)
     requested = [aim(request, on_demand=command.on_demand) for request in requests]
     if not command.check:
         return requested, []
-    wanted = list_comparisons(requests, purified=purified, shape=shape, scores_only=scores_only)
+    wanted = list_comparisons(requests, purified=purified, shape=shape, scores_only=scores_only, retrained=retrained)
     checks = [aim(request, on_demand=True) for request in wanted]
-    if purified:
+    if purified or retrained:
         undefended = describe_undefended(PipelineRecipes(target.recipe))
         counterpart = Target(make_dependency(workspace, undefended, target.classifier, target.load), target.load)
         checks += [_aim(workspace, counterpart, one, on_demand=True) for one in list_undefended([*requests, *wanted])]

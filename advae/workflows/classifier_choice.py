@@ -32,6 +32,10 @@ class Target:
         return self.recipe.autoencoder is not None
 
     @property
+    def retrained(self) -> bool:
+        return self.recipe.retrained is not None
+
+    @property
     def scores_only(self) -> bool:
         return not gives_gradients(self.recipe)
 

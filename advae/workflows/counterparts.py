@@ -57,8 +57,9 @@ def read_recipes(registry: Registry, recipe: ClassifierRecipe) -> PipelineRecipe
 
 
 def describe_undefended(recipes: PipelineRecipes) -> PipelineRecipes:
-    """Return the undefended counterpart: the classifier of the same recipe without purifier."""
-    return PipelineRecipes(recipes.classifier.model_copy(update={"autoencoder": None, "origin": None}))
+    """Return the undefended counterpart: the classifier of the same recipe without purifier and without retraining."""
+    changes = {"autoencoder": None, "origin": None, "retrained": None}
+    return PipelineRecipes(recipes.classifier.model_copy(update=changes))
 
 
 def describe_surrogate(recipes: PipelineRecipes) -> PipelineRecipes:
@@ -161,5 +162,6 @@ def find_counterpart_of(
 
 
 def _is_undefended(other: ClassifierRecipe, *, like: ClassifierRecipe) -> bool:
-    """Whether a classifier is undefended and of the same kind and data."""
-    return other.autoencoder is None and other.model == like.model and other.dataset.digest == like.dataset.digest
+    """Whether a classifier is undefended, not retrained, and of the same kind and data."""
+    bare = other.autoencoder is None and other.retrained is None
+    return bare and other.model == like.model and other.dataset.digest == like.dataset.digest

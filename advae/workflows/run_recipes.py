@@ -55,7 +55,8 @@ def prepare_run(
     recipe = recipes.classifier
     row = find_attack(request.method, model=recipe.model, linear=is_linear(recipe))
     random = recipes.autoencoder is not None and samples(recipes.autoencoder)
-    threat = find_threat(request.threat, purified=recipe.autoencoder is not None, samples=random)
+    purified, retrained = recipe.autoencoder is not None, recipe.retrained is not None
+    threat = find_threat(request.threat, purified=purified, samples=random, retrained=retrained)
     _require_examples(request, row)
     _require_gradients(recipe, request, row, threat)
     _check_options(request, row)

@@ -23,10 +23,12 @@ from advae.records import (
     ClassifierRecipe,
     Dataset,
     Manifest,
+    Retraining,
     entry_id,
 )
 from advae.registry import Registry
 from advae.requests import AutoencoderRequest, ClassifierRequest
+from advae.workflows.retraining import RetrainingData, describe_classifier, retrain
 from advae.workflows.workspace import Content, Made, Workspace, load_dataset_of, make_entry, resolve_model
 
 if TYPE_CHECKING:
@@ -138,9 +140,8 @@ def train_classifier(
     """
     purifier = resolve_model(workspace, ae_ref, "ae") if ae_ref else None
     dataset = load_dataset_of(workspace, purifier, dataset_name)
-    return make_classifier(
-        workspace, classifiers.make_classifier_recipe(request, dataset, purifier.id if purifier else None), dataset
-    )
+    front = purifier.as_autoencoder()[0] if purifier else None
+    return make_classifier(workspace, describe_classifier(request, dataset, front), dataset)
 
 
 def put_classifier(workspace: Workspace, dataset_name: str | None, ae_ref: str, clf_ref: str | None) -> Made:
@@ -187,10 +188,13 @@ def make_classifier(
         if recipe.autoencoder:
             purify = load_purifier(workspace.registry, workspace.registry.manifest(recipe.autoencoder))
             train, test = apply(purify, train), apply(purify, test)
+        retraining: Retraining | None = None
         if fitted:
             found = fitted
         elif recipe.origin:
             found = _take_over(workspace.registry, recipe, recipe.origin)
+        elif recipe.retrained:
+            found, retraining = retrain(workspace, recipe, RetrainingData(dataset, train, test, purify))
         else:
             labels = _answer(workspace.registry, recipe.distilled, train) if recipe.distilled else dataset.y_train
             noisy = classifiers.NoisyView(recipe.noise_level, purify) if recipe.noise_level else None
@@ -213,6 +217,7 @@ def make_classifier(
             iterations=found.iterations,
             classes_predicted=len(set(predictions.tolist())),
             checks=check(classifier, dataset) if check else None,
+            retraining=retraining,
         ), {WEIGHTS: found.arrays}
 
     made = make_entry(workspace, recipe, compute, dataset.source, latest=latest)

@@ -312,6 +312,24 @@ def test_a_classifier_of_a_plan_is_trained_on_noise_where_it_says_so(tmp_path: P
             read_experiment(write(tmp_path, text.replace("noise-level = 1", wrong)))
 
 
+def test_a_classifier_of_a_plan_is_retrained_where_it_says_so(tmp_path: Path) -> None:
+    retrain = 'retrain = 2, retrain-method = "fgsm", retrain-eps = "25/255", retrain-limit = 100'
+    text = SMALL.replace('model = "nn", epochs = 2', f'model = "nn", epochs = 2, {retrain}')
+    recipes = [cell.recipe for cell in lay_out_plan(tmp_path, text) if cell.recipe.kind == "clf"]
+    options = [recipe.retrained for recipe in recipes if recipe.model == "nn" and recipe.retrained]
+    assert options
+    assert {(one.rounds, one.method, one.eps, one.limit) for one in options} == {(2, "fgsm", 25 / 255, 100)}
+    for wrong, said in (
+        ("retrain = true", "bad --retrain True"),
+        ('retrain-eps = "0.1"', "--retrain-eps needs --retrain N"),
+        ("retrain = 1, retrain-eps = 2", "bad --retrain-eps 2"),
+        ('retrain = 1, retrain-eps = 0.1, retrain-method = "fgms"', "did you mean 'fgsm'?"),
+        ("retrain = 1, retrain-ep = 0.1", "did you mean 'retrain-eps'?"),
+    ):
+        with pytest.raises(UsageError, match=re.escape(said)):
+            lay_out_plan(tmp_path, text.replace(retrain, wrong))
+
+
 CERTIFIED = """
 [[certificates]]
 classifiers = ["nn"]

@@ -29,6 +29,8 @@ def in_recipe(path: str, value: Any) -> Change:
 
 PERCEPTRON: Document = {"hidden": 3, "narrow": 2, "epochs": 1, "batch_size": 16, "learning_rate": 0.001}
 
+RETRAINED: Document = {"rounds": 2, "method": "bim", "eps": 0.1, "norm": "linf", "steps": 10, "attack_rev": 1}
+
 RECIPES: dict[str, dict[str, Change]] = {
     "unknown autoencoder": {"ae": in_recipe("type", "magic")},
     "unknown activation": {"ae": in_recipe("network.activations", ["relu", "relu", "relu", "os.system"])},
@@ -62,6 +64,15 @@ for _name, _changes in RECIPES.items():
 for _name, _changes in {
     "unknown classifier": {"clf": in_recipe("model", "magic")},
     "a network with the options of lr": {"clf": in_recipe("model", "nn")},
+    "retrained on an unknown attack": {"clf": in_recipe("retrained", RETRAINED | {"method": "magic"})},
+    "retrained in a billion rounds": {"clf": in_recipe("retrained", RETRAINED | {"rounds": 10**9})},
+    "retrained at an infinite eps": {"clf": in_recipe("retrained", RETRAINED | {"eps": 1e308})},
+    "retrained on noise": {
+        "clf": lambda stored: (
+            in_recipe("retrained", RETRAINED)(stored),
+            in_recipe("noise_level", 0.5)(stored),
+        )
+    },
     "no classes": {"clf": in_recipe("dataset.classes", [])},
     "three classes": {"clf": in_recipe("dataset.classes", ["a", "b", "c"])},
     "a classifier of no side": {"clf": in_recipe("dataset.side", 0)},

@@ -164,6 +164,7 @@ def _list_autoencoder_options(recipe: AutoencoderRecipe) -> CommandOptions:
 
 def _list_classifier_options(recipe: ClassifierRecipe) -> CommandOptions:
     options: CommandOptions = {"model": recipe.model, "ae": recipe.autoencoder, "noise-level": recipe.noise_level}
+    options |= _list_retraining(recipe)
     given = recipe.options
     if isinstance(given, NetworkOptions):
         return options | _list_network_options(given)
@@ -173,6 +174,19 @@ def _list_classifier_options(recipe: ClassifierRecipe) -> CommandOptions:
     if isinstance(given, AddedOptions):
         return options
     return options | _list_schedule(given) | {"hidden-size": given.hidden}
+
+
+def _list_retraining(recipe: ClassifierRecipe) -> CommandOptions:
+    how = recipe.retrained
+    if how is None:
+        return {}
+    return {
+        "retrain": how.rounds,
+        "retrain-method": how.method,
+        "retrain-eps": how.eps,
+        "retrain-steps": how.steps,
+        "retrain-limit": how.limit,
+    }
 
 
 def _list_added_options(added: AddedOptions) -> CommandOptions:
