@@ -13,10 +13,10 @@ STORE_SCHEMA = 3
 2: a manifest has parents, dataset and a seal over its bytes. 3: also the digests of its parents' weights.
 """
 
-Kind = Literal["ae", "clf", "run", "cert", "surface"]
+Kind = Literal["ae", "clf", "run", "cert", "surface", "code"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-RESULTS: tuple[Kind, ...] = ("run", "cert", "surface")
+RESULTS: tuple[Kind, ...] = ("run", "cert", "surface", "code")
 """Kinds of entries that are results: nothing depends on them, and they are kept until they are removed."""
 
 ID_DIGITS = 12

@@ -14,7 +14,9 @@ from advae.errors import BudgetError, UsageError
 from advae.records import (
     FEWEST_POINTS,
     LARGEST,
+    MOST_PAIRS,
     MOST_POINTS,
+    MOST_WEIGHTS,
     SMALLEST,
     Activations,
     Count,
@@ -251,6 +253,25 @@ class SurfaceRequest(Request):
     """Whether points outside [0, 1] are clipped."""
     seed: Seed = 0
     """Seed of the random direction."""
+
+
+class CodeAttackRequest(Request):
+    """The request of ``attack-code``; None: the default."""
+
+    pairs: Annotated[int, Field(ge=1, le=MOST_PAIRS)] = 25
+    """Pairs of an original and a target image."""
+    target: Annotated[int, Field(ge=0)] | None = None
+    """Class of all targets; None: any class but the original's."""
+    limit: Count | None = None
+    """How many first test images the pairs are drawn from; None: all."""
+    points: Annotated[int, Field(ge=2, le=MOST_WEIGHTS)] = 41
+    """Weights that are tried on each pair; of 41, each is twice the one before it."""
+    optimizer: str = "adam"
+    """What minimises, a name of CODE_OPTIMIZERS."""
+    steps: Count | None = None
+    """Iterations for each weight; None: the default of what minimises."""
+    seed: Seed = 0
+    """Seed of the pairs."""
 
 
 def suggest_scale(value: float, most: float) -> str:

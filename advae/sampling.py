@@ -1,4 +1,4 @@
-"""Choice of the test images to attack: all, the first ones, or a random sample stratified by class."""
+"""Choice of the test images to attack: all, the first ones, a random sample stratified by class; or random pairs."""
 
 from __future__ import annotations
 
@@ -54,3 +54,27 @@ def _find_rare(counts: list[int], present: set[int], n: int) -> set[int]:
     """Return the classes whose proportional share is less than one image."""
     total = sum(counts[label] for label in present)
     return {label for label in present if n * counts[label] < total}
+
+
+def choose_pairs(y: IntArray, pairs: int, seed: int, target: int | None) -> tuple[IntArray, IntArray]:
+    """Return the positions of originals and of targets, int64 (pairs,) both, each pair of two classes.
+
+    y: int64 (n,), the labels of the images to choose from; target: class of all targets, None for any other class than
+    the original's. No original comes twice before each of them was chosen; targets are drawn with replacement. Raises
+    ValueError where there is no such pair.
+    """
+    import numpy as np
+
+    random = np.random.Generator(np.random.PCG64(seed))
+    originals = np.arange(len(y)) if target is None else np.flatnonzero(y != target)
+    if len(np.unique(y)) < 2 or not len(originals) or (target is not None and len(originals) == len(y)):
+        raise ValueError("there are no two images of different classes")
+    rounds = -(-pairs // len(originals))
+    # As in choose_samples, of numpy's streams only that of random() is relied on.
+    orders = [np.argsort(random.random(len(originals)), kind="stable") for _ in range(rounds)]
+    chosen = originals[np.concatenate(orders)[:pairs]]
+    aimed = []
+    for original, draw in zip(chosen, random.random(pairs), strict=True):
+        others = np.flatnonzero(y != y[original] if target is None else y == target)
+        aimed.append(others[int(draw * len(others))])
+    return chosen.astype(np.int64), np.array(aimed, np.int64)

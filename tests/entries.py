@@ -26,6 +26,8 @@ from advae.records import (
     CertifiedEps,
     ClassifierMetrics,
     ClassifierRecipe,
+    CodeAttackMetrics,
+    CodeAttackRecipe,
     DatasetRef,
     EpsResult,
     History,
@@ -109,6 +111,23 @@ def make_run_recipe(**changes: Any) -> RunRecipe:
     return RunRecipe(**(fields | changes))
 
 
+def make_code_attack_recipe(**changes: Any) -> CodeAttackRecipe:
+    """Return the recipe of an attack on a code with some fields changed."""
+    fields: dict[str, Any] = {
+        "autoencoder": "ae-000000000000",
+        "dataset": TINY,
+        "pairs": 4,
+        "target": None,
+        "limit": None,
+        "points": 3,
+        "optimizer": "adam",
+        "steps": 10,
+        "seed": 0,
+        "recipe_rev": 1,
+    }
+    return CodeAttackRecipe(**(fields | changes))
+
+
 def make_certificate_recipe(**changes: Any) -> CertificateRecipe:
     """Return the recipe of a certificate by interval bounds with some fields changed."""
     fields: dict[str, Any] = {
@@ -160,6 +179,20 @@ def make_metrics(recipe: Recipe) -> Metrics:
         )
     if isinstance(recipe, SurfaceRecipe):
         return make_surface_metrics()
+    if isinstance(recipe, CodeAttackRecipe):
+        return CodeAttackMetrics(
+            n=4,
+            left_out=0,
+            area=0.375,
+            area_deviation=0.125,
+            area_interval=(0.25, 0.5),
+            half_distortion=0.25,
+            half_reached=4,
+            pixel_range=(0.0, 1.0),
+            pairs_digest="0" * 64,
+            checks=(),
+            seconds=1.5,
+        )
     results = tuple(
         EpsResult(
             eps=eps,

@@ -31,7 +31,17 @@ LAYERS = (
     {"run_options", "named_plans"},
     {"records"},
     {"requests"},
-    {"metrics", "class_accuracy", "arrayfiles", "deadlines", "atomic_files", "backend", "batching", "sampling"},
+    {
+        "metrics",
+        "distortion_curves",
+        "class_accuracy",
+        "arrayfiles",
+        "deadlines",
+        "atomic_files",
+        "backend",
+        "batching",
+        "sampling",
+    },
     {"intervals"},
     {"registry", "datasets", "models", "attacks", "threats", "image_files"},
     {"evaluation", "certificates"},
@@ -48,7 +58,17 @@ ALONE = {"class_names", "errors", "identity", "paths", "quoting", "settings", "a
 """What knows nothing of the rest, and could be lifted out."""
 
 REPORT_READS = {
-    *("errors", "quoting", "run_options", "named_plans", "records", "metrics", "class_accuracy", "registry"),
+    *(
+        "errors",
+        "quoting",
+        "run_options",
+        "named_plans",
+        "records",
+        "metrics",
+        "distortion_curves",
+        "class_accuracy",
+        "registry",
+    ),
     *("atomic_files",),
     *("checks", "report"),
 }

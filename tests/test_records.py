@@ -38,6 +38,7 @@ from tests.entries import (
     TINY,
     make_autoencoder_recipe,
     make_classifier_recipe,
+    make_code_attack_recipe,
     make_metrics,
     make_run_recipe,
 )
@@ -54,6 +55,8 @@ RECIPES: dict[str, Recipe] = {
     "clf-network": make_classifier_recipe(autoencoder="ae-0123456789ab"),
     "clf-logistic": make_classifier_recipe(model="lr", options=LOGISTIC),
     "run": make_run_recipe(),
+    "code": make_code_attack_recipe(),
+    "code-full": make_code_attack_recipe(target=1, limit=100, optimizer="l-bfgs-b"),
     "run-full": make_run_recipe(
         twin="clf-0123456789ab", eps=(50 / 255, 0.1, 1e-300), target=5, step_size=0.01, clip=False, limit=100
     ),

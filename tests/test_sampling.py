@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from advae.run_options import STRATIFIED
-from advae.sampling import choose_samples, share_out
+from advae.sampling import choose_pairs, choose_samples, share_out
 
 PINNED = [11, 196, 269, 340, 403, 504, 600, 781, 855, 921]
 
@@ -47,3 +48,30 @@ def test_all_images_are_all_images_however_they_are_chosen() -> None:
     y = np.arange(20) % 3
     for limit, sample in ((None, None), (20, STRATIFIED), (None, STRATIFIED), (30, None)):
         assert choose_samples(y, limit, sample).tolist() == [*range(20)]
+
+
+# ---------------------------------------------------------------- pairs
+
+LABELS = np.arange(30) % 3
+
+
+def test_pairs_are_of_two_classes_and_no_original_comes_twice_before_all_others() -> None:
+    originals, targets = choose_pairs(LABELS, 75, 0, None)
+    assert (LABELS[originals] != LABELS[targets]).all()
+    assert len(set(originals[:30].tolist())) == len(set(originals[30:60].tolist())) == 30
+    assert len(set(LABELS[targets].tolist())) == 3
+    again = choose_pairs(LABELS, 75, 0, None)
+    assert all(np.array_equal(*both) for both in zip(again, (originals, targets), strict=True))
+    assert not np.array_equal(choose_pairs(LABELS, 75, 1, None)[0], originals)
+
+
+def test_all_targets_are_of_the_class_that_is_asked_for() -> None:
+    originals, targets = choose_pairs(LABELS, 25, 0, 2)
+    assert set(LABELS[targets].tolist()) == {2}
+    assert 2 not in LABELS[originals]
+
+
+@pytest.mark.parametrize(("labels", "target"), [([1, 1, 1], None), ([1, 1, 1], 1), ([1, 1, 1], 0), ([0, 1], 2)])
+def test_without_two_classes_there_is_no_pair(labels: list[int], target: int | None) -> None:
+    with pytest.raises(ValueError, match="no two images of different classes"):
+        choose_pairs(np.array(labels), 5, 0, target)

@@ -34,6 +34,7 @@ COMMANDS: dict[str, Command] = {
     "add-clf": Command("add_clf", "add_clf", "Add a classifier that another program trained; prints its id."),
     "add-ae": Command("add_ae", "add_ae", "Add a purifier that another program trained; prints its id."),
     "attack": Command("attack", "attack", "Attack a classifier; prints the run's id."),
+    "attack-code": Command("attack_code", "attack_code", "Attack the code of an autoencoder; prints the attack's id."),
     "certify": Command("certify", "certify", "Prove what no attack can change; prints the certificate's id."),
     "surface": Command("surface", "surface", "Compute decision surfaces around test images; prints their ids."),
     "report": Command("report", "report", "Write a report; prints its page's path."),

@@ -89,6 +89,14 @@ HELP_PAGES: dict[str, HelpPage] = {
             *("--queries", "--draws", "--loss", "--precision", "--no-clip", "--target", "--seed"),
         ),
     ),
+    "attack-code": HelpPage(
+        (
+            "advae attack-code --ae latest",
+            "advae attack-code --ae mine --pairs 100 --target 7",
+            "advae attack-code --ae mine --optimizer l-bfgs-b --pairs 5",
+        ),
+        ("--resize", "--limit", "--seed"),
+    ),
     "certify": HelpPage(
         (
             "advae certify --eps 1/255 --limit 100",

@@ -56,6 +56,11 @@ def suggest_report(session: Session, entry: Manifest) -> None:
     _suggest(session, ["advae", "report", entry.parents[0]], None)
 
 
+def suggest_code_report(session: Session, entry: Manifest) -> None:
+    """Show what follows an attack on a code: a report on it."""
+    _suggest(session, ["advae", "report", entry.id], None)
+
+
 def suggest_missing_checks(session: Session, comparison: Comparison, data_dir: Path | None) -> None:
     """Show what follows a report: the attack, with what a check that was not run compares with, if there is one."""
     from advae.report.data.commands import describe_command

@@ -160,7 +160,7 @@ def build_variational(recipe: AutoencoderRecipe) -> Autoencoder:
         return encode(x)[0]
 
     random = sample if recipe.options["sample"] else None
-    purifier = Purifier(lambda x: decoder(find_mean(x)), random, encode=find_mean, decode=decoder)
+    purifier = Purifier(lambda x: decoder(find_mean(x)), random, encode=find_mean, moments=encode, decode=decoder)
     return Autoencoder((encoder, decoder), loss, purifier)
 
 

@@ -23,6 +23,8 @@ class Purifier:
     """Whether values are clipped at 0 and 1, where the gradient is zero."""
     encode: Callable[[Tensor], Tensor] | None = None
     """x -> code, or the mean of a random code; None where there is no code."""
+    moments: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
+    """x -> mean and log variance of a Gaussian code, both (n, size of the code); None where the code is not random."""
     decode: Callable[[Tensor], Tensor] | None = None
     """Code -> reconstruction before rescaling; None where there is no code."""
 

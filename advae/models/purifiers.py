@@ -8,6 +8,8 @@ from advae.errors import UsageError, unknown
 from advae.models.autoencoder_networks import rescale_to_intensity
 from advae.models.autoencoders import AUTOENCODERS
 from advae.models.baselines import BASELINES
+from advae.models.certified_kind import CertifiedKind
+from advae.models.certified_networks import find_certified_body
 from advae.models.contracts import Purifier
 from advae.models.held_out import needs_each_class
 from advae.models.model_kinds import Behind, TrainingData
@@ -29,6 +31,7 @@ __all__ = [
     "collect_examples",
     "count_passes",
     "count_products",
+    "explain_no_code",
     "fit_autoencoder",
     "is_affine_purifier",
     "is_outside_graph",
@@ -116,6 +119,17 @@ def count_passes(recipe: AutoencoderRecipe) -> float:
 def samples(recipe: AutoencoderRecipe) -> bool:
     """Return whether the purifier of a recipe is random."""
     return recipe.samples
+
+
+def explain_no_code(recipe: AutoencoderRecipe) -> str | None:
+    """Return why a purifier has no code that is known, None where it has one."""
+    if recipe.added:
+        return "another program trained it, and its layers are not known as an encoder and a decoder"
+    if recipe.is_baseline:
+        return f"--type {recipe.type} is a baseline"
+    if isinstance(AUTOENCODERS.get(recipe.type), CertifiedKind) and not find_certified_body(recipe).has_code:
+        return "its body maps images to images of the same size; --body conv and dense have a code"
+    return None
 
 
 def is_affine_purifier(recipe: AutoencoderRecipe) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from advae.identity import SAMPLES
-from advae.records.base import LARGEST, MAX_CLASSES, Names, Reals, Record, Scalar, Seed
+from advae.records.base import LARGEST, MAX_CLASSES, Count, Names, Reals, Record, Scalar, Seed
 from advae.records.budgets import SMALLEST, find_eps, key_eps, place_eps, unite_eps, vanishes
+from advae.records.checked import CheckResult, Status
+from advae.records.code_attacks import MOST_PAIRS, MOST_WEIGHTS, CodeAttackMetrics, CodeAttackRecipe
 from advae.records.datasets import MAX_SIDE, Dataset, DatasetRef, ImageRanges, ImageShape, Side
-from advae.records.manifests import ADVERSARIAL, OUTCOMES, PROVED, SURFACES, Artifact, DatasetKey, Manifest
+from advae.records.manifests import ADVERSARIAL, OUTCOMES, PROVED, STEERED, SURFACES, Artifact, DatasetKey, Manifest
 from advae.records.recipes import (
     MAX_LAYER,
     NOISE_OPTIONS,
@@ -18,7 +20,6 @@ from advae.records.recipes import (
     CertificateRecipe,
     ClassifierRecipe,
     ConvolutionOptions,
-    Count,
     LayerSize,
     LogisticOptions,
     NetworkOptions,
@@ -33,14 +34,12 @@ from advae.records.results import (
     AutoencoderMetrics,
     CertificateMetrics,
     CertifiedEps,
-    CheckResult,
     ClassifierMetrics,
     EpsResult,
     History,
     MemberResult,
     Metrics,
     RunMetrics,
-    Status,
 )
 from advae.records.retraining_rounds import Retraining, RetrainingRound, RetrainOptions
 from advae.records.surfaces import FEWEST_POINTS, MOST_POINTS, SurfaceImage, SurfaceMetrics, SurfaceRecipe
@@ -56,12 +55,15 @@ __all__ = [
     "MAX_CLASSES",
     "MAX_LAYER",
     "MAX_SIDE",
+    "MOST_PAIRS",
     "MOST_POINTS",
+    "MOST_WEIGHTS",
     "NOISE_OPTIONS",
     "OUTCOMES",
     "PROVED",
     "SAMPLES",
     "SMALLEST",
+    "STEERED",
     "SURFACES",
     "Activations",
     "AddedOptions",
@@ -74,6 +76,8 @@ __all__ = [
     "CheckResult",
     "ClassifierMetrics",
     "ClassifierRecipe",
+    "CodeAttackMetrics",
+    "CodeAttackRecipe",
     "ConvolutionOptions",
     "Count",
     "Dataset",

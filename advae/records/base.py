@@ -40,8 +40,9 @@ Range = Annotated[tuple[Real, Real], AfterValidator(_check_order)]
 
 Natural = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 Positive = Annotated[int, Field(ge=1, le=MAX_COUNT)]
-Label = Annotated[int, Field(ge=0, lt=MAX_CLASSES)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Label = Annotated[int, Field(ge=0, lt=MAX_CLASSES)]
 
 Scalar = bool | Annotated[int, Field(ge=-(2**63), lt=2**63)] | float | Name
 

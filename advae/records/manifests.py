@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 from advae.errors import CorruptError
 from advae.identity import STORE_SCHEMA, Kind, digest_weights
 from advae.records.base import Names, Record, absent_unless_given
+from advae.records.code_attacks import CodeAttackMetrics, CodeAttackRecipe
 from advae.records.recipes import (
     AddedOptions,
     AutoencoderRecipe,
@@ -23,6 +24,9 @@ SURFACES = "surfaces.npz"
 
 PROVED = "certificates.npz"
 """Artifact of a certificate: labels and predictions, and for each eps whether each image is certified."""
+
+STEERED = "steered.npz"
+"""Artifact of an attack on a code: its pairs, and for each pair and weight what was reached at which distortion."""
 
 OUTCOMES, ADVERSARIAL = "outcomes.npz", "adversarial.npz"
 """Artifacts of a run: the outcome of each sample and, with ``--save-adversarial``, all adversarial examples.
@@ -125,3 +129,9 @@ class Manifest(Record):
         if isinstance(self.recipe, SurfaceRecipe) and isinstance(self.metrics, SurfaceMetrics):
             return self.recipe, self.metrics
         raise CorruptError(f"{self.id} is not a decision surface")
+
+    def as_code_attack(self) -> tuple[CodeAttackRecipe, CodeAttackMetrics]:
+        """Return recipe and metrics of a ``code`` entry. Raises CorruptError for another, or where they do not fit."""
+        if isinstance(self.recipe, CodeAttackRecipe) and isinstance(self.metrics, CodeAttackMetrics):
+            return self.recipe, self.metrics
+        raise CorruptError(f"{self.id} is not an attack on a code")

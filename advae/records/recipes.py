@@ -11,6 +11,7 @@ from advae.records.base import (
     LARGEST,
     MAX_CLASSES,
     MAX_ITEMS,
+    Count,
     Digest,
     Name,
     Names,
@@ -22,6 +23,7 @@ from advae.records.base import (
     Share,
     absent_unless_given,
 )
+from advae.records.code_attacks import CodeAttackRecipe
 from advae.records.datasets import MAX_SIDE, DatasetRef
 from advae.records.retraining_rounds import RetrainOptions
 from advae.records.surfaces import SurfaceRecipe
@@ -33,7 +35,6 @@ Activations = tuple[Name, Name, Name, Name]
 
 MAX_LAYER = 65_536
 LayerSize = Annotated[int, Field(ge=1, le=MAX_LAYER)]
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
 PositiveReal = Annotated[float, Field(gt=0, le=LARGEST)]
 StoredOptions = Annotated[dict[Name, Scalar], Field(max_length=1000)]
 Radius = Annotated[float, Field(ge=0, le=2 * MAX_SIDE)]
@@ -316,7 +317,8 @@ class CertificateRecipe(Record):
 
 
 Recipe = Annotated[
-    AutoencoderRecipe | ClassifierRecipe | RunRecipe | CertificateRecipe | SurfaceRecipe, Field(discriminator="kind")
+    AutoencoderRecipe | ClassifierRecipe | RunRecipe | CertificateRecipe | SurfaceRecipe | CodeAttackRecipe,
+    Field(discriminator="kind"),
 ]
 
 

@@ -25,6 +25,8 @@ from advae.records.base import (
     Shares,
     absent_unless_given,
 )
+from advae.records.checked import CheckResult
+from advae.records.code_attacks import CodeAttackMetrics
 from advae.records.datasets import ImageRanges
 from advae.records.recipes import Radius
 from advae.records.retraining_rounds import Retraining
@@ -54,23 +56,6 @@ class History(Record):
     unstable_relus: Shares | None = absent_unless_given()
     """Share of ReLUs whose input can have either sign within that radius, over the held-out part, after each epoch, 0
     to 1; None where training computes no bounds."""
-
-
-Status = Literal["PASS", "WARN", "FAIL", "NOT RUN"]
-
-
-class CheckResult(Record):
-    """Result of one check."""
-
-    check: Name
-    """The check's name in the table CHECKS."""
-    status: Status
-    """PASS, WARN, FAIL, or NOT RUN where a run that the check needs is missing."""
-    sentence: Name
-    """The finding, in one sentence."""
-    # Without limits: the difference of two numbers may be outside the range of each.
-    number: float | None = None
-    """The number in the finding, in the check's own unit; None where there is none."""
 
 
 class AutoencoderMetrics(Record):
@@ -319,6 +304,6 @@ class CertificateMetrics(Record):
 
 
 Metrics = Annotated[
-    AutoencoderMetrics | ClassifierMetrics | RunMetrics | CertificateMetrics | SurfaceMetrics,
+    AutoencoderMetrics | ClassifierMetrics | RunMetrics | CertificateMetrics | SurfaceMetrics | CodeAttackMetrics,
     Field(discriminator="kind"),
 ]

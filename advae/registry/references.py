@@ -23,6 +23,7 @@ MADE_BY = {
     "run": "advae attack",
     "cert": "advae certify",
     "surface": "advae surface",
+    "code": "advae attack-code",
 }
 """The command that makes an entry of each kind, for error lines."""
 
@@ -32,6 +33,7 @@ NAMES = {
     "run": "run",
     "cert": "certificate",
     "surface": "decision surface",
+    "code": "attack on a code",
 }
 """Name of an entry of each kind, in messages."""
 

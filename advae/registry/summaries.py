@@ -23,7 +23,7 @@ class EntrySummary:
     id: str
     """Id of the entry."""
     kind: str
-    """Kind of the entry: ae, clf, run, cert or surface."""
+    """Kind of the entry: ae, clf, run, cert, surface or code."""
     dataset: str
     """Name of the dataset, printable, with its classes where it is restricted to some."""
     dataset_name: str
@@ -125,10 +125,16 @@ def _summarise_surface(recipe: dict[str, Any], metrics: dict[str, Any]) -> str:
     return f"{about}: {metrics['right_share']:.4f} of the plane right" if metrics["n"] else about
 
 
+def _summarise_code_attack(recipe: dict[str, Any], metrics: dict[str, Any]) -> str:
+    area = "no curve" if metrics["area"] is None else f"area {metrics['area']:.4f}"
+    return f"{recipe['optimizer']}, on the code of {recipe['autoencoder']}: {area}, {metrics['n']} pairs"
+
+
 _SUMMARIES = {
     "ae": _summarise_autoencoder,
     "clf": _summarise_classifier,
     "run": _summarise_run,
     "cert": _summarise_certificate,
     "surface": _summarise_surface,
+    "code": _summarise_code_attack,
 }

@@ -149,6 +149,17 @@ def describe_seeds(pipeline: StoredPipeline) -> str:
     return (f", seed {seed}" if seed else "") + other
 
 
+def format_area(area: float | None, interval: tuple[float, float] | None = None) -> str:
+    """Return an area with its interval, ``0.389 [0.359, 0.420]``; n/a where no pair has a curve."""
+    ends = f" [{interval[0]:.3f},{NBSP}{interval[1]:.3f}]" if interval else ""
+    return f"{format_distortion(area)}{ends}"
+
+
+def format_distortion(value: float | None) -> str:
+    """Return a relative distortion, or an area's deviation, with three decimals; n/a where there is none."""
+    return NOT_APPLICABLE if value is None else f"{value:.3f}"
+
+
 def mark_imported(imported: object) -> str:
     """Return what to add to a name where something is imported: a time, or the ids of what is; else nothing."""
     return f", {IMPORTED}" if imported else ""

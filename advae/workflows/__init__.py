@@ -5,6 +5,7 @@ from advae.workflows.applying import Prediction, predict_images, purify_images
 from advae.workflows.attack_estimates import AttackEstimate, estimate_attacks
 from advae.workflows.attacking import AttackCommand, Attacks, run_attacks
 from advae.workflows.certifying import Estimate, certify_classifier, estimate_certificate
+from advae.workflows.code_attacking import steer_codes
 from advae.workflows.comparing import compare_entries
 from advae.workflows.drawing_surfaces import draw_surfaces
 from advae.workflows.reporting import choose_runs
@@ -34,6 +35,7 @@ __all__ = [
     "put_classifier",
     "refuse_inside",
     "run_attacks",
+    "steer_codes",
     "train_autoencoder",
     "train_classifier",
 ]

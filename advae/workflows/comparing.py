@@ -21,6 +21,7 @@ KIND_WORDS = {
     "run": "a run",
     "cert": "a certificate",
     "surface": "a decision surface",
+    "code": "an attack on a code",
 }
 """Kind of an entry -> what error lines call it."""
 

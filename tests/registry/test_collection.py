@@ -26,6 +26,7 @@ from tests.entries import (
     make_autoencoder_recipe,
     make_certificate_recipe,
     make_classifier_recipe,
+    make_code_attack_recipe,
     make_run_recipe,
     publish,
     publish_each_kind,
@@ -104,6 +105,13 @@ def test_a_result_without_its_classifier_is_kept(registry: Registry, make: Calla
     result = publish(registry, make(classifier="clf-0123456789ab"))
     assert collect(registry) == []
     assert registry.ids() == [result.id]
+
+
+def test_an_attack_on_a_code_is_kept_and_keeps_its_autoencoder(registry: Registry) -> None:
+    kept, alone = publish(registry), publish(registry, make_code_attack_recipe(autoencoder="ae-0123456789ab"))
+    attack = publish(registry, make_code_attack_recipe(autoencoder=kept.id))
+    assert collect(registry) == []
+    assert set(registry.ids()) == {kept.id, alone.id, attack.id}
 
 
 def test_a_certificate_keeps_its_pipeline(registry: Registry) -> None:

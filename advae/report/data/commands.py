@@ -11,6 +11,7 @@ from advae.records import (
     AutoencoderRecipe,
     CertificateRecipe,
     ClassifierRecipe,
+    CodeAttackRecipe,
     ConvolutionOptions,
     LogisticOptions,
     Manifest,
@@ -80,6 +81,8 @@ def describe_command(entry: Manifest) -> str:
         return describe_certificate(recipe)
     elif isinstance(recipe, SurfaceRecipe):
         return describe_surface(recipe)
+    elif isinstance(recipe, CodeAttackRecipe):
+        return describe_code_attack(recipe)
     else:
         return _join(["advae", "attack"], _list_attack_options(recipe))
     return _join(words, options | _list_data(entry) | {"seed": recipe.seed})
@@ -100,6 +103,13 @@ def describe_surface(recipe: SurfaceRecipe) -> str:
         "seed": recipe.seed,
     }
     return _join(["advae", "surface"], options)
+
+
+def describe_code_attack(recipe: CodeAttackRecipe) -> str:
+    """Return the command line that attacks a code again, quoted for a shell."""
+    options: CommandOptions = {"ae": recipe.autoencoder}
+    names = ("pairs", "target", "limit", "points", "optimizer", "steps", "seed")
+    return _join(["advae", "attack-code"], options | {name: getattr(recipe, name) for name in names})
 
 
 def _is_distilled(entry: Manifest) -> bool:

@@ -103,10 +103,20 @@ def fit_artifact(entry: Manifest, name: str, arrays: Arrays, shapes: Shapes) -> 
         raise CorruptError(f"{name} of {entry.id} does not fit its recipe: {error}; {suggest_repair(entry)}") from None
 
 
+COMMAND_WORDS = {
+    "ae": "train-ae",
+    "clf": "train-clf",
+    "run": "attack",
+    "cert": "certify",
+    "surface": "surface",
+    "code": "attack-code",
+}
+"""Kind of an entry -> the command that makes one."""
+
+
 def suggest_repair(entry: Manifest) -> str:
     """Return which command replaces an entry that is wrong."""
-    made_by = {"ae": "train-ae", "clf": "train-clf", "run": "attack", "cert": "certify", "surface": "surface"}
-    command = made_by[entry.kind]
+    command = COMMAND_WORDS[entry.kind]
     return f"`advae {command} ... --force` replaces it, `advae registry rm {entry.id}` removes it"
 
 
