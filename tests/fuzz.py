@@ -82,6 +82,7 @@ from tests.hostile.members import (
 from tests.hostile.recipes import encode_arrays
 from tests.hostile.rows import put_members
 from tests.hostile.scene import MANIFEST, ROOM, Document, Members, build_scene, fit_weights, guard_memory
+from tests.models.test_autoencoders import describe
 
 RESULTS = Path(__file__).with_suffix(".json")
 
@@ -511,7 +512,7 @@ def make_models(folder: Path) -> list[tuple[Document, dict[str, Any]]]:
     """Return a good manifest, open, and good arrays of every kind of autoencoder, baseline and classifier."""
     dataset = load_dataset(str(build_scene(folder).dataset))
     recipes: list[AutoencoderRecipe | ClassifierRecipe] = [
-        purifiers.make_autoencoder_recipe(AutoencoderRequest(type=kind, network=network, options=options), dataset)
+        describe(AutoencoderRequest(type=kind, network=network, options=options), dataset)
         for kind in purifiers.AUTOENCODERS
         for network in [NetworkRequest() if kind in BASELINES else TINY]
         # The default body of this kind has no code.

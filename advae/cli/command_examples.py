@@ -44,7 +44,7 @@ HELP_PAGES: dict[str, HelpPage] = {
             *("--loss", "--rescale", "--body", "--warmup", "--reconstruction-weight", "--trades-beta", "--kappa"),
             *("--slope", "--relu-stability", "--penalty", "--rho", "--sparsity-weight", "--kl-weight", "--sample"),
             *("--no-noise-clip", "--train-steps", "--noise", "--noise-level", "--threshold", "--protect"),
-            *("--bits", "--window", "--quality", "--tv-weight"),
+            *("--temperature", "--bits", "--window", "--quality", "--tv-weight"),
         ),
     ),
     "train-clf": HelpPage(

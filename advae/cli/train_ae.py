@@ -59,7 +59,7 @@ def train_ae(
             metavar="REF",
             help="Train in front of this classifier, which is not changed, instead of a new one.",
             autocompletion=complete_refs("clf"),
-            rich_help_panel="Only robust and certified",
+            rich_help_panel="Only robust, certified and kl",
         ),
     ] = None,
     seed: SeedOption = 0,
@@ -68,8 +68,8 @@ def train_ae(
 ) -> None:
     """Train an autoencoder that purifies images, or make a baseline to compare it with; prints its id.
 
-    A robust or certified one is trained together with a classifier; `advae train-clf --ae REF` without --model prints
-    that classifier's id.
+    A robust or certified one is trained together with a classifier, a kl one in front of the classifier of --protect;
+    `advae train-clf --ae REF` without --model prints the id of that classifier behind it.
     """
     from advae.requests import AutoencoderRequest, NetworkRequest
     from advae.workflows import train_autoencoder

@@ -40,7 +40,7 @@ ATTACK_OPERATIONS = 4.0
 def estimate_autoencoder(recipe: AutoencoderRecipe, n: int) -> float:
     """Return the operations of training an autoencoder on n images; none for a baseline."""
     epochs = recipe.network.epochs if recipe.network else 0
-    head = _count_weights(classifiers.describe_head(recipe)) if purifiers.needs_classifier(recipe) else 0.0
+    head = _count_weights(classifiers.describe_head(recipe)) if purifiers.trains_classifier(recipe) else 0.0
     return TRAINING_OPERATIONS * n * epochs * (_count_weights(recipe) + head) * purifiers.count_passes(recipe)
 
 

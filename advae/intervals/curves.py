@@ -118,6 +118,7 @@ CURVE_OPERATIONS: dict[str, Rule] = {
     "Absolute": _follow(_SIZE),
     "Gelu": _follow(lambda operation: GELU_BY_TANH if operation.approximate else CURVES["gelu"]),
     "Sign": _follow(ActivationCurve("none")),
+    "Round": _follow(ActivationCurve("none"), lambda operation: operation.decimals == 0),
     "ReLU": _follow(_shape_ramp, _is_a_ramp),
     "LeakyRelu": _follow(CURVES["leaky_relu"], _rises("negative_slope")),
     "Elu": _follow(CURVES["elu"], lambda operation: operation.alpha == 1.0),

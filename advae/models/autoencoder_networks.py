@@ -26,6 +26,7 @@ from advae.models.reconstruction import RECONSTRUCTION_LOSSES, choose_loss
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays
+    from advae.models.model_kinds import HeadOptions
     from advae.records import (
         Activations,
         AutoencoderRecipe,
@@ -85,8 +86,13 @@ class NetworkKind:
     """(options, those that were given, activations); raises UsageError for an impossible value."""
     numbers_per_code: int = 1
     """Outputs of the encoder for each number of the code: 2 for mean and variance."""
-    choose_head = None
+    needs_protected = False
     recipe_rev = 1
+
+    @property
+    def choose_head(self) -> Callable[[AutoencoderRecipe], HeadOptions] | None:
+        """None: it is trained without a classifier."""
+        return None
 
     @property
     def options(self) -> Mapping[str, Option]:

@@ -26,6 +26,7 @@ from advae.models.autoencoder_networks import (
 from advae.models.baselines import BASELINES
 from advae.models.certified_kind import CertifiedKind
 from advae.models.contracts import Purifier
+from advae.models.kl_kind import KL_OPTIONS, KlKind, check_kl
 from advae.models.model_kinds import AutoencoderKind, Option, OwnOptions
 from advae.models.noises import NOISES, add_unclipped_noise
 from advae.models.reconstruction import gaussian_kl, kl_sparsity, weighted_mean
@@ -204,6 +205,14 @@ def _variational_defaults(shape: ImageShape, options: OwnOptions) -> Defaults:
     return Defaults(2, ("relu", "linear", "relu", "sigmoid"), "binary-crossentropy", "none")
 
 
+def _kl_defaults(shape: ImageShape, options: OwnOptions) -> Defaults:
+    """Return layers like a robust one's: leaky, because attacks go through them, and an output in (0, 1)."""
+    if options[BODY] == CONV:
+        return _conv_defaults("leaky_relu")
+    activations = ("leaky_relu", "leaky_relu", "leaky_relu", "sigmoid")
+    return Defaults(layers.default_code_size(shape), activations, "squared-error", "none")
+
+
 AUTOENCODERS: dict[str, AutoencoderKind] = {
     "vanilla": NetworkKind("reconstructs x from x through a narrow code", build_vanilla, _paper_defaults),
     "sparse": NetworkKind(
@@ -250,5 +259,12 @@ AUTOENCODERS: dict[str, AutoencoderKind] = {
     ),
     "robust": RobustKind(),
     "certified": CertifiedKind(),
+    "kl": KlKind(
+        "trained so that the answers of a frozen classifier, --protect, stay",
+        build_vanilla,
+        _kl_defaults,
+        KL_OPTIONS,
+        check_kl,
+    ),
     **BASELINES,
 }

@@ -56,6 +56,7 @@ class BaselineKind:
     products: int | None = None
     """Multiplications for each value of an image, roughly; None: as many as there are classes."""
     choose_head = None
+    needs_protected = False
     recipe_rev = 1
 
     def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:

@@ -93,6 +93,7 @@ class CertifiedKind:
     summary: str = "trained so that no perturbation inside a radius can change the classifier's answer, by proof"
     """One line for ``--help``."""
     options = CERTIFIED_OPTIONS
+    needs_protected = False
     recipe_rev = 1
 
     def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:

@@ -118,6 +118,10 @@ class AutoencoderKind(Protocol):
         """Recipe -> options of the classifier that is trained along; None for a kind trained without a classifier."""
 
     @property
+    def needs_protected(self) -> bool:
+        """Whether that classifier must be a frozen one, which ``--protect`` names."""
+
+    @property
     def recipe_rev(self) -> int:
         """Raised when the same recipe would give another autoencoder than before."""
 

@@ -40,6 +40,7 @@ __all__ = [
     "rescale_to_intensity",
     "restore_purifier",
     "samples",
+    "trains_classifier",
 ]
 
 
@@ -58,6 +59,11 @@ def make_autoencoder_recipe(
     _refuse_foreign_options(request)
     if protects and AUTOENCODERS[request.type].choose_head is None:
         raise UsageError(f"--protect does not fit --type {request.type}, which is trained without a classifier")
+    if not protects and AUTOENCODERS[request.type].needs_protected:
+        raise UsageError(
+            f"--type {request.type} needs --protect REF, the trained classifier whose answers it keeps; "
+            "`advae train-clf` trains one"
+        )
     choices = AUTOENCODERS[request.type].choose(request, dataset)
     return AutoencoderRecipe(
         type=request.type,
@@ -102,6 +108,11 @@ def fit_autoencoder(recipe: AutoencoderRecipe, data: TrainingData) -> tuple[Arra
 def needs_classifier(recipe: AutoencoderRecipe) -> bool:
     """Return whether an autoencoder is trained in front of a classifier."""
     return recipe.added is None and AUTOENCODERS[recipe.type].choose_head is not None
+
+
+def trains_classifier(recipe: AutoencoderRecipe) -> bool:
+    """Return whether a kind of autoencoder can be trained along with a classifier."""
+    return needs_classifier(recipe) and not AUTOENCODERS[recipe.type].needs_protected
 
 
 def count_products(recipe: AutoencoderRecipe) -> float:

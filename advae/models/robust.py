@@ -50,7 +50,7 @@ ROBUST_OPTIONS = {
     "reconstruction_weight": Option(
         10.0,
         "Weight of the reconstruction loss per pixel; the clean cross-entropy has weight 1",
-        explained="10, certified 0.1 (conv and dense: 5)",
+        explained="10, certified 0.1 (conv and dense: 5), kl 0",
     ),
 }
 
@@ -73,6 +73,7 @@ class RobustKind:
     summary: str = "trained on adversarial examples through itself and its classifier"
     """One line for ``--help``."""
     options = ROBUST_OPTIONS
+    needs_protected = False
     recipe_rev = 2
 
     def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:

@@ -155,6 +155,7 @@ def _train(request: AutoencoderRequest, images: GivenImages, labels: Any) -> tup
     import numpy as np
 
     from advae.metrics import digest_samples
+    from advae.models.autoencoders import AUTOENCODERS
     from advae.models.classifiers import build_head
     from advae.models.purifiers import Behind, TrainingData, fit_autoencoder, make_autoencoder_recipe, needs_classifier
     from advae.records import Dataset, DatasetRef
@@ -164,6 +165,11 @@ def _train(request: AutoencoderRequest, images: GivenImages, labels: Any) -> tup
     # Without labels there are no classes; a reference to images has two at least.
     names = tuple(map(str, range(max(2, int(y.max()) + 1))))
     ref = DatasetRef.make("images", digest, images.shape, names)
+    if request.type in AUTOENCODERS and AUTOENCODERS[request.type].needs_protected:
+        raise UsageError(
+            f"type {request.type!r} is trained in front of a trained classifier of the registry: "
+            f"`advae train-ae --type {request.type} --protect CLF` makes one"
+        )
     recipe = make_autoencoder_recipe(request, Dataset(ref, images.x, y, images.x, y))
     if needs_classifier(recipe) and labels is None:
         raise UsageError(f"type {recipe.type!r} is trained with a classifier, which needs labels: fit(x, y)")

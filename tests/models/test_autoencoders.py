@@ -21,11 +21,11 @@ from advae.models.purified_examples import collect_examples
 from advae.models.purifiers import fit_autoencoder, make_autoencoder_recipe, needs_classifier, restore_purifier
 from advae.models.reconstruction import RECONSTRUCTION_LOSSES, gaussian_kl, kl_sparsity
 from advae.models.robust_networks import build_robust
-from advae.records import Dataset, entry_id
+from advae.records import AutoencoderRecipe, Dataset, entry_id
 from advae.requests import AutoencoderRequest, NetworkRequest
 from tests.entries import forbid_building, spoil
 
-AS_THEY_ARE = {*BASELINES, "robust", "certified"}
+AS_THEY_ARE = {*BASELINES, "robust", "certified", "kl"}
 """Kinds whose output is never rescaled."""
 
 NO_DERIVATIVE = {"binary", "bit-depth", "jpeg", "total-variation"}
@@ -41,6 +41,27 @@ def ask(kind: str, **changes: Any) -> AutoencoderRequest:
     return AutoencoderRequest(type=kind, network=NetworkRequest() if kind in BASELINES else QUICK, **changes)
 
 
+PROTECTED = "clf-000000000000"
+"""Id of the frozen classifier of kinds that need one."""
+
+
+def describe(request: AutoencoderRequest, dataset: Dataset) -> AutoencoderRecipe:
+    """Return the recipe of a request, in front of a frozen classifier where the kind needs one."""
+    needed = AUTOENCODERS[request.type].needs_protected
+    return make_autoencoder_recipe(request, dataset, PROTECTED if needed else None)
+
+
+def find_behind(recipe: AutoencoderRecipe) -> Behind | None:
+    """Return the classifier that an autoencoder is trained in front of: a new one, or a linear one of fixed weights."""
+    import tensorflow as tf
+
+    if recipe.protects:
+        weights = np.random.default_rng(0).normal(0, 1, (recipe.dataset.shape.size, len(recipe.dataset.classes)))
+        return Behind(lambda x: tf.matmul(x, weights.astype("f4")))
+    head = build_head(recipe) if needs_classifier(recipe) else None
+    return Behind(head, (head,)) if head else None
+
+
 FITTED: dict[str, tuple[Any, Any, Any]] = {}
 
 
@@ -53,10 +74,8 @@ def fit(dataset: Dataset, request: AutoencoderRequest) -> tuple[Any, Any, Any]:
 
 
 def fit_anew(dataset: Dataset, request: AutoencoderRequest) -> tuple[Any, Any, Any]:
-    recipe = make_autoencoder_recipe(request, dataset)
-    head = build_head(recipe) if needs_classifier(recipe) else None
-    behind = Behind(head, (head,)) if head else None
-    lesson = TrainingData(dataset.x_train, dataset.y_train, lambda epoch: None, behind)
+    recipe = describe(request, dataset)
+    lesson = TrainingData(dataset.x_train, dataset.y_train, lambda epoch: None, find_behind(recipe))
     arrays, history = fit_autoencoder(recipe, lesson)
     return recipe, arrays, history
 

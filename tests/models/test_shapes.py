@@ -14,7 +14,6 @@ from advae.models.autoencoders import AUTOENCODERS
 from advae.models.baselines import BASELINES
 from advae.models.classifiers import (
     CLASSIFIERS,
-    build_head,
     describe_head,
     make_classifier_recipe,
     restore_classifier,
@@ -22,17 +21,16 @@ from advae.models.classifiers import (
 from advae.models.convolutions import ConvolutionalCoder, ConvolutionalStack
 from advae.models.layers import Weight, collect_weights, name_weights
 from advae.models.purifiers import (
-    Behind,
     TrainingData,
     fit_autoencoder,
     make_autoencoder_recipe,
-    needs_classifier,
     restore_purifier,
 )
 from advae.models.robust_networks import list_robust_weights
 from advae.records import Dataset, DatasetRef, ImageShape, entry_id
 from advae.requests import AutoencoderRequest, ClassifierRequest, NetworkRequest
 from tests.entries import forbid_building, spoil
+from tests.models.test_autoencoders import describe, find_behind
 
 SHAPES = [ImageShape(5, 7, 1), ImageShape(6, 6, 3), ImageShape(4, 9, 3), ImageShape(1, 1, 3)]
 GREY, WIDE, SMALLEST = SHAPES[0], SHAPES[2], SHAPES[3]
@@ -69,12 +67,9 @@ def ask(kind: str, **options: Any) -> AutoencoderRequest:
 
 
 def fit(dataset: Dataset, request: AutoencoderRequest) -> tuple[Any, Any]:
-    recipe = make_autoencoder_recipe(request, dataset)
-    head = build_head(recipe) if needs_classifier(recipe) else None
-    behind = Behind(head, (head,)) if head else None
-    return recipe, fit_autoencoder(recipe, TrainingData(dataset.x_train, dataset.y_train, lambda epoch: None, behind))[
-        0
-    ]
+    recipe = describe(request, dataset)
+    lesson = TrainingData(dataset.x_train, dataset.y_train, lambda epoch: None, find_behind(recipe))
+    return recipe, fit_autoencoder(recipe, lesson)[0]
 
 
 @pytest.mark.parametrize(("kind", "shape"), CASES, ids=str)
