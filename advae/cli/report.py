@@ -79,6 +79,7 @@ def report(
             session.registry,
             chosen.runs,
             certificates=chosen.certificates,
+            surfaces=chosen.surfaces,
             required=chosen.named,
             excluded=chosen.excluded,
         )

@@ -115,8 +115,8 @@ def _report(
     from advae.report.analysis.collecting import compare_runs
 
     runs, autoencoders = _find(session, surveyed, "attacks"), _find(session, surveyed, "autoencoders", "defences")
-    certificates = _find(session, surveyed, "certificates")
-    if not runs and not certificates:
+    certificates, surfaces = _find(session, surveyed, "certificates"), _find(session, surveyed, "surfaces")
+    if not runs and not certificates and not surfaces:
         # All of them depend on a training that diverged.
         _refuse(diverged)
     comparison = compare_runs(
@@ -124,6 +124,7 @@ def _report(
         runs,
         autoencoders,
         certificates=certificates,
+        surfaces=surfaces,
         plan=plan if plan in PLANS else None,
         about=experiment.about,
         required=(),

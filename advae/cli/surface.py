@@ -56,11 +56,11 @@ def surface(
     """
     from advae.cli.surface_results import put_surfaces
     from advae.requests import SurfaceRequest
-    from advae.workflows import draw_surfaces
+    from advae.workflows import compute_surfaces
 
     request = SurfaceRequest(radius=radius, points=points, clip=not no_clip, seed=seed)
     refs = [] if clf is None else split_names("--clf", clf)
     with session.workspace("surface", data_dir=data_dir, resize=resize, force=force) as workspace:
-        made = draw_surfaces(workspace, refs, dataset, request)
+        made = compute_surfaces(workspace, refs, dataset, request)
     put_surfaces(session, made)
     suggest_report(session, made[0].manifest)

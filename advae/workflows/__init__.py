@@ -7,7 +7,7 @@ from advae.workflows.attacking import AttackCommand, Attacks, run_attacks
 from advae.workflows.certifying import Estimate, certify_classifier, estimate_certificate
 from advae.workflows.code_attacking import steer_codes
 from advae.workflows.comparing import compare_entries
-from advae.workflows.drawing_surfaces import draw_surfaces
+from advae.workflows.drawing_surfaces import compute_surfaces
 from advae.workflows.reporting import choose_runs
 from advae.workflows.training import put_classifier, train_autoencoder, train_classifier
 from advae.workflows.workspace import DEFAULT_DATASET, Made, Workspace, identify_dataset, refuse_inside
@@ -26,7 +26,7 @@ __all__ = [
     "certify_classifier",
     "choose_runs",
     "compare_entries",
-    "draw_surfaces",
+    "compute_surfaces",
     "estimate_attacks",
     "estimate_certificate",
     "identify_dataset",

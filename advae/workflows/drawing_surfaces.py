@@ -32,7 +32,7 @@ MOST_PLANES = 100
 """Most classes whose images are looked at: the first ones."""
 
 
-def draw_surfaces(
+def compute_surfaces(
     workspace: Workspace, refs: Sequence[str], dataset_name: str | None, request: SurfaceRequest
 ) -> list[Made]:
     """Return the decision surface of each classifier, on images that all of them classify correctly.

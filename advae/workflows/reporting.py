@@ -1,4 +1,4 @@
-"""Choice of the runs and certificates of a report."""
+"""Choice of the runs, certificates and decision surfaces of a report."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from advae.workflows.workspace import Workspace, identify_dataset
 
 @dataclass(frozen=True)
 class Chosen:
-    """The runs and certificates of a report."""
+    """The runs, certificates and decision surfaces of a report."""
 
     runs: tuple[Manifest, ...]
     """Manifests of the runs, the newest first."""
     certificates: tuple[Manifest, ...]
     """Manifests of the certificates, the newest first; their classifiers may have no run."""
+    surfaces: tuple[Manifest, ...]
+    """Manifests of the decision surfaces, the newest first; their classifiers may have no run."""
     named: frozenset[str]
     """Ids that the user named; each must be in the report."""
     excluded: dict[str, str]
@@ -28,20 +30,23 @@ class Chosen:
 
 
 def choose_runs(workspace: Workspace, refs: Sequence[str], dataset_name: str | None) -> Chosen:
-    """Return the named runs and certificates, and those of the classifiers and purifiers that are named or that these
-    belong to; all where nothing is named.
+    """Return the named runs, certificates and decision surfaces, and those of the classifiers and purifiers that are
+    named or that these belong to; all where nothing is named. A surface brings those that are side by side with it.
 
     dataset_name: only those on this dataset. Raises NotFoundError where there is none.
     """
     registry = workspace.registry
     runs, corrupt = registry.scan("run")
+    surfaces, unreadable = registry.scan("surface")
+    corrupt |= unreadable
     # The report itself names the certificates that cannot be read.
-    entries = [*runs, *registry.scan("cert")[0]]
+    entries = [*runs, *registry.scan("cert")[0], *surfaces]
     excluded = {id_: str(error) for id_, error in corrupt.items()}
     named = frozenset(registry.resolve_id(ref) for ref in refs)
     for id_ in named & corrupt.keys():
         raise corrupt[id_]
     wanted_ids = named | {registry.manifest(id_).parents[0] for id_ in named if kind_of(id_) == "cert"}
+    wanted_ids |= {one for id_ in named if kind_of(id_) == "surface" for one in registry.manifest(id_).parents}
     if dataset_name:
         wanted = identify_dataset(dataset_name, workspace.data_dir, workspace.resize)
         entries = [one for one in entries if _is_of(one, wanted)]
@@ -60,8 +65,8 @@ def choose_runs(workspace: Workspace, refs: Sequence[str], dataset_name: str | N
         why = next((f"; {id_} is excluded: {reason}" for id_, reason in excluded.items()), "")
         make = "" if why else f"; `advae attack --method fgsm --eps 0.1{of}` makes one"
         raise NotFoundError(f"no run{what} in {registry.home}{why or make}")
-    found, proofs = (tuple(one for one in chosen if one.kind == kind) for kind in ("run", "cert"))
-    return Chosen(found, proofs, named, excluded)
+    found, proofs, looks = (tuple(one for one in chosen if one.kind == kind) for kind in ("run", "cert", "surface"))
+    return Chosen(found, proofs, looks, named, excluded)
 
 
 def _is_of(entry: Manifest, wanted: str) -> bool:
@@ -71,7 +76,7 @@ def _is_of(entry: Manifest, wanted: str) -> bool:
 
 
 def _trace(workspace: Workspace, entry: Manifest) -> set[str]:
-    """Return the ids of a run or a certificate, its classifier and its purifier, but of no other parent.
+    """Return the ids of a run, a certificate or a surface, its classifier and its purifier, but of no other parent.
 
     Raises the registry's errors where one of them cannot be read.
     """

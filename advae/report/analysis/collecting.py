@@ -18,10 +18,12 @@ from advae.report.data.grouping import group_by
 from advae.report.data.pairing import CounterpartFinder, drop_copies
 from advae.report.data.run_reader import open_run
 from advae.report.data.runs import Measured, Run, StoredPipeline, read_stored
+from advae.report.data.surface_reader import open_surface
 from advae.report.data.threat_models import place_threat
 from advae.report.data.trained import Network, open_network
 
 if TYPE_CHECKING:
+    from advae.checks.decision_surfaces import DrawnSurface
     from advae.registry import Registry
 
 Opened = TypeVar("Opened")
@@ -34,6 +36,7 @@ def compare_runs(
     networks: Sequence[Manifest] = (),
     *,
     certificates: Sequence[Manifest] = (),
+    surfaces: Sequence[Manifest] = (),
     plan: str | None = None,
     about: str | None = None,
     asked: Sequence[str] = (),
@@ -43,24 +46,26 @@ def compare_runs(
     """Return the runs with their undefended counterparts, which are looked for in the whole registry.
 
     networks: trained entries to show beside those that the runs need. certificates: those of classifiers that are
-    shown even where they have no run; the others are found. plan, about: name of the plan whose cells they are, and
-    what it says that it does. asked: ids of the runs that a user asked for, which come first among equally strong
-    ones. required: ids of the entries without which there is no report, None for all; of the others those that cannot
-    be read, or contradict themselves, are excluded. excluded: ids that are excluded already -> reason. Raises
-    NotFoundError where there is no run and no certificate, and what ``open_run`` and ``open_network`` raise.
+    shown even where they have no run; the others are found. surfaces: decision surfaces, which need no run. plan,
+    about: name of the plan whose cells they are, and what it says that it does. asked: ids of the runs that a user
+    asked for, which come first among equally strong ones. required: ids of the entries without which there is no
+    report, None for all; of the others those that cannot be read, or contradict themselves, are excluded. excluded:
+    ids that are excluded already -> reason. Raises NotFoundError where there is nothing to report on, and what
+    ``open_run`` and ``open_network`` raise.
     """
     shelf = _Shelf(registry, required, dict(excluded or {}))
     opened = list(filter(None, map(shelf.open_run, {entry.id: entry for entry in manifests}.values())))
     more = [entry for entry in networks if shelf.open_network(entry)]
     kept = {manifest.id for manifest in drop_copies(run.manifest for run in opened)}
-    labels = label_datasets([*(run.manifest for run in opened), *certificates, *more])
+    labels = label_datasets([*(run.manifest for run in opened), *certificates, *surfaces, *more])
     proofs = CertificateFinder(registry, shelf.exclude_certificate)
     runs = sorted((_name(run, labels, proofs) for run in opened if run.id in kept), key=_order)
     certified = {entry.as_certificate()[0].classifier for entry in certificates}
     found = (shelf.open_pipeline(id_) for id_ in certified - {run.classifier.id for run in runs})
     named = (_name(pipeline, labels, proofs) for pipeline in found if pipeline)
     unattacked = tuple(sorted((one for one in named if one.certificates), key=_order_pipeline))
-    if not runs and not unattacked:
+    looks = sorted(filter(None, (_open_surface(shelf, entry, labels) for entry in surfaces)), key=_order_surface)
+    if not runs and not unattacked and not looks:
         why = next((f": {reason}" for reason in shelf.excluded.values()), "; `advae attack` makes one")
         raise NotFoundError(f"no run to report on{why}")
     finder = CounterpartFinder(registry, runs, labels, proofs)
@@ -70,13 +75,37 @@ def compare_runs(
     rows = tuple(row for pipeline in pipelines for row in pipeline.rows)
     more += [entry for pipeline in unattacked for entry in pipeline.entries]
     shown = tuple(_list_networks(shelf, rows, more, labels))
-    return Comparison(tuple(runs), rows, pipelines, shown, plan, about, shelf.excluded, unattacked)
+    return Comparison(tuple(runs), rows, pipelines, shown, plan, about, shelf.excluded, unattacked, tuple(looks))
 
 
 def _name(pipeline: Named, labels: Labels, certificates: CertificateFinder) -> Named:
     """Return a run or a pipeline with the name of its dataset in the report and the certificates of its classifier."""
     dataset = name_dataset(pipeline.classifier_recipe.dataset, labels)
     return replace(pipeline, dataset=dataset, certificates=certificates.find(pipeline.classifier.id))
+
+
+def _open_surface(shelf: _Shelf, manifest: Manifest, labels: Labels) -> tuple[StoredPipeline, DrawnSurface] | None:
+    """Return a decision surface with its pipeline, None where either is excluded."""
+    surface = shelf.open_surface(manifest)
+    pipeline = shelf.open_pipeline(surface.recipe.classifier) if surface else None
+    if surface is None or pipeline is None:
+        return None
+    return replace(pipeline, dataset=name_dataset(pipeline.classifier_recipe.dataset, labels)), surface
+
+
+TRAINED_WITH = ("robust", "certified")
+"""Kinds of purifier that are trained with a classifier; their surfaces come last."""
+
+
+def _order_surface(pair: tuple[StoredPipeline, DrawnSurface]) -> tuple[object, ...]:
+    """Sort key of surfaces: dataset, what is compared, then undefended, baselines, autoencoders, robust, certified."""
+    (pipeline, surface), purifier = pair, pair[0].autoencoder_recipe
+    kind = pipeline.autoencoder_type
+    late = TRAINED_WITH.index(kind) + 1 if kind in TRAINED_WITH else 0
+    rank = 0 if purifier is None else 1 if purifier.is_baseline else 2 + late
+    dataset, recipe = pipeline.classifier_recipe.dataset, surface.recipe
+    how = (recipe.radius, recipe.points, recipe.clip, recipe.seed)
+    return dataset.name, dataset.digest, *how, rank, *_order_pipeline(pipeline), surface.id
 
 
 @dataclass(frozen=True)
@@ -113,6 +142,10 @@ class _Shelf:
             return pipeline
 
         return self._attempt(classifier_id, read)
+
+    def open_surface(self, manifest: Manifest) -> DrawnSurface | None:
+        """Return a decision surface, None where it is excluded."""
+        return self._attempt(manifest.id, lambda: open_surface(self.registry, manifest))
 
     def open_network(self, manifest: Manifest) -> Network | None:
         """Return a trained entry, None where it is excluded."""

@@ -14,7 +14,7 @@ from advae.report.analysis.pipeline_numbers import list_first_numbers
 from advae.report.analysis.ratings import PROTECTS, DefenceRating, NumberRating
 from advae.report.analysis.tables import Findings, Ids, ShownInterval, ShownShare, TableRecord
 from advae.report.analysis.titles import title_dataset, title_report
-from advae.report.wording import NBSP, NOT_RUN, format_budget, format_rate, format_share
+from advae.report.wording import NBSP, NOT_RUN, TITLE, format_budget, format_rate, format_share
 
 
 class OverviewRecord(TableRecord):
@@ -76,7 +76,7 @@ def list_overviews(findings: Findings) -> Iterator[OverviewRecord]:
 def write_title(findings: Findings) -> str:
     """Return the title of the whole report: its finding on each dataset."""
     titles = [(one.dataset, one.title) for one in findings.collect(list_overviews)]
-    return printable(title_report(titles), keep=NBSP)
+    return printable(title_report(titles or [("", TITLE)]), keep=NBSP)
 
 
 def _describe(

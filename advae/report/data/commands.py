@@ -47,9 +47,11 @@ def list_commands(comparison: Comparison) -> list[str]:
     runs = list(list_runs_of(comparison.rows))
     entries = [entry for run in runs for entry in (*list_parents(run), run.manifest)]
     entries += [entry for pipeline in comparison.unattacked for entry in pipeline.entries]
+    entries += [entry for pipeline, _ in comparison.surfaces for entry in pipeline.entries]
     entries += [network.manifest for network in comparison.networks]
     # No command but the attack trains a surrogate on the answers of an added model.
     commands = {entry.id: describe_command(entry) for entry in entries if not _is_distilled(entry)}
+    commands |= {surface.id: describe_surface(surface.recipe) for _, surface in comparison.surfaces}
     commands |= {certificate.id: describe_certificate(certificate.recipe) for certificate in comparison.certificates}
     if not comparison.plan:
         return list(commands.values())

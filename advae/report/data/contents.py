@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from advae.checks import ProvedImages, find_full_budget, find_strongest, rank_strength
+from advae.checks.decision_surfaces import DrawnSurface
 from advae.checks.single_run import WEAK_GRADIENTS
 from advae.checks.strongest import find_most
 from advae.metrics import mcnemar
@@ -208,6 +209,8 @@ class Comparison:
     """Id of an entry that could not be read or that contradicts itself -> why."""
     unattacked: tuple[StoredPipeline, ...] = ()
     """Pipelines with certificates and without a run, in a fixed order."""
+    surfaces: tuple[tuple[StoredPipeline, DrawnSurface], ...] = ()
+    """Decision surfaces with their pipelines, in a fixed order; the pipelines may have no run."""
 
     @property
     def datasets(self) -> list[str]:

@@ -12,13 +12,16 @@ if TYPE_CHECKING:
 TRAINING = "training"
 """The place of figures that belong to a training, which several pipelines may share."""
 
+SURFACE_GRIDS = "surfaces"
+"""The place of figures of decision surfaces, which show several pipelines."""
+
 
 @dataclass(frozen=True)
 class Drawing:
     """A figure: charts, a strip of images above them, or a table."""
 
     place: str
-    """Id of the run or of the pipeline's classifier that it belongs to, or TRAINING."""
+    """Id of the run or of the pipeline's classifier that it belongs to, TRAINING or SURFACE_GRIDS."""
     label: str
     """Text that a screen reader reads for it; its file is named after it."""
     caption: str

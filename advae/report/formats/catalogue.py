@@ -54,6 +54,7 @@ from advae.report.formats.record_tables import (
     tabulate_threats,
 )
 from advae.report.formats.screen_tables import SCREEN_TABLES
+from advae.report.formats.surface_tables import SURFACE_TABLES
 from advae.report.wording import BENEFIT, NOT_RUN
 
 
@@ -208,6 +209,7 @@ TABLES: dict[str, Table] = {
         list_smoothed,
         marks=("classifier_id", "certificate", "sigma"),
     ),
+    **SURFACE_TABLES,
     "activations": Table(
         "Activations of the hidden layers",
         f"Autoencoders that differ in the activations of their hidden layers only. {SOFTPLUS}",

@@ -29,7 +29,7 @@ def render_markdown(findings: Findings) -> str:
     """Return the report as GitHub's Markdown: the sections of the page in their order, without figures."""
     comparison = findings.comparison
     blocks = [f"<!-- {TITLE} -->", f"# {escape(write_title(findings))}", *_write_overviews(findings)]
-    blocks += map(escape, answer(findings).split("\n"))
+    blocks += map(escape, filter(None, answer(findings).split("\n")))
     blocks += [escape(comparison.about)] if comparison.about else []
     blocks += [
         "Every accuracy has its Wilson 95 % confidence interval.",

@@ -28,7 +28,7 @@ from advae.report.data.grouping import group_by
 from advae.report.data.threat_models import describe_threat
 from advae.report.data.word_tables import Cell, Grid, Part, read_value
 from advae.report.drawing.compared_curves import COMPARED_SPEC, name_curves
-from advae.report.drawing.figure import TRAINING
+from advae.report.drawing.figure import SURFACE_GRIDS, TRAINING
 from advae.report.drawing.figure_names import name_figure, name_slug
 from advae.report.drawing.figure_table import draw_figures
 from advae.report.drawing.image_strip import draw_best
@@ -95,7 +95,7 @@ def _list_contents(findings: Findings) -> dict[str, Any]:
     return {
         "branches": _branch(comparison.pipelines),
         "comparison": comparison,
-        "datasets": comparison.datasets,
+        "datasets": comparison.datasets or sorted({pipeline.dataset for pipeline, _ in comparison.surfaces}),
         "figures": draw_figures(comparison),
         "panels": {run.id: _list_panels(parts.get(run.id, ())) for run in comparison.runs},
         "parts": parts,
@@ -141,6 +141,7 @@ def _list_words(findings: Findings) -> dict[str, Any]:
         "not_established": NOT_ESTABLISHED,
         "rule": RULE,
         "statuses": STATUSES,
+        "surfaces": SURFACE_GRIDS,
         "training": TRAINING,
     }
 
