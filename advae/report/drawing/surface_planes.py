@@ -73,9 +73,7 @@ def _draw(group: Sequence[PipelineSurface]) -> Drawing:
     strip = Strip("true class", classes, rows, words)
     title = title_group(list(group))
     label = f"Decision surfaces around one test image of each class, {title}"
-    return Drawing(
-        SURFACE_GRIDS, label, _describe(group, reach, title), strip=Strip("true class", classes, rows, words)
-    )
+    return Drawing(SURFACE_GRIDS, label, _describe(group, reach, title), strip=strip)
 
 
 def _describe(group: Sequence[PipelineSurface], reach: float, title: str) -> str:
