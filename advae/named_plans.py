@@ -17,6 +17,9 @@ QUICK = "-quick"
 PAPER_PLAN = "paper"
 """The plan that ``reproduce`` runs unless another one is named."""
 
+CHEN_PLAN = "chen2018"
+"""The plan of Chen and Sirkeci-Mergen 2018."""
+
 
 @dataclass(frozen=True)
 class NamedPlan:
@@ -44,5 +47,6 @@ PLANS: dict[str, NamedPlan] = {
     **_list_forms(
         "yu2018", "decision surfaces of undefended, purified, robust and certified pipelines (Yu et al. 2018)"
     ),
+    **_list_forms(CHEN_PLAN, "Chen and Sirkeci-Mergen 2018: a filter against FGSM at a calibrated eps"),
 }
 """Name for ``reproduce --plan`` -> the plan."""

@@ -150,10 +150,11 @@ class Lab:
         seed: int = 0,
         history: History | None = HISTORY,
         classes_predicted: int | None = None,
+        origin: str | None = None,
     ) -> Manifest:
         recipe = ClassifierRecipe(
             model=model, dataset=self.dataset, autoencoder=autoencoder.id if autoencoder else None, options=NETWORK,
-            seed=seed, recipe_rev=1,
+            seed=seed, recipe_rev=1, origin=origin,
         )  # fmt: skip
         metrics = ClassifierMetrics(
             train_accuracy=1.0, test_accuracy=0.95, test_accuracy_interval=(0.9, 0.99), n_test=100, history=history,

@@ -16,8 +16,10 @@ from advae.report.formats.fitted_table import FittedTable
 from advae.workflows import Workspace
 
 
-def put_survey(session: Session, survey: Survey, *, print_ids: bool) -> None:
+def put_survey(session: Session, survey: Survey, waiting: Sequence[str], *, print_ids: bool) -> None:
     """Show how many cells an experiment has and how many are missing.
+
+    waiting: names of the attacks whose eps is calibrated first, which are no cells yet.
 
     print_ids: also print the ids of the missing cells, or with ``--json`` all cells.
     """
@@ -25,10 +27,13 @@ def put_survey(session: Session, survey: Survey, *, print_ids: bool) -> None:
     missing = [cell for level in LEVELS for cell in survey.list_missing(level)]
     for cell in missing:
         session.detail(f"{cell.id}  {cell.name}")
+    if waiting:
+        session.tell(f"eps is calibrated first; {len(waiting)} attacks at that eps are listed and computed after it")
     if print_ids:
         document = {
             "cells": [_describe(survey, cell) for cell in survey.cells],
             "missing": len(missing),
+            "waiting": list(waiting),
             "estimated_seconds": round(sum(map(survey.estimate_seconds, LEVELS)), 1),
         }
         session.put(document, "\n".join(cell.id for cell in missing))
@@ -49,12 +54,22 @@ def _describe(survey: Survey, cell: ExperimentCell) -> dict[str, object]:
 
 
 def run_cells(
-    workspace: Workspace, session: Session, survey: Survey, *, jobs: int | None, scheduler: str | None
+    workspace: Workspace,
+    session: Session,
+    survey: Survey,
+    *,
+    jobs: int | None,
+    scheduler: str | None,
+    lost: Sequence[Finished] = (),
 ) -> list[Finished]:
-    """Compute the missing cells, with progress on stderr, and return those whose training diverged."""
+    """Compute the missing cells, with progress on stderr, and return those whose training diverged.
+
+    lost: cells whose training diverged before; they are not computed again, nor is what needs them.
+    """
     jobs = jobs or find_default_jobs()
     with _show_cells(session, survey, 1 if scheduler else jobs) as watch:
-        return make_cells(workspace, survey, jobs=jobs, scheduler=scheduler, watch=watch)
+        ids = {one.cell.id for one in lost}
+        return make_cells(workspace, survey, jobs=jobs, scheduler=scheduler, watch=watch, lost=ids)
 
 
 ASSUMED = 10.0

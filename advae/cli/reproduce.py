@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from advae.experiments.cells import Level
     from advae.experiments.runner import Finished, Survey
     from advae.records import Manifest
+    from advae.workflows import Workspace
 
 
 @grouped(session=SESSION)
@@ -89,13 +90,23 @@ def reproduce(
     experiment = read_experiment(find_plan(plan))
     if dataset:
         experiment = experiment.model_copy(update={"datasets": tuple(split_names("--dataset", dataset))})
-    with session.workspace("reproduce", data_dir=data_dir, resize=resize) as workspace:
-        surveyed = survey(session.registry, list_cells(workspace, experiment))
-    put_survey(session, surveyed, print_ids=dry_run)
+
+    def look() -> tuple[Workspace, Survey, list[str]]:
+        waiting: list[str] = []
+        with session.workspace("reproduce", data_dir=data_dir, resize=resize) as workspace:
+            surveyed = survey(session.registry, list_cells(workspace, experiment, waiting.append))
+        put_survey(session, surveyed, waiting, print_ids=dry_run)
+        return workspace, surveyed, waiting
+
+    workspace, surveyed, waiting = look()
     if not dry_run:
         # A failure after hours of computing would be too late.
         require_writable(out)
         diverged = run_cells(workspace, session, surveyed, jobs=jobs, scheduler=scheduler)
+        if waiting:
+            # The eps is known now, and with it the other cells.
+            workspace, surveyed, _ = look()
+            diverged += run_cells(workspace, session, surveyed, jobs=jobs, scheduler=scheduler, lost=diverged)
         _report(session, surveyed, diverged, out, formats, experiment, plan)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from advae.errors import UsageError
-from advae.experiments import NONE, Experiment, cell_costs, plan_entries
+from advae.experiments import NONE, AttackPlan, Experiment, cell_costs, plan_entries
+from advae.experiments.calibration import choose_result
 from advae.experiments.cell_names import is_raw, name_recipes, name_seed
 from advae.experiments.own_options import parse_own_options
 from advae.experiments.plan import PlannedPipelines
@@ -18,6 +19,7 @@ from advae.records import (
     AutoencoderRecipe,
     ClassifierRecipe,
     Recipe,
+    RunRecipe,
     entry_id,
 )
 from advae.records.pipeline_names import name_purifier
@@ -31,7 +33,7 @@ from advae.requests import (
     note_zero,
 )
 from advae.workflows.certifying import prepare_certificate
-from advae.workflows.counterparts import PipelineRecipes
+from advae.workflows.counterparts import PipelineRecipes, describe_undefended
 from advae.workflows.drawing_surfaces import prepare_surface
 from advae.workflows.retraining import describe_classifier
 from advae.workflows.run_recipes import PreparedRun, prepare_run
@@ -81,6 +83,8 @@ class CellGrid:
     """The dataset, whole and restricted to classes."""
     seed: int
     """Seed of all trainings and attacks."""
+    wait: Callable[[str], None]
+    """Takes the name of each attack whose eps is not calibrated yet."""
     cells: dict[str, ExperimentCell] = field(default_factory=dict)
     """Id -> cell."""
     purifiers: dict[str, AutoencoderRecipe] = field(default_factory=dict)
@@ -89,9 +93,13 @@ class CellGrid:
     """Id -> recipe of the classifiers that purifiers are trained in front of, or whose weights are used."""
 
 
-def list_cells(workspace: Workspace, experiment: Experiment) -> tuple[ExperimentCell, ...]:
+def list_cells(
+    workspace: Workspace, experiment: Experiment, wait: Callable[[str], None] = lambda name: None
+) -> tuple[ExperimentCell, ...]:
     """Return every cell of an experiment, each after the cells that it needs.
 
+    wait: takes the name of each attack that is not listed yet, because the sweep by which its eps is calibrated is not
+    in the registry; that sweep is listed.
     Raises UsageError for a plan that cannot be run, NotFoundError for an entry that it names and the registry does not
     have, DatasetError where a dataset is missing.
     """
@@ -103,7 +111,7 @@ def list_cells(workspace: Workspace, experiment: Experiment) -> tuple[Experiment
     for place in experiment.datasets:
         datasets = PlannedDatasets(workspace, place, experiment.resize)
         for seed in experiment.seeds:
-            found |= _list_grid_cells(CellGrid(workspace.registry, experiment, datasets, seed))
+            found |= _list_grid_cells(CellGrid(workspace.registry, experiment, datasets, seed, wait))
     return tuple(sorted(found.values(), key=lambda cell: LEVELS.index(cell.level)))
 
 
@@ -116,8 +124,12 @@ def _list_grid_cells(grid: CellGrid) -> dict[str, ExperimentCell]:
     for plan in grid.experiment.attacks:
         for recipes in _list_pipelines(grid, plan):
             _add_classifier(grid, recipes)
-            for request in list_pipeline_attacks(plan, grid.seed, recipes):
-                _add_run(grid, recipes, request)
+            fitted = _calibrate(grid, plan, recipes) if plan.calibrate else plan
+            for request in list_pipeline_attacks(fitted, grid.seed, recipes):
+                if request.eps:
+                    _add_run(grid, recipes, request)
+                else:
+                    grid.wait(f"{request.method}, {request.threat}, {name_recipes(recipes)}")
     for certified in grid.experiment.certificates:
         for recipes in _list_pipelines(grid, certified):
             _add_classifier(grid, recipes)
@@ -128,6 +140,20 @@ def _list_grid_cells(grid: CellGrid) -> dict[str, ExperimentCell]:
     for protected in tuple(grid.protected.values()):
         _add_classifier(grid, PipelineRecipes(protected))
     return grid.cells
+
+
+def _calibrate(grid: CellGrid, plan: AttackPlan, recipes: PipelineRecipes) -> AttackPlan:
+    """Return attacks at the calibrated eps; without eps where the sweep, which is listed, is still to be computed."""
+    if plan.calibrate is None:
+        return plan
+    undefended = describe_undefended(recipes)
+    _add_classifier(grid, undefended)
+    sweep = _add_run(grid, undefended, plan.calibrate.make_request(grid.seed, plan.norm))
+    found = grid.registry.find_made(sweep)
+    if not found:
+        return plan
+    _, metrics = found.as_run()
+    return plan.model_copy(update={"eps": (choose_result(metrics.results, plan.calibrate.accuracy).eps,)})
 
 
 def _describe_autoencoder(grid: CellGrid, name: str) -> tuple[AutoencoderRecipe, ClassifierRecipe | None]:
@@ -217,7 +243,8 @@ def _add_classifier(grid: CellGrid, recipes: PipelineRecipes) -> None:
     _add(grid, ExperimentCell(level, recipe, grid.datasets.place, name_recipes(recipes), cost))
 
 
-def _add_run(grid: CellGrid, recipes: PipelineRecipes, request: AttackRequest) -> None:
+def _add_run(grid: CellGrid, recipes: PipelineRecipes, request: AttackRequest) -> RunRecipe:
+    """Add an attack and the pipelines that its attacker needs; return its recipe."""
     n_test = len(grid.datasets.find(recipes.classifier.dataset).x_test)
     try:
         prepared = prepare_run(recipes, request, n_test=n_test, find_counterpart=lambda undefended: undefended.id)
@@ -230,6 +257,7 @@ def _add_run(grid: CellGrid, recipes: PipelineRecipes, request: AttackRequest) -
     name = f"{recipe.method}, {recipe.threat}, {name_recipes(recipes)}"
     cost = cell_costs.estimate_run(recipes, recipe, recipe.limit or n_test)
     _add(grid, ExperimentCell("attacks", recipe, grid.datasets.place, name, cost, prepared))
+    return recipe
 
 
 def _add_certificate(grid: CellGrid, recipes: PipelineRecipes, request: CertificateRequest) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, Strict, create_model
+from pydantic import ConfigDict, Field, Strict, create_model
 
 from advae.errors import UsageError, unknown
+from advae.experiments.calibration import Calibration
+from advae.experiments.plan_numbers import Number, PlannedEps
 from advae.records import Activations, Count, Record, Scalar, Seed, Side
 from advae.requests import (
     AttackRequest,
@@ -21,7 +23,6 @@ from advae.requests import (
     RetrainRequest,
     SurfaceRequest,
     ask_option,
-    parse_number,
 )
 from advae.run_options import MOST_RETRAINED_EPS, RUN_OPTIONS, Norm, RunOptions
 
@@ -38,9 +39,6 @@ CLASSES_KEY = "classes"
 """The option in a plan that restricts the images of a model to some classes."""
 
 PlannedNames = Annotated[tuple[str, ...], Field(min_length=1)]
-# TOML has types: `true` and "100" are no numbers.
-Number = Annotated[float, Strict()]
-PlannedEps = Annotated[Number, BeforeValidator(lambda value: parse_number(value) if isinstance(value, str) else value)]
 PlannedOptions = dict[str, Scalar | list[Scalar]]
 PlannedClasses = tuple[Annotated[int, Strict()] | Annotated[str, Strict()], ...]
 """Classes that a dataset is restricted to, by label or name."""
@@ -82,6 +80,10 @@ class AttackPlan(_PlannedOptions):
     The options are those of ``advae attack``.
     """
 
+    eps: Annotated[tuple[PlannedEps, ...], Field(min_length=1)] = ()
+    """Radii of the ball in units of x: numbers, or fractions such as "50/255"; none where they are calibrated."""
+    calibrate: Calibration | None = None
+    """How eps is searched on each undefended classifier, in place of ``eps``."""
     methods: PlannedNames
     """Names of attacks."""
     threats: PlannedNames = ("adaptive",)
@@ -89,7 +91,7 @@ class AttackPlan(_PlannedOptions):
 
     def list_requests(self, seed: int) -> list[AttackRequest]:
         """Return a request for each method under each threat model."""
-        shared = self.model_dump(exclude={"classifiers", "behind", "methods", "threats"})
+        shared = self.model_dump(exclude={"classifiers", "behind", "methods", "threats", "calibrate"})
         return [
             AttackRequest(method=method, threat=threat, seed=seed, **shared)
             for method in self.methods

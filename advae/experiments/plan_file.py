@@ -16,6 +16,7 @@ from advae.attacks import ATTACKS, FROM_FILE
 from advae.certificates import CERTIFICATES
 from advae.datasets.table import DATASETS, is_npz, is_own
 from advae.errors import BudgetError, UsageError, unknown
+from advae.experiments.calibration import Calibration
 from advae.experiments.plan import NONE, OWN, AttackPlan, CertificatePlan, Experiment, PlannedPipelines, SurfacePlan
 from advae.named_plans import PAPER_PLAN, PLANS
 from advae.paths import to_path
@@ -108,8 +109,9 @@ PLAN_TABLES: dict[str, type[Record]] = {
     "attacks": AttackPlan,
     "certificates": CertificatePlan,
     "surfaces": SurfacePlan,
+    "calibrate": Calibration,
 }
-"""Name of a list of tables in a plan -> what a table of it contains."""
+"""Name of a list of tables in a plan, or of a table in one of them -> what it contains."""
 
 LONGEST_KEY = 200
 """Most characters of an unknown key that are shown."""
@@ -118,7 +120,8 @@ LONGEST_KEY = 200
 def _explain_unknown(place: Sequence[int | str]) -> str:
     """Return the error line for a key that a plan, or a table of it, does not have, with all keys that it has."""
     *above, key = place
-    fields = (PLAN_TABLES[str(above[0])] if above else Experiment).model_fields
+    tables = [part for part in above if isinstance(part, str)]
+    fields = (PLAN_TABLES[tables[-1]] if tables else Experiment).model_fields
     known = [field.alias or name for name, field in fields.items()]
     where = f"{_write_place(above)}: " if above else ""
     return where + unknown("key", str(key)[:LONGEST_KEY], known)
@@ -146,6 +149,10 @@ def _find_problems(experiment: Experiment) -> Iterator[str]:
     for index, plan in enumerate(experiment.attacks):
         yield from _find_misnamed(experiment, f"attacks[{index}]", plan)
         yield from _find_given(f"attacks[{index}]", plan)
+        if bool(plan.eps) == (plan.calibrate is not None):
+            yield f"attacks[{index}]: it has either eps, a list of radii, or calibrate, how eps is searched"
+        if plan.calibrate:
+            yield from _try(f"attacks[{index}].calibrate", partial(plan.calibrate.make_request, 0, plan.norm))
         yield from _try(f"attacks[{index}]", partial(plan.list_requests, 0))
     for index, certified in enumerate(experiment.certificates):
         yield from _find_misnamed(experiment, f"certificates[{index}]", certified)

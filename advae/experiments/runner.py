@@ -116,16 +116,23 @@ def _measure_speed(registry: Registry, cells: Iterable[ExperimentCell]) -> float
 
 
 def make_cells(
-    workspace: Workspace, survey: Survey, *, jobs: int, scheduler: str | None = None, watch: Watch
+    workspace: Workspace,
+    survey: Survey,
+    *,
+    jobs: int,
+    scheduler: str | None = None,
+    watch: Watch,
+    lost: Iterable[str] = (),
 ) -> list[Finished]:
     """Compute the cells that the registry does not have, and return those whose training diverged.
 
     jobs: number of cells in parallel, from 2 on each in a process of its own; scheduler: address of a dask scheduler
     whose workers compute instead. Cells that need a diverged one are skipped. watch: called for each finished cell, in
-    the order of finishing. Finished cells stay in the registry when another one fails. Raises the errors of training
-    and attacking, KilledError where the system ended a process, and the errors of ``open_cluster``.
+    the order of finishing. lost: ids of cells whose training diverged before. Finished cells stay in the registry when
+    another one fails. Raises the errors of training and attacking, KilledError where the system ended a process, and
+    the errors of ``open_cluster``.
     """
-    missing, diverged = set[str](), list[Finished]()
+    missing, diverged = set(lost), list[Finished]()
     # With one process, messages such as waiting for another process are shown at once.
     make = partial(_make, tell=workspace.tell) if jobs == 1 and not scheduler else _make
     with workspace.registry.lease(survey.list_needed()), _open(workspace, survey, jobs, scheduler) as run:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from advae.experiments import list_published
-from advae.experiments.paper.section import PAPER_SECTION, Found, PaperRecord, find_counterparts, tabulate_paper
+from advae.experiments.measured_accuracy import Found
+from advae.experiments.paper.section import PAPER_SECTION, PaperRecord, find_counterparts, tabulate_paper
 from advae.records import Manifest
 from advae.report import write_comparison
 from advae.report.analysis.collecting import compare_runs

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Literal
 
+from advae.experiments.measured_accuracy import NEAR, Found, describe_found, list_objections, write_counts, write_found
 from advae.experiments.paper.explanations import explain_difference
 from advae.experiments.paper.published import Published, list_published
 from advae.models.classifiers import is_linear
 from advae.models.layers import PAPER_EPOCHS
 from advae.named_plans import PAPER_PLAN
 from advae.records import NetworkOptions, find_eps
-from advae.report.analysis.tables import Findings, NotRun, ShownInterval, ShownShare, Table, TableRecord
+from advae.report.analysis.tables import Findings, NotRun, ShownShare, Table, TableRecord
 from advae.report.data.contents import Comparison
-from advae.report.data.runs import Measured, Rate, Run, read_raw_range
+from advae.report.data.runs import Measured, Run, read_raw_range
 from advae.report.data.word_tables import Cell, Grid, Part, show_count, show_percentage
-from advae.report.wording import NOT_APPLICABLE, NOT_RUN, format_eps, format_points, format_rate
+from advae.report.wording import NOT_APPLICABLE, NOT_RUN, format_eps, format_points
 from advae.run_options import DEFAULT_LOSS
 
 EXPLANATION = (
@@ -24,26 +24,6 @@ EXPLANATION = (
     "to the image's intensity, the image itself perturbed inside its budget and its range, the autoencoder known to "
     "the attacker. Clean accuracies have no attacker; there the two are the raw and the rescaled output."
 )
-
-NEAR = 0.05
-"""Largest difference of two accuracies, as a share, that needs no explanation."""
-
-
-class Found(TableRecord):
-    """An accuracy of ours beside one of the paper."""
-
-    status: Literal["measured"] = "measured"
-    """Whether it was measured."""
-    accuracy: ShownShare
-    """Share of the images classified correctly, 0 to 1: robust accuracy, or clean accuracy on the unchanged images."""
-    accuracy_interval: ShownInterval
-    """Wilson's 95 % interval of the accuracy."""
-    n: int
-    """Number of test images."""
-    run: str
-    """The id of the run that measured it."""
-    objections: tuple[str, ...] = ()
-    """Reasons why the result is not valid or not reliable; empty where none is known."""
 
 
 class PaperRecord(TableRecord):
@@ -131,20 +111,15 @@ def _find(runs: Iterable[Run], published: Published, fits: Callable[[Run], bool]
     """Return our accuracy for one of the paper's: from the run on most images, of equal ones the most similar run."""
     ordered = sorted(runs, key=_rate_distance)
     if published.eps is None:
-        return next((_describe_found(run, run.clean) for run in ordered), NotRun())
+        return next((describe_found(run, run.clean) for run in ordered), NotRun())
     for run in ordered:
         recipe = run.recipe
         same = (recipe.method, recipe.target, recipe.norm) == (published.attack, published.target, "linf")
         place = find_eps(recipe.eps, published.eps)
         if same and place is not None and fits(run):
             measured = Measured(run, place)
-            return _describe_found(run, measured.attacked, tuple(_list_objections(measured)))
+            return describe_found(run, measured.attacked, tuple(list_objections(measured)))
     return NotRun()
-
-
-def _describe_found(run: Run, rate: Rate, objections: tuple[str, ...] = ()) -> Found:
-    interval = (rate.low, rate.high)
-    return Found(accuracy=rate.value, accuracy_interval=interval, n=run.metrics.n, run=run.id, objections=objections)
 
 
 def _rate_distance(run: Run) -> tuple[float, ...]:
@@ -159,14 +134,6 @@ def _rate_distance(run: Run) -> tuple[float, ...]:
         recipe.steps or 0,
         run.classifier_recipe.seed,
     )
-
-
-def _list_objections(measured: Measured) -> Iterator[str]:
-    if not measured.result.within_budget:
-        yield "not a valid result"
-    for result in measured.run.metrics.verdicts:
-        if result.status == "FAIL" and result.check != "budget":
-            yield f"{result.check} FAIL"
 
 
 def _is_protocol(run: Run) -> bool:
@@ -208,11 +175,11 @@ def _write_row(record: PaperRecord) -> tuple[str, ...]:
         record.dataset,
         record.name,
         show_percentage(record.accuracy),
-        _write_found(record.protocol),
+        write_found(record.protocol),
         Cell(format_points(record.difference), record.difference),
-        _write_found(record.adaptive),
+        write_found(record.adaptive),
         _write_explanation(record),
-        _write_counts(found),
+        write_counts(found),
         *(one.run if isinstance(one, Found) else NOT_RUN for one in found),
     )
 
@@ -221,19 +188,6 @@ def _write_explanation(record: PaperRecord) -> str:
     if record.difference is None:
         return NOT_APPLICABLE
     return "within five points" if abs(record.difference) <= NEAR else record.explanation or "not explained"
-
-
-def _write_counts(found: Iterable[Found | NotRun]) -> Cell:
-    """Return the number of images that ours were measured on; both numbers where they differ."""
-    counts = list(dict.fromkeys(one.n for one in found if isinstance(one, Found)))
-    return Cell(" and ".join(map(str, counts)) or NOT_RUN, min(counts, default=None))
-
-
-def _write_found(found: Found | NotRun) -> str:
-    if isinstance(found, NotRun):
-        return Cell(NOT_RUN, None)
-    rate = Rate(found.accuracy, *found.accuracy_interval)
-    return Cell(", ".join((format_rate(rate), *found.objections)), found.accuracy)
 
 
 def _tabulate(findings: Findings) -> Iterator[Part]:
