@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from advae.experiments.calibration import choose_result
 from advae.experiments.chen2018.filtered_accuracies import FILTERED, FilteredAccuracy
@@ -163,7 +163,10 @@ COLUMN_HEADS = (
     "purified, clean, ours",
     "why",
     "n",
-    "runs",
+    "run, undefended",
+    "run, oblivious",
+    "run, adaptive",
+    "run, strongest",
 )
 
 
@@ -192,7 +195,7 @@ def _write_row(record: FilterRecord) -> tuple[str, ...]:
         write_found(record.clean),
         _write_reason(record),
         write_counts(found),
-        _write_runs(found),
+        *(one.run if isinstance(one, Found) else NOT_RUN for one in found),
     )
 
 
@@ -212,10 +215,6 @@ def _write_reason(record: FilterRecord) -> str:
     if record.difference is None:
         return NOT_APPLICABLE
     return record.explanation or "within five points"
-
-
-def _write_runs(found: Sequence[Found | NotRun]) -> str:
-    return " ".join(dict.fromkeys(one.run for one in found if isinstance(one, Found))) or NOT_RUN
 
 
 def _tabulate(findings: Findings) -> Iterator[Part]:
