@@ -7,10 +7,17 @@ from typing import Annotated
 import typer
 
 from advae.cli.next_command import suggest_report
-from advae.cli.option_groups import SESSION, complete_refs, grouped
+from advae.cli.option_groups import SESSION, Completed, complete_refs, grouped
 from advae.cli.options import DataDirOption, DatasetOption, ForceOption, ResizeOption
 from advae.cli.session import Session
 from advae.cli.values import read_fraction, split_names
+
+
+def _complete_several(ctx: typer.Context, incomplete: str) -> Completed:
+    """Return the completions of the last classifier of a list with commas."""
+    done, comma, last = incomplete.rpartition(",")
+    found = [one if isinstance(one, tuple) else (one, "") for one in complete_refs("clf")(ctx, last)]
+    return [(done + comma + name, words) for name, words in found]
 
 
 @grouped(session=SESSION)
@@ -24,7 +31,7 @@ def surface(
             metavar="REF[,REF...]",
             help="The classifier; default: the newest, of --dataset where that is given.\nSeveral: a surface of each, "
             "on images that all of them classify correctly.",
-            autocompletion=complete_refs("clf"),
+            autocompletion=_complete_several,
         ),
     ] = None,
     radius: Annotated[

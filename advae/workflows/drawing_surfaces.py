@@ -51,7 +51,7 @@ def compute_surfaces(
     made = []
     for recipe in recipes:
         target = by_id[recipe.classifier]
-        workspace.on_entry(recipe.classifier)
+        workspace.on_entry(f"surface of {recipe.classifier}")
         with workspace.registry.lease([entry_id(recipe), *recipe.parents]):
             made.append(make_surface(workspace, recipe, target))
     return made
@@ -107,7 +107,9 @@ def make_surface(workspace: Workspace, recipe: SurfaceRecipe, target: Target, *,
         pipeline = load_pipeline(registry, target.classifier)
         others = [load_pipeline(registry, registry.manifest(id_)) for id_ in recipe.alongside or ()]
         classes = range(min(len(recipe.dataset.classes), MOST_PLANES))
-        images = choose_images([pipeline, *others], target.load(), classes, recipe.seed)
+        dataset = target.load()
+        workspace.on_stage("choosing the images")
+        images = choose_images([pipeline, *others], dataset, classes, recipe.seed)
         found = measure_surfaces(pipeline, images, recipe, workspace.on_batch)
         return _describe(recipe, pipeline, images, found, time.monotonic() - start), {
             SURFACES: {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -121,3 +122,14 @@ def test_a_surface_that_was_made_impossible_is_corrupt(home: Path, trained: Trai
         forged["parent_digests"] = dict.fromkeys(forged["parents"], "0" * 64)
         with pytest.raises(ValueError, match=r"it is no manifest|is no id of kind"):
             decode(seal_document(forged))
+
+
+def test_the_last_of_several_classifiers_is_completed(home: Path, trained: Trained) -> None:
+    import typer
+
+    from advae.cli.surface import _complete_several
+
+    context: typer.Context = SimpleNamespace(params={"home": str(home)})  # type: ignore[assignment]
+    found = [name for name, _ in map(tuple, _complete_several(context, f"{trained.lr},{trained.nn[:6]}"))]
+    assert f"{trained.lr},{trained.nn}" in found
+    assert all(name.startswith(f"{trained.lr},{trained.nn[:6]}") for name in found)

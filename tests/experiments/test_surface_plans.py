@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 
 from advae.errors import UsageError
 from advae.records import SurfaceRecipe
-from tests.experiments.test_plans import SMALL, lay_out_plan
+from tests.calls import succeed
+from tests.experiments.test_plans import SMALL, lay_out_plan, write
 
 SURFACES = """
 [[surfaces]]
@@ -57,3 +59,19 @@ def test_a_bad_surface_of_a_plan_is_one_line(tmp_path: Path, options: str, said:
 def test_a_name_that_the_plan_does_not_have_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=re.escape("surfaces[0].behind: unknown name 'vanila'; did you mean")):
         lay_out_plan(tmp_path, ALONE + SURFACES.replace('"vanilla"', '"vanila"'))
+
+
+def test_a_plan_of_surfaces_alone_runs_and_is_reported(tmp_path: Path) -> None:
+    text = 'datasets = ["digits"]\n[autoencoders]\nbinary = { type = "binary" }\n[classifiers]\nlr = { model = "lr" }\n'
+    both = SURFACES.replace('["nn"]', '["lr"]').replace("vanilla", "binary") + "points = 5\n"
+    out = tmp_path / "report"
+    arguments = ("reproduce", "--plan", write(tmp_path, text + both), "--home", tmp_path / "home", "--out", out)
+    succeed(*arguments, "--jobs", 1)
+    found = json.loads((out / "report.json").read_text())["surfaces"]
+    assert [(one["autoencoder"], one["group"], one["n"], one["backward"]) for one in found] == [
+        ("none", 1, 10, "exact"),
+        ("binary", 1, 10, "identity"),
+    ]
+    again = succeed(*arguments, "--dry-run", "--json").json
+    assert again["missing"] == 0
+    assert [cell["level"] for cell in again["cells"]][-2:] == ["surfaces"] * 2
