@@ -20,6 +20,9 @@ PAPER_PLAN = "paper"
 CHEN_PLAN = "chen2018"
 """The plan of Chen and Sirkeci-Mergen 2018."""
 
+SAHAY_PLAN = "sahay2019"
+"""The plan of the cascade's authors."""
+
 
 @dataclass(frozen=True)
 class NamedPlan:
@@ -48,5 +51,6 @@ PLANS: dict[str, NamedPlan] = {
         "yu2018", "decision surfaces of undefended, purified, robust and certified pipelines (Yu et al. 2018)"
     ),
     **_list_forms(CHEN_PLAN, "Chen and Sirkeci-Mergen 2018: a filter against FGSM at a calibrated eps"),
+    **_list_forms(SAHAY_PLAN, "the cascade of Sahay, Mahfuz, El Gamal 2018: its table, oblivious and adaptive"),
 }
 """Name for ``reproduce --plan`` -> the plan."""

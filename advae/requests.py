@@ -14,6 +14,7 @@ from advae.errors import BudgetError, UsageError
 from advae.records import (
     FEWEST_POINTS,
     LARGEST,
+    MAX_HIDDEN,
     MOST_PAIRS,
     MOST_POINTS,
     MOST_WEIGHTS,
@@ -37,6 +38,7 @@ from advae.run_options import (
     Norm,
     RunOptions,
 )
+from advae.settings import IMAGE
 
 
 class Request(Record):
@@ -148,6 +150,12 @@ class ClassifierRequest(Request):
     """Standard deviation of the noise that is added to training images before the purifier; None: none is."""
     retraining: RetrainRequest | None = None
     """How it is retrained on adversarial examples; None: it is not."""
+    layers: Annotated[tuple[Annotated[LayerSize, Strict()], ...], Field(min_length=1, max_length=MAX_HIDDEN)] | None = (
+        None
+    )
+    """Units of each hidden layer of ``mlp``; None: the default layers."""
+    on: str = IMAGE
+    """What it is trained on, one of SHOWN."""
     seed: Seed = 0
     """Seed of initial weights and order of the images."""
 

@@ -42,6 +42,10 @@ Rescale = Literal["intensity", "none"]
 RESCALES: tuple[Rescale, ...] = get_args(Rescale)
 """What happens to a purifier's raw output: it is scaled to the input's sum and clipped to [0, 1], or unchanged."""
 
+IMAGE, CODE = "image", "code"
+SHOWN = (IMAGE, CODE)
+"""What a classifier is shown: images, purified where it is behind a purifier; or the code of that purifier."""
+
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
 PRECISIONS = (FLOAT32, BFLOAT16)
 """The precisions of wide matrix products; every result is scored in float32."""

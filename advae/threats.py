@@ -131,6 +131,8 @@ class Threat:
     """Whether the attacker takes gradients of the classifier itself; False: of another one, or of none."""
     on_input: bool = True
     """Whether the perturbation is added to the image; False: to the purified image, inside the pipeline."""
+    needs_images: bool = False
+    """Whether the classifier must take images: one of a code has no purified image, and takes no raw one."""
     samples: bool = False
     """Whether gradients pass through a random purifier, so that they are averaged over EOT samples."""
     methods: tuple[str, ...] | None = None
@@ -289,6 +291,7 @@ THREATS: dict[str, Threat] = {
         "The attacker knows the classifier but not the autoencoder: the classifier alone is differentiated, and the "
         "result then passes through the autoencoder.",
         view_gray_box,
+        needs_images=True,
     ),
     "transfer": Threat(
         "The attacker knows how the pipeline was made but not its weights: a surrogate, trained in the same way from "
@@ -319,6 +322,7 @@ THREATS: dict[str, Threat] = {
         "autoencoder's output is not rescaled.",
         view_encoded,
         on_input=False,
+        needs_images=True,
     ),
     "elsewhere": Threat(
         "The adversarial examples were made elsewhere and read from a file; what their attacker knew is not known. "
@@ -341,16 +345,18 @@ THREATS_BY_KNOWLEDGE = (
 attacker's knowledge is not known."""
 
 
-def list_threats(*, purified: bool, samples: bool = False, retrained: bool = False) -> list[str]:
+def list_threats(*, purified: bool, samples: bool = False, retrained: bool = False, on_code: bool = False) -> list[str]:
     """Return the threat models that a classifier with, or without, a purifier has, in their order.
 
     samples: whether the purifier is random; retrained: whether the classifier was retrained on adversarial examples,
-    which is a defence that an attacker need not know of.
+    which is a defence that an attacker need not know of; on_code: whether it classifies the purifier's code.
     """
     return [
         name
         for name in THREATS_BY_KNOWLEDGE
-        if (purified or fits_bare(name, retrained=retrained)) and (samples or not THREATS[name].needs_sampling)
+        if (purified or fits_bare(name, retrained=retrained))
+        and (samples or not THREATS[name].needs_sampling)
+        and not (on_code and THREATS[name].needs_images)
     ]
 
 
@@ -359,11 +365,13 @@ def fits_bare(name: str, *, retrained: bool) -> bool:
     return not THREATS[name].needs_purifier or (retrained and THREATS[name].needs_undefended)
 
 
-def find_threat(name: str, *, purified: bool, samples: bool = False, retrained: bool = False) -> Threat:
+def find_threat(
+    name: str, *, purified: bool, samples: bool = False, retrained: bool = False, on_code: bool = False
+) -> Threat:
     """Return a row of THREATS.
 
-    purified: whether the classifier has a purifier; samples: whether that is random; retrained: as for
-    ``list_threats``. Raises UsageError where there is no such row, or it needs a purifier.
+    purified: whether the classifier has a purifier; samples: whether that is random; retrained, on_code: as for
+    ``list_threats``. Raises UsageError where there is no such row, or it does not fit.
     """
     if name not in THREATS:
         raise UsageError(unknown("threat", name, (*THREATS, ALL)))
@@ -371,6 +379,12 @@ def find_threat(name: str, *, purified: bool, samples: bool = False, retrained: 
         known = ", ".join(list_threats(purified=False, retrained=retrained))
         whose = "one without purifier" if retrained else "an undefended one"
         raise UsageError(f"threat {name!r} needs a classifier behind a purifier; {whose} has only {known}")
+    if on_code and THREATS[name].needs_images:
+        known = ", ".join(list_threats(purified=True, on_code=True))
+        raise UsageError(
+            f"threat {name!r} does not fit a classifier of a code: encoder and classifier are one classifier of "
+            f"images; it has {known}"
+        )
     if THREATS[name].needs_sampling and not samples:
         raise UsageError(NEEDS_SAMPLING)
     return THREATS[name]

@@ -503,6 +503,7 @@ def target_weights(folder: Path) -> Target:
 SIZES = (0, 1, 2, 3, 4, 5, 8, 64, 4096, 65_536, 10**6, 2**31, 10**40)
 TYPES = ("f2", "f8", ">f4", "i4", "u1", "?")
 TINY = NetworkRequest(hidden=3, code=2, epochs=1)
+NARROW = NetworkRequest(code=2, epochs=1)
 THIN = NetworkRequest(hidden=3, epochs=1)
 APPLIED = 1 << 10
 """Pixels of the images that a model may take to be applied: what it makes of larger ones takes memory of its own."""
@@ -514,9 +515,9 @@ def make_models(folder: Path) -> list[tuple[Document, dict[str, Any]]]:
     recipes: list[AutoencoderRecipe | ClassifierRecipe] = [
         describe(AutoencoderRequest(type=kind, network=network, options=options), dataset)
         for kind in purifiers.AUTOENCODERS
-        for network in [NetworkRequest() if kind in BASELINES else TINY]
-        # The default body of this kind has no code.
-        for options in [{"body": "conv"} if kind == "certified" else {}]
+        for network in [NetworkRequest() if kind in BASELINES else NARROW if kind == "cascade" else TINY]
+        # The default body of certified has no code; the reduction of a cascade needs no classifier.
+        for options in [{"certified": {"body": "conv"}, "cascade": {"stages": "reduce"}}.get(kind, {})]
     ]
     recipes += [
         classifiers.make_classifier_recipe(ClassifierRequest(model=kind, network=network), dataset, None)

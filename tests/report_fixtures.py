@@ -151,11 +151,14 @@ class Lab:
         history: History | None = HISTORY,
         classes_predicted: int | None = None,
         origin: str | None = None,
+        **changes: Any,
     ) -> Manifest:
-        recipe = ClassifierRecipe(
-            model=model, dataset=self.dataset, autoencoder=autoencoder.id if autoencoder else None, options=NETWORK,
-            seed=seed, recipe_rev=1, origin=origin,
-        )  # fmt: skip
+        """Publish a classifier. changes: fields of the recipe."""
+        fields: dict[str, Any] = {
+            "model": model, "dataset": self.dataset, "autoencoder": autoencoder.id if autoencoder else None,
+            "options": NETWORK, "seed": seed, "recipe_rev": 1, "origin": origin,
+        }  # fmt: skip
+        recipe = ClassifierRecipe(**(fields | changes))
         metrics = ClassifierMetrics(
             train_accuracy=1.0, test_accuracy=0.95, test_accuracy_interval=(0.9, 0.99), n_test=100, history=history,
             classes_predicted=classes_predicted,

@@ -382,6 +382,7 @@ def test_a_field_that_is_missing_is_refused(recipe: Recipe) -> None:
     defaulted = {name for name, field in type(recipe).model_fields.items() if not field.is_required()}
     options = {"restarts", "surrogate", "examples", "draws", "queries", "precision", "sample"}
     trained = {"protects", "origin", "each_class", "added", "distilled", "noise_level", "retrained"}
+    trained |= {"denoiser", "reduction", "code"}
     assert defaulted <= {"kind", "norm"} | trained | options
     for name in set(type(recipe).model_fields) - defaulted:
         stored = recipe.model_dump(mode="json")

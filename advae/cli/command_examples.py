@@ -44,7 +44,7 @@ HELP_PAGES: dict[str, HelpPage] = {
             *("--loss", "--rescale", "--body", "--warmup", "--reconstruction-weight", "--trades-beta", "--kappa"),
             *("--slope", "--relu-stability", "--penalty", "--rho", "--sparsity-weight", "--kl-weight", "--sample"),
             *("--no-noise-clip", "--train-steps", "--noise", "--noise-level", "--threshold", "--protect"),
-            *("--temperature", "--bits", "--window", "--quality", "--tv-weight"),
+            *("--temperature", "--bits", "--window", "--quality", "--tv-weight", "--stages"),
         ),
     ),
     "train-clf": HelpPage(
@@ -53,7 +53,7 @@ HELP_PAGES: dict[str, HelpPage] = {
             "advae train-clf --model nn --ae latest",
             "advae train-clf --from latest --ae mine",
         ),
-        (*_TRAINING, "--C", "--intercept", "--max-iter", "--noise-level"),
+        (*_TRAINING, "--layers", "--on", "--C", "--intercept", "--max-iter", "--noise-level"),
     ),
     "add-clf": HelpPage(
         (

@@ -17,7 +17,8 @@ def start_table(classifier: ClassifierRecipe, clean: str, columns: Sequence[str]
     """Return a table without rows, titled with the pipeline and its clean accuracy. more: of the pipeline."""
     retrained = name_retraining(classifier)
     bare = "without purifier" if retrained else "undefended"
-    behind = f"behind {classifier.autoencoder}" if classifier.autoencoder else bare
+    place = "behind" if classifier.code is None else "on the code of"
+    behind = f"{place} {classifier.autoencoder}" if classifier.autoencoder else bare
     behind = f"{retrained}, {behind}" if retrained else behind
     title = f"{classifier.model} {behind}{more}, {printable(classifier.dataset.title)}\n{clean}"
     return FittedTable(title, columns, WORDS)

@@ -57,9 +57,9 @@ def train_ae(
         typer.Option(
             "--protect",
             metavar="REF",
-            help="Train in front of this classifier, which is not changed, instead of a new one.",
+            help="Train in front of this classifier, which is not changed, instead of a new one; cascade needs it.",
             autocompletion=complete_refs("clf"),
-            rich_help_panel="Only robust, certified and kl",
+            rich_help_panel="Only robust, certified, kl and cascade",
         ),
     ] = None,
     seed: SeedOption = 0,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from advae.cli.option_groups import SESSION, complete_refs, grouped
+from advae.cli.option_groups import SESSION, complete_names, complete_refs, grouped
 from advae.cli.options import (
     ClassesOption,
     DataDirOption,
@@ -19,10 +19,11 @@ from advae.cli.options import (
 from advae.cli.retraining_options import RETRAINING
 from advae.cli.session import Session
 from advae.cli.trained import put_trained
-from advae.cli.training_options import NETWORK, ModelOption, build_network_request
+from advae.cli.training_options import NETWORK, ModelOption, build_network_request, parse_layers
 from advae.cli.values import read_fraction
 from advae.errors import UsageError
 from advae.models.classifiers import CLASSIFIERS
+from advae.settings import IMAGE, SHOWN
 
 if TYPE_CHECKING:
     from advae.requests import LogisticRequest
@@ -78,6 +79,23 @@ def train_clf(
             "--max-iter", metavar="N", min=1, help="Iterations of lbfgs; default 100.", rich_help_panel=_LOGISTIC
         ),
     ] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(
+            "--layers",
+            metavar="N[,N...]",
+            help="Only mlp: units of each hidden layer, with ReLU between them, in place of --hidden-size.",
+        ),
+    ] = None,
+    on: Annotated[
+        str,
+        typer.Option(
+            "--on",
+            metavar="WHAT",
+            help="Only mlp: image, or code: the code of --ae, whose encoder and this classifier are then one.",
+            autocompletion=complete_names(SHOWN),
+        ),
+    ] = IMAGE,
     noise_level: Annotated[
         float | None,
         typer.Option(
@@ -102,7 +120,8 @@ def train_clf(
     place = {"data_dir": data_dir, "resize": resize, "classes": classes}
     logistic = _build_logistic(c, intercept, max_iter)
     if model is None or from_ is not None:
-        _check_untrained(model=model, ae=ae, options=network or retraining or logistic or noise_level or seed)
+        given = network or retraining or logistic or layers or on != IMAGE or noise_level or seed
+        _check_untrained(model=model, ae=ae, options=given)
         with session.workspace("put behind", **place, force=force) as workspace:
             put_trained(session, lambda: put_classifier(workspace, dataset, str(ae), from_), tag, data_dir)
         return
@@ -112,6 +131,8 @@ def train_clf(
         logistic=logistic,
         noise_level=noise_level,
         retraining=RetrainRequest(**retraining) if retraining else None,
+        layers=parse_layers(layers),
+        on=on,
         seed=seed,
     )
     with session.workspace(f"train {model}", **place, force=force) as workspace:
@@ -127,7 +148,7 @@ def _check_untrained(*, model: str | None, ae: str | None, options: object) -> N
     if model is not None:
         raise UsageError("--from and --model exclude each other: --from takes a trained classifier, --model trains one")
     if options:
-        raise UsageError("--seed and training options need --model")
+        raise UsageError("--seed, --on and training options need --model")
 
 
 def _build_logistic(c: float | None, intercept: bool | None, max_iter: int | None) -> LogisticRequest | None:

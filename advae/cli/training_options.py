@@ -81,8 +81,8 @@ NETWORK = OptionGroup(
                 metavar="N",
                 min=1,
                 max=65_536,
-                help="Default 9/14 of the pixels; with --body conv 64 filters, certified and robust in colour 32; with "
-                "threshold and none the classifier's dense layer, 128.",
+                help="Default 9/14 of the pixels; cascade 256, the widest; with --body conv 64 filters, certified "
+                "and robust in colour 32; with threshold and none the classifier's dense layer, 128.",
                 rich_help_panel=_NETWORK,
             ),
             None,
@@ -168,3 +168,13 @@ def parse_activations(text: str | None) -> tuple[str, str, str, str] | None:
         )
     first, code, second, output = names
     return first, code, second, output
+
+
+def parse_layers(text: str | None) -> tuple[int, ...] | None:
+    """Return the sizes of ``100,100``. Raises UsageError for what is no list of whole numbers."""
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"bad --layers {text!r}: units of each hidden layer, such as 100,100") from None

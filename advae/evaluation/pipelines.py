@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from advae.batching import Tensor
 from advae.errors import CorruptError
 from advae.evaluation.retraining_attack import require_possible
 from advae.models.autoencoders import AUTOENCODERS
-from advae.models.classifiers import CLASSIFIERS, restore_classifier
+from advae.models.classifiers import CLASSIFIERS, PERCEPTRON, restore_classifier
 from advae.models.contracts import Classifier, Purifier
 from advae.models.layers import Weights, require_weights
 from advae.models.model_kinds import refuse_impossible
-from advae.models.purifiers import restore_purifier
+from advae.models.purifiers import count_code, restore_purifier
 from advae.records import AutoencoderRecipe, ClassifierRecipe, Manifest, entry_id
 from advae.registry import Registry
 from advae.settings import FLOAT32
@@ -42,6 +44,10 @@ def list_weights(recipe: AutoencoderRecipe | ClassifierRecipe) -> Weights | None
         require_possible(recipe)
     if recipe.model not in CLASSIFIERS:
         raise CorruptError(f"{entry_id(recipe)} is of model {recipe.model!r}, which this advae does not know")
+    if recipe.code is not None and (
+        recipe.model != PERCEPTRON or recipe.autoencoder is None or recipe.origin or recipe.retrained
+    ):
+        raise CorruptError(f"{entry_id(recipe)} is a {recipe.model} and cannot classify a code")
     return CLASSIFIERS[recipe.model].weights(recipe)
 
 
@@ -62,15 +68,43 @@ def read_weights(
 
 def check_pipeline(registry: Registry, classifier: Manifest) -> None:
     """Raise CorruptError where the weights of a classifier or its purifier do not fit the recipe; builds nothing."""
-    for manifest in (find_purifier(registry, classifier), classifier):
+    purifier = find_purifier(registry, classifier)
+    for manifest in (purifier, classifier):
         if manifest and isinstance(manifest.recipe, AutoencoderRecipe | ClassifierRecipe):
             read_weights(registry, manifest, manifest.recipe)
+    if purifier:
+        require_code(purifier.as_autoencoder()[0], classifier.as_classifier()[0])
 
 
 def load_purifier(registry: Registry, manifest: Manifest, precision: str = FLOAT32) -> Purifier:
     """Return the purifier of an ``ae`` entry. Raises CorruptError where its weights cannot be read or do not fit."""
     recipe, _ = manifest.as_autoencoder()
     return restore_purifier(recipe, read_weights(registry, manifest, recipe), precision)
+
+
+def load_view(
+    registry: Registry, manifest: Manifest, classifier: ClassifierRecipe, precision: str = FLOAT32
+) -> Purifier:
+    """Return what a classifier is shown of images, as a Purifier: purified images, or their code.
+
+    manifest: the ``ae`` entry of its purifier. Raises CorruptError where that has not the code of the recipe.
+    """
+    purifier = load_purifier(registry, manifest, precision)
+    if classifier.code is None:
+        return purifier
+    require_code(manifest.as_autoencoder()[0], classifier)
+    if purifier.encode is None:
+        raise CorruptError(f"{manifest.id} has no code")
+    return Purifier(purifier.encode)
+
+
+def require_code(autoencoder: AutoencoderRecipe, classifier: ClassifierRecipe) -> None:
+    """Raise CorruptError where a classifier of a code takes another number of values than its purifier's code has."""
+    if classifier.code not in (None, count_code(autoencoder)):
+        raise CorruptError(
+            f"{entry_id(classifier)} classifies a code of {classifier.code} numbers, and the code of "
+            f"{entry_id(autoencoder)} has {count_code(autoencoder)}"
+        )
 
 
 def load_classifier(registry: Registry, manifest: Manifest, precision: str = FLOAT32) -> Classifier:
@@ -104,21 +138,29 @@ def load_pipeline(
 ) -> Pipeline:
     """Return the classifier behind its purifier, with its undefended counterpart and surrogate where given.
 
-    precision: of all wide matrix products.
+    A classifier of a code is one classifier of images, encoder included. precision: of all wide matrix products.
     """
-    found = find_purifier(registry, classifier)
-    purify = load_purifier(registry, found, precision) if found else None
+    found, recipe = find_purifier(registry, classifier), classifier.as_classifier()[0]
+    view = load_view(registry, found, recipe, precision) if found else None
     behind = load_pipeline(registry, _open_same(surrogate, classifier), precision=precision) if surrogate else None
     loaded = load_classifier(registry, classifier, precision)
+    on_code = view is not None and recipe.code is not None
+    # Encoder and classifier of a code are one classifier of images: there is no purified image.
+    purify = None if on_code else view
     return Pipeline(
-        classify=loaded.logits,
+        classify=follow(view.mean, loaded.logits) if view and on_code else loaded.logits,
         purify=purify,
         differentiable=purify is None or purify.differentiable,
         clips=purify is not None and purify.clips,
         samples=purify is not None and purify.samples,
         undefended=load_classifier(registry, _open_same(undefended, classifier), precision) if undefended else None,
         surrogate=behind.differentiate if behind else None,
-        unit_range=found is None or found.as_autoencoder()[1].unit_range,
-        linear=loaded.linear,
+        unit_range=purify is None or found is None or found.as_autoencoder()[1].unit_range,
+        linear=loaded.linear and not on_code,
         scores_only=not loaded.differentiable,
     )
+
+
+def follow(first: Callable[[Tensor], Tensor], then: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Return x -> then(first(x))."""
+    return lambda x: then(first(x))

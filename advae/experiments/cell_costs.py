@@ -12,6 +12,7 @@ from advae.records import (
     CertificateRecipe,
     ClassifierRecipe,
     ConvolutionOptions,
+    LayersOptions,
     LogisticOptions,
     NetworkOptions,
     PerceptronOptions,
@@ -72,8 +73,8 @@ def _count_weights(recipe: AutoencoderRecipe | ClassifierRecipe) -> float:
     options = recipe.options
     if isinstance(options, ConvolutionOptions):
         return classifiers.describe_convolutions(recipe).count_products()
-    if isinstance(options, PerceptronOptions):
-        return float(options.hidden * (pixels + options.narrow) + options.narrow * classes)
+    if isinstance(options, PerceptronOptions | LayersOptions):
+        return classifiers.describe_perceptron(recipe).count_products()
     if isinstance(options, NetworkOptions):
         return 2.0 * options.hidden * (pixels + options.code) + pixels * classes
     return float(pixels * classes)
@@ -117,6 +118,7 @@ FIXED_SECONDS: dict[str, float] = {
     "autoencoders": 3.0,
     "classifiers": 2.0,
     "defences": 5.0,
+    "cascades": 1.0,
     "behind defences": 1.0,
     "surrogates": 7.0,
     "attacks": 1.0,

@@ -41,12 +41,20 @@ from advae.workflows.training import describe_companion
 from advae.workflows.workspace import Workspace
 
 Level = Literal[
-    "autoencoders", "classifiers", "defences", "behind defences", "surrogates", "attacks", "certificates", "surfaces"
+    "autoencoders",
+    "classifiers",
+    "defences",
+    "cascades",
+    "behind defences",
+    "surrogates",
+    "attacks",
+    "certificates",
+    "surfaces",
 ]
 LEVELS: tuple[Level, ...] = get_args(Level)
 """The levels in the order of computation: a cell needs cells of earlier levels only. Defences are autoencoders that are
-trained with a classifier, some of them in front of a classifier that is trained before. Surrogates are trained on
-the answers of an added classifier."""
+trained with a classifier, some of them in front of a classifier that is trained before. Cascades consist of
+autoencoders and defences. Surrogates are trained on the answers of an added classifier."""
 
 
 @dataclass(frozen=True)
@@ -221,12 +229,15 @@ def _describe_classifier(
 
 
 def _add_autoencoder(grid: CellGrid, recipe: AutoencoderRecipe) -> None:
+    stages = purifiers.list_stages(recipe)
+    for stage in stages:
+        _add_autoencoder(grid, stage)
     with_classifier = purifiers.needs_classifier(recipe)
     cost = cell_costs.estimate_autoencoder(recipe, len(grid.datasets.find(recipe.dataset).x_train))
     hidden = f", {'-'.join(recipe.network.activations[:3])}" if recipe.network else ""
     protected = grid.protected.get(recipe.protects or "")
     name = name_purifier(recipe, raw=is_raw(recipe), protects=protected.model if protected else None)
-    level: Level = "defences" if with_classifier else "autoencoders"
+    level: Level = "cascades" if stages else "defences" if with_classifier else "autoencoders"
     _add(grid, ExperimentCell(level, recipe, grid.datasets.place, name if with_classifier else f"{name}{hidden}", cost))
 
 

@@ -241,23 +241,23 @@ class Experiment(Record):
             return self._request_placement(options)
         network, logistic = _take(options, _NETWORK), _take(options, _LOGISTIC)
         retraining = _take(options, _RETRAINING)
-        noise_level = options.pop("noise_level", None)
+        more = {name: options.pop(name) for name in _CLASSIFIER if name in options}
         self.list_classes(self.classifiers[name])
         options.pop(CLASSES_KEY, None)
         if "model" not in options:
             raise UsageError("it has no model")
         model = options.pop("model")
         if options:
-            names = ("model", CLASSES_KEY, *_NETWORK, *_LOGISTIC, "noise_level", *_RETRAINING)
+            names = ("model", CLASSES_KEY, *_NETWORK, *_LOGISTIC, *_CLASSIFIER, *_RETRAINING)
             known = [name.replace("_", "-") for name in names]
             raise UsageError(unknown("option", next(iter(options)).replace("_", "-"), known))
         return ClassifierRequest(
             model=model,
             network=PlannedNetwork(**network) if network else None,
             logistic=PlannedLogistic(**logistic) if logistic else None,
-            noise_level=noise_level,
             retraining=PlannedRetraining(**retraining) if retraining else None,
             seed=seed,
+            **more,
         )
 
     def _request_placement(self, options: dict[str, Any]) -> PlacementRequest:
@@ -285,6 +285,7 @@ _NETWORK = {"hidden_size": "hidden", "code_size": "code"} | {
 }
 _LOGISTIC = {name: name for name in ("C", "intercept", "max_iter")}
 _RETRAINING = {name: name for name in RetrainRequest.model_fields}
+_CLASSIFIER = ("noise_level", "layers", "on")
 _AUTOENCODER = {name: name for name in ("type", "loss", "rescale")}
 """Option name of the command line, with underscores -> field of the request."""
 

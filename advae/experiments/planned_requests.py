@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from advae.errors import NotFoundError, UsageError, unknown
 from advae.experiments.plan import AttackPlan, Experiment
-from advae.models import classifiers, purifiers
+from advae.models import classifiers
 from advae.requests import AttackRequest
 from advae.threats import ALL, THREATS, list_threats
 from advae.workflows.attack_selection import apply_threat_models
@@ -17,9 +17,9 @@ from advae.workflows.counterparts import PipelineRecipes
 def list_pipeline_attacks(plan: AttackPlan, seed: int, recipes: PipelineRecipes) -> list[AttackRequest]:
     """Return the attacks of a part of a plan on one pipeline; threat models that need a purifier become adaptive."""
     purified, scores_only = recipes.autoencoder is not None, not classifiers.gives_gradients(recipes.classifier)
-    random = recipes.autoencoder is not None and purifiers.samples(recipes.autoencoder)
-    retrained = recipes.classifier.retrained is not None
-    unfit = set(THREATS) - set(list_threats(purified=purified, samples=random, retrained=retrained))
+    random, on_code, retrained = recipes.samples, recipes.on_code, recipes.classifier.retrained is not None
+    fit = list_threats(purified=purified, samples=random, retrained=retrained, on_code=on_code)
+    unfit = set(THREATS) - set(fit)
     requests = (
         request.model_copy(update={"threat": "adaptive"}) if request.threat in unfit else request
         for request in plan.list_requests(seed)
@@ -31,6 +31,7 @@ def list_pipeline_attacks(plan: AttackPlan, seed: int, recipes: PipelineRecipes)
         scores_only=scores_only,
         samples=random,
         retrained=retrained,
+        on_code=on_code,
     )
 
 

@@ -86,7 +86,6 @@ class NetworkKind:
     """(options, those that were given, activations); raises UsageError for an impossible value."""
     numbers_per_code: int = 1
     """Outputs of the encoder for each number of the code: 2 for mean and variance."""
-    needs_protected = False
     recipe_rev = 1
 
     @property
@@ -98,6 +97,10 @@ class NetworkKind:
     def options(self) -> Mapping[str, Option]:
         """The options of the kind, by name."""
         return {BODY: BODY_OPTION, **self.more_options}
+
+    def needs_protected(self, options: OwnOptions) -> bool:
+        """Return False: it is trained without a classifier."""
+        return False
 
     def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
         """Return the request with every default filled in. Raises UsageError for an unknown or impossible value."""
@@ -156,6 +159,10 @@ class NetworkKind:
         layers.set_precision(built.networks, precision)
         return built.reconstruct if recipe.rescale == "none" else _rescale(built.reconstruct)
 
+    def count_code(self, recipe: AutoencoderRecipe) -> int:
+        """Return how many numbers its code has; of a random code its mean."""
+        return count_network_code(recipe)
+
     def count_products(self, recipe: AutoencoderRecipe) -> float:
         """Return how many multiplications it takes to purify one image."""
         return describe_coder(recipe).count_products() if find_body(recipe) == CONV else count_dense_products(recipe)
@@ -196,6 +203,12 @@ def describe_coder(recipe: AutoencoderRecipe, numbers_per_code: int = 1) -> Conv
     """Return the encoder and the decoder of a convolutional body, not built."""
     network = require_network(recipe)
     return ConvolutionalCoder(recipe.dataset.shape, network.hidden, network.code, network.activations, numbers_per_code)
+
+
+def count_network_code(recipe: AutoencoderRecipe) -> int:
+    """Return how many numbers the code of dense layers, or of a convolutional coder, has."""
+    network = require_network(recipe)
+    return describe_coder(recipe).count_code() if find_body(recipe) == CONV else network.code
 
 
 def require_network(recipe: AutoencoderRecipe) -> NetworkOptions:

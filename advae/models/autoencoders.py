@@ -24,6 +24,8 @@ from advae.models.autoencoder_networks import (
     require_network,
 )
 from advae.models.baselines import BASELINES
+from advae.models.cascade import CascadeKind
+from advae.models.cascade_stages import CASCADE
 from advae.models.certified_kind import CertifiedKind
 from advae.models.contracts import Purifier
 from advae.models.kl_kind import KL_OPTIONS, KlKind, check_kl
@@ -266,5 +268,6 @@ AUTOENCODERS: dict[str, AutoencoderKind] = {
         KL_OPTIONS,
         check_kl,
     ),
+    CASCADE: CascadeKind(),
     **BASELINES,
 }

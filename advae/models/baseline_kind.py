@@ -56,8 +56,11 @@ class BaselineKind:
     products: int | None = None
     """Multiplications for each value of an image, roughly; None: as many as there are classes."""
     choose_head = None
-    needs_protected = False
     recipe_rev = 1
+
+    def needs_protected(self, options: OwnOptions) -> bool:
+        """Return False: nothing is trained."""
+        return False
 
     def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
         """Return the request with every default filled in. Raises UsageError for an impossible value."""
@@ -88,6 +91,10 @@ class BaselineKind:
         """
         layers.require_weights(self.weights(recipe), arrays)
         return self.build(recipe, arrays)
+
+    def count_code(self, recipe: AutoencoderRecipe) -> int | None:
+        """Return how many numbers its code has; None where it has no code."""
+        return int(recipe.options[CODE]) if self.has_code else None
 
     def count_products(self, recipe: AutoencoderRecipe) -> float:
         """Return how many multiplications it takes to purify one image, roughly.

@@ -111,7 +111,8 @@ def build_pca(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
     size, pixels = components.shape
     stack = layers.dense_stack((pixels, size, pixels), ("linear", "linear"), seed=0)
     stack.set_weights([components.T, -components @ mean, components, mean])
-    return Purifier(lambda x: ops.clip(stack(x), 0.0, 1.0), clips=True)
+    encode, decode = stack.layers
+    return Purifier(lambda x: ops.clip(stack(x), 0.0, 1.0), clips=True, encode=encode, decode=decode)
 
 
 def _check_pca(options: OwnOptions, shape: ImageShape) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from advae.errors import CorruptError, UsageError, unknown
 from advae.models import layers
-from advae.models.autoencoder_networks import BODY, CONV, DENSE, require_loss, require_network
+from advae.models.autoencoder_networks import BODY, CONV, DENSE, count_network_code, require_loss, require_network
 from advae.models.certified_networks import (
     CERTIFIED_BODIES,
     DEFAULT_SLOPE,
@@ -93,8 +93,11 @@ class CertifiedKind:
     summary: str = "trained so that no perturbation inside a radius can change the classifier's answer, by proof"
     """One line for ``--help``."""
     options = CERTIFIED_OPTIONS
-    needs_protected = False
     recipe_rev = 1
+
+    def needs_protected(self, options: OwnOptions) -> bool:
+        """Return False: without one, a classifier is trained along."""
+        return False
 
     def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
         """Return the request with every default filled in. Raises UsageError for an unknown or impossible value."""
@@ -199,6 +202,10 @@ class CertifiedKind:
             activation="relu",
             **{name: getattr(network, name) for name in ("epochs", "batch_size", "learning_rate")},
         )
+
+    def count_code(self, recipe: AutoencoderRecipe) -> int | None:
+        """Return how many numbers its code has; None for a body without a code."""
+        return count_network_code(recipe) if find_certified_body(recipe).has_code else None
 
     def count_products(self, recipe: AutoencoderRecipe) -> float:
         """Return how many multiplications it takes to purify one image."""

@@ -21,7 +21,7 @@ from advae.models.network_classifiers import (
     fill_in_perceptron,
 )
 from advae.models.noises import NoisyView
-from advae.settings import FLOAT32
+from advae.settings import CODE, FLOAT32, SHOWN
 
 if TYPE_CHECKING:
     from advae.models.layers import Arrays
@@ -39,6 +39,7 @@ __all__ = [
     "describe_convolutions",
     "describe_distilled",
     "describe_head",
+    "describe_perceptron",
     "gives_gradients",
     "is_linear",
     "make_classifier_recipe",
@@ -55,7 +56,7 @@ CLASSIFIERS: dict[str, ClassifierKind] = {
     "lr": LogisticKind(),
     "nn": NetworkClassifierKind("the paper's five-layer network", fill_in_paper_network, describe_paper_network),
     "mlp": NetworkClassifierKind(
-        "two hidden layers, the head that a robust autoencoder of grey images is trained with",
+        "two hidden layers, or --layers; the head that a robust autoencoder of grey images is trained with",
         fill_in_perceptron,
         describe_perceptron,
     ),
@@ -68,15 +69,25 @@ CLASSIFIERS: dict[str, ClassifierKind] = {
 }
 
 
-def make_classifier_recipe(request: ClassifierRequest, dataset: Dataset, autoencoder: str | None) -> ClassifierRecipe:
-    """Return the request with every default filled in. autoencoder: id of its purifier, None for undefended.
+PERCEPTRON = "mlp"
+"""The classifier whose layers may be chosen, and which may classify a code."""
 
-    Raises UsageError for an unknown kind and for an option that does not fit it.
+
+def make_classifier_recipe(
+    request: ClassifierRequest, dataset: Dataset, autoencoder: str | None, *, code: int | None = None
+) -> ClassifierRecipe:
+    """Return the request with every default filled in.
+
+    autoencoder: id of its purifier, None for undefended; code: how many numbers that purifier's code has, None where it
+    has no code. Raises UsageError for an unknown kind and for an option that does not fit it.
     """
     from advae.records import ClassifierRecipe
 
     if request.model not in CLASSIFIERS:
         raise UsageError(unknown("classifier", request.model, CLASSIFIERS))
+    if request.layers and request.model != PERCEPTRON:
+        raise UsageError(f"--layers does not fit --model {request.model}; it is for {PERCEPTRON}")
+    on_code = _is_on_code(request, autoencoder, code)
     kind = CLASSIFIERS[request.model]
     return ClassifierRecipe(
         model=request.model,
@@ -87,7 +98,25 @@ def make_classifier_recipe(request: ClassifierRequest, dataset: Dataset, autoenc
         recipe_rev=CLASSIFIER_RECIPE_REV,
         each_class=needs_each_class(dataset.y_train, request.seed) if kind.holds_out else None,
         noise_level=request.noise_level,
+        code=code if on_code else None,
     )
+
+
+def _is_on_code(request: ClassifierRequest, autoencoder: str | None, code: int | None) -> bool:
+    """Return whether a classifier of a code is asked for. Raises UsageError where there is no code, or none fits."""
+    if request.on not in SHOWN:
+        raise UsageError(unknown("on", request.on, SHOWN))
+    if request.on != CODE:
+        return False
+    if request.model != PERCEPTRON:
+        raise UsageError(f"--on code does not fit --model {request.model}, which takes images; it is for {PERCEPTRON}")
+    if request.retraining:
+        raise UsageError("--retrain does not fit --on code: it retrains classifiers of images")
+    if autoencoder is None:
+        raise UsageError("--on code needs --ae REF, the autoencoder whose code is classified")
+    if code is None:
+        raise UsageError(f"--on code does not fit {autoencoder}, which has no code; take an autoencoder, or pca")
+    return True
 
 
 def is_linear(recipe: ClassifierRecipe) -> bool:

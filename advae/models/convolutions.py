@@ -91,6 +91,10 @@ class ConvolutionalCoder:
             filter_shapes(CODE_WINDOW, (self.code, hidden)) + up,
         )
 
+    def count_code(self) -> int:
+        """Return how many numbers the code has, all places together."""
+        return self.code * math.prod(self.places)
+
     def count_products(self) -> float:
         """Return how many multiplications one image takes."""
         outer, inner = (math.prod(halve(self.shape, times)) for times in (1, 2))

@@ -40,7 +40,9 @@ KL_OPTIONS = {
 class KlKind(NetworkKind):
     """The row of AUTOENCODERS that is trained on a frozen classifier's answers, without labels and attacks."""
 
-    needs_protected = True
+    def needs_protected(self, options: OwnOptions) -> bool:
+        """Return True: the answers that it keeps are those of a trained classifier."""
+        return True
 
     def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
         """Return the request with every default filled in. Raises UsageError for an unknown or impossible value."""

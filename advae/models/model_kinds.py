@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         FloatArray,
         History,
         IntArray,
+        LayersOptions,
         LogisticOptions,
         NetworkOptions,
         PerceptronOptions,
@@ -39,7 +40,9 @@ OwnOptions = Mapping[str, "Scalar"]
 HeadOptions: TypeAlias = "PerceptronOptions | ConvolutionOptions"
 """Options of a classifier that is trained along with an autoencoder."""
 
-ClassifierOptions: TypeAlias = "NetworkOptions | LogisticOptions | PerceptronOptions | ConvolutionOptions"
+ClassifierOptions: TypeAlias = (
+    "NetworkOptions | LogisticOptions | PerceptronOptions | LayersOptions | ConvolutionOptions"
+)
 
 # ---------------------------------------------------------------- autoencoders
 
@@ -100,6 +103,8 @@ class TrainingData:
     """The classifier that the autoencoder is trained in front of; None where there is none."""
     checkpoint: TrainingCheckpoint = NO_CHECKPOINT
     """Store of a long training's state after each epoch."""
+    parts: tuple[Arrays, ...] = ()
+    """Weights of the autoencoders that it consists of, one behind the other; empty where it consists of none."""
 
 
 class AutoencoderKind(Protocol):
@@ -115,15 +120,14 @@ class AutoencoderKind(Protocol):
 
     @property
     def choose_head(self) -> Callable[[AutoencoderRecipe], HeadOptions] | None:
-        """Recipe -> options of the classifier that is trained along; None for a kind trained without a classifier."""
-
-    @property
-    def needs_protected(self) -> bool:
-        """Whether that classifier must be a frozen one, which ``--protect`` names."""
+        """Recipe -> options of the classifier that is trained along; None where none is."""
 
     @property
     def recipe_rev(self) -> int:
         """Raised when the same recipe would give another autoencoder than before."""
+
+    def needs_protected(self, options: OwnOptions) -> bool:
+        """Return whether it can only be trained in front of a frozen classifier, which ``--protect`` names."""
 
     def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
         """Return the request with every default filled in. Raises UsageError for an unknown or impossible value."""
@@ -143,6 +147,9 @@ class AutoencoderKind(Protocol):
         precision: of its wide matrix products, ``float32`` or ``bfloat16``. Raises CorruptError for a recipe that
         ``choose`` cannot have made, and for arrays other than ``weights``, before any network is built.
         """
+
+    def count_code(self, recipe: AutoencoderRecipe) -> int | None:
+        """Return how many numbers ``Purifier.encode`` returns for an image; None where there is no code."""
 
     def count_products(self, recipe: AutoencoderRecipe) -> float:
         """Return how many multiplications it takes to purify one image, roughly."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Dataset,
         FloatArray,
         IntArray,
+        LayersOptions,
         NetworkOptions,
         PerceptronOptions,
     )
@@ -173,20 +174,29 @@ PERCEPTRON_ACTIVATION = "leaky_relu"
 """It has a gradient for negative inputs, too; the zero gradients of ReLU would mask gradients from attacks."""
 
 
-def fill_in_perceptron(request: ClassifierRequest, network: NetworkRequest, dataset: Dataset) -> PerceptronOptions:
+LAYERS_ACTIVATION = "relu"
+"""Between the layers of ``--layers``, as in the networks of the papers that give the sizes of their layers."""
+
+
+def fill_in_perceptron(
+    request: ClassifierRequest, network: NetworkRequest, dataset: Dataset
+) -> PerceptronOptions | LayersOptions:
     """Return the options of the perceptron with every default filled in. Raises UsageError."""
-    from advae.records import PerceptronOptions
+    from advae.records import LayersOptions, PerceptronOptions
 
     _refuse_four_layers(request, network)
+    schedule: dict[str, Any] = {
+        "epochs": network.epochs or layers.PAPER_EPOCHS,
+        "batch_size": network.batch_size or layers.default_batch_size(len(dataset.x_train)),
+        "learning_rate": network.learning_rate or layers.PAPER_LEARNING_RATE,
+    }
+    if request.layers:
+        if network.hidden:
+            raise UsageError("--hidden-size and --layers exclude each other: both give the sizes of the hidden layers")
+        return LayersOptions(layers=request.layers, activation=LAYERS_ACTIVATION, **schedule)
     hidden = network.hidden or layers.default_hidden_size(dataset.ref.shape)
-    return PerceptronOptions(
-        hidden=hidden,
-        narrow=layers.narrow_size(hidden),
-        activation=PERCEPTRON_ACTIVATION,
-        epochs=network.epochs or layers.PAPER_EPOCHS,
-        batch_size=network.batch_size or layers.default_batch_size(len(dataset.x_train)),
-        learning_rate=network.learning_rate or layers.PAPER_LEARNING_RATE,
-    )
+    narrow = layers.narrow_size(hidden)
+    return PerceptronOptions(hidden=hidden, narrow=narrow, activation=PERCEPTRON_ACTIVATION, **schedule)
 
 
 def _refuse_four_layers(request: ClassifierRequest, network: NetworkRequest) -> None:
@@ -196,16 +206,17 @@ def _refuse_four_layers(request: ClassifierRequest, network: NetworkRequest) -> 
 
 
 def describe_perceptron(recipe: ClassifierRecipe) -> DenseStack:
-    """Return two hidden layers, then one logit a class. Raises CorruptError for another kind's recipe."""
-    from advae.records import PerceptronOptions
+    """Return the hidden layers, then one logit a class. Raises CorruptError for another kind's recipe."""
+    from advae.records import LayersOptions, PerceptronOptions
 
     options = recipe.options
-    if not isinstance(options, PerceptronOptions):
+    if not isinstance(options, PerceptronOptions | LayersOptions):
         raise CorruptError(f"the recipe of a {recipe.model} classifier has no perceptron options")
+    hidden = options.layers if isinstance(options, LayersOptions) else (options.hidden, options.narrow)
     between = options.activation or "relu"
     layers.refuse_unknown_activations((between,))
-    sizes = (recipe.dataset.shape.size, options.hidden, options.narrow, len(recipe.dataset.classes))
-    return DenseStack(sizes, (between, between, "linear"))
+    sizes = (recipe.code or recipe.dataset.shape.size, *hidden, len(recipe.dataset.classes))
+    return DenseStack(sizes, (*(between for _ in hidden), "linear"))
 
 
 # ---------------------------------------------------------------- cnn

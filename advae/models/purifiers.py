@@ -8,6 +8,7 @@ from advae.errors import UsageError, unknown
 from advae.models.autoencoder_networks import rescale_to_intensity
 from advae.models.autoencoders import AUTOENCODERS
 from advae.models.baselines import BASELINES
+from advae.models.cascade_stages import list_stages, name_stages
 from advae.models.certified_kind import CertifiedKind
 from advae.models.certified_networks import find_certified_body
 from advae.models.contracts import Purifier
@@ -29,13 +30,16 @@ __all__ = [
     "Purifier",
     "TrainingData",
     "collect_examples",
+    "count_code",
     "count_passes",
     "count_products",
     "explain_no_code",
     "fit_autoencoder",
     "is_affine_purifier",
     "is_outside_graph",
+    "list_stages",
     "make_autoencoder_recipe",
+    "name_stages",
     "needs_classifier",
     "rescale_to_intensity",
     "restore_purifier",
@@ -57,15 +61,11 @@ def make_autoencoder_recipe(
     if request.type not in AUTOENCODERS:
         raise UsageError(unknown("autoencoder", request.type, AUTOENCODERS))
     _refuse_foreign_options(request)
-    if protects and AUTOENCODERS[request.type].choose_head is None:
-        raise UsageError(f"--protect does not fit --type {request.type}, which is trained without a classifier")
-    if not protects and AUTOENCODERS[request.type].needs_protected:
-        raise UsageError(
-            f"--type {request.type} needs --protect REF, the trained classifier whose answers it keeps; "
-            "`advae train-clf` trains one"
-        )
-    choices = AUTOENCODERS[request.type].choose(request, dataset)
-    return AutoencoderRecipe(
+    row = AUTOENCODERS[request.type]
+    choices = row.choose(request, dataset)
+    needed = row.needs_protected(choices.options)
+    _check_protected(request, protects, needed=needed, possible=needed or row.choose_head is not None)
+    made = AutoencoderRecipe(
         type=request.type,
         dataset=dataset.ref,
         network=choices.network,
@@ -73,10 +73,23 @@ def make_autoencoder_recipe(
         rescale=choices.rescale,
         options=choices.options,
         seed=request.seed,
-        recipe_rev=AUTOENCODERS[request.type].recipe_rev,
+        recipe_rev=row.recipe_rev,
         protects=protects,
         each_class=needs_each_class(dataset.y_train, request.seed) if choices.network else None,
     )
+    return name_stages(made)
+
+
+def _check_protected(request: AutoencoderRequest, protects: str | None, *, needed: bool, possible: bool) -> None:
+    """Raise UsageError where ``--protect`` is missing or does not fit."""
+    more = f" --stages {request.options['stages']}" if "stages" in request.options else ""
+    if needed and not protects:
+        raise UsageError(
+            f"--type {request.type}{more} needs --protect REF, the trained classifier in front of which it is trained; "
+            "`advae train-clf` trains one"
+        )
+    if protects and not possible:
+        raise UsageError(f"--protect does not fit --type {request.type}{more}, which is trained without a classifier")
 
 
 def _refuse_foreign_options(request: AutoencoderRequest) -> None:
@@ -107,12 +120,22 @@ def fit_autoencoder(recipe: AutoencoderRecipe, data: TrainingData) -> tuple[Arra
 
 def needs_classifier(recipe: AutoencoderRecipe) -> bool:
     """Return whether an autoencoder is trained in front of a classifier."""
-    return recipe.added is None and AUTOENCODERS[recipe.type].choose_head is not None
+    if recipe.added or recipe.type not in AUTOENCODERS:
+        return False
+    row = AUTOENCODERS[recipe.type]
+    return row.choose_head is not None or row.needs_protected(recipe.options)
 
 
 def trains_classifier(recipe: AutoencoderRecipe) -> bool:
     """Return whether a kind of autoencoder can be trained along with a classifier."""
-    return needs_classifier(recipe) and not AUTOENCODERS[recipe.type].needs_protected
+    if not needs_classifier(recipe):
+        return False
+    return not AUTOENCODERS[recipe.type].needs_protected(recipe.options)
+
+
+def count_code(recipe: AutoencoderRecipe) -> int | None:
+    """Return how many numbers a purifier's code has for an image; None where it has no code."""
+    return None if recipe.added else AUTOENCODERS[recipe.type].count_code(recipe)
 
 
 def count_products(recipe: AutoencoderRecipe) -> float:

@@ -40,7 +40,7 @@ ROBUST_OPTIONS = {
     "train_eps": Option(
         0.3,
         "L-infinity radius of the training attacks or bounds, in units of a pixel's range",
-        explained="0.3, certified 0.34, with fewer than 256 pixels 0.1; colour 8/255",
+        explained="0.3, certified 0.34, below 256 pixels 0.1; colour 8/255; cascade 0.25",
     ),
     "train_steps": Option(5, "Iterations of each training attack, from a random point", explained="5, colour 1"),
     "warmup": Option(0.4, "Share of the training during which the radius grows from 0"),
@@ -73,8 +73,11 @@ class RobustKind:
     summary: str = "trained on adversarial examples through itself and its classifier"
     """One line for ``--help``."""
     options = ROBUST_OPTIONS
-    needs_protected = False
     recipe_rev = 2
+
+    def needs_protected(self, options: OwnOptions) -> bool:
+        """Return False: without one, a classifier is trained along."""
+        return False
 
     def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
         """Return the request with every default filled in. Raises UsageError for an unknown or impossible value."""
@@ -152,6 +155,10 @@ class RobustKind:
             return ConvolutionOptions(filters=FILTERS, hidden=CNN_HIDDEN, activation=activation, **schedule)
         narrow = layers.narrow_size(network.hidden)
         return PerceptronOptions(hidden=network.hidden, narrow=narrow, activation=activation, **schedule)
+
+    def count_code(self, recipe: AutoencoderRecipe) -> int:
+        """Return how many numbers its code has."""
+        return describe_coder(recipe).count_code() if has_coder(recipe) else require_network(recipe).code
 
     def count_products(self, recipe: AutoencoderRecipe) -> float:
         """Return how many multiplications it takes to purify one image, without those of a dense one's body."""

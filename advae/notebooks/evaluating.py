@@ -183,7 +183,12 @@ def _evaluate_here(
     purified = subject.recipes.autoencoder is not None
     function = subject.function
     chosen = apply_threat_models(
-        requests, purified=purified, tell=tell, scores_only=function.scores_only, samples=function.samples
+        requests,
+        purified=purified,
+        tell=tell,
+        scores_only=function.scores_only,
+        samples=function.samples,
+        on_code=subject.recipes.on_code,
     )
     for request in chosen:
         _require_others(request, undefended, surrogate)

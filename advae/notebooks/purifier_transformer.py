@@ -165,7 +165,7 @@ def _train(request: AutoencoderRequest, images: GivenImages, labels: Any) -> tup
     # Without labels there are no classes; a reference to images has two at least.
     names = tuple(map(str, range(max(2, int(y.max()) + 1))))
     ref = DatasetRef.make("images", digest, images.shape, names)
-    if request.type in AUTOENCODERS and AUTOENCODERS[request.type].needs_protected:
+    if request.type in AUTOENCODERS and AUTOENCODERS[request.type].needs_protected(request.options):
         raise UsageError(
             f"type {request.type!r} is trained in front of a trained classifier of the registry: "
             f"`advae train-ae --type {request.type} --protect CLF` makes one"

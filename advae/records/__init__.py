@@ -12,6 +12,7 @@ from advae.records.code_attacks import MOST_PAIRS, MOST_WEIGHTS, CodeAttackMetri
 from advae.records.datasets import MAX_SIDE, Dataset, DatasetRef, ImageRanges, ImageShape, Side
 from advae.records.manifests import ADVERSARIAL, OUTCOMES, PROVED, STEERED, SURFACES, Artifact, DatasetKey, Manifest
 from advae.records.recipes import (
+    MAX_HIDDEN,
     MAX_LAYER,
     NOISE_OPTIONS,
     Activations,
@@ -21,6 +22,7 @@ from advae.records.recipes import (
     ClassifierRecipe,
     ConvolutionOptions,
     LayerSize,
+    LayersOptions,
     LogisticOptions,
     NetworkOptions,
     PerceptronOptions,
@@ -53,6 +55,7 @@ __all__ = [
     "FEWEST_POINTS",
     "LARGEST",
     "MAX_CLASSES",
+    "MAX_HIDDEN",
     "MAX_LAYER",
     "MAX_SIDE",
     "MOST_PAIRS",
@@ -90,6 +93,7 @@ __all__ = [
     "ImageShape",
     "IntArray",
     "LayerSize",
+    "LayersOptions",
     "LogisticOptions",
     "Manifest",
     "MemberResult",

@@ -12,6 +12,7 @@ def name_purifier(purifier: AutoencoderRecipe, *, raw: bool, protects: str | Non
     without one.
     """
     baseline = ", a baseline" if purifier.is_baseline else ""
+    baseline += _name_stages(purifier)
     # The kind certified can be trained without layers before the classifier, to see what they bring.
     baseline += ", no purifier" if purifier.options.get("body") == "none" else ""
     return f"{purifier.type}{baseline}{f', for {protects}' if protects else ''}{', raw output' if raw else ''}"
@@ -21,6 +22,15 @@ def name_retraining(classifier: ClassifierRecipe) -> str:
     """Return what a classifier was retrained on, ``retrained on bim at 0.1``; empty for one that was not."""
     how = classifier.retrained
     return f"retrained on {how.method} at {how.eps:.4g}" if how else ""
+
+
+def _name_stages(purifier: AutoencoderRecipe) -> str:
+    """Return what distinguishes cascades: the autoencoder that it is alone, and the size of its code."""
+    stages = purifier.options.get("stages")
+    if stages is None or purifier.network is None:
+        return ""
+    alone = {"denoise": ", denoiser alone", "reduce": ", reduction alone"}.get(str(stages), "")
+    return alone if stages == "denoise" else f"{alone}, code {purifier.network.code}"
 
 
 def name_defence(
@@ -46,6 +56,8 @@ def name_defence(
         return f"{classifier.model}{moved} without purifier"
     if purifier is None:
         return f"{classifier.model}{moved} undefended"
+    if classifier.code is not None:
+        return f"{classifier.model}{moved} on the code of {name_purifier(purifier, raw=False, protects=protects)}"
     if baseline:
         return f"{classifier.model}{moved} behind baseline ({purifier.type})"
     return f"{classifier.model}{moved} behind autoencoder ({name_purifier(purifier, raw=raw, protects=protects)})"

@@ -34,6 +34,8 @@ Activations = tuple[Name, Name, Name, Name]
 """Activation functions of the first hidden layer, the code, the second hidden layer and the output."""
 
 MAX_LAYER = 65_536
+MAX_HIDDEN = 16
+"""Most hidden layers of a perceptron of the user's choice."""
 LayerSize = Annotated[int, Field(ge=1, le=MAX_LAYER)]
 PositiveReal = Annotated[float, Field(gt=0, le=LARGEST)]
 StoredOptions = Annotated[dict[Name, Scalar], Field(max_length=1000)]
@@ -68,6 +70,21 @@ class PerceptronOptions(Record):
     """Units of the second hidden layer."""
     activation: Name | None = absent_unless_given()
     """Activation between the layers; None: ReLU."""
+    epochs: Count
+    """Passes over the training images."""
+    batch_size: Count
+    """Images in a training step."""
+    learning_rate: PositiveReal
+    """Adam's learning rate at the beginning."""
+
+
+class LayersOptions(Record):
+    """Shape and training of a perceptron whose hidden layers have sizes of the user's choice."""
+
+    layers: Annotated[tuple[LayerSize, ...], Field(min_length=1, max_length=MAX_HIDDEN)]
+    """Units of each hidden layer."""
+    activation: Name
+    """Activation between the layers."""
     epochs: Count
     """Passes over the training images."""
     batch_size: Count
@@ -162,6 +179,10 @@ class AutoencoderRecipe(Record):
     """True where all images of a class were drawn to be held out, so that one of them is trained on; else None."""
     added: AddedOptions | None = absent_unless_given()
     """The model, where another program trained it; None for a purifier that was made here."""
+    denoiser: Name | None = absent_unless_given()
+    """Id of the first autoencoder of a cascade, which denoises; None for what is one autoencoder."""
+    reduction: Name | None = absent_unless_given()
+    """Id of the second autoencoder of a cascade, whose code is the cascade's; None for what is one autoencoder."""
 
     @property
     def samples(self) -> bool:
@@ -175,7 +196,7 @@ class AutoencoderRecipe(Record):
 
     @property
     def parents(self) -> tuple[str, ...]:
-        return (self.protects,) if self.protects else ()
+        return tuple(id_ for id_ in (self.protects, self.denoiser, self.reduction) if id_)
 
 
 class ClassifierRecipe(Record):
@@ -188,7 +209,7 @@ class ClassifierRecipe(Record):
     """The images that it was trained on."""
     autoencoder: Name | None
     """Id of the purifier in front of it; None: undefended."""
-    options: NetworkOptions | LogisticOptions | PerceptronOptions | ConvolutionOptions | AddedOptions
+    options: NetworkOptions | LogisticOptions | PerceptronOptions | LayersOptions | ConvolutionOptions | AddedOptions
     """Shape and training of a network, the options of a logistic regression, or an added model."""
     seed: Seed
     """Seed of all that is random in training."""
@@ -206,6 +227,9 @@ class ClassifierRecipe(Record):
     a pixel's range; None: none was."""
     retrained: RetrainOptions | None = absent_unless_given()
     """How it was retrained on adversarial examples of its training images; None: it was not."""
+    code: LayerSize | None = absent_unless_given()
+    """Numbers of its purifier's code, which it is trained on and classifies in place of purified images; None: it
+    classifies images."""
 
     @property
     def added(self) -> AddedOptions | None:

@@ -130,6 +130,8 @@ PARENTS: dict[str, tuple[str, ...]] = {
     "autoencoder": ("ae",),
     "origin": ("ae", "clf"),
     "protects": ("clf",),
+    "denoiser": ("ae",),
+    "reduction": ("ae",),
     "classifier": ("clf",),
     "twin": ("clf",),
     "surrogate": ("clf",),

@@ -32,18 +32,19 @@ def apply_threat_models(
     scores_only: bool = False,
     samples: bool = False,
     retrained: bool = False,
+    on_code: bool = False,
 ) -> list[AttackRequest]:
     """Return each request under each of its threat models; for ``all``, under each that the classifier has.
 
     Where the method does not fit a threat model, its default attack replaces the method; where an attack has one threat
     model only, that replaces the threat model. scores_only: whether the classifier has no gradients; attacks that need
     none then also run under ``adaptive``, and replace the others there for ``all``. samples: whether the purifier is
-    random; retrained: whether the classifier was retrained on adversarial examples. tell: takes a line about each
-    replacement.
+    random; retrained: whether the classifier was retrained on adversarial examples; on_code: whether it classifies the
+    purifier's code. tell: takes a line about each replacement.
     """
     chosen = []
     for request in requests:
-        known = list_threats(purified=purified, samples=samples, retrained=retrained)
+        known = list_threats(purified=purified, samples=samples, retrained=retrained, on_code=on_code)
         threats = known if request.threat == ALL else [request.threat]
         for threat in threats:
             fitted = _fit(request, threat, scores_only=scores_only)

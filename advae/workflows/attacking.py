@@ -153,25 +153,21 @@ def _check_command(workspace: Workspace, target: Target, command: AttackCommand)
         raise UsageError(f"{surrogate.id} gives scores only; a surrogate needs gradients")
 
 
-def _draws(workspace: Workspace, target: Target) -> bool:
-    """Return whether the purifier of a classifier is random."""
-    purifier = read_recipes(workspace.registry, target.recipe).autoencoder
-    return purifier is not None and purifier.samples
-
-
 def _prepare(
     workspace: Workspace, target: Target, command: AttackCommand, note: Callable[[str], None]
 ) -> tuple[list[Aimed], list[Aimed]]:
     """Return the runs of a command on one classifier, and those that the checks compare with. note: takes remarks."""
     purified, shape = target.purified, target.recipe.dataset.shape
     scores_only, retrained = target.scores_only, target.retrained
+    recipes = read_recipes(workspace.registry, target.recipe)
     requests = apply_threat_models(
         command.requests,
         purified=purified,
         tell=note,
         scores_only=scores_only,
-        samples=_draws(workspace, target),
+        samples=recipes.samples,
         retrained=retrained,
+        on_code=recipes.on_code,
     )
     aim = functools.partial(_aim, workspace, target, surrogate=command.surrogate)
     requested = [aim(request, on_demand=command.on_demand) for request in requests]

@@ -139,7 +139,7 @@ def _find_traits(recipes: PipelineRecipes) -> Traits:
     classifier, purifier = recipes.classifier, recipes.autoencoder
     return Traits(
         affine=is_linear(classifier) and (purifier is None or purifiers.is_affine_purifier(purifier)),
-        samples=purifier is not None and purifiers.samples(purifier),
+        samples=recipes.samples,
         scores_only=not gives_gradients(classifier),
         outside_graph=purifier is not None and purifiers.is_outside_graph(purifier),
     )

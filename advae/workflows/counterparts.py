@@ -9,7 +9,7 @@ from typing import TypeVar
 from advae.datasets.table import DATASETS
 from advae.errors import NotFoundError
 from advae.evaluation.pipelines import check_pipeline
-from advae.models import classifiers
+from advae.models import classifiers, purifiers
 from advae.quoting import join_command
 from advae.records import AutoencoderRecipe, ClassifierRecipe, Dataset, Manifest, entry_id
 from advae.registry import Registry
@@ -41,10 +41,20 @@ class PipelineRecipes:
         return entry_id(self.classifier)
 
     @property
+    def on_code(self) -> bool:
+        """Whether the purifier's code is classified, not a purified image."""
+        return self.classifier.code is not None
+
+    @property
+    def samples(self) -> bool:
+        """Whether what is classified is random; of a random code its mean is."""
+        return self.autoencoder is not None and purifiers.samples(self.autoencoder) and not self.on_code
+
+    @property
     def ids(self) -> set[str]:
         """The ids of all of them and of their parents."""
         recipes: list[AutoencoderRecipe | ClassifierRecipe] = [self.classifier, *self.needed]
-        recipes += [self.autoencoder] if self.autoencoder else []
+        recipes += [self.autoencoder, *purifiers.list_stages(self.autoencoder)] if self.autoencoder else []
         return {id_ for recipe in recipes for id_ in (entry_id(recipe), *recipe.parents)}
 
 
@@ -58,7 +68,7 @@ def read_recipes(registry: Registry, recipe: ClassifierRecipe) -> PipelineRecipe
 
 def describe_undefended(recipes: PipelineRecipes) -> PipelineRecipes:
     """Return the undefended counterpart: the classifier of the same recipe without purifier and without retraining."""
-    changes = {"autoencoder": None, "origin": None, "retrained": None}
+    changes = {"autoencoder": None, "origin": None, "retrained": None, "code": None}
     return PipelineRecipes(recipes.classifier.model_copy(update=changes))
 
 
@@ -88,6 +98,7 @@ def describe_reseeded(recipes: PipelineRecipes, offset: int) -> PipelineRecipes:
         changed = {name: id_ for name, id_ in renamed.items() if id_}
         seed = recipe.seed if recipe.added else (recipe.seed + offset) % SEEDS
         made = recipe.model_copy(update={"seed": seed, **changed})
+        made = purifiers.name_stages(made) if isinstance(made, AutoencoderRecipe) else made
         renamed_ids[entry_id(recipe)] = entry_id(made)
         return made
 

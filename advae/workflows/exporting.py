@@ -11,7 +11,7 @@ from advae.atomic_files import write_aside
 from advae.backend import start_tensorflow
 from advae.checks import NOT_VALID
 from advae.errors import UsageError
-from advae.evaluation.pipelines import find_purifier, load_classifier, load_purifier, read_weights
+from advae.evaluation.pipelines import find_purifier, load_classifier, load_purifier, load_view, read_weights
 from advae.models import purifiers
 from advae.models.classifiers import CLASSIFIERS
 from advae.records import ADVERSARIAL, AutoencoderMetrics, Manifest
@@ -95,7 +95,7 @@ def _build_model(registry: Registry, manifest: Manifest) -> tuple[Any, Purifier 
             raise UsageError(f"{one.id} is the function {added.function} of your own code, which no file can hold")
         if added and added.format not in KERAS_LAYERS:
             raise UsageError(f"{one.id} was added and gives scores only, for which Keras has no layers; {OWN_FILE}")
-    purifier = load_purifier(registry, source) if source else None
+    purifier = _load_front(registry, source, manifest) if source else None
     # Only then, because the recipe might be a forged one.
     if source and purifiers.is_outside_graph(source.as_autoencoder()[0]):
         raise UsageError(
@@ -109,6 +109,13 @@ def _build_model(registry: Registry, manifest: Manifest) -> tuple[Any, Purifier 
         x = purified if purifier.differentiable else follow_identity(x, purified)
     outputs = keras.layers.Reshape(tuple(shape))(x) if source is manifest else load_classifier(registry, manifest)(x)
     return keras.Model(images, outputs, name=manifest.id), purifier
+
+
+def _load_front(registry: Registry, source: Manifest, manifest: Manifest) -> Purifier:
+    """Return what stands in front of a model's output: the purifier, or the encoder of a classifier of its code."""
+    if manifest.kind == "clf":
+        return load_view(registry, source, manifest.as_classifier()[0])
+    return load_purifier(registry, source)
 
 
 def _describe_model(manifest: Manifest, *, by_mean: bool, exact: bool) -> Iterator[str]:

@@ -10,7 +10,7 @@ from advae import metrics
 from advae.batching import BATCH, allocate, apply
 from advae.errors import UsageError
 from advae.evaluation.retraining_attack import attack_images, fill_in_retraining, require_possible
-from advae.models import classifiers
+from advae.models import classifiers, purifiers
 from advae.models.contracts import Classifier, Purifier
 from advae.models.model_kinds import refuse_impossible
 from advae.records import (
@@ -40,7 +40,8 @@ def describe_classifier(
 
     Raises UsageError for what does not fit, and where the adversarial examples could take too much memory.
     """
-    recipe = classifiers.make_classifier_recipe(request, dataset, entry_id(purifier) if purifier else None)
+    id_, code = (entry_id(purifier), purifiers.count_code(purifier)) if purifier else (None, None)
+    recipe = classifiers.make_classifier_recipe(request, dataset, id_, code=code)
     if request.retraining is None:
         return recipe
     options = fill_in_retraining(request.retraining, len(dataset.x_train))

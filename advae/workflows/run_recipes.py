@@ -13,7 +13,6 @@ from advae.errors import BudgetError, UsageError, unknown
 from advae.evaluation.ensemble import list_members
 from advae.evaluation.purifier_draws import DRAWS_PER_BATCH
 from advae.models.classifiers import gives_gradients, is_linear
-from advae.models.purifiers import samples
 from advae.records import ClassifierRecipe, DatasetRef, ImageShape, RunRecipe, key_eps, unite_eps
 from advae.requests import AttackRequest, suggest_point, suggest_scale
 from advae.run_options import RUN_OPTIONS, Norm
@@ -54,9 +53,10 @@ def prepare_run(
     """
     recipe = recipes.classifier
     row = find_attack(request.method, model=recipe.model, linear=is_linear(recipe))
-    random = recipes.autoencoder is not None and samples(recipes.autoencoder)
-    purified, retrained = recipe.autoencoder is not None, recipe.retrained is not None
-    threat = find_threat(request.threat, purified=purified, samples=random, retrained=retrained)
+    random, purified, retrained = recipes.samples, recipe.autoencoder is not None, recipe.retrained is not None
+    threat = find_threat(
+        request.threat, purified=purified, samples=random, retrained=retrained, on_code=recipes.on_code
+    )
     _require_examples(request, row)
     _require_gradients(recipe, request, row, threat)
     _check_options(request, row)
@@ -132,7 +132,7 @@ def _count_revisions(recipe: RunRecipe, *, sampled: bool) -> int:
 
 def _choose_draws(recipes: PipelineRecipes, request: AttackRequest, row: Attack, threat: Threat) -> int | None:
     """Return the number of EOT samples; None where the gradients pass through no random purifier."""
-    if threat.samples and recipes.autoencoder is not None and samples(recipes.autoencoder):
+    if threat.samples and recipes.samples:
         return row.eot_samples or request.draws or DRAWS
     if request.draws is not None and request.threat in ("adaptive", "elsewhere"):
         raise UsageError("--draws does not fit: this attack's gradients pass through no random purifier")

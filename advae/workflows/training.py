@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from advae import metrics
 from advae.batching import apply, find_output_range
 from advae.errors import DivergedError, UsageError
-from advae.evaluation.pipelines import HEAD, WEIGHTS, load_classifier, load_pipeline, load_purifier, read_weights
+from advae.evaluation.pipelines import HEAD, WEIGHTS, load_classifier, load_pipeline, load_view, read_weights
 from advae.identity import SAMPLES
 from advae.models import classifiers, purifiers
 from advae.models.fitting import DIVERGED_HINT
@@ -58,7 +59,10 @@ def train_autoencoder(
 
 
 def make_autoencoder(workspace: Workspace, recipe: AutoencoderRecipe, dataset: Dataset, *, latest: bool = True) -> Made:
-    """Return the autoencoder of a recipe; the classifier that it protects must exist."""
+    """Return the autoencoder of a recipe; the classifier that it protects must exist.
+
+    The autoencoders that a cascade consists of are made where they are missing.
+    """
     checkpoint = workspace.registry.checkpoint(entry_id(recipe), workspace.tell)
 
     def compute() -> Content:
@@ -66,17 +70,46 @@ def make_autoencoder(workspace: Workspace, recipe: AutoencoderRecipe, dataset: D
             checkpoint.clear()
         behind = _find_classifier_behind(workspace, recipe)
         data = purifiers.TrainingData(
-            dataset.x_train, dataset.y_train, workspace.on_epoch, behind, checkpoint if behind else NO_CHECKPOINT
+            dataset.x_train,
+            dataset.y_train,
+            workspace.on_epoch,
+            behind,
+            checkpoint if behind else NO_CHECKPOINT,
+            _read_stages(workspace.registry, recipe),
         )
         arrays, history = purifiers.fit_autoencoder(recipe, data)
         found, stored = measure_purifier(purifiers.restore_purifier(recipe, arrays), arrays, dataset, history)
         head = {HEAD: collect_weights(behind.networks)} if behind and behind.networks else {}
         return found, stored | head
 
-    made = make_entry(workspace, recipe, compute, dataset.source, latest=latest)
+    made = make_entry(
+        workspace,
+        recipe,
+        compute,
+        dataset.source,
+        prepare=lambda: _make_stages(workspace, recipe, dataset),
+        latest=latest,
+    )
     if not made.cached:
         checkpoint.clear()
     return made
+
+
+def _make_stages(workspace: Workspace, recipe: AutoencoderRecipe, dataset: Dataset) -> None:
+    """Make the autoencoders that a cascade consists of, where they are missing."""
+    # Do not pass --force on to dependencies.
+    unforced = replace(workspace, force=False)
+    for stage in purifiers.list_stages(recipe):
+        if not workspace.registry.find_made(stage):
+            workspace.tell(f"training {entry_id(stage)}, stages {stage.options['stages']}, seed {stage.seed}")
+        make_autoencoder(unforced, stage, dataset, latest=False)
+
+
+def _read_stages(registry: Registry, recipe: AutoencoderRecipe) -> tuple[Arrays, ...]:
+    """Return the weights of the autoencoders that a cascade consists of; none of anything else."""
+    return tuple(
+        read_weights(registry, registry.manifest(entry_id(stage)), stage) for stage in purifiers.list_stages(recipe)
+    )
 
 
 def measure_purifier(
@@ -180,13 +213,15 @@ def make_classifier(
 ) -> Made:
     """Return the classifier of a recipe; its purifier, and the entry that its weights come from, must exist.
 
+    It is trained on purified images, or on their code where the recipe says so.
+
     fitted: a model that was added; None: it is trained, or taken over. check: makes checks that are stored with it.
     """
 
     def compute() -> Content:
         train, test, purify = dataset.x_train, dataset.x_test, None
         if recipe.autoencoder:
-            purify = load_purifier(workspace.registry, workspace.registry.manifest(recipe.autoencoder))
+            purify = load_view(workspace.registry, workspace.registry.manifest(recipe.autoencoder), recipe)
             train, test = apply(purify, train), apply(purify, test)
         retraining: Retraining | None = None
         if fitted:

@@ -18,14 +18,20 @@ from advae.models.layers import Weight, collect_weights
 from advae.models.model_kinds import Behind, TrainingData
 from advae.models.noises import NOISES, add_unclipped_noise
 from advae.models.purified_examples import collect_examples
-from advae.models.purifiers import fit_autoencoder, make_autoencoder_recipe, needs_classifier, restore_purifier
+from advae.models.purifiers import (
+    count_code,
+    fit_autoencoder,
+    make_autoencoder_recipe,
+    needs_classifier,
+    restore_purifier,
+)
 from advae.models.reconstruction import RECONSTRUCTION_LOSSES, gaussian_kl, kl_sparsity
 from advae.models.robust_networks import build_robust
 from advae.records import AutoencoderRecipe, Dataset, entry_id
 from advae.requests import AutoencoderRequest, NetworkRequest
 from tests.entries import forbid_building, spoil
 
-AS_THEY_ARE = {*BASELINES, "robust", "certified", "kl"}
+AS_THEY_ARE = {*BASELINES, "robust", "certified", "kl", "cascade"}
 """Kinds whose output is never rescaled."""
 
 NO_DERIVATIVE = {"binary", "bit-depth", "jpeg", "total-variation"}
@@ -35,7 +41,12 @@ QUICK = NetworkRequest(epochs=2, batch_size=64)
 
 
 def ask(kind: str, **changes: Any) -> AutoencoderRequest:
-    """Return a request that is quickly met: few epochs, and few steps of training attacks, where there are any."""
+    """Return a request that is quickly met: few epochs, and few steps of training attacks, where there are any.
+
+    Of a cascade the reduction alone, which needs no classifier; test_cascade.py has the others.
+    """
+    if kind == "cascade":
+        changes["options"] = {"stages": "reduce"} | changes.get("options", {})
     if kind == "robust":
         changes["options"] = {"train_steps": 1} | changes.get("options", {})
     return AutoencoderRequest(type=kind, network=NetworkRequest() if kind in BASELINES else QUICK, **changes)
@@ -47,7 +58,7 @@ PROTECTED = "clf-000000000000"
 
 def describe(request: AutoencoderRequest, dataset: Dataset) -> AutoencoderRecipe:
     """Return the recipe of a request, in front of a frozen classifier where the kind needs one."""
-    needed = AUTOENCODERS[request.type].needs_protected
+    needed = AUTOENCODERS[request.type].needs_protected(request.options)
     return make_autoencoder_recipe(request, dataset, PROTECTED if needed else None)
 
 
@@ -100,6 +111,21 @@ def test_every_kind_keeps_its_contract(kind: str, digits: Dataset) -> None:
     assert history.loss == retold.loss
     assert len(history.loss) == len(history.validation_loss) == 2
     assert history.loss[1] < history.loss[0]
+
+
+def test_every_code_has_the_size_that_follows_from_the_recipe(digits: Dataset) -> None:
+    asked = [*map(ask, AUTOENCODERS), ask("sparse", options={"body": "conv"}), ask("robust", options={"body": "dense"})]
+    without = set()
+    for request in asked:
+        recipe, arrays, _ = fit(digits, request)
+        encode = restore_purifier(recipe, arrays).encode
+        size = count_code(recipe)
+        assert (encode is None) is (size is None)
+        if encode is None:
+            without.add(request.type)
+        else:
+            assert encode(digits.x_test[:3]).shape == (3, size)
+    assert without == {"certified", *BASELINES} - {"pca"}
 
 
 def test_only_what_rounds_or_is_outside_the_graph_is_not_differentiable_and_has_no_gradient(digits: Dataset) -> None:

@@ -154,6 +154,8 @@ class Table:
     """Return the lines of its CSV; None: its records, flattened."""
     marks: tuple[str, ...] = ()
     """Columns by which its CSV is known as a report's: those that every version has written."""
+    draw: Collect = lambda _: ()
+    """Return its own figures, each a Drawing, which the page shows above its parts."""
 
     def list_lines(self, findings: Findings) -> Iterable[CsvLine]:
         """Return the lines of the table's CSV."""

@@ -13,6 +13,7 @@ from advae.records import (
     ClassifierRecipe,
     CodeAttackRecipe,
     ConvolutionOptions,
+    LayersOptions,
     LogisticOptions,
     Manifest,
     NetworkOptions,
@@ -36,6 +37,9 @@ ADDED_FILE, GIVEN_FILE = "FILE", "ADV.npy"
 """Stand for the file of an added model, and of adversarial examples; no entry has their names."""
 
 CommandOptions = dict[str, Scalar | None]
+
+UNUSED_SIZES = {"denoise": ("code-size",), "reduce": ("hidden-size",)}
+"""The stages of a cascade -> sizes in its recipe that follow from the other size, and are no options there."""
 
 
 def list_commands(comparison: Comparison) -> list[str]:
@@ -168,14 +172,21 @@ def _join(words: list[str], options: CommandOptions) -> str:
 
 def _list_autoencoder_options(recipe: AutoencoderRecipe) -> CommandOptions:
     options: CommandOptions = {"type": recipe.type}
+    stages = recipe.options.get("stages")
     if recipe.network:
         options |= _list_network_options(recipe.network)
-        options["body"] = "dense" if recipe.dataset.shape.suits_convolutions else None
+        options["body"] = "dense" if recipe.dataset.shape.suits_convolutions and not stages else None
+        options |= dict.fromkeys(UNUSED_SIZES.get(str(stages), ()))
     return options | {"loss": recipe.loss, "rescale": recipe.rescale, "protect": recipe.protects} | recipe.options
 
 
 def _list_classifier_options(recipe: ClassifierRecipe) -> CommandOptions:
-    options: CommandOptions = {"model": recipe.model, "ae": recipe.autoencoder, "noise-level": recipe.noise_level}
+    options: CommandOptions = {
+        "model": recipe.model,
+        "ae": recipe.autoencoder,
+        "on": "code" if recipe.code is not None else None,
+        "noise-level": recipe.noise_level,
+    }
     options |= _list_retraining(recipe)
     given = recipe.options
     if isinstance(given, NetworkOptions):
@@ -185,7 +196,12 @@ def _list_classifier_options(recipe: ClassifierRecipe) -> CommandOptions:
         return options | {"max-iter": given.max_iter}
     if isinstance(given, AddedOptions):
         return options
-    return options | _list_schedule(given) | {"hidden-size": given.hidden}
+    sizes: CommandOptions = (
+        {"layers": ",".join(map(str, given.layers))}
+        if isinstance(given, LayersOptions)
+        else {"hidden-size": given.hidden}
+    )
+    return options | _list_schedule(given) | sizes
 
 
 def _list_retraining(recipe: ClassifierRecipe) -> CommandOptions:
@@ -208,7 +224,9 @@ def _list_added_options(added: AddedOptions) -> CommandOptions:
     return {**written, "channels": added.channels, "outputs": outputs, "trust": ",".join(added.trusted or ()) or None}
 
 
-def _list_schedule(trained: NetworkOptions | PerceptronOptions | ConvolutionOptions) -> CommandOptions:
+def _list_schedule(
+    trained: NetworkOptions | PerceptronOptions | LayersOptions | ConvolutionOptions,
+) -> CommandOptions:
     return {
         "epochs": trained.epochs,
         "batch-size": trained.batch_size,

@@ -102,8 +102,9 @@ class Run(StoredPipeline):
 
     @property
     def random(self) -> bool:
-        """Whether the purifier samples."""
-        return self.autoencoder_recipe is not None and self.autoencoder_recipe.samples
+        """Whether what the classifier is shown is random; of a random code it is shown the mean."""
+        purifier = self.autoencoder_recipe
+        return purifier is not None and purifier.samples and self.classifier_recipe.code is None
 
     @property
     def imported(self) -> tuple[str, ...]:

@@ -145,5 +145,11 @@ def _name_network(network: Network) -> str:
     data = f"on {network.dataset}, seed {recipe.seed}"
     if isinstance(recipe, AutoencoderRecipe):
         return f"autoencoder ({name_trained_purifier(network)}) {data}"
-    front = f"behind {recipe.autoencoder}" if isinstance(recipe, ClassifierRecipe) and recipe.autoencoder else "alone"
-    return f"network classifier {front} {data}"
+    return f"network classifier {_name_front(recipe)} {data}"
+
+
+def _name_front(recipe: object) -> str:
+    """Return where a classifier is: alone, behind a purifier, or on its code."""
+    if not isinstance(recipe, ClassifierRecipe) or not recipe.autoencoder:
+        return "alone"
+    return f"{'behind' if recipe.code is None else 'on the code of'} {recipe.autoencoder}"

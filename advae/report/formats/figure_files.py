@@ -49,7 +49,8 @@ def _draw_all(findings: Findings, formats: Sequence[FigureFormat]) -> Iterator[t
         yield from _convert(f"pipelines-{data}", screen.charts["wide"], formats)
     for dataset, chart in chart_compared(findings):
         yield from _convert(f"compared-{name_slug(dataset)}", draw_svg(chart), formats)
-    for drawings in draw_figures(findings.comparison).values():
+    own = [drawing for table in findings.sections.values() for drawing in table.draw(findings)]
+    for drawings in (own, *draw_figures(findings.comparison).values()):
         for drawing in drawings:
             yield from _draw_one(drawing, formats)
 

@@ -101,6 +101,7 @@ def _list_contents(findings: Findings) -> dict[str, Any]:
         "parts": parts,
         "places": {pipeline.id for pipeline in comparison.pipelines} | {run.id for run in comparison.runs},
         "sections": list(findings.sections),
+        "section_figures": {name: list(table.draw(findings)) for name, table in findings.sections.items()},
         "tables": {name: (table, list(table.tabulate(findings))) for name, table in tables.items()},
     }
 
