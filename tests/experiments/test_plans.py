@@ -241,7 +241,11 @@ def test_a_plan_may_be_what_a_program_of_windows_saved(tmp_path: Path, encoding:
             "[[attack]]",
             "unknown key 'attack'; did you mean 'attacks'? (about, attacks, autoencoders, ",
         ),
-        ("eps = [0.1", "epss = [0.1", "attacks[0]: unknown key 'epss'; did you mean 'eps'? (behind, classifiers, clip"),
+        (
+            "eps = [0.1",
+            "epss = [0.1",
+            "attacks[0]: unknown key 'epss'; did you mean 'eps'? (behind, calibrate, classifiers",
+        ),
         ("eps = [0.1", "step_size = 1\neps = [0.1", "unknown key 'step_size'; did you mean 'step-size'? ("),
         ('methods = ["fgsm"]', "", "attacks[0].methods: field required"),
         ("vanilla = {", "none = {", "autoencoders.none: the name means no autoencoder"),
@@ -381,7 +385,7 @@ def test_a_plan_without_attacks_and_certificates_is_refused(tmp_path: Path) -> N
     path = write(tmp_path, SMALL.partition("[[attacks]]")[0])
     with pytest.raises(UsageError) as error:
         read_experiment(path)
-    assert str(error.value) == f"bad plan {path}: it has no attacks and no certificates"
+    assert str(error.value) == f"bad plan {path}: it has no attacks, no certificates and no surfaces"
 
 
 @pytest.mark.parametrize(
