@@ -67,19 +67,21 @@ def write_report(
     out: Path,
     *,
     networks: Sequence[Manifest] = (),
+    surfaces: Sequence[Manifest] = (),
     formats: Sequence[str] = FORMATS,
     sections: Mapping[str, Table] | None = None,
 ) -> dict[str, Path]:
     """Compare runs, write their report into ``out`` as ``write_comparison`` does, and return the files' paths.
 
     Undefended counterparts are looked for in the whole registry; networks: trained entries to show beside
-    those that the runs need. Raises UsageError and DiskError as ``write_comparison`` does, NotFoundError where there
-    are no runs, CorruptError for a run that cannot be read.
+    those that the runs need; surfaces: decision surfaces. Raises UsageError and DiskError as ``write_comparison`` does,
+    NotFoundError where there are no runs, CorruptError for a run that cannot be read.
     """
     from advae.report.analysis.collecting import compare_runs
 
     check_formats(formats)
-    return write_comparison(compare_runs(registry, runs, networks), out, formats=formats, sections=sections)
+    comparison = compare_runs(registry, runs, networks, surfaces=surfaces)
+    return write_comparison(comparison, out, formats=formats, sections=sections)
 
 
 def check_formats(formats: Sequence[str]) -> None:

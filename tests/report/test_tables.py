@@ -19,6 +19,7 @@ from advae.report.analysis.tables import Findings, Table, TableRecord
 from advae.report.data.word_tables import Cell, Grid, Part, read_value
 from advae.report.formats.catalogue import TABLES, name_keys
 from advae.report.formats.json_schema import describe_schema
+from tests.report.planted_surfaces import add_surface
 from tests.report_fixtures import MNIST, Lab, read_files
 
 Lines = list[dict[str, str]]
@@ -46,6 +47,7 @@ def everything(tmp_path: Path) -> tuple[Lab, list[Manifest]]:
     ]
     lab.add_certificate(behind[0])
     lab.add_certificate(behind[0], radii=(0.0, 0.4, 0.9), eps=(0.5,))
+    add_surface(lab, behind[0])
     return lab, [
         lab.add_run(lab.add_classifier(), keep=(0.3, 0.0)),
         lab.add_run(lab.add_classifier(lab.add_autoencoder())),
@@ -76,7 +78,7 @@ def test_markdown_has_every_table_under_the_headings_of_the_page(
 ) -> None:
     lab, runs = everything
     text = read_files(lab, runs, tmp_path)["md"]
-    findings = Findings(compare_runs(lab.registry, runs))
+    findings = Findings(compare_runs(lab.registry, runs, surfaces=lab.registry.entries("surface")))
     parts = [part for table in TABLES.values() for part in table.tabulate(findings)]
     widths = sorted(line.count("---") for line in text.splitlines() if re.fullmatch(r"\|( --- \|)+", line))
     assert widths == sorted(len(part.grid.titles) for part in parts if part.grid.rows)
@@ -85,6 +87,8 @@ def test_markdown_has_every_table_under_the_headings_of_the_page(
         "Robust accuracy of each pipeline",
         "Certified accuracy",
         "Certified accuracy of smoothed pipelines",
+        "Decision surfaces",
+        "Decision surfaces by class",
         "Activations of the hidden layers",
         "Accuracy, defended and undefended",
         "Autoencoders and baselines",
@@ -266,13 +270,14 @@ def test_every_file_of_a_report_is_known_as_one_and_replaced(
     everything: tuple[Lab, list[Manifest]], tmp_path: Path
 ) -> None:
     lab, runs = everything
-    files = write_report(lab.registry, runs, tmp_path)
+    surfaces = lab.registry.entries("surface")
+    files = write_report(lab.registry, runs, tmp_path, surfaces=surfaces)
     assert len(files) == len(TABLES) + 3
     assert all(table.marks for table in TABLES.values())
     before = {path: path.read_bytes() for path in files.values()}
     for path in files.values():
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n") + b"edited")
-    assert write_report(lab.registry, runs, tmp_path) == files
+    assert write_report(lab.registry, runs, tmp_path, surfaces=surfaces) == files
     assert {path: path.read_bytes() for path in files.values()} == before
 
 
