@@ -84,7 +84,7 @@ def report(
             excluded=chosen.excluded,
         )
         files = write_comparison(comparison, out, formats=formats, sections=SECTIONS)
-        drawn = write_figures(Findings(comparison), figures, figure_formats) if figures else []
+        drawn = write_figures(Findings(comparison, SECTIONS), figures, figure_formats) if figures else []
     put_report(session, comparison, files, drawn)
     suggest_missing_checks(session, comparison, data_dir)
     if open_:

@@ -101,7 +101,8 @@ class LoadedPipeline(LoadedEntry):
     def __repr__(self) -> str:
         if self.function is None:
             return f"LoadedPipeline({self.id}, a purifier alone, images of {self.shape} pixels)"
-        behind = f" behind {self.purifier.id}" if self.purifier else ""
+        on_code = self.manifest.as_classifier()[0].code is not None
+        behind = f" {'on the code of' if on_code else 'behind'} {self.purifier.id}" if self.purifier else ""
         return f"LoadedPipeline({self.id}{behind}, images of {self.shape} pixels, {len(self.classes)} classes)"
 
     @cached_property

@@ -75,7 +75,11 @@ def build_subject(
         if own and purifier is not None and purifier is not own:
             raise UsageError(f"{model.id} is behind {own.id} already; leave purifier= out, or take another classifier")
         front = _read_front(own or purifier, images, ref)
-        return _place(_rebase(model, ref, front), model.require(), front, images)
+        recipe, function = _rebase(model, ref, front), model.require()
+        if front and recipe.code is not None:
+            # The encoder is part of the loaded function.
+            return Subject(PipelineRecipes(recipe, front.recipe), function, front.purifier)
+        return _place(recipe, function, front, images)
     if classifier is None:
         raise UsageError("a purifier alone cannot be evaluated; load a classifier")
     front = _read_front(purifier, images, ref)
@@ -125,7 +129,8 @@ def _read_front(purifier: Any, images: GivenImages, ref: DatasetRef) -> _Front |
     if isinstance(purifier, LoadedPurifier):
         _require_shape(purifier.shape, images)
         recipe = purifier.manifest.as_autoencoder()[0]
-        return _Front(purifier.function, recipe.model_copy(update={"dataset": ref, "protects": None}))
+        alone = dict.fromkeys(("protects", "denoiser", "reduction"))
+        return _Front(purifier.function, recipe.model_copy(update={"dataset": ref, **alone}))
     fitted = getattr(purifier, "recipe_", None)
     if isinstance(fitted, AutoencoderRecipe):
         _require_shape(fitted.dataset.shape, images)

@@ -182,3 +182,32 @@ def test_noise_is_added_before_the_encoder(scene: tuple[Path, dict[str, str]]) -
     noisy = ("--on", "code", "--noise-level", "0.2", "--layers", "8")
     id_ = succeed("train-clf", "--model", "mlp", "--ae", ids["ae"], *noisy, *SHORT, "--home", home).out.strip()
     assert Registry(home).manifest(id_).recipe.noise_level == 0.2
+
+
+def test_a_notebook_evaluates_all_of_it(scene: tuple[Path, dict[str, str]], digits: Dataset) -> None:
+    """With the numbers of the command line, whose attack is on the same images."""
+    home, ids = scene
+    loaded = advae.open_registry(home).load(ids["clf"])
+    assert f"on the code of {ids['ae']}" in repr(loaded)
+    x, y = digits.x_test[:60].reshape(-1, 8, 8), digits.y_test[:60]
+    result = advae.evaluate(loaded, x, y, methods=["fgsm"], eps=0.1)
+    words = (
+        "attack",
+        "--method",
+        "fgsm",
+        "--eps",
+        "0.1",
+        "--clf",
+        ids["clf"],
+        "--limit",
+        "60",
+        "--home",
+        home,
+        "--json",
+    )
+    stored = json.loads(succeed(*words).out)
+    assert result.clean_accuracy == pytest.approx(stored["clean_accuracy"])
+    assert result.robust_accuracy == pytest.approx(stored["results"][0]["accuracy"])
+    assert result.report(home.parent / "out").name
+    with pytest.raises(UsageError, match="does not fit a classifier of a code"):
+        advae.evaluate(loaded, x, y, methods=["fgsm"], eps=0.1, threat="gray-box")

@@ -67,7 +67,7 @@ def _make_grid(view: str, shown: Sequence[SahayRecord]) -> Grid:
     radii = sorted({eps for _, eps in found if eps is not None})
     rows = [(Cell("clean", 0.0), *(_write(found.get((place, None))) for place in columns))]
     rows += [(show_eps(eps), *(_write(found.get((place, eps))) for place in columns)) for eps in radii]
-    return Grid(view, ("eps", *(place.name for place in columns)), tuple(rows))
+    return Grid("Accuracy by eps", ("eps", *(place.name for place in columns)), tuple(rows))
 
 
 def _write(value: float | None) -> Cell:
@@ -105,13 +105,15 @@ def draw_sahay(findings: Findings) -> Iterator[Drawing]:
             label = f"Accuracy of the cascade and its parts against eps, {dataset}"
             caption = (
                 "The same pipelines under an attacker who knows the undefended classifier only, and under attackers "
-                f"who know all. Of the code sizes at most {MOST_CODES} are drawn; the table has all."
+                f"who know all; eps 0: clean. Of the code sizes at most {MOST_CODES} are drawn; the table has all."
             )
             yield Drawing(TRAINING, label, caption, charts=charts)
 
 
 def _draw_view(view: str, records: Sequence[SahayRecord]) -> Chart | None:
-    columns = _group([record for record in records if _read(record, view) is not None and record.eps is not None])
+    shown = [record for record in records if _read(record, view) is not None]
+    # A pipeline of which only the clean accuracy is known has no curve.
+    columns = {place: several for place, several in _group(shown).items() if any(one.eps for one in several)}
     sizes = sorted({place.code_size for place in columns if place.code_size is not None})
     drawn = _choose_sizes(sizes)
     lines = [
@@ -131,7 +133,7 @@ def _choose_sizes(sizes: Sequence[int]) -> list[int]:
 
 
 def _draw_line(place: Place, records: Sequence[SahayRecord], view: str, dashes: Dashes) -> Line:
-    points = [(one.eps, value) for one in records if one.eps is not None and (value := _read(one, view)) is not None]
+    points = [(one.eps or 0.0, value) for one in records if (value := _read(one, view)) is not None]
     look = COLUMN_STYLES[place.column]
     return Line(place.name, points, Style(look.color, look.marker, dashes), every=max(1, len(points) // MARKED_POINTS))
 
