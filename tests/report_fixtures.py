@@ -402,8 +402,8 @@ PACKED = re.compile(r'<script type="text/plain" class="packed">([A-Za-z0-9+/=]*)
 
 def read_files(lab: Lab, runs: list[Manifest], out: Path) -> dict[str, str]:
     """Write a report and return its files by name, the page with all its parts built."""
-    written = write_report(lab.registry, runs, out, surfaces=lab.registry.entries("surface"))
-    files = {name: path.read_text("utf-8") for name, path in written.items()}
+    more = {"surfaces": lab.registry.entries("surface"), "code_attacks": lab.registry.entries("code")}
+    files = {name: path.read_text("utf-8") for name, path in write_report(lab.registry, runs, out, **more).items()}
     return files | {"html": unpack_page(files["html"])}
 
 

@@ -80,6 +80,7 @@ def report(
             chosen.runs,
             certificates=chosen.certificates,
             surfaces=chosen.surfaces,
+            code_attacks=chosen.code_attacks,
             required=chosen.named,
             excluded=chosen.excluded,
         )

@@ -11,6 +11,7 @@ from advae.cli.values import split_names
 from advae.errors import CheckFailedError, UsageError, printable
 from advae.experiments.chen2018.filter_section import CHEN_SECTION
 from advae.experiments.paper.section import PAPER_SECTION
+from advae.experiments.printed_areas import PRINTED_SECTION
 from advae.experiments.sahay2019.cascade_section import SAHAY_SECTION
 from advae.report import FIGURE_FORMATS, check_figure_formats, check_formats
 from advae.report.data.contents import Comparison
@@ -18,7 +19,12 @@ from advae.report.formats.report_files import list_targets, refuse_foreign
 from advae.report.formats.terminal import list_excluded, summarize
 from advae.workflows import Workspace, refuse_inside
 
-SECTIONS = {"paper": PAPER_SECTION, "chen2018": CHEN_SECTION, "sahay2019": SAHAY_SECTION}
+SECTIONS = {
+    "paper": PAPER_SECTION,
+    "chen2018": CHEN_SECTION,
+    "sahay2019": SAHAY_SECTION,
+    "printed_areas": PRINTED_SECTION,
+}
 """Tables that are added to the report's own, by name."""
 
 SHOWN_REASONS = 3

@@ -127,7 +127,8 @@ def _report(
 
     runs, autoencoders = _find(session, surveyed, "attacks"), _find(session, surveyed, "autoencoders", "defences")
     certificates, surfaces = _find(session, surveyed, "certificates"), _find(session, surveyed, "surfaces")
-    if not runs and not certificates and not surfaces:
+    code_attacks = _find(session, surveyed, "code attacks")
+    if not any((runs, certificates, surfaces, code_attacks)):
         # All of them depend on a training that diverged.
         _refuse(diverged)
     comparison = compare_runs(
@@ -136,6 +137,7 @@ def _report(
         autoencoders,
         certificates=certificates,
         surfaces=surfaces,
+        code_attacks=code_attacks,
         plan=plan if plan in PLANS else None,
         about=experiment.about,
         required=(),

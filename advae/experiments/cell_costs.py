@@ -11,6 +11,7 @@ from advae.records import (
     AutoencoderRecipe,
     CertificateRecipe,
     ClassifierRecipe,
+    CodeAttackRecipe,
     ConvolutionOptions,
     LayersOptions,
     LogisticOptions,
@@ -108,6 +109,12 @@ def estimate_surface(recipes: PipelineRecipes, recipe: SurfaceRecipe) -> float:
     return FORWARD_OPERATIONS * weights * len(recipe.dataset.classes) * recipe.points**2
 
 
+def estimate_code_attack(autoencoder: AutoencoderRecipe, recipe: CodeAttackRecipe) -> float:
+    """Return the operations of an attack on a code: the gradient of each pair and weight, at each step."""
+    looks = recipe.pairs * recipe.points * recipe.steps
+    return ATTACK_OPERATIONS * _count_weights(autoencoder) * looks
+
+
 def _count_looks(recipe: RunRecipe, row: Attack) -> int:
     """Return how often an attack evaluates an image at most; an ensemble's members attack fewer and fewer images."""
     turns = min(MOST_TARGETS, len(recipe.dataset.classes) - 1) if row.in_turn else 1
@@ -124,5 +131,6 @@ FIXED_SECONDS: dict[str, float] = {
     "attacks": 1.0,
     "certificates": 2.0,
     "surfaces": 3.0,
+    "code attacks": 5.0,
 }
 """Level -> seconds of the smallest cell, most of them compilation; measured on two cores."""

@@ -33,6 +33,7 @@ from advae.requests import (
     note_zero,
 )
 from advae.workflows.certifying import prepare_certificate
+from advae.workflows.code_attacking import prepare_code_attack
 from advae.workflows.counterparts import PipelineRecipes, describe_undefended
 from advae.workflows.drawing_surfaces import prepare_surface
 from advae.workflows.retraining import describe_classifier
@@ -50,6 +51,7 @@ Level = Literal[
     "attacks",
     "certificates",
     "surfaces",
+    "code attacks",
 ]
 LEVELS: tuple[Level, ...] = get_args(Level)
 """The levels in the order of computation: a cell needs cells of earlier levels only. Defences are autoencoders that are
@@ -144,6 +146,7 @@ def _list_grid_cells(grid: CellGrid) -> dict[str, ExperimentCell]:
             for wanted in certified.list_requests(grid.seed):
                 _add_certificate(grid, recipes, wanted)
     _add_surfaces(grid)
+    _add_code_attacks(grid)
     # An autoencoder that no attack names is trained, too.
     for protected in tuple(grid.protected.values()):
         _add_classifier(grid, PipelineRecipes(protected))
@@ -296,6 +299,20 @@ def _add_surfaces(grid: CellGrid) -> None:
             raise UsageError(f"the plan asks for a decision surface of {name}: {error}") from None
         cost = cell_costs.estimate_surface(recipes, recipe)
         _add(grid, ExperimentCell("surfaces", recipe, grid.datasets.place, f"surface, {name}", cost))
+
+
+def _add_code_attacks(grid: CellGrid) -> None:
+    """Add the attacks on codes; their autoencoders are cells already."""
+    for plan in grid.experiment.code_attacks:
+        for name in plan.autoencoders:
+            autoencoder = grid.purifiers[name]
+            try:
+                recipe = prepare_code_attack(autoencoder, plan.make_request(grid.seed))
+            except UsageError as error:
+                raise UsageError(f"the plan asks for an attack on the code of {name}: {error}") from None
+            cost = cell_costs.estimate_code_attack(autoencoder, recipe)
+            title = f"attack on the code of {name}, {recipe.optimizer}"
+            _add(grid, ExperimentCell("code attacks", recipe, grid.datasets.place, title, cost))
 
 
 def _add(grid: CellGrid, cell: ExperimentCell) -> None:

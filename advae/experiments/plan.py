@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, Strict, create_model
 
 from advae.errors import UsageError, unknown
 from advae.experiments.calibration import Calibration
+from advae.experiments.code_attack_plan import CodeAttackPlan
 from advae.experiments.plan_numbers import Number, PlannedEps
 from advae.records import Activations, Count, Record, Scalar, Seed, Side
 from advae.requests import (
@@ -191,6 +192,8 @@ class Experiment(Record):
     """The certificates, in groups that share their options."""
     surfaces: tuple[SurfacePlan, ...] = ()
     """The decision surfaces, in groups that share their options."""
+    code_attacks: tuple[CodeAttackPlan, ...] = Field(default=(), alias="code-attacks")
+    """The attacks on codes, in groups that share their options."""
 
     @property
     def _undefended(self) -> tuple[str, ...]:

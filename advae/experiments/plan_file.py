@@ -17,6 +17,7 @@ from advae.certificates import CERTIFICATES
 from advae.datasets.table import DATASETS, is_npz, is_own
 from advae.errors import BudgetError, UsageError, unknown
 from advae.experiments.calibration import Calibration
+from advae.experiments.code_attack_plan import CodeAttackPlan
 from advae.experiments.plan import NONE, OWN, AttackPlan, CertificatePlan, Experiment, PlannedPipelines, SurfacePlan
 from advae.named_plans import PAPER_PLAN, PLANS
 from advae.paths import to_path
@@ -109,6 +110,7 @@ PLAN_TABLES: dict[str, type[Record]] = {
     "attacks": AttackPlan,
     "certificates": CertificatePlan,
     "surfaces": SurfacePlan,
+    "code-attacks": CodeAttackPlan,
     "calibrate": Calibration,
 }
 """Name of a list of tables in a plan, or of a table in one of them -> what it contains."""
@@ -144,8 +146,9 @@ def _find_problems(experiment: Experiment) -> Iterator[str]:
         yield from _try(f"autoencoders.{name}", partial(experiment.find_protected, name))
     for name in experiment.classifiers:
         yield from _try(f"classifiers.{name}", partial(experiment.request_classifier, name, 0))
-    if not experiment.attacks and not experiment.certificates and not experiment.surfaces:
-        yield "it has no attacks, no certificates and no surfaces"
+    results = (experiment.attacks, experiment.certificates, experiment.surfaces, experiment.code_attacks)
+    if not any(results):
+        yield "it has no attacks, no certificates, no surfaces and no code-attacks"
     for index, plan in enumerate(experiment.attacks):
         yield from _find_misnamed(experiment, f"attacks[{index}]", plan)
         yield from _find_given(f"attacks[{index}]", plan)
@@ -160,6 +163,10 @@ def _find_problems(experiment: Experiment) -> Iterator[str]:
     for index, drawn in enumerate(experiment.surfaces):
         yield from _find_misnamed(experiment, f"surfaces[{index}]", drawn)
         yield from _try(f"surfaces[{index}]", partial(drawn.make_request, 0))
+    for index, steered in enumerate(experiment.code_attacks):
+        place = f"code-attacks[{index}]"
+        yield from _find_unknown(f"{place}.autoencoders", steered.autoencoders, tuple(experiment.autoencoders))
+        yield from _try(place, partial(steered.make_request, 0))
 
 
 def _find_misnamed(experiment: Experiment, place: str, plan: PlannedPipelines) -> Iterator[str]:

@@ -25,12 +25,14 @@ from advae.records import (
     CertificateRecipe,
     ClassifierMetrics,
     ClassifierRecipe,
+    CodeAttackRecipe,
     Dataset,
     SurfaceRecipe,
 )
 from advae.registry import Registry
 from advae.workflows.certifying import make_certificate
 from advae.workflows.classifier_choice import Target
+from advae.workflows.code_attacking import make_code_attack
 from advae.workflows.computing_runs import make_run
 from advae.workflows.drawing_surfaces import make_surface
 from advae.workflows.training import make_autoencoder, make_classifier
@@ -107,7 +109,11 @@ def _measure_speed(registry: Registry, cells: Iterable[ExperimentCell]) -> float
     """Return the speed of this machine in operations a second: measured in stored trainings, else the default."""
     speeds = []
     for cell in cells:
-        manifest = registry.find(cell.id) if cell.level not in ("attacks", "certificates", "surfaces") else None
+        manifest = (
+            registry.find(cell.id)
+            if cell.level not in ("attacks", "certificates", "surfaces", "code attacks")
+            else None
+        )
         metrics = manifest.metrics if manifest else None
         history = metrics.history if isinstance(metrics, AutoencoderMetrics | ClassifierMetrics) else None
         if history and history.seconds > 0 and cell.cost >= LARGE_ENOUGH:
@@ -218,6 +224,9 @@ def _make_entry(workspace: Workspace, cell: ExperimentCell) -> None:
     elif isinstance(cell.recipe, SurfaceRecipe):
         classifier = workspace.registry.manifest(cell.recipe.classifier)
         make_surface(workspace, cell.recipe, Target(classifier, load), latest=False)
+    elif isinstance(cell.recipe, CodeAttackRecipe):
+        autoencoder = workspace.registry.manifest(cell.recipe.autoencoder)
+        make_code_attack(workspace, cell.recipe, autoencoder, load, latest=False)
     elif cell.prepared:
         classifier = workspace.registry.manifest(cell.prepared.recipe.classifier)
         make_run(workspace, cell.prepared, classifier, load, latest=False)

@@ -68,19 +68,21 @@ def write_report(
     *,
     networks: Sequence[Manifest] = (),
     surfaces: Sequence[Manifest] = (),
+    code_attacks: Sequence[Manifest] = (),
     formats: Sequence[str] = FORMATS,
     sections: Mapping[str, Table] | None = None,
 ) -> dict[str, Path]:
     """Compare runs, write their report into ``out`` as ``write_comparison`` does, and return the files' paths.
 
-    Undefended counterparts are looked for in the whole registry; networks: trained entries to show beside
-    those that the runs need; surfaces: decision surfaces. Raises UsageError and DiskError as ``write_comparison`` does,
-    NotFoundError where there are no runs, CorruptError for a run that cannot be read.
+    Undefended counterparts are looked for in the whole registry; networks: trained entries to show beside those that
+    the runs need; surfaces, code_attacks: decision surfaces and attacks on codes. Raises UsageError and DiskError as
+    ``write_comparison`` does, NotFoundError where there is nothing to report on, CorruptError for an entry that cannot
+    be read.
     """
     from advae.report.analysis.collecting import compare_runs
 
     check_formats(formats)
-    comparison = compare_runs(registry, runs, networks, surfaces=surfaces)
+    comparison = compare_runs(registry, runs, networks, surfaces=surfaces, code_attacks=code_attacks)
     return write_comparison(comparison, out, formats=formats, sections=sections)
 
 

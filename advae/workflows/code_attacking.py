@@ -14,7 +14,7 @@ from advae.batching import BATCH, apply
 from advae.checks.steered_codes import SteeredPairs, check_steering
 from advae.distortion_curves import PairDistances, summarize_curves
 from advae.errors import CorruptError, UsageError, unknown
-from advae.evaluation.pipelines import load_purifier
+from advae.evaluation.pipelines import list_weights, load_purifier
 from advae.models.purifiers import explain_no_code
 from advae.records import (
     SAMPLES,
@@ -61,6 +61,8 @@ def steer_codes(workspace: Workspace, ae_ref: str, dataset_name: str | None, req
     Raises UsageError where it has no code or the options do not fit, NotFoundError, DatasetError.
     """
     autoencoder = resolve_model(workspace, ae_ref, "ae")
+    # An impossible recipe is refused as such, whatever else does not fit it.
+    list_weights(autoencoder.as_autoencoder()[0])
     recipe = prepare_code_attack(autoencoder.as_autoencoder()[0], request)
     load = functools.cache(lambda: load_dataset_of(workspace, autoencoder, dataset_name))
     if dataset_name:

@@ -1,4 +1,4 @@
-"""Choice of the runs, certificates and decision surfaces of a report."""
+"""Choice of the runs, certificates, decision surfaces and attacks on codes of a report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from advae.workflows.workspace import Workspace, identify_dataset
 
 @dataclass(frozen=True)
 class Chosen:
-    """The runs, certificates and decision surfaces of a report."""
+    """The runs, certificates, decision surfaces and attacks on codes of a report."""
 
     runs: tuple[Manifest, ...]
     """Manifests of the runs, the newest first."""
@@ -23,6 +23,8 @@ class Chosen:
     """Manifests of the certificates, the newest first; their classifiers may have no run."""
     surfaces: tuple[Manifest, ...]
     """Manifests of the decision surfaces, the newest first; their classifiers may have no run."""
+    code_attacks: tuple[Manifest, ...]
+    """Manifests of the attacks on codes, the newest first; they need no classifier."""
     named: frozenset[str]
     """Ids that the user named; each must be in the report."""
     excluded: dict[str, str]
@@ -30,8 +32,8 @@ class Chosen:
 
 
 def choose_runs(workspace: Workspace, refs: Sequence[str], dataset_name: str | None) -> Chosen:
-    """Return the named runs, certificates and decision surfaces, and those of the classifiers and purifiers that are
-    named or that these belong to; all where nothing is named. A surface brings those that are side by side with it.
+    """Return the named results, and those of the classifiers and purifiers that are named or that these belong to; all
+    where nothing is named. A surface brings those that are side by side with it, an attack on a code only itself.
 
     dataset_name: only those on this dataset. Raises NotFoundError where there is none.
     """
@@ -40,7 +42,9 @@ def choose_runs(workspace: Workspace, refs: Sequence[str], dataset_name: str | N
     surfaces, unreadable = registry.scan("surface")
     corrupt |= unreadable
     # The report itself names the certificates that cannot be read.
-    entries = [*runs, *registry.scan("cert")[0], *surfaces]
+    steered, unreadable = registry.scan("code")
+    corrupt |= unreadable
+    entries = [*runs, *registry.scan("cert")[0], *surfaces, *steered]
     excluded = {id_: str(error) for id_, error in corrupt.items()}
     named = frozenset(registry.resolve_id(ref) for ref in refs)
     for id_ in named & corrupt.keys():
@@ -65,8 +69,9 @@ def choose_runs(workspace: Workspace, refs: Sequence[str], dataset_name: str | N
         why = next((f"; {id_} is excluded: {reason}" for id_, reason in excluded.items()), "")
         make = "" if why else f"; `advae attack --method fgsm --eps 0.1{of}` makes one"
         raise NotFoundError(f"no run{what} in {registry.home}{why or make}")
-    found, proofs, looks = (tuple(one for one in chosen if one.kind == kind) for kind in ("run", "cert", "surface"))
-    return Chosen(found, proofs, looks, named, excluded)
+    kinds = ("run", "cert", "surface", "code")
+    found, proofs, looks, codes = (tuple(one for one in chosen if one.kind == kind) for kind in kinds)
+    return Chosen(found, proofs, looks, codes, named, excluded)
 
 
 def _is_of(entry: Manifest, wanted: str) -> bool:
@@ -76,10 +81,12 @@ def _is_of(entry: Manifest, wanted: str) -> bool:
 
 
 def _trace(workspace: Workspace, entry: Manifest) -> set[str]:
-    """Return the ids of a run, a certificate or a surface, its classifier and its purifier, but of no other parent.
+    """Return the ids of a result, its classifier and its purifier, but of no other parent.
 
     Raises the registry's errors where one of them cannot be read.
     """
+    if entry.kind == "code":
+        return {entry.id, *entry.parents}
     classifier = workspace.registry.manifest(entry.parents[0])
     purifier = find_purifier(workspace.registry, classifier)
     return {entry.id, classifier.id, *([purifier.id] if purifier else [])}

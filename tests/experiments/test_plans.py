@@ -385,7 +385,7 @@ def test_a_plan_without_attacks_and_certificates_is_refused(tmp_path: Path) -> N
     path = write(tmp_path, SMALL.partition("[[attacks]]")[0])
     with pytest.raises(UsageError) as error:
         read_experiment(path)
-    assert str(error.value) == f"bad plan {path}: it has no attacks, no certificates and no surfaces"
+    assert str(error.value) == f"bad plan {path}: it has no attacks, no certificates, no surfaces and no code-attacks"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import numpy as np
 from advae.datasets.table import DATASETS
 from advae.records import DatasetRef, Manifest
 from tests.report.planted_surfaces import add_surface
+from tests.report.steered_codes import add_code_attack
 from tests.report_fixtures import HISTORY, Lab, make_views
 
 LINEAR: tuple[dict[str, Any], ...] = (
@@ -48,6 +49,7 @@ def fill_gallery(lab: Lab) -> tuple[list[Manifest], list[Manifest]]:
     runs += [lab.add_run(lab.add_classifier(), method="fgsm", steps=None)]
     lab.add_certificate(lab.registry.manifest(runs[-1].parents[0]), radii=(0.0, 0.4, 0.9), eps=(0.5,))
     add_surface(lab, lab.registry.manifest(runs[0].parents[0]))
+    add_code_attack(lab, plane)
     compared = [lab.add_autoencoder(activations=(name,) * 3 + ("softplus",)) for name in ("tanh", "elu")]
     accuracies = {"clean_accuracy": (0.6, 0.9), "attacked_accuracy": (0.1, 0.7)}
     robust = lab.add_autoencoder("robust", loss="squared-error", history=HISTORY.model_copy(update=accuracies))

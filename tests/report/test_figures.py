@@ -36,7 +36,8 @@ DIAGRAMS = {1, 2, 4}
 @pytest.fixture
 def gallery(lab: Lab) -> Comparison:
     runs, networks = fill_gallery(lab)
-    return compare_runs(lab.registry, runs, networks, surfaces=lab.registry.entries("surface"))
+    more = {"surfaces": lab.registry.entries("surface"), "code_attacks": lab.registry.entries("code")}
+    return compare_runs(lab.registry, runs, networks, **more)
 
 
 def draw(comparison: Comparison, name: str) -> list[Drawing]:
@@ -51,7 +52,7 @@ def test_every_figure_draws_something_with_a_caption(gallery: Comparison, name: 
     assert all(drawing.charts or drawing.strip or drawing.markup for drawing in drawings)
     assert FIGURES[name].summary
     # A caption that says what was drawn names something to find it by.
-    assert all(re.search(r"(run|ae|clf|cert|surface)-[0-9a-f]{12}", drawing.caption) for drawing in drawings)
+    assert all(re.search(r"(run|ae|clf|cert|surface|code)-[0-9a-f]{12}", drawing.caption) for drawing in drawings)
 
 
 def test_every_figure_of_the_paper_that_shows_a_result_is_drawn() -> None:

@@ -20,6 +20,7 @@ from advae.report.data.word_tables import Cell, Grid, Part, read_value
 from advae.report.formats.catalogue import TABLES, name_keys
 from advae.report.formats.json_schema import describe_schema
 from tests.report.planted_surfaces import add_surface
+from tests.report.steered_codes import add_code_attack
 from tests.report_fixtures import MNIST, Lab, read_files
 
 Lines = list[dict[str, str]]
@@ -46,6 +47,7 @@ def everything(tmp_path: Path) -> tuple[Lab, list[Manifest]]:
         )
     ]
     lab.add_certificate(behind[0])
+    add_code_attack(lab, lab.registry.manifest(behind[0].parents[0]))
     lab.add_certificate(behind[0], radii=(0.0, 0.4, 0.9), eps=(0.5,))
     add_surface(lab, behind[0])
     return lab, [
@@ -78,7 +80,8 @@ def test_markdown_has_every_table_under_the_headings_of_the_page(
 ) -> None:
     lab, runs = everything
     text = read_files(lab, runs, tmp_path)["md"]
-    findings = Findings(compare_runs(lab.registry, runs, surfaces=lab.registry.entries("surface")))
+    more = {"surfaces": lab.registry.entries("surface"), "code_attacks": lab.registry.entries("code")}
+    findings = Findings(compare_runs(lab.registry, runs, **more))
     parts = [part for table in TABLES.values() for part in table.tabulate(findings)]
     widths = sorted(line.count("---") for line in text.splitlines() if re.fullmatch(r"\|( --- \|)+", line))
     assert widths == sorted(len(part.grid.titles) for part in parts if part.grid.rows)
@@ -89,6 +92,7 @@ def test_markdown_has_every_table_under_the_headings_of_the_page(
         "Certified accuracy of smoothed pipelines",
         "Decision surfaces",
         "Decision surfaces by class",
+        "Attacks on the code",
         "Activations of the hidden layers",
         "Accuracy, defended and undefended",
         "Autoencoders and baselines",
@@ -270,14 +274,14 @@ def test_every_file_of_a_report_is_known_as_one_and_replaced(
     everything: tuple[Lab, list[Manifest]], tmp_path: Path
 ) -> None:
     lab, runs = everything
-    surfaces = lab.registry.entries("surface")
-    files = write_report(lab.registry, runs, tmp_path, surfaces=surfaces)
+    more = {"surfaces": lab.registry.entries("surface"), "code_attacks": lab.registry.entries("code")}
+    files = write_report(lab.registry, runs, tmp_path, **more)
     assert len(files) == len(TABLES) + 3
     assert all(table.marks for table in TABLES.values())
     before = {path: path.read_bytes() for path in files.values()}
     for path in files.values():
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n") + b"edited")
-    assert write_report(lab.registry, runs, tmp_path, surfaces=surfaces) == files
+    assert write_report(lab.registry, runs, tmp_path, **more) == files
     assert {path: path.read_bytes() for path in files.values()} == before
 
 

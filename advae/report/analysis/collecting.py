@@ -12,6 +12,7 @@ from advae.report.analysis.check_results import check_headline, check_row
 from advae.report.analysis.headline_choice import choose_subject, choose_terms, group_by_dataset, list_other_subjects
 from advae.report.analysis.row_warnings import write_notes
 from advae.report.data.certificate_reader import CertificateFinder
+from advae.report.data.code_attack_reader import SteeredCode, open_code_attack
 from advae.report.data.contents import AttackedPipeline, CheckedRow, Comparison, Row, list_parents, list_runs_of
 from advae.report.data.dataset_names import Labels, label_datasets, name_dataset
 from advae.report.data.grouping import group_by
@@ -37,6 +38,7 @@ def compare_runs(
     *,
     certificates: Sequence[Manifest] = (),
     surfaces: Sequence[Manifest] = (),
+    code_attacks: Sequence[Manifest] = (),
     plan: str | None = None,
     about: str | None = None,
     asked: Sequence[str] = (),
@@ -46,18 +48,18 @@ def compare_runs(
     """Return the runs with their undefended counterparts, which are looked for in the whole registry.
 
     networks: trained entries to show beside those that the runs need. certificates: those of classifiers that are
-    shown even where they have no run; the others are found. surfaces: decision surfaces, which need no run. plan,
-    about: name of the plan whose cells they are, and what it says that it does. asked: ids of the runs that a user
-    asked for, which come first among equally strong ones. required: ids of the entries without which there is no
-    report, None for all; of the others those that cannot be read, or contradict themselves, are excluded. excluded:
-    ids that are excluded already -> reason. Raises NotFoundError where there is nothing to report on, and what
-    ``open_run`` and ``open_network`` raise.
+    shown even where they have no run; the others are found. surfaces, code_attacks: decision surfaces and attacks on
+    codes, which need no run. plan, about: name of the plan whose cells they are, and what it says that it does. asked:
+    ids of the runs that a user asked for, which come first among equally strong ones. required: ids of the entries
+    without which there is no report, None for all; of the others those that cannot be read, or contradict themselves,
+    are excluded. excluded: ids that are excluded already -> reason. Raises NotFoundError where there is nothing to
+    report on, and what ``open_run`` and ``open_network`` raise.
     """
     shelf = _Shelf(registry, required, dict(excluded or {}))
     opened = list(filter(None, map(shelf.open_run, {entry.id: entry for entry in manifests}.values())))
     more = [entry for entry in networks if shelf.open_network(entry)]
     kept = {manifest.id for manifest in drop_copies(run.manifest for run in opened)}
-    labels = label_datasets([*(run.manifest for run in opened), *certificates, *surfaces, *more])
+    labels = label_datasets([*(run.manifest for run in opened), *certificates, *surfaces, *code_attacks, *more])
     proofs = CertificateFinder(registry, shelf.exclude_certificate)
     runs = sorted((_name(run, labels, proofs) for run in opened if run.id in kept), key=_order)
     certified = {entry.as_certificate()[0].classifier for entry in certificates}
@@ -65,7 +67,8 @@ def compare_runs(
     named = (_name(pipeline, labels, proofs) for pipeline in found if pipeline)
     unattacked = tuple(sorted((one for one in named if one.certificates), key=_order_pipeline))
     looks = sorted(filter(None, (_open_surface(shelf, entry, labels) for entry in surfaces)), key=_order_surface)
-    if not runs and not unattacked and not looks:
+    steered = sorted(filter(None, map(shelf.open_code_attack, code_attacks)), key=_order_code_attack)
+    if not any((runs, unattacked, looks, steered)):
         why = next((f": {reason}" for reason in shelf.excluded.values()), "; `advae attack` makes one")
         raise NotFoundError(f"no run to report on{why}")
     finder = CounterpartFinder(registry, runs, labels, proofs)
@@ -74,8 +77,12 @@ def compare_runs(
     pipelines = tuple(_check(pipeline, finder) for pipeline in _choose_subjects(bare))
     rows = tuple(row for pipeline in pipelines for row in pipeline.rows)
     more += [entry for pipeline in unattacked for entry in pipeline.entries]
+    more += [attack.autoencoder for attack in steered]
     shown = tuple(_list_networks(shelf, rows, more, labels))
-    return Comparison(tuple(runs), rows, pipelines, shown, plan, about, shelf.excluded, unattacked, tuple(looks))
+    codes = tuple(replace(one, dataset=name_dataset(one.recipe.dataset, labels)) for one in steered)
+    return Comparison(
+        tuple(runs), rows, pipelines, shown, plan, about, shelf.excluded, unattacked, tuple(looks), code_attacks=codes
+    )
 
 
 def _name(pipeline: Named, labels: Labels, certificates: CertificateFinder) -> Named:
@@ -147,6 +154,16 @@ class _Shelf:
         """Return a decision surface, None where it is excluded."""
         return self._attempt(manifest.id, lambda: open_surface(self.registry, manifest))
 
+    def open_code_attack(self, manifest: Manifest) -> SteeredCode | None:
+        """Return an attack on a code, its autoencoder opened too, None where it is excluded."""
+
+        def read() -> SteeredCode:
+            attack = open_code_attack(self.registry, manifest)
+            self.read_network(attack.autoencoder)
+            return attack
+
+        return self._attempt(manifest.id, read)
+
     def open_network(self, manifest: Manifest) -> Network | None:
         """Return a trained entry, None where it is excluded."""
         return self._attempt(manifest.id, lambda: self.read_network(manifest))
@@ -171,6 +188,12 @@ class _Shelf:
                 raise
             self.excluded[id_] = str(error)
             return None
+
+
+def _order_code_attack(attack: SteeredCode) -> tuple[object, ...]:
+    """Sort key of attacks on codes: dataset, kind of autoencoder; never when it was made."""
+    dataset, autoencoder = attack.recipe.dataset, attack.autoencoder_recipe
+    return dataset.name, dataset.title, dataset.digest, autoencoder.type, attack.autoencoder.id, attack.id
 
 
 def _order(run: Run) -> tuple[object, ...]:

@@ -8,6 +8,7 @@ from advae.errors import printable
 from advae.models.baselines import BASELINES
 from advae.report.analysis.certified_accuracy import explain_range
 from advae.report.analysis.check_results import summarize_counts
+from advae.report.analysis.code_attack_records import answer_code_attacks
 from advae.report.analysis.headline_records import HeadlineRecord, Strength, list_headlines
 from advae.report.analysis.illusion_gap import describe_gap_size
 from advae.report.analysis.tables import Findings, NotRun
@@ -36,14 +37,15 @@ NOT_SHARED = "they were not attacked on the same images at the same eps"
 def answer(findings: Findings) -> str:
     """Return the answer: a few sentences; a line for each where there are several datasets or kinds of classifier.
 
-    Pipelines that were certified and not attacked have a line each, behind the others.
+    Pipelines that were certified and not attacked have a line each, behind the others, and so have attacks on codes.
     """
     records = findings.collect(list_headlines)
     groups = list(group_by(records, lambda one: (one.dataset, one.classifier)).values())
     lines = [" ".join(_write_group(group)) for group in groups]
     lines = [_introduce(groups), *lines] if len(groups) > 1 else lines
+    lines += [*answer_unattacked(findings), *answer_code_attacks(findings)]
     # A name in them begins no line.
-    return "\n".join(printable(line, keep=NBSP) for line in (*lines, *answer_unattacked(findings)))
+    return "\n".join(printable(line, keep=NBSP) for line in lines)
 
 
 def _introduce(groups: Sequence[Group]) -> str:

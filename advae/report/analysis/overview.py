@@ -7,6 +7,7 @@ from importlib import metadata
 
 from advae.errors import printable
 from advae.records import Norm, key_eps
+from advae.report.analysis.code_attack_records import list_code_attacks, title_code_attacks
 from advae.report.analysis.eps_choices import EpsChoice, list_eps_choices
 from advae.report.analysis.headline_records import Strength
 from advae.report.analysis.number_records import PipelineNumber
@@ -87,7 +88,7 @@ def _describe(
     robust = best.white_box if best and isinstance(best.white_box, Strength) else None
     record = OverviewRecord(
         dataset=dataset,
-        title=printable(title_dataset(numbers, _count_smoothed(findings, dataset)), keep=NBSP),
+        title=printable(_write_finding(findings, dataset, numbers), keep=NBSP),
         classifier_id=best.classifier_id if best else None,
         pipeline=best.pipeline if best else None,
         norm=choice.norm if choice else None,
@@ -111,6 +112,13 @@ def _describe(
     # A line break in a name from a file begins no line.
     lines = (printable(line, keep=NBSP) for line in _summarize(record, best))
     return record.model_copy(update={"summary": "\n".join(lines)})
+
+
+def _write_finding(findings: Findings, dataset: str, numbers: list[PipelineNumber]) -> str:
+    """Return the finding on a dataset as its title; on one of which only codes were attacked, what that found."""
+    smoothed = _count_smoothed(findings, dataset)
+    attacked = [one for one in findings.collect(list_code_attacks) if one.dataset == dataset]
+    return title_dataset(numbers, smoothed) if numbers or smoothed or not attacked else title_code_attacks(attacked)
 
 
 def find_best(numbers: list[PipelineNumber], choice: EpsChoice | None) -> PipelineNumber | None:
@@ -142,7 +150,8 @@ def _count_smoothed(findings: Findings, dataset: str) -> int:
 def _find_newest(findings: Findings, dataset: str) -> str:
     comparison = findings.comparison
     made = [run.manifest.created for run in comparison.runs if run.dataset == dataset]
-    newest = max(made or [one.classifier.created for one in comparison.unattacked if one.dataset == dataset])
+    made = made or [one.classifier.created for one in comparison.unattacked if one.dataset == dataset]
+    newest = max(made or [one.manifest.created for one in comparison.code_attacks if one.dataset == dataset])
     # The day alone, so that the same results give the same report.
     return newest[: len("2026-11-30")]
 

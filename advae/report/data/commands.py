@@ -53,13 +53,16 @@ def list_commands(comparison: Comparison) -> list[str]:
     entries += [entry for pipeline in comparison.unattacked for entry in pipeline.entries]
     entries += [entry for pipeline, _ in comparison.surfaces for entry in pipeline.entries]
     entries += [network.manifest for network in comparison.networks]
+    entries += [attack.autoencoder for attack in comparison.code_attacks]
     # No command but the attack trains a surrogate on the answers of an added model.
     commands = {entry.id: describe_command(entry) for entry in entries if not _is_distilled(entry)}
     commands |= {surface.id: describe_surface(surface.recipe) for _, surface in comparison.surfaces}
     commands |= {certificate.id: describe_certificate(certificate.recipe) for certificate in comparison.certificates}
+    commands |= {attack.id: describe_code_attack(attack.recipe) for attack in comparison.code_attacks}
     if not comparison.plan:
         return list(commands.values())
-    used = [_list_data(one.classifier) for one in (*runs, *comparison.unattacked)]
+    attacked = [one.classifier for one in (*runs, *comparison.unattacked)]
+    used = [_list_data(one) for one in (*attacked, *(attack.autoencoder for attack in comparison.code_attacks))]
     data: CommandOptions = {"dataset": ",".join(dict.fromkeys(str(one["dataset"]) for one in used))}
     sizes = {one["resize"] for one in used}
     named: CommandOptions = {"plan": None if comparison.plan == PAPER_PLAN else comparison.plan}

@@ -13,6 +13,7 @@ from advae.checks.single_run import WEAK_GRADIENTS
 from advae.checks.strongest import find_most
 from advae.metrics import mcnemar
 from advae.records import CheckResult, Manifest, Norm, key_eps
+from advae.report.data.code_attack_reader import SteeredCode
 from advae.report.data.runs import Measured, Run, StoredPipeline
 from advae.report.data.threat_models import INPUT_THREATS, place_threat
 from advae.report.data.trained import Network
@@ -211,11 +212,14 @@ class Comparison:
     """Pipelines with certificates and without a run, in a fixed order."""
     surfaces: tuple[tuple[StoredPipeline, DrawnSurface], ...] = ()
     """Decision surfaces with their pipelines, in a fixed order; the pipelines may have no run."""
+    code_attacks: tuple[SteeredCode, ...] = ()
+    """Attacks on the codes of autoencoders, in a fixed order; no classifier takes part in them."""
 
     @property
     def datasets(self) -> list[str]:
         """The names of the datasets, in alphabetical order."""
-        return sorted({one.dataset for one in (*self.runs, *self.unattacked)})
+        pipelines: tuple[StoredPipeline, ...] = (*self.runs, *self.unattacked)
+        return sorted({one.dataset for one in pipelines} | {attack.dataset for attack in self.code_attacks})
 
     @property
     def proofs(self) -> tuple[tuple[StoredPipeline, ProvedImages], ...]:
@@ -232,7 +236,8 @@ class Comparison:
     def imported(self) -> bool:
         """Whether anything came from a bundle."""
         certificates = any(certificate.imported for certificate in self.certificates)
-        return certificates or any(run.imported for run in list_runs_of(self.rows))
+        steered = any(attack.imported for attack in self.code_attacks)
+        return certificates or steered or any(run.imported for run in list_runs_of(self.rows))
 
     @property
     def table_rows(self) -> tuple[Row, ...]:

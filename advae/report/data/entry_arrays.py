@@ -35,6 +35,8 @@ class ArrayKind:
     """Smallest allowed value."""
     high: float
     """Largest allowed value."""
+    missing: bool = False
+    """Whether a value may be no number, where it could not be measured."""
 
     def describe(self) -> str:
         """Return what the array should hold, in words."""
@@ -63,10 +65,20 @@ ARRAY_KINDS: dict[str, ArrayKind] = {
     "abstained": ArrayKind("b", "bool", 0, 1),
     "counts": ArrayKind("iu", "int64", 0, 2.0**53),
     "radii": ArrayKind("f", "float64", 0, LARGEST_PIXEL),
+    "original_ids": ArrayKind("iu", "int64", 0, 2.0**53),
+    "target_ids": ArrayKind("iu", "int64", 0, 2.0**53),
+    "pairs": ArrayKind("iu", "int64", 0, 2.0**53),
+    "shown": ArrayKind("iu", "int64", 0, 2.0**53),
+    "complete": ArrayKind("b", "bool", 0, 1),
+    "weights": ArrayKind("f", "float64", 0, LARGEST_PIXEL),
+    **{
+        name: ArrayKind("f", "float64", 0, math.inf, missing=True)
+        for name in ("images", "before", "best", "distortion", "reached", "code_distances", "codes_apart")
+    },
 }
 """Name -> what the array holds; IMAGE_ARRAYS where it is not here."""
 
-CLASSES = ("labels", "clean_predictions", "predictions", "code_labels")
+CLASSES = ("labels", "target_labels", "clean_predictions", "predictions", "code_labels")
 """Names of the arrays that hold classes."""
 
 
@@ -89,7 +101,8 @@ def fit_arrays(arrays: Arrays, shapes: Shapes, classes: int) -> Arrays:
         if array.dtype.kind not in column.kinds:
             raise ValueError(f"{name} should hold {column.describe()}")
         # Not a number is in no range.
-        if array.size and not (array.min() >= column.low and array.max() <= column.high):
+        known = array[array == array] if column.missing else array
+        if known.size and not (known.min() >= column.low and known.max() <= column.high):
             raise ValueError(f"{name} should hold {column.describe()}")
         fitted[name] = array.astype(column.dtype, copy=False)
     return fitted

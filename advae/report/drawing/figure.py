@@ -16,12 +16,16 @@ SURFACE_GRIDS = "surfaces"
 """The place of figures of decision surfaces, which show several pipelines."""
 
 
+CODES = "codes"
+"""The place of figures of attacks on codes."""
+
+
 @dataclass(frozen=True)
 class Drawing:
     """A figure: charts, a strip of images above them, or a table."""
 
     place: str
-    """Id of the run or of the pipeline's classifier that it belongs to, TRAINING or SURFACE_GRIDS."""
+    """Id of the run or of the pipeline's classifier that it belongs to, TRAINING, SURFACE_GRIDS or CODES."""
     label: str
     """Text that a screen reader reads for it; its file is named after it."""
     caption: str

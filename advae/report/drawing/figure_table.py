@@ -15,6 +15,7 @@ from advae.report.drawing.mistakes import draw_mistakes
 from advae.report.drawing.pixel_changes import draw_changes
 from advae.report.drawing.purified import draw_purified
 from advae.report.drawing.smoothed import draw_smoothed
+from advae.report.drawing.steered import draw_steered
 from advae.report.drawing.surface_planes import draw_surfaces
 from advae.report.drawing.targets import draw_targets
 from advae.report.drawing.training_curves import draw_activations, draw_kinds, draw_losses, draw_progress
@@ -35,6 +36,7 @@ FIGURES: dict[str, Figure] = {
     "accuracy": Figure(draw_accuracy, "accuracy against eps, defended and undefended"),
     "smoothed": Figure(draw_smoothed, "certified accuracy against radius, of smoothed pipelines"),
     "surfaces": Figure(draw_surfaces, "decision surfaces of pipelines side by side, a class each"),
+    "steered": Figure(draw_steered, "distortion-distortion curves of attacks on codes, and their images"),
     "targeted": Figure(draw_targeted, "accuracy against eps, targeted attacks together"),
     "details": Figure(draw_details, "defended accuracy, on a scale of its own"),
     "targets": Figure(draw_targets, "classes that targeted attacks aim at"),

@@ -45,6 +45,7 @@ from advae.report.data.runs import Run
 from advae.report.data.word_tables import Grid, Part
 from advae.report.formats.accuracy_table import explain_rows, tabulate_accuracy
 from advae.report.formats.certificate_tables import tabulate_certified, tabulate_smoothed
+from advae.report.formats.code_attack_table import CODE_TABLES
 from advae.report.formats.record_tables import (
     tabulate_activations,
     tabulate_baselines,
@@ -210,6 +211,7 @@ TABLES: dict[str, Table] = {
         marks=("classifier_id", "certificate", "sigma"),
     ),
     **SURFACE_TABLES,
+    **CODE_TABLES,
     "activations": Table(
         "Activations of the hidden layers",
         f"Autoencoders that differ in the activations of their hidden layers only. {SOFTPLUS}",

@@ -18,6 +18,7 @@ from advae.report.analysis.eps_selection import list_eps
 from advae.report.analysis.findings import answer
 from advae.report.analysis.headline_records import list_headlines
 from advae.report.analysis.headlines import Headline, describe_attack, explain_doubt
+from advae.report.analysis.overview import list_overviews
 from advae.report.analysis.pipeline_numbers import list_first_numbers
 from advae.report.analysis.ratings import RULE
 from advae.report.analysis.tables import Findings
@@ -28,7 +29,7 @@ from advae.report.data.grouping import group_by
 from advae.report.data.threat_models import describe_threat
 from advae.report.data.word_tables import Cell, Grid, Part, read_value
 from advae.report.drawing.compared_curves import COMPARED_SPEC, name_curves
-from advae.report.drawing.figure import SURFACE_GRIDS, TRAINING
+from advae.report.drawing.figure import CODES, SURFACE_GRIDS, TRAINING
 from advae.report.drawing.figure_names import name_figure, name_slug
 from advae.report.drawing.figure_table import draw_figures
 from advae.report.drawing.image_strip import draw_best
@@ -124,7 +125,9 @@ def _list_compared(findings: Findings) -> dict[str, Any]:
         "screens": screens,
         "ticked": {id_ for screen in screens for id_ in _choose_ticked(screen)},
         "title": title_report(
-            [(screen.overview.dataset, screen.overview.title) for screen in screens] or [("", TITLE)]
+            [(screen.overview.dataset, screen.overview.title) for screen in screens]
+            or [(one.dataset, one.title) for one in findings.collect(list_overviews)]
+            or [("", TITLE)]
         ),
     }
 
@@ -144,6 +147,7 @@ def _list_words(findings: Findings) -> dict[str, Any]:
         "statuses": STATUSES,
         "surfaces": SURFACE_GRIDS,
         "training": TRAINING,
+        "codes": CODES,
     }
 
 

@@ -14,6 +14,7 @@ from advae.report.analysis.check_results import (
     list_all_failures,
     list_checks,
 )
+from advae.report.analysis.code_attack_records import answer_code_attacks
 from advae.report.analysis.headline_records import HeadlineRecord, list_headlines
 from advae.report.analysis.illusion_gap import describe_gap, find_largest_gap, list_gaps
 from advae.report.analysis.overview import list_overviews, write_title
@@ -42,8 +43,11 @@ SHOWN_CHECKS = 7
 def summarize(comparison: Comparison, *, width: int, encoding: str) -> list[RenderableType]:
     """Return the parts of the summary, in order. width: columns of the terminal; encoding: of the terminal."""
     unicode, findings = _can_encode(encoding), Findings(comparison)
-    unattacked = (printable(line, keep=NBSP) for line in answer_unattacked(findings))
-    paragraphs = [_write_overviews(findings), _list_doubts(findings), _explain_widest(findings), unattacked]
+    unattacked, codes = (
+        [printable(line, keep=NBSP) for line in answer_lines(findings)]
+        for answer_lines in (answer_unattacked, answer_code_attacks)
+    )
+    paragraphs = [_write_overviews(findings), _list_doubts(findings), _explain_widest(findings), unattacked, codes]
     texts = ["\n".join(wrap_text(line, width) for line in lines) for lines in paragraphs]
     first, *more = (text if unicode else text.translate(TO_ASCII) for text in texts)
     table = [build_headline_table(findings, plain=not unicode)] if findings.collect(list_first_numbers) else []
