@@ -14,7 +14,7 @@ from advae.records import SAMPLES, STEERED
 from advae.registry import Registry
 from tests.calls import Outcome, call, succeed
 from tests.conftest import Trained
-from tests.entries import watch_garbage
+from tests.entries import make_autoencoder_recipe, publish, watch_garbage
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +125,12 @@ def test_a_mistake_is_one_line(home: Path, name: str) -> None:
 def test_every_optimizer_is_offered() -> None:
     help_ = " ".join(succeed("attack-code", "--help").out.split())
     assert all(name in help_ for name in CODE_OPTIMIZERS)
+
+
+@pytest.mark.parametrize("changes", [{"type": "magic"}, {"network": None, "loss": None}, {"loss": "magic"}])
+def test_an_impossible_recipe_is_corrupt_before_anything_is_built(tmp_path: Path, changes: dict[str, object]) -> None:
+    registry = Registry(tmp_path)
+    impossible = publish(registry, make_autoencoder_recipe(**changes))
+    outcome = attack(tmp_path, "--ae", impossible.id)
+    assert (outcome.code, outcome.out) == (4, ""), outcome.err
+    assert outcome.err.count("\n") == 1
