@@ -34,7 +34,7 @@ def put_code_attack(session: Session, made: Made) -> None:
 def _tabulate(made: Made, type_: str) -> FittedTable:
     """Return the table of one row, which fits its terminal."""
     recipe, metrics = made.manifest.as_code_attack()
-    title = f"code of {type_} {recipe.autoencoder}, {printable(recipe.dataset.name)}"
+    title = f"code of {type_} {recipe.autoencoder}, {printable(recipe.dataset.title)}"
     towards = "" if recipe.target is None else f", towards class {printable(recipe.dataset.classes[recipe.target])}"
     how = f"{recipe.optimizer}, {recipe.steps} steps, {recipe.points} weights"
     columns = ("pairs", "area under the curve\n[95 % interval]", "deviation", "distortion\nhalf way", "half way")
@@ -56,7 +56,7 @@ def _describe(made: Made) -> dict[str, Any]:
         "cached": made.cached,
         "imported": made.manifest.imported,
         "autoencoder": recipe.autoencoder,
-        "dataset": recipe.dataset.name,
+        "dataset": recipe.dataset.title,
         "pairs": recipe.pairs,
         "target": recipe.target,
         "limit": recipe.limit,

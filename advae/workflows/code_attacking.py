@@ -83,7 +83,7 @@ def prepare_code_attack(autoencoder: AutoencoderRecipe, request: CodeAttackReque
         raise UsageError(unknown("optimizer", request.optimizer, CODE_OPTIMIZERS))
     if request.target is not None and request.target >= len(classes):
         raise UsageError(
-            f"bad --target {request.target}: a class from 0 to {len(classes) - 1} of {autoencoder.dataset.name}"
+            f"bad --target {request.target}: a class from 0 to {len(classes) - 1} of {autoencoder.dataset.title}"
         )
     if request.pairs * request.points * autoencoder.dataset.shape.size > MOST_ATTACKED:
         most = MOST_ATTACKED // (request.points * autoencoder.dataset.shape.size)
