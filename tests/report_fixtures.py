@@ -46,6 +46,9 @@ from advae.records import (
     Metrics,
     NetworkOptions,
     Recipe,
+    Retraining,
+    RetrainingRound,
+    RetrainOptions,
     RunMetrics,
     RunRecipe,
 )
@@ -69,6 +72,24 @@ NETWORK = NetworkOptions(
     learning_rate=0.001,
 )  # fmt: skip
 HISTORY = History(loss=(2.0, 0.9, 0.3, 0.1, 0.05), validation_loss=(1.9, 0.8, 0.35, 0.2, 0.18), seconds=1.0)
+
+RETRAINED = RetrainOptions(rounds=3, method="bim", eps=0.1, steps=10, attack_rev=1)
+
+
+def describe_round(examples: int, new: int, clean: int, robust: int) -> RetrainingRound:
+    """Return a round whose accuracies are of 100 images."""
+    return RetrainingRound(
+        examples=examples,
+        evading=new,
+        new=new,
+        clean_accuracy=clean / 100,
+        clean_accuracy_interval=wilson_interval(clean, 100),
+        robust_accuracy=robust / 100,
+        robust_accuracy_interval=wilson_interval(robust, 100),
+    )
+
+
+ROUNDS = Retraining(attacked=50, rounds=(describe_round(0, 30, 95, 10), describe_round(30, 0, 94, 70)))
 
 
 COUNTED = [name for name, check in CHECKS.items() if not (check.optional or check.random)]
@@ -151,6 +172,7 @@ class Lab:
         history: History | None = HISTORY,
         classes_predicted: int | None = None,
         origin: str | None = None,
+        retraining: Retraining | None = None,
         **changes: Any,
     ) -> Manifest:
         """Publish a classifier. changes: fields of the recipe."""
@@ -161,7 +183,7 @@ class Lab:
         recipe = ClassifierRecipe(**(fields | changes))
         metrics = ClassifierMetrics(
             train_accuracy=1.0, test_accuracy=0.95, test_accuracy_interval=(0.9, 0.99), n_test=100, history=history,
-            classes_predicted=classes_predicted,
+            classes_predicted=classes_predicted, retraining=retraining,
         )  # fmt: skip
         return self._publish(recipe, metrics, {})
 

@@ -17,7 +17,7 @@ def _make(type_: Any, name: str, **settings: Any) -> tuple[Any, Any]:
     return make_option(type_ | None, f"--{name}", rich_help_panel=_PANEL, **settings), None
 
 
-RETRAINING = OptionGroup(
+RETRAIN_GROUP = OptionGroup(
     {
         "retrain": _make(
             int,

@@ -16,7 +16,7 @@ from advae.cli.options import (
     SeedOption,
     TagOption,
 )
-from advae.cli.retraining_options import RETRAINING
+from advae.cli.retraining_options import RETRAIN_GROUP
 from advae.cli.session import Session
 from advae.cli.trained import put_trained
 from advae.cli.training_options import NETWORK, ModelOption, build_network_request, parse_layers
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _LOGISTIC = "Logistic regression"
 
 
-@grouped(network=NETWORK, retraining=RETRAINING, session=SESSION)
+@grouped(network=NETWORK, retraining=RETRAIN_GROUP, session=SESSION)
 def train_clf(
     session: Session,
     network: dict[str, Any],

@@ -68,6 +68,8 @@ def require_possible(recipe: ClassifierRecipe, purifier: AutoencoderRecipe | Non
         return
     if recipe.added or recipe.distilled:
         raise UsageError("only a classifier that is trained on labels here can be retrained")
+    if recipe.code is not None:
+        raise UsageError("--retrain does not fit --on code: it retrains classifiers of images")
     if recipe.noise_level:
         raise UsageError(
             "--retrain and --noise-level exclude each other: an adversarial example is of one image, not of its noisy "

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from advae.records.base import Interval, Name, Natural, Positive, Record, Share, absent_unless_given
 from advae.run_options import MOST_RETRAINED_EPS, MOST_RETRAINED_STEPS, MOST_ROUNDS
@@ -50,6 +50,15 @@ class RetrainingRound(Record):
     """Its robust accuracy on all test images under the same attack at the same eps, 0 to 1."""
     robust_accuracy_interval: Interval
     """Its 95 % confidence interval (Wilson)."""
+
+    @model_validator(mode="after")
+    def _check_intervals(self) -> Self:
+        for name in ("clean_accuracy", "robust_accuracy"):
+            lower, upper = getattr(self, f"{name}_interval")
+            # An end of the interval at 0 or 1 may have a rounding error.
+            if not lower - 1e-9 <= getattr(self, name) <= upper + 1e-9:
+                raise ValueError(f"its {name} is outside its confidence interval")
+        return self
 
 
 class Retraining(Record):

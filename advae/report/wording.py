@@ -8,7 +8,7 @@ from typing import Any
 from advae.checks import find_version, show_points
 from advae.models.baselines import BASELINES
 from advae.records import DatasetRef, EpsResult, Norm, RunMetrics, RunRecipe
-from advae.records.pipeline_names import name_defence, name_purifier
+from advae.records.pipeline_names import name_defence, name_purifier, name_retraining
 from advae.report.data.runs import Rate, Run, StoredPipeline, read_raw_range
 from advae.run_options import RUN_OPTIONS, NamedOption
 
@@ -123,9 +123,12 @@ def format_rate(rate: Rate | None) -> str:
 
 
 def name_autoencoder(pipeline: StoredPipeline) -> str:
-    """Return the purifier in words, ``none`` where there is none."""
-    recipe = pipeline.autoencoder_recipe
-    return name_purifier(recipe, raw=bool(read_raw_range(pipeline)), protects=recipe.protects) if recipe else "none"
+    """Return the purifier in words, ``none`` where there is none, and whether the classifier was retrained."""
+    recipe, retrained = pipeline.autoencoder_recipe, name_retraining(pipeline.classifier_recipe)
+    if recipe is None:
+        return retrained or "none"
+    name = name_purifier(recipe, raw=bool(read_raw_range(pipeline)), protects=recipe.protects)
+    return f"{name}, classifier {retrained}" if retrained else name
 
 
 def name_kind(pipeline: StoredPipeline) -> str:

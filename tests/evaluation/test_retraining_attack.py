@@ -79,6 +79,7 @@ def test_an_impossible_eps_is_refused_by_the_options_name(eps: float) -> None:
         ({"retrained": OPTIONS.model_copy(update={"steps": None})}, "--retrain-steps does not fit"),
         ({"retrained": OPTIONS.model_copy(update={"method": "fgsm"})}, "--retrain-steps does not fit"),
         ({"retrained": OPTIONS, "noise_level": 0.5}, "--noise-level"),
+        ({"retrained": OPTIONS, "code": 3}, "--on code"),
         ({"retrained": OPTIONS, "distilled": "clf-0123456789ab"}, "trained on labels"),
     ],
 )

@@ -12,7 +12,7 @@ from advae.datasets.table import DATASETS
 from advae.records import DatasetRef, Manifest
 from tests.report.planted_surfaces import add_surface
 from tests.report.steered_codes import add_code_attack
-from tests.report_fixtures import HISTORY, Lab, make_views
+from tests.report_fixtures import HISTORY, RETRAINED, ROUNDS, Lab, make_views
 
 LINEAR: tuple[dict[str, Any], ...] = (
     {"method": "non-targeted"},
@@ -47,7 +47,8 @@ def fill_gallery(lab: Lab) -> tuple[list[Manifest], list[Manifest]]:
     runs += attack_linear(lab, lab.add_autoencoder(views=make_views()), keep=(0.9, 0.8))
     runs += attack_linear(lab, plane, keep=(0.9, 0.5))
     runs += [lab.add_run(lab.add_classifier(), method="fgsm", steps=None)]
-    lab.add_certificate(lab.registry.manifest(runs[-1].parents[0]), radii=(0.0, 0.4, 0.9), eps=(0.5,))
+    runs += [lab.add_run(lab.add_classifier(model="mlp", retrained=RETRAINED, retraining=ROUNDS))]
+    lab.add_certificate(lab.registry.manifest(runs[-2].parents[0]), radii=(0.0, 0.4, 0.9), eps=(0.5,))
     add_surface(lab, lab.registry.manifest(runs[0].parents[0]))
     add_code_attack(lab, plane)
     compared = [lab.add_autoencoder(activations=(name,) * 3 + ("softplus",)) for name in ("tanh", "elu")]

@@ -21,7 +21,7 @@ from advae.report.formats.catalogue import TABLES, name_keys
 from advae.report.formats.json_schema import describe_schema
 from tests.report.planted_surfaces import add_surface
 from tests.report.steered_codes import add_code_attack
-from tests.report_fixtures import MNIST, Lab, read_files
+from tests.report_fixtures import MNIST, RETRAINED, ROUNDS, Lab, read_files
 
 Lines = list[dict[str, str]]
 
@@ -58,6 +58,7 @@ def everything(tmp_path: Path) -> tuple[Lab, list[Manifest]]:
         lab.add_run(behind[1], keep=(0.4, 0.0)),
         lab.add_run(behind[2], keep=(0.4, 0.0)),
         lab.add_run(behind[3], keep=(0.9, 0.8), threat="encoded"),
+        lab.add_run(lab.add_classifier(retrained=RETRAINED, retraining=ROUNDS), keep=(0.7, 0.5)),
     ]
 
 
@@ -90,6 +91,8 @@ def test_markdown_has_every_table_under_the_headings_of_the_page(
         "Robust accuracy of each pipeline",
         "Certified accuracy",
         "Certified accuracy of smoothed pipelines",
+        "Retrained classifiers under their own attack and a stronger one",
+        "Retraining, round by round",
         "Decision surfaces",
         "Decision surfaces by class",
         "Attacks on the code",

@@ -24,7 +24,7 @@ from advae.report.data.pairing import identify_attack
 from advae.report.data.runs import Measured
 from advae.report.wording import name_autoencoder
 
-Role = Literal["undefended", "baseline", "autoencoder"]
+Role = Literal["undefended", "baseline", "retrained", "autoencoder"]
 
 
 class BaselineRecord(AttackRecord, KindRecord):
@@ -37,7 +37,7 @@ class BaselineRecord(AttackRecord, KindRecord):
     run: str | None
     """The run's id in the registry; null where it was not measured."""
     role: Role
-    """The classifier is undefended, or behind a baseline, or behind an autoencoder."""
+    """The classifier is undefended, or behind a baseline, or behind an autoencoder; retrained does not occur here."""
     purifier: str
     """Kind of the purifier, as `advae train-ae --type` takes it; none for the undefended classifier."""
     robust_accuracy: ShownShare | None
@@ -116,7 +116,7 @@ class BaselineComparison:
 
 def find_baseline_comparisons(comparison: Comparison) -> list[BaselineComparison]:
     """Return a comparison for each dataset and kind of classifier with an autoencoder somewhere."""
-    defended = [pipeline for pipeline in comparison.pipelines if pipeline.first.defended]
+    defended = [pipeline for pipeline in comparison.pipelines if pipeline.first.autoencoder]
     return [compared for compared in map(_build_comparison, group_by_kind(defended)) if compared.autoencoders]
 
 

@@ -61,6 +61,7 @@ def _introduce(groups: Sequence[Group]) -> str:
 
 def _write_group(group: Group) -> Iterator[str]:
     yield from _answer_group(group)
+    yield from _answer_retrained(group)
     yield from _answer_certified(group)
     yield from _count_passed_checks(group)
     yield from _count_other_failures(group)
@@ -86,6 +87,7 @@ def _answer_certified(group: Group) -> Iterator[str]:
     best = max(proved, key=lambda one: one[0])[1] if proved else None
     if best and best.certified:
         name = best.purifier_name if best.defended else "the undefended classifier"
+        name = f"the classifier {name}" if best.defended and not best.autoencoder_id else name
         yield f"The certified accuracy of {name} is {explain_range(best.certified)}."
 
 
@@ -117,7 +119,21 @@ def _count_other_failures(group: Group) -> Iterator[str]:
 
 def _list_defences(group: Group) -> list[HeadlineRecord]:
     """Return those with an autoencoder in front."""
-    return [record for record in group if record.defended and record.autoencoder not in BASELINES]
+    return [record for record in group if record.autoencoder_id and record.autoencoder not in BASELINES]
+
+
+def _answer_retrained(group: Group) -> Iterator[str]:
+    """Yield the robust accuracy of the best classifier that was retrained on adversarial examples, without purifier."""
+    retrained = [record for record in group if record.retrained and not record.autoencoder_id]
+    attacked = [record for record in retrained if isinstance(record.adaptive, Strength)]
+    if not attacked:
+        return
+    best = _choose_best([record for record in attacked if record.reliable] or attacked)
+    warning = _warn(best)
+    which = "the best of them, " if len(attacked) > 1 else ""
+    has = f"{which}{best.purifier_name}, has {_write_robust(best)}{f', but {warning}' if warning else ''}"
+    plural = f"Of {len(attacked)} classifiers retrained without a purifier, " if which else "The classifier "
+    yield f"{plural}{has}."
 
 
 def _list_baselines(group: Group) -> list[HeadlineRecord]:

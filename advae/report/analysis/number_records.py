@@ -48,7 +48,8 @@ class PipelineNumber(PipelineRecord):
     """The purifier in words, with seeds other than 0, and with the classifier's id where another has the same name;
     undefended where there is none."""
     role: Role
-    """Whether the purifier is an autoencoder or a baseline, or there is none, so that it is the reference."""
+    """Whether the purifier is an autoencoder or a baseline; without one, whether the classifier was retrained on
+    adversarial examples, or is undefended, so that it is the reference."""
     norm: Norm
     """The norm that bounds the perturbation."""
     eps: float

@@ -124,12 +124,12 @@ def _write_finding(findings: Findings, dataset: str, numbers: list[PipelineNumbe
 def find_best(numbers: list[PipelineNumber], choice: EpsChoice | None) -> PipelineNumber | None:
     """Return the pipeline whose number is shown large; None where none has one.
 
-    An autoencoder before a baseline before none; one that protects before one that does not, a result that is not
-    established and a collapsed classifier last; then one at the eps that is shown first; then by robust accuracy, then
-    by the illusion gap.
+    An autoencoder before a retrained classifier before a baseline before none; one that protects before one that does
+    not, a result that is not established and a collapsed classifier last; then one at the eps that is shown first; then
+    by robust accuracy, then by the illusion gap.
     """
     known = [one for one in numbers if one.robust or one.certified]
-    roles = ("autoencoder", "baseline", "undefended")
+    roles = ("autoencoder", "retrained", "baseline", "undefended")
     ranks = {"holds": 0, "partial": 0, "weak": 1, "broken": 1, "not established": 2, "collapsed": 3}
 
     def rank(one: PipelineNumber) -> tuple[object, ...]:

@@ -208,9 +208,9 @@ def _read_chance(pipeline: StoredPipeline) -> float:
 
 
 def _find_role(pipeline: StoredPipeline) -> Role:
-    """Return what stands in front; a certified autoencoder whose body leaves images as they are is none."""
+    """Return what the defence is; a certified autoencoder whose body leaves images as they are is none."""
     if not has_purifier(pipeline):
-        return "undefended"
+        return "retrained" if pipeline.classifier_recipe.retrained else "undefended"
     return "baseline" if pipeline.autoencoder_type in BASELINES else "autoencoder"
 
 

@@ -90,7 +90,7 @@ def _is_same_classifier(pipeline: StoredPipeline, other: StoredPipeline) -> bool
     way with ``--body none``; any other with an undefended one of its kind.
     """
     mine, theirs = pipeline.classifier_recipe, other.classifier_recipe
-    alike = mine.model == theirs.model and mine.dataset.key == theirs.dataset.key
+    alike = mine.model == theirs.model and mine.dataset.key == theirs.dataset.key and mine.retrained == theirs.retrained
     if not alike or has_purifier(other) or not has_purifier(pipeline):
         return False
     trained, bare = pipeline.autoencoder_recipe, other.autoencoder_recipe

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from advae.checks import CHECKS, check_alone, describe_departure
-from advae.records import CheckResult
+from advae.records import CheckResult, key_eps
 from advae.report.data.contents import Row
 from advae.report.data.pairing import describe_differences
 from advae.report.data.runs import Measured, read_raw_range
@@ -40,6 +40,7 @@ def write_notes(row: Row, *, doubt: str | None) -> tuple[str, ...]:
         found.pop("gradients", None),
         found.pop("proportion", None) or _note_encoded(row),
         *(found[check] for check in found if check != "sample-size"),
+        _note_own_attack(row),
         _note_options(row, other),
         found.get("sample-size"),
         _note_imported(row),
@@ -83,6 +84,14 @@ def _note_chance(measured: Measured) -> str | None:
     if run.clean.low > chance:
         return None
     return f"clean accuracy does not differ from chance ({format_share(chance)}): its robust accuracy means nothing"
+
+
+def _note_own_attack(row: Row) -> str | None:
+    """Warn of the attack that the classifier was retrained on."""
+    how, recipe = row.run.classifier_recipe.retrained, row.recipe
+    if how is None or (recipe.method, recipe.norm) != (how.method, how.norm) or key_eps(row.eps) != key_eps(how.eps):
+        return None
+    return "the classifier was retrained on this attack: an upper bound of its robust accuracy"
 
 
 def _note_imported(row: Row) -> str | None:

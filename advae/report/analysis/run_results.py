@@ -179,8 +179,8 @@ class AccuracyRecord(PipelineRecord, MeasuredResult):
 
     @property
     def defended(self) -> MeasuredResult | None:
-        """The result itself where it is one behind a purifier."""
-        return self if self.autoencoder_id else None
+        """The result itself where it is one behind a purifier, or of a retrained classifier."""
+        return self if self.autoencoder_id or self.retrained else None
 
 
 def describe_result(side: Measured) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from pydantic import ConfigDict, WithJsonSchema
 
 from advae.records import Norm, Record, Rescale
+from advae.records.pipeline_names import name_retraining
 from advae.report.data.contents import Comparison
 from advae.report.data.runs import Measured, Rate, StoredPipeline
 from advae.report.data.word_tables import Part
@@ -74,6 +75,8 @@ class PipelineRecord(KindRecord):
     rescale: Rescale | None
     """How the purifier's output becomes an image: intensity, scaled to its input's total and clipped to 0 to 1, or
     none, left as it is; null where there is no purifier."""
+    retrained: str | None
+    """What the classifier was retrained on, ``retrained on bim at 0.1``: attack and eps; null where it was not."""
 
 
 class AttackRecord(TableRecord):
@@ -101,6 +104,7 @@ def read_pipeline(pipeline: StoredPipeline) -> dict[str, Any]:
         "classifier_id": pipeline.classifier.id,
         "autoencoder": pipeline.autoencoder_type,
         "autoencoder_id": pipeline.autoencoder.id if pipeline.autoencoder else None,
+        "retrained": name_retraining(pipeline.classifier_recipe) or None,
         "rescale": pipeline.autoencoder_recipe.rescale if pipeline.autoencoder_recipe else None,
     }
 

@@ -36,7 +36,9 @@ def compare_threats(pipeline: AttackedPipeline) -> Iterator[ThreatModelRecord]:
     """Yield a record for each threat model that the pipeline has, or that this version does not know, and budget."""
     about: CsvLine = {"classifier_id": pipeline.id, "pipeline": name_pipeline(pipeline.first)}
     unmeasured: CsvLine = dict.fromkeys(RunResult.model_fields)
-    known = list_by_knowledge(defended=pipeline.first.defended, samples=pipeline.first.random)
+    first = pipeline.first
+    retrained = first.classifier_recipe.retrained is not None
+    known = list_by_knowledge(purified=first.autoencoder is not None, samples=first.random, retrained=retrained)
     others = {run.recipe.threat for run in pipeline.runs} - set(known)
     budgets = _list_budgets(pipeline)
     # Once: of rows there may be thousands.

@@ -86,7 +86,8 @@ def _title_without(numbers: Sequence[PipelineNumber], smoothed: int) -> str:
         )
     if best is None or best.robust is None:
         return "No autoencoder was attacked or certified"
-    who = "the undefended classifier" if best.role == "undefended" else f"the baseline {best.purifier_name}"
+    known = {"undefended": "the undefended classifier", "retrained": f"the classifier {best.purifier_name}"}
+    who = known.get(best.role, f"the baseline {best.purifier_name}")
     return f"No autoencoder was attacked; {who} has {format_share(best.robust.value)} robust accuracy"
 
 

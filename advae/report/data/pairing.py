@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from advae.errors import CorruptError, NotFoundError
-from advae.records import Manifest, RunRecipe, key_eps, place_eps
+from advae.records import ClassifierRecipe, Manifest, RunRecipe, key_eps, place_eps
 from advae.report.data.dataset_names import Labels
 from advae.report.data.run_reader import open_run
 from advae.report.data.runs import Measured, Run
@@ -63,13 +63,15 @@ class CounterpartFinder:
         return sorted(fitting, key=lambda other: _rate_likeness(run, other), reverse=True)
 
     def _is_undefended(self, manifest: Manifest) -> bool:
-        """Whether a run's classifier has no purifier; a run whose classifier cannot be read is no counterpart."""
+        """Whether a run's classifier has no purifier and was not retrained; False where it cannot be read."""
         recipe = manifest.recipe
         try:
             classifier = self._registry.manifest(recipe.classifier) if isinstance(recipe, RunRecipe) else None
         except (NotFoundError, CorruptError):
             return False
-        return classifier is not None and not classifier.parents
+        if classifier is None or classifier.parents:
+            return False
+        return isinstance(classifier.recipe, ClassifierRecipe) and classifier.recipe.retrained is None
 
     def _open(self, manifest: Manifest) -> Run | None:
         """Return a run that was not named; one whose arrays are damaged is no counterpart."""

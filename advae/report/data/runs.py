@@ -51,7 +51,8 @@ class StoredPipeline:
 
     @property
     def defended(self) -> bool:
-        return self.autoencoder is not None
+        """Whether it has a purifier, or its classifier was retrained on adversarial examples."""
+        return self.autoencoder is not None or self.classifier_recipe.retrained is not None
 
     @property
     def autoencoder_type(self) -> str:

@@ -21,12 +21,16 @@ def place_threat(name: str) -> tuple[int, str]:
     return (ORDER.index(name) if name in ORDER else len(ORDER)), name
 
 
-def list_by_knowledge(*, defended: bool, samples: bool) -> list[str]:
+def list_by_knowledge(*, purified: bool, samples: bool, retrained: bool) -> list[str]:
     """Return the threat models that a classifier with, or without, a purifier has, the weakest attacker first.
 
-    samples: whether the purifier is random.
+    samples: whether the purifier is random; retrained: whether the classifier was retrained on adversarial examples.
     """
-    fit = {name for name, row in THREATS.items() if defended or not row.needs_purifier}
+    fit = {
+        name
+        for name, row in THREATS.items()
+        if purified or not row.needs_purifier or (retrained and row.needs_undefended)
+    }
     return [name for name in THREATS_BY_KNOWLEDGE if name in fit and (samples or not THREATS[name].needs_sampling)]
 
 

@@ -69,6 +69,8 @@ class LineSpec:
     """Whether all shares are on the axis, from 0 to 1."""
     logarithmic: bool = False
     """Whether y is on a logarithmic scale."""
+    counted: bool = False
+    """Whether x counts something, so that its axis has whole numbers only."""
 
     def build(self) -> dict[str, Any]:
         """Return the Vega-Lite specification, without data."""
@@ -143,7 +145,8 @@ def _build_lines(spec: LineSpec) -> dict[str, Any]:
     )
     axis = alt.Axis(format="%", tickCount=5) if spec.share else alt.Axis(tickCount=5)
     y = alt.Y("y:Q", title=spec.y, scale=scale, axis=axis)
-    x = alt.X("x:Q", title=spec.x, scale=alt.Scale(nice=False, zero=False), axis=alt.Axis(tickCount=6))
+    ticks = alt.Axis(tickCount=6, tickMinStep=1) if spec.counted else alt.Axis(tickCount=6)
+    x = alt.X("x:Q", title=spec.x, scale=alt.Scale(nice=False, zero=False), axis=ticks)
     colour = alt.Color("c:N", scale=None)
     detail = alt.Detail("i:N")
     base = alt.Chart(name_data()).encode(x=x, color=colour, detail=detail)

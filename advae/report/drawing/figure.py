@@ -15,6 +15,9 @@ TRAINING = "training"
 SURFACE_GRIDS = "surfaces"
 """The place of figures of decision surfaces, which show several pipelines."""
 
+RETRAINING = "retraining"
+"""The place of figures of retrained classifiers, beside the table of their rounds."""
+
 
 CODES = "codes"
 """The place of figures of attacks on codes."""
@@ -25,7 +28,7 @@ class Drawing:
     """A figure: charts, a strip of images above them, or a table."""
 
     place: str
-    """Id of the run or of the pipeline's classifier that it belongs to, TRAINING, SURFACE_GRIDS or CODES."""
+    """Id of the run or of the pipeline's classifier that it belongs to, or one of the places above."""
     label: str
     """Text that a screen reader reads for it; its file is named after it."""
     caption: str

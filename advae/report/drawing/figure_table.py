@@ -14,6 +14,7 @@ from advae.report.drawing.latent_plane import draw_planes
 from advae.report.drawing.mistakes import draw_mistakes
 from advae.report.drawing.pixel_changes import draw_changes
 from advae.report.drawing.purified import draw_purified
+from advae.report.drawing.retraining_curves import draw_retraining
 from advae.report.drawing.smoothed import draw_smoothed
 from advae.report.drawing.steered import draw_steered
 from advae.report.drawing.surface_planes import draw_surfaces
@@ -44,6 +45,7 @@ FIGURES: dict[str, Figure] = {
     "kinds": Figure(draw_kinds, "loss by epoch, kinds of autoencoder together"),
     "losses": Figure(draw_losses, "loss by epoch, training and validation"),
     "progress": Figure(draw_progress, "clean and robust accuracy by epoch of autoencoders trained against attacks"),
+    "retraining": Figure(draw_retraining, "adversarial examples and accuracies by round of retrained classifiers"),
     "purified": Figure(draw_purified, "images and what the purifier makes of them"),
     "planes": Figure(draw_planes, "the latent plane, and the images generated from it"),
     "changes": Figure(draw_changes, "values of one image before and after an attack"),

@@ -88,7 +88,7 @@ def _write_row(one: PipelineNumber, choice: EpsChoice, mark: str) -> dict[str, A
         "k": one.autoencoder,
         "m": one.classifier,
         "l": printable(f"{one.purifier_name}{mark}{at}", keep=NBSP),
-        "lc": Colour.INK if one.role == "autoencoder" else Colour.GREY,
+        "lc": Colour.INK if one.role in ("autoencoder", "retrained") else Colour.GREY,
         "w": rated or REFERENCE,
         "wc": RATING_COLOURS[rated] if rated else Colour.GREY,
         **{name: round(value, 4) for name, value in values.items() if value is not None},

@@ -54,6 +54,7 @@ from advae.report.formats.record_tables import (
     tabulate_spreads,
     tabulate_threats,
 )
+from advae.report.formats.retraining_tables import RETRAINING_TABLES
 from advae.report.formats.screen_tables import SCREEN_TABLES
 from advae.report.formats.surface_tables import SURFACE_TABLES
 from advae.report.wording import BENEFIT, NOT_RUN
@@ -210,6 +211,7 @@ TABLES: dict[str, Table] = {
         list_smoothed,
         marks=("classifier_id", "certificate", "sigma"),
     ),
+    **RETRAINING_TABLES,
     **SURFACE_TABLES,
     **CODE_TABLES,
     "activations": Table(

@@ -29,7 +29,7 @@ from advae.report.data.grouping import group_by
 from advae.report.data.threat_models import describe_threat
 from advae.report.data.word_tables import Cell, Grid, Part, read_value
 from advae.report.drawing.compared_curves import COMPARED_SPEC, name_curves
-from advae.report.drawing.figure import CODES, SURFACE_GRIDS, TRAINING
+from advae.report.drawing.figure import CODES, RETRAINING, SURFACE_GRIDS, TRAINING
 from advae.report.drawing.figure_names import name_figure, name_slug
 from advae.report.drawing.figure_table import draw_figures
 from advae.report.drawing.image_strip import draw_best
@@ -145,6 +145,7 @@ def _list_words(findings: Findings) -> dict[str, Any]:
         "not_established": NOT_ESTABLISHED,
         "rule": RULE,
         "statuses": STATUSES,
+        "retraining": RETRAINING,
         "surfaces": SURFACE_GRIDS,
         "training": TRAINING,
         "codes": CODES,
