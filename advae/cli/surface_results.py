@@ -50,7 +50,8 @@ def _show(share: float | None) -> str:
 
 def _name_pipeline(session: Session, manifest: Manifest) -> str:
     classifier = session.registry.manifest(manifest.parents[0]).as_classifier()[0]
-    return f"{classifier.model} {f'behind {classifier.autoencoder}' if classifier.autoencoder else 'undefended'}"
+    place = "behind" if classifier.code is None else "on the code of"
+    return f"{classifier.model} {f'{place} {classifier.autoencoder}' if classifier.autoencoder else 'undefended'}"
 
 
 def _list_remarks(manifest: Manifest) -> list[str]:

@@ -151,7 +151,8 @@ def require_undefended(classifier: ClassifierRecipe) -> None:
     from advae.records import entry_id
 
     if classifier.autoencoder:
-        raise UsageError(f"{entry_id(classifier)} is behind {classifier.autoencoder}; take an undefended classifier")
+        place = "behind" if classifier.code is None else "on the code of"
+        raise UsageError(f"{entry_id(classifier)} is {place} {classifier.autoencoder}; take an undefended classifier")
 
 
 def require_protectable(classifier: ClassifierRecipe) -> None:

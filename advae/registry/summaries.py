@@ -97,12 +97,15 @@ def _summarise_autoencoder(recipe: dict[str, Any], metrics: dict[str, Any]) -> s
         options = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in recipe["options"].items())
         how = f"a baseline, {options}"
     else:
-        how = f"{network['epochs']} epochs"
+        stages = recipe["options"].get("stages")
+        what = f"stages {stages}, code {network['code']}, " if stages else ""
+        how = f"{what}{network['epochs']} epochs"
     return f"{recipe['type']}, {how}, seed {recipe['seed']}, mse {metrics['test_mse']:.4f}"
 
 
 def _summarise_classifier(recipe: dict[str, Any], metrics: dict[str, Any]) -> str:
-    behind = f" behind {recipe['autoencoder']}" if recipe["autoencoder"] else ""
+    place = "behind" if recipe.get("code") is None else "on the code of"
+    behind = f" {place} {recipe['autoencoder']}" if recipe["autoencoder"] else ""
     how = recipe.get("retrained")
     behind += f", retrained on {how['method']} at {how['eps']:.4g}" if how else ""
     return f"{recipe['model']}{behind}, seed {recipe['seed']}, clean {metrics['test_accuracy']:.4f}"

@@ -211,3 +211,13 @@ def test_a_notebook_evaluates_all_of_it(scene: tuple[Path, dict[str, str]], digi
     assert result.report(home.parent / "out").name
     with pytest.raises(UsageError, match="does not fit a classifier of a code"):
         advae.evaluate(loaded, x, y, methods=["fgsm"], eps=0.1, threat="gray-box")
+
+
+def test_it_cannot_be_moved_behind_another_purifier(scene: tuple[Path, dict[str, str]]) -> None:
+    home, ids = scene
+    refused = call("train-clf", "--from", ids["clf"], "--ae", ids["ae"], "--home", home)
+    assert (refused.code, refused.out) == (2, "")
+    assert f"is on the code of {ids['ae']}; take an undefended classifier" in refused.err
+    listed = succeed("registry", "ls", "-l", "--home", home).out
+    assert f"mlp on the code of {ids['ae']}" in listed
+    assert "cascade, stages both, code 6, 15 epochs" in listed
