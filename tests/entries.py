@@ -437,7 +437,8 @@ def publish_each_kind(registry: Registry) -> tuple[Manifest, ...]:
     """Publish an entry of each kind, in the order of ``KINDS``."""
     ae, clf, run = publish_family(registry)
     cert = publish(registry, make_certificate_recipe(classifier=clf.id))
-    return ae, clf, run, cert, publish(registry, make_surface_recipe(classifier=clf.id))
+    surface = publish(registry, make_surface_recipe(classifier=clf.id))
+    return ae, clf, run, cert, surface, publish(registry, make_code_attack_recipe(autoencoder=ae.id))
 
 
 def pack_bundle(registry: Registry, entry: Manifest) -> bytes:
