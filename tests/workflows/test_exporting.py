@@ -27,7 +27,7 @@ from advae.models.classifiers import CLASSIFIERS
 from advae.models.layers import collect_weights
 from advae.models.purifiers import make_autoencoder_recipe
 from advae.models.robust import build_robust
-from advae.records import Dataset, Manifest
+from advae.records import Dataset, Manifest, entry_id
 from advae.registry import Registry
 from advae.requests import ClassifierRequest, LogisticRequest
 from advae.workflows import Workspace
@@ -137,6 +137,8 @@ def publish_all(registry: Registry, dataset: Dataset) -> dict[str, Manifest]:
     def publish(recipe: Any, arrays: Any, **found: Any) -> Manifest:
         return registry.publish(recipe, make_metrics(recipe).model_copy(update=found), {WEIGHTS: arrays})
 
+    lr = classifiers.make_classifier_recipe(ClassifierRequest(model="lr"), dataset, None)
+    publish(lr, CLASSIFIERS["lr"].fit(lr, dataset.x_train, dataset.y_train, lambda epoch: None).arrays)
     for name in AUTOENCODERS:
         if name == "robust":
             # Its training takes longer than all the others', and weights are exported alike whatever they are.
@@ -144,6 +146,8 @@ def publish_all(registry: Registry, dataset: Dataset) -> dict[str, Manifest]:
             arrays = collect_weights(build_robust(recipe))
         else:
             recipe, arrays, _ = fit(dataset, ask(name))
+        if recipe.protects:
+            recipe = recipe.model_copy(update={"protects": entry_id(lr)})
         entries[name] = publish(recipe, arrays)
         if name == "vanilla":
             unscaled = recipe.model_copy(update={"rescale": "none"})
