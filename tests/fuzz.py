@@ -53,7 +53,7 @@ from advae.evaluation.pipelines import list_weights, load_classifier, load_purif
 from advae.identity import ID, name_recipe
 from advae.models import classifiers, purifiers
 from advae.models.baselines import BASELINES
-from advae.records import AutoencoderRecipe, ClassifierRecipe, Manifest
+from advae.records import AutoencoderRecipe, ClassifierRecipe, Manifest, entry_id
 from advae.registry import Registry, library_versions
 from advae.registry.bundles import read_bundle, write_bundle
 from advae.registry.collection import find_garbage
@@ -513,15 +513,16 @@ def make_models(folder: Path) -> list[tuple[Document, dict[str, Any]]]:
     """Return a good manifest, open, and good arrays of every kind of autoencoder, baseline and classifier."""
     dataset = load_dataset(str(build_scene(folder).dataset))
     recipes: list[AutoencoderRecipe | ClassifierRecipe] = [
-        describe(AutoencoderRequest(type=kind, network=network, options=options), dataset)
+        classifiers.make_classifier_recipe(ClassifierRequest(model=kind, network=network), dataset, None)
+        for kind, network in (("lr", None), ("nn", TINY), ("mlp", THIN), ("cnn", THIN))
+    ]
+    # The first one is what those protect that are trained in front of a frozen classifier.
+    recipes += [
+        describe(AutoencoderRequest(type=kind, network=network, options=options), dataset, entry_id(recipes[0]))
         for kind in purifiers.AUTOENCODERS
         for network in [NetworkRequest() if kind in BASELINES else NARROW if kind == "cascade" else TINY]
         # The default body of certified has no code; the reduction of a cascade needs no classifier.
         for options in [{"certified": {"body": "conv"}, "cascade": {"stages": "reduce"}}.get(kind, {})]
-    ]
-    recipes += [
-        classifiers.make_classifier_recipe(ClassifierRequest(model=kind, network=network), dataset, None)
-        for kind, network in (("lr", None), ("nn", TINY), ("mlp", THIN), ("cnn", THIN))
     ]
     assert {"lr", "nn", "mlp", "cnn"} == classifiers.CLASSIFIERS.keys()
     registry, rng, made = Registry(folder / "models"), np.random.default_rng(0), []

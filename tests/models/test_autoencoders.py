@@ -56,10 +56,10 @@ PROTECTED = "clf-000000000000"
 """Id of the frozen classifier of kinds that need one."""
 
 
-def describe(request: AutoencoderRequest, dataset: Dataset) -> AutoencoderRecipe:
+def describe(request: AutoencoderRequest, dataset: Dataset, protects: str = PROTECTED) -> AutoencoderRecipe:
     """Return the recipe of a request, in front of a frozen classifier where the kind needs one."""
     needed = AUTOENCODERS[request.type].needs_protected(request.options)
-    return make_autoencoder_recipe(request, dataset, PROTECTED if needed else None)
+    return make_autoencoder_recipe(request, dataset, protects if needed else None)
 
 
 def find_behind(recipe: AutoencoderRecipe) -> Behind | None:
