@@ -49,7 +49,7 @@ ROBUST_OPTIONS = {
     ),
     "reconstruction_weight": Option(
         10.0,
-        "Weight of the reconstruction loss per pixel; the clean cross-entropy has weight 1",
+        "Weight of the reconstruction loss per pixel; the clean cross-entropy, of kl the divergence, has weight 1",
         explained="10, certified 0.1 (conv and dense: 5), kl 0",
     ),
 }

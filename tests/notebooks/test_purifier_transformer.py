@@ -142,3 +142,8 @@ def test_errors_name_the_mend(digits: Dataset) -> None:
         advae.Purifier(epochs=1).fit(255 * x)
     with pytest.raises(ValueError, match="NaN"):
         advae.Purifier(epochs=1).fit(np.where(x > 0.9, np.nan, x))
+
+
+def test_what_keeps_a_classifiers_answers_is_made_by_the_command_line(digits: Dataset) -> None:
+    with pytest.raises(UsageError, match="`advae train-ae --type kl --protect CLF` makes one"):
+        advae.Purifier(type="kl").fit(digits.x_train, digits.y_train)
