@@ -57,7 +57,7 @@ def train_ae(
         typer.Option(
             "--protect",
             metavar="REF",
-            help="Train in front of this classifier, which is not changed, instead of a new one; kl and cascade need it.",
+            help="Train in front of this classifier, which stays as it is, not of a new one; kl and cascade need it.",
             autocompletion=complete_refs("clf"),
             rich_help_panel="Only robust, certified, kl and cascade",
         ),
