@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from advae.batching import Tensor
 from advae.errors import UsageError, unknown
@@ -22,7 +23,9 @@ class Pipeline:
     purify: Function | None = None
     """(x, draw) -> purified images (n, d); None for an undefended classifier."""
     differentiable: bool = True
-    """Whether ``purify`` has a useful derivative; else the backward pass is the identity's (BPDA)."""
+    """Whether ``purify`` has a useful derivative; else the backward pass is that of ``stand_in`` (BPDA)."""
+    stand_in: Callable[[Tensor], Tensor] | None = None
+    """x -> roughly the purified images, with a derivative: a blur; None: the identity."""
     clips: bool = False
     """Whether ``purify`` clips its output at 0 and 1."""
     undefended: Callable[[Tensor], Tensor] | None = None
@@ -43,6 +46,13 @@ class Pipeline:
         """Whether the logits of the whole pipeline are affine in the image."""
         return self.linear and self.purify is None
 
+    @property
+    def backward(self) -> Literal["exact", "identity", "blur"]:
+        """Whose derivative takes the place of the purifier's; exact: none does."""
+        if self.differentiable:
+            return "exact"
+        return "blur" if self.stand_in else "identity"
+
     def purified(self, x: Tensor, draw: Tensor) -> Tensor:
         """Return the purified images, which the classifier is fed."""
         return x if self.purify is None else self.purify(x, draw)
@@ -54,11 +64,13 @@ class Pipeline:
     def differentiate(self, x: Tensor, draw: Tensor) -> Tensor:
         """Return the logits of the whole pipeline, for an adaptive attacker to differentiate.
 
-        Where the purifier has no derivative its backward pass is the identity's (BPDA; Athalye et al. 2018,
-        arXiv:1802.00420, section 4.1).
+        Where the purifier has no derivative its backward pass is the identity's, or that of its stand-in (BPDA; Athalye
+        et al. 2018, arXiv:1802.00420, sections 4.1 and 4.2).
         """
         purified = self.purified(x, draw)
-        return self.classify(purified if self.differentiable else follow_identity(x, purified))
+        if self.differentiable:
+            return self.classify(purified)
+        return self.classify(follow_identity(self.stand_in(x) if self.stand_in else x, purified))
 
 
 def follow_identity(x: Tensor, purified: Tensor) -> Tensor:

@@ -145,7 +145,8 @@ def check_gradients(recipe: RunRecipe, metrics: RunMetrics) -> CheckResult:
     share = max(result.zero_gradient_fraction for result in metrics.results)
     stopped = metrics.clipped_fraction or 0.0
     clipped = f", and clipping stops it at {show_share(stopped)} of the purified pixels" if stopped else ""
-    by = " (identity in place of the purifier's)" if metrics.backward == "identity" else ""
+    replaced = metrics.backward in ("identity", "blur")
+    by = f" ({metrics.backward} in place of the purifier's)" if replaced else ""
     sentence = f"for {show_share(share)} of the samples the first gradient{by} is zero or not finite{clipped}"
     weak = share > WEAK_GRADIENTS or stopped > STOPPED
     status: Status = "FAIL" if share > NO_GRADIENTS else "WARN" if weak else "PASS"

@@ -224,10 +224,10 @@ def _measure_clean_success(scorer: Scorer, x: FloatArray, y: IntArray) -> Arrays
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _name_backward(surface: Surface) -> Literal["exact", "identity", "none"]:
+def _name_backward(surface: Surface) -> Literal["exact", "identity", "blur", "none"]:
     if surface.scores_only:
         return "none"
-    return "identity" if surface.through and not surface.through.differentiable else "exact"
+    return surface.through.backward if surface.through else "exact"
 
 
 def _measure_progress(attacker: Attacker, eps: float, scores: EpsScores) -> AttackProgress | None:

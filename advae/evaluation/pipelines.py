@@ -151,6 +151,7 @@ def load_pipeline(
         classify=follow(view.mean, loaded.logits) if view and on_code else loaded.logits,
         purify=purify,
         differentiable=purify is None or purify.differentiable,
+        stand_in=purify.stand_in if purify else None,
         clips=purify is not None and purify.clips,
         samples=purify is not None and purify.samples,
         undefended=load_classifier(registry, _open_same(undefended, classifier), precision) if undefended else None,

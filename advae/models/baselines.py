@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from advae.batching import Tensor
 from advae.errors import UsageError
 from advae.models import layers, outside_the_graph, squeezing
 from advae.models.baseline_kind import CODE, BaselineKind
+from advae.models.blurring import blur_matrix, make_blur
 from advae.models.contracts import Purifier
 from advae.models.model_kinds import Option, OwnOptions
 
@@ -19,27 +19,7 @@ if TYPE_CHECKING:
     from advae.models.layers import Arrays
     from advae.records import AutoencoderRecipe, FloatArray, ImageShape
 
-ULP = 2.0**-24
-"""Largest relative rounding error of one float32 operation."""
-
-
 # ---------------------------------------------------------------- blur
-
-
-def blur_matrix(side: int, sigma: float) -> FloatArray:
-    """Return G, float32 (side, side): G X G^T is the image X blurred by a Gaussian of ``sigma`` pixels.
-
-    Each row is normalised, at the border over the existing pixels, so that a constant image stays constant. The sum is
-    1 minus the largest rounding error of the product, so that white stays below 1 and no clip removes its gradient.
-    """
-    import numpy as np
-
-    # For a tiny sigma the distance overflows to infinity, and its weight is then 0.
-    with np.errstate(over="ignore"):
-        distances = (np.arange(side)[:, None] - np.arange(side)) / sigma
-        weights = np.exp(-0.5 * distances**2)
-    kernel: FloatArray = (weights / weights.sum(axis=1, keepdims=True) * (1 - (side + 2) * ULP)).astype(np.float32)
-    return kernel
 
 
 def compute_blur(recipe: AutoencoderRecipe, x: FloatArray) -> Arrays:
@@ -57,22 +37,7 @@ def _list_kernels(recipe: AutoencoderRecipe) -> dict[str, tuple[int, ...]]:
 
 def build_blur(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
     """Return the blur as a linear map, G X G^T for each channel X."""
-    from keras import ops
-
-    kernel, across = arrays["kernel"], arrays.get("across", arrays["kernel"])
-    (height, width, channels), size = recipe.dataset.shape, recipe.dataset.shape.size
-
-    def blur(x: Tensor) -> Tensor:
-        images = ops.reshape(x, (-1, height, width) if channels == 1 else (-1, height, width, channels))
-        if channels > 1:
-            images = ops.moveaxis(images, -1, 1)
-        blurred = ops.matmul(ops.matmul(kernel, images), across.T)
-        if channels > 1:
-            blurred = ops.moveaxis(blurred, 1, -1)
-        # Needed on hardware whose products are less precise than float32.
-        return ops.clip(ops.reshape(blurred, (-1, size)), 0.0, 1.0)
-
-    return Purifier(blur)
+    return Purifier(make_blur(recipe.dataset.shape, arrays["kernel"], arrays.get("across", arrays["kernel"])))
 
 
 def _check_blur(options: OwnOptions, shape: ImageShape) -> None:

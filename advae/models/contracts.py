@@ -19,6 +19,8 @@ class Purifier:
     """(x, draw) -> a random x'; None for a deterministic purifier."""
     differentiable: bool = True
     """False where the gradient is zero almost everywhere: an attack then needs BPDA."""
+    stand_in: Callable[[Tensor], Tensor] | None = None
+    """x -> roughly x', whose derivative BPDA takes in place of the missing one; None: the identity's."""
     clips: bool = False
     """Whether values are clipped at 0 and 1, where the gradient is zero."""
     encode: Callable[[Tensor], Tensor] | None = None

@@ -1,17 +1,19 @@
 """Baselines that other libraries compute, in NumPy and not in TensorFlow's graph: JPEG, and total variation.
 
-They have no gradient here, so that an adaptive attacker takes the identity's (BPDA). XLA cannot compile them, no file
-of Keras can hold them, and no bounds pass through them.
+They have no gradient here, so that an adaptive attacker takes another's (BPDA): that of the identity, or of a blur. XLA
+cannot compile them, no file of Keras can hold them, and no bounds pass through them.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from advae.errors import UsageError
+from advae.models.blurring import blur_matrix, make_blur
 from advae.models.contracts import Purifier
 from advae.models.model_kinds import Option, OwnOptions
 
@@ -120,6 +122,10 @@ TV_WEIGHT = 0.1
 
 TV_OPTIONS = {"tv_weight": Option(TV_WEIGHT, "Weight of the total variation; more of it removes more")}
 
+STAND_IN_SIGMA = 1.0
+"""Width of the blur, in pixels, whose derivative takes the place of the missing one. On 100 images of MNIST PGD at 0.1
+leaves 30 % with a width of 1 or 2, and 43 % with the identity."""
+
 LARGEST_TV_WEIGHT = 100.0
 """Far more than enough to make any image one grey."""
 
@@ -129,6 +135,7 @@ def build_total_variation(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier
 
     Each channel by itself, with the function's own tolerance and number of iterations. Rudin, Osher, Fatemi 1992 by
     the algorithm of Chambolle 2004; as a defence Guo et al. 2018, arXiv:1711.00117, who also drop pixels at random.
+    BPDA takes the derivative of a blur: it removes fine patterns, as this does, and the identity's finds mostly such.
     Raises UsageError where scikit-image is not installed.
     """
     try:
@@ -145,7 +152,9 @@ def build_total_variation(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier
             found[place] = denoise_tv_chambolle(image, weight=weight, channel_axis=-1)
         return found
 
-    return wrap_outside(smooth, recipe.dataset.shape)
+    shape = recipe.dataset.shape
+    kernels = [blur_matrix(side, STAND_IN_SIGMA) for side in (shape.height, shape.width)]
+    return replace(wrap_outside(smooth, shape), stand_in=make_blur(shape, *kernels))
 
 
 def check_tv_weight(options: OwnOptions, shape: ImageShape) -> None:

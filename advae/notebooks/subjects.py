@@ -105,6 +105,7 @@ def _place(recipe: ClassifierRecipe, bare: Pipeline, front: _Front | None, image
         bare,
         purify=front.purifier,
         differentiable=front.purifier.differentiable,
+        stand_in=front.purifier.stand_in,
         clips=front.purifier.clips,
         samples=front.purifier.samples,
         unit_range=low >= 0 and high <= 1,

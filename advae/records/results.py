@@ -225,10 +225,10 @@ class RunMetrics(Record):
     """Whether the classifier's outputs are probabilities instead of logits; None where it was not measured."""
     stochastic: bool | None = None
     """Whether two draws of the pipeline differ; None where it was not measured."""
-    backward: Literal["exact", "identity", "none"] | None = None
+    backward: Literal["exact", "identity", "blur", "none"] | None = None
     """exact: the attacker differentiates the pipeline itself; identity: BPDA, the derivative of the purifier is
-    replaced by the identity's (Athalye et al. 2018, arXiv:1802.00420); none: the classifier gives scores only; None
-    where it was not measured."""
+    replaced by the identity's (Athalye et al. 2018, arXiv:1802.00420); blur: by a Gaussian blur's; none: the classifier
+    gives scores only; None where it was not measured."""
     verdicts: Annotated[tuple[CheckResult, ...], Field(fail_fast=True, max_length=1000)] = ()
     """Results of the checks that need one run only."""
     fresh_draws: Positive | None = absent_unless_given()

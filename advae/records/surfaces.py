@@ -109,9 +109,9 @@ class SurfaceMetrics(Record):
     outside_fraction: Share
     """Share of the values of x + a u + b v, over all images and points, that are outside [0, 1] before clipping, 0 to
     1."""
-    backward: Literal["exact", "identity"]
+    backward: Literal["exact", "identity", "blur"]
     """exact: u is the gradient of the pipeline itself; identity: BPDA, the derivative of the purifier is replaced by
-    the identity's (Athalye et al. 2018, arXiv:1802.00420)."""
+    the identity's (Athalye et al. 2018, arXiv:1802.00420); blur: by a Gaussian blur's."""
     fixed_draw: bool
     """Whether the purifier is random: then every point has the same, fixed draw."""
     samples_digest: Digest

@@ -133,7 +133,7 @@ def _describe(
         missing=images.missing,
         left_out=max(0, len(recipe.dataset.classes) - MOST_PLANES),
         outside_fraction=found.outside,
-        backward="exact" if pipeline.differentiable else "identity",
+        backward=pipeline.backward,
         fixed_draw=pipeline.samples,
         samples_digest=metrics.digest_samples(images.x, images.y),
         seconds=round(seconds, 3),

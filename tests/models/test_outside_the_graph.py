@@ -12,7 +12,9 @@ import pytest
 
 from advae.batching import apply
 from advae.models import outside_the_graph
+from advae.models.blurring import blur_matrix
 from advae.records import Dataset, ImageShape
+from advae.threats import Pipeline
 from tests.calls import call, succeed
 from tests.models.test_shapes import make_images
 from tests.models.test_squeezing import restore
@@ -81,6 +83,25 @@ def test_what_is_outside_the_graph_can_be_traced_for_any_number_of_images(kind: 
         found = traced(digits.x_test[:n])
         assert found.shape == (n, 64)
         np.testing.assert_array_equal(found, apply(purify, digits.x_test)[:n])
+
+
+def test_the_missing_derivative_is_a_blurs_where_the_identitys_would_mislead(digits: Dataset) -> None:
+    """The value is the purifier's, bit by bit; the derivative is that of the blur, which is its own transpose's."""
+    import tensorflow as tf
+
+    for kind, kernel in (("jpeg", np.eye(8)), ("total-variation", blur_matrix(8, 1.0).astype("f8"))):
+        purify = restore(digits, kind)
+        pipeline = Pipeline(classify=lambda x: x, purify=purify, differentiable=False, stand_in=purify.stand_in)
+        x = tf.constant(digits.x_test[:6])
+        wanted = np.random.default_rng(0).normal(size=(6, 64)).astype("f4")
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            found = pipeline.differentiate(x, 0)
+        np.testing.assert_array_equal(found, purify(x, 0))
+        gradient = tape.gradient(found, x, output_gradients=tf.constant(wanted)).numpy()
+        expected = kernel.T @ wanted.reshape(-1, 8, 8) @ kernel
+        np.testing.assert_allclose(gradient.reshape(-1, 8, 8), expected, atol=1e-5)
+        assert pipeline.backward == ("identity" if kind == "jpeg" else "blur")
 
 
 @pytest.fixture(scope="module")

@@ -59,8 +59,9 @@ class SurfaceRecord(PipelineRecord):
     """Number of images whose gradient is zero or not finite, so that their plane is a line."""
     outside_fraction: ShownShare
     """Share of the values of all points that were outside the image's range before clipping, 0 to 1."""
-    backward: Literal["exact", "identity"]
-    """exact: the gradient is the pipeline's own; identity: BPDA, the purifier's derivative is replaced."""
+    backward: Literal["exact", "identity", "blur"]
+    """exact: the gradient is the pipeline's own; identity, blur: BPDA, the purifier's derivative is replaced by that
+    of the identity, or of a Gaussian blur."""
     fixed_draw: bool
     """Whether the purifier is random, and every point has the same, fixed draw."""
     missing: tuple[str, ...]

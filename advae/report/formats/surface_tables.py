@@ -77,7 +77,7 @@ def _explain(group: Sequence[PipelineSurface], records: Sequence[SurfaceRecord])
         parts.append(f"No such image of class {', '.join(map(printable, first.missing))}.")
     if first.left_out:
         parts.append(f"The first classes only; {first.left_out} more are not looked at.")
-    replaced = [one.purifier_name for one in records if one.backward == "identity"]
+    replaced = [one.purifier_name for one in records if one.backward != "exact"]
     if replaced:
         parts.append(f"BPDA through {', '.join(replaced)}: u is not the pipeline's own gradient.")
     drawn = [one.purifier_name for one in records if one.fixed_draw]
