@@ -47,6 +47,7 @@ def _list_forms(name: str, summary: str) -> dict[str, NamedPlan]:
 
 PLANS: dict[str, NamedPlan] = {
     PAPER_PLAN: NamedPlan("the paper's experiment; the default", "paper.toml"),
+    **_list_forms("all-defences", "every purifier beside every other: oblivious, adaptive and certified, in one table"),
     **_list_forms(
         "yu2018", "decision surfaces of undefended, purified, robust and certified pipelines (Yu et al. 2018)"
     ),

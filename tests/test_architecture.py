@@ -84,7 +84,7 @@ LIGHT = {*sys.stdlib_module_names, "advae", "typer", "rich", "pydantic"}
 
 HEAVY = {
     *("numpy", "tensorflow", "keras", "sklearn", "scipy", "cleverhans", "matplotlib", "jinja2", "joblib", "h5py"),
-    *("altair", "vl_convert"),
+    *("altair", "vl_convert", "skimage"),
     *("dask", "distributed", "skops", "onnx", "onnxruntime", "google", "pandas"),
 }
 

@@ -55,6 +55,8 @@ class BaselineKind:
     defences of their own, which the comparison has only where they were run."""
     products: int | None = None
     """Multiplications for each value of an image, roughly; None: as many as there are classes."""
+    require: Callable[[], object] = lambda: None
+    """Raises UsageError where a library that computes it is not installed; called before a plan computes anything."""
     choose_head = None
     recipe_rev = 1
 
@@ -65,6 +67,7 @@ class BaselineKind:
     def choose(self, request: AutoencoderRequest, dataset: Dataset) -> Choices:
         """Return the request with every default filled in. Raises UsageError for an impossible value."""
         _refuse_network_options(request, has_code=self.has_code)
+        self.require()
         options = fill_in_options(self.options, {**self.defaults(dataset.ref.shape), **request.options})
         if self.has_code:
             options[CODE] = _choose_code_size(request.network.code, dataset)

@@ -189,5 +189,6 @@ BASELINES: dict[str, BaselineKind] = {
         in_graph=False,
         expected=False,
         products=TV_PRODUCTS,
+        require=outside_the_graph.load_denoiser,
     ),
 }

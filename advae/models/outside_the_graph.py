@@ -130,6 +130,16 @@ LARGEST_TV_WEIGHT = 100.0
 """Far more than enough to make any image one grey."""
 
 
+def load_denoiser() -> Callable[..., FloatArray]:
+    """Return scikit-image's denoise_tv_chambolle. Raises UsageError where scikit-image is not installed."""
+    try:
+        from skimage.restoration import denoise_tv_chambolle
+    except ImportError as error:
+        raise UsageError(f"--type total-variation needs scikit-image ({error}): {INSTALL_FILTERS}") from None
+    found: Callable[..., FloatArray] = denoise_tv_chambolle
+    return found
+
+
 def build_total_variation(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier:
     """Return the image that is near x and has little total variation, by scikit-image's denoise_tv_chambolle.
 
@@ -138,10 +148,7 @@ def build_total_variation(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier
     BPDA takes the derivative of a blur: it removes fine patterns, as this does, and the identity's finds mostly such.
     Raises UsageError where scikit-image is not installed.
     """
-    try:
-        from skimage.restoration import denoise_tv_chambolle
-    except ImportError as error:
-        raise UsageError(f"--type total-variation needs scikit-image ({error}): {INSTALL_FILTERS}") from None
+    denoise = load_denoiser()
     weight = float(recipe.options["tv_weight"])
 
     def smooth(images: FloatArray) -> FloatArray:
@@ -149,7 +156,7 @@ def build_total_variation(recipe: AutoencoderRecipe, arrays: Arrays) -> Purifier
 
         found = np.empty_like(images)
         for place, image in enumerate(images):
-            found[place] = denoise_tv_chambolle(image, weight=weight, channel_axis=-1)
+            found[place] = denoise(image, weight=weight, channel_axis=-1)
         return found
 
     shape = recipe.dataset.shape

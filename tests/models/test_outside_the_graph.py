@@ -148,7 +148,8 @@ def test_a_proof_is_refused_and_smoothing_is_not(home: Path) -> None:
 
 def test_without_scikit_image_one_line_says_what_installs_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "skimage.restoration", None)
-    refused = call("train-ae", "--type", "total-variation", "--home", home)
-    assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
-    assert "--type total-variation needs scikit-image" in refused.err
-    assert 'pip install "advae[filters]"' in refused.err
+    for line in (("train-ae", "--type", "total-variation"), ("reproduce", "--plan", "all-defences-quick", "--dry-run")):
+        refused = call(*line, "--home", home)
+        assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+        assert "--type total-variation needs scikit-image" in refused.err
+        assert 'pip install "advae[filters]"' in refused.err
