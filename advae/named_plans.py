@@ -54,5 +54,6 @@ PLANS: dict[str, NamedPlan] = {
     **_list_forms(CHEN_PLAN, "Chen and Sirkeci-Mergen 2018: a filter against FGSM at a calibrated eps"),
     **_list_forms(SAHAY_PLAN, "the cascade of Sahay, Mahfuz, El Gamal 2018: its table, oblivious and adaptive"),
     **_list_forms("gondim-ribeiro2018", "attacks on the code of a variational and a plain autoencoder"),
+    **_list_forms("retraining", "retrained classifiers under stronger attacks"),
 }
 """Name for ``reproduce --plan`` -> the plan."""

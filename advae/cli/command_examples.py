@@ -49,14 +49,13 @@ HELP_PAGES: dict[str, HelpPage] = {
     ),
     "train-clf": HelpPage(
         (
-            "advae train-clf --model nn",
             "advae train-clf --model nn --ae latest",
             "advae train-clf --from latest --ae mine",
             "advae train-clf --model nn --retrain 3 --retrain-eps 0.1",
         ),
         (
             *(*_TRAINING, "--layers", "--on", "--C", "--intercept", "--max-iter", "--noise-level"),
-            *("--retrain-steps", "--retrain-limit"),
+            *("--retrain", "--retrain-method", "--retrain-eps", "--retrain-steps", "--retrain-limit"),
         ),
     ),
     "add-clf": HelpPage(

@@ -51,7 +51,7 @@ def train_clf(
         typer.Option(
             "--from",
             metavar="REF",
-            help="Put this classifier behind --ae without training it again.",
+            help="Put this trained classifier behind --ae as it is.",
             autocompletion=complete_refs("clf"),
         ),
     ] = None,
