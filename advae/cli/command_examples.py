@@ -44,7 +44,7 @@ HELP_PAGES: dict[str, HelpPage] = {
             *("--loss", "--rescale", "--body", "--warmup", "--reconstruction-weight", "--trades-beta", "--kappa"),
             *("--slope", "--relu-stability", "--penalty", "--rho", "--sparsity-weight", "--kl-weight", "--sample"),
             *("--no-noise-clip", "--train-steps", "--noise", "--noise-level", "--threshold", "--protect"),
-            *("--temperature", "--bits", "--window", "--quality", "--tv-weight", "--stages"),
+            *("--temperature", "--sigma", "--bits", "--window", "--quality", "--tv-weight", "--stages"),
         ),
     ),
     "train-clf": HelpPage(

@@ -262,7 +262,7 @@ AUTOENCODERS: dict[str, AutoencoderKind] = {
     "robust": RobustKind(),
     "certified": CertifiedKind(),
     "kl": KlKind(
-        "trained so that the answers of a frozen classifier, --protect, stay",
+        "keeps the answers of the classifier --protect",
         build_vanilla,
         _kl_defaults,
         KL_OPTIONS,

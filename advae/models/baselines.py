@@ -122,7 +122,7 @@ def _list_nothing(recipe: AutoencoderRecipe) -> dict[str, tuple[int, ...]]:
 
 BASELINES: dict[str, BaselineKind] = {
     "blur": BaselineKind(
-        "a baseline, no autoencoder: Gaussian blur",
+        "baseline: Gaussian blur",
         compute_blur,
         _list_kernels,
         build_blur,
@@ -131,7 +131,7 @@ BASELINES: dict[str, BaselineKind] = {
         affine=True,
     ),
     "pca": BaselineKind(
-        "a baseline, no autoencoder: projection on --code-size principal components",
+        "baseline: --code-size principal components",
         compute_pca,
         lambda recipe: {
             "mean": (recipe.dataset.shape.size,),
@@ -142,7 +142,7 @@ BASELINES: dict[str, BaselineKind] = {
         has_code=True,
     ),
     "binary": BaselineKind(
-        "a baseline, no autoencoder: black or white; not differentiable",
+        "baseline: black or white; not differentiable",
         _compute_nothing,
         _list_nothing,
         build_binary,
@@ -150,7 +150,7 @@ BASELINES: dict[str, BaselineKind] = {
         {"threshold": Option(0.5, "Grey value in (0, 1) above which a pixel becomes white")},
     ),
     "bit-depth": BaselineKind(
-        "a baseline, no autoencoder: fewer grey values; not differentiable",
+        "baseline: fewer grey values",
         _compute_nothing,
         _list_nothing,
         squeezing.build_bit_depth,
@@ -160,7 +160,7 @@ BASELINES: dict[str, BaselineKind] = {
         expected=False,
     ),
     "median": BaselineKind(
-        "a baseline, no autoencoder: median of the pixels around",
+        "baseline: median of the pixels around",
         _compute_nothing,
         _list_nothing,
         squeezing.build_median,
@@ -169,7 +169,7 @@ BASELINES: dict[str, BaselineKind] = {
         expected=False,
     ),
     "jpeg": BaselineKind(
-        "a baseline, no autoencoder: JPEG compression; not differentiable",
+        "baseline: JPEG compression",
         _compute_nothing,
         _list_nothing,
         outside_the_graph.build_jpeg,
@@ -180,7 +180,7 @@ BASELINES: dict[str, BaselineKind] = {
         products=JPEG_PRODUCTS,
     ),
     "total-variation": BaselineKind(
-        "a baseline, no autoencoder: smooth areas with sharp edges, by scikit-image; not differentiable",
+        "baseline: smooth areas, sharp edges",
         _compute_nothing,
         _list_nothing,
         outside_the_graph.build_total_variation,

@@ -90,7 +90,7 @@ larger ones."""
 class CertifiedKind:
     """The row of AUTOENCODERS that is trained in front of a classifier on bounds of what any perturbation can do."""
 
-    summary: str = "trained so that no perturbation inside a radius can change the classifier's answer, by proof"
+    summary: str = "trained on bounds of what any attack can do"
     """One line for ``--help``."""
     options = CERTIFIED_OPTIONS
     recipe_rev = 1

@@ -70,7 +70,7 @@ ROBUST_LEARNING_RATE = 3e-3
 class RobustKind:
     """The row of AUTOENCODERS that is trained in front of a classifier, which is trained along or frozen."""
 
-    summary: str = "trained on adversarial examples through itself and its classifier"
+    summary: str = "trained on attacks on it and its classifier"
     """One line for ``--help``."""
     options = ROBUST_OPTIONS
     recipe_rev = 2
