@@ -47,13 +47,14 @@ def _list_forms(name: str, summary: str) -> dict[str, NamedPlan]:
 
 PLANS: dict[str, NamedPlan] = {
     PAPER_PLAN: NamedPlan("the paper's experiment; the default", "paper.toml"),
-    **_list_forms("all-defences", "every purifier beside every other: oblivious, adaptive and certified, in one table"),
-    **_list_forms(
-        "yu2018", "decision surfaces of undefended, purified, robust and certified pipelines (Yu et al. 2018)"
-    ),
-    **_list_forms(CHEN_PLAN, "Chen and Sirkeci-Mergen 2018: a filter against FGSM at a calibrated eps"),
-    **_list_forms(SAHAY_PLAN, "the cascade of Sahay, Mahfuz, El Gamal 2018: its table, oblivious and adaptive"),
-    **_list_forms("gondim-ribeiro2018", "attacks on the code of a variational and a plain autoencoder"),
-    **_list_forms("retraining", "retrained classifiers under stronger attacks"),
+    **_list_forms("all-defences", "every purifier beside the others"),
+    **_list_forms("yu2018", "decision surfaces side by side"),
+    **_list_forms(CHEN_PLAN, "FGSM at a calibrated eps, filtered"),
+    **_list_forms(SAHAY_PLAN, "a cascade of two autoencoders"),
+    **_list_forms("gondim-ribeiro2018", "attacks on the code"),
+    **_list_forms("retraining", "retrained, under stronger attacks"),
 }
 """Name for ``reproduce --plan`` -> the plan."""
+
+WHOLE_PLANS = {name: plan for name, plan in PLANS.items() if not name.endswith(QUICK)}
+"""The plans without their quick forms."""

@@ -14,7 +14,7 @@ from advae.cli.session import Session
 from advae.cli.values import split_names
 from advae.datasets.table import DATASETS
 from advae.errors import CorruptError, DivergedError, UsageError
-from advae.named_plans import PAPER_PLAN, PLANS
+from advae.named_plans import PAPER_PLAN, PLANS, QUICK, WHOLE_PLANS
 
 if TYPE_CHECKING:
     from advae.experiments import Experiment
@@ -43,7 +43,7 @@ def reproduce(
         typer.Option(
             "--plan",
             metavar="NAME|FILE",
-            help=f"{describe_rows(PLANS)}\nOr a TOML file of your own.",
+            help=f"{describe_rows(WHOLE_PLANS)}\nNAME{QUICK}: its quick form, on digits. Or a TOML file of your own.",
             autocompletion=complete_names(PLANS),
         ),
     ] = PAPER_PLAN,
