@@ -1,9 +1,10 @@
 """Run plans that come with advae on real data, as ``advae reproduce --plan NAME`` does, and record what they find.
 
-    python -m tests.benchmarks.recorded_plans NAME [NAME ...] --data-dir DIR --home DIR [--jobs N] [--dataset D]
+    python -m tests.benchmarks.recorded_plans NAME --data-dir DIR --home DIR [--jobs N] [--plan FILE]
 
-The registry in --home makes it resumable. Each plan's JSON goes to tests/benchmarks/results/NAME.json, its figures
-beside it, and ``results_table`` makes tables of results/README.md from them.
+--plan FILE records a reduced copy of the plan, whose ``about`` says what is reduced. The registry in --home makes it
+resumable. The JSON goes to tests/benchmarks/results/NAME.json, figures beside it, and ``results_table`` makes tables of
+results/README.md from them.
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ from typing import Any
 
 from advae.cli import main as run_command
 from advae.experiments import read_experiment
+from advae.experiments.chen2018.filter_section import CHEN_SECTION
+from advae.experiments.printed_areas import PRINTED_SECTION
+from advae.experiments.sahay2019.cascade_section import SAHAY_SECTION
 from advae.named_plans import PLANS
-from advae.report.formats.markdown import escape
+from advae.report.formats.catalogue import TABLES
 from tests.benchmarks.machine import describe_machine
 
 FOLDER = Path(__file__).parent / "results"
@@ -41,16 +45,21 @@ class RecordedPlan:
 
 RECORDED: dict[str, RecordedPlan] = {
     "all-defences": RecordedPlan(figures=("pipelines-",)),
+    "chen2018": RecordedPlan((CHEN_SECTION.heading,)),
+    "sahay2019": RecordedPlan((SAHAY_SECTION.heading,), ("sahay",)),
+    "gondim-ribeiro2018": RecordedPlan((PRINTED_SECTION.heading,)),
+    "retraining": RecordedPlan((TABLES["retrained"].heading,)),
+    "yu2018": RecordedPlan((TABLES["surfaces"].heading,), ("surfaces", "decision")),
 }
 """Name of a plan -> what is recorded of it."""
 
 
-def record(name: str, *, home: Path, data_dir: Path | None, jobs: int, dataset: str | None) -> Document:
-    """Run a plan and return its record; its figures are written beside it."""
+def record(name: str, plan: Path, *, home: Path, data_dir: Path | None, jobs: int) -> Document:
+    """Run a plan and return its record; its figures are written beside it. plan: its file, or a reduced copy's."""
     where: list[str] = ["--home", str(home), *(["--data-dir", str(data_dir)] if data_dir else [])]
-    more = ["--dataset", dataset] if dataset else []
+    asked = name if plan == PLANS[name].path else str(plan)
     with tempfile.TemporaryDirectory() as folder:
-        _call("reproduce", "--plan", name, "--jobs", str(jobs), "--out", folder, *where, *more)
+        _call("reproduce", "--plan", asked, "--jobs", str(jobs), "--out", folder, *where)
         found = json.loads((Path(folder) / "report.json").read_text())
         text = (Path(folder) / "report.md").read_text()
         if RECORDED[name].figures:
@@ -59,7 +68,7 @@ def record(name: str, *, home: Path, data_dir: Path | None, jobs: int, dataset: 
             _keep_figures(name, Path(folder) / "figures")
     return describe_machine() | {
         "plan": name,
-        "about": read_experiment(PLANS[name].path).about,
+        "about": read_experiment(plan).about,
         "numbers": [one for one in found["numbers"] if one["headline"]],
         "sections": {heading: take_section(text, heading) for heading in RECORDED[name].headings},
     }
@@ -79,13 +88,24 @@ def _keep_figures(name: str, folder: Path) -> None:
 
 def take_section(text: str, heading: str) -> str:
     """Return what report.md has below a heading of the second level. Raises ValueError where there is none."""
-    found = re.search(rf"^## {re.escape(escape(heading))}\n+(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+    found = re.search(rf"^## {re.escape(heading)}\n+(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
     if not found:
         raise ValueError(f"the report has no section {heading!r}")
     return found[1].strip()
 
 
 # ---------------------------------------------------------------- tables
+
+
+def render_blocks() -> dict[str, str]:
+    """Return the block of results/README.md of each recorded plan, by the plan's name."""
+    found = {name: json.loads((FOLDER / f"{name}.json").read_text()) for name in RECORDED}
+    return {name: (render_sections if one["sections"] else render_defences)(one) for name, one in found.items()}
+
+
+def render_sections(document: Document) -> str:
+    """Return the sections that were recorded of a plan's report, below what the plan says that it does."""
+    return "\n\n".join([document["about"].strip(), *document["sections"].values()])
 
 
 def render_defences(document: Document) -> str:
@@ -119,29 +139,34 @@ def _write_cells(one: Document | None) -> Iterator[str]:
     if one is None:
         yield from [""] * len(COLUMNS)
         return
-    white, certified = one["white_box"], one["certified"]
-    low, high = white["robust_accuracy_interval"]
-    mark = "" if one["reliability"]["result"] == "reliable" else " *"
+    oblivious, certified = _read(one["oblivious"]), one["certified"]
     yield f"{100 * one['clean_accuracy']:.1f}"
-    yield "" if one["oblivious"] is None else f"{100 * one['oblivious']['robust_accuracy']:.1f}"
-    yield f"{100 * white['robust_accuracy']:.1f} [{100 * low:.1f}, {100 * high:.1f}]{mark}"
+    yield "" if oblivious is None else f"{100 * oblivious:.1f}"
+    yield _write_strongest(one)
     yield f"{100 * certified['accuracy']:.1f}" if certified else ""
+
+
+def _write_strongest(one: Document) -> str:
+    white, rating = one["white_box"], one["reliability"]["result"]
+    if _read(white) is None:
+        return "not run"
+    shares = (white["robust_accuracy"], *white["robust_accuracy_interval"])
+    robust, low, high = (f"{100 * share:.1f}" for share in shares)
+    return f"{robust} [{low}, {high}]{'' if rating == 'reliable' else ' *'}"
 
 
 def main() -> None:
     """Parse the options, run each plan, and write its record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("plans", nargs="+", choices=RECORDED)
+    parser.add_argument("name", choices=RECORDED)
     parser.add_argument("--data-dir", type=Path, default=os.environ.get("ADVAE_DATA_DIR"))
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--dataset")
+    parser.add_argument("--plan", type=Path)
     options = parser.parse_args()
-    for name in options.plans:
-        found = record(
-            name, home=options.home, data_dir=options.data_dir, jobs=options.jobs, dataset=options.dataset
-        )
-        (FOLDER / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
+    plan = options.plan or PLANS[options.name].path
+    found = record(options.name, plan, home=options.home, data_dir=options.data_dir, jobs=options.jobs)
+    (FOLDER / f"{options.name}.json").write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
