@@ -10,8 +10,8 @@ distance of the codes. Tabacof, Tavares, Valle 2016, arXiv:1612.00155; Gondim-Ri
 arXiv:1806.04646.
 
 Both minimise with SciPy's L-BFGS-B, one pair and one C after the other: ``l-bfgs-b`` does as they do. ``adam`` is the
-default: projected Adam on all pairs and weights together, in one graph. Its areas are the same, in a fraction of the
-time: .github/docs/attack-code.md has both measured.
+default: projected Adam on all pairs and weights together, in one graph. On digits its areas are the same, in a
+fraction of the time: .github/docs/attack-code.md has both measured.
 """
 
 from __future__ import annotations
