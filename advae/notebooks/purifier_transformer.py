@@ -36,8 +36,8 @@ class Purifier(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
     type: ``denoising``, ``vanilla``, ``sparse``, ``variational``, ``robust``, ``certified``, or a baseline: ``blur``,
     ``pca``, ``binary``, ``bit-depth``, ``median``, ``jpeg``, ``total-variation``. A robust or certified one needs
     labels, ``fit(x, y)``: it is trained with a classifier behind it, a Keras model that is ``classifier_`` afterwards:
-    ``advae.evaluate(purifier.classifier_, x, y, purifier=purifier)``. ``kl``, which keeps the answers of a trained
-    classifier, is made by ``advae train-ae --type kl --protect CLF`` only.
+    ``advae.evaluate(purifier.classifier_, x, y, purifier=purifier)``. ``kl`` and ``cascade``, which are trained in
+    front of a trained classifier, are made by ``advae train-ae --type TYPE --protect CLF`` only.
     epochs: passes over the images, None for the default. seed: of all that is random. options: as ``advae train-ae``
     takes them: ``hidden``, ``code``, ``activations``, ``batch_size``, ``learning_rate``, ``loss``, ``rescale``, and
     those of the type, such as ``noise_level=0.3``.

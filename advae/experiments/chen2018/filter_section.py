@@ -24,8 +24,8 @@ FILTER_EXPLAINED = (
     "An autoencoder in front of a trained classifier, as a filter against FGSM. They print neither eps, nor the sizes "
     "of their networks, nor what the attacker knows. Our eps is calibrated: of a grid, the one at which FGSM takes the "
     "undefended classifier nearest to the accuracy that they print. Oblivious: FGSM on the classifier without the "
-    "filter. Adaptive: FGSM through the filter. Strongest: the strongest adaptive attack of the plan at the same eps, "
-    "on as many images as n says last. Sizes and training are ours, as the plan says."
+    "filter. Adaptive: FGSM through the filter. Strongest: the strongest other adaptive attack of the plan at the same "
+    "eps; the last number under n is that of its images. Sizes and training are ours, as the plan says."
 )
 
 UNEXPLAINED = (

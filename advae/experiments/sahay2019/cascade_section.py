@@ -22,8 +22,8 @@ CASCADE_EXPLANATION = (
     "The table of arXiv:1812.03087: a classifier alone (attacked), behind a denoising autoencoder (denoised), on the "
     "code of a second autoencoder of K numbers (reduced), and on that code of denoised images (cascaded). Theirs is "
     "from the result file of their published scripts. Their attack knows the undefended classifier only; ours: under "
-    "that attack, and under attackers who differentiate through all that is there. Their cascaded columns use the "
-    "classifier of the reduced ones; ours is trained on the codes of denoised images."
+    "that attack (oblivious), and under attackers who differentiate the whole pipeline (adaptive). Their cascaded "
+    "columns use the classifier of the reduced ones; ours is trained on the codes of denoised images."
 )
 
 TABLE_VIEWS = {
@@ -75,12 +75,14 @@ def _write(value: float | None) -> Cell:
 
 
 def _describe_images(shown: Sequence[SahayRecord], view: str) -> str:
-    """Return how many images the numbers of a view are of."""
-    found = [getattr(one, TABLE_VIEWS[view]) for one in shown]
-    counts = sorted({one.n for one in found if isinstance(one, Ours)})
-    if not counts:
+    """Return how many images the numbers of a view are of, and how wide their intervals are."""
+    found = [ours for one in shown if isinstance(ours := getattr(one, TABLE_VIEWS[view]), Ours)]
+    if not found:
         return "10,000 test images; of clean images only the accuracy without a defence is published."
-    return f"{' or '.join(map(str, counts))} test images."
+    counts = " or ".join(map(str, sorted({one.n for one in found})))
+    widest = max(max(one.accuracy - one.accuracy_interval[0], one.accuracy_interval[1] - one.accuracy) for one in found)
+    reach = f"no 95 % interval reaches farther than {100 * widest:.1f} points"
+    return f"{counts} test images; {reach}; report.json has every interval."
 
 
 # ---------------------------------------------------------------- the figure
@@ -104,8 +106,9 @@ def draw_sahay(findings: Findings) -> Iterator[Drawing]:
         if charts:
             label = f"Accuracy of the cascade and its parts against eps, {dataset}"
             caption = (
-                "The same pipelines under an attacker who knows the undefended classifier only, and under attackers "
-                f"who know all; eps 0: clean. Of the code sizes at most {MOST_CODES} are drawn; the table has all."
+                "The same pipelines under FGSM on the undefended classifier (oblivious), and under attackers "
+                "who differentiate the whole pipeline (adaptive); eps 0: clean. "
+                f"Of the code sizes at most {MOST_CODES} are drawn; the table has all."
             )
             yield Drawing(TRAINING, label, caption, charts=charts)
 

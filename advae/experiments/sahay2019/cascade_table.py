@@ -1,4 +1,4 @@
-"""The table of the cascade's authors: theirs, ours under the same attack, and ours where the attacker knows all."""
+"""The table of the cascade's authors: theirs, ours under the same attack, and ours under adaptive attacks."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class SahayRecord(TableRecord):
     dataset: str
     """The dataset that ours were measured on; theirs is mnist."""
     column: str
-    """What stands before the classifier: attacked, nothing; denoised, the denoiser; reduced, the encoder of the
+    """What is in front of the classifier: attacked, nothing; denoised, the denoiser; reduced, the encoder of the
     reduction alone; cascaded, the denoiser and that encoder."""
     code_size: int | None
     """Numbers of the code that is classified; null where images are."""
@@ -60,9 +60,9 @@ class SahayRecord(TableRecord):
     oblivious: Ours | NotRun
     """Ours under their attack: FGSM on the undefended classifier, which does not know of the defence."""
     adaptive: Ours | NotRun
-    """Ours under FGSM on all that is there: the honest number of the same attack."""
+    """Ours under FGSM on the whole pipeline, adaptive."""
     strong: Ours | NotRun
-    """Ours under PGD on all that is there: the honest number of a stronger attack, on fewer images and eps."""
+    """Ours under PGD on the whole pipeline, adaptive: a stronger attack, on fewer images and eps."""
     difference: Difference | None
     """Ours under their attack minus theirs; null where one of them is missing."""
 
@@ -82,7 +82,7 @@ class Place(NamedTuple):
 
 
 def find_sahay_place(run: Run) -> Place | None:
-    """Return where a run's pipeline stands in the table; None for one that is no part of it."""
+    """Return the place of a run's pipeline in the table; None for one that is no part of it."""
     classifier, purifier = run.classifier_recipe, run.autoencoder_recipe
     if not isinstance(classifier.options, LayersOptions):
         return None
@@ -135,7 +135,7 @@ def _find_published(
 def _make_record(
     dataset: str, place: Place, eps: float | None, runs: list[Run], published: float | None
 ) -> SahayRecord:
-    # Nothing stands before the undefended classifier: its attacker knows all of it.
+    # The undefended classifier has no purifier: FGSM on it is adaptive.
     weak = "adaptive" if place.column == ATTACKED else "oblivious"
     oblivious = _find(runs, WEAK, weak, eps)
     ours = oblivious.accuracy if isinstance(oblivious, Ours) else None
