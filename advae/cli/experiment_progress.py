@@ -20,7 +20,6 @@ def put_survey(session: Session, survey: Survey, waiting: Sequence[str], *, prin
     """Show how many cells an experiment has and how many are missing.
 
     waiting: names of the attacks whose eps is calibrated first, which are no cells yet.
-
     print_ids: also print the ids of the missing cells, or with ``--json`` all cells.
     """
     session.tell(_tabulate(survey))

@@ -56,6 +56,11 @@ def suggest_report(session: Session, entry: Manifest) -> None:
     _suggest(session, ["advae", "report", entry.parents[0]], None)
 
 
+def suggest_surface_report(session: Session, entries: Sequence[Manifest]) -> None:
+    """Show what follows decision surfaces: a report on their classifiers, side by side."""
+    _suggest(session, ["advae", "report", *(entry.parents[0] for entry in entries)], None)
+
+
 def suggest_code_report(session: Session, entry: Manifest) -> None:
     """Show what follows an attack on a code: a report on it."""
     _suggest(session, ["advae", "report", entry.id], None)

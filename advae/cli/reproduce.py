@@ -125,7 +125,8 @@ def _report(
     from advae.report.analysis.check_results import describe_excluded
     from advae.report.analysis.collecting import compare_runs
 
-    runs, autoencoders = _find(session, surveyed, "attacks"), _find(session, surveyed, "autoencoders", "defences")
+    runs = _find(session, surveyed, "attacks")
+    autoencoders = _find(session, surveyed, "autoencoders", "defences", "cascades")
     certificates, surfaces = _find(session, surveyed, "certificates"), _find(session, surveyed, "surfaces")
     code_attacks = _find(session, surveyed, "code attacks")
     if not any((runs, certificates, surfaces, code_attacks)):

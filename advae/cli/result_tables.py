@@ -15,13 +15,17 @@ WORDS = ("method", "threat", "norm")
 
 def start_table(classifier: ClassifierRecipe, clean: str, columns: Sequence[str], more: str = "") -> FittedTable:
     """Return a table without rows, titled with the pipeline and its clean accuracy. more: of the pipeline."""
+    title = f"{name_stored(classifier)}{more}, {printable(classifier.dataset.title)}\n{clean}"
+    return FittedTable(title, columns, WORDS)
+
+
+def name_stored(classifier: ClassifierRecipe) -> str:
+    """Return a pipeline in words: the classifier, its retraining, and the id of its purifier."""
     retrained = name_retraining(classifier)
     bare = "without purifier" if retrained else "undefended"
     place = "behind" if classifier.code is None else "on the code of"
     behind = f"{place} {classifier.autoencoder}" if classifier.autoencoder else bare
-    behind = f"{retrained}, {behind}" if retrained else behind
-    title = f"{classifier.model} {behind}{more}, {printable(classifier.dataset.title)}\n{clean}"
-    return FittedTable(title, columns, WORDS)
+    return f"{classifier.model} {f'{retrained}, {behind}' if retrained else behind}"
 
 
 def write_rate(share: float, interval: tuple[float, float]) -> str:

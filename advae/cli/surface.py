@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from advae.cli.next_command import suggest_report
+from advae.cli.next_command import suggest_surface_report
 from advae.cli.option_groups import SESSION, Completed, complete_refs, grouped
 from advae.cli.options import DataDirOption, DatasetOption, ForceOption, ResizeOption
 from advae.cli.session import Session
@@ -70,4 +70,4 @@ def surface(
     with session.workspace("surface", data_dir=data_dir, resize=resize, force=force) as workspace:
         made = compute_surfaces(workspace, refs, dataset, request)
     put_surfaces(session, made)
-    suggest_report(session, made[0].manifest)
+    suggest_surface_report(session, [one.manifest for one in made])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from advae.checks.decision_surfaces import check_surface, find_harm_ratio
 from advae.cli.entry_names import say_found
+from advae.cli.result_tables import name_stored
 from advae.cli.session import Session
 from advae.errors import printable
 from advae.report.formats.fitted_table import FittedTable
@@ -49,9 +50,7 @@ def _show(share: float | None) -> str:
 
 
 def _name_pipeline(session: Session, manifest: Manifest) -> str:
-    classifier = session.registry.manifest(manifest.parents[0]).as_classifier()[0]
-    place = "behind" if classifier.code is None else "on the code of"
-    return f"{classifier.model} {f'{place} {classifier.autoencoder}' if classifier.autoencoder else 'undefended'}"
+    return name_stored(session.registry.manifest(manifest.parents[0]).as_classifier()[0])
 
 
 def _list_remarks(manifest: Manifest) -> list[str]:

@@ -80,7 +80,7 @@ def test_it_is_rated_and_ranked_as_a_defence_that_is_no_autoencoder(lab: Lab) ->
         "digits: nn, retrained on bim at 0.1, behind autoencoder (vanilla)",
     }
     said = answer(findings)
-    assert "The classifier retrained on bim at 0.1, has" in said or "retrained on bim at 0.1" in said
+    assert "The classifier retrained on bim at 0.1 has" in said
     assert "The vanilla autoencoder, classifier retrained on bim at 0.1" in said
 
 

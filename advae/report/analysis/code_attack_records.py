@@ -25,7 +25,7 @@ class CodeAttackRecord(TableRecord):
     dataset: str
     """The dataset's name; for one's own file, the name of the file."""
     autoencoder: str
-    """The autoencoder in words: its kind, raw output, and seed other than 0."""
+    """The autoencoder in words: its kind, and its seed other than 0."""
     autoencoder_id: str
     """The autoencoder's id in the registry."""
     code_attack: str
@@ -117,6 +117,6 @@ def answer_code_attacks(findings: Findings) -> Iterator[str]:
 
 
 def _write_area(record: CodeAttackRecord) -> str:
-    fails = f", {record.failures} checks fail" if record.failures else ""
+    fails = f", {record.failures} {'check fails' if record.failures == 1 else 'checks fail'}" if record.failures else ""
     where = f"{record.n} pairs{fails}{mark_imported(record.imported)}"
     return f"{record.autoencoder} has a mean area of {format_area(record.area, record.area_interval)} ({where})"

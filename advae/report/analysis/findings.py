@@ -130,10 +130,11 @@ def _answer_retrained(group: Group) -> Iterator[str]:
         return
     best = _choose_best([record for record in attacked if record.reliable] or attacked)
     warning = _warn(best)
-    which = "the best of them, " if len(attacked) > 1 else ""
-    has = f"{which}{best.purifier_name}, has {_write_robust(best)}{f', but {warning}' if warning else ''}"
-    plural = f"Of {len(attacked)} classifiers retrained without a purifier, " if which else "The classifier "
-    yield f"{plural}{has}."
+    has = f"has {_write_robust(best)}{f', but {warning}' if warning else ''}"
+    if len(attacked) == 1:
+        yield f"The classifier {best.purifier_name} {has}."
+    else:
+        yield f"The best of {len(attacked)} classifiers without a purifier, {best.purifier_name}, {has}."
 
 
 def _list_baselines(group: Group) -> list[HeadlineRecord]:

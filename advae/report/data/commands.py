@@ -62,6 +62,7 @@ def list_commands(comparison: Comparison) -> list[str]:
     if not comparison.plan:
         return list(commands.values())
     attacked = [one.classifier for one in (*runs, *comparison.unattacked)]
+    attacked += [pipeline.classifier for pipeline, _ in comparison.surfaces]
     used = [_list_data(one) for one in (*attacked, *(attack.autoencoder for attack in comparison.code_attacks))]
     data: CommandOptions = {"dataset": ",".join(dict.fromkeys(str(one["dataset"]) for one in used))}
     sizes = {one["resize"] for one in used}

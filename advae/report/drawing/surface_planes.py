@@ -53,7 +53,7 @@ def _draw(group: Sequence[PipelineSurface]) -> Drawing:
     images, palette = first.metrics.images[:MOST_COLUMNS], make_palette()
     reach = float(np.quantile(np.abs(np.concatenate([one.margins.ravel() for _, one in group])), REACH)) or 1.0
     names = [
-        f"{pipeline.classifier_recipe.model}, {'undefended' if pipeline.autoencoder is None else name}"
+        f"{pipeline.classifier_recipe.model}, {name if pipeline.defended else 'undefended'}"
         for (pipeline, _), name in zip(group, name_purifiers(group), strict=True)
     ]
     rows = [
