@@ -161,8 +161,8 @@ def _choose(dataset: Dataset, recipe: CodeAttackRecipe) -> _Pairs:
         originals, targets = choose_pairs(y, recipe.pairs, recipe.seed, recipe.target)
     except ValueError as error:
         where = f"the first {len(y)} test images" if recipe.limit else "the test images"
-        to = "" if recipe.target is None else f" with --target {recipe.target}"
-        raise UsageError(f"no pair in {where} of {dataset.ref.name}{to}: {error}; raise or leave out --limit") from None
+        where += f" of {dataset.ref.title}" + ("" if recipe.target is None else f" with --target {recipe.target}")
+        raise UsageError(f"no pair in {where}: {error}; raise or leave out --limit") from None
     both = np.concatenate([originals, targets])
     return _Pairs(originals, targets, dataset.x_test[both], y[both])
 

@@ -62,7 +62,7 @@ def _require_same(first: Manifest, other: Manifest) -> None:
     here, there = first.recipe.dataset, other.recipe.dataset
     if here.key != there.key:
         raise UsageError(
-            f"{first.id} is of dataset {here.name!r}, {other.id} of {there.name!r}: surfaces side by side are of the "
+            f"{first.id} is of dataset {here.title!r}, {other.id} of {there.title!r}: surfaces side by side are of the "
             "same images"
         )
 

@@ -221,7 +221,7 @@ def _attack(
         done += 1
         workspace.on_batch(done, batches)
 
-    for batch in attack_images(_place(classifier, data.purify), recipe, x, y, report):
+    for batch in attack_images(place_behind(classifier, data.purify), recipe, x, y, report):
         predictions[batch.rows] = batch.predictions
         wrong = (batch.predictions != y[batch.rows]) & (batch.rows < many)
         evading += int(wrong.sum())
@@ -229,12 +229,13 @@ def _attack(
     return _Found(evading, new, predictions[many:])
 
 
-def _place(classifier: Classifier, purify: Purifier | None) -> Pipeline:
+def place_behind(classifier: Classifier, purify: Purifier | None) -> Pipeline:
     """Return a classifier behind its purifier, as an adaptive attacker differentiates it."""
     return Pipeline(
         classify=classifier.logits,
         purify=purify,
         differentiable=purify is None or purify.differentiable,
+        stand_in=purify.stand_in if purify else None,
         clips=purify is not None and purify.clips,
         linear=classifier.linear,
     )

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 from advae import metrics
 from advae.batching import apply, find_output_range
 from advae.errors import DivergedError, UsageError
-from advae.evaluation.pipelines import HEAD, WEIGHTS, load_classifier, load_pipeline, load_view, read_weights
+from advae.evaluation.pipelines import (
+    HEAD,
+    WEIGHTS,
+    list_weights,
+    load_classifier,
+    load_pipeline,
+    load_view,
+    read_weights,
+)
 from advae.identity import SAMPLES
 from advae.models import classifiers, purifiers
 from advae.models.fitting import DIVERGED_HINT
@@ -174,6 +182,9 @@ def train_classifier(
     purifier = resolve_model(workspace, ae_ref, "ae") if ae_ref else None
     dataset = load_dataset_of(workspace, purifier, dataset_name)
     front = purifier.as_autoencoder()[0] if purifier else None
+    if front:
+        # Refuse an impossible recipe before its code is counted.
+        list_weights(front)
     return make_classifier(workspace, describe_classifier(request, dataset, front), dataset)
 
 

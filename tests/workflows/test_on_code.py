@@ -14,6 +14,7 @@ from advae.batching import apply
 from advae.errors import CorruptError, UsageError
 from advae.evaluation.pipelines import list_weights, load_pipeline, require_code
 from advae.models import purifiers
+from advae.models.autoencoders import AUTOENCODERS
 from advae.models.classifiers import make_classifier_recipe
 from advae.records import Dataset, LayersOptions
 from advae.registry import Registry
@@ -221,3 +222,12 @@ def test_it_cannot_be_moved_behind_another_purifier(scene: tuple[Path, dict[str,
     listed = succeed("registry", "ls", "-l", "--home", home).out
     assert f"mlp on the code of {ids['ae']}" in listed
     assert "cascade, stages both, code 6, 15 epochs" in listed
+
+
+def test_a_purifier_of_an_unknown_type_is_corrupt_to_trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ("--home", tmp_path / "home", "-q")
+    ae = succeed("train-ae", "--type", "blur", *options).id
+    monkeypatch.delitem(AUTOENCODERS, "blur")
+    refused = call("train-clf", "--model", "lr", "--ae", ae, *options)
+    assert (refused.code, refused.out) == (4, "")
+    assert "is of type 'blur', which this advae does not know" in refused.err

@@ -14,6 +14,7 @@ from advae.errors import CorruptError, UsageError
 from advae.evaluation.pipelines import WEIGHTS, load_pipeline, load_purifier
 from advae.metrics import decide
 from advae.models import classifiers
+from advae.models.contracts import Classifier, Purifier
 from advae.records import ClassifierMetrics, Dataset, Manifest, Retraining, entry_id
 from advae.registry import Registry
 from advae.requests import AttackRequest, AutoencoderRequest, ClassifierRequest, NetworkRequest, RetrainRequest
@@ -25,7 +26,7 @@ from advae.workflows.counterparts import (
     describe_undefended,
     find_counterpart_of,
 )
-from advae.workflows.retraining import ExampleSet, describe_classifier
+from advae.workflows.retraining import ExampleSet, describe_classifier, place_behind
 from advae.workflows.training import make_classifier
 from tests.calls import succeed
 from tests.conftest import Trained
@@ -146,6 +147,12 @@ def test_behind_a_purifier_purified_images_are_added_that_the_classifier_before_
     pairs = zip(added, labels, strict=True)
     nearest = [np.abs(purified[digits.y_train == label] - image).max(1).min() for image, label in pairs]
     assert max(nearest) <= EPS + 1e-6
+
+
+def test_a_purifier_without_derivative_is_attacked_as_an_adaptive_attacker_does() -> None:
+    blur = Purifier(lambda x: x, differentiable=False, stand_in=lambda x: x)
+    placed = place_behind(Classifier(lambda x: x, 10), blur)
+    assert (placed.backward, placed.stand_in) == ("blur", blur.stand_in)
 
 
 def test_the_same_recipe_gives_the_same_classifier_and_another_seed_attacks_other_images(
