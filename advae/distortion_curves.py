@@ -39,7 +39,7 @@ class PairDistances:
     distortion: Floats
     """Norm of each perturbation, (p, k)."""
     reached: Floats
-    """From each attacked image's reconstruction to the target image, (p, k)."""
+    """From each adversarial example's reconstruction to the target image, (p, k)."""
 
     def find_complete(self) -> Truths:
         """Return which pairs have a curve, bool (p,): all is finite, and the two reconstructions are told apart."""

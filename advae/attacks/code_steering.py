@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from advae.records import FloatArray
 
 Find = Callable[["FloatArray", "FloatArray", "FloatArray", int], "FloatArray"]
-"""(originals (m, d), codes of the targets (m, k), weights (m,), steps) -> attacked images (m, d), float32 in [0, 1]."""
+"""(originals (m, d), codes of the targets (m, k), weights (m,), steps) -> adversarial examples (m, d), float32 in
+[0, 1]."""
 
 FIRST_STEP = 0.1
 """Adam's first step, in units of x; it decays to 0 along half a cosine."""

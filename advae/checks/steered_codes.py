@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 CODE_CHECKS: dict[str, Check] = {
     "range": Check(
-        "Is every attacked image finite and in [0, 1]?",
-        "An attacked image is not an image: the attack did more than it may, so the area is too small.",
+        "Is every adversarial example finite and in [0, 1]?",
+        "An adversarial example is no valid image: the attack did more than it may, so the area is too small.",
     ),
     "pairs": Check(
         "Are there enough pairs, and does each have a curve?",
@@ -67,13 +67,13 @@ class SteeredPairs:
     """What the checks read of an attack; the weights C are in rising order. Rows are the pairs that have a curve."""
 
     pixel_range: tuple[float, float]
-    """Smallest and largest pixel of all attacked images; NaN where one is not finite."""
+    """Smallest and largest pixel of all adversarial examples; NaN where one is not finite."""
     left_out: int
     """Pairs without a curve."""
     codes_apart: Floats
     """Distance of the two images' codes before the attack, (p,)."""
     distances: Floats
-    """Distance of the attacked images' codes from the targets', (p, k)."""
+    """Distance of the adversarial examples' codes from the targets', (p, k)."""
     objectives: Floats
     """The attack's objectives, (p, k)."""
     blends: Floats

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from advae.errors import UsageError
+from advae.evaluation.pipelines import list_weights
 from advae.experiments.planned_datasets import PlannedDatasets
 from advae.models import classifiers
 from advae.models.added.own_function import names_function
@@ -17,9 +18,11 @@ OWN_CODE = "your own code, which only the command that names it can call; a plan
 def find_planned_classifier(registry: Registry, ref: str, datasets: PlannedDatasets) -> ClassifierRecipe:
     """Return the recipe of an undefended classifier in the registry.
 
-    Raises NotFoundError; UsageError for one of another dataset, behind a purifier, or of the user's own code.
+    Raises NotFoundError; UsageError for one of another dataset, behind a purifier, or of the user's own code;
+    CorruptError for an impossible recipe.
     """
     recipe, _ = _find(registry, ref, "clf", datasets).as_classifier()
+    list_weights(recipe)
     classifiers.require_undefended(recipe)
     return recipe
 
@@ -32,6 +35,7 @@ def find_planned_autoencoder(
     Raises as ``find_planned_classifier`` does.
     """
     recipe, _ = _find(registry, ref, "ae", datasets).as_autoencoder()
+    list_weights(recipe)
     return recipe, registry.manifest(recipe.protects).as_classifier()[0] if recipe.protects else None
 
 

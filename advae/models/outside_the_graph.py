@@ -123,8 +123,8 @@ TV_WEIGHT = 0.1
 TV_OPTIONS = {"tv_weight": Option(TV_WEIGHT, "Weight of the total variation; more of it removes more")}
 
 STAND_IN_SIGMA = 1.0
-"""Width of the blur, in pixels, whose derivative takes the place of the missing one. On 100 images of MNIST PGD at 0.1
-leaves 30 % with a width of 1 or 2, and 43 % with the identity."""
+"""Width of the blur, in pixels, whose derivative takes the place of the missing one. On 100 images of MNIST the robust
+accuracy under PGD at 0.1 is 30 % with a width of 1 or 2, and 43 % with the identity."""
 
 LARGEST_TV_WEIGHT = 100.0
 """Far more than enough to make any image one grey."""

@@ -75,7 +75,7 @@ class CodeAttackMetrics(Record):
     half_reached: Natural
     """Pairs of which the attack makes half of the way within a relative distortion of 1."""
     pixel_range: Range
-    """Smallest and largest pixel of all attacked images."""
+    """Smallest and largest pixel of all adversarial examples."""
     pairs_digest: Digest
     """SHA-256 of the images of the pairs and their labels, equal for attacks on the same pairs."""
     checks: Annotated[tuple[CheckResult, ...], Field(fail_fast=True, max_length=1000)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from advae import metrics
 from advae.batching import BATCH, allocate, apply
 from advae.errors import UsageError
+from advae.evaluation.pipelines import list_weights
 from advae.evaluation.retraining_attack import attack_images, fill_in_retraining, require_possible
 from advae.models import classifiers, purifiers
 from advae.models.contracts import Classifier, Purifier
@@ -38,8 +39,11 @@ def describe_classifier(
 ) -> ClassifierRecipe:
     """Return the request with every default filled in, retraining included. purifier: None for undefended.
 
-    Raises UsageError for what does not fit, and where the adversarial examples could take too much memory.
+    Raises UsageError for what does not fit, and where the adversarial examples could take too much memory; CorruptError
+    for a stored purifier whose recipe is impossible.
     """
+    if purifier:
+        list_weights(purifier)
     id_, code = (entry_id(purifier), purifiers.count_code(purifier)) if purifier else (None, None)
     recipe = classifiers.make_classifier_recipe(request, dataset, id_, code=code)
     if request.retraining is None:

@@ -11,15 +11,7 @@ from typing import TYPE_CHECKING
 from advae import metrics
 from advae.batching import apply, find_output_range
 from advae.errors import DivergedError, UsageError
-from advae.evaluation.pipelines import (
-    HEAD,
-    WEIGHTS,
-    list_weights,
-    load_classifier,
-    load_pipeline,
-    load_view,
-    read_weights,
-)
+from advae.evaluation.pipelines import HEAD, WEIGHTS, load_classifier, load_pipeline, load_view, read_weights
 from advae.identity import SAMPLES
 from advae.models import classifiers, purifiers
 from advae.models.fitting import DIVERGED_HINT
@@ -182,9 +174,6 @@ def train_classifier(
     purifier = resolve_model(workspace, ae_ref, "ae") if ae_ref else None
     dataset = load_dataset_of(workspace, purifier, dataset_name)
     front = purifier.as_autoencoder()[0] if purifier else None
-    if front:
-        # Refuse an impossible recipe before its code is counted.
-        list_weights(front)
     return make_classifier(workspace, describe_classifier(request, dataset, front), dataset)
 
 
@@ -224,9 +213,8 @@ def make_classifier(
 ) -> Made:
     """Return the classifier of a recipe; its purifier, and the entry that its weights come from, must exist.
 
-    It is trained on purified images, or on their code where the recipe says so.
-
-    fitted: a model that was added; None: it is trained, or taken over. check: makes checks that are stored with it.
+    It is trained on purified images, or on their code where the recipe says so. fitted: a model that
+    was added; None: it is trained, or taken over. check: makes checks that are stored with it.
     """
 
     def compute() -> Content:
@@ -234,18 +222,8 @@ def make_classifier(
         if recipe.autoencoder:
             purify = load_view(workspace.registry, workspace.registry.manifest(recipe.autoencoder), recipe)
             train, test = apply(purify, train), apply(purify, test)
-        retraining: Retraining | None = None
-        if fitted:
-            found = fitted
-        elif recipe.origin:
-            found = _take_over(workspace.registry, recipe, recipe.origin)
-        elif recipe.retrained:
-            found, retraining = retrain(workspace, recipe, RetrainingData(dataset, train, test, purify))
-        else:
-            labels = _answer(workspace.registry, recipe.distilled, train) if recipe.distilled else dataset.y_train
-            noisy = classifiers.NoisyView(recipe.noise_level, purify) if recipe.noise_level else None
-            shown = dataset.x_train if noisy else train
-            found = classifiers.CLASSIFIERS[recipe.model].fit(recipe, shown, labels, workspace.on_epoch, noisy)
+        images = RetrainingData(dataset, train, test, purify)
+        found, retraining = (fitted, None) if fitted else _fit_classifier(workspace, recipe, images)
         classifier = classifiers.restore_classifier(recipe, found.arrays)
 
         def decide(x: FloatArray) -> IntArray:
@@ -269,6 +247,20 @@ def make_classifier(
     made = make_entry(workspace, recipe, compute, dataset.source, latest=latest)
     _tell_of_trouble(workspace, made.manifest)
     return made
+
+
+def _fit_classifier(
+    workspace: Workspace, recipe: ClassifierRecipe, data: RetrainingData
+) -> tuple[classifiers.FittedClassifier, Retraining | None]:
+    """Return the classifier, trained, retrained or taken over, and the rounds of a retraining."""
+    if recipe.origin:
+        return _take_over(workspace.registry, recipe, recipe.origin), None
+    if recipe.retrained:
+        return retrain(workspace, recipe, data)
+    labels = _answer(workspace.registry, recipe.distilled, data.train) if recipe.distilled else data.dataset.y_train
+    noisy = classifiers.NoisyView(recipe.noise_level, data.purify) if recipe.noise_level else None
+    shown = data.dataset.x_train if noisy else data.train
+    return classifiers.CLASSIFIERS[recipe.model].fit(recipe, shown, labels, workspace.on_epoch, noisy), None
 
 
 def _answer(registry: Registry, id_: str, x: FloatArray) -> IntArray:
