@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 from advae import metrics
 from advae.batching import apply, find_output_range
 from advae.errors import DivergedError, UsageError
-from advae.evaluation.pipelines import HEAD, WEIGHTS, load_classifier, load_pipeline, load_view, read_weights
+from advae.evaluation.pipelines import (
+    HEAD,
+    WEIGHTS,
+    list_weights,
+    load_classifier,
+    load_pipeline,
+    load_view,
+    read_weights,
+)
 from advae.identity import SAMPLES
 from advae.models import classifiers, purifiers
 from advae.models.fitting import DIVERGED_HINT
@@ -181,7 +189,7 @@ def put_classifier(workspace: Workspace, dataset_name: str | None, ae_ref: str, 
     """Return an existing classifier put behind a purifier; neither is trained.
 
     clf_ref: None for the classifier that the purifier was trained in front of. Raises UsageError where there is none,
-    and where classifier and purifier have different datasets.
+    and where classifier and purifier have different datasets; CorruptError for an impossible purifier.
     """
     registry = workspace.registry
     purifier = resolve_model(workspace, ae_ref, "ae")
@@ -189,6 +197,8 @@ def put_classifier(workspace: Workspace, dataset_name: str | None, ae_ref: str, 
         purifier.as_autoencoder()[0],
         resolve_model(workspace, clf_ref, "clf") if clf_ref else None,
     )
+    # Refuse an impossible recipe before the classifier that belongs to it is described.
+    list_weights(autoencoder)
     if classifier and classifier.recipe.dataset.digest != autoencoder.dataset.digest:
         raise UsageError(
             f"{classifier.id} is of dataset {classifier.recipe.dataset.title!r}, {purifier.id} of "

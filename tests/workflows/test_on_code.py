@@ -228,6 +228,7 @@ def test_a_purifier_of_an_unknown_type_is_corrupt_to_trainings(tmp_path: Path, m
     options = ("--home", tmp_path / "home", "-q")
     ae = succeed("train-ae", "--type", "blur", *options).id
     monkeypatch.delitem(AUTOENCODERS, "blur")
-    refused = call("train-clf", "--model", "lr", "--ae", ae, *options)
-    assert (refused.code, refused.out) == (4, "")
-    assert "is of type 'blur', which this advae does not know" in refused.err
+    for model in (("--model", "lr"), ()):
+        refused = call("train-clf", *model, "--ae", ae, *options)
+        assert (refused.code, refused.out) == (4, "")
+        assert "is of type 'blur', which this advae does not know" in refused.err
