@@ -117,17 +117,23 @@ class AttackedBatch:
 
 
 def attack_images(
-    pipeline: Pipeline, recipe: ClassifierRecipe, x: FloatArray, y: IntArray, report: Callable[[], None]
+    pipeline: Pipeline,
+    recipe: ClassifierRecipe,
+    x: FloatArray,
+    y: IntArray,
+    report: Callable[[], None],
+    ids: IntArray | None = None,
 ) -> Iterator[AttackedBatch]:
     """Yield the adversarial examples of all images, batch by batch. x: float32 (n, d) in [0, 1]; y: int64 (n,).
 
-    report: called after each batch. Raises AdvaeError where one is outside budget or range: a defect of advae.
+    report: called after each batch. ids: positions in their set, int64 (n,), to which random starts belong; None: the
+    first n. Raises AdvaeError where one is outside budget or range: a defect of advae.
     """
     import numpy as np
     import tensorflow as tf
 
     attack, surface = describe_own_attack(recipe), view_adaptive(pipeline)
-    attacker, scorer, eps = Attacker(surface, attack, x, y, report), Scorer(surface, attack, x), attack.eps[0]
+    attacker, scorer, eps = Attacker(surface, attack, x, y, report, ids=ids), Scorer(surface, attack, x), attack.eps[0]
     for index, proposal in enumerate(attacker.propose(eps, np.arange(len(y)), None)):
         scorer.check_proposal(proposal, eps)
         draw = draw_for_score(attack.seed, index)

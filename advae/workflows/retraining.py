@@ -217,6 +217,8 @@ def _attack(
     dataset, many = data.dataset, len(attacked)
     x = np.concatenate([dataset.x_train[attacked], dataset.x_test])
     y = np.concatenate([dataset.y_train[attacked], dataset.y_test])
+    # With those of the test set, a random start is that of an attack on the finished classifier.
+    ids = np.concatenate([attacked, np.arange(len(dataset.x_test))])
     predictions, evading, new, done = np.zeros_like(y), 0, 0, 0
     batches = -(-len(y) // BATCH)
 
@@ -225,7 +227,7 @@ def _attack(
         done += 1
         workspace.on_batch(done, batches)
 
-    for batch in attack_images(place_behind(classifier, data.purify), recipe, x, y, report):
+    for batch in attack_images(place_behind(classifier, data.purify), recipe, x, y, report, ids):
         predictions[batch.rows] = batch.predictions
         wrong = (batch.predictions != y[batch.rows]) & (batch.rows < many)
         evading += int(wrong.sum())

@@ -96,18 +96,18 @@ def test_where_nothing_evades_it_ends_with_the_classifier_that_is_not_retrained(
         np.testing.assert_array_equal(workspace.registry.read_arrays(made, WEIGHTS)[name], array)
 
 
-@pytest.mark.parametrize("model", ["lr", "nn"])
+@pytest.mark.parametrize(("model", "method"), [("lr", "bim"), ("nn", "bim"), ("lr", "pgd")])
 def test_the_robust_accuracies_are_those_of_the_same_attack_on_the_same_classifiers(
-    workspace: Workspace, model: str
+    workspace: Workspace, model: str, method: str
 ) -> None:
     """The first round is the classifier that is not retrained, the last one the stored classifier."""
-    request = ask(model, retrain_method="bim", retrain_steps=3)
+    request = ask(model, retrain_method=method, retrain_steps=3)
     made = train_classifier(workspace, "digits", request, None).manifest
     plain = train_classifier(workspace, "digits", request.model_copy(update={"retraining": None}), None).manifest
     first, last = find_rounds(made).rounds
     assert (first.examples, last.examples) == (0, first.new)
     assert first.new == first.evading > 0
-    attack = AttackRequest(method="bim", threat="adaptive", eps=(EPS,), steps=3)
+    attack = AttackRequest(method=method, threat="adaptive", eps=(EPS,), steps=3)
     for classifier, found in ((plain, first), (made, last)):
         run = run_attacks(workspace, classifier.id, None, AttackCommand([attack])).requested[0].manifest
         _, metrics = run.as_run()
