@@ -60,8 +60,8 @@ def choose_pairs(y: IntArray, pairs: int, seed: int, target: int | None) -> tupl
     """Return the positions of originals and of targets, int64 (pairs,) both, each pair of two classes.
 
     y: int64 (n,), the labels of the images to choose from; target: class of all targets, None for any other class than
-    the original's. No original comes twice before each of them was chosen; targets are drawn with replacement. Raises
-    ValueError where there is no such pair.
+    the original's. No original comes twice, so that pairs are independent; targets are drawn with replacement. Raises
+    ValueError where there is no such pair, or where there are fewer originals than pairs.
     """
     import numpy as np
 
@@ -69,10 +69,10 @@ def choose_pairs(y: IntArray, pairs: int, seed: int, target: int | None) -> tupl
     originals = np.arange(len(y)) if target is None else np.flatnonzero(y != target)
     if len(np.unique(y)) < 2 or not len(originals) or (target is not None and len(originals) == len(y)):
         raise ValueError("there are no two images of different classes")
-    rounds = -(-pairs // len(originals))
+    if pairs > len(originals):
+        raise ValueError(f"there are {len(originals)} originals, and no original comes twice")
     # As in choose_samples, of numpy's streams only that of random() is relied on.
-    orders = [np.argsort(random.random(len(originals)), kind="stable") for _ in range(rounds)]
-    chosen = originals[np.concatenate(orders)[:pairs]]
+    chosen = originals[np.argsort(random.random(len(originals)), kind="stable")[:pairs]]
     aimed = []
     for original, draw in zip(chosen, random.random(pairs), strict=True):
         others = np.flatnonzero(y != y[original] if target is None else y == target)

@@ -69,7 +69,9 @@ def choose_code_pairs(dataset: Dataset, recipe: CodeAttackRecipe) -> CodePairs:
     except ValueError as error:
         where = f"the first {len(y)} test images" if recipe.limit else "the test images"
         where += f" of {dataset.ref.title}" + ("" if recipe.target is None else f" with --target {recipe.target}")
-        raise UsageError(f"no pair in {where}: {error}; raise or leave out --limit") from None
+        raise UsageError(
+            f"cannot draw {recipe.pairs} pairs from {where}: {error}; give fewer --pairs, or raise or leave out --limit"
+        ) from None
     both = np.concatenate([originals, targets])
     return CodePairs(originals, targets, dataset.x_test[both], y[both])
 

@@ -36,7 +36,7 @@ SURFACES_EXPLAINED = (
 
 SURFACE_TITLES = (
     "classifier",
-    "autoencoder",
+    "purifier",
     "plane that stays right",
     "up the gradient",
     "along random signs",
