@@ -3,8 +3,8 @@
     python -m tests.benchmarks.recorded_plans NAME --data-dir DIR --home DIR [--jobs N] [--plan FILE]
 
 --plan FILE records a reduced copy of the plan, whose ``about`` says what is reduced. The registry in --home makes it
-resumable. The JSON goes to tests/benchmarks/results/NAME.json, figures beside it, and ``results_table`` makes tables of
-results/README.md from them.
+resumable; figures are of all that it holds. The JSON goes to tests/benchmarks/results/NAME.json, figures beside it,
+and ``results_table`` makes tables of results/README.md from them.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +39,22 @@ class RecordedPlan:
 
     headings: tuple[str, ...] = ()
     """Headings of the sections of report.md that are recorded."""
-    figures: tuple[str, ...] = ()
-    """Beginnings of the names of the figures that are kept, of those that ``report --figures`` writes."""
+    figures: Mapping[str, str] = field(default_factory=dict)
+    """Pattern of the names of figures that ``report --figures`` writes -> name of the file that is kept."""
 
+
+CASCADE_VIEWS = ("published", "oblivious-fgsm", "adaptive-fgsm", "adaptive-pgd")
+"""The charts of sahay2019, side by side in its section."""
 
 RECORDED: dict[str, RecordedPlan] = {
-    "all-defences": RecordedPlan(figures=("pipelines-",)),
+    "all-defences": RecordedPlan(figures={f"pipelines-{name}.svg": name for name in ("mnist", "fashion-mnist")}),
     "chen2018": RecordedPlan((CHEN_SECTION.heading,)),
-    "sahay2019": RecordedPlan((SAHAY_SECTION.heading,), ("sahay",)),
+    "sahay2019": RecordedPlan(
+        (SAHAY_SECTION.heading,), {f"*-training-{view}-accuracy.svg": view for view in CASCADE_VIEWS}
+    ),
     "gondim-ribeiro2018": RecordedPlan((PRINTED_SECTION.heading,)),
     "retraining": RecordedPlan((TABLES["retrained"].heading,)),
-    "yu2018": RecordedPlan((TABLES["surfaces"].heading,), ("surfaces", "decision")),
+    "yu2018": RecordedPlan((TABLES["surfaces"].heading,), {"decision-surfaces-*.png": "surfaces"}),
 }
 """Name of a plan -> what is recorded of it."""
 
@@ -63,8 +68,7 @@ def record(name: str, plan: Path, *, home: Path, data_dir: Path | None, jobs: in
         found = json.loads((Path(folder) / "report.json").read_text())
         text = (Path(folder) / "report.md").read_text()
         if RECORDED[name].figures:
-            ids = [run["id"] for run in found["runs"]]
-            _call("report", *ids, "--out", folder, "--figures", f"{folder}/figures", *where[:2])
+            _call("report", "--out", folder, "--figures", f"{folder}/figures", *where[:2])
             _keep_figures(name, Path(folder) / "figures")
     return describe_machine() | {
         "plan": name,
@@ -81,9 +85,9 @@ def _call(*line: str) -> None:
 
 
 def _keep_figures(name: str, folder: Path) -> None:
-    for path in sorted(folder.glob("*.svg")):
-        if path.name.startswith(RECORDED[name].figures):
-            (FOLDER / f"{name}-{path.name}").write_bytes(path.read_bytes())
+    for pattern, kept in RECORDED[name].figures.items():
+        for path in folder.glob(pattern):
+            (FOLDER / f"{name}-{kept}{path.suffix}").write_bytes(path.read_bytes())
 
 
 def take_section(text: str, heading: str) -> str:
@@ -112,15 +116,22 @@ def render_defences(document: Document) -> str:
     """Return the table of all purifiers, one row for each, the highest robust accuracy on the first dataset first."""
     datasets = list(dict.fromkeys(one["dataset"] for one in document["numbers"]))
     numbers = {(one["purifier_name"], one["classifier"], one["dataset"]): one for one in document["numbers"]}
-    names = sorted({key[:2] for key in numbers}, key=lambda key: -_rank(numbers.get((*key, datasets[0]))))
+    names = sorted({key[:2] for key in numbers}, key=lambda key: (-_rank(numbers.get((*key, datasets[0]))), key))
+
+    def cells(*key: str) -> Iterator[str]:
+        return _write_cells(numbers.get(key))
+
     titles = [f"{name}: {title}" for name in datasets for title in COLUMNS]
     rows = [
-        [name, f"`{model}`", *(cell for data in datasets for cell in _write_cells(numbers.get((name, model, data))))]
+        [_PROTECTED.sub("", name), f"`{model}`", *(cell for data in datasets for cell in cells(name, model, data))]
         for name, model in names
     ]
     lines = [["purifier", "classifier", *titles], ["---", "---", *["---:"] * len(titles)], *rows]
     return "\n".join([document["about"], "", *(f"| {' | '.join(line)} |" for line in lines)])
 
+
+_PROTECTED = re.compile(r", for clf-\w+")
+"""The id of a protected classifier in a purifier's name; the plan says which classifier it is."""
 
 COLUMNS = ("clean", "oblivious", "adaptive", "certified")
 

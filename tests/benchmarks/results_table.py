@@ -13,6 +13,7 @@ from tests.benchmarks import (
     certified_training,
     crown,
     interval_soundness,
+    recorded_plans,
     reproduction,
     robust,
     seeds,
@@ -313,6 +314,7 @@ def render_blocks() -> dict[Path, dict[str, str]]:
         CERTIFICATES: {"crown": crown.render(load_record(crown.RESULTS))},
         RESULTS_README: {
             "threat-models": render_threat_models(threats),
+            **recorded_plans.render_blocks(),
             "robust": robust.render(trained),
             "paper": render_reproduction(paper),
             "seeds": "\n".join(render_seeds(load_record(seeds.RESULTS))),
