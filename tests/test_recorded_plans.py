@@ -40,10 +40,11 @@ def test_the_table_has_a_row_for_each_purifier_and_columns_for_each_dataset() ->
     numbers = [
         describe("weak", "mnist", 0.05, reliability={"result": "not reliable"}),
         describe("undefended", "mnist", 0.02, oblivious=None),
-        describe("strong", "mnist", 0.9, certified={"accuracy": 0.8}),
-        describe("strong", "fashion-mnist", 0.7),
+        describe("strong, for clf-0123456789ab", "mnist", 0.9, certified={"accuracy": 0.8}),
+        describe("strong, for clf-ba9876543210", "fashion-mnist", 0.7),
     ]
-    about, _, titles, _, *rows = render_defences({"about": "What it is.", "numbers": numbers}).splitlines()
+    record = {"about": "What it is.", "datasets": ["mnist", "fashion-mnist"], "numbers": numbers}
+    about, _, titles, _, *rows = render_defences(record).splitlines()
     assert about == "What it is."
     assert titles.count("certified") == 2
     assert rows == [

@@ -73,6 +73,7 @@ def record(name: str, plan: Path, *, home: Path, data_dir: Path | None, jobs: in
     return describe_machine() | {
         "plan": name,
         "about": read_experiment(plan).about,
+        "datasets": read_experiment(plan).datasets,
         "numbers": [one for one in found["numbers"] if one["headline"]],
         "sections": {heading: take_section(text, heading) for heading in RECORDED[name].headings},
     }
@@ -114,8 +115,11 @@ def render_sections(document: Document) -> str:
 
 def render_defences(document: Document) -> str:
     """Return the table of all purifiers, one row for each, the highest robust accuracy on the first dataset first."""
-    datasets = list(dict.fromkeys(one["dataset"] for one in document["numbers"]))
-    numbers = {(one["purifier_name"], one["classifier"], one["dataset"]): one for one in document["numbers"]}
+    datasets = document["datasets"]
+    numbers = {
+        (_PROTECTED.sub("", one["purifier_name"]), one["classifier"], one["dataset"]): one
+        for one in document["numbers"]
+    }
     names = sorted({key[:2] for key in numbers}, key=lambda key: (-_rank(numbers.get((*key, datasets[0]))), key))
 
     def cells(*key: str) -> Iterator[str]:
@@ -123,7 +127,7 @@ def render_defences(document: Document) -> str:
 
     titles = [f"{name}: {title}" for name in datasets for title in COLUMNS]
     rows = [
-        [_PROTECTED.sub("", name), f"`{model}`", *(cell for data in datasets for cell in cells(name, model, data))]
+        [name, f"`{model}`", *(cell for data in datasets for cell in cells(name, model, data))]
         for name, model in names
     ]
     lines = [["purifier", "classifier", *titles], ["---", "---", *["---:"] * len(titles)], *rows]
