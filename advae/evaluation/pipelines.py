@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from advae.batching import Tensor
@@ -147,18 +148,31 @@ def load_pipeline(
     on_code = view is not None and recipe.code is not None
     # Encoder and classifier of a code are one classifier of images: there is no purified image.
     purify = None if on_code else view
-    return Pipeline(
+    bare = Pipeline(
         classify=follow(view.mean, loaded.logits) if view and on_code else loaded.logits,
-        purify=purify,
-        differentiable=purify is None or purify.differentiable,
-        stand_in=purify.stand_in if purify else None,
-        clips=purify is not None and purify.clips,
-        samples=purify is not None and purify.samples,
         undefended=load_classifier(registry, _open_same(undefended, classifier), precision) if undefended else None,
         surrogate=behind.differentiate if behind else None,
-        unit_range=purify is None or found is None or found.as_autoencoder()[1].unit_range,
         linear=loaded.linear and not on_code,
         scores_only=not loaded.differentiable,
+    )
+    return place_behind(bare, purify, unit_range=found is None or found.as_autoencoder()[1].unit_range)
+
+
+def place_behind(bare: Pipeline, purify: Purifier | None, *, unit_range: bool = True) -> Pipeline:
+    """Return a classifier behind a purifier, with all that attackers have to know of the purifier; None: as it is.
+
+    unit_range: whether purified images lie in [0, 1].
+    """
+    if purify is None:
+        return bare
+    return replace(
+        bare,
+        purify=purify,
+        differentiable=purify.differentiable,
+        stand_in=purify.stand_in,
+        clips=purify.clips,
+        samples=purify.samples,
+        unit_range=unit_range,
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from advae.batching import apply, find_output_range
 from advae.errors import UsageError
+from advae.evaluation.pipelines import place_behind
 from advae.identity import canonical_json
 from advae.models.contracts import Classifier, Purifier
 from advae.notebooks.image_arrays import GivenImages
@@ -101,15 +102,7 @@ def _place(recipe: ClassifierRecipe, bare: Pipeline, front: _Front | None, image
     if front is None:
         return Subject(PipelineRecipes(recipe), bare)
     low, high = find_output_range(front.purifier, images.x)
-    function = replace(
-        bare,
-        purify=front.purifier,
-        differentiable=front.purifier.differentiable,
-        stand_in=front.purifier.stand_in,
-        clips=front.purifier.clips,
-        samples=front.purifier.samples,
-        unit_range=low >= 0 and high <= 1,
-    )
+    function = place_behind(bare, front.purifier, unit_range=low >= 0 and high <= 1)
     return Subject(PipelineRecipes(recipe, front.recipe), function, front.purifier)
 
 

@@ -45,7 +45,7 @@ def prepare_code_attack(autoencoder: AutoencoderRecipe, request: CodeAttackReque
     list_weights(autoencoder)
     id_, classes = entry_id(autoencoder), autoencoder.dataset.classes
     if why := explain_no_code(autoencoder):
-        raise UsageError(f"attack-code needs an autoencoder with a code; {id_} has none: {why}")
+        raise UsageError(f"attack-code takes autoencoders with a code, not {id_}: {why}")
     if request.optimizer not in CODE_OPTIMIZERS:
         raise UsageError(unknown("optimizer", request.optimizer, CODE_OPTIMIZERS))
     if request.target is not None and request.target >= len(classes):
@@ -87,7 +87,7 @@ def make_code_attack(
         pairs = choose_code_pairs(load(), recipe)
         purifier = load_purifier(workspace.registry, autoencoder)
         if purifier.encode is None:
-            raise UsageError(f"attack-code needs an autoencoder with a code; {autoencoder.id} has none")
+            raise UsageError(f"attack-code takes autoencoders with a code, and {autoencoder.id} has none")
         attacked = AttackedPairs.make(purifier, pairs, recipe, workspace.on_batch)
         return attacked.measure(time.monotonic() - start), attacked.collect()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from advae import metrics
 from advae.batching import BATCH, allocate, apply
 from advae.errors import UsageError
-from advae.evaluation.pipelines import list_weights
+from advae.evaluation.pipelines import list_weights, place_behind
 from advae.evaluation.retraining_attack import attack_images, fill_in_retraining, require_possible
 from advae.models import classifiers, purifiers
 from advae.models.contracts import Classifier, Purifier
@@ -221,30 +221,19 @@ def _attack(
     ids = np.concatenate([attacked, np.arange(len(dataset.x_test))])
     predictions, evading, new, done = np.zeros_like(y), 0, 0, 0
     batches = -(-len(y) // BATCH)
+    pipeline = place_behind(Pipeline(classify=classifier.logits, linear=classifier.linear), data.purify)
 
     def report() -> None:
         nonlocal done
         done += 1
         workspace.on_batch(done, batches)
 
-    for batch in attack_images(place_behind(classifier, data.purify), recipe, x, y, report, ids):
+    for batch in attack_images(pipeline, recipe, x, y, report, ids):
         predictions[batch.rows] = batch.predictions
         wrong = (batch.predictions != y[batch.rows]) & (batch.rows < many)
         evading += int(wrong.sum())
         new += examples.take(batch.seen[wrong], y[batch.rows][wrong], keep=keep)
     return _Found(evading, new, predictions[many:])
-
-
-def place_behind(classifier: Classifier, purify: Purifier | None) -> Pipeline:
-    """Return a classifier behind its purifier, as an adaptive attacker differentiates it."""
-    return Pipeline(
-        classify=classifier.logits,
-        purify=purify,
-        differentiable=purify is None or purify.differentiable,
-        stand_in=purify.stand_in if purify else None,
-        clips=purify is not None and purify.clips,
-        linear=classifier.linear,
-    )
 
 
 def _describe_round(examples: int, found: _Found, classifier: Classifier, data: RetrainingData) -> RetrainingRound:

@@ -57,7 +57,7 @@ def test_an_autoencoder_that_the_plan_does_not_have_or_that_has_no_code_is_refus
     with pytest.raises(UsageError, match=re.escape("code-attacks[0].autoencoders: unknown name 'vanila'")):
         lay_out_plan(tmp_path, ALONE + ATTACKS.replace('"vanilla"', '"vanila"'))
     blur = ALONE.replace("[autoencoders]", '[autoencoders]\nblur = { type = "blur" }', 1)
-    with pytest.raises(UsageError, match=re.escape("the code of blur: attack-code needs an autoencoder with a code")):
+    with pytest.raises(UsageError, match=re.escape("the code of blur: attack-code takes autoencoders with a code")):
         lay_out_plan(tmp_path, blur + ATTACKS.replace('"vanilla"', '"blur"'))
 
 

@@ -11,13 +11,14 @@ import pytest
 
 from advae.batching import apply
 from advae.errors import CorruptError, UsageError
-from advae.evaluation.pipelines import WEIGHTS, load_pipeline, load_purifier
+from advae.evaluation.pipelines import WEIGHTS, load_pipeline, load_purifier, place_behind
 from advae.metrics import decide
 from advae.models import classifiers
-from advae.models.contracts import Classifier, Purifier
+from advae.models.contracts import Purifier
 from advae.records import ClassifierMetrics, Dataset, Manifest, Retraining, entry_id
 from advae.registry import Registry
 from advae.requests import AttackRequest, AutoencoderRequest, ClassifierRequest, NetworkRequest, RetrainRequest
+from advae.threats import Pipeline
 from advae.workflows import Workspace, train_autoencoder, train_classifier
 from advae.workflows.attacking import AttackCommand, run_attacks
 from advae.workflows.counterparts import (
@@ -26,7 +27,7 @@ from advae.workflows.counterparts import (
     describe_undefended,
     find_counterpart_of,
 )
-from advae.workflows.retraining import ExampleSet, describe_classifier, place_behind
+from advae.workflows.retraining import ExampleSet, describe_classifier
 from advae.workflows.training import make_classifier
 from tests.calls import succeed
 from tests.conftest import Trained
@@ -151,7 +152,7 @@ def test_behind_a_purifier_purified_images_are_added_that_the_classifier_before_
 
 def test_a_purifier_without_derivative_is_attacked_as_an_adaptive_attacker_does() -> None:
     blur = Purifier(lambda x: x, differentiable=False, stand_in=lambda x: x)
-    placed = place_behind(Classifier(lambda x: x, 10), blur)
+    placed = place_behind(Pipeline(lambda x: x), blur)
     assert (placed.backward, placed.stand_in) == ("blur", blur.stand_in)
 
 
