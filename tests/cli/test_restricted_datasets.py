@@ -157,6 +157,6 @@ def test_completion_offers_the_classes_of_the_dataset() -> None:
     from advae.cli.options import complete_classes
 
     fashion: object = SimpleNamespace(params={"dataset": "fashion-mnist"})
-    assert ("Trouser,Bag", "") in complete_classes(fashion, "Trouser,")  # type: ignore[arg-type]
+    assert ("Trouser,Bag", "") in complete_classes(fashion, "Trouser,")
     own: object = SimpleNamespace(params={"dataset": "mine.npz"})
-    assert complete_classes(own, "") == []  # type: ignore[arg-type]
+    assert complete_classes(own, "") == []

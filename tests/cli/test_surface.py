@@ -129,7 +129,7 @@ def test_the_last_of_several_classifiers_is_completed(home: Path, trained: Train
 
     from advae.cli.surface import _complete_several
 
-    context: typer.Context = SimpleNamespace(params={"home": str(home)})  # type: ignore[assignment]
+    context: typer.Context = SimpleNamespace(params={"home": str(home)})
     found = [name for name, _ in map(tuple, _complete_several(context, f"{trained.lr},{trained.nn[:6]}"))]
     assert f"{trained.lr},{trained.nn}" in found
     assert all(name.startswith(f"{trained.lr},{trained.nn[:6]}") for name in found)

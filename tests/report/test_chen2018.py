@@ -25,12 +25,12 @@ def attack(lab: Lab, model: str, **keep: float) -> list[Manifest]:
     bare = lab.add_classifier(model=model)
     behind = lab.add_classifier(lab.add_autoencoder(), model=model, origin=bare.id)
     fgsm = {"method": "fgsm", "steps": None}
-    runs = [lab.add_run(bare, eps=(0.1, 0.2, 0.3), keep=(0.5, 0.03, 0.2), **fgsm)]  # type: ignore[arg-type]
+    runs = [lab.add_run(bare, eps=(0.1, 0.2, 0.3), keep=(0.5, 0.03, 0.2), **fgsm)]
     for name, share in keep.items():
         how = {"twin": bare.id, "threat": name} | fgsm if name == "oblivious" else fgsm if name == "adaptive" else {}
-        runs.append(lab.add_run(behind, eps=(0.2,), keep=(share,), **how))  # type: ignore[arg-type]
+        runs.append(lab.add_run(behind, eps=(0.2,), keep=(share,), **how))
     # At another eps than the calibrated one.
-    runs.append(lab.add_run(behind, eps=(0.3,), keep=(0.0,), **fgsm))  # type: ignore[arg-type]
+    runs.append(lab.add_run(behind, eps=(0.3,), keep=(0.0,), **fgsm))
     return runs
 
 
